@@ -1,0 +1,3 @@
+//! One layer a file, in the order a request meets them.
+
+pub mod credentials;

@@ -1,0 +1,231 @@
+//! What is counted and timed, in one place; every name begins with `lychgate_`.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of a request: what was asked, what was answered.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The contract's operation, or `none` where no operation was found.
+    pub operation: String,
+    /// The status sent to the caller.
+    pub status: u16,
+    /// The refusal's code, or empty where upstream's answer was passed on.
+    pub code: &'static str,
+}
+
+/// Labels of a cause of trouble with the trail.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CauseLabels {
+    /// The cause as the refusal `audit-unavailable` names it.
+    pub cause: &'static str,
+}
+
+/// Every metric of the gateway; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Requests answered, by operation, status and refusal code.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Seconds from a request's head to its answer's head.
+    pub request_seconds: Histogram,
+    /// Seconds from sending a request upstream to its answer's head.
+    pub upstream_seconds: Histogram,
+    /// Connections opened to upstream.
+    pub upstream_connections: Counter,
+    /// Requests that were sent again on another connection, reads only.
+    pub upstream_retries: Counter,
+    /// Connections open from callers.
+    pub connections: Gauge,
+    /// Connections closed or heads refused by the parser, before any layer saw them.
+    pub parser_refusals: Counter,
+    /// Deletions whose intent is written and whose outcome is not.
+    pub deletions_in_flight: Gauge,
+    /// Seconds one sync of the trail took.
+    pub audit_sync_seconds: Histogram,
+    /// Entries written to the trail and synced.
+    pub audit_entries: Counter,
+    /// 1 while deletions are taken, 0 while the trail is closed.
+    pub audit_open: Gauge,
+    /// Deletions refused because of the trail, by cause.
+    pub audit_refused: Family<CauseLabels, Counter>,
+    /// Access lines dropped because their reader was too slow.
+    pub log_lines_dropped: Counter,
+    /// Tokens answered from the cache of verified ones.
+    pub token_cache_hits: Counter,
+    /// Tokens whose signature was checked.
+    pub token_cache_misses: Counter,
+    /// Times a key set was fetched or read anew.
+    pub key_refreshes: Counter,
+    /// Times a key set could not be fetched or read.
+    pub key_refresh_failures: Counter,
+    registry: Arc<Registry>,
+}
+
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_25, 2.0, 17))
+}
+
+impl Metrics {
+    /// Registers every metric.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            requests: Family::default(),
+            request_seconds: latency(),
+            upstream_seconds: latency(),
+            upstream_connections: Counter::default(),
+            upstream_retries: Counter::default(),
+            connections: Gauge::default(),
+            parser_refusals: Counter::default(),
+            deletions_in_flight: Gauge::default(),
+            audit_sync_seconds: latency(),
+            audit_entries: Counter::default(),
+            audit_open: Gauge::default(),
+            audit_refused: Family::default(),
+            log_lines_dropped: Counter::default(),
+            token_cache_hits: Counter::default(),
+            token_cache_misses: Counter::default(),
+            key_refreshes: Counter::default(),
+            key_refresh_failures: Counter::default(),
+            registry: Arc::new(Registry::default()),
+        };
+        let mut registry = Registry::with_prefix("lychgate");
+        metrics.register_requests(&mut registry);
+        metrics.register_audit(&mut registry);
+        metrics.register_tokens(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    fn register_requests(&self, r: &mut Registry) {
+        r.register("requests", "Requests answered", self.requests.clone());
+        r.register_with_unit(
+            "request",
+            "Head to head",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        r.register_with_unit(
+            "upstream",
+            "Request sent to answer's head",
+            Unit::Seconds,
+            self.upstream_seconds.clone(),
+        );
+        r.register(
+            "upstream_connections",
+            "Connections opened",
+            self.upstream_connections.clone(),
+        );
+        r.register(
+            "upstream_retries",
+            "Reads sent again",
+            self.upstream_retries.clone(),
+        );
+        r.register(
+            "connections",
+            "Connections open from callers",
+            self.connections.clone(),
+        );
+        r.register(
+            "parser_refusals",
+            "Heads the parser refused",
+            self.parser_refusals.clone(),
+        );
+        r.register(
+            "log_lines_dropped",
+            "Access lines dropped",
+            self.log_lines_dropped.clone(),
+        );
+    }
+
+    fn register_audit(&self, r: &mut Registry) {
+        r.register(
+            "deletions_in_flight",
+            "Open intents",
+            self.deletions_in_flight.clone(),
+        );
+        r.register_with_unit(
+            "audit_sync",
+            "One sync of the trail",
+            Unit::Seconds,
+            self.audit_sync_seconds.clone(),
+        );
+        r.register(
+            "audit_entries",
+            "Entries synced",
+            self.audit_entries.clone(),
+        );
+        r.register(
+            "audit_open",
+            "1 while deletions are taken",
+            self.audit_open.clone(),
+        );
+        r.register(
+            "audit_refused",
+            "Deletions refused by cause",
+            self.audit_refused.clone(),
+        );
+    }
+
+    fn register_tokens(&self, r: &mut Registry) {
+        r.register(
+            "token_cache_hits",
+            "Tokens known",
+            self.token_cache_hits.clone(),
+        );
+        r.register(
+            "token_cache_misses",
+            "Tokens checked",
+            self.token_cache_misses.clone(),
+        );
+        r.register("key_refreshes", "Key sets read", self.key_refreshes.clone());
+        r.register(
+            "key_refresh_failures",
+            "Key sets not read",
+            self.key_refresh_failures.clone(),
+        );
+    }
+
+    /// All metrics as OpenMetrics text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_stands_in_the_text() {
+        let metrics = Metrics::new();
+        let labels = RequestLabels {
+            operation: "users.get".into(),
+            status: 401,
+            code: "token-missing",
+        };
+        metrics.requests.get_or_create(&labels).inc();
+        metrics.audit_sync_seconds.observe(0.001);
+        let text = metrics.encode();
+        assert!(text.contains(
+            "lychgate_requests_total{operation=\"users.get\",status=\"401\",code=\"token-missing\"} 1"
+        ));
+        assert!(text.contains("lychgate_audit_sync_seconds_count 1"));
+    }
+}

@@ -1,0 +1,1 @@
+//! TLS on the client's side: which roots are trusted.
