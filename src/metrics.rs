@@ -1,5 +1,6 @@
 //! What is counted and timed, in one place; every name begins with `lychgate_`.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -27,9 +28,28 @@ pub struct CauseLabels {
     pub cause: &'static str,
 }
 
-/// Every metric of the gateway; cheap to clone.
+/// Labels of a reload.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReloadLabels {
+    /// `in-force` or `refused`.
+    pub result: &'static str,
+}
+
+/// Every metric of the gateway; a clone is one more reference to the same.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<All>);
+
+impl Deref for Metrics {
+    type Target = All;
+
+    fn deref(&self) -> &All {
+        &self.0
+    }
+}
+
+/// What [`Metrics`] refers to.
+#[derive(Debug)]
+pub struct All {
     /// Requests answered, by operation, status and refusal code.
     pub requests: Family<RequestLabels, Counter>,
     /// Seconds from a request's head to its answer's head.
@@ -64,7 +84,9 @@ pub struct Metrics {
     pub key_refreshes: Counter,
     /// Times a key set could not be fetched or read.
     pub key_refresh_failures: Counter,
-    registry: Arc<Registry>,
+    /// Reloads asked for, by result.
+    pub reloads: Family<ReloadLabels, Counter>,
+    registry: Registry,
 }
 
 fn latency() -> Histogram {
@@ -75,7 +97,7 @@ impl Metrics {
     /// Registers every metric.
     #[must_use]
     pub fn new() -> Self {
-        let mut metrics = Self {
+        let mut all = All {
             requests: Family::default(),
             request_seconds: latency(),
             upstream_seconds: latency(),
@@ -93,16 +115,29 @@ impl Metrics {
             token_cache_misses: Counter::default(),
             key_refreshes: Counter::default(),
             key_refresh_failures: Counter::default(),
-            registry: Arc::new(Registry::default()),
+            reloads: Family::default(),
+            registry: Registry::default(),
         };
         let mut registry = Registry::with_prefix("lychgate");
-        metrics.register_requests(&mut registry);
-        metrics.register_audit(&mut registry);
-        metrics.register_tokens(&mut registry);
-        metrics.registry = Arc::new(registry);
-        metrics
+        all.register_requests(&mut registry);
+        all.register_audit(&mut registry);
+        all.register_tokens(&mut registry);
+        registry.register("reloads", "Reloads asked for", all.reloads.clone());
+        all.registry = registry;
+        Self(Arc::new(all))
     }
 
+    /// All metrics as OpenMetrics text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl All {
     fn register_requests(&self, r: &mut Registry) {
         r.register("requests", "Requests answered", self.requests.clone());
         r.register_with_unit(
@@ -191,15 +226,6 @@ impl Metrics {
             self.key_refresh_failures.clone(),
         );
     }
-
-    /// All metrics as OpenMetrics text.
-    #[must_use]
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
-    }
 }
 
 impl Default for Metrics {
@@ -227,5 +253,27 @@ mod tests {
             "lychgate_requests_total{operation=\"users.get\",status=\"401\",code=\"token-missing\"} 1"
         ));
         assert!(text.contains("lychgate_audit_sync_seconds_count 1"));
+    }
+
+    #[test]
+    fn every_name_begins_with_the_program_and_the_text_ends_as_open_metrics_says() {
+        let text = Metrics::new().encode();
+        let names = text.lines().filter(|line| line.starts_with("# TYPE "));
+        assert!(names.clone().count() >= 15);
+        assert!(
+            names
+                .clone()
+                .all(|line| line.starts_with("# TYPE lychgate_"))
+        );
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn clones_count_into_the_same() {
+        let metrics = Metrics::new();
+        let other = metrics.clone();
+        other.audit_entries.inc();
+        assert_eq!(metrics.audit_entries.get(), 1);
+        drop(other);
     }
 }

@@ -1,0 +1,123 @@
+//! The gateway under measure: its folder with config, keys and tokens, and its process.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lychgate::token::Algorithm;
+use lychgate::token::mint::{Key, mint};
+use serde_json::json;
+
+use super::process::Process;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lychgate");
+/// Tokens in use at once: the cache holds all of them.
+const TOKENS: usize = 1_000;
+
+/// A folder that is removed when dropped.
+pub(crate) struct Setup {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// Where the gateway listens.
+    pub(crate) address: String,
+    /// Where upstream listens.
+    pub(crate) upstream: String,
+}
+
+impl Setup {
+    /// Makes keys, tokens and config.
+    pub(crate) fn new() -> Self {
+        // Beside the build, since a temporary folder may be in memory and syncs there cost nothing.
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let [address, admin, upstream] = [free_port(), free_port(), free_port()];
+        let key = Key::generate(Algorithm::ES256).expect("a key");
+        std::fs::write(folder.join("keys.json"), key.public_jwks()).expect("keys");
+        std::fs::write(folder.join("tokens"), tokens(&key)).expect("tokens");
+        let made = Command::new(BINARY)
+            .args(["audit", "keygen", "--origin", "bench.test/log", "--out"])
+            .arg(folder.join("audit.key"))
+            .output()
+            .expect("keygen runs");
+        assert!(made.status.success(), "keygen failed");
+        let config = format!(
+            "[listen]\naddress = \"{address}\"\n\n[admin]\naddress = \"{admin}\"\n\n\
+             [[issuer]]\nissuer = \"https://issuer.test/\"\naudience = [\"gateway\"]\n\
+             algorithms = [\"ES256\"]\njwks_file = \"keys.json\"\n\n\
+             [domains.accounts]\n\"12345678\" = \"http://{upstream}\"\n\n\
+             [audit]\ndirectory = \"audit\"\norigin = \"bench.test/log\"\nkey_file = \"audit.key\"\n"
+        );
+        std::fs::write(folder.join("lychgate.toml"), config).expect("a config");
+        Self {
+            folder,
+            address: address.to_string(),
+            upstream: upstream.to_string(),
+        }
+    }
+
+    /// The file of tokens.
+    pub(crate) fn tokens(&self) -> String {
+        self.folder.join("tokens").display().to_string()
+    }
+
+    /// Starts the gateway on core 0 and waits until it takes connections.
+    pub(crate) fn start(&self) -> Process {
+        let config = self.folder.join("lychgate.toml");
+        let config = config.to_str().expect("a plain path");
+        let process = Process::start(0, &[BINARY, "run", "--config", config]);
+        wait_for(&self.address);
+        process
+    }
+
+    /// Starts upstream on core 1.
+    pub(crate) fn start_upstream(&self) -> Process {
+        let process = Process::role(1, &["upstream", &self.upstream]);
+        wait_for(&self.upstream);
+        process
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits until somebody listens there, at most 10 seconds.
+pub(crate) fn wait_for(address: &str) {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{address} is silent"
+        );
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tokens of a real clock")]
+fn tokens(key: &Key) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
+    let expires = now.as_secs() + 3_600;
+    let mut all = String::new();
+    for n in 0..TOKENS {
+        let claims = json!({
+            "iss": "https://issuer.test/", "aud": "gateway", "sub": format!("caller-{n}"),
+            "exp": expires, "jti": format!("token-{n}"), "client_id": "bench",
+            "accounts": ["12345678"], "scope": "users.read users.write users.delete",
+        });
+        all.push_str(&mint(key, &claims).expect("a token"));
+        all.push('\n');
+    }
+    all
+}

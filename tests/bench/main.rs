@@ -1,0 +1,47 @@
+//! Measures the gateway beside a bare hyper proxy and beside the disk, in one run, and prints ratios.
+//!
+//! `cargo bench --bench bench` runs everything (about four minutes); `-- reads`, `-- deletions`,
+//! `-- memory` or `-- start` runs one part. It is no test: it asserts nothing and fails only where it cannot run.
+//!
+//! The proxies are pinned to core 0, load and upstream to core 1. CPU is on-CPU time of the process
+//! measured, over the requests answered; each figure is the median over shuffled rounds.
+
+mod bare;
+mod disk;
+mod gateway;
+mod load;
+mod measure;
+mod process;
+mod upstream;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        // What cargo adds by itself.
+        .filter(|word| *word != "--bench")
+        .collect();
+    match words.as_slice() {
+        ["role", "bare", listen, upstream] => bare::run(listen, upstream),
+        ["role", "upstream", listen] => upstream::run(listen),
+        ["role", "load", rest @ ..] => load::role(rest),
+        [] => {
+            measure::reads();
+            measure::deletions();
+            measure::memory();
+            measure::start();
+        }
+        ["reads"] => measure::reads(),
+        ["deletions"] => measure::deletions(),
+        ["memory"] => measure::memory(),
+        ["start"] => measure::start(),
+        _ => {
+            eprintln!("usage: cargo bench --bench bench [-- reads|deletions|memory|start]");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

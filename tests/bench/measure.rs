@@ -1,0 +1,163 @@
+//! The figures, each as a ratio to something measured in the same run.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::disk::append_and_sync;
+use super::gateway::{Setup, free_port, wait_for};
+use super::process::{Load, Process, load};
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_secs(3);
+
+/// Microseconds of CPU a request, with what the load saw.
+fn cpu_per_request(process: &Process, run: impl Fn(Duration) -> Load) -> (f64, Load) {
+    run(Duration::from_millis(500));
+    let before = process.cpu();
+    let seen = run(ROUND);
+    let spent = process.cpu() - before;
+    (spent.as_secs_f64() * 1e6 / seen.answered, seen)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// CPU of a GET with 1,000 warm ES256 tokens, beside a bare hyper proxy.
+pub(crate) fn reads() {
+    let setup = Setup::new();
+    let _upstream = setup.start_upstream();
+    let gateway = setup.start();
+    let address = free_port().to_string();
+    let bare = Process::role(0, &["bare", &address, &setup.upstream]);
+    wait_for(&address);
+    let tokens = setup.tokens();
+    let (mut ours, mut floors, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let measure_ours = || {
+            cpu_per_request(&gateway, |time| {
+                load(&setup.address, 64, time, "GET", &tokens)
+            })
+        };
+        let measure_bare =
+            || cpu_per_request(&bare, |time| load(&address, 64, time, "GET", &tokens));
+        let ((our, seen), (floor, _)) = if round % 2 == 0 {
+            (measure_ours(), measure_bare())
+        } else {
+            let floor = measure_bare();
+            (measure_ours(), floor)
+        };
+        assert_eq!(seen.other, 0, "every GET is answered 200");
+        ours.push(our);
+        floors.push(floor);
+        ratios.push(our / floor);
+    }
+    println!(
+        "GET, warm ES256 tokens, 64 connections: {:.1} us CPU a request, bare hyper {:.1}; ratio {:.2}",
+        median(&mut ours),
+        median(&mut floors),
+        median(&mut ratios)
+    );
+}
+
+/// Durable deletions a second, beside what the disk does with one stream.
+pub(crate) fn deletions() {
+    let setup = Setup::new();
+    let _upstream = setup.start_upstream();
+    let gateway = setup.start();
+    let tokens = setup.tokens();
+    load(
+        &setup.address,
+        8,
+        Duration::from_millis(500),
+        "DELETE",
+        &tokens,
+    );
+    for connections in [1, 64] {
+        let (mut rates, mut ratios, mut latencies, mut cpus) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..ROUNDS {
+            let disk = append_and_sync(&setup.folder, Duration::from_secs(1));
+            let (cpu, seen) = cpu_per_request(&gateway, |time| {
+                load(&setup.address, connections, time, "DELETE", &tokens)
+            });
+            assert_eq!(seen.other, 0, "every DELETE is answered 200");
+            let rate = seen.answered / seen.seconds;
+            rates.push(rate);
+            ratios.push(rate / disk.per_second);
+            latencies.push(seen.median / disk.median.as_secs_f64());
+            cpus.push(cpu);
+        }
+        println!(
+            "DELETE, two syncs, {connections} connections: {:.0} a second, {:.1} times the disk's append + fdatasync; \
+             p50 {:.1} times one; {:.1} us CPU",
+            median(&mut rates),
+            median(&mut ratios),
+            median(&mut latencies),
+            median(&mut cpus)
+        );
+    }
+}
+
+/// Resident memory with 1,000 idle connections.
+pub(crate) fn memory() {
+    let setup = Setup::new();
+    let _upstream = setup.start_upstream();
+    let gateway = setup.start();
+    let token = std::fs::read_to_string(setup.tokens()).expect("tokens");
+    let token = token.lines().next().expect("a token");
+    std::thread::sleep(Duration::from_millis(500));
+    let idle = gateway.resident_kib();
+    let mut connections = Vec::new();
+    for _ in 0..1_000 {
+        let mut stream = TcpStream::connect(&setup.address).expect("a connection");
+        assert!(get(&mut stream, token).starts_with("HTTP/1.1 200"));
+        connections.push(stream);
+    }
+    println!(
+        "resident memory: {:.1} MiB idle, {:.1} MiB with {} idle connections",
+        idle as f64 / 1024.0,
+        gateway.resident_kib() as f64 / 1024.0,
+        connections.len()
+    );
+}
+
+/// From the start of the process to the first answered GET, on a prepared audit folder.
+pub(crate) fn start() {
+    let setup = Setup::new();
+    let _upstream = setup.start_upstream();
+    let token = std::fs::read_to_string(setup.tokens()).expect("tokens");
+    let token = token.lines().next().expect("a token");
+    drop(setup.start());
+    let mut milliseconds = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let gateway = setup.start();
+        let mut stream = TcpStream::connect(&setup.address).expect("a connection");
+        let answer = get(&mut stream, token);
+        milliseconds.push(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        drop(gateway);
+    }
+    println!(
+        "start to first answered GET: {:.1} ms",
+        median(&mut milliseconds)
+    );
+}
+
+fn get(stream: &mut TcpStream, token: &str) -> String {
+    let request = format!(
+        "GET /api/account/12345678/configuration/le-users/users/700100042?v=4.0 HTTP/1.1\r\n\
+         Host: gateway.test\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut buffer = [0; 4096];
+    let mut text = String::new();
+    while !text.ends_with('}') {
+        let read = stream.read(&mut buffer).expect("an answer");
+        assert!(read > 0, "the answer was cut short: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    text
+}
