@@ -16,5 +16,6 @@
 
 pub mod cli;
 pub mod clock;
+pub mod contract;
 pub mod metrics;
 pub mod request;

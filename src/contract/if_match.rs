@@ -1,0 +1,58 @@
+//! `If-Match` (RFC 9110 §13.1.1), of which only a strict part is well formed here.
+
+/// An entity-tag is at most this long, its quotes included.
+const MAX_TAG_BYTES: usize = 256;
+
+/// A well-formed `If-Match`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// A revision or an entity-tag: upstream checks it.
+    Conditional,
+    /// `-1` or `*`, quoted or not: switches upstream's check off.
+    Unconditional,
+}
+
+/// Judges the value of the one `If-Match`: 1 to 19 digits, `-1`, `*` or one strong entity-tag of at most 256 bytes.
+///
+/// # Errors
+/// What is wrong with it, for the caller.
+pub fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
+    match value {
+        b"" => Err("If-Match is empty: send the revision that upstream gave as `ac-revision`"),
+        b"-1" | b"*" => Ok(IfMatch::Unconditional),
+        [b'"', ..] => parse_tag(value),
+        [b'W' | b'w', b'/', ..] => Err("If-Match is a weak entity-tag: a strong one is needed"),
+        digits if digits.iter().all(u8::is_ascii_digit) => match digits.len() {
+            1..=19 => Ok(IfMatch::Conditional),
+            _ => Err("If-Match is a number of more than 19 digits"),
+        },
+        list if list.contains(&b',') => Err("If-Match is a list: exactly one value is taken"),
+        _ => Err("If-Match is no revision (digits), no `-1`, no `*` and no quoted entity-tag"),
+    }
+}
+
+/// One strong entity-tag, RFC 9110 §8.8.3; its `etagc` has no quote, so a list never passes.
+fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
+    if value.len() > MAX_TAG_BYTES {
+        return Err("If-Match is an entity-tag of more than 256 bytes");
+    }
+    let [b'"', tag @ .., b'"'] = value else {
+        return Err("If-Match has an entity-tag that is not closed");
+    };
+    match tag {
+        // Upstreams that strip quotes would see the empty value, which asks for no check at all.
+        b"" => Err("If-Match is an empty entity-tag"),
+        b"-1" | b"*" => Ok(IfMatch::Unconditional),
+        tag if tag.iter().all(|byte| is_etagc(*byte)) => Ok(IfMatch::Conditional),
+        _ => {
+            Err("If-Match is not exactly one entity-tag: a list, or a character that none may have")
+        }
+    }
+}
+
+const fn is_etagc(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The plain form of a path: what is authorized is byte for byte what is sent.
+
+/// Judges the path of a request target (without its query): begins with `/`, no dot segments (also
+/// escaped), no encoded slash or backslash, no doubled or trailing slash, no escaped unreserved
+/// character, no broken escape, no `;`, and only the characters RFC 3986 allows in a path.
+/// `/` alone is plain.
+///
+/// # Errors
+/// What is wrong with it, for the caller.
+pub fn check(path: &str) -> Result<(), &'static str> {
+    let segments = path
+        .strip_prefix('/')
+        .ok_or("the path must begin with a slash")?;
+    if segments.is_empty() {
+        return Ok(());
+    }
+    for segment in segments.split('/') {
+        if segment.is_empty() {
+            return Err("the path has an empty segment: a doubled or trailing slash");
+        }
+        if is_dot_segment(segment) {
+            return Err("the path has a dot segment (`.` or `..`, plain or escaped)");
+        }
+        check_segment(segment.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Whether it is an account id: `[A-Za-z0-9_]{1,20}`.
+#[must_use]
+pub fn is_account(text: &str) -> bool {
+    (1..=20).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether it is a user id: a decimal integer from 1 to 2^63-1 without sign or leading zero.
+#[must_use]
+pub fn is_user_id(text: &str) -> bool {
+    user_number(text.as_bytes()).is_some()
+}
+
+/// The number of a user id, which has one spelling only.
+pub(super) fn user_number(text: &[u8]) -> Option<u64> {
+    if text.first() == Some(&b'0') || !(1..=19).contains(&text.len()) {
+        return None;
+    }
+    let mut number = 0_u64;
+    for byte in text {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        // 19 digits always fit 64 bits without a sign.
+        number = number * 10 + u64::from(byte - b'0');
+    }
+    (number <= i64::MAX.unsigned_abs()).then_some(number)
+}
+
+/// The byte that the two hexadecimal digits at the start of `after_percent` stand for (RFC 3986 §2.1).
+pub(super) fn escaped_byte(after_percent: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let high = digit(*after_percent.first()?)?;
+    let low = digit(*after_percent.get(1)?)?;
+    u8::try_from(high * 16 + low).ok()
+}
+
+/// RFC 3986 §2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §3.3 `pchar` but for escapes and for `;`, which begins parameters.
+const fn is_plain(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
+        )
+}
+
+fn check_segment(mut rest: &[u8]) -> Result<(), &'static str> {
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match byte {
+            b'%' => {
+                check_escape(escaped_byte(after))?;
+                rest = after.get(2..).unwrap_or_default();
+            }
+            b';' => return Err("the path has a `;` parameter"),
+            b'\\' => return Err("the path has a backslash"),
+            byte if is_plain(*byte) => {}
+            _ => return Err("the path has a character that must be percent-encoded"),
+        }
+    }
+    Ok(())
+}
+
+fn check_escape(byte: Option<u8>) -> Result<(), &'static str> {
+    match byte {
+        None => Err("the path has a `%` without two hexadecimal digits behind it"),
+        Some(b'/' | b'\\') => Err("the path has an encoded slash or backslash"),
+        Some(byte) if is_unreserved(byte) => {
+            Err("the path has a percent-encoded character that needs no encoding")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// `.` and `..`, each dot plain or as `%2e`: named apart, so that the caller learns what it looks like.
+fn is_dot_segment(segment: &str) -> bool {
+    let mut rest = segment.as_bytes();
+    for dots in 0..3 {
+        rest = match rest {
+            [] => return dots > 0,
+            [b'.', after @ ..] | [b'%', b'2', b'e' | b'E', after @ ..] => after,
+            _ => return false,
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

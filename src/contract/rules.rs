@@ -1,0 +1,97 @@
+//! What the keys of a contract may not say together: what would leave a deletion unrecorded, or a request unclear.
+
+use std::ops::Range;
+
+use super::operation::{BodyRule, Effect};
+use super::parse::ContractProblem;
+use super::table::{Closed, Route};
+
+/// An operation with the place that names it.
+pub(super) struct Placed {
+    pub(super) route: Route,
+    pub(super) span: Range<usize>,
+}
+
+/// What is wrong between the keys of one operation.
+pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
+    let operation = &route.operation;
+    let has_user = route.template.has_user();
+    let is_delete = operation.effect == Effect::Delete;
+    let takes_content = matches!(operation.body, BodyRule::Pass | BodyRule::Ids);
+    let rules = [
+        (
+            !route.template.has_account(),
+            "its path must have {account}: a caller is permitted by account",
+        ),
+        (
+            operation.method == "DELETE" && !is_delete,
+            "its method is DELETE, so its effect must be delete: anything else would leave deletions unrecorded",
+        ),
+        (
+            operation.method == "GET" && operation.effect != Effect::Read,
+            "its method is GET, which may be sent twice, so its effect must be read",
+        ),
+        (
+            operation.effect == Effect::Read && takes_content,
+            "it is a read, so its body must be none or empty-json",
+        ),
+        (
+            is_delete && has_user && operation.body != BodyRule::None,
+            "it deletes the user in its path, so its body must be none",
+        ),
+        (
+            is_delete && !has_user && operation.body != BodyRule::Ids,
+            "it deletes, so it must name whom: by {user} in its path, or by a body of ids",
+        ),
+        (
+            !is_delete && operation.body == BodyRule::Ids,
+            "only a deletion takes a body of ids",
+        ),
+        (
+            is_delete && operation.unconditional_scope.is_none(),
+            "it deletes, so it needs an unconditional_scope, for `If-Match: -1` and `*`",
+        ),
+    ];
+    rules
+        .into_iter()
+        .filter_map(|(broken, fault)| broken.then_some(fault))
+        .collect()
+}
+
+/// Operations that have one name, or that one request could mean, or that a closed path hides.
+pub(super) fn clashes(routes: &[Placed], closed: &[Closed]) -> Vec<ContractProblem> {
+    let mut problems = Vec::new();
+    for (at, later) in routes.iter().enumerate() {
+        let name = &later.route.operation.name;
+        for earlier in routes.iter().take(at) {
+            let first = &earlier.route.operation.name;
+            if first == name {
+                problems.push(later.problem(format!(
+                    "`{name}` stands twice: each operation needs a name of its own"
+                )));
+            } else if earlier.route.overlaps(&later.route) {
+                problems.push(later.problem(format!(
+                    "`{name}` and `{first}` claim the same path and method"
+                )));
+            }
+        }
+        if closed
+            .iter()
+            .any(|closed| closed.template.covers(&later.route.template))
+        {
+            problems.push(later.problem(format!(
+                "`{name}` could never be reached: its path is closed"
+            )));
+        }
+    }
+    problems
+}
+
+impl Placed {
+    fn problem(&self, message: String) -> ContractProblem {
+        ContractProblem {
+            span: self.span.clone(),
+            message,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The contracts in force as one table, and how a request finds its operation.
+
+use std::sync::Arc;
+
+use super::operation::Operation;
+use super::parse::{self, ContractProblem};
+use super::template::{Parts, Template};
+
+const BUILTIN: &str = include_str!("../../config/contracts/liveperson-users-4.0.toml");
+
+/// One contract, as one TOML file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Such as `liveperson-users-4.0`.
+    pub name: String,
+    /// The file's whole text, for whoever takes its hash.
+    pub source: String,
+    pub(super) routes: Vec<Route>,
+    pub(super) closed: Vec<Closed>,
+}
+
+/// An operation at its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) template: Template,
+    pub(super) operation: Arc<Operation>,
+    /// Why it is off, where it is.
+    pub(super) off: Option<String>,
+}
+
+/// A path that is refused by any method, before any operation is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub(super) template: Template,
+    pub(super) reason: String,
+}
+
+/// All contracts in force.
+#[derive(Clone, Debug)]
+pub struct Contracts {
+    contracts: Vec<Contract>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'p> {
+    /// The operation.
+    pub operation: Arc<Operation>,
+    /// The account segment of the path, unjudged.
+    pub account: &'p str,
+    /// The user id segment of the path, unjudged, where the operation has one.
+    pub user: Option<&'p str>,
+}
+
+/// Why a request asks for nothing known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// No such path, or an operation that is off.
+    Unknown {
+        /// Why, for the caller: from the contract file where it says so.
+        reason: String,
+    },
+    /// The path exists, not with this method.
+    Method {
+        /// The value of `Allow`: the methods that are on for the path without an override (RFC 9110 §10.2.1).
+        allow: String,
+    },
+    /// The override is no pair that the contract lists.
+    Override,
+}
+
+impl Contract {
+    /// Parses a contract's TOML text.
+    ///
+    /// # Errors
+    /// Every fault found, in order of its place.
+    pub fn parse(text: &str) -> Result<Self, Vec<ContractProblem>> {
+        parse::contract(text)
+    }
+
+    /// `liveperson-users-4.0`, built into the program.
+    #[must_use]
+    pub fn builtin() -> Self {
+        // A test shows that it parses; a contract without operations would refuse every request.
+        Self::parse(BUILTIN).unwrap_or_else(|_| Self {
+            name: String::new(),
+            source: BUILTIN.to_owned(),
+            routes: Vec::new(),
+            closed: Vec::new(),
+        })
+    }
+
+    /// Its operations in the file's order, each with the reason where it is off.
+    pub fn operations(&self) -> impl Iterator<Item = (&Operation, Option<&str>)> {
+        self.routes
+            .iter()
+            .map(|route| (&*route.operation, route.off.as_deref()))
+    }
+}
+
+impl Contracts {
+    /// A table of these.
+    ///
+    /// # Errors
+    /// Where two of them claim the same path and method, or the same name, or one closes another's operation.
+    pub fn new(contracts: Vec<Contract>) -> Result<Self, String> {
+        for (at, contract) in contracts.iter().enumerate() {
+            for earlier in contracts.iter().take(at) {
+                conflict(earlier, contract)?;
+            }
+        }
+        Ok(Self { contracts })
+    }
+
+    /// The contracts, in order.
+    #[must_use]
+    pub fn all(&self) -> &[Contract] {
+        &self.contracts
+    }
+
+    /// Finds the operation of a request. `path` has passed [`super::path::check`]; `overriding` is the
+    /// value of the one `X-HTTP-Method-Override`, where there is one.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find<'p>(
+        &self,
+        method: &str,
+        overriding: Option<&str>,
+        path: &'p str,
+    ) -> Result<Found<'p>, Miss> {
+        let depth = path.bytes().filter(|byte| *byte == b'/').count();
+        let mut closed = self.contracts.iter().flat_map(|contract| &contract.closed);
+        if let Some(closed) = closed.find(|closed| {
+            closed.template.depth() == depth && closed.template.matches(path).is_some()
+        }) {
+            return Err(Miss::Unknown {
+                reason: closed.reason.clone(),
+            });
+        }
+        let effective = overriding.unwrap_or(method);
+        for route in self.routes() {
+            if route.operation.method == effective
+                && route.template.depth() == depth
+                && let Some(parts) = route.template.matches(path)
+            {
+                return route.answer(method, overriding, parts);
+            }
+        }
+        Err(self.miss(overriding, path))
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.contracts.iter().flat_map(|contract| &contract.routes)
+    }
+
+    /// Why a path has no operation of the effective method.
+    fn miss(&self, overriding: Option<&str>, path: &str) -> Miss {
+        let mut methods: Vec<&str> = Vec::new();
+        let mut off = None;
+        for route in self
+            .routes()
+            .filter(|route| route.template.matches(path).is_some())
+        {
+            match &route.off {
+                Some(reason) => off = off.or(Some(reason)),
+                None => methods.push(&route.operation.method),
+            }
+        }
+        methods.sort_unstable();
+        methods.dedup();
+        match (methods.is_empty(), off, overriding) {
+            (true, Some(reason), _) => Miss::Unknown {
+                reason: reason.clone(),
+            },
+            (true, None, _) => Miss::Unknown {
+                reason: "No operation of the contract has this path.".to_owned(),
+            },
+            (false, _, Some(_)) => Miss::Override,
+            (false, _, None) => Miss::Method {
+                allow: methods.join(", "),
+            },
+        }
+    }
+}
+
+impl Route {
+    fn answer<'p>(
+        &self,
+        method: &str,
+        overriding: Option<&str>,
+        parts: Parts<'p>,
+    ) -> Result<Found<'p>, Miss> {
+        if let Some(reason) = &self.off {
+            return Err(Miss::Unknown {
+                reason: reason.clone(),
+            });
+        }
+        if overriding.is_some()
+            && !self
+                .operation
+                .carriers
+                .iter()
+                .any(|carrier| carrier == method)
+        {
+            return Err(Miss::Override);
+        }
+        Ok(Found {
+            operation: Arc::clone(&self.operation),
+            // Every operation's path has an account; an empty one would be refused as no valid one.
+            account: parts.account.unwrap_or_default(),
+            user: parts.user,
+        })
+    }
+
+    /// Whether one request could be either's.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.operation.method == other.operation.method && self.template.overlaps(&other.template)
+    }
+}
+
+fn conflict(earlier: &Contract, later: &Contract) -> Result<(), String> {
+    if earlier.name == later.name {
+        return Err(format!(
+            "two contracts are called `{}`: rename one",
+            later.name
+        ));
+    }
+    for mine in &earlier.routes {
+        for theirs in &later.routes {
+            let (first, second) = (&mine.operation.name, &theirs.operation.name);
+            if first == second {
+                return Err(format!(
+                    "`{first}` is an operation of both `{}` and `{}`: rename one, since the trail tells operations by name",
+                    earlier.name, later.name
+                ));
+            }
+            if mine.overlaps(theirs) {
+                return Err(format!(
+                    "`{first}` of `{}` and `{second}` of `{}` claim the same path and method: remove one",
+                    earlier.name, later.name
+                ));
+            }
+        }
+    }
+    hides(earlier, later).and_then(|()| hides(later, earlier))
+}
+
+fn hides(closing: &Contract, other: &Contract) -> Result<(), String> {
+    let hidden = other.routes.iter().find(|route| {
+        closing
+            .closed
+            .iter()
+            .any(|closed| closed.template.covers(&route.template))
+    });
+    match hidden {
+        None => Ok(()),
+        Some(route) => Err(format!(
+            "`{}` closes the path of `{}` in `{}`: it could never be reached",
+            closing.name, route.operation.name, other.name
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
