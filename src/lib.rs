@@ -17,5 +17,8 @@
 pub mod cli;
 pub mod clock;
 pub mod contract;
+pub mod fetch;
 pub mod metrics;
 pub mod request;
+pub mod tls;
+pub mod token;

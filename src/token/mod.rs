@@ -1,22 +1,35 @@
 //! Who is calling: JSON Web Tokens, their keys, and the cache of verified ones.
+//!
+//! In the order in which a token is judged:
+//!
+//! 1. [`verifier`] asks the cache, then goes through the rest and says why not;
+//! 2. `compact` takes the token apart and judges its header, by `json`, which reads strictly;
+//! 3. `keys` holds each issuer's key set and keeps it fresh; `key_set` and `jwk` read it;
+//! 4. `claims` and `date` judge what a token says once its signature is right.
+//!
+//! [`mint`] makes tokens for demos and tests. Introspection, discovery and revocation have their
+//! place beside `keys` and behind `claims`.
+
+mod algorithm;
+mod cache;
+mod claims;
+mod compact;
+mod date;
+mod edwards;
+pub mod identity;
+mod json;
+mod jwk;
+mod key_set;
+mod keys;
+pub mod mint;
+pub mod verifier;
+
+pub use algorithm::Algorithm;
+pub use identity::{Accounts, Identity};
+pub use verifier::{Denial, Verifier, VerifierError};
 
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// A signature algorithm of RFC 7518 or RFC 8037 that may be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the standard's")]
-pub enum Algorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-}
 
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

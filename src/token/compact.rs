@@ -1,0 +1,140 @@
+//! The form of a token: three base64url parts, a header, claims (RFC 7515 §7.1, RFC 7519 §7.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::json::{self, Object};
+use super::{Algorithm, Denial};
+
+/// Bytes of a token, judged before anything is decoded.
+pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Bytes of a `kid`.
+pub(super) const MAX_KID_BYTES: usize = 256;
+
+/// A token taken apart; nothing of it is trusted yet.
+#[derive(Debug)]
+pub(super) struct Compact<'a> {
+    /// `header.payload`, as it was signed.
+    pub(super) signing_input: &'a str,
+    /// The third part, in base64url that was checked.
+    pub(super) signature: &'a str,
+    /// What the header says.
+    pub(super) header: Header,
+    /// The claims, unverified.
+    pub(super) claims: Object,
+}
+
+/// A header that was judged.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) algorithm: Algorithm,
+    pub(super) kid: Option<String>,
+}
+
+impl<'a> Compact<'a> {
+    /// Judges, in this order: size, parts, base64url, header and claims as JSON, the header's members.
+    pub(super) fn parse(token: &'a str) -> Result<Self, Denial> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Denial::Malformed("the token is longer than 8 KiB"));
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(NOT_THREE_PARTS)?;
+        let (header, claims) = signing_input.split_once('.').ok_or(NOT_THREE_PARTS)?;
+        if claims.contains('.') {
+            return Err(NOT_THREE_PARTS);
+        }
+        let header = decode(header)?;
+        let claims = decode(claims)?;
+        decode(signature)?;
+        let header = json::object(&header).ok_or(Denial::Malformed(
+            "the header is not one JSON object without repeated names",
+        ))?;
+        let claims = json::object(&claims).ok_or(Denial::Malformed(
+            "the claims are not one JSON object without repeated names",
+        ))?;
+        Ok(Self {
+            signing_input,
+            signature,
+            header: Header::judge(&header)?,
+            claims,
+        })
+    }
+}
+
+const NOT_THREE_PARTS: Denial = Denial::Malformed("the token is not three parts with two dots");
+
+/// Strict: no padding, no white space, no `+` or `/`, no stray bits in the last character.
+fn decode(part: &str) -> Result<Vec<u8>, Denial> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| Denial::Malformed("a part of the token is not base64url without padding"))
+}
+
+impl Header {
+    /// Judges, in this order: extensions that must be understood (`crit`, `b64`: RFC 7515 §4.1.11
+    /// calls such a token invalid, so `Malformed`), what kind of token it is (`typ`; `cty`, `enc`,
+    /// `zip` say that it is nested, encrypted or compressed, so `Type`), `alg`, `kid`. Members that
+    /// bring or name a key (`jwk`, `jku`, `x5u`, `x5c`, `x5t`) are never used.
+    fn judge(header: &Object) -> Result<Self, Denial> {
+        if header.contains_key("crit") || header.contains_key("b64") {
+            return Err(Denial::Malformed(
+                "the header has `crit` or `b64`, and no extension is understood",
+            ));
+        }
+        judge_type(header)?;
+        let algorithm = match header.get("alg") {
+            None => return Err(Denial::Malformed("the header has no `alg`")),
+            Some(name) => name
+                .text()
+                .ok_or(Denial::Malformed("`alg` is not a string"))?,
+        };
+        let algorithm = Algorithm::from_name(algorithm).ok_or(Denial::Algorithm)?;
+        let kid = match header.get("kid") {
+            None => None,
+            Some(kid) => match kid.text() {
+                Some(kid) if kid.len() <= MAX_KID_BYTES => Some(kid.to_owned()),
+                _ => {
+                    return Err(Denial::Malformed(
+                        "`kid` is not a string of at most 256 bytes",
+                    ));
+                }
+            },
+        };
+        Ok(Self { algorithm, kid })
+    }
+}
+
+fn judge_type(header: &Object) -> Result<(), Denial> {
+    for (name, why) in [
+        ("cty", "the header has `cty`: nested tokens are not taken"),
+        (
+            "enc",
+            "the header has `enc`: encrypted tokens are not taken",
+        ),
+        (
+            "zip",
+            "the header has `zip`: compressed tokens are not taken",
+        ),
+    ] {
+        if header.contains_key(name) {
+            return Err(Denial::Type(why));
+        }
+    }
+    let Some(kind) = header.get("typ") else {
+        return Ok(());
+    };
+    let kind = kind.text().unwrap_or_default();
+    let prefix = "application/";
+    let short = match kind.get(..prefix.len()) {
+        Some(start) if start.eq_ignore_ascii_case(prefix) => &kind[prefix.len()..],
+        _ => kind,
+    };
+    if short.eq_ignore_ascii_case("jwt") || short.eq_ignore_ascii_case("at+jwt") {
+        Ok(())
+    } else {
+        Err(Denial::Type("`typ` is neither JWT nor at+jwt"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

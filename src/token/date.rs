@@ -1,0 +1,210 @@
+//! When a token counts: `exp`, `nbf` and `iat` (RFC 7519 §4.1), judged by the injected clock.
+
+use std::time::Duration;
+
+use super::Denial;
+use super::json::{Object, Value};
+use crate::clock::Time;
+
+/// 9999-12-31T23:59:59Z: the last second that RFC 3339 can write.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+const MICROS: i64 = 1_000_000;
+
+/// The time in which a token counts, leeway included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// From here on, in microseconds.
+    begins: i64,
+    /// Up to here, in microseconds, and not at it.
+    ends: i64,
+}
+
+impl Window {
+    /// Reads the three claims. `exp` is floored to a whole second; `nbf` and `iat` to a microsecond.
+    pub(super) fn read(claims: &Object, leeway: Duration) -> Result<Self, Denial> {
+        let leeway = i64::try_from(leeway.as_micros()).unwrap_or(i64::MAX);
+        let expiry = claims
+            .get("exp")
+            .ok_or(Denial::Claims("the token has no `exp`"))?;
+        let expiry = micros(expiry).ok_or(Denial::Claims(
+            "`exp` is not a number of seconds from 1970 to the year 9999",
+        ))?;
+        let not_before = optional(claims, "nbf").ok_or(Denial::Claims(
+            "`nbf` is not a number of seconds from 1970 to the year 9999",
+        ))?;
+        let issued = optional(claims, "iat").ok_or(Denial::Claims(
+            "`iat` is not a number of seconds from 1970 to the year 9999",
+        ))?;
+        Ok(Self {
+            begins: not_before.max(issued).saturating_sub(leeway),
+            ends: (expiry - expiry % MICROS).saturating_add(leeway),
+        })
+    }
+
+    /// Whether the token counts now; a token on or after its `exp` is expired.
+    pub(super) fn judge(self, now: Time) -> Result<(), Denial> {
+        if now.micros() >= self.ends {
+            Err(Denial::Expired)
+        } else if now.micros() < self.begins {
+            Err(Denial::NotYetValid)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// 0 where the claim is absent; `None` where it is no time.
+fn optional(claims: &Object, name: &str) -> Option<i64> {
+    claims.get(name).map_or(Some(0), micros)
+}
+
+/// Microseconds since 1970; `None` for what is not a NumericDate within bounds.
+fn micros(value: &Value) -> Option<i64> {
+    match value {
+        Value::Integer(seconds) => {
+            let seconds = i64::try_from(*seconds).ok()?;
+            (0..=LAST_SECOND)
+                .contains(&seconds)
+                .then(|| seconds.saturating_mul(MICROS))
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "the bounds are checked first, and a fraction of a microsecond is floored"
+        )]
+        Value::Fraction(seconds) => {
+            let bounded = *seconds >= 0.0 && *seconds < (LAST_SECOND + 1) as f64;
+            bounded.then(|| {
+                let whole = seconds.floor();
+                (whole as i64) * MICROS + ((seconds - whole) * MICROS as f64) as i64
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json;
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn judged(claims: &str, leeway: Duration) -> Result<(), Denial> {
+        let claims = json::object(claims.as_bytes()).unwrap();
+        Window::read(&claims, leeway)?.judge(Time(NOW * MICROS))
+    }
+
+    fn strict(claims: &str) -> Result<(), Denial> {
+        judged(claims, Duration::ZERO)
+    }
+
+    #[test]
+    fn row_exp_missing_string_negative_null_true_or_too_large() {
+        let missing = strict("{}").unwrap_err();
+        assert_eq!(missing, Denial::Claims("the token has no `exp`"));
+        for exp in [
+            "\"1900000000\"",
+            "-1",
+            "null",
+            "true",
+            "18446744073709551616",
+            "[1900000000]",
+            "{}",
+            "-0.5",
+        ] {
+            let why = strict(&format!("{{\"exp\":{exp}}}")).unwrap_err();
+            assert!(matches!(why, Denial::Claims(_)), "{exp}");
+            assert_ne!(why, missing, "malformed is told from missing");
+        }
+    }
+
+    #[test]
+    fn row_exp_u64_max_is_beyond_the_year_9999() {
+        for exp in [
+            "18446744073709551615",
+            "253402300800",
+            "253402300799.5e3",
+            "1e300",
+        ] {
+            let why = strict(&format!("{{\"exp\":{exp}}}"));
+            assert!(matches!(why, Err(Denial::Claims(_))), "{exp}");
+        }
+        assert_eq!(strict("{\"exp\":253402300799}"), Ok(()));
+    }
+
+    #[test]
+    fn row_exp_with_a_fraction_is_floored() {
+        assert_eq!(strict("{\"exp\":1800000000.999}"), Err(Denial::Expired));
+        assert_eq!(strict("{\"exp\":1800000001.0}"), Ok(()));
+        assert_eq!(strict("{\"exp\":1.800000001e9}"), Ok(()));
+    }
+
+    #[test]
+    fn row_exp_is_now_with_leeway_0_is_expired() {
+        assert_eq!(strict("{\"exp\":1800000000}"), Err(Denial::Expired));
+        assert_eq!(strict("{\"exp\":1800000001}"), Ok(()));
+        assert_eq!(strict("{\"exp\":0}"), Err(Denial::Expired));
+        assert_eq!(strict("{\"exp\":-0}"), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn row_leeway_beyond_now_or_without_bound_neither_panics_nor_wraps() {
+        for leeway in [
+            Duration::MAX,
+            Duration::from_secs(u64::MAX),
+            Duration::from_secs(1 << 40),
+        ] {
+            let claims = "{\"exp\":253402300799,\"nbf\":253402300799,\"iat\":253402300799}";
+            assert_eq!(judged(claims, leeway), Ok(()), "{leeway:?}");
+            assert_eq!(judged("{\"exp\":0}", leeway), Ok(()), "{leeway:?}");
+        }
+    }
+
+    #[test]
+    fn leeway_ends_to_the_second() {
+        let leeway = Duration::from_secs(60);
+        assert_eq!(judged("{\"exp\":1799999941}", leeway), Ok(()));
+        let why = judged("{\"exp\":1799999940}", leeway);
+        assert_eq!(why, Err(Denial::Expired));
+        let claims = "{\"exp\":1900000000,\"nbf\":1800000060}";
+        assert_eq!(judged(claims, leeway), Ok(()));
+        let claims = "{\"exp\":1900000000,\"nbf\":1800000061}";
+        assert_eq!(judged(claims, leeway), Err(Denial::NotYetValid));
+    }
+
+    #[test]
+    fn row_nbf_in_the_future() {
+        let why = strict("{\"exp\":1900000000,\"nbf\":1800000001}");
+        assert_eq!(why, Err(Denial::NotYetValid));
+        let why = strict("{\"exp\":1900000000,\"nbf\":1800000000.5}");
+        assert_eq!(why, Err(Denial::NotYetValid));
+        assert_eq!(strict("{\"exp\":1900000000,\"nbf\":1800000000}"), Ok(()));
+    }
+
+    #[test]
+    fn row_nbf_that_is_no_time() {
+        for nbf in ["\"1\"", "null", "true", "-1", "[]", "1e300"] {
+            let why = strict(&format!("{{\"exp\":1900000000,\"nbf\":{nbf}}}"));
+            assert!(matches!(why, Err(Denial::Claims(_))), "{nbf}");
+        }
+    }
+
+    #[test]
+    fn row_iat_in_the_future_or_a_string() {
+        let why = strict("{\"exp\":1900000000,\"iat\":1800000001}");
+        assert_eq!(why, Err(Denial::NotYetValid));
+        for iat in ["\"1\"", "null", "-1"] {
+            let why = strict(&format!("{{\"exp\":1900000000,\"iat\":{iat}}}"));
+            assert!(matches!(why, Err(Denial::Claims(_))), "{iat}");
+        }
+        assert_eq!(strict("{\"exp\":1900000000,\"iat\":1799999999.9}"), Ok(()));
+    }
+
+    #[test]
+    fn expired_is_told_before_not_yet_valid() {
+        let why = strict("{\"exp\":1,\"nbf\":1900000000}");
+        assert_eq!(why, Err(Denial::Expired));
+    }
+}

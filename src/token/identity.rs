@@ -1,0 +1,44 @@
+//! Who is calling, as the validated token says.
+
+/// The accounts that a caller may touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// `"*"`.
+    All,
+    /// These, sorted.
+    These(Vec<String>),
+}
+
+/// A caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// The client claim, or `azp`.
+    pub client: Option<String>,
+    /// The accounts claim.
+    pub accounts: Accounts,
+    /// The scopes claim, sorted.
+    pub scopes: Vec<String>,
+    /// `jti`, or else the SHA-256 of `header.payload` in lower-case hexadecimal.
+    pub token_id: String,
+}
+
+impl Identity {
+    /// Whether the caller may touch this account.
+    #[must_use]
+    pub fn covers(&self, account: &str) -> bool {
+        match &self.accounts {
+            Accounts::All => true,
+            Accounts::These(these) => these.iter().any(|one| one == account),
+        }
+    }
+
+    /// Whether the caller holds this scope.
+    #[must_use]
+    pub fn holds(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|one| one == scope)
+    }
+}

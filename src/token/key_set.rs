@@ -1,0 +1,137 @@
+//! A JWK set (RFC 7517 §5): each key read alone, so that one bad key does not take the others along.
+
+use std::fmt;
+
+use serde::de::{Deserializer as _, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Algorithm;
+use super::jwk::Key;
+
+/// Bytes of a set.
+pub(super) const MAX_SET_BYTES: usize = 256 * 1024;
+
+/// Keys of a set, usable or not.
+const MAX_KEYS: usize = 100;
+
+/// Keys of one `kid` and one algorithm: each costs a signature check.
+const MAX_SAME_KEYS: usize = 2;
+
+/// The usable keys of an issuer; at least one.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    keys: Vec<Key>,
+}
+
+impl KeySet {
+    /// Reads a set, logging each key that is left out.
+    ///
+    /// # Errors
+    /// What is wrong with the set as a whole, or that no key of it can be used, and why.
+    pub(super) fn parse(bytes: &[u8], issuer: &str) -> Result<Self, String> {
+        if bytes.len() > MAX_SET_BYTES {
+            return Err("the key set is longer than 256 KiB".into());
+        }
+        let raw = raw_keys(bytes)?;
+        let mut keys: Vec<Key> = Vec::new();
+        let mut reasons = Vec::new();
+        for (place, raw) in raw.iter().enumerate() {
+            let taken = Key::parse(raw.get()).and_then(|key| add(&mut keys, key));
+            if let Err(reason) = taken {
+                tracing::warn!(
+                    issuer,
+                    key = place + 1,
+                    reason,
+                    "a key of the set is left out"
+                );
+                reasons.push(format!("key {} {reason}", place + 1));
+            }
+        }
+        if keys.is_empty() {
+            reasons.truncate(3);
+            let mut text = "the key set holds no usable key".to_owned();
+            for reason in reasons {
+                text.push_str("; ");
+                text.push_str(&reason);
+            }
+            return Err(text);
+        }
+        Ok(Self { keys })
+    }
+
+    /// The keys that may have signed a token with this `kid` and algorithm, at most two. Without a
+    /// `kid` there must be exactly one key for the algorithm.
+    pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
+        let fits = |key: &&Key| key.algorithms.contains(&algorithm);
+        let fitting = self.keys.iter().filter(fits);
+        match kid {
+            Some(kid) => fitting
+                .filter(|key| key.kid.as_deref() == Some(kid))
+                .collect(),
+            None => {
+                let fitting: Vec<_> = fitting.take(2).collect();
+                if fitting.len() == 1 {
+                    fitting
+                } else {
+                    Vec::new()
+                }
+            }
+        }
+    }
+}
+
+/// Keeps keys that share a `kid`, up to a bound for each algorithm.
+fn add(keys: &mut Vec<Key>, key: Key) -> Result<(), &'static str> {
+    let same = |one: &&Key| {
+        one.kid == key.kid && one.algorithms.iter().any(|a| key.algorithms.contains(a))
+    };
+    if key.kid.is_some() && keys.iter().filter(same).count() >= MAX_SAME_KEYS {
+        return Err("shares `kid` and algorithm with two keys before it");
+    }
+    keys.push(key);
+    Ok(())
+}
+
+fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let keys = reader
+        .deserialize_map(Outer)
+        .and_then(|keys| reader.end().map(|()| keys))
+        .map_err(|error| match error.classify() {
+            // The text of a syntax error names a place and never the content.
+            serde_json::error::Category::Data => {
+                "the key set is not an object with one list `keys`".to_owned()
+            }
+            _ => format!("the key set is not JSON: {error}"),
+        })?;
+    if keys.len() > MAX_KEYS {
+        return Err("the key set holds more than 100 keys".into());
+    }
+    Ok(keys)
+}
+
+/// The object around the keys; serde's derive would read it from a list as well.
+struct Outer;
+
+impl<'de> Visitor<'de> for Outer {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a list `keys`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = None;
+        while let Some(name) = map.next_key::<String>()? {
+            if name != "keys" {
+                map.next_value::<IgnoredAny>()?;
+            } else if keys.replace(map.next_value()?).is_some() {
+                return Err(A::Error::custom("`keys` stands twice"));
+            }
+        }
+        keys.ok_or_else(|| A::Error::missing_field("keys"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

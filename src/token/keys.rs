@@ -1,0 +1,211 @@
+//! Holds one issuer's key set and keeps it fresh; a set that was read stays in force until a better
+//! one is there.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::KeySource;
+use super::claims::sha256_hex;
+use super::key_set::KeySet;
+use crate::fetch::{Address, Fetch};
+use crate::metrics::Metrics;
+
+mod file;
+mod url;
+
+/// How often keys are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Between two looks at a file.
+    pub(super) poll: Duration,
+    /// Between two fetches that go well.
+    pub(super) refresh: Duration,
+    /// Least time between two fetches where an unknown `kid` asks for one.
+    pub(super) asked: Duration,
+    /// After a failed fetch while no set was ever read; doubled each time.
+    pub(super) first_retry: Duration,
+    /// After a failed fetch, at most.
+    pub(super) longest_retry: Duration,
+    /// For one fetch.
+    pub(super) timeout: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            refresh: Duration::from_secs(300),
+            asked: Duration::from_secs(30),
+            first_retry: Duration::from_secs(1),
+            longest_retry: Duration::from_secs(60),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A set in force. Its generation grows with each set that differs from the one before.
+pub(super) struct Current {
+    pub(super) set: KeySet,
+    pub(super) generation: u64,
+    digest: String,
+}
+
+/// One issuer's keys; dropping it ends its task.
+pub(super) struct Keys {
+    shared: Arc<Shared>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("source", &self.shared.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the keys share with their task.
+struct Shared {
+    issuer: String,
+    source: KeySource,
+    current: ArcSwapOption<Current>,
+    trouble: ArcSwapOption<String>,
+    /// Of the last reading that went well; the task alone asks.
+    read: Mutex<Option<Instant>>,
+    wish: Notify,
+    metrics: Metrics,
+}
+
+impl Keys {
+    /// Reads a file at once, fetches a URL in the background. With `seed`, keys of the same issuer
+    /// and source, its set is in force from the start, and trouble with the file is no error.
+    ///
+    /// # Errors
+    /// Where the file or the URL cannot be used: which, and why.
+    pub(super) fn new(
+        issuer: &str,
+        source: &KeySource,
+        seed: Option<&Keys>,
+        fetch: Fetch,
+        metrics: Metrics,
+        pace: Pace,
+    ) -> Result<Self, String> {
+        let shared = Arc::new(Shared {
+            issuer: issuer.to_owned(),
+            source: source.clone(),
+            current: ArcSwapOption::new(seed.and_then(|keys| keys.shared.current.load_full())),
+            trouble: ArcSwapOption::new(seed.and_then(|keys| keys.shared.trouble.load_full())),
+            read: Mutex::new(seed.and_then(|keys| keys.shared.last_read())),
+            wish: Notify::new(),
+            metrics,
+        });
+        let task = match source {
+            KeySource::File(path) => {
+                let watch = file::Watch::start(path, &shared);
+                if shared.current.load().is_none() {
+                    return Err(shared.trouble().unwrap_or_default());
+                }
+                tokio::spawn(watch.run(Arc::clone(&shared), pace))
+            }
+            KeySource::Url(text) => {
+                let address = Address::parse(text).map_err(|why| format!("jwks_url {why}"))?;
+                tokio::spawn(url::follow(Arc::clone(&shared), fetch, address, pace))
+            }
+        };
+        Ok(Self {
+            shared,
+            _task: AbortOnDropHandle::new(task),
+        })
+    }
+
+    /// Whether a new configuration may take these over.
+    pub(super) fn are_of(&self, issuer: &str, source: &KeySource) -> bool {
+        self.shared.issuer == issuer && self.shared.source == *source
+    }
+
+    /// The set in force; none was ever read where `None`. Takes no lock.
+    pub(super) fn current(&self) -> Guard<Option<Arc<Current>>> {
+        self.shared.current.load()
+    }
+
+    /// A key was not found: fetch the set anew, soon and not too often. Never waits.
+    pub(super) fn ask(&self) {
+        self.shared.wish.notify_one();
+    }
+
+    /// What is wrong, if anything.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let trouble = self.shared.trouble();
+        if self.shared.current.load().is_some() {
+            trouble.map(|text| format!("{text}; the keys read before stay in force"))
+        } else {
+            Some(trouble.unwrap_or_else(|| "no key set was read yet".to_owned()))
+        }
+    }
+}
+
+impl Shared {
+    fn trouble(&self) -> Option<String> {
+        self.trouble.load().as_deref().cloned()
+    }
+
+    fn last_read(&self) -> Option<Instant> {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what was read in force, or keeps the old set and says why.
+    fn take(&self, read: Result<impl AsRef<[u8]>, String>) -> bool {
+        match read.and_then(|bytes| self.accept(bytes.as_ref())) {
+            Ok(()) => {
+                self.metrics.key_refreshes.inc();
+                *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                if self.trouble.swap(None).is_some() {
+                    tracing::info!(issuer = self.issuer, "the key set can be read again");
+                }
+                true
+            }
+            Err(text) => {
+                self.metrics.key_refresh_failures.inc();
+                if self.trouble().as_deref() != Some(&text) {
+                    tracing::warn!(issuer = self.issuer, reason = text, "no new key set");
+                    self.trouble.store(Some(Arc::new(text)));
+                }
+                false
+            }
+        }
+    }
+
+    fn accept(&self, bytes: &[u8]) -> Result<(), String> {
+        let digest = sha256_hex(bytes);
+        let before = self.current.load_full();
+        if before.as_ref().is_some_and(|old| old.digest == digest) {
+            return Ok(());
+        }
+        let place = match &self.source {
+            KeySource::File(path) => path.display().to_string(),
+            KeySource::Url(text) => without_query(text).to_owned(),
+        };
+        let set = KeySet::parse(bytes, &self.issuer).map_err(|why| format!("{place}: {why}"))?;
+        self.current.store(Some(Arc::new(Current {
+            set,
+            generation: before.map_or(1, |old| old.generation + 1),
+            digest,
+        })));
+        tracing::info!(issuer = self.issuer, "a key set is in force");
+        Ok(())
+    }
+}
+
+/// A query may hold a secret.
+fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(start, _)| start)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Signs test tokens with a local key: for `lychgate token mint`, the demo's issuer and the tests.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{self as sign, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::Algorithm;
+
+mod private_jwk;
+mod public;
+
+/// Why no key or no token could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct MintError(&'static str);
+
+/// A private key that signs tokens with one algorithm.
+pub struct Key {
+    pair: Pair,
+    algorithm: Algorithm,
+    kid: String,
+}
+
+enum Pair {
+    Elliptic(EcdsaKeyPair),
+    Edwards(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+/// Shows what is public.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs these claims, with `typ` `at+jwt` (RFC 9068 §2.1). The caller puts in `iss`, `exp` and all
+/// the others.
+///
+/// # Errors
+/// Where the library cannot sign, which only a broken key brings about.
+pub fn mint(key: &Key, claims: &Value) -> Result<String, MintError> {
+    let header = json!({"alg": key.algorithm.name(), "kid": key.kid, "typ": "at+jwt"});
+    key.sign(&header.to_string(), &claims.to_string())
+}
+
+impl Key {
+    /// A new key for this algorithm; RSA keys have 2,048 bits. Its `kid` is the thumbprint of
+    /// RFC 7638.
+    ///
+    /// # Errors
+    /// Where the library has no randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, MintError> {
+        let pair =
+            match algorithm {
+                Algorithm::ES256 => EcdsaKeyPair::generate(&sign::ECDSA_P256_SHA256_FIXED_SIGNING)
+                    .map(Pair::Elliptic),
+                Algorithm::ES384 => EcdsaKeyPair::generate(&sign::ECDSA_P384_SHA384_FIXED_SIGNING)
+                    .map(Pair::Elliptic),
+                Algorithm::EdDSA => Ed25519KeyPair::generate().map(Pair::Edwards),
+                _ => RsaKeyPair::generate(KeySize::Rsa2048).map(Pair::Rsa),
+            };
+        let pair = pair.map_err(|_| MintError("the key cannot be generated"))?;
+        Ok(Self::new(pair, algorithm, None))
+    }
+
+    /// Reads a private key: PEM with `BEGIN PRIVATE KEY` (PKCS#8), or a private JWK. Where the file
+    /// does not say, an RSA key signs with RS256.
+    ///
+    /// # Errors
+    /// Why it cannot be used; nothing of the file.
+    pub fn read(text: &str) -> Result<Self, MintError> {
+        if text.trim_start().starts_with('{') {
+            return private_jwk::read(text.trim());
+        }
+        let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+            MintError("is neither a PEM file with `BEGIN PRIVATE KEY` nor a private JWK")
+        })?;
+        let der = der.secret_pkcs8_der();
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&sign::ECDSA_P256_SHA256_FIXED_SIGNING, der) {
+            return Ok(Self::new(Pair::Elliptic(pair), Algorithm::ES256, None));
+        }
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&sign::ECDSA_P384_SHA384_FIXED_SIGNING, der) {
+            return Ok(Self::new(Pair::Elliptic(pair), Algorithm::ES384, None));
+        }
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            return Ok(Self::new(Pair::Edwards(pair), Algorithm::EdDSA, None));
+        }
+        match RsaKeyPair::from_pkcs8(der) {
+            Ok(pair) => Ok(Self::new(Pair::Rsa(pair), Algorithm::RS256, None)),
+            Err(_) => Err(MintError("is not a P-256, P-384, Ed25519 or RSA key")),
+        }
+    }
+
+    fn new(pair: Pair, algorithm: Algorithm, kid: Option<String>) -> Self {
+        let kid = kid.unwrap_or_else(|| public::thumbprint(&pair));
+        Self {
+            pair,
+            algorithm,
+            kid,
+        }
+    }
+
+    /// The algorithm it signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `kid` that its tokens carry.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The private key as PEM (PKCS#8), as [`Key::read`] reads it: for a file of mode 0600.
+    ///
+    /// # Errors
+    /// Where the library cannot write it.
+    pub fn private_pem(&self) -> Result<Zeroizing<String>, MintError> {
+        let owned = |der: Pkcs8V1Der<'static>| Zeroizing::new(der.as_ref().to_vec());
+        let der = match &self.pair {
+            Pair::Elliptic(pair) => pair
+                .to_pkcs8v1()
+                .map(|der| Zeroizing::new(der.as_ref().to_vec())),
+            Pair::Edwards(pair) => pair.as_der().map(owned),
+            Pair::Rsa(pair) => pair.as_der().map(owned),
+        };
+        let der = der.map_err(|_| MintError("the key cannot be written"))?;
+        let body = Zeroizing::new(STANDARD.encode(der.as_slice()));
+        let mut pem = Zeroizing::new(String::from("-----BEGIN PRIVATE KEY-----\n"));
+        for line in body.as_bytes().chunks(64) {
+            pem.push_str(&String::from_utf8_lossy(line));
+            pem.push('\n');
+        }
+        pem.push_str("-----END PRIVATE KEY-----\n");
+        Ok(pem)
+    }
+
+    /// The public half as a JWK set with one key, for `jwks_file`.
+    #[must_use]
+    pub fn public_jwks(&self) -> String {
+        json!({"keys": [self.public_jwk()]}).to_string()
+    }
+
+    /// The public half as a JWK.
+    #[must_use]
+    pub fn public_jwk(&self) -> Value {
+        let mut jwk = public::required(&self.pair);
+        jwk["kid"] = self.kid.as_str().into();
+        jwk["alg"] = self.algorithm.name().into();
+        jwk["use"] = "sig".into();
+        jwk
+    }
+
+    /// Signs exactly this header and these claims, whatever they say.
+    ///
+    /// # Errors
+    /// Where the library cannot sign.
+    pub fn sign(&self, header: &str, claims: &str) -> Result<String, MintError> {
+        let mut token = URL_SAFE_NO_PAD.encode(header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.signature(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+        let random = SystemRandom::new();
+        let made = match &self.pair {
+            Pair::Elliptic(pair) => pair.sign(&random, message).map(|s| s.as_ref().to_vec()),
+            Pair::Edwards(pair) => pair.try_sign(message).map(|s| s.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let padding = rsa_padding(self.algorithm);
+                pair.sign(padding, &random, message, &mut signature)
+                    .map(|()| signature)
+            }
+        };
+        made.map_err(|_| MintError("the token cannot be signed"))
+    }
+}
+
+fn rsa_padding(algorithm: Algorithm) -> &'static dyn sign::RsaEncoding {
+    match algorithm {
+        Algorithm::RS384 => &sign::RSA_PKCS1_SHA384,
+        Algorithm::RS512 => &sign::RSA_PKCS1_SHA512,
+        Algorithm::PS256 => &sign::RSA_PSS_SHA256,
+        Algorithm::PS384 => &sign::RSA_PSS_SHA384,
+        Algorithm::PS512 => &sign::RSA_PSS_SHA512,
+        _ => &sign::RSA_PKCS1_SHA256,
+    }
+}
+
+#[cfg(test)]
+mod tests;

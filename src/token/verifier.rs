@@ -1,0 +1,208 @@
+//! Verifies a token: form, algorithm, key, signature, claims; and remembers the verdict.
+
+use std::sync::Arc;
+
+use super::cache::{Cache, Verdict};
+use super::claims;
+use super::compact::{Compact, MAX_TOKEN_BYTES};
+use super::keys::{Current, Keys, Pace};
+use super::{Identity, IssuerSettings};
+use crate::clock::Clock;
+use crate::fetch::Fetch;
+use crate::metrics::Metrics;
+
+/// Why a token is not accepted. Each is one refusal code of product.md §5; the texts are fixed ones
+/// and hold nothing of the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the refusal code of its name")]
+pub enum Denial {
+    Malformed(&'static str),
+    Signature,
+    Algorithm,
+    KeyUnknown,
+    Expired,
+    NotYetValid,
+    Issuer,
+    Audience,
+    Type(&'static str),
+    Claims(&'static str),
+    Binding,
+    /// No key set of this issuer was ever read.
+    KeysUnavailable,
+}
+
+/// Verifies tokens of every configured issuer. Dropping the last clone of it stops its key tasks.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: Vec<Issuer>,
+    cache: Cache,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    settings: IssuerSettings,
+    keys: Keys,
+}
+
+/// Why no verifier could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifierError {
+    /// A key file cannot be used: which, and why.
+    #[error("{0}")]
+    Keys(String),
+}
+
+impl Verifier {
+    /// Reads key files at once, fetches key URLs in the background; key sets whose settings are the
+    /// same as in `previous` are taken over. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where a `jwks_file` cannot be read or holds no usable key.
+    pub fn new(
+        issuers: &[IssuerSettings],
+        previous: Option<&Verifier>,
+        fetch: Fetch,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, VerifierError> {
+        Self::with_pace(issuers, previous, &fetch, clock, metrics, Pace::default())
+    }
+
+    fn with_pace(
+        issuers: &[IssuerSettings],
+        previous: Option<&Verifier>,
+        fetch: &Fetch,
+        clock: Clock,
+        metrics: Metrics,
+        pace: Pace,
+    ) -> Result<Self, VerifierError> {
+        let before = previous.map_or(&[][..], |previous| &previous.issuers);
+        let issuers = issuers.iter().map(|settings| {
+            let (issuer, source) = (&settings.issuer, &settings.keys);
+            let seed = before.iter().map(|one| &one.keys);
+            let seed = seed.into_iter().find(|keys| keys.are_of(issuer, source));
+            Keys::new(issuer, source, seed, fetch.clone(), metrics.clone(), pace)
+                .map(|keys| Issuer {
+                    settings: settings.clone(),
+                    keys,
+                })
+                .map_err(|why| VerifierError::Keys(format!("issuer {issuer}: {why}")))
+        });
+        Ok(Self {
+            issuers: issuers.collect::<Result<_, _>>()?,
+            cache: Cache::new(),
+            clock,
+            metrics,
+        })
+    }
+
+    /// Verifies a compact JWS (RFC 7519 §7.2). Never waits.
+    ///
+    /// Where several things are wrong, the first of this order is told: size, form, header (type
+    /// before algorithm), issuer, algorithm allowed, keys read, key known, signature, binding, forms
+    /// of the claims, audience, expiry, not yet valid. Only the issuer is looked at before the
+    /// signature, to find the keys.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub fn verify(&self, token: &str) -> Result<Arc<Identity>, Denial> {
+        if let Some(verdict) = self.remembered(token) {
+            return self.judge_again(token, verdict);
+        }
+        let compact = Compact::parse(token)?;
+        let (place, issuer) = claims::issuer(&compact.claims)
+            .and_then(|named| self.find(named))
+            .ok_or(Denial::Issuer)?;
+        if !issuer
+            .settings
+            .algorithms
+            .contains(&compact.header.algorithm)
+        {
+            return Err(Denial::Algorithm);
+        }
+        let current = issuer.keys.current();
+        let current = current.as_ref().ok_or(Denial::KeysUnavailable)?;
+        self.check_signature(issuer, current, &compact)?;
+        let judged = claims::judge(&compact.claims, &issuer.settings, compact.signing_input)?;
+        judged.window.judge(self.clock.now())?;
+        let identity = Arc::new(judged.identity);
+        let verdict = Verdict {
+            identity: Arc::clone(&identity),
+            window: judged.window,
+            issuer: place,
+            generation: current.generation,
+        };
+        self.cache.insert(token, verdict);
+        Ok(identity)
+    }
+
+    /// For `/readyz?verbose`: each issuer and what is wrong with its keys, if anything.
+    #[must_use]
+    pub fn health(&self) -> Vec<(String, Option<String>)> {
+        self.issuers
+            .iter()
+            .map(|one| (one.settings.issuer.clone(), one.keys.trouble()))
+            .collect()
+    }
+
+    fn find(&self, issuer: &str) -> Option<(usize, &Issuer)> {
+        let mut issuers = self.issuers.iter().enumerate();
+        issuers.find(|(_, one)| one.settings.issuer == issuer)
+    }
+
+    /// A verdict made under the key set that is in force now.
+    fn remembered(&self, token: &str) -> Option<Verdict> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
+        let verdict = self.cache.get(token)?;
+        let current = self.issuers.get(verdict.issuer)?.keys.current();
+        let generation = current.as_ref()?.generation;
+        (generation == verdict.generation).then_some(verdict)
+    }
+
+    fn judge_again(&self, token: &str, verdict: Verdict) -> Result<Arc<Identity>, Denial> {
+        self.metrics.token_cache_hits.inc();
+        match verdict.window.judge(self.clock.now()) {
+            Ok(()) => Ok(verdict.identity),
+            Err(why) => {
+                self.cache.remove(token);
+                Err(why)
+            }
+        }
+    }
+
+    fn check_signature(
+        &self,
+        issuer: &Issuer,
+        current: &Current,
+        token: &Compact<'_>,
+    ) -> Result<(), Denial> {
+        let kid = token.header.kid.as_deref();
+        let keys = current.set.pick(kid, token.header.algorithm);
+        if keys.is_empty() {
+            issuer.keys.ask();
+            return Err(Denial::KeyUnknown);
+        }
+        self.metrics.token_cache_misses.inc();
+        let algorithm = token.header.algorithm.jwt();
+        let signed = keys.iter().any(|key| {
+            let input = token.signing_input.as_bytes();
+            jsonwebtoken::crypto::verify(token.signature, input, &key.decoding, algorithm)
+                .unwrap_or(false)
+        });
+        if signed {
+            return Ok(());
+        }
+        if kid.is_none() {
+            // Without a `kid` a new key looks like a wrong signature.
+            issuer.keys.ask();
+        }
+        Err(Denial::Signature)
+    }
+}
+
+#[cfg(test)]
+mod tests;
