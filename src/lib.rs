@@ -14,6 +14,7 @@
 //! operator wrote), [`gateway`] (builds the parts, reloads, drains), [`admin`]
 //! (health, metrics) and [`cli`] (the commands).
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod contract;

@@ -1,6 +1,27 @@
 //! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
 
+pub mod compose;
+mod custody;
+pub mod disk;
 pub mod entry;
+mod floods;
+mod gate;
+mod inbox;
+pub mod journal;
+pub mod key;
+mod ledger;
+pub mod merkle;
+pub mod query;
+pub mod receipt;
+mod recover;
+mod store;
+pub mod trail;
+pub mod verifier_key;
+pub mod verify;
+mod writer;
+
+pub use receipt::Receipt;
+pub use trail::{Closed, OpenIntent, State, Trail, Unconfirmed};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,5 +97,51 @@ impl Cause {
             Self::KeyUnusable => "key-unusable",
             Self::Recovering => "recovering",
         }
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+pub(crate) use test_support::test_folder;
+
+#[cfg(test)]
+mod test_support {
+    //! A folder of a test's own, removed when dropped.
+
+    use std::path::{Path, PathBuf};
+
+    /// The folder.
+    #[derive(Debug)]
+    pub(crate) struct TestFolder(PathBuf);
+
+    impl TestFolder {
+        /// Where it is.
+        pub(crate) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TestFolder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Makes one.
+    pub(crate) fn test_folder(name: &str) -> TestFolder {
+        let unique = format!("lychgate-{name}-{}", uuid::Uuid::now_v7());
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir(&path).unwrap();
+        TestFolder(path)
     }
 }

@@ -1,0 +1,215 @@
+//! The real disk, by `openat2` (BENEATH, NO_SYMLINKS), or `openat` with NOFOLLOW before Linux 5.6.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, ResolveFlags, Stat, flock, fstat, fsync,
+    mkdirat, openat, openat2, renameat, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::{Access, Disk, File, Folder, Identity};
+
+/// The machine's own disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFolder(OwnedFd);
+
+#[derive(Debug)]
+struct RealFile(std::fs::File);
+
+impl Disk for RealDisk {
+    fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
+        if let Some(mode) = create.filter(|_| !path.exists()) {
+            DirBuilder::new().recursive(true).mode(mode).create(path)?;
+            let above = path.parent().filter(|p| !p.as_os_str().is_empty());
+            fsync(openat(
+                CWD,
+                above.unwrap_or(Path::new(".")),
+                folder_flags(),
+                Mode::empty(),
+            )?)?;
+        }
+        // The last part of the path may be the operator's own link: only what is below is held to be ours.
+        let held = openat(CWD, path, folder_flags(), Mode::empty())?;
+        Ok(Arc::new(RealFolder(held)))
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Identity> {
+        Ok(identity_of(&statat(CWD, path, AtFlags::empty())?))
+    }
+}
+
+impl Folder for RealFolder {
+    fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
+        if let Some(mode) = create {
+            match mkdirat(&self.0, name, mode_of(mode)) {
+                Ok(()) => fsync(&self.0)?,
+                Err(Errno::EXIST) => {}
+                // A file system that takes no writes may say so before it looks at the name.
+                Err(error) if self.look(name).is_err() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        let held = beneath(&self.0, name, folder_flags(), Mode::empty())?;
+        Ok(Arc::new(RealFolder(held)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>> {
+        let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = match access {
+            Access::Read => beneath(&self.0, name, flags | OFlags::RDONLY, Mode::empty()),
+            Access::Write => beneath(&self.0, name, flags | OFlags::RDWR, Mode::empty()),
+            Access::Create(mode) => {
+                let flags = flags | OFlags::RDWR | OFlags::CREATE;
+                beneath(&self.0, name, flags, mode_of(mode))
+            }
+        }?;
+        Ok(Arc::new(RealFile(std::fs::File::from(fd))))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    fn look(&self, name: &str) -> io::Result<Identity> {
+        Ok(identity_of(&statat(
+            &self.0,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?))
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&fstat(&self.0)?))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.0)?)
+    }
+}
+
+impl File for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.0.set_len(0)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&fstat(&self.0)?))
+    }
+
+    fn lock(&self) -> io::Result<bool> {
+        match flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn beneath(folder: &OwnedFd, name: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(folder, name, flags, mode, resolve) {
+        // Names here are single parts, so NOFOLLOW says as much where openat2 is missing or forbidden.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(openat(folder, name, flags, mode)?),
+        other => Ok(other?),
+    }
+}
+
+fn folder_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
+}
+
+fn mode_of(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as RawMode)
+}
+
+fn identity_of(stat: &Stat) -> Identity {
+    Identity {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        links: stat.st_nlink as u64,
+        bytes: u64::try_from(stat.st_size).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn no_link_is_followed_below_the_held_folder() {
+        let outer = test_folder("disk-link");
+        std::fs::write(outer.path().join("file"), b"x").unwrap();
+        std::os::unix::fs::symlink("file", outer.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(".", outer.path().join("down")).unwrap();
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        assert!(folder.open("file", Access::Read).is_ok());
+        assert!(folder.open("link", Access::Read).is_err());
+        assert!(folder.folder("down", None).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_had_once_at_a_time() {
+        let outer = test_folder("disk-lock");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let first = folder.open("lock", Access::Create(0o600)).unwrap();
+        let second = folder.open("lock", Access::Create(0o600)).unwrap();
+        assert!(first.lock().unwrap());
+        assert!(!second.lock().unwrap());
+        drop(first);
+        assert!(second.lock().unwrap());
+    }
+
+    #[test]
+    fn an_unlinked_file_has_no_names() {
+        let outer = test_folder("disk-unlink");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let file = folder.open("a", Access::Create(0o640)).unwrap();
+        file.write_at(b"abc", 0).unwrap();
+        assert_eq!(file.identity().unwrap(), folder.look("a").unwrap());
+        folder.remove("a").unwrap();
+        assert_eq!(file.identity().unwrap().links, 0);
+        assert!(folder.look("a").is_err());
+    }
+}

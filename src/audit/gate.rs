@@ -1,0 +1,159 @@
+//! Whether deletions are taken, for everybody to see without waiting for the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::Cause;
+use super::custody::closed;
+use super::trail::{Closed, State};
+use crate::clock::{Clock, Time};
+use crate::metrics::{CauseLabels, Metrics};
+
+/// Set by the writer alone, but for the counts of what was refused.
+#[derive(Debug)]
+pub(super) struct Gate {
+    status: ArcSwap<Status>,
+    /// Microseconds from `born` to the begin of the sync under way, plus one; 0 where there is none.
+    sync_began: AtomicU64,
+    born: Instant,
+    timeout: Duration,
+    next_index: AtomicU64,
+    open_intents: AtomicU64,
+    /// Deletions refused since the gate was closed.
+    refused: AtomicU64,
+    settled: watch::Sender<bool>,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Status {
+    closed: Option<Closed>,
+    since: Time,
+}
+
+impl Gate {
+    pub(super) fn new(timeout: Duration, clock: Clock, metrics: Metrics) -> Self {
+        let status = Status {
+            closed: Some(closed(Cause::Recovering, "the trail is being opened")),
+            since: clock.now(),
+        };
+        metrics.audit_open.set(0);
+        Self {
+            status: ArcSwap::from_pointee(status),
+            sync_began: AtomicU64::new(0),
+            born: Instant::now(),
+            timeout,
+            next_index: AtomicU64::new(0),
+            open_intents: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            settled: watch::Sender::new(false),
+            clock,
+            metrics,
+        }
+    }
+
+    /// Why deletions are refused, where they are. A sync that is under way for too long counts
+    /// before the writer, which hangs in it, can say so.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        let status = self.status.load();
+        if status.closed.is_some() {
+            return status.closed.clone();
+        }
+        self.is_late()
+            .then(|| closed(Cause::SyncLate, "the disk has not answered in time"))
+    }
+
+    /// As [`Self::closed`], counted for the metrics.
+    pub(super) fn pass(&self) -> Result<(), Closed> {
+        self.closed().map_or(Ok(()), |closed| {
+            self.count(closed.cause);
+            Err(closed)
+        })
+    }
+
+    pub(super) fn count(&self, cause: Cause) {
+        let cause = cause.as_str();
+        let labels = CauseLabels { cause };
+        self.metrics.audit_refused.get_or_create(&labels).inc();
+    }
+
+    /// Counts a deletion that was refused while the gate was closed.
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn state(&self) -> State {
+        let status = self.status.load();
+        State {
+            closed: self.closed(),
+            since: status.since,
+            next_index: self.next_index.load(Ordering::Relaxed),
+            open_intents: self.open_intents.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn close(&self, closed: Closed) {
+        let status = self.status.load();
+        let since = match &status.closed {
+            Some(before) if before.cause == closed.cause => status.since,
+            _ => self.clock.now(),
+        };
+        let settled = closed.cause != Cause::Recovering;
+        let closed = Some(closed);
+        self.status.store(Arc::new(Status { closed, since }));
+        self.metrics.audit_open.set(0);
+        self.settled
+            .send_if_modified(|s| settled && !std::mem::replace(s, true));
+    }
+
+    pub(super) fn open(&self) {
+        let since = self.clock.now();
+        self.status.store(Arc::new(Status {
+            closed: None,
+            since,
+        }));
+        self.metrics.audit_open.set(1);
+        self.settled.send_replace(true);
+    }
+
+    /// Deletions refused since it was last asked.
+    pub(super) fn take_refused(&self) -> u64 {
+        self.refused.swap(0, Ordering::Relaxed)
+    }
+
+    pub(super) fn show(&self, next_index: u64, open_intents: usize) {
+        self.next_index.store(next_index, Ordering::Relaxed);
+        let open = open_intents as u64;
+        self.open_intents.store(open, Ordering::Relaxed);
+        let gauge = i64::try_from(open).unwrap_or(i64::MAX);
+        self.metrics.deletions_in_flight.set(gauge);
+    }
+
+    pub(super) fn sync_begins(&self) {
+        let now = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(0) + 1;
+        self.sync_began.store(now, Ordering::Release);
+    }
+
+    /// Whether the sync under way, if there is one, takes too long.
+    pub(super) fn is_late(&self) -> bool {
+        let began = self.sync_began.load(Ordering::Acquire);
+        let took = self.born.elapsed();
+        began != 0 && took.saturating_sub(Duration::from_micros(began)) > self.timeout
+    }
+
+    /// The sync under way has come back; where it was late, [`Self::close`] comes before this.
+    pub(super) fn sync_ended(&self) {
+        self.sync_began.store(0, Ordering::Release);
+    }
+
+    /// Waits until the trail was opened or found closed.
+    pub(super) async fn settled(&self) {
+        // The sender lives as long as the gate.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+    }
+}

@@ -1,0 +1,223 @@
+//! What waits for the writer: a bounded queue, emptied in rounds.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Cause;
+use super::entry::{ConfigInForce, Ending};
+use super::merkle::Hash;
+use super::trail::{Closed, Granted};
+
+/// Intents that may wait at a time; the gateway's slots for deletions are fewer.
+pub(super) const MAX_INTENTS: usize = 4_096;
+/// Refusals that may wait at a time; what is more is summed up.
+const MAX_REFUSED: usize = 1_200;
+/// Configs that one process can put on record.
+const MAX_CONFIGS: usize = 4_096;
+
+/// A deletion that is to be put on record.
+#[derive(Debug)]
+pub(super) struct NewIntent {
+    pub(super) request_id: String,
+    /// Each part's entry without its time.
+    pub(super) bodies: Vec<Vec<u8>>,
+    pub(super) answer: oneshot::Sender<Result<Granted, Closed>>,
+}
+
+/// An intent that is to be closed.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) intent: u64,
+    pub(super) ending: Ending,
+    pub(super) answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
+}
+
+/// What one round takes.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) closings: Vec<Closing>,
+    pub(super) configs: Vec<ConfigInForce>,
+    pub(super) intents: Vec<NewIntent>,
+    pub(super) refused: Vec<Vec<u8>>,
+    pub(super) stop: bool,
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        self.closings.is_empty()
+            && self.configs.is_empty()
+            && self.intents.is_empty()
+            && self.refused.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Bounded by the intents that are open.
+    closings: VecDeque<Closing>,
+    configs: VecDeque<ConfigInForce>,
+    known_configs: HashSet<String>,
+    intents: VecDeque<NewIntent>,
+    refused: VecDeque<Vec<u8>>,
+    stop: bool,
+    /// Whether the writer waits to be woken.
+    sleeping: bool,
+}
+
+impl Inbox {
+    /// Hands an intent in; false where too many wait.
+    pub(super) fn intent(&self, intent: NewIntent) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.intents.len() < MAX_INTENTS && !queue.stop;
+        if fits {
+            queue.intents.push_back(intent);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    pub(super) fn closing(&self, closing: Closing) {
+        let mut queue = self.lock();
+        queue.closings.push_back(closing);
+        self.wake(queue);
+    }
+
+    /// Hands a refusal in; false where too many wait.
+    pub(super) fn refused(&self, body: Vec<u8>) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.refused.len() < MAX_REFUSED;
+        if fits {
+            queue.refused.push_back(body);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands a config in, once a hash.
+    pub(super) fn config(&self, config: ConfigInForce) {
+        let mut queue = self.lock();
+        let room = queue.known_configs.len() < MAX_CONFIGS;
+        if room && queue.known_configs.insert(config.config.clone()) {
+            queue.configs.push_back(config);
+            self.wake(queue);
+        }
+    }
+
+    /// Nothing new is taken from now on; what waits is written.
+    pub(super) fn stop(&self) {
+        let mut queue = self.lock();
+        queue.stop = true;
+        self.wake(queue);
+    }
+
+    /// Waits until there is work or the time is up, then takes at most about `limit` bytes of it.
+    pub(super) fn take(&self, limit: usize, wait: Duration) -> Work {
+        let mut queue = self.lock();
+        if queue.is_idle() {
+            queue.sleeping = true;
+            queue = self
+                .wake
+                .wait_timeout(queue, wait)
+                .map_or_else(|e| e.into_inner().0, |(queue, _)| queue);
+            queue.sleeping = false;
+        }
+        queue.take(limit)
+    }
+
+    /// Takes the configs that wait.
+    pub(super) fn take_configs(&self) -> Vec<ConfigInForce> {
+        self.lock().configs.drain(..).collect()
+    }
+
+    /// Takes what must not wait for the disk, without waiting: everything but configs.
+    pub(super) fn take_all_but_configs(&self) -> Work {
+        let mut queue = self.lock();
+        Work {
+            closings: queue.closings.drain(..).collect(),
+            configs: Vec::new(),
+            intents: queue.intents.drain(..).collect(),
+            refused: queue.refused.drain(..).collect(),
+            stop: queue.stop,
+        }
+    }
+
+    /// Waits, without taking anything, until it is told to stop, a closing or an intent comes, or
+    /// the time is up.
+    pub(super) fn pause(&self, wait: Duration) {
+        let mut queue = self.lock();
+        if queue.intents.is_empty() && queue.closings.is_empty() && !queue.stop {
+            queue.sleeping = true;
+            drop(self.wake.wait_timeout(queue, wait));
+            self.lock().sleeping = false;
+        }
+    }
+
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        // A wake costs a system call, so only where somebody sleeps.
+        if std::mem::take(&mut queue.sleeping) {
+            drop(queue);
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.closings.is_empty()
+            && self.configs.is_empty()
+            && self.intents.is_empty()
+            && self.refused.is_empty()
+            && !self.stop
+    }
+
+    fn take(&mut self, limit: usize) -> Work {
+        let mut left = limit;
+        let mut work = Work {
+            stop: self.stop,
+            ..Work::default()
+        };
+        take_while(&mut self.closings, &mut work.closings, &mut left, |_| 1_024);
+        take_while(&mut self.configs, &mut work.configs, &mut left, |c| {
+            256 + c.contracts.len() * 256
+        });
+        // An intent may name a config that did not fit: it waits for it.
+        if self.configs.is_empty() {
+            take_while(&mut self.intents, &mut work.intents, &mut left, |i| {
+                i.bodies.iter().map(|b| b.len() + 64).sum()
+            });
+        }
+        take_while(&mut self.refused, &mut work.refused, &mut left, |b| {
+            b.len() + 64
+        });
+        work
+    }
+}
+
+fn take_while<T>(
+    from: &mut VecDeque<T>,
+    to: &mut Vec<T>,
+    left: &mut usize,
+    bytes: impl Fn(&T) -> usize,
+) {
+    while let Some(next) = from.front() {
+        let Some(rest) = left.checked_sub(bytes(next)) else {
+            *left = 0;
+            return;
+        };
+        *left = rest;
+        to.extend(from.pop_front());
+    }
+}

@@ -1,0 +1,258 @@
+//! One batch as bytes. All numbers are big-endian.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `LYCHGJ` 00 01: the format and its version |
+//! | 8, 8, 8 | segment; sequence number, from 1; index of the first entry |
+//! | 4, 4 | count of entries; length of the batch, a multiple of 4,096 |
+//! | 8, 8, 32 | segment, offset and digest of the batch before; zeros for the first of all |
+//! | each 2 + n | the entries, each after its length |
+//! | 32 | tag: HMAC-SHA-256 over all that stands before it |
+//! | … | zeros |
+//! | 32 | digest: SHA-256 over all that stands before it |
+
+use super::Place;
+use crate::audit::key::Key;
+use crate::audit::merkle::{Hash, sha256};
+
+/// A batch begins on a multiple of this.
+pub const BLOCK: usize = 4_096;
+/// No batch is longer.
+pub const MAX_BATCH: usize = 1 << 20;
+
+const MAGIC: [u8; 8] = *b"LYCHGJ\x00\x01";
+const HEAD: usize = 88;
+const TAG: usize = 32;
+const DIGEST: usize = 32;
+
+/// Where a batch stands and what it is, without its entries: what the next one goes on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Where it stands; segment 0 is before the first batch of all.
+    pub place: Place,
+    /// Its sequence number, 0 before the first.
+    pub sequence: u64,
+    /// The index of the entry behind its last.
+    pub next_index: u64,
+    /// Its digest.
+    pub digest: Hash,
+}
+
+/// A batch that was read; its digest is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Where it stands and what it is.
+    pub link: Link,
+    /// Index of its first entry.
+    pub first_index: u64,
+    /// Its length on disk.
+    pub length: usize,
+    /// The place of the batch that it goes on from.
+    pub from: Place,
+    /// The digest of the batch that it goes on from.
+    pub previous: Hash,
+    /// Its entries.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// How long a batch of these entries would be before padding.
+#[must_use]
+pub fn unpadded(entries: impl Iterator<Item = usize>) -> usize {
+    HEAD + entries.map(|n| n + 2).sum::<usize>() + TAG + DIGEST
+}
+
+/// Writes a batch that goes on from `before` and stands at `place`; gives its bytes and its link.
+/// `None` where the entries are too long or too many for one batch.
+#[must_use]
+pub fn encode(
+    entries: &[Vec<u8>],
+    before: &Link,
+    place: Place,
+    key: &Key,
+) -> Option<(Vec<u8>, Link)> {
+    let length = unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK);
+    if length > MAX_BATCH || entries.is_empty() {
+        return None;
+    }
+    let count = u32::try_from(entries.len()).ok()?;
+    let sequence = before.sequence + 1;
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&place.segment.to_be_bytes());
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(&before.next_index.to_be_bytes());
+    bytes.extend_from_slice(&count.to_be_bytes());
+    bytes.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
+    bytes.extend_from_slice(&before.place.segment.to_be_bytes());
+    bytes.extend_from_slice(&before.place.offset.to_be_bytes());
+    bytes.extend_from_slice(&before.digest);
+    for entry in entries {
+        bytes.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
+        bytes.extend_from_slice(entry);
+    }
+    let tag = key.tag(&bytes);
+    bytes.extend_from_slice(&tag);
+    bytes.resize(length - DIGEST, 0);
+    let digest = sha256(&bytes);
+    bytes.extend_from_slice(&digest);
+    let link = Link {
+        place,
+        sequence,
+        next_index: before.next_index + u64::from(count),
+        digest,
+    };
+    Some((bytes, link))
+}
+
+/// The length that a batch beginning with this block says it has; `None` where none begins here.
+#[must_use]
+pub fn length_of(block: &[u8]) -> Option<usize> {
+    if block.get(..8)? != MAGIC {
+        return None;
+    }
+    let length = u32::from_be_bytes(block.get(36..40)?.try_into().ok()?) as usize;
+    let fits = length.is_multiple_of(BLOCK) && (BLOCK..=MAX_BATCH).contains(&length);
+    fits.then_some(length)
+}
+
+/// Reads a batch that stands at `place`. `None` where the digest is wrong or the form is not ours;
+/// what is written again from what was read has the same bytes.
+#[must_use]
+pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
+    if length_of(bytes)? != bytes.len() {
+        return None;
+    }
+    let (body, digest) = bytes.split_at(bytes.len() - DIGEST);
+    if sha256(body) != digest {
+        return None;
+    }
+    let number = |at: usize| -> Option<u64> {
+        Some(u64::from_be_bytes(body.get(at..at + 8)?.try_into().ok()?))
+    };
+    let count = u32::from_be_bytes(body.get(32..36)?.try_into().ok()?);
+    let (entries, end) = entries_of(body, count)?;
+    let padding = body.get(end + TAG..)?;
+    // Padding is a part of one block at most, and zero.
+    if padding.len() >= BLOCK || padding.iter().any(|b| *b != 0) || number(8)? != place.segment {
+        return None;
+    }
+    let first_index = number(24)?;
+    Some(Batch {
+        link: Link {
+            place,
+            sequence: number(16)?,
+            next_index: first_index.checked_add(u64::from(count))?,
+            digest: digest.try_into().ok()?,
+        },
+        first_index,
+        length: bytes.len(),
+        from: Place {
+            segment: number(40)?,
+            offset: number(48)?,
+        },
+        previous: body.get(56..88)?.try_into().ok()?,
+        entries,
+    })
+}
+
+/// Whether a batch that [`decode`] has read was written with this key.
+#[must_use]
+pub fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
+    let end = HEAD + batch.entries.iter().map(|e| e.len() + 2).sum::<usize>();
+    match (bytes.get(..end), bytes.get(end..end + TAG)) {
+        (Some(signed), Some(tag)) => key.tag_holds(signed, tag),
+        _ => false,
+    }
+}
+
+fn entries_of(body: &[u8], count: u32) -> Option<(Vec<Vec<u8>>, usize)> {
+    let mut entries = Vec::new();
+    let mut at = HEAD;
+    for _ in 0..count {
+        let length: [u8; 2] = body.get(at..at + 2)?.try_into().ok()?;
+        let end = at + 2 + usize::from(u16::from_be_bytes(length));
+        entries.push(body.get(at + 2..end)?.to_vec());
+        at = end;
+    }
+    (count > 0).then_some((entries, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::key::test_key;
+
+    const PLACE: Place = Place {
+        segment: 7,
+        offset: 8192,
+    };
+
+    fn before() -> Link {
+        Link {
+            place: Place {
+                segment: 6,
+                offset: 4096,
+            },
+            sequence: 11,
+            next_index: 20,
+            digest: [9; 32],
+        }
+    }
+
+    #[test]
+    fn a_batch_is_read_as_it_was_written() {
+        let entries = vec![b"one".to_vec(), Vec::new(), vec![b'x'; 48_000]];
+        let (bytes, link) = encode(&entries, &before(), PLACE, &test_key()).unwrap();
+        assert_eq!(bytes.len() % BLOCK, 0);
+        let batch = decode(&bytes, PLACE).unwrap();
+        assert_eq!((batch.link, batch.first_index), (link, 20));
+        assert_eq!((batch.from, batch.previous), (before().place, [9; 32]));
+        assert_eq!(batch.entries, entries);
+        assert!(tag_holds(&bytes, &batch, &test_key()));
+        assert!(!tag_holds(&bytes, &batch, &Key::generate("a").unwrap()));
+    }
+
+    #[test]
+    fn a_small_batch_is_one_block() {
+        let (bytes, _) = encode(&[vec![b'x'; 3_900]], &before(), PLACE, &test_key()).unwrap();
+        assert_eq!(bytes.len(), BLOCK);
+    }
+
+    #[test]
+    fn p4_no_bit_of_a_batch_is_without_meaning() {
+        let (bytes, _) = encode(&[b"entry".to_vec()], &before(), PLACE, &test_key()).unwrap();
+        for bit in (0..bytes.len() * 8).step_by(7) {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&bad, PLACE), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn p4_padding_that_is_not_zero_is_refused_even_with_a_right_digest() {
+        let (mut bytes, _) = encode(&[b"entry".to_vec()], &before(), PLACE, &test_key()).unwrap();
+        bytes[3_000] = 1;
+        let body = bytes.len() - DIGEST;
+        let digest = sha256(&bytes[..body]);
+        bytes[body..].copy_from_slice(&digest);
+        assert_eq!(decode(&bytes, PLACE), None);
+    }
+
+    #[test]
+    fn a_batch_of_another_segment_is_refused() {
+        let (bytes, _) = encode(&[b"entry".to_vec()], &before(), PLACE, &test_key()).unwrap();
+        let elsewhere = Place {
+            segment: 8,
+            ..PLACE
+        };
+        assert_eq!(decode(&bytes, elsewhere), None);
+    }
+
+    #[test]
+    fn what_is_too_long_or_empty_is_not_written() {
+        let key = test_key();
+        assert!(encode(&[], &before(), PLACE, &key).is_none());
+        assert!(encode(&[vec![0; 65_536]], &before(), PLACE, &key).is_none());
+        assert!(encode(&vec![vec![0; 48_000]; 22], &before(), PLACE, &key).is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! Follows the journal batch by batch, checking digest, tag and chain.
+
+use std::sync::Arc;
+
+use super::batch::{self, Batch, Link};
+use super::plan::Plan;
+use super::{Fault, Place, ReadError, tail};
+use crate::audit::disk::Folder;
+use crate::audit::key::Key;
+
+/// Reads batches in order; holds one of them at a time.
+#[derive(Debug)]
+pub struct Chain<'k> {
+    folder: Arc<dyn Folder>,
+    key: Option<&'k Key>,
+    plan: Plan,
+    /// The span that is being read.
+    span: usize,
+    /// Where the next batch would stand in it.
+    offset: u64,
+    last: Link,
+    done: bool,
+}
+
+impl<'k> Chain<'k> {
+    /// Begins at the first batch; `folder` is the one with the segments.
+    ///
+    /// # Errors
+    /// Where the disk would not say, or a segment that others go on from is gone.
+    pub fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
+        let plan = Plan::of(&*folder)?;
+        Ok(Self {
+            folder,
+            key,
+            plan,
+            span: 0,
+            offset: 0,
+            last: Link::default(),
+            done: false,
+        })
+    }
+
+    /// The last batch read; the default before the first.
+    #[must_use]
+    pub fn last(&self) -> Link {
+        self.last
+    }
+
+    /// The next batch; `None` at the end, which may be a torn write.
+    ///
+    /// # Errors
+    /// Where a batch is damaged, not this key's, or does not go on from the one before. Nothing
+    /// is read after an error.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
+        if self.done {
+            return Ok(None);
+        }
+        let next = self.step();
+        self.done = !matches!(next, Ok(Some(_)));
+        next
+    }
+
+    fn step(&mut self) -> Result<Option<Batch>, ReadError> {
+        while let Some(span) = self.plan.spans.get(self.span) {
+            if span.last.is_some_and(|last| self.offset > last) {
+                self.span += 1;
+                self.offset = 0;
+                continue;
+            }
+            let place = span.segment.place(self.offset);
+            let Some((batch, bytes)) = span.segment.batch_at(self.offset)? else {
+                if span.last.is_some() {
+                    let what = "the batch is damaged, and a later segment goes on from behind it";
+                    return Err(ReadError::new(Fault::Damaged, place, what));
+                }
+                if self.end()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            self.check(&batch, &bytes)?;
+            self.offset += batch.length as u64;
+            self.last = batch.link;
+            return Ok(Some(batch));
+        }
+        self.end_of_empty()
+    }
+
+    fn check(&self, batch: &Batch, bytes: &[u8]) -> Result<(), ReadError> {
+        let place = batch.link.place;
+        let is_next = batch.from == self.last.place
+            && batch.previous == self.last.digest
+            && batch.link.sequence == self.last.sequence + 1
+            && batch.first_index == self.last.next_index;
+        if self.key.is_some_and(|k| !batch::tag_holds(bytes, batch, k)) {
+            let what = "the batch was not written with this key";
+            return Err(ReadError::new(Fault::Foreign, place, what));
+        }
+        if !is_next {
+            let what = "the batch does not go on from the one before";
+            return Err(ReadError::new(Fault::Damaged, place, what));
+        }
+        Ok(())
+    }
+
+    /// Whether the newest segment ends here; false where a writer beside us has gone on meanwhile.
+    fn end(&mut self) -> Result<bool, ReadError> {
+        let Some(span) = self.plan.spans.get(self.span) else {
+            return Ok(true);
+        };
+        let Some(damage) = tail::damage(&span.segment, self.offset, &self.plan.behind)? else {
+            return Ok(true);
+        };
+        // Batches are written in order: if it was a live writer, this place holds one by now.
+        if span.segment.batch_at(self.offset)?.is_some() {
+            return Ok(false);
+        }
+        let newer = Plan::of(&*self.folder)?;
+        let newest = |plan: &Plan| plan.spans.last().map(|s| s.segment.number);
+        if newest(&newer) == newest(&self.plan) {
+            return Err(damaged_before(span.segment.place(self.offset), damage));
+        }
+        let here = newer.spans.get(self.span);
+        let goes_on = here.is_some_and(|s| {
+            s.segment.number == span.segment.number && s.last == Some(self.last.place.offset)
+        });
+        self.plan = newer;
+        // Where the writer took back what it had not synced, its later batches are the next reader's.
+        Ok(!goes_on)
+    }
+
+    fn end_of_empty(&self) -> Result<Option<Batch>, ReadError> {
+        let Some((first, behind)) = self.plan.behind.split_first() else {
+            return Ok(None);
+        };
+        if !self.plan.spans.is_empty() {
+            return Ok(None);
+        }
+        match tail::damage(first, 0, behind)? {
+            Some(damage) if Plan::of(&*self.folder)?.spans.is_empty() => {
+                Err(damaged_before(first.place(0), damage))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn damaged_before(place: Place, sign: Place) -> ReadError {
+    let what = format!(
+        "records are damaged or missing here: segment {:010}, offset {} was written later",
+        sign.segment, sign.offset
+    );
+    ReadError::new(Fault::Damaged, place, what)
+}

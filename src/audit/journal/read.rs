@@ -1,0 +1,90 @@
+//! Reading the journal entry by entry, for whoever may open its files.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::{FOLDER, Fault, Place, ReadError};
+use crate::audit::disk::{Disk, Folder, RealDisk};
+use crate::audit::key::Key;
+
+/// One entry as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Its index in the log.
+    pub index: u64,
+    /// Its bytes: one JSON object.
+    pub bytes: Vec<u8>,
+    /// The batch it stands in.
+    pub place: Place,
+}
+
+/// The entries in order; holds one batch (1 MiB) at a time. Ends after the first error.
+#[derive(Debug)]
+pub struct Entries<'k> {
+    chain: Chain<'k>,
+    batch: std::vec::IntoIter<Vec<u8>>,
+    index: u64,
+}
+
+/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a
+/// writer: a torn end is the end. Digests and chain are checked, and tags where the key is given.
+///
+/// # Errors
+/// Where there is no journal or it cannot be read.
+pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
+    let folder = RealDisk
+        .folder(directory, None)
+        .and_then(|root| root.folder(FOLDER, None))
+        .map_err(|error| {
+            let fault = match error.kind() {
+                io::ErrorKind::NotFound => Fault::Missing,
+                _ => Fault::Io,
+            };
+            let what = format!("{}: {error}", directory.join(FOLDER).display());
+            ReadError::new(fault, Place::default(), what)
+        })?;
+    read_folder(folder, key)
+}
+
+/// As [`read`], of the held folder with the segments.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_folder<'k>(
+    folder: Arc<dyn Folder>,
+    key: Option<&'k Key>,
+) -> Result<Entries<'k>, ReadError> {
+    Ok(Entries {
+        chain: Chain::new(folder, key)?,
+        batch: Vec::new().into_iter(),
+        index: 0,
+    })
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Read, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(bytes) = self.batch.next() {
+                let index = self.index;
+                self.index += 1;
+                return Some(Ok(Read {
+                    index,
+                    bytes,
+                    place: self.chain.last().place,
+                }));
+            }
+            match self.chain.next_batch() {
+                Ok(Some(batch)) => {
+                    self.index = batch.first_index;
+                    self.batch = batch.entries.into_iter();
+                }
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}

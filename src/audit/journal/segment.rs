@@ -1,0 +1,148 @@
+//! Segments by number: their names, and what can be read in them.
+
+use std::io;
+use std::sync::Arc;
+
+use super::batch::{self, BLOCK, Batch, MAX_BATCH};
+use super::{Place, ReadError};
+use crate::audit::disk::{Access, File, Folder, read_exact};
+
+/// The name of a segment.
+#[must_use]
+pub fn name(number: u64) -> String {
+    format!("{number:010}")
+}
+
+/// The number of a segment; `None` for a name that is none.
+#[must_use]
+pub fn number(text: &str) -> Option<u64> {
+    let number = text.parse().ok().filter(|n| *n > 0)?;
+    (name(number) == text).then_some(number)
+}
+
+/// The numbers of all segments, ascending.
+///
+/// # Errors
+/// Where the folder cannot be listed.
+pub fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
+    let mut numbers: Vec<u64> = folder.list()?.iter().filter_map(|n| number(n)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// An open segment.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its number.
+    pub number: u64,
+    /// Its length.
+    pub bytes: u64,
+    file: Arc<dyn File>,
+}
+
+impl Segment {
+    /// Opens one for reading; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(folder: &dyn Folder, number: u64) -> Result<Option<Self>, ReadError> {
+        let fault = |e: io::Error| {
+            ReadError::io(
+                Place {
+                    segment: number,
+                    offset: 0,
+                },
+                &e,
+            )
+        };
+        let file = match folder.open(&name(number), Access::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fault(error)),
+        };
+        let bytes = file.identity().map_err(fault)?.bytes;
+        Ok(Some(Self {
+            number,
+            bytes,
+            file,
+        }))
+    }
+
+    /// A place in it.
+    #[must_use]
+    pub fn place(&self, offset: u64) -> Place {
+        Place {
+            segment: self.number,
+            offset,
+        }
+    }
+
+    /// The batch at an offset with its bytes; `None` where no whole batch stands there.
+    ///
+    /// # Errors
+    /// Where the disk would not say.
+    pub fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
+        let place = self.place(offset);
+        let Some(room) = self
+            .bytes
+            .checked_sub(offset)
+            .filter(|r| *r >= BLOCK as u64)
+        else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; BLOCK];
+        self.read(&mut bytes, offset)?;
+        let Some(length) = batch::length_of(&bytes).filter(|l| *l as u64 <= room) else {
+            return Ok(None);
+        };
+        bytes.resize(length, 0);
+        self.read(&mut bytes[BLOCK..], offset + BLOCK as u64)?;
+        Ok(batch::decode(&bytes, place).map(|batch| (batch, bytes)))
+    }
+
+    /// The first offset at or behind `offset` whose byte is not zero; reads to the end.
+    ///
+    /// # Errors
+    /// Where the disk would not say.
+    pub fn not_zero_behind(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+        let zeros = vec![0; MAX_BATCH];
+        let mut buffer = vec![0; MAX_BATCH];
+        let mut at = offset;
+        while at < self.bytes {
+            let part = MAX_BATCH.min(usize::try_from(self.bytes - at).unwrap_or(MAX_BATCH));
+            self.read(&mut buffer[..part], at)?;
+            if buffer[..part] != zeros[..part] {
+                let first = buffer.iter().position(|b| *b != 0).unwrap_or(0);
+                return Ok(Some(at + first as u64));
+            }
+            at += part as u64;
+        }
+        Ok(None)
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        read_exact(&*self.file, buffer, offset).map_err(|e| ReadError::io(self.place(offset), &e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_has_one_name() {
+        assert_eq!(name(42), "0000000042");
+        assert_eq!(number("0000000042"), Some(42));
+        for bad in [
+            "42",
+            "0000000000",
+            "+000000042",
+            "0000000042.new",
+            "00000000042",
+            "",
+        ] {
+            assert_eq!(number(bad), None, "{bad}");
+        }
+        assert_eq!(number("12345678901"), Some(12_345_678_901));
+    }
+}

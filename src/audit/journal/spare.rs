@@ -1,0 +1,210 @@
+//! Makes segments: written full of zeros and synced before they get their name and are used.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use super::segment;
+use crate::audit::disk::{Access, File, Folder};
+
+/// The mode of the trail's files.
+pub const FILE_MODE: u32 = 0o640;
+/// The name of a spare whose number is not given yet.
+const UNNAMED: &str = "spare";
+/// The name of a segment that is being made while the writer waits.
+const NEXT: &str = "next";
+const STEP: usize = 256 << 10;
+
+/// A segment full of zeros, ready to be used.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its number.
+    pub number: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// It, open for writing.
+    pub file: Arc<dyn File>,
+}
+
+/// Gives numbers and segments; makes one spare at a time in a thread of its own.
+#[derive(Debug)]
+pub struct Spares {
+    folder: Arc<dyn Folder>,
+    bytes: u64,
+    /// The highest number ever given in this folder.
+    given: Arc<AtomicU64>,
+    making: Option<Receiver<io::Result<Prepared>>>,
+    ready: Option<Prepared>,
+    /// Whether [`UNNAMED`] stands there, zeros and synced.
+    adopted: bool,
+}
+
+impl Spares {
+    /// Goes on behind the highest number in the folder; spares are `bytes` long.
+    #[must_use]
+    pub fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
+        Self {
+            folder,
+            bytes,
+            given: Arc::new(AtomicU64::new(highest)),
+            making: None,
+            ready: None,
+            adopted: false,
+        }
+    }
+
+    /// Takes an unused segment of an earlier process as the next spare: it is known to hold zeros
+    /// alone. Where it cannot be, it stays where it is.
+    pub fn adopt(&mut self, number: u64) {
+        let name = segment::name(number);
+        let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
+        self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
+    }
+
+    /// The highest number given so far.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.given.load(Ordering::Acquire)
+    }
+
+    /// Begins to make a spare, if there is none and none is being made.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub fn begin(&mut self) -> io::Result<()> {
+        if self.ready.is_some() || self.making.is_some() {
+            return Ok(());
+        }
+        let (sender, receiver) = sync_channel(1);
+        let (folder, bytes) = (Arc::clone(&self.folder), self.bytes);
+        let (given, adopted) = (Arc::clone(&self.given), std::mem::take(&mut self.adopted));
+        let make = move || {
+            let number = given.fetch_add(1, Ordering::AcqRel) + 1;
+            // A receiver that is gone has stopped.
+            let _ = sender.send(make(&*folder, UNNAMED, number, bytes, adopted));
+        };
+        std::thread::Builder::new()
+            .name("audit-spare".into())
+            .spawn(make)?;
+        self.making = Some(receiver);
+        Ok(())
+    }
+
+    /// Whether the spare is ready; an error is told once, then [`Self::begin`] may try again.
+    ///
+    /// # Errors
+    /// Where it could not be made.
+    pub fn poll(&mut self) -> io::Result<bool> {
+        if let Some(making) = &self.making {
+            match making.try_recv() {
+                Ok(made) => {
+                    self.making = None;
+                    self.ready = Some(made?);
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    self.making = None;
+                    return Err(io::Error::other("the thread that makes segments is gone"));
+                }
+            }
+        }
+        Ok(self.ready.is_some())
+    }
+
+    /// A segment of at least so many bytes: the spare, waited for where it is being made, or a new
+    /// one of just this length.
+    ///
+    /// # Errors
+    /// Where none can be made.
+    pub fn take(&mut self, at_least: u64) -> io::Result<Prepared> {
+        if let Some(making) = self.making.take() {
+            self.ready = making.recv().ok().transpose()?;
+        }
+        match self.ready.take() {
+            Some(spare) if spare.bytes >= at_least => Ok(spare),
+            _ => self.make_now(at_least),
+        }
+    }
+
+    /// Makes a segment of at least so many bytes, in this thread.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
+        let number = self.given.fetch_add(1, Ordering::AcqRel) + 1;
+        let bytes = at_least.next_multiple_of(super::batch::BLOCK as u64);
+        make(&*self.folder, NEXT, number, bytes, false)
+    }
+}
+
+/// Makes a segment under a passing name, then gives it its own: what has a number is whole.
+fn make(
+    folder: &dyn Folder,
+    passing: &str,
+    number: u64,
+    bytes: u64,
+    there: bool,
+) -> io::Result<Prepared> {
+    let file = folder.open(passing, Access::Create(FILE_MODE))?;
+    let filled = if there { Ok(()) } else { fill(&*file, bytes) };
+    if let Err(error) = filled {
+        // Gives the space back; what matters is the error that is told.
+        let _ = folder.remove(passing);
+        return Err(error);
+    }
+    folder.rename(passing, &segment::name(number))?;
+    folder.sync()?;
+    Ok(Prepared {
+        number,
+        bytes,
+        file,
+    })
+}
+
+fn fill(file: &dyn File, bytes: u64) -> io::Result<()> {
+    file.clear()?;
+    let zeros = vec![0; STEP];
+    let mut at = 0;
+    while at < bytes {
+        let part = STEP.min(usize::try_from(bytes - at).unwrap_or(STEP));
+        file.write_at(&zeros[..part], at)?;
+        at += part as u64;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::test_folder;
+
+    #[test]
+    fn numbers_go_up_and_segments_are_zero() {
+        let outer = test_folder("spare");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let mut spares = Spares::new(Arc::clone(&folder), 41, 65_536);
+        spares.begin().unwrap();
+        let spare = spares.take(4_096).unwrap();
+        assert_eq!((spare.number, spare.bytes), (42, 65_536));
+        let small = spares.take(5_000).unwrap();
+        assert_eq!((small.number, small.bytes), (43, 8_192));
+        assert_eq!(spares.highest(), 43);
+        let bytes = std::fs::read(outer.path().join("0000000042")).unwrap();
+        assert_eq!(bytes, vec![0; 65_536]);
+        assert_eq!(segment::numbers(&*folder).unwrap(), [42, 43]);
+    }
+
+    #[test]
+    fn an_unused_segment_gets_the_next_number() {
+        let outer = test_folder("spare-adopt");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        std::fs::write(outer.path().join("0000000007"), vec![0; 8_192]).unwrap();
+        let mut spares = Spares::new(Arc::clone(&folder), 7, 8_192);
+        spares.adopt(7);
+        spares.begin().unwrap();
+        assert_eq!(spares.take(1).unwrap().number, 8);
+        assert_eq!(segment::numbers(&*folder).unwrap(), [8]);
+    }
+}

@@ -1,0 +1,192 @@
+//! What the writer knows of the log: its next index and time, its open intents, what is not synced.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::compose;
+use super::entry::{Ending, Kind, Outcome, Reason, Sent, Trouble, Verdict};
+use super::merkle::{Hash, leaf};
+use crate::clock::{Clock, Time};
+
+/// A step back of the clock up to this is waited out by standing still; a longer one is noted.
+const STILL: Duration = Duration::from_secs(1);
+
+/// An intent that is not closed.
+#[derive(Debug)]
+struct Open {
+    request_id: String,
+    /// Of every part, in order.
+    leaves: Vec<Hash>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    clock: Clock,
+    last_time: Time,
+    next_index: u64,
+    /// By index of the first part.
+    open: BTreeMap<u64, Open>,
+    /// Entries composed and not synced yet, in order. Bounded by what one round takes and by the
+    /// closings of all open intents.
+    pub(super) unsynced: Vec<Vec<u8>>,
+}
+
+/// What recovery must know of an entry.
+#[derive(Deserialize)]
+struct Known {
+    kind: String,
+    time: String,
+    request_id: Option<String>,
+    intent: Option<u64>,
+    part: Option<u32>,
+}
+
+impl Ledger {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            last_time: Time(i64::MIN),
+            next_index: 0,
+            open: BTreeMap::new(),
+            unsynced: Vec::new(),
+        }
+    }
+
+    pub(super) fn next_index(&self) -> u64 {
+        self.next_index
+    }
+
+    pub(super) fn open_intents(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Takes an entry of the journal into account; says what is wrong with it, if anything is.
+    pub(super) fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let index = self.next_index;
+        let known: Known = serde_json::from_slice(bytes)
+            .map_err(|error| format!("entry {index} cannot be read: {error}"))?;
+        let time = Time::parse(&known.time).ok_or_else(|| format!("entry {index} has no time"))?;
+        match (known.kind.as_str(), known.intent) {
+            ("intent", _) => {
+                let first = index.saturating_sub(u64::from(known.part.unwrap_or(1)) - 1);
+                let open = self.open.entry(first).or_insert_with(|| Open {
+                    request_id: known.request_id.unwrap_or_default(),
+                    leaves: Vec::new(),
+                });
+                open.leaves.push(leaf(bytes));
+            }
+            ("outcome", Some(intent)) if self.open.remove(&intent).is_none() => {
+                return Err(format!("entry {index} closes {intent}, which is not open"));
+            }
+            _ => {}
+        }
+        self.last_time = time;
+        self.next_index += 1;
+        Ok(())
+    }
+
+    /// Composes an entry; gives its index and leaf hash.
+    pub(super) fn push(&mut self, body: &[u8]) -> (u64, Hash) {
+        let time = self.time();
+        self.push_at(time, body)
+    }
+
+    pub(super) fn note(&mut self, kind: &Kind) -> (u64, Hash) {
+        self.push(&compose::body(kind))
+    }
+
+    /// Composes the parts of an intent; gives the first part's index and leaf hash.
+    pub(super) fn intent(&mut self, request_id: String, bodies: &[Vec<u8>]) -> (u64, Hash) {
+        // Asked once: a note about the clock comes before the first part, never between parts.
+        let time = self.time();
+        let first = self.next_index;
+        let parts = bodies.iter().map(|body| self.push_at(time, body).1);
+        let leaves: Vec<Hash> = parts.collect();
+        let leaf = leaves.first().copied().unwrap_or_default();
+        self.open.insert(first, Open { request_id, leaves });
+        (first, leaf)
+    }
+
+    /// Composes the outcome of an open intent; `None` where it is closed already.
+    pub(super) fn close(&mut self, intent: u64, mut ending: Ending) -> Option<(u64, Hash)> {
+        let open = self.open.remove(&intent)?;
+        let cut = compose::ending(&mut ending);
+        let leaves = open.leaves.iter().map(|leaf| STANDARD.encode(leaf));
+        let outcome = Outcome {
+            intent,
+            leaves: leaves.collect(),
+            request_id: open.request_id,
+            ending,
+            cut,
+        };
+        Some(self.note(&Kind::Outcome(outcome)))
+    }
+
+    /// Closes all that a crash left open; says how many there were.
+    pub(super) fn close_after_crash(&mut self) -> u64 {
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        for intent in &open {
+            self.close(*intent, unknown(Reason::Crash));
+        }
+        open.len() as u64
+    }
+
+    /// The time of the next entry: never before the last one's, but after an entry that says so.
+    fn time(&mut self) -> Time {
+        let now = self.clock.now();
+        let back = self.last_time.0.saturating_sub(now.0);
+        if back <= 0 {
+            return now;
+        }
+        if u128::try_from(back).unwrap_or(0) <= STILL.as_micros() {
+            return self.last_time;
+        }
+        let trouble = Trouble {
+            cause: "clock".into(),
+            state: "noted".into(),
+            since: now.to_string(),
+            refused: 0,
+            detail: format!("the clock went back by {back} microseconds, to {now}"),
+        };
+        self.push_at(self.last_time, &compose::body(&Kind::Trouble(trouble)));
+        now
+    }
+
+    fn push_at(&mut self, time: Time, body: &[u8]) -> (u64, Hash) {
+        let entry = compose::stamp(time, body);
+        let index = self.next_index;
+        let leaf = leaf(&entry);
+        self.unsynced.push(entry);
+        self.last_time = time;
+        self.next_index += 1;
+        (index, leaf)
+    }
+}
+
+/// The ending of an intent of which nothing was sent.
+pub(super) fn not_sent() -> Ending {
+    Ending {
+        outcome: Verdict::Failed,
+        reason: None,
+        sent: Sent::No,
+        status: None,
+        revision: None,
+        attempts: 0,
+    }
+}
+
+/// The ending of an intent of which nobody can say what became.
+pub(super) fn unknown(reason: Reason) -> Ending {
+    Ending {
+        outcome: Verdict::Unknown,
+        reason: Some(reason),
+        sent: Sent::Unknown,
+        status: None,
+        revision: None,
+        attempts: 0,
+    }
+}

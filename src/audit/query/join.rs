@@ -1,0 +1,74 @@
+//! Joins intents with their closing entries, in one pass.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Deletion, Progress};
+use crate::audit::entry::{Entry, Kind, Outcome};
+
+/// Takes entries in order and gives deletions in order of their index.
+///
+/// It holds what came after the oldest open deletion, no more: a gateway bounds how long a
+/// deletion stays open, and recovery closes what a crash left.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    held: BTreeMap<u64, Deletion>,
+    pub(super) groups: HashMap<String, u64>,
+    strays: u64,
+}
+
+impl Joiner {
+    /// Takes the next entry; those that are of no deletion are passed over.
+    pub fn push(&mut self, index: u64, entry: Entry) {
+        match entry.kind {
+            Kind::Intent(intent) => {
+                if let Some(group) = &intent.group {
+                    let first = *self.groups.entry(group.clone()).or_insert(index);
+                    if let Some(deletion) = self.held.get_mut(&first) {
+                        deletion.users.extend(intent.users);
+                        return;
+                    }
+                }
+                self.held
+                    .insert(index, Deletion::of_intent(index, entry.time, intent));
+            }
+            Kind::Outcome(outcome) => self.close(index, outcome),
+            Kind::Refused(refused) => {
+                self.held
+                    .insert(index, Deletion::of_refused(index, entry.time, refused));
+            }
+            _ => {}
+        }
+    }
+
+    /// The oldest deletion that is held, once it is closed.
+    pub fn next_closed(&mut self) -> Option<Deletion> {
+        let oldest = self.held.first_entry()?;
+        if oldest.get().outcome == Progress::Open {
+            return None;
+        }
+        Some(oldest.remove())
+    }
+
+    /// All that is left when the trail has ended, open ones among them, oldest first.
+    pub fn rest(self) -> impl Iterator<Item = Deletion> {
+        self.held.into_values()
+    }
+
+    /// Closing entries that named no open intent: a sound trail has none.
+    #[must_use]
+    pub fn strays(&self) -> u64 {
+        self.strays
+    }
+
+    fn close(&mut self, index: u64, outcome: Outcome) {
+        match self.held.get_mut(&outcome.intent) {
+            Some(deletion) if deletion.outcome == Progress::Open => {
+                if let Some(group) = &deletion.group {
+                    self.groups.remove(group);
+                }
+                deletion.close(index, outcome);
+            }
+            _ => self.strays += 1,
+        }
+    }
+}

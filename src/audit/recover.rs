@@ -1,0 +1,180 @@
+//! Opens the trail: the lock, the key's folder, the chain to its last whole batch, and a new
+//! segment that holds that batch again, synced, before anything is closed or written.
+
+use std::io;
+use std::sync::Arc;
+
+use super::custody::{Custody, LOCK, closed, trouble};
+use super::disk::{Access, Disk, Folder};
+use super::gate::Gate;
+use super::journal::append::Appender;
+use super::journal::batch::{Batch, Link};
+use super::journal::chain::Chain;
+use super::journal::segment::{self, Segment};
+use super::journal::spare::{FILE_MODE, Spares};
+use super::journal::{FOLDER, Fault, ReadError};
+use super::key::Key;
+use super::ledger::Ledger;
+use super::store::{SMALL_SEGMENT, Store, padded};
+use super::{Cause, Closed, Settings};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// The name of the file with the public key.
+const VERIFIER: &str = "verifier";
+const FOLDER_MODE: u32 = 0o750;
+const LOCK_MODE: u32 = 0o600;
+/// A smaller segment could not hold the largest batch deletion.
+const MIN_SEGMENT: u64 = 256 << 10;
+
+/// Opens the trail as at any start. Nothing is written in the folder while another holds the lock.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    clock: &Clock,
+    gate: &Arc<Gate>,
+    metrics: &Metrics,
+) -> Result<(Store, Ledger), Closed> {
+    let key =
+        Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
+    if key.origin() != settings.origin {
+        let what = format!(
+            "the key is for `{}`, the config says `{}`",
+            key.origin(),
+            settings.origin
+        );
+        return Err(closed(Cause::KeyUnusable, what));
+    }
+    let key = Arc::new(key);
+    let custody = enter(disk, settings, &key)?;
+    let mut ledger = Ledger::new(clock.clone());
+    let (last, before) = follow(&custody.journal, &key, &mut ledger)?;
+    let spares = spares(&custody.journal, settings.segment_bytes)?;
+    let mut store = Store {
+        appender: Appender::new(Arc::clone(&key), before),
+        spares,
+        custody,
+        key,
+        suspect: None,
+        gate: Arc::clone(gate),
+        metrics: metrics.clone(),
+    };
+    write_again(&mut store, last)?;
+    Ok((store, ledger))
+}
+
+/// Takes the lock and sees that the folder is this key's.
+fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Key) -> Result<Custody, Closed> {
+    let path = settings.directory.clone();
+    let at = |doing| move |e: io::Error| trouble(&e, doing);
+    let root = disk
+        .folder(&path, Some(FOLDER_MODE))
+        .map_err(at("cannot open the trail's folder"))?;
+    let lock = root
+        .open(LOCK, Access::Create(LOCK_MODE))
+        .map_err(at("cannot open the lock"))?;
+    if !lock.lock().map_err(at("cannot take the lock"))? {
+        return Err(closed(Cause::Locked, "another process writes this trail"));
+    }
+    own(&*root, key)?;
+    let pid = format!("{}\n", std::process::id());
+    lock.clear()
+        .and_then(|()| lock.write_at(pid.as_bytes(), 0))
+        .map_err(at("cannot write to the lock"))?;
+    let journal = root
+        .folder(FOLDER, Some(FOLDER_MODE))
+        .map_err(at("cannot open the journal"))?;
+    Ok(Custody {
+        disk: Arc::clone(disk),
+        path,
+        root,
+        journal,
+        lock,
+    })
+}
+
+/// A folder belongs to one origin and key: the first one's public key stands in it.
+fn own(root: &dyn Folder, key: &Key) -> Result<(), Closed> {
+    let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
+    let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
+    let line = format!("{}\n", key.verifier());
+    let mut found = vec![0; line.len() + 1];
+    let length = file.read_at(&mut found, 0).map_err(at)?;
+    match &found[..length] {
+        // A crash may have left it empty.
+        [] => {
+            file.write_at(line.as_bytes(), 0).map_err(at)?;
+            file.sync_all().map_err(at)?;
+            root.sync().map_err(at)
+        }
+        text if text == line.as_bytes() => Ok(()),
+        _ => Err(closed(
+            Cause::KeyUnusable,
+            "the folder belongs to another key: its `verifier` is not that of `key_file`",
+        )),
+    }
+}
+
+/// Follows the chain; gives the last whole batch and the one before it.
+fn follow(
+    journal: &Arc<dyn Folder>,
+    key: &Key,
+    ledger: &mut Ledger,
+) -> Result<(Option<Batch>, Link), Closed> {
+    let mut chain = Chain::new(Arc::clone(journal), Some(key)).map_err(|e| unreadable(&e))?;
+    let (mut last, mut before) = (None, Link::default());
+    let mut link = Link::default();
+    while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        for entry in &batch.entries {
+            ledger
+                .replay(entry)
+                .map_err(|what| closed(Cause::Damaged, what))?;
+        }
+        before = std::mem::replace(&mut link, batch.link);
+        last = Some(batch);
+    }
+    Ok((last, before))
+}
+
+/// Numbers go on behind all there are; a spare that was never used is kept.
+fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
+    let at = |e: io::Error| trouble(&e, "cannot list the journal");
+    let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
+    let bytes = bytes.max(MIN_SEGMENT).next_multiple_of(4_096);
+    let mut spares = Spares::new(Arc::clone(journal), highest, bytes);
+    let newest = Segment::open(&**journal, highest).map_err(|e| unreadable(&e))?;
+    if let Some(newest) = newest.filter(|s| s.bytes == bytes) {
+        if newest
+            .not_zero_behind(0)
+            .map_err(|e| unreadable(&e))?
+            .is_none()
+        {
+            spares.adopt(highest);
+        }
+    }
+    Ok(spares)
+}
+
+/// The last batch may stand in the page cache alone: a new segment goes on from the one before it,
+/// and holds it again, synced.
+fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
+    let mut entries = last.map(|batch| batch.entries).unwrap_or_default();
+    let room = padded(&entries) as u64 + SMALL_SEGMENT;
+    let prepared = store
+        .spares
+        .make_now(room)
+        .map_err(|e| trouble(&e, "cannot make a segment"))?;
+    store
+        .appender
+        .take(prepared)
+        .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
+    store.flush(&mut entries).map(|_| ())
+}
+
+fn unreadable(error: &ReadError) -> Closed {
+    let cause = match error.fault {
+        Fault::Io => Cause::SyncFailed,
+        Fault::Missing | Fault::Damaged | Fault::Foreign => Cause::Damaged,
+    };
+    closed(cause, error.to_string())
+}

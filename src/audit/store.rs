@@ -1,0 +1,131 @@
+//! The writer's disk: batches out, segments in turn, custody judged after each sync.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::custody::{Custody, closed, trouble};
+use super::gate::Gate;
+use super::journal::append::{Appender, Current};
+use super::journal::batch::{BLOCK, MAX_BATCH, unpadded};
+use super::journal::chain::Chain;
+use super::journal::spare::Spares;
+use super::key::Key;
+use super::{Cause, Closed};
+use crate::metrics::Metrics;
+
+/// A segment that is made while a waiter stands is not longer than it must be.
+pub(super) const SMALL_SEGMENT: u64 = 512 << 10;
+
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) appender: Appender,
+    pub(super) spares: Spares,
+    pub(super) custody: Custody,
+    pub(super) key: Arc<Key>,
+    /// The segment that failed custody, to be judged again.
+    pub(super) suspect: Option<Current>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) metrics: Metrics,
+}
+
+impl Store {
+    /// Writes and syncs all of these entries, in batches; those that are durable leave the list.
+    /// Says whether the disk was late, which has then closed the gate.
+    pub(super) fn flush(&mut self, entries: &mut Vec<Vec<u8>>) -> Result<bool, Closed> {
+        let mut late = false;
+        while !entries.is_empty() {
+            let count = fitting(entries);
+            self.gate.sync_begins();
+            let result = self.write(&entries[..count]);
+            if self.gate.is_late() {
+                late = true;
+                let what = "the disk answered later than `sync_timeout`";
+                self.gate.close(closed(Cause::SyncLate, what));
+            }
+            self.gate.sync_ended();
+            result?;
+            self.metrics.audit_entries.inc_by(count as u64);
+            entries.drain(..count);
+        }
+        Ok(late)
+    }
+
+    /// Judges again what failed custody: all that this process knows must be found, byte for byte.
+    pub(super) fn judge_again(&mut self) -> Result<(), Closed> {
+        let current = self.suspect.as_ref();
+        self.custody.check(current, self.spares.highest())?;
+        let damaged = |e: &dyn std::fmt::Display| closed(Cause::Altered, e.to_string());
+        let folder = Arc::clone(&self.custody.journal);
+        let mut chain = Chain::new(folder, Some(&self.key)).map_err(|e| damaged(&e))?;
+        let last = *self.appender.last();
+        while chain.last() != last {
+            if chain.next_batch().map_err(|e| damaged(&e))?.is_none() {
+                return Err(damaged(&"the journal ends before the last record"));
+            }
+        }
+        self.suspect = None;
+        Ok(())
+    }
+
+    /// Takes a segment for at least so many bytes and begins to make the next spare.
+    pub(super) fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
+        let prepared = self
+            .spares
+            .take(at_least.max(SMALL_SEGMENT))
+            .map_err(|e| trouble(&e, "cannot make a segment"))?;
+        self.appender
+            .take(prepared)
+            .map_err(|e| trouble(&e, "cannot look at a new segment"))
+    }
+
+    fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Closed> {
+        let length = padded(entries);
+        if !self.appender.has_room(length) {
+            self.next_segment(length as u64)?;
+        }
+        let began = Instant::now();
+        let written = self.appender.write(entries);
+        self.metrics
+            .audit_sync_seconds
+            .observe(began.elapsed().as_secs_f64());
+        let link = written.map_err(|e: io::Error| trouble(&e, "cannot write to the journal"))?;
+        let current = self.appender.current();
+        if let Err(found) = self.custody.check(current, self.spares.highest()) {
+            self.suspect = self.appender.give_up();
+            return Err(found);
+        }
+        self.appender.accept(link);
+        Ok(())
+    }
+}
+
+/// The length of a batch of these entries on disk.
+pub(super) fn padded(entries: &[Vec<u8>]) -> usize {
+    unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK)
+}
+
+/// How many of the first entries fit in one batch; at least one.
+fn fitting(entries: &[Vec<u8>]) -> usize {
+    let mut bytes = unpadded(std::iter::empty());
+    let fits = |entry: &&Vec<u8>| {
+        bytes += entry.len() + 2;
+        bytes <= MAX_BATCH
+    };
+    entries.iter().take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_entries_as_fit_make_a_batch() {
+        let entries = vec![vec![0; 48_000]; 30];
+        let count = fitting(&entries);
+        assert_eq!(count, 21);
+        assert!(padded(&entries[..count]) <= MAX_BATCH);
+        assert!(padded(&entries[..=count]) > MAX_BATCH);
+        assert_eq!(fitting(&entries[..3]), 3);
+    }
+}

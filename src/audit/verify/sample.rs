@@ -1,0 +1,82 @@
+//! A sound trail for tests, as entries and as a folder.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::audit::entry::{Kind, Started, Verdict};
+use crate::audit::journal::batch::{self, Link};
+use crate::audit::journal::{FOLDER, Place, segment};
+use crate::audit::key::{Key, test_key};
+use crate::audit::merkle::leaf;
+use crate::audit::query::tests::{entry, intent, outcome, refused};
+
+/// The bytes of an entry at a second of the day.
+pub(crate) fn bytes(second: i64, kind: Kind) -> Vec<u8> {
+    serde_json::to_vec(&entry(second, kind)).unwrap()
+}
+
+/// As an outcome names it.
+pub(crate) fn leaf_of(bytes: &[u8]) -> String {
+    STANDARD.encode(leaf(bytes))
+}
+
+/// started · intent a · intent b · outcome of b · refused c · outcome of a · open intent d
+pub(crate) fn sound() -> Vec<Vec<u8>> {
+    let started = Started {
+        version: "0.1.0".into(),
+        recovered: 0,
+    };
+    let a = bytes(1, Kind::Intent(intent("a", &["1"])));
+    let b = bytes(2, Kind::Intent(intent("b", &["2"])));
+    let mut not_found = outcome(2, "b", vec![leaf_of(&b)]);
+    not_found.ending.outcome = Verdict::NotFound;
+    let close_a = outcome(1, "a", vec![leaf_of(&a)]);
+    vec![
+        bytes(0, Kind::Started(started)),
+        a,
+        b,
+        bytes(3, Kind::Outcome(not_found)),
+        bytes(4, Kind::Refused(refused("c", "scope-missing"))),
+        bytes(5, Kind::Outcome(close_a)),
+        bytes(6, Kind::Intent(intent("d", &["4"]))),
+    ]
+}
+
+/// Bytes of one segment here.
+const SEGMENT_BYTES: usize = 1 << 17;
+
+/// Writes a folder whose journal has one batch for each entry, all in segment 1, by the test key.
+pub(crate) fn write(directory: &Path, entries: &[Vec<u8>]) {
+    let batches: Vec<_> = entries.iter().map(|entry| vec![entry.clone()]).collect();
+    write_batches(directory, &batches, &test_key());
+}
+
+/// As [`write`], with these batches and this key.
+pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Key) {
+    let mut segment = Vec::new();
+    let mut link = Link::default();
+    for entries in batches {
+        let place = Place {
+            segment: 1,
+            offset: segment.len() as u64,
+        };
+        let (bytes, next) = batch::encode(entries, &link, place, key).unwrap();
+        segment.extend(bytes);
+        link = next;
+    }
+    segment.resize(SEGMENT_BYTES, 0);
+    let journal = directory.join(FOLDER);
+    std::fs::create_dir_all(&journal).unwrap();
+    std::fs::write(journal.join(segment::name(1)), segment).unwrap();
+    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+}
+
+/// Changes the bytes of segment 1.
+pub(crate) fn tamper(directory: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = directory.join(FOLDER).join(segment::name(1));
+    let mut segment = std::fs::read(&path).unwrap();
+    change(&mut segment);
+    std::fs::write(&path, segment).unwrap();
+}

@@ -1,0 +1,76 @@
+//! What a sound trail holds, in numbers.
+
+use serde::Serialize;
+
+use crate::audit::entry::{Kind, TurnedAway, Verdict};
+use crate::clock::Time;
+
+/// Counts over the whole trail; deletions are counted, not their parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Entries of any kind.
+    pub entries: u64,
+    /// Deletions closed as `deleted`.
+    pub deleted: u64,
+    /// Closed as `not_found`.
+    pub not_found: u64,
+    /// Closed as `rejected`.
+    pub rejected: u64,
+    /// Closed as `failed`.
+    pub failed: u64,
+    /// Closed as `unknown`.
+    pub unknown: u64,
+    /// In flight: with an intent and no outcome yet.
+    pub open: u64,
+    /// Refused, each with an entry of its own.
+    pub refused: u64,
+    /// Attempts that were summed up.
+    pub turned_away: u64,
+    /// Whether a write that a crash cut off stands behind the last entry; nobody was answered for it.
+    pub cut_off: bool,
+    /// Time of the first entry, RFC 3339.
+    pub first_time: Option<String>,
+    /// Time of the newest entry, RFC 3339.
+    pub last_time: Option<String>,
+}
+
+impl Summary {
+    /// Deletions with an intent, closed or open.
+    #[must_use]
+    pub fn deletions(&self) -> u64 {
+        self.deleted + self.not_found + self.rejected + self.failed + self.unknown + self.open
+    }
+
+    pub(super) fn count(&mut self, kind: &Kind, time: Time) {
+        self.entries += 1;
+        let time = time.to_string();
+        self.first_time.get_or_insert_with(|| time.clone());
+        self.last_time = Some(time);
+        match kind {
+            Kind::Outcome(outcome) => *self.of(outcome.ending.outcome) += 1,
+            Kind::Refused(_) => self.refused += 1,
+            Kind::TurnedAway(sums) => {
+                self.turned_away = self.turned_away.saturating_add(attempts(sums));
+            }
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, verdict: Verdict) -> &mut u64 {
+        match verdict {
+            Verdict::Deleted => &mut self.deleted,
+            Verdict::NotFound => &mut self.not_found,
+            Verdict::Rejected => &mut self.rejected,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Unknown => &mut self.unknown,
+        }
+    }
+}
+
+fn attempts(sums: &TurnedAway) -> u64 {
+    let counts = sums
+        .unknown_callers
+        .values()
+        .chain(sums.known_callers.values());
+    counts.fold(0, |all, count| all.saturating_add(*count))
+}

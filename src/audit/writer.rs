@@ -1,0 +1,151 @@
+//! The writer: one thread that opens the trail, writes rounds of entries, and minds its troubles.
+
+mod desk;
+mod halt;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::custody::closed;
+use super::disk::Disk;
+use super::entry::{Kind, Started, Trouble};
+use super::inbox::Work;
+use super::trail::Shared;
+use super::{Cause, Closed, Settings, recover};
+use crate::clock::Time;
+use crate::metrics::Metrics;
+use desk::Desk;
+
+/// How often a trail that could not be opened is tried again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the thread is started with.
+#[derive(Debug)]
+pub(super) struct Writer {
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    shared: Arc<Shared>,
+    metrics: Metrics,
+}
+
+/// Tells that the thread has ended, however it ended.
+struct Stopping(watch::Sender<bool>, Arc<Shared>);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        let gate = &self.1.gate;
+        if gate.state().closed.is_none() {
+            gate.close(closed(Cause::SyncFailed, "the trail has stopped"));
+        }
+        turn_away(&self.1, self.1.inbox.take_all_but_configs(), None);
+        self.0.send_replace(true);
+    }
+}
+
+impl Writer {
+    /// Starts the thread; what is given back turns true when it has ended.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        shared: Arc<Shared>,
+        metrics: Metrics,
+    ) -> watch::Receiver<bool> {
+        let (sender, stopped) = watch::channel(false);
+        let writer = Self {
+            disk,
+            settings,
+            shared: Arc::clone(&shared),
+            metrics,
+        };
+        let stopping = Stopping(sender, Arc::clone(&shared));
+        let run = move || {
+            let _stopping = stopping;
+            writer.run();
+        };
+        let thread = std::thread::Builder::new().name("audit-writer".into());
+        if let Err(error) = thread.spawn(run) {
+            let what = format!("cannot start the writer's thread: {error}");
+            shared.gate.close(closed(Cause::SyncFailed, what));
+        }
+        stopped
+    }
+
+    fn run(&self) {
+        let mut trouble: Option<(Cause, Time)> = None;
+        loop {
+            match self.open(trouble) {
+                Ok(mut desk) => return desk.serve(),
+                Err(found) => {
+                    let since = self.shared.clock.now();
+                    trouble = trouble
+                        .filter(|(cause, _)| *cause == found.cause)
+                        .or(Some((found.cause, since)));
+                    self.shared.gate.close(found);
+                }
+            }
+            if self.wait_closed() {
+                return;
+            }
+        }
+    }
+
+    /// Waits to try again, turning away what comes; true where it was told to stop.
+    fn wait_closed(&self) -> bool {
+        let until = Instant::now() + OPEN_AGAIN;
+        loop {
+            let closed = self.shared.gate.closed();
+            let work = self.shared.inbox.take_all_but_configs();
+            let stop = work.stop;
+            turn_away(&self.shared, work, closed.as_ref());
+            let left = until.saturating_duration_since(Instant::now());
+            if stop || left.is_zero() {
+                return stop;
+            }
+            self.shared.inbox.pause(left);
+        }
+    }
+
+    fn open(&self, trouble: Option<(Cause, Time)>) -> Result<Desk, Closed> {
+        let shared = &self.shared;
+        let (gate, clock) = (&shared.gate, &shared.clock);
+        let (store, mut ledger) =
+            recover::open(&self.disk, &self.settings, clock, gate, &self.metrics)?;
+        let recovered = ledger.close_after_crash();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        ledger.note(&Kind::Started(Started { version, recovered }));
+        if let Some((cause, since)) = trouble {
+            let ended = Trouble {
+                cause: cause.as_str().to_owned(),
+                state: "ended".into(),
+                since: since.to_string(),
+                refused: gate.take_refused(),
+                detail: "the trail was opened after this".into(),
+            };
+            ledger.note(&Kind::Trouble(ended));
+        }
+        let mut desk = Desk::new(Arc::clone(shared), store, ledger);
+        desk.begin()?;
+        Ok(desk)
+    }
+}
+
+/// Answers what came while the trail is closed and knows of no open intent.
+fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
+    let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
+    for intent in work.intents {
+        let why = why.cloned().unwrap_or_else(stopped);
+        // A waiter that is gone needs no answer.
+        let _ = intent.answer.send(Err(why));
+    }
+    for closing in work.closings {
+        if let Some(answer) = closing.answer {
+            let cause = why.map_or(Cause::SyncFailed, |c| c.cause);
+            let _ = answer.send(Err(cause));
+        }
+    }
+    for _ in work.refused {
+        shared.gate.count_refused();
+    }
+}

@@ -1,0 +1,240 @@
+//! Rounds: all that waits becomes one batch, and its waiters are answered once it is durable.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::halt::Halt;
+use crate::audit::custody::closed;
+use crate::audit::entry::Kind;
+use crate::audit::inbox::{Closing, NewIntent, Work};
+use crate::audit::ledger::{Ledger, not_sent};
+use crate::audit::merkle::Hash;
+use crate::audit::store::Store;
+use crate::audit::trail::{Granted, Shared};
+use crate::audit::{Cause, Closed};
+
+/// What one round takes at most: a batch's bound less what estimates may be short of.
+const ROUND_BYTES: usize = 880 << 10;
+/// How often the desk looks up when nothing comes.
+const IDLE: Duration = Duration::from_secs(1);
+const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+const ALIVE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// An open trail and who waits for it.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Store,
+    pub(super) ledger: Ledger,
+    /// Why nothing can be written now.
+    pub(super) halt: Option<Halt>,
+    /// Why no spare can be made: what is begun is still written, but nothing new is taken.
+    pub(super) no_spare: Option<Halt>,
+    waiters: Vec<Waiter>,
+    summed_up: Instant,
+    written: Instant,
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Intent {
+        first: u64,
+        leaf: Hash,
+        /// The index of its last part.
+        last: u64,
+        answer: oneshot::Sender<Result<Granted, Closed>>,
+    },
+    Outcome {
+        index: u64,
+        leaf: Hash,
+        answer: oneshot::Sender<Result<Hash, Cause>>,
+    },
+}
+
+impl Desk {
+    pub(super) fn new(shared: Arc<Shared>, store: Store, ledger: Ledger) -> Self {
+        Self {
+            shared,
+            store,
+            ledger,
+            halt: None,
+            no_spare: None,
+            waiters: Vec::new(),
+            summed_up: Instant::now(),
+            written: Instant::now(),
+        }
+    }
+
+    /// Writes what recovery composed and opens the gate; the spare is made meanwhile.
+    pub(super) fn begin(&mut self) -> Result<(), Closed> {
+        for config in self.shared.inbox.take_configs() {
+            self.ledger.note(&Kind::Config(config));
+        }
+        self.store.flush(&mut self.ledger.unsynced)?;
+        self.show();
+        self.shared.gate.open();
+        Ok(())
+    }
+
+    /// Serves until it is told to stop.
+    pub(super) fn serve(&mut self) {
+        loop {
+            let work = if self.halt.is_some() {
+                self.serve_halted()
+            } else {
+                self.shared.inbox.take(ROUND_BYTES, IDLE)
+            };
+            let stop = work.stop && work.is_empty();
+            self.round(work);
+            if stop {
+                return self.stop();
+            }
+            self.tend_spare();
+            self.tend_time();
+        }
+    }
+
+    /// Composes a round and settles it.
+    pub(super) fn round(&mut self, work: Work) {
+        for config in work.configs {
+            self.ledger.note(&Kind::Config(config));
+        }
+        for intent in work.intents {
+            self.take_intent(intent);
+        }
+        for closing in work.closings {
+            self.take_closing(closing);
+        }
+        for body in work.refused {
+            self.ledger.push(&body);
+        }
+        if self.halt.is_none() && !self.ledger.unsynced.is_empty() {
+            self.settle();
+        }
+        self.show();
+    }
+
+    /// Makes durable what was composed and answers its waiters.
+    pub(super) fn settle(&mut self) {
+        let result = self.store.flush(&mut self.ledger.unsynced);
+        self.written = Instant::now();
+        match result {
+            Ok(false) => self.answer(None),
+            Ok(true) => self.late(),
+            Err(found) => self.halt(found),
+        }
+    }
+
+    /// Answers everybody: those whose entries are durable, and the others with what was found.
+    pub(super) fn answer(&mut self, found: Option<&Closed>) {
+        let durable = self.store.appender.last().next_index;
+        for waiter in std::mem::take(&mut self.waiters) {
+            match waiter {
+                Waiter::Outcome {
+                    index,
+                    leaf,
+                    answer,
+                } => {
+                    let cause = found.filter(|_| index >= durable).map(|f| f.cause);
+                    // The outcome stands or will stand, whether its caller waits or not.
+                    let _ = answer.send(cause.map_or(Ok(leaf), Err));
+                }
+                Waiter::Intent {
+                    first,
+                    leaf,
+                    last,
+                    answer,
+                } => match found {
+                    Some(found) if last >= durable || found.cause == Cause::SyncLate => {
+                        self.ledger.close(first, not_sent());
+                        let _ = answer.send(Err(found.clone()));
+                    }
+                    // Where nobody takes it, dropping it closes it.
+                    _ => drop(answer.send(Ok(Granted::new(
+                        first,
+                        leaf,
+                        &self.store.key,
+                        &self.shared,
+                    )))),
+                },
+            }
+        }
+    }
+
+    pub(super) fn show(&self) {
+        let durable = self.store.appender.last().next_index;
+        self.shared.gate.show(durable, self.ledger.open_intents());
+    }
+
+    fn take_intent(&mut self, new: NewIntent) {
+        // Nobody waits any more, and nothing was written: there is nothing to close.
+        if new.answer.is_closed() {
+            return;
+        }
+        let (first, leaf) = self.ledger.intent(new.request_id, &new.bodies);
+        self.waiters.push(Waiter::Intent {
+            first,
+            leaf,
+            last: self.ledger.next_index() - 1,
+            answer: new.answer,
+        });
+    }
+
+    /// Composes a closing; while nothing can be written its waiter learns so at once.
+    pub(super) fn take_closing(&mut self, closing: Closing) {
+        let Some((index, leaf)) = self.ledger.close(closing.intent, closing.ending) else {
+            return;
+        };
+        if let Some(answer) = closing.answer {
+            if let Some(halt) = &self.halt {
+                let _ = answer.send(Err(halt.cause()));
+                return;
+            }
+            self.waiters.push(Waiter::Outcome {
+                index,
+                leaf,
+                answer,
+            });
+        }
+    }
+
+    fn tend_time(&mut self) {
+        if self.halt.is_some() {
+            return;
+        }
+        if self.summed_up.elapsed() >= SUMMARY_EVERY {
+            self.sum_up();
+        }
+        if self.written.elapsed() >= ALIVE_EVERY {
+            self.ledger.note(&Kind::Alive {});
+        }
+        if !self.ledger.unsynced.is_empty() {
+            self.settle();
+            self.show();
+        }
+    }
+
+    fn sum_up(&mut self) {
+        self.summed_up = Instant::now();
+        if let Some(sum) = self.shared.summary() {
+            self.ledger.note(&Kind::TurnedAway(sum));
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.halt.is_some() {
+            self.try_again();
+        }
+        if self.halt.is_none() {
+            self.sum_up();
+            self.ledger.note(&Kind::Stopped {});
+            self.settle();
+        }
+        self.show();
+        self.shared
+            .gate
+            .close(closed(Cause::SyncFailed, "the trail has stopped"));
+    }
+}

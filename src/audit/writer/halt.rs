@@ -1,0 +1,210 @@
+//! Trouble while the trail is open: what failed is written again in a new segment, once that works.
+
+use std::time::{Duration, Instant};
+
+use super::desk::Desk;
+use crate::audit::custody::{closed, trouble};
+use crate::audit::entry::{Kind, Trouble};
+use crate::audit::inbox::Work;
+use crate::audit::{Cause, Closed};
+use crate::clock::Time;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// So no more segments are used up than one in this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A spare takes up no number that is read, and may be tried more often.
+const LONGEST_SPARE_PAUSE: Duration = Duration::from_secs(5);
+
+/// A trouble that keeps the gate closed, and when it is tried again.
+#[derive(Debug)]
+pub(super) struct Halt {
+    found: Closed,
+    since: Time,
+    again: Instant,
+    pause: Duration,
+}
+
+impl Halt {
+    fn new(found: Closed, since: Time, again: Instant) -> Self {
+        Self {
+            found,
+            since,
+            again,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub(super) fn cause(&self) -> Cause {
+        self.found.cause
+    }
+
+    fn put_off(&mut self, found: Closed, longest: Duration) {
+        let custody = is_custody(found.cause);
+        self.again = Instant::now() + if custody { FIRST_PAUSE } else { self.pause };
+        self.pause = (self.pause * 2).min(longest);
+        self.found = found;
+    }
+
+    fn entry(&self, state: &str, refused: u64) -> Kind {
+        Kind::Trouble(Trouble {
+            cause: self.found.cause.as_str().into(),
+            state: state.into(),
+            since: self.since.to_string(),
+            refused,
+            detail: self.found.detail.clone(),
+        })
+    }
+}
+
+impl Desk {
+    /// Nothing can be written: closes the gate, answers the waiters, closes their intents.
+    pub(super) fn halt(&mut self, found: Closed) {
+        let now = Instant::now();
+        // A failed sync is tried again at once in another segment; custody is judged again later.
+        let again = if is_custody(found.cause) {
+            now + FIRST_PAUSE
+        } else {
+            now
+        };
+        let halt = Halt::new(found.clone(), self.shared.clock.now(), again);
+        self.shared.gate.close(found.clone());
+        self.answer(Some(&found));
+        self.ledger.note(&halt.entry("began", 0));
+        self.halt = Some(halt);
+    }
+
+    /// The disk was late, and the gate was closed for it: its batch's intents are closed before
+    /// anything new is taken.
+    pub(super) fn late(&mut self) {
+        let what = "the disk answered later than `sync_timeout`";
+        let found = closed(Cause::SyncLate, what);
+        self.answer(Some(&found));
+        let halt = Halt::new(found, self.shared.clock.now(), Instant::now());
+        self.ledger.note(&halt.entry("began", 0));
+        self.halt = Some(halt);
+        self.try_again();
+    }
+
+    /// While nothing can be written: answers what comes, keeps outcomes, tries again when it is time.
+    pub(super) fn serve_halted(&mut self) -> Work {
+        let work = self.shared.inbox.take_all_but_configs();
+        let again = self.halt.as_ref().map_or_else(Instant::now, |h| h.again);
+        let found = self.halt.as_ref().map(|h| h.found.clone());
+        for intent in work.intents {
+            if let Some(found) = &found {
+                let _ = intent.answer.send(Err(found.clone()));
+            }
+        }
+        for closing in work.closings {
+            self.take_closing(closing);
+        }
+        for _ in work.refused {
+            self.shared.gate.count_refused();
+        }
+        let left = again.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.try_again();
+        } else if !work.stop {
+            self.shared.inbox.pause(left);
+        }
+        Work {
+            stop: work.stop,
+            ..Work::default()
+        }
+    }
+
+    /// Writes all that is kept, in a new segment where the old one is in doubt, and opens the gate.
+    pub(super) fn try_again(&mut self) {
+        let Some(mut halt) = self.halt.take() else {
+            return;
+        };
+        match self.write_kept(&halt) {
+            Ok(()) => self.open_gate(),
+            Err(found) => {
+                self.shared.gate.close(found.clone());
+                halt.put_off(found, LONGEST_PAUSE);
+                self.halt = Some(halt);
+            }
+        }
+    }
+
+    fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
+        if is_custody(halt.cause()) {
+            self.store.judge_again()?;
+        }
+        self.store.flush(&mut self.ledger.unsynced)?;
+        let refused = self.shared.gate.take_refused();
+        self.ledger.note(&halt.entry("ended", refused));
+        self.store.flush(&mut self.ledger.unsynced).map(|_| ())
+    }
+
+    fn open_gate(&self) {
+        match &self.no_spare {
+            Some(halt) => self.shared.gate.close(halt.found.clone()),
+            None => self.shared.gate.open(),
+        }
+    }
+
+    /// Sees that a spare segment is there or being made; without one nothing new is taken, so that
+    /// what is begun finds room.
+    pub(super) fn tend_spare(&mut self) {
+        let due = self
+            .no_spare
+            .as_ref()
+            .is_none_or(|h| h.again <= Instant::now());
+        let spare = match self.store.spares.poll() {
+            Ok(false) if due => self.store.spares.begin().map(|()| false),
+            other => other,
+        };
+        match spare {
+            Ok(true) => self.spare_is_there(),
+            Ok(false) => {}
+            Err(error) => self.spare_failed(trouble(&error, "cannot make the next segment")),
+        }
+    }
+
+    fn spare_is_there(&mut self) {
+        let Some(halt) = self.no_spare.take() else {
+            return;
+        };
+        let refused = self.shared.gate.take_refused();
+        self.ledger.note(&halt.entry("ended", refused));
+        if self.halt.is_none() {
+            self.settle();
+        }
+        if self.halt.is_none() {
+            self.open_gate();
+        }
+    }
+
+    fn spare_failed(&mut self, found: Closed) {
+        match &mut self.no_spare {
+            Some(halt) => halt.put_off(found.clone(), LONGEST_SPARE_PAUSE),
+            None => {
+                let again = Instant::now() + FIRST_PAUSE;
+                let halt = Halt::new(found.clone(), self.shared.clock.now(), again);
+                self.ledger.note(&halt.entry("began", 0));
+                self.no_spare = Some(halt);
+            }
+        }
+        if self.halt.is_none() {
+            self.shared.gate.close(found);
+            if !self.ledger.unsynced.is_empty() {
+                self.settle();
+            }
+        }
+    }
+}
+
+/// Whether a cause is about what was found, and not about what could not be written.
+fn is_custody(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Unlinked
+            | Cause::Replaced
+            | Cause::Truncated
+            | Cause::Altered
+            | Cause::FolderMoved
+            | Cause::SecondWriter
+    )
+}
