@@ -20,6 +20,7 @@ pub mod clock;
 pub mod contract;
 pub mod fetch;
 pub mod metrics;
+pub mod refusal;
 pub mod request;
 pub mod tls;
 pub mod token;

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use crate::audit::Receipt;
+
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal $title:literal,)*) => {
         /// The stable code of a refusal.
@@ -142,7 +144,12 @@ pub struct Refusal {
     pub allow: Option<String>,
     /// Of `scope-missing`: the scope for the challenge.
     pub scope: Option<String>,
+    /// Of a deletion that was sent: its receipt.
+    pub receipt: Option<Receipt>,
 }
+
+/// What a check gives: what it proves, or why not.
+pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
     /// A refusal before anything was sent.
@@ -157,7 +164,16 @@ impl Refusal {
             retry_after,
             allow: None,
             scope: None,
+            receipt: None,
         }
+    }
+
+    /// The same, ready to be given back by a check.
+    ///
+    /// # Errors
+    /// Always: that is its purpose.
+    pub fn refuse<T>(self) -> Checked<T> {
+        Err(Box::new(self))
     }
 
     /// The same with what is known of its sending.
