@@ -1,1 +1,212 @@
-//! To be written.
+//! The request stack, outermost first. To read how a request is judged, begin here.
+//!
+//! The order is a type: each layer takes one stage and gives the next, and only its own file can
+//! make that stage. In right order this compiles:
+//!
+//! ```
+//! # use lychgate::layers;
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
+//! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
+//! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
+//! # fn takes<T, S: tower::Service<T>>(_: S) {}
+//! let stack = tower::ServiceBuilder::new()
+//!     .layer(layers::credentials::layer(credentials))
+//!     .layer(layers::record::layer(trail, deletions, "hash".into(), 1))
+//!     .service(outbound);
+//! takes::<layers::domain::Addressed, _>(stack);
+//! # }
+//! ```
+//!
+//! Without the record layer it does not: `outbound` accepts only what is cleared.
+//!
+//! ```compile_fail
+//! # use lychgate::layers;
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
+//! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
+//! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
+//! # fn takes<T, S: tower::Service<T>>(_: S) {}
+//! let stack = tower::ServiceBuilder::new()
+//!     .layer(layers::credentials::layer(credentials))
+//!     .service(outbound);
+//! takes::<layers::domain::Addressed, _>(stack);
+//! # }
+//! ```
+//!
+//! Nor does it with two layers in each other's place:
+//!
+//! ```compile_fail
+//! # use lychgate::layers;
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
+//! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
+//! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
+//! # fn takes<T, S: tower::Service<T>>(_: S) {}
+//! let stack = tower::ServiceBuilder::new()
+//!     .layer(layers::record::layer(trail, deletions, "hash".into(), 1))
+//!     .layer(layers::credentials::layer(credentials))
+//!     .service(outbound);
+//! takes::<layers::domain::Addressed, _>(stack);
+//! # }
+//! ```
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder};
+
+use crate::clock::Clock;
+use crate::contract::Contracts;
+use crate::layers;
+use crate::layers::credentials::Credentials;
+use crate::layers::deletions::Deletions;
+use crate::layers::exchange::Arrival;
+use crate::layers::record::{Cleared, Unrecorded};
+use crate::metrics::Metrics;
+use crate::outbound::client::Client;
+use crate::request::{Body, Limits};
+use crate::token::Verifier;
+use crate::{audit, domain};
+
+/// What the stack is built from.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The contracts in force.
+    pub contracts: Arc<Contracts>,
+    /// Verifies tokens.
+    pub verifier: Arc<Verifier>,
+    /// Account to origin.
+    pub domains: Arc<domain::Directory>,
+    /// What goes upstream instead of the caller's token.
+    pub credentials: Arc<Credentials>,
+    /// Bounds of one request.
+    pub limits: Limits,
+    /// Hash of the config in force.
+    pub config: Arc<str>,
+    /// The way out.
+    pub client: Client,
+    /// The trail; kept across reloads.
+    pub trail: audit::Trail,
+    /// Deletions in flight; kept across reloads.
+    pub deletions: Deletions,
+    /// Metrics; kept across reloads.
+    pub metrics: Metrics,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// The half that a reload swaps, behind the one boxed seam.
+type Inner = BoxCloneSyncService<Arrival, Response<Body>, Infallible>;
+
+/// The whole stack; cheap to clone; a reload swaps its inner half.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    clock: Clock,
+    metrics: Metrics,
+    seam: Seam,
+}
+
+impl Stack {
+    /// Builds it.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
+            seam: Seam(Arc::new(ArcSwap::from_pointee(inner(parts)))),
+        }
+    }
+
+    /// New requests take this inner half; those in flight end in theirs.
+    pub fn replace(&self, parts: Parts) {
+        self.seam.0.store(Arc::new(inner(parts)));
+    }
+
+    /// Answers one request. Its extensions hold [`crate::request::Peer`].
+    pub fn handle(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        let mut stack = ServiceBuilder::new()
+            .layer(layers::request_id::layer(self.clock.clone()))
+            .layer(layers::access_log::layer(self.metrics.clone()))
+            .service(self.seam.clone());
+        let answer = stack.call(request);
+        async move {
+            match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    }
+}
+
+fn inner(parts: Parts) -> Inner {
+    let config = parts.config;
+    let origins = parts.domains.origin_count();
+    BoxCloneSyncService::new(
+        ServiceBuilder::new()
+            .layer(layers::refuse::layer(
+                parts.trail.clone(),
+                Arc::clone(&config),
+            ))
+            .layer(layers::limits::layer(parts.limits))
+            .layer(layers::route::layer(parts.contracts))
+            .layer(layers::authenticate::layer(parts.verifier))
+            .layer(layers::authorize::layer())
+            .layer(layers::conform::layer())
+            .layer(layers::domain::layer(parts.domains))
+            .layer(layers::credentials::layer(parts.credentials))
+            // The budget of deletions (P15) will stand here.
+            .layer(layers::record::layer(
+                parts.trail,
+                parts.deletions,
+                config,
+                origins,
+            ))
+            .service(Outbound(parts.client)),
+    )
+}
+
+/// Each request takes the inner half that is in force when it comes.
+#[derive(Clone, Debug)]
+struct Seam(Arc<ArcSwap<Inner>>);
+
+impl Service<Arrival> for Seam {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = <Inner as Service<Arrival>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, arrival: Arrival) -> Self::Future {
+        let mut inner = Inner::clone(&self.0.load());
+        inner.call(arrival)
+    }
+}
+
+/// The client as the stack's innermost service.
+#[derive(Clone, Debug)]
+struct Outbound(Client);
+
+impl Service<Cleared> for Outbound {
+    type Response = Unrecorded;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Unrecorded, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, cleared: Cleared) -> Self::Future {
+        let sending = self.0.send(cleared);
+        Box::pin(async move { Ok(sending.await) })
+    }
+}

@@ -1,6 +1,19 @@
-//! The caller's token off, upstream's on.
+//! The caller's token off, upstream's on: from here on the gateway speaks for itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+
+use super::check::{Check, CheckLayer};
+use super::conform::Conforming;
+use super::domain::Addressed;
+use crate::refusal::{Checked, Code, Refusal};
+use crate::request::Origin;
 
 /// Which credentials go upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,4 +24,215 @@ pub enum Settings {
     Forward,
     /// A bearer token from a file, read again when it changes.
     Bearer(PathBuf),
+}
+
+/// A request that holds upstream's credentials instead of its caller's.
+#[derive(Debug)]
+pub struct Equipped {
+    conforming: Conforming,
+    origin: Arc<Origin>,
+    authorization: Option<HeaderValue>,
+}
+
+impl Equipped {
+    /// The parts, for what is sent: `Authorization` is what goes upstream, if anything.
+    #[must_use]
+    pub fn into_parts(self) -> (Conforming, Arc<Origin>, Option<HeaderValue>) {
+        (self.conforming, self.origin, self.authorization)
+    }
+}
+
+/// The layer.
+#[must_use]
+pub fn layer(credentials: Arc<Credentials>) -> CheckLayer<Exchanged> {
+    CheckLayer(Exchanged { credentials })
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    credentials: Arc<Credentials>,
+}
+
+impl Check for Exchanged {
+    type In = Addressed;
+    type Out = Equipped;
+
+    fn check(&self, addressed: Addressed) -> Checked<Equipped> {
+        let (conforming, origin) = addressed.into_parts();
+        let authorization = match &self.credentials.settings {
+            Settings::Strip => None,
+            Settings::Forward => conforming
+                .routed()
+                .head()
+                .headers
+                .get(AUTHORIZATION)
+                .cloned(),
+            Settings::Bearer(path) => Some(Arc::clone(&self.credentials).bearer(path)?),
+        };
+        Ok(Equipped {
+            conforming,
+            origin,
+            authorization,
+        })
+    }
+}
+
+/// A token file is looked at again after this.
+const RECHECK: Duration = Duration::from_secs(1);
+/// A token file is at most this long.
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
+
+/// The credentials in force: for `bearer`, the token as last read.
+#[derive(Debug)]
+pub struct Credentials {
+    settings: Settings,
+    /// The header as last read, and what the file looked like then.
+    bearer: ArcSwap<Option<(HeaderValue, Stamp)>>,
+    begun: Instant,
+    /// Milliseconds since `begun` at the last look.
+    looked: AtomicU64,
+}
+
+/// A file that looks the same has not changed: time of change, and length.
+type Stamp = (Option<SystemTime>, u64);
+
+impl Credentials {
+    /// Reads the token file, where there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be read or holds no token; the text names the file, never the token.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let bearer = match &settings {
+            Settings::Bearer(path) => Some(read_token(path)?),
+            _ => None,
+        };
+        Ok(Self {
+            settings,
+            bearer: ArcSwap::from_pointee(bearer),
+            begun: Instant::now(),
+            looked: AtomicU64::new(0),
+        })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn bearer(self: Arc<Self>, path: &Path) -> Checked<HeaderValue> {
+        let value = self.bearer.load().as_ref().as_ref().map(|b| b.0.clone());
+        self.look_again(path);
+        match value {
+            Some(value) => Ok(value),
+            None => Refusal::new(
+                Code::CredentialsUnavailable,
+                "The gateway's own token for upstream cannot be read ([credentials] token_file).",
+            )
+            .refuse(),
+        }
+    }
+
+    /// Looks at the file, at most once a second and never in a request's way.
+    fn look_again(self: Arc<Self>, path: &Path) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let looked = self.looked.load(Ordering::Relaxed);
+        let due = now.saturating_sub(looked) >= RECHECK.as_millis() as u64;
+        let mine = due
+            && self
+                .looked
+                .compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if !mine {
+            return;
+        }
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let known = self.bearer.load().as_ref().as_ref().map(|b| b.1);
+            if known.is_some() && stamp(&path).ok() == known {
+                return;
+            }
+            match read_token(&path) {
+                Ok(read) => self.bearer.store(Arc::new(Some(read))),
+                Err(why) => tracing::warn!("{why}; the token read before stays in use"),
+            }
+        });
+    }
+}
+
+fn stamp(path: &Path) -> Result<Stamp, String> {
+    let meta = std::fs::metadata(path)
+        .map_err(|e| format!("cannot read the token file {}: {e}", path.display()))?;
+    Ok((meta.modified().ok(), meta.len()))
+}
+
+fn read_token(path: &Path) -> Result<(HeaderValue, Stamp), String> {
+    let stamp = stamp(path)?;
+    if stamp.1 > MAX_TOKEN_BYTES {
+        return Err(format!("the token file {} is too long", path.display()));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| format!("cannot read the token file {}: {e}", path.display()))?;
+    let token = text.trim();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(plain) {
+        return Err(format!(
+            "the token file {} does not hold one bearer token (RFC 6750 section 2.1)",
+            path.display()
+        ));
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| format!("the token file {} cannot be used", path.display()))?;
+    value.set_sensitive(true);
+    Ok((value, stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("lychgate-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn p8_a_token_file_that_cannot_be_used_is_named_and_not_quoted() {
+        let path = file("bad-token", "se cret\n");
+        let why = Credentials::new(Settings::Bearer(path.clone())).unwrap_err();
+        assert!(why.contains("bad-token") && !why.contains("cret\n"));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_changed_token_is_read_again() {
+        let path = file("token", "first\n");
+        let credentials = Arc::new(Credentials::new(Settings::Bearer(path.clone())).unwrap());
+        assert_eq!(
+            Arc::clone(&credentials).bearer(&path).unwrap(),
+            "Bearer first"
+        );
+        std::fs::write(&path, "the-second\n").unwrap();
+        for _ in 0..100 {
+            // As if a second had passed.
+            credentials.looked.store(0, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let value = Arc::clone(&credentials).bearer(&path).unwrap();
+            if value == "Bearer the-second" && credentials.begun.elapsed() > RECHECK {
+                std::fs::remove_file(path).unwrap();
+                return;
+            }
+        }
+        panic!("the new token was never read");
+    }
+
+    #[test]
+    fn p8_the_token_does_not_show_in_debug_output() {
+        let path = file("hidden-token", "hidden-value");
+        let credentials = Credentials::new(Settings::Bearer(path.clone())).unwrap();
+        assert!(!format!("{credentials:?}").contains("hidden-value"));
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -1,4 +1,27 @@
 //! Bytes out: connections to upstream, what is sent on them, what comes back.
+//!
+//! Its promise: an origin gets each request once, rebuilt from what was judged, and a failure
+//! says truly whether a byte of it left. Read it in this order: [`client`] (the door),
+//! `attempts` (when to try again), `exchange` (one request on one connection), `pool` and
+//! `line` (which connection), `connect` (a new one), `wire` (the byte counter and the peek),
+//! `io` (how hyper sees it), `headers`, `trace_context`, `answer` (header rules both ways), `upload` and `body`
+//! (the bodies both ways).
+
+mod answer;
+mod attempts;
+mod body;
+pub mod client;
+mod connect;
+mod exchange;
+mod headers;
+mod io;
+mod line;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod trace_context;
+mod upload;
+mod wire;
 
 use std::path::PathBuf;
 use std::time::Duration;

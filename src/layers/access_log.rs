@@ -1,0 +1,151 @@
+//! One access line and one count a request, also where the caller left before its answer.
+//!
+//! The line holds no query, no header and no path that was not understood: a token may stand there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::exchange::{Arrival, Exchange};
+use crate::metrics::{Metrics, RequestLabels};
+use crate::request::Body;
+
+/// The layer.
+#[must_use]
+pub fn layer(metrics: Metrics) -> AccessLogLayer {
+    AccessLogLayer { metrics }
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct AccessLogLayer {
+    metrics: Metrics,
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct AccessLog<S> {
+    metrics: Metrics,
+    inner: S,
+}
+
+impl<S> Layer<S> for AccessLogLayer {
+    type Service = AccessLog<S>;
+
+    fn layer(&self, inner: S) -> AccessLog<S> {
+        AccessLog {
+            metrics: self.metrics.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Arrival> for AccessLog<S>
+where
+    S: Service<Arrival, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Logged<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, arrival: Arrival) -> Self::Future {
+        let line = Line {
+            exchange: Arc::clone(&arrival.exchange),
+            method: arrival.request.method().clone(),
+            metrics: self.metrics.clone(),
+            written: false,
+        };
+        Logged {
+            future: self.inner.call(arrival),
+            line,
+        }
+    }
+}
+
+pin_project! {
+    /// See [`layer`].
+    #[derive(Debug)]
+    pub struct Logged<F> {
+        #[pin]
+        future: F,
+        line: Line,
+    }
+}
+
+impl<F, E> Future for Logged<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let result = ready!(this.future.poll(cx));
+        if let Ok(response) = &result {
+            this.line.write(response.status().as_u16());
+        }
+        Poll::Ready(result)
+    }
+}
+
+#[derive(Debug)]
+struct Line {
+    exchange: Arc<Exchange>,
+    method: http::Method,
+    metrics: Metrics,
+    written: bool,
+}
+
+/// The status in log and metrics where the caller left before the answer's head.
+const CALLER_GONE: u16 = 499;
+
+impl Line {
+    fn write(&mut self, status: u16) {
+        self.written = true;
+        let exchange = &*self.exchange;
+        let seconds = exchange.started.elapsed().as_secs_f64();
+        let operation = exchange.operation.get();
+        let operation = operation.map_or("none", |operation| &*operation.name);
+        let code = exchange.code.get().copied().unwrap_or_default();
+        self.metrics.request_seconds.observe(seconds);
+        self.metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                operation: operation.to_owned(),
+                status,
+                code,
+            })
+            .inc();
+        let identity = exchange.identity.get();
+        tracing::info!(
+            target: "lychgate::access",
+            request_id = exchange.request_id(),
+            client = %exchange.peer.ip(),
+            method = self.method.as_str(),
+            operation,
+            account = exchange.account.get().map(|account| &**account),
+            subject = identity.map(|identity| identity.subject.as_str()),
+            status,
+            code,
+            microseconds = exchange.started.elapsed().as_micros() as u64,
+            "request"
+        );
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(CALLER_GONE);
+        }
+    }
+}

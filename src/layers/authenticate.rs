@@ -1,0 +1,145 @@
+//! Who is calling: the bearer token is verified (RFC 6750 §2.1). Stands first behind `route`,
+//! so that nothing about an account or a user is told to a caller who is not known.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+
+use super::check::{Check, CheckLayer};
+use super::route::Routed;
+use crate::refusal::{Checked, Code, Refusal};
+use crate::token::{Denial, Identity, Verifier};
+
+/// A request whose caller is known.
+#[derive(Debug)]
+pub struct Identified {
+    routed: Routed,
+    identity: Arc<Identity>,
+}
+
+impl Identified {
+    /// What `route` found.
+    #[must_use]
+    pub fn routed(&self) -> &Routed {
+        &self.routed
+    }
+
+    /// The caller.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// The parts, for the next stage.
+    #[must_use]
+    pub fn into_parts(self) -> (Routed, Arc<Identity>) {
+        (self.routed, self.identity)
+    }
+}
+
+/// The layer.
+#[must_use]
+pub fn layer(verifier: Arc<Verifier>) -> CheckLayer<Authenticate> {
+    CheckLayer(Authenticate { verifier })
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct Authenticate {
+    verifier: Arc<Verifier>,
+}
+
+impl Check for Authenticate {
+    type In = Routed;
+    type Out = Identified;
+
+    fn check(&self, routed: Routed) -> Checked<Identified> {
+        let token = bearer(&routed)?;
+        let identity = match self.verifier.verify(token) {
+            Ok(identity) => identity,
+            Err(denial) => return refusal(&denial).refuse(),
+        };
+        // Set once: only this layer knows the caller.
+        let _ = routed.exchange().identity.set(Arc::clone(&identity));
+        Ok(Identified { routed, identity })
+    }
+}
+
+/// The token of the one `Authorization` header (`route` has refused a second one).
+fn bearer(routed: &Routed) -> Checked<&str> {
+    let missing = || {
+        Refusal::new(
+            Code::TokenMissing,
+            "Send an access token: Authorization: Bearer TOKEN.",
+        )
+        .refuse()
+    };
+    let Some(value) = routed.head().headers.get(AUTHORIZATION) else {
+        return missing();
+    };
+    let Ok(value) = value.to_str() else {
+        return refusal(&Denial::Malformed("it holds bytes beyond visible ASCII")).refuse();
+    };
+    let Some((scheme, token)) = value.split_once(' ') else {
+        return missing();
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return missing();
+    }
+    Ok(token.trim_start_matches(' '))
+}
+
+fn refusal(denial: &Denial) -> Refusal {
+    let (code, detail): (Code, Cow<'static, str>) = match denial {
+        Denial::Malformed(why) => (
+            Code::TokenMalformed,
+            format!("The token is not a JWT in compact form: {why}.").into(),
+        ),
+        Denial::Signature => (
+            Code::TokenSignature,
+            "The token's signature does not verify with its issuer's key.".into(),
+        ),
+        Denial::Algorithm => (
+            Code::TokenAlgorithm,
+            "The token is signed with an algorithm that is not allowed for its issuer.".into(),
+        ),
+        Denial::KeyUnknown => (
+            Code::TokenKeyUnknown,
+            "The token's issuer has published no key that fits it. Fetch a new token.".into(),
+        ),
+        Denial::Expired => (
+            Code::TokenExpired,
+            "The token has expired. Fetch a new one.".into(),
+        ),
+        Denial::NotYetValid => (
+            Code::TokenNotYetValid,
+            "The token is not valid yet: its nbf or iat lies in the future.".into(),
+        ),
+        Denial::Issuer => (
+            Code::TokenIssuer,
+            "The token's issuer is missing or not one that this gateway trusts.".into(),
+        ),
+        Denial::Audience => (
+            Code::TokenAudience,
+            "The token is meant for another audience than this gateway.".into(),
+        ),
+        Denial::Type(why) => (
+            Code::TokenType,
+            format!("This type of token is not accepted: {why}.").into(),
+        ),
+        Denial::Claims(why) => (
+            Code::TokenClaims,
+            format!("The token's claims cannot be used: {why}.").into(),
+        ),
+        Denial::Binding => (
+            Code::TokenBinding,
+            "The token is bound to a key (cnf), which this gateway cannot check.".into(),
+        ),
+        Denial::KeysUnavailable => (
+            Code::KeysUnavailable,
+            "The keys of the token's issuer could not be read yet. Try again shortly.".into(),
+        ),
+    };
+    Refusal::new(code, detail)
+}

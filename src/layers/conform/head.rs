@@ -1,0 +1,128 @@
+//! What the contract asks of path, query and `If-Match`.
+
+use http::header::IF_MATCH;
+
+use crate::contract::if_match::{self, IfMatch};
+use crate::contract::query::VersionFault;
+use crate::contract::{BodyRule, Effect, path};
+use crate::layers::authorize::Permitted;
+use crate::layers::route::Routed;
+use crate::refusal::{Checked, Code, Refusal};
+
+/// Judges it.
+pub(super) fn check(permitted: &Permitted) -> Checked<()> {
+    let routed = permitted.routed();
+    check_ids_in_path(routed)?;
+    check_version(routed)?;
+    check_ids_query(routed)?;
+    check_if_match(permitted)
+}
+
+fn check_ids_in_path(routed: &Routed) -> Checked<()> {
+    if !path::is_account(routed.account()) {
+        return Refusal::new(
+            Code::AccountIdInvalid,
+            "An account id is 1 to 20 letters, digits or underscores.",
+        )
+        .refuse();
+    }
+    if routed.user().is_some_and(|user| !path::is_user_id(user)) {
+        return Refusal::new(
+            Code::UserIdInvalid,
+            "A user id is a decimal integer from 1 to 9223372036854775807, \
+             without sign or leading zero.",
+        )
+        .refuse();
+    }
+    Ok(())
+}
+
+fn check_version(routed: &Routed) -> Checked<()> {
+    let wanted = &routed.operation().version;
+    match routed.query().check_version(wanted) {
+        Ok(()) => Ok(()),
+        Err(VersionFault::Missing) => Refusal::new(
+            Code::VersionMissing,
+            format!("The query parameter v is missing. Add v={wanted}."),
+        )
+        .refuse(),
+        Err(VersionFault::Unsupported) => Refusal::new(
+            Code::VersionUnsupported,
+            format!("The query parameter v must be exactly {wanted}."),
+        )
+        .refuse(),
+        Err(VersionFault::Ambiguous) => Refusal::new(
+            Code::VersionAmbiguous,
+            format!("The query parameter v stands more than once. Send v={wanted} once."),
+        )
+        .refuse(),
+    }
+}
+
+fn check_ids_query(routed: &Routed) -> Checked<()> {
+    let (query, operation) = (routed.query(), routed.operation());
+    if query.ids_behind_semicolon > 0 && operation.effect != Effect::Read {
+        return Refusal::new(
+            Code::RequestMalformed,
+            "A query parameter ids stands behind `;`. Separate parameters with `&`.",
+        )
+        .refuse();
+    }
+    if operation.effect == Effect::Delete
+        && operation.body != BodyRule::Ids
+        && !query.ids.is_empty()
+    {
+        return Refusal::new(
+            Code::RequestMalformed,
+            "The deletion of one user takes no query parameter ids.",
+        )
+        .refuse();
+    }
+    Ok(())
+}
+
+fn check_if_match(permitted: &Permitted) -> Checked<()> {
+    let routed = permitted.routed();
+    let operation = routed.operation();
+    if !operation.if_match_required {
+        return Ok(());
+    }
+    let mut values = routed.head().headers.get_all(IF_MATCH).iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        (None, _) => {
+            return Refusal::new(
+                Code::IfMatchMissing,
+                "If-Match is missing. Send the revision you last read (ac-revision).",
+            )
+            .refuse();
+        }
+        _ => return malformed("it stands more than once").refuse(),
+    };
+    let condition = match if_match::parse(value.as_bytes()) {
+        Ok(condition) => condition,
+        Err(why) => return malformed(why).refuse(),
+    };
+    let Some(scope) = &operation.unconditional_scope else {
+        return Ok(());
+    };
+    if condition == IfMatch::Unconditional && !permitted.identity().holds(scope) {
+        return Refusal::new(
+            Code::IfMatchUnconditional,
+            format!(
+                "If-Match -1 and * switch the revision check off; that takes the scope {scope}. \
+                 Send the revision you last read."
+            ),
+        )
+        .with_scope(scope.clone())
+        .refuse();
+    }
+    Ok(())
+}
+
+fn malformed(why: &str) -> Refusal {
+    Refusal::new(
+        Code::IfMatchMalformed,
+        format!("If-Match is not well formed: {why}."),
+    )
+}

@@ -1,0 +1,155 @@
+//! The deletions in flight: how many there may be, in which tasks they run, how they are ended.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::refusal::{Checked, Code, Refusal};
+use crate::request::Origin;
+
+/// Kept across reloads; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Deletions {
+    pub(super) tasks: TaskTracker,
+    pub(super) aborted: CancellationToken,
+    draining: CancellationToken,
+    slots: usize,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    all: usize,
+    by_origin: HashMap<Arc<Origin>, usize>,
+}
+
+impl Deletions {
+    /// With this many slots.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            aborted: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            slots,
+            held: Arc::default(),
+        }
+    }
+
+    /// From now on new deletions are refused with `draining`.
+    pub fn drain(&self) {
+        self.draining.cancel();
+        self.tasks.close();
+    }
+
+    /// Whether [`Self::drain`] was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Waits until none is in flight; call after [`Self::drain`].
+    pub async fn finished(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Ends those in flight as `unknown`, `drain`; their records are still written.
+    pub fn abort(&self) {
+        self.aborted.cancel();
+    }
+
+    /// A slot for one deletion to this origin; with `shared`, none holds more than a quarter of all.
+    pub(super) fn slot(&self, origin: &Arc<Origin>, shared: bool) -> Checked<Slot> {
+        if self.is_draining() {
+            return Refusal::new(
+                Code::Draining,
+                "The gateway is stopping and takes no more deletions. Try again shortly.",
+            )
+            .refuse();
+        }
+        let most_here = if shared {
+            (self.slots / 4).max(1)
+        } else {
+            self.slots
+        };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = held.by_origin.get(origin).copied().unwrap_or_default();
+        if held.all >= self.slots || here >= most_here {
+            return Refusal::new(
+                Code::Overloaded,
+                "Too many deletions are in flight ([limits] max_deletions). Try again shortly.",
+            )
+            .refuse();
+        }
+        held.all += 1;
+        held.by_origin.insert(Arc::clone(origin), here + 1);
+        Ok(Slot {
+            held: Arc::clone(&self.held),
+            origin: Arc::clone(origin),
+        })
+    }
+}
+
+/// One deletion's place; dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Slot {
+    held: Arc<Mutex<Held>>,
+    origin: Arc<Origin>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.all = held.all.saturating_sub(1);
+        if let Some(here) = held.by_origin.get_mut(&self.origin) {
+            *here -= 1;
+            if *here == 0 {
+                held.by_origin.remove(&self.origin);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(host: &str) -> Arc<Origin> {
+        Arc::new(Origin::parse(&format!("http://{host}")).unwrap())
+    }
+
+    #[test]
+    fn slots_are_bounded_and_given_back() {
+        let deletions = Deletions::new(2);
+        let a = origin("a");
+        let first = deletions.slot(&a, false).unwrap();
+        let _second = deletions.slot(&a, false).unwrap();
+        let refused = deletions.slot(&a, false).unwrap_err();
+        assert_eq!(refused.code, Code::Overloaded);
+        drop(first);
+        assert!(deletions.slot(&a, false).is_ok());
+    }
+
+    #[test]
+    fn no_origin_holds_more_than_a_quarter_where_there_are_several() {
+        let deletions = Deletions::new(8);
+        let a = origin("a");
+        let _held = [
+            deletions.slot(&a, true).unwrap(),
+            deletions.slot(&a, true).unwrap(),
+        ];
+        assert!(deletions.slot(&a, true).is_err());
+        assert!(deletions.slot(&origin("b"), true).is_ok());
+    }
+
+    #[test]
+    fn p14_a_draining_gateway_takes_no_deletion() {
+        let deletions = Deletions::new(1);
+        deletions.drain();
+        let refused = deletions.slot(&origin("a"), false).unwrap_err();
+        assert_eq!(refused.code, Code::Draining);
+        assert_eq!(refused.retry_after, Some(1));
+    }
+}

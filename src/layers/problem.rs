@@ -1,0 +1,175 @@
+//! A refusal as the caller sees it: an RFC 9457 problem with its headers.
+
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::audit::Receipt;
+use crate::refusal::{Code, Refusal};
+use crate::request::Body;
+
+/// The header that tells a refusal of the gateway from an answer of upstream.
+pub const REFUSAL: HeaderName = HeaderName::from_static("lychgate-refusal");
+/// The gateway's id of the request, on every answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[derive(Serialize)]
+struct Problem<'r> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'r str,
+    instance: String,
+    code: &'static str,
+    request_id: &'r str,
+    /// The same text as `detail`: this API's clients read this key.
+    message: &'r str,
+    sent: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+}
+
+/// The answer that says this refusal.
+#[must_use]
+pub fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
+    let code = refusal.code;
+    let problem = Problem {
+        r#type: format!("urn:lychgate:refusal:{}", code.as_str()),
+        title: code.title(),
+        status: code.status_u16(),
+        detail: &refusal.detail,
+        instance: format!("urn:uuid:{request_id}"),
+        code: code.as_str(),
+        request_id,
+        message: &refusal.detail,
+        sent: refusal.sent.as_str(),
+        cause: refusal.cause,
+        upstream_status: refusal.upstream_status,
+    };
+    // Strings and numbers alone: nothing here can fail to serialize.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Body::whole(body));
+    *response.status_mut() = code.status();
+    set_headers(response.headers_mut(), refusal);
+    response
+}
+
+fn set_headers(headers: &mut HeaderMap, refusal: &Refusal) {
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(REFUSAL, HeaderValue::from_static(refusal.code.as_str()));
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(allow) = refusal.allow.as_deref().and_then(|a| a.parse().ok()) {
+        headers.insert(ALLOW, allow);
+    }
+    if let Some(challenge) = challenge(refusal) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(receipt) = &refusal.receipt {
+        set_receipt(headers, receipt);
+    }
+}
+
+/// RFC 6750 §3: no `error` where no token was sent.
+fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
+    if refusal.code == Code::TokenMissing {
+        return Some(HeaderValue::from_static("Bearer"));
+    }
+    if refusal.code.status() == StatusCode::UNAUTHORIZED {
+        return Some(HeaderValue::from_static("Bearer error=\"invalid_token\""));
+    }
+    let scope = refusal.scope.as_deref()?;
+    let text = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Puts the receipt's three headers on an answer.
+pub fn set_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
+    for (name, value) in [
+        ("lychgate-receipt", &receipt.receipt),
+        ("lychgate-receipt-leaf", &receipt.leaf),
+        ("lychgate-receipt-signature", &receipt.signature),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
+        response.headers().get(name).map(|v| v.to_str().unwrap())
+    }
+
+    #[test]
+    fn p11_a_refusal_is_a_problem_with_its_code() {
+        let refusal = Refusal::new(Code::VersionMissing, "Add v=4.0.");
+        let response = response(&refusal, "id-1");
+        assert_eq!(response.status(), 400);
+        assert_eq!(
+            header(&response, "lychgate-refusal"),
+            Some("version-missing")
+        );
+        assert_eq!(
+            header(&response, "content-type"),
+            Some("application/problem+json")
+        );
+        let Body::Whole(body) = response.into_body() else {
+            panic!("a problem has a body");
+        };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], "version-missing");
+        assert_eq!(body["detail"], body["message"]);
+        assert_eq!(body["sent"], "no");
+        assert_eq!(body["request_id"], "id-1");
+        assert_eq!(body["status"], 400);
+        assert!(body.get("cause").is_none());
+    }
+
+    #[test]
+    fn p11_challenges_follow_rfc_6750() {
+        let of = |refusal: Refusal| {
+            let response = response(&refusal, "id");
+            header(&response, "www-authenticate").map(str::to_owned)
+        };
+        let missing = of(Refusal::new(Code::TokenMissing, ""));
+        assert_eq!(missing.as_deref(), Some("Bearer"));
+        let expired = of(Refusal::new(Code::TokenExpired, ""));
+        assert_eq!(expired.as_deref(), Some("Bearer error=\"invalid_token\""));
+        let scope = of(Refusal::new(Code::ScopeMissing, "").with_scope("users.delete"));
+        assert_eq!(
+            scope.as_deref(),
+            Some("Bearer error=\"insufficient_scope\", scope=\"users.delete\"")
+        );
+        assert_eq!(of(Refusal::new(Code::PathMalformed, "")), None);
+    }
+
+    #[test]
+    fn p11_what_may_be_repeated_says_when() {
+        let response = response(&Refusal::new(Code::Draining, ""), "id");
+        assert_eq!(header(&response, "retry-after"), Some("1"));
+    }
+
+    #[test]
+    fn p5_a_receipt_is_three_headers() {
+        let mut headers = HeaderMap::new();
+        let receipt = Receipt {
+            receipt: "origin/7".into(),
+            leaf: "bGVhZg==".into(),
+            signature: "c2ln".into(),
+        };
+        set_receipt(&mut headers, &receipt);
+        assert_eq!(headers["lychgate-receipt"], "origin/7");
+        assert_eq!(headers["lychgate-receipt-leaf"], "bGVhZg==");
+        assert_eq!(headers["lychgate-receipt-signature"], "c2ln");
+    }
+}

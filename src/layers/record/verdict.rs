@@ -1,0 +1,218 @@
+//! What upstream's answer, or its absence, means: for the trail and for the caller.
+
+use bytes::BytesMut;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+
+use crate::audit::entry::{Ending, Reason, Sent as SentOnRecord, Verdict};
+use crate::forward::{Failure, FailureKind, Report};
+use crate::layers::exchange::Exchange;
+use crate::layers::limits::refusal_of;
+use crate::refusal::{Checked, Code, Refusal, Sent};
+use crate::request::Body;
+
+/// A deletion's answer is read whole, up to this many bytes.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// What the caller gets.
+pub(super) enum Reply {
+    /// Upstream's answer, read whole.
+    Answer(Response<Body>),
+    /// A refusal of the gateway's own.
+    Refusal(Box<Refusal>),
+}
+
+/// Of a read or a write: the answer as it came, or why there is none.
+pub(super) fn pass(report: Report, exchange: &Exchange) -> Checked<Response<Body>> {
+    match report.reply {
+        Ok(response) => Ok(response),
+        Err(failure) => match (failure.kind, exchange.body_fault()) {
+            (FailureKind::RequestBody, Some(fault)) => {
+                refusal_of(fault).with_sent(sent(&failure)).refuse()
+            }
+            _ => refusal(&failure).refuse(),
+        },
+    }
+}
+
+/// Of a deletion: the outcome, and the reply that may go out once it is on record.
+pub(super) async fn of_deletion(
+    reply: Result<Response<Body>, Failure>,
+    attempts: u32,
+) -> (Ending, Reply) {
+    match reply {
+        Ok(response) => answered(response, attempts).await,
+        Err(failure) => (
+            unanswered(&failure, attempts),
+            Reply::Refusal(Box::new(refusal(&failure))),
+        ),
+    }
+}
+
+async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Reply) {
+    let (head, body) = response.into_parts();
+    let revision = head.headers.get("ac-revision");
+    let ending = Ending {
+        outcome: by_status(head.status),
+        reason: None,
+        sent: SentOnRecord::Yes,
+        status: Some(head.status.as_u16()),
+        revision: revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        attempts,
+    };
+    let reply = match read_whole(body).await {
+        Ok(body) => Reply::Answer(Response::from_parts(head, body)),
+        Err(why) => {
+            let mut refusal = Refusal::new(Code::UpstreamProtocol, why).with_sent(Sent::Yes);
+            refusal.upstream_status = Some(head.status.as_u16());
+            Reply::Refusal(Box::new(refusal))
+        }
+    };
+    (ending, reply)
+}
+
+fn by_status(status: StatusCode) -> Verdict {
+    match status.as_u16() {
+        200..=299 => Verdict::Deleted,
+        404 => Verdict::NotFound,
+        300..=499 => Verdict::Rejected,
+        _ => Verdict::Failed,
+    }
+}
+
+async fn read_whole(mut body: Body) -> Result<Body, &'static str> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err("Upstream answered, and its answer's body was cut short.");
+        };
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        if bytes.len() + data.len() > MAX_ANSWER_BYTES {
+            return Err("Upstream answered, and its answer's body is longer than 1 MiB.");
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(Body::whole(bytes.freeze()))
+}
+
+fn unanswered(failure: &Failure, attempts: u32) -> Ending {
+    let reason = match failure.kind {
+        FailureKind::Timeout => Reason::Timeout,
+        FailureKind::Protocol => Reason::Protocol,
+        FailureKind::Unreachable
+        | FailureKind::Saturated
+        | FailureKind::ConnectionLost
+        | FailureKind::RequestBody => Reason::ConnectionLost,
+    };
+    Ending {
+        outcome: if failure.bytes_left {
+            Verdict::Unknown
+        } else {
+            Verdict::Failed
+        },
+        reason: failure.bytes_left.then_some(reason),
+        sent: if failure.bytes_left {
+            SentOnRecord::Unknown
+        } else {
+            SentOnRecord::No
+        },
+        status: None,
+        revision: None,
+        attempts,
+    }
+}
+
+fn sent(failure: &Failure) -> Sent {
+    if failure.bytes_left {
+        Sent::Unknown
+    } else {
+        Sent::No
+    }
+}
+
+fn refusal(failure: &Failure) -> Refusal {
+    let code = match (failure.kind, failure.bytes_left) {
+        (FailureKind::Timeout, _) => Code::UpstreamTimeout,
+        (FailureKind::Saturated, _) => Code::Overloaded,
+        (FailureKind::Unreachable, _) | (FailureKind::ConnectionLost, false) => {
+            Code::UpstreamUnreachable
+        }
+        (FailureKind::RequestBody, _) => Code::RequestMalformed,
+        (FailureKind::Protocol | FailureKind::ConnectionLost, _) => Code::UpstreamProtocol,
+    };
+    Refusal::new(code, failure.detail.clone()).with_sent(sent(failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    use super::*;
+
+    fn failure(kind: FailureKind, bytes_left: bool) -> Failure {
+        Failure {
+            kind,
+            bytes_left,
+            detail: Cow::Borrowed("why"),
+        }
+    }
+
+    #[test]
+    fn p2_the_status_decides_the_outcome() {
+        let of = |status| by_status(StatusCode::from_u16(status).unwrap());
+        assert_eq!(of(200), Verdict::Deleted);
+        assert_eq!(of(204), Verdict::Deleted);
+        assert_eq!(of(404), Verdict::NotFound);
+        assert_eq!(of(304), Verdict::Rejected);
+        assert_eq!(of(409), Verdict::Rejected);
+        assert_eq!(of(500), Verdict::Failed);
+        assert_eq!(of(599), Verdict::Failed);
+    }
+
+    #[test]
+    fn p2_bytes_that_left_without_an_answer_are_unknown() {
+        let ending = unanswered(&failure(FailureKind::Timeout, true), 1);
+        assert_eq!(ending.outcome, Verdict::Unknown);
+        assert_eq!(ending.reason, Some(Reason::Timeout));
+        let ending = unanswered(&failure(FailureKind::Timeout, false), 0);
+        assert_eq!(ending.outcome, Verdict::Failed);
+        assert_eq!(ending.reason, None);
+        assert_eq!(ending.sent, SentOnRecord::No);
+    }
+
+    #[test]
+    fn p11_each_failure_has_its_code() {
+        let code = |kind, left| refusal(&failure(kind, left)).code;
+        assert_eq!(code(FailureKind::Timeout, true), Code::UpstreamTimeout);
+        assert_eq!(
+            code(FailureKind::ConnectionLost, true),
+            Code::UpstreamProtocol
+        );
+        assert_eq!(
+            code(FailureKind::ConnectionLost, false),
+            Code::UpstreamUnreachable
+        );
+        assert_eq!(code(FailureKind::Saturated, false), Code::Overloaded);
+    }
+
+    #[tokio::test]
+    async fn an_answer_beyond_a_mebibyte_is_not_passed_on() {
+        let large = Bytes::from(vec![b'a'; MAX_ANSWER_BYTES + 1]);
+        let response = Response::new(Body::stream(Full::new(large)));
+        let (ending, reply) = of_deletion(Ok(response), 1).await;
+        assert_eq!(ending.outcome, Verdict::Deleted);
+        let Reply::Refusal(refusal) = reply else {
+            panic!("it is refused");
+        };
+        assert_eq!(refusal.code, Code::UpstreamProtocol);
+        assert_eq!(
+            (refusal.sent, refusal.upstream_status),
+            (Sent::Yes, Some(200))
+        );
+    }
+}

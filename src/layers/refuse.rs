@@ -1,0 +1,152 @@
+//! Turns a refusal into its answer, contains a panic, and hands a refused deletion to the trail.
+//!
+//! A known caller's refusal is recorded; an unknown one's is counted, so that a flood cannot fill
+//! the disk. Neither waits. It also puts `x-request-id` on every answer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use http::Response;
+use tower::{Layer, Service};
+
+use super::contain::contained;
+use super::exchange::{Arrival, Exchange};
+use super::problem;
+use crate::audit::Trail;
+use crate::audit::entry::{Caller, Refused};
+use crate::refusal::{Code, Refusal, Sent};
+use crate::request::Body;
+
+/// The layer.
+#[must_use]
+pub fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
+    RefuseLayer {
+        recorder: Recorder { trail, config },
+    }
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct RefuseLayer {
+    recorder: Recorder,
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct Refuse<S> {
+    recorder: Recorder,
+    inner: S,
+}
+
+impl<S> Layer<S> for RefuseLayer {
+    type Service = Refuse<S>;
+
+    fn layer(&self, inner: S) -> Refuse<S> {
+        Refuse {
+            recorder: self.recorder.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Arrival> for Refuse<S>
+where
+    S: Service<Arrival, Response = Response<Body>, Error = Box<Refusal>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, arrival: Arrival) -> Self::Future {
+        let exchange = Arc::clone(&arrival.exchange);
+        let recorder = self.recorder.clone();
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            // The checks run inside `call`, so that is contained as well.
+            let result = contained(async move { inner.call(arrival).await }).await;
+            let mut response = match result {
+                Ok(Ok(response)) => response,
+                Ok(Err(refusal)) => recorder.refuse(&refusal, &exchange),
+                Err(_) => recorder.refuse(&defect(&exchange), &exchange),
+            };
+            response
+                .headers_mut()
+                .insert(problem::REQUEST_ID, exchange.request_id.clone());
+            Ok(response)
+        })
+    }
+}
+
+fn defect(exchange: &Exchange) -> Refusal {
+    let sent = if exchange.recorded.load(Ordering::Relaxed) {
+        Sent::Unknown
+    } else {
+        Sent::No
+    };
+    Refusal::new(
+        Code::Internal,
+        "The gateway has a defect that this request met. Its log holds the place.",
+    )
+    .with_sent(sent)
+}
+
+#[derive(Clone, Debug)]
+struct Recorder {
+    trail: Trail,
+    config: Arc<str>,
+}
+
+impl Recorder {
+    fn refuse(&self, refusal: &Refusal, exchange: &Exchange) -> Response<Body> {
+        // Only one layer refuses a request, so the cell is empty.
+        let _ = exchange.code.set(refusal.code.as_str());
+        if exchange.is_deletion() && !exchange.recorded.load(Ordering::Relaxed) {
+            match self.refused(refusal, exchange) {
+                Some(entry) => self.trail.refused(entry),
+                None => self.trail.turned_away(refusal.code.as_str()),
+            }
+        }
+        problem::response(refusal, exchange.request_id())
+    }
+
+    /// The entry, where the caller and the operation are known.
+    fn refused(&self, refusal: &Refusal, exchange: &Exchange) -> Option<Refused> {
+        let identity = exchange.identity.get()?;
+        let operation = exchange.operation.get()?;
+        let named = exchange.named.get().cloned().unwrap_or_default();
+        Some(Refused {
+            request_id: exchange.request_id().to_owned(),
+            operation: operation.name.to_string(),
+            account: exchange
+                .account
+                .get()
+                .map(|account| account.to_string())
+                .unwrap_or_default(),
+            user_count: named.users.len() as u64,
+            users: named.users,
+            body_sha256: named.body_sha256,
+            caller: Caller {
+                issuer: identity.issuer.clone(),
+                subject: identity.subject.clone(),
+                client: identity.client.clone(),
+            },
+            token_id: identity.token_id.clone(),
+            if_match: exchange.if_match.get().cloned(),
+            domain: exchange.origin.get().map(ToString::to_string),
+            client_ip: exchange.peer.ip().to_string(),
+            config: self.config.to_string(),
+            code: refusal.code.as_str().to_owned(),
+            rule: None,
+            cut: crate::audit::entry::Cuts::new(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Gives every request its id, which the caller, upstream, the log and the trail see alike.
+//!
+//! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. An id that the caller brings is not
+//! taken over: it could choose one that stands in the trail already.
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request};
+use tower::{Layer, Service};
+use uuid::Builder;
+
+use super::exchange::{Arrival, Exchange};
+use crate::clock::Clock;
+use crate::request::{Body, Peer};
+
+/// The layer.
+#[must_use]
+pub fn layer(clock: Clock) -> RequestIdLayer {
+    RequestIdLayer { clock }
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct RequestIdLayer {
+    clock: Clock,
+}
+
+/// See [`layer`].
+#[derive(Clone, Debug)]
+pub struct RequestId<S> {
+    clock: Clock,
+    inner: S,
+}
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestId<S>;
+
+    fn layer(&self, inner: S) -> RequestId<S> {
+        RequestId {
+            clock: self.clock.clone(),
+            inner,
+        }
+    }
+}
+
+impl<S: Service<Arrival>> Service<Request<Body>> for RequestId<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> S::Future {
+        let peer = request
+            .extensions()
+            .get::<Peer>()
+            .map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |peer| peer.0);
+        let exchange = Exchange::new(new_id(&self.clock), peer).into();
+        self.inner.call(Arrival { request, exchange })
+    }
+}
+
+fn new_id(clock: &Clock) -> HeaderValue {
+    let mut random = [0; 10];
+    // Where the system has no randomness, ids still differ by time, and no secret hangs on them.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
+    let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+
+    #[test]
+    fn ids_are_uuids_that_sort_by_time() {
+        let clock = Clock::manual(Time(1_764_000_000_000_000));
+        let first = new_id(&clock);
+        clock.advance(std::time::Duration::from_millis(1));
+        let second = new_id(&clock);
+        assert!(first.as_bytes() < second.as_bytes());
+        let parsed: uuid::Uuid = second.to_str().unwrap().parse().unwrap();
+        assert_eq!(parsed.get_version_num(), 7);
+    }
+}

@@ -1,0 +1,240 @@
+//! The form of a head: framing, `Host`, and the headers that may stand once or not at all.
+
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method};
+
+use crate::refusal::{Checked, Code, Refusal};
+
+/// What `Connection` may name: these are not end-to-end anyway.
+const CONNECTION_OPTIONS: [&str; 7] = [
+    "close",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "transfer-encoding",
+    "proxy-connection",
+];
+
+/// Headers that the gateway judges or sets: spelled with `_` they would pass it by and might be
+/// read as the real one by a server behind it.
+const JUDGED: [&str; 23] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "if-match",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-real-ip",
+    "x-request-id",
+];
+
+/// Judges it.
+pub(super) fn check(head: &Parts) -> Checked<()> {
+    if head.method == Method::CONNECT {
+        let mut refusal = Refusal::new(Code::MethodNotAllowed, "CONNECT is not served.");
+        refusal.allow = Some("GET, POST, PUT, DELETE".to_owned());
+        return refusal.refuse();
+    }
+    check_framing(&head.headers)?;
+    check_spelling(&head.headers)?;
+    check_host(head)?;
+    check_connection(&head.headers)?;
+    if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return malformed("Authorization stands more than once").refuse();
+    }
+    for value in head.headers.get_all(EXPECT) {
+        if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+            return malformed("Expect asks for something other than 100-continue").refuse();
+        }
+    }
+    Ok(())
+}
+
+/// The refusal `request-malformed`.
+pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(
+        Code::RequestMalformed,
+        format!("The request is malformed: {why}."),
+    )
+}
+
+fn check_framing(headers: &HeaderMap) -> Checked<()> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(one), None) if one.as_bytes() == b"chunked" => Ok(()),
+        _ => malformed("Transfer-Encoding is not exactly `chunked`, once").refuse(),
+    }
+}
+
+fn check_spelling(headers: &HeaderMap) -> Checked<()> {
+    for name in headers.keys() {
+        let name = name.as_str();
+        if !name.contains('_') {
+            continue;
+        }
+        let plain = name.replace('_', "-");
+        if JUDGED.contains(&plain.as_str())
+            || plain.starts_with("x-forwarded-")
+            || plain.starts_with("lychgate-")
+        {
+            return malformed(format!(
+                "the header {name} is spelled with `_`; use {plain}"
+            ))
+            .refuse();
+        }
+    }
+    Ok(())
+}
+
+fn check_host(head: &Parts) -> Checked<()> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (None, _) => return malformed("Host is missing").refuse(),
+        _ => return malformed("Host stands more than once").refuse(),
+    };
+    let Some(host) = host.to_str().ok().filter(|host| is_host(host)) else {
+        return malformed("Host is not a host and an optional port").refuse();
+    };
+    let Some(authority) = head.uri.authority() else {
+        return Ok(());
+    };
+    if authority.as_str().contains('@') {
+        return malformed("the target holds user information").refuse();
+    }
+    if !authority.as_str().eq_ignore_ascii_case(host) {
+        return Refusal::new(
+            Code::PathMalformed,
+            "The target names another host than the Host header.",
+        )
+        .refuse();
+    }
+    Ok(())
+}
+
+/// RFC 9110 §7.2: `uri-host [":" port]`, and no more.
+fn is_host(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let port_is_fine = match text.strip_prefix(host) {
+        Some("") => true,
+        Some(rest) => rest.starts_with(':') && authority.port_u16().is_some(),
+        None => false,
+    };
+    !host.is_empty() && !text.contains('@') && port_is_fine
+}
+
+fn check_connection(headers: &HeaderMap) -> Checked<()> {
+    for value in headers.get_all(CONNECTION) {
+        let Ok(text) = value.to_str() else {
+            return malformed("Connection holds bytes beyond visible ASCII").refuse();
+        };
+        for option in text.split(',').map(str::trim).filter(|o| !o.is_empty()) {
+            if !CONNECTION_OPTIONS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(option))
+            {
+                return malformed("Connection names a header that must reach upstream").refuse();
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn judge(uri: &str, lines: &[(&str, &str)]) -> Option<Code> {
+        let mut request = Request::get(uri);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        check(&head).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_plain_head_passes() {
+        assert_eq!(judge("/", &[("host", "a:80")]), None);
+        assert_eq!(judge("/", &[("host", "[::1]:80")]), None);
+        assert_eq!(judge("http://a/", &[("host", "a")]), None);
+    }
+
+    #[test]
+    fn host_stands_once_and_is_a_host() {
+        let malformed = Some(Code::RequestMalformed);
+        assert_eq!(judge("/", &[]), malformed);
+        assert_eq!(judge("/", &[("host", "a"), ("host", "a")]), malformed);
+        for host in ["", "a b", "u@a", "a/b", "a:b", "a:"] {
+            assert_eq!(judge("/", &[("host", host)]), malformed, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_names_the_host() {
+        let host = [("host", "a")];
+        assert_eq!(judge("http://b/", &host), Some(Code::PathMalformed));
+        assert_eq!(judge("http://u@a/", &host), Some(Code::RequestMalformed));
+    }
+
+    #[test]
+    fn connection_cannot_take_a_judged_header_away() {
+        let with = |value| judge("/", &[("host", "a"), ("connection", value)]);
+        assert_eq!(with("keep-alive, TE"), None);
+        assert_eq!(with("close, If-Match"), Some(Code::RequestMalformed));
+    }
+
+    #[test]
+    fn transfer_encoding_is_one_chunked() {
+        let with = |value| judge("/", &[("host", "a"), ("transfer-encoding", value)]);
+        assert_eq!(with("chunked"), None);
+        assert_eq!(with("gzip, chunked"), Some(Code::RequestMalformed));
+        assert_eq!(with("chunked, chunked"), Some(Code::RequestMalformed));
+    }
+
+    #[test]
+    fn a_judged_header_is_not_spelled_with_underscores() {
+        let with = |name| judge("/", &[("host", "a"), (name, "1")]);
+        for name in ["if_match", "x_http_method_override", "x_forwarded_for"] {
+            assert_eq!(with(name), Some(Code::RequestMalformed), "{name}");
+        }
+        assert_eq!(with("x_own"), None);
+    }
+
+    #[test]
+    fn one_authorization_and_no_strange_expect() {
+        let two = [
+            ("host", "a"),
+            ("authorization", "1"),
+            ("authorization", "2"),
+        ];
+        assert_eq!(judge("/", &two), Some(Code::RequestMalformed));
+        let expect = |value| judge("/", &[("host", "a"), ("expect", value)]);
+        assert_eq!(expect("100-continue"), None);
+        assert_eq!(expect("200-ok"), Some(Code::RequestMalformed));
+    }
+}

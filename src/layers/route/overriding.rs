@@ -1,0 +1,61 @@
+//! `X-HTTP-Method-Override` decides what upstream does, so it decides what is judged;
+//! its look-alikes are refused.
+
+use http::{HeaderMap, HeaderName};
+
+use super::head::malformed;
+use crate::refusal::Checked;
+
+/// The one header that may override the method.
+pub(super) const NAME: HeaderName = HeaderName::from_static("x-http-method-override");
+
+/// The value of the one override header, where there is one.
+pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
+    for look_alike in ["x-http-method", "x-method-override"] {
+        if headers.contains_key(look_alike) {
+            return malformed(format!(
+                "the header {look_alike} is not accepted; use X-HTTP-Method-Override"
+            ))
+            .refuse();
+        }
+    }
+    let mut values = headers.get_all(NAME).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return malformed("X-HTTP-Method-Override stands more than once").refuse();
+    }
+    match value.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => malformed("X-HTTP-Method-Override holds bytes beyond visible ASCII").refuse(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn none_and_one_are_read() {
+        assert_eq!(read(&headers(&[])).unwrap(), None);
+        let one = headers(&[("x-http-method-override", "DELETE")]);
+        assert_eq!(read(&one).unwrap(), Some("DELETE"));
+    }
+
+    #[test]
+    fn two_and_look_alikes_are_refused() {
+        let name = "x-http-method-override";
+        assert!(read(&headers(&[(name, "PUT"), (name, "PUT")])).is_err());
+        assert!(read(&headers(&[("x-http-method", "DELETE")])).is_err());
+        assert!(read(&headers(&[("x-method-override", "DELETE")])).is_err());
+    }
+}

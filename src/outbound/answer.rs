@@ -1,0 +1,165 @@
+//! An answer's head: whether it counts, and what of it goes down.
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode};
+
+use super::headers::take_away;
+use crate::forward::Delivery;
+
+/// Judges an answer's head. `early` where it began before the request had left in full.
+///
+/// # Errors
+/// Why it does not count, for the caller and the log.
+pub(super) fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    delivery: Delivery,
+    early: bool,
+) -> Result<(), &'static str> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("upstream answered 101, which nobody asked for");
+    }
+    if !(200..600).contains(&status.as_u16()) {
+        return Err("upstream answered with a status outside 200 to 599");
+    }
+    judge_framing(headers)?;
+    if delivery != Delivery::Deletion {
+        return Ok(());
+    }
+    if early {
+        return Err("upstream answered before the deletion was sent in full");
+    }
+    if status == StatusCode::REQUEST_TIMEOUT {
+        return Err("upstream answered 408, which may not be meant for this deletion");
+    }
+    Ok(())
+}
+
+/// Takes away what is the gateway's own to say and what ends at this hop; the body gives the
+/// framing anew.
+pub(super) fn rewrite(headers: &mut HeaderMap) {
+    take_away(headers, |name| {
+        name == "x-request-id" || name.starts_with("lychgate-")
+    });
+}
+
+/// One framing, said once (RFC 9112, section 6): anything else may be read in two ways.
+fn judge_framing(headers: &HeaderMap) -> Result<(), &'static str> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let length = lengths.next();
+    let coding = codings.next();
+    if lengths.next().is_some() {
+        return Err("upstream sent two Content-Length headers");
+    }
+    if length.is_some_and(|value| !value.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err("upstream sent a Content-Length that is no number");
+    }
+    let Some(coding) = coding else {
+        return Ok(());
+    };
+    if length.is_some() {
+        return Err("upstream sent both Content-Length and Transfer-Encoding");
+    }
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err("upstream sent a Transfer-Encoding other than one `chunked`");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn counts(status: u16, pairs: &[(&str, &str)]) -> bool {
+        let status = StatusCode::from_u16(status).unwrap();
+        judge(status, &headers(pairs), Delivery::Repeatable, false).is_ok()
+    }
+
+    #[test]
+    fn one_framing_counts() {
+        assert!(counts(200, &[("content-length", "3")]));
+        assert!(counts(200, &[("transfer-encoding", "Chunked")]));
+        assert!(counts(200, &[]));
+    }
+
+    #[test]
+    fn two_framings_or_a_strange_one_do_not_count() {
+        for pairs in [
+            &[("content-length", "3"), ("transfer-encoding", "chunked")][..],
+            &[("content-length", "3"), ("content-length", "3")],
+            &[("content-length", "3, 3")],
+            &[("content-length", "+3")],
+            &[("transfer-encoding", "gzip")],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[("transfer-encoding", "chunked, chunked")],
+            &[("transfer-encoding", "identity")],
+            &[("transfer-encoding", "")],
+            &[
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "chunked"),
+            ],
+        ] {
+            assert!(!counts(200, pairs), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_counts_from_200_to_599() {
+        for status in [200, 204, 304, 404, 408, 599] {
+            assert!(counts(status, &[]), "{status}");
+        }
+        for status in [101, 199, 600, 999] {
+            assert!(!counts(status, &[]), "{status}");
+        }
+    }
+
+    #[test]
+    fn p7_a_408_or_an_early_answer_counts_for_no_deletion() {
+        let judged =
+            |status, early, delivery| judge(status, &HeaderMap::new(), delivery, early).is_ok();
+        let late = StatusCode::REQUEST_TIMEOUT;
+        assert!(!judged(late, false, Delivery::Deletion));
+        assert!(!judged(StatusCode::OK, true, Delivery::Deletion));
+        assert!(judged(StatusCode::OK, false, Delivery::Deletion));
+        assert!(judged(late, true, Delivery::Once));
+        assert!(judged(late, true, Delivery::Repeatable));
+    }
+
+    #[test]
+    fn only_upstreams_own_headers_go_down() {
+        let mut headers = headers(&[
+            ("lychgate-refusal", "token-missing"),
+            ("lychgate-receipt", "x"),
+            ("x-request-id", "theirs"),
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("trailer", "x-sum"),
+            ("upgrade", "h2c"),
+            ("proxy-authenticate", "Basic"),
+            ("transfer-encoding", "chunked"),
+            ("ac-revision", "17"),
+            ("etag", "\"a\""),
+            ("set-cookie", "a"),
+            ("set-cookie", "b"),
+        ]);
+        rewrite(&mut headers);
+        assert_eq!(headers.len(), 4, "{headers:?}");
+        assert_eq!(headers["ac-revision"], "17");
+        assert_eq!(headers["etag"], "\"a\"");
+        let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a", "b"]);
+    }
+}

@@ -1,0 +1,199 @@
+//! When a request may be tried again.
+//!
+//! Only where a connection that had carried another request was found dead: then once more, on
+//! a new one. A write or a deletion where not one byte had left; a read also where bytes had
+//! left and no byte of an answer had come. "The server closed, so it never read it" is no
+//! reason: a server may read a request, act on it, and close.
+
+use std::time::Duration;
+
+use http::{Request, Version};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::exchange::{Lost, Times, exchange};
+use super::headers::{self, Facts};
+use super::line::{Line, Want};
+use super::pool::Pool;
+use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
+use crate::metrics::Metrics;
+use crate::request::Body;
+
+/// A deletion goes out on no connection that rested longer than this.
+const DELETION_REST: Duration = Duration::from_secs(1);
+/// Connections one request is tried on at most.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// What every request is sent with.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) pool: Pool,
+    pub(super) metrics: Metrics,
+    pub(super) head_timeout: Duration,
+    pub(super) total_timeout: Duration,
+}
+
+impl Sender {
+    /// Sends it and says what came.
+    pub(super) async fn deliver(&self, outgoing: Outgoing) -> Report {
+        let times = Times {
+            head_timeout: self.head_timeout,
+            deadline: Instant::now() + self.total_timeout,
+        };
+        let line = match self.pool.line(&outgoing.origin) {
+            Ok(line) => line,
+            Err(failure) => return report(Err(failure), 0),
+        };
+        let delivery = outgoing.delivery;
+        let mut request = build(outgoing, &line);
+        let mut want = match delivery {
+            Delivery::Deletion => Want::UsedWithin(DELETION_REST),
+            Delivery::Repeatable | Delivery::Once => Want::Any,
+        };
+        let mut attempts = 0;
+        let mut bytes_left = false;
+        loop {
+            let lease = match line.check_out(want, times.deadline).await {
+                Ok(lease) => lease,
+                Err(mut failure) => {
+                    failure.bytes_left |= bytes_left;
+                    let tried = u32::from(failure.kind != FailureKind::Saturated);
+                    return report(Err(failure), attempts + tried);
+                }
+            };
+            attempts += 1;
+            let used = lease.is_used();
+            let spare = if used { copy(&request) } else { None };
+            let started = Instant::now();
+            let lost = match exchange(lease, request, delivery, times).await {
+                Ok(response) => {
+                    let seconds = started.elapsed().as_secs_f64();
+                    self.metrics.upstream_seconds.observe(seconds);
+                    return report(Ok(response), attempts);
+                }
+                Err(lost) => lost,
+            };
+            let again = used && attempts < MAX_ATTEMPTS && may_repeat(delivery, &lost);
+            let Lost {
+                mut failure,
+                request: returned,
+                ..
+            } = *lost;
+            // A read's first try counts when the second brings nothing either.
+            bytes_left |= failure.bytes_left;
+            failure.bytes_left = bytes_left;
+            match returned.or(spare) {
+                Some(unsent) if again => request = unsent,
+                _ => return report(Err(failure), attempts),
+            }
+            if delivery == Delivery::Repeatable {
+                self.metrics.upstream_retries.inc();
+            }
+            // Others at rest are likely as dead.
+            want = Want::New;
+        }
+    }
+}
+
+/// Whether a request that was lost on a used connection may go out on a new one.
+fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
+    if lost.failure.kind != FailureKind::ConnectionLost {
+        return false;
+    }
+    match delivery {
+        Delivery::Repeatable => !lost.heard || !lost.failure.bytes_left,
+        Delivery::Once | Delivery::Deletion => !lost.failure.bytes_left,
+    }
+}
+
+/// The request anew: path and query as they came, version 1.1, the headers rewritten.
+fn build(outgoing: Outgoing, line: &Line) -> Request<Body> {
+    let mut headers = outgoing.headers;
+    let facts = Facts {
+        method: &outgoing.method,
+        host: line.host(),
+        request_id: outgoing.request_id,
+        peer: outgoing.peer,
+        bodiless: outgoing.body.is_end_stream(),
+    };
+    headers::rewrite(&mut headers, facts);
+    let mut request = Request::new(outgoing.body);
+    *request.method_mut() = outgoing.method;
+    *request.uri_mut() = outgoing.target.into();
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    request
+}
+
+/// A second of the same, where its body is not a stream.
+fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    let body = match request.body() {
+        Body::Empty => Body::Empty,
+        Body::Whole(bytes) => Body::Whole(bytes.clone()),
+        Body::Stream(_) => return None,
+    };
+    let mut second = Request::new(body);
+    *second.method_mut() = request.method().clone();
+    *second.uri_mut() = request.uri().clone();
+    *second.headers_mut() = request.headers().clone();
+    Some(second)
+}
+
+fn report(reply: Result<http::Response<Body>, Failure>, attempts: u32) -> Report {
+    Report { reply, attempts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(kind: FailureKind, bytes_left: bool, heard: bool) -> Lost {
+        Lost {
+            failure: Failure {
+                kind,
+                bytes_left,
+                detail: "".into(),
+            },
+            request: None,
+            heard,
+        }
+    }
+
+    #[test]
+    fn p7_a_deletion_or_write_is_repeated_only_where_no_byte_left() {
+        for delivery in [Delivery::Deletion, Delivery::Once] {
+            let gone = FailureKind::ConnectionLost;
+            assert!(may_repeat(delivery, &lost(gone, false, false)));
+            assert!(!may_repeat(delivery, &lost(gone, true, false)));
+            assert!(!may_repeat(delivery, &lost(gone, true, true)));
+        }
+    }
+
+    #[test]
+    fn a_read_is_repeated_until_a_byte_of_its_answer_came() {
+        let gone = FailureKind::ConnectionLost;
+        assert!(may_repeat(Delivery::Repeatable, &lost(gone, true, false)));
+        assert!(!may_repeat(Delivery::Repeatable, &lost(gone, true, true)));
+    }
+
+    #[test]
+    fn only_a_lost_connection_is_a_reason_to_repeat() {
+        for kind in [
+            FailureKind::Timeout,
+            FailureKind::Protocol,
+            FailureKind::RequestBody,
+            FailureKind::Unreachable,
+            FailureKind::Saturated,
+        ] {
+            assert!(!may_repeat(Delivery::Repeatable, &lost(kind, false, false)));
+        }
+    }
+
+    #[test]
+    fn a_stream_has_no_copy() {
+        let stream = Body::stream(http_body_util::Empty::new());
+        assert!(copy(&Request::new(stream)).is_none());
+        let second = copy(&Request::new(Body::whole("[1]"))).unwrap();
+        assert!(matches!(second.body(), Body::Whole(bytes) if bytes == "[1]"));
+    }
+}

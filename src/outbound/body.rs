@@ -1,0 +1,166 @@
+//! The answer's body on its way to the caller.
+//!
+//! It ends in an error where upstream cut it short or the request's time is over, it drops
+//! trailers, and it gives its connection back once it is read to the end; dropped before
+//! that, it closes the connection. A caller that stops reading cannot hold the connection
+//! beyond the request's time: nobody polls such a body, so a watch of its own ends it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::line::Lease;
+use crate::request::{Body, BoxError};
+
+/// Why an answer's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("upstream's answer was cut short: {0}")]
+    CutShort(hyper::Error),
+    #[error("upstream's answer was not read to its end in time")]
+    TimedOut,
+}
+
+/// Wraps what hyper gives; nothing is left to wrap where the answer has no body.
+pub(super) fn answer_body(incoming: Incoming, lease: Lease, deadline: Instant) -> Body {
+    if incoming.is_end_stream() {
+        lease.give_back();
+        return Body::Empty;
+    }
+    Body::Stream(UnsyncBoxBody::new(AnswerBody {
+        incoming,
+        held: Held::Own(lease),
+        deadline,
+    }))
+}
+
+struct AnswerBody {
+    incoming: Incoming,
+    held: Held,
+    deadline: Instant,
+}
+
+/// Who holds the connection.
+enum Held {
+    /// The body alone: most are over before anything has to be watched.
+    Own(Lease),
+    /// The body and its watch, which takes the lease when the time is over.
+    Watched(Watch),
+    /// Nobody: the body has ended, one way or the other.
+    Ended,
+}
+
+struct Watch {
+    lease: Arc<Mutex<Option<Lease>>>,
+    task: AbortHandle,
+}
+
+impl Watch {
+    fn start(lease: Lease, deadline: Instant) -> Self {
+        let lease = Arc::new(Mutex::new(Some(lease)));
+        let watched = Arc::clone(&lease);
+        let task = tokio::spawn(async move {
+            sleep_until(deadline).await;
+            drop(take(&watched));
+        });
+        Self {
+            lease,
+            task: task.abort_handle(),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+        drop(take(&self.lease));
+    }
+}
+
+fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
+    lease.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl AnswerBody {
+    /// Watches the time from now on.
+    fn watch(&mut self) {
+        if let Held::Own(_) = self.held
+            && let Held::Own(lease) = std::mem::replace(&mut self.held, Held::Ended)
+        {
+            self.held = Held::Watched(Watch::start(lease, self.deadline));
+        }
+    }
+
+    /// The lease, where its time was not over.
+    fn end(&mut self) -> Option<Lease> {
+        match std::mem::replace(&mut self.held, Held::Ended) {
+            Held::Own(lease) => Some(lease),
+            Held::Watched(watch) => take(&watch.lease),
+            Held::Ended => None,
+        }
+    }
+
+    /// Read to the end: the connection can be used again. An end that the watch has made is none,
+    /// though hyper may call it one.
+    fn finish(&mut self) -> Result<(), BoxError> {
+        let lease = self.end().ok_or(BodyError::TimedOut)?;
+        lease.give_back();
+        Ok(())
+    }
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Held::Ended = self.held {
+            return Poll::Ready(None);
+        }
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                    // The reader may stop here where the length is known.
+                    if !self.incoming.is_end_stream() {
+                        self.watch();
+                    } else if let Err(error) = self.finish() {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                // Trailers are dropped.
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) => {
+                    let error = match self.end() {
+                        Some(_) => BodyError::CutShort(error),
+                        None => BodyError::TimedOut,
+                    };
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) => return Poll::Ready(self.finish().err().map(Err)),
+                Poll::Pending => {
+                    self.watch();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.held, Held::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,180 @@
+//! A new connection: name, TCP, TLS, and the task in which hyper drives it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::io::{Counted, Socket};
+use super::upload::Upload;
+use super::wire::{Waiting, Wire};
+use crate::request::Origin;
+use crate::tls::ClientTls;
+
+/// Name look-ups at once: each holds a thread that cannot be cancelled.
+const MAX_LOOKUPS: usize = 8;
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+/// A silent peer is probed after this, then every [`KEEPALIVE_INTERVAL`].
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// hyper's read buffer and with it the longest head of an answer, in bytes.
+const MAX_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Makes connections; one for all origins.
+#[derive(Debug)]
+pub(super) struct Connector {
+    tls: ClientTls,
+    lookups: Arc<Semaphore>,
+}
+
+/// A connection that hyper drives in a task of its own. Dropped while idle it closes in good
+/// order; [`Self::abort`] closes it at once.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Upload>,
+    pub(super) wire: Arc<Wire>,
+    task: AbortHandle,
+}
+
+impl Connector {
+    pub(super) fn new(tls: ClientTls) -> Self {
+        Self {
+            tls,
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+        }
+    }
+
+    /// Connects by `deadline`; the caller bounds the whole of it, this only shares the time
+    /// among several addresses.
+    ///
+    /// # Errors
+    /// A sentence for the caller and the log.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Connection, String> {
+        let addresses = self.resolve(origin).await?;
+        let stream = reach(&addresses, deadline)
+            .await
+            .map_err(|error| format!("{origin} cannot be reached: {error}"))?;
+        let wire = Wire::new(stream, origin.tls);
+        let io = if origin.tls {
+            let stream = self
+                .tls
+                .connect(&origin.host, Socket(Arc::clone(&wire)))
+                .await
+                .map_err(|error| format!("{origin}: {error}"))?;
+            Counted::Tls(Arc::clone(&wire), Box::new(stream))
+        } else {
+            Counted::Plain(Socket(Arc::clone(&wire)))
+        };
+        drive(io, wire)
+            .await
+            .map_err(|error| format!("{origin}: {error}"))
+    }
+
+    async fn resolve(&self, origin: &Origin) -> Result<Vec<SocketAddr>, String> {
+        if let Ok(literal) = origin.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(literal, origin.port)]);
+        }
+        let permit = Arc::clone(&self.lookups).acquire_owned().await;
+        let (host, port) = (origin.host.clone(), origin.port);
+        // The thread holds the permit: the look-up goes on when nobody waits for it any more.
+        let found = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            (host.as_str(), port)
+                .to_socket_addrs()
+                .map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>())
+        })
+        .await
+        .map_err(io::Error::other)
+        .and_then(|found| found);
+        match found {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+            Ok(_) => Err(format!("{} has no address", origin.host)),
+            Err(error) => Err(format!("{} cannot be resolved: {error}", origin.host)),
+        }
+    }
+}
+
+impl Connection {
+    /// Whether it may carry another request: its task is done with the last one and nothing
+    /// waits in the kernel. Bytes under TLS may be session tickets, so hyper may read them first.
+    pub(super) async fn is_fit(&mut self, tls: bool, settle: Duration) -> bool {
+        if !self.sender.is_ready() {
+            let ready = tokio::time::timeout(settle, self.sender.ready()).await;
+            if !matches!(ready, Ok(Ok(()))) {
+                return false;
+            }
+        }
+        match self.wire.peek() {
+            Waiting::Nothing => true,
+            Waiting::Bytes if tls => {
+                tokio::task::yield_now().await;
+                self.wire.peek() == Waiting::Nothing && self.sender.is_ready()
+            }
+            Waiting::Bytes | Waiting::End => false,
+        }
+    }
+
+    /// Closes it at once, whatever is under way on it.
+    pub(super) fn abort(&self) {
+        self.wire.seal();
+        self.task.abort();
+    }
+}
+
+/// Tries the addresses in order; each but the last gets its share of the time left.
+async fn reach(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::TimedOut);
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        match timeout_at(Instant::now() + left / untried, open(*address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}
+
+async fn drive(io: Counted, wire: Arc<Wire>) -> hyper::Result<Connection> {
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .handshake(TokioIo::new(io))
+        .await?;
+    // Its error reaches whoever waits for the answer; nobody else wants to know.
+    let task = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(Connection {
+        sender,
+        wire,
+        task: task.abort_handle(),
+    })
+}

@@ -1,0 +1,251 @@
+//! A request's headers on the way up: what the caller may not say is taken away, what the
+//! gateway says is added; all else stays byte for byte, the values of a name in their order.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::trace_context;
+
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Headers that were judged: `Connection` never takes them away (such a request is refused
+/// before it comes here; this is the second lock).
+const JUDGED: [&str; 4] = [
+    "if-match",
+    "x-http-method-override",
+    "authorization",
+    "content-type",
+];
+
+/// What the gateway says of a request.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) method: &'a Method,
+    /// The origin's `host`.
+    pub(super) host: &'a HeaderValue,
+    pub(super) request_id: HeaderValue,
+    pub(super) peer: SocketAddr,
+    /// Whether no body goes up.
+    pub(super) bodiless: bool,
+}
+
+/// Rewrites the caller's headers in place.
+pub(super) fn rewrite(headers: &mut HeaderMap, facts: Facts<'_>) {
+    let forwarded = forwarded(facts.peer.ip(), headers.get(HOST));
+    take_away(headers, is_taken_up);
+    headers.insert(HOST, facts.host.clone());
+    headers.insert(FORWARDED, forwarded);
+    headers.insert(VIA, HeaderValue::from_static("1.1 lychgate"));
+    headers.insert(X_REQUEST_ID, facts.request_id);
+    trace_context::continue_or_begin(headers);
+    // RFC 9110, section 8.6: a method that expects content says that there is none.
+    if facts.bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(facts.method) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Removes what `taken` names and what `Connection` names (RFC 9110, section 7.6.1).
+pub(super) fn take_away(headers: &mut HeaderMap, taken: fn(&str) -> bool) {
+    let names_some = headers.contains_key(CONNECTION);
+    let doomed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            taken(name.as_str())
+                || is_hop_by_hop(name.as_str())
+                || names_some && is_named(headers, name)
+        })
+        .cloned()
+        .collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+/// RFC 9110, sections 7.6.1 and 11.7, and the framing, which the body gives anew.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
+    if JUDGED.contains(&name.as_str()) {
+        return false;
+    }
+    headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_ref()))
+    })
+}
+
+/// Names are in lower case; many servers read `_` as `-`.
+fn is_taken_up(name: &str) -> bool {
+    if name.contains('_') {
+        return is_taken_up(&name.replace('_', "-"));
+    }
+    matches!(
+        name,
+        "cookie" | "cookie2" | "expect" | "forwarded" | "via" | "x-real-ip" | "x-request-id"
+    ) || name.starts_with("x-forwarded-")
+}
+
+/// RFC 7239; `host` is what the caller asked for.
+fn forwarded(peer: IpAddr, host: Option<&HeaderValue>) -> HeaderValue {
+    let mut text = String::with_capacity(64);
+    // Writing to a String cannot fail.
+    let _ = match peer.to_canonical() {
+        IpAddr::V4(address) => write!(text, "for={address};proto=http"),
+        IpAddr::V6(address) => write!(text, "for=\"[{address}]\";proto=http"),
+    };
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
+        if host.bytes().all(is_token) {
+            let _ = write!(text, ";host={host}");
+        } else if !host.contains(['"', '\\']) {
+            let _ = write!(text, ";host=\"{host}\"");
+        }
+    }
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown;proto=http"))
+}
+
+/// RFC 9110, section 5.6.2, as far as a host needs it.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(method: Method, bodiless: bool, pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        let facts = Facts {
+            method: &method,
+            host: &HeaderValue::from_static("va.ac.example"),
+            request_id: HeaderValue::from_static("ours"),
+            peer: "192.0.2.60:4711".parse().unwrap(),
+            bodiless,
+        };
+        rewrite(&mut headers, facts);
+        headers
+    }
+
+    fn get(pairs: &[(&str, &str)]) -> HeaderMap {
+        rewritten(Method::GET, true, pairs)
+    }
+
+    #[test]
+    fn the_gateways_own_headers_are_set() {
+        let headers = get(&[("host", "gate.example")]);
+        assert_eq!(headers["host"], "va.ac.example");
+        assert_eq!(
+            headers["forwarded"],
+            "for=192.0.2.60;proto=http;host=gate.example"
+        );
+        assert_eq!(headers["via"], "1.1 lychgate");
+        assert_eq!(headers["x-request-id"], "ours");
+        assert!(headers.contains_key("traceparent"));
+        assert_eq!(headers.len(), 5, "{headers:?}");
+    }
+
+    #[test]
+    fn what_a_caller_may_not_say_is_taken_away() {
+        let headers = get(&[
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-anything", "x"),
+            ("x_forwarded_for", "1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
+            ("expect", "100-continue"),
+            ("te", "trailers"),
+            ("trailer", "if-match"),
+            ("upgrade", "websocket"),
+            ("http2-settings", "x"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("connection", "close, X-Mine"),
+            ("x-mine", "y"),
+        ]);
+        assert_eq!(headers.len(), 5, "{headers:?}");
+    }
+
+    #[test]
+    fn the_callers_own_facts_are_replaced_not_joined() {
+        let headers = get(&[
+            ("forwarded", "for=1.2.3.4"),
+            ("forwarded", "for=5.6.7.8"),
+            ("via", "1.0 other"),
+            ("x-request-id", "theirs"),
+            ("host", "a"),
+        ]);
+        assert_eq!(headers.get_all("forwarded").iter().count(), 1);
+        assert_eq!(headers["via"], "1.1 lychgate");
+        assert_eq!(headers["x-request-id"], "ours");
+    }
+
+    #[test]
+    fn all_else_stays_byte_for_byte_and_in_order() {
+        let headers = get(&[
+            ("if-match", "\"7\""),
+            ("x-http-method-override", "DELETE"),
+            ("x-custom", "b"),
+            ("authorization", "Bearer t"),
+            ("x-custom", "a  c"),
+        ]);
+        assert_eq!(headers["if-match"], "\"7\"");
+        assert_eq!(headers["x-http-method-override"], "DELETE");
+        assert_eq!(headers["authorization"], "Bearer t");
+        let custom: Vec<_> = headers.get_all("x-custom").iter().collect();
+        assert_eq!(custom, ["b", "a  c"]);
+    }
+
+    #[test]
+    fn connection_never_takes_a_judged_header_away() {
+        let pairs = [("connection", "if-match"), ("if-match", "1")];
+        assert_eq!(get(&pairs)["if-match"], "1");
+    }
+
+    #[test]
+    fn an_empty_put_says_so_and_an_empty_delete_says_nothing() {
+        assert_eq!(rewritten(Method::PUT, true, &[])["content-length"], "0");
+        assert_eq!(rewritten(Method::POST, true, &[])["content-length"], "0");
+        assert!(!rewritten(Method::PUT, false, &[]).contains_key("content-length"));
+        assert!(!rewritten(Method::DELETE, true, &[]).contains_key("content-length"));
+        assert!(!get(&[]).contains_key("content-length"));
+    }
+
+    #[test]
+    fn forwarded_is_written_as_rfc_7239_says() {
+        let host = HeaderValue::from_static("gate.example:8443");
+        let v6 = "2001:db8::1".parse().unwrap();
+        assert_eq!(
+            forwarded(v6, Some(&host)),
+            "for=\"[2001:db8::1]\";proto=http;host=\"gate.example:8443\""
+        );
+        let mapped = "::ffff:192.0.2.60".parse().unwrap();
+        assert_eq!(forwarded(mapped, None), "for=192.0.2.60;proto=http");
+    }
+}

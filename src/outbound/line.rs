@@ -1,0 +1,275 @@
+//! The connections to one origin: those at rest, newest last, and a slot for each in use.
+//!
+//! In use and at rest together never pass `max_connections`: a slot is taken before anything
+//! else, and a new connection pushes the oldest at rest out where there is no room.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::{Connection, Connector};
+use crate::forward::{Failure, FailureKind};
+use crate::metrics::Metrics;
+use crate::request::Origin;
+
+/// How long hyper's task may take to say that a returned connection is ready again.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Which connections will do for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Any that lives.
+    Any,
+    /// A new one, or one that was in use within this time.
+    UsedWithin(Duration),
+    /// A new one.
+    New,
+}
+
+/// The bounds of one origin's connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) max_connections: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+/// One origin's connections.
+#[derive(Debug)]
+pub(super) struct Line {
+    origin: Arc<Origin>,
+    host: HeaderValue,
+    bounds: Bounds,
+    connector: Arc<Connector>,
+    metrics: Metrics,
+    slots: Semaphore,
+    /// Oldest first; the lock is held for a push or a pop.
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection in use. Dropped, it is closed at once; [`Self::give_back`] puts it to rest.
+#[derive(Debug)]
+pub(super) struct Lease {
+    connection: Option<Connection>,
+    slot: Slot,
+    /// Whether it carried a request before.
+    used: bool,
+}
+
+/// The right to one connection.
+#[derive(Debug)]
+struct Slot(Arc<Line>);
+
+impl Line {
+    /// An origin without connections; its host was judged when the origin was parsed.
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        bounds: Bounds,
+        connector: Arc<Connector>,
+        metrics: Metrics,
+    ) -> Result<Arc<Self>, Failure> {
+        let host = HeaderValue::try_from(origin.authority())
+            .map_err(|_| failure(FailureKind::Unreachable, "the origin's host is no header"))?;
+        Ok(Arc::new(Self {
+            origin,
+            host,
+            bounds,
+            connector,
+            metrics,
+            slots: Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)),
+            idle: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The value of `host`.
+    pub(super) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// A connection that will do, by `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `Saturated` where no slot came free within the connect timeout, `Unreachable` where no
+    /// connection could be made within it. No byte has left.
+    pub(super) async fn check_out(
+        self: &Arc<Self>,
+        want: Want,
+        deadline: Instant,
+    ) -> Result<Lease, Failure> {
+        let slot = self.slot(deadline).await?;
+        while let Some(mut connection) = self.rested(want) {
+            if connection.is_fit(self.origin.tls, SETTLE).await {
+                return Ok(Lease {
+                    connection: Some(connection),
+                    slot,
+                    used: true,
+                });
+            }
+            connection.abort();
+        }
+        self.make_room();
+        let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
+        let connected = timeout_at(limit, self.connector.connect(&self.origin, limit)).await;
+        let connection = match connected {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(detail)) => return Err(failure(FailureKind::Unreachable, detail)),
+            Err(_) => {
+                let detail = format!("{} was not connected in time", self.origin);
+                return Err(failure(FailureKind::Unreachable, detail));
+            }
+        };
+        self.metrics.upstream_connections.inc();
+        Ok(Lease {
+            connection: Some(connection),
+            slot,
+            used: false,
+        })
+    }
+
+    /// Closes what has rested too long or was closed by upstream.
+    pub(super) fn reap(&self, now: Instant) {
+        let idle_timeout = self.bounds.idle_timeout;
+        let mut idle = self.idle();
+        let (keep, over): (Vec<_>, Vec<_>) = idle.drain(..).partition(|idle| {
+            now.saturating_duration_since(idle.since) < idle_timeout
+                && !idle.connection.sender.is_closed()
+        });
+        *idle = keep;
+        drop(idle);
+        // Closed outside the lock.
+        drop(over);
+    }
+
+    /// Whether nothing is open or awaited here.
+    pub(super) fn is_unused(&self) -> bool {
+        self.in_use() == 0 && self.idle().is_empty()
+    }
+
+    async fn slot(self: &Arc<Self>, deadline: Instant) -> Result<Slot, Failure> {
+        let permit = match self.slots.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
+                match timeout_at(limit, self.slots.acquire()).await {
+                    Ok(Ok(permit)) => permit,
+                    _ => {
+                        let detail = format!(
+                            "all {} connections to {} were in use",
+                            self.bounds.max_connections, self.origin
+                        );
+                        return Err(failure(FailureKind::Saturated, detail));
+                    }
+                }
+            }
+        };
+        permit.forget();
+        Ok(Slot(Arc::clone(self)))
+    }
+
+    /// Takes the newest at rest, where it is young enough: all the others are older.
+    fn rested(&self, want: Want) -> Option<Connection> {
+        let oldest = match want {
+            Want::Any => self.bounds.idle_timeout,
+            Want::UsedWithin(time) => time.min(self.bounds.idle_timeout),
+            Want::New => return None,
+        };
+        let mut idle = self.idle();
+        if idle.last()?.since.elapsed() >= oldest {
+            return None;
+        }
+        idle.pop().map(|idle| idle.connection)
+    }
+
+    fn make_room(&self) {
+        let mut idle = self.idle();
+        let room = self.bounds.max_connections.saturating_sub(self.in_use());
+        let over = idle.len().saturating_sub(room);
+        let pushed_out: Vec<_> = idle.drain(..over).collect();
+        drop(idle);
+        drop(pushed_out);
+    }
+
+    fn in_use(&self) -> usize {
+        self.bounds
+            .max_connections
+            .saturating_sub(self.slots.available_permits())
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the tests see of the connections at rest.
+    #[cfg(test)]
+    pub(super) fn at_rest<T>(&self, look: impl Fn(&Arc<super::wire::Wire>) -> T) -> Vec<T> {
+        let idle = self.idle();
+        idle.iter().map(|at| look(&at.connection.wire)).collect()
+    }
+}
+
+impl Lease {
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut()
+    }
+
+    /// Whether it carried a request before.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// The origin's connections.
+    pub(super) fn line(&self) -> &Line {
+        &self.slot.0
+    }
+
+    /// Puts it to rest; closes it where the request is not sent in full (an early answer) or
+    /// upstream has closed it. Call it once the answer is read to its end.
+    pub(super) fn give_back(mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if connection.sender.is_closed() || connection.wire.sent_at().is_none() {
+            connection.abort();
+            return;
+        }
+        let since = Instant::now();
+        self.slot.0.idle().push(Idle { connection, since });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.abort();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.slots.add_permits(1);
+    }
+}
+
+/// A failure before any byte left.
+pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
+    Failure {
+        kind,
+        bytes_left: false,
+        detail: detail.into(),
+    }
+}

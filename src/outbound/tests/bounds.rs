@@ -1,0 +1,268 @@
+//! How long, how many, and what is closed.
+
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Method;
+use http_body_util::BodyExt;
+
+use super::support::*;
+use crate::forward::{Delivery, FailureKind};
+use crate::metrics::Metrics;
+use crate::outbound::Settings;
+use crate::outbound::client::Client;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn client_with(change: impl FnOnce(&mut Settings)) -> Client {
+    let mut settings = settings();
+    change(&mut settings);
+    Client::new(settings, Metrics::new()).unwrap()
+}
+
+/// Reads requests, answers none, holds the connection.
+fn silent() -> Upstream {
+    Upstream::start(|_, session| session.serve(""))
+}
+
+#[tokio::test]
+async fn a_slow_head_is_a_timeout_after_bytes_left() {
+    let upstream = silent();
+    let client = client_with(|settings| settings.head_timeout = SHORT);
+    let begun = Instant::now();
+    let report = delete(&client, &upstream).await;
+    assert_eq!(report.attempts, 1);
+    let failure = failure(report);
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    assert!(failure.bytes_left);
+    assert!(begun.elapsed() >= SHORT && begun.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn the_head_timeout_begins_with_the_last_byte_sent() {
+    let upstream = Upstream::answering(OK);
+    let client = client_with(|settings| settings.head_timeout = SHORT);
+    let (feed, body) = fed();
+    let mut request = outgoing(&upstream, Method::PUT, Delivery::Once);
+    request.body = body;
+    let sending = tokio::spawn(async move { send(&client, request).await });
+    for _ in 0..6 {
+        tokio::time::sleep(SHORT / 3).await;
+        feed.send(Ok(Bytes::from_static(b"x"))).await.unwrap();
+    }
+    drop(feed);
+    assert_eq!(sending.await.unwrap().reply.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_upload_that_stops_is_ended_by_the_total_timeout() {
+    let upstream = silent();
+    let client = client_with(|settings| settings.total_timeout = SHORT);
+    let (_feed, body) = fed();
+    let mut request = outgoing(&upstream, Method::PUT, Delivery::Once);
+    request.body = body;
+    let failure = failure(send(&client, request).await);
+    assert_eq!(failure.kind, FailureKind::Timeout);
+}
+
+#[tokio::test]
+async fn an_answers_body_is_ended_by_the_total_timeout() {
+    let upstream = Upstream::start(|_, session| {
+        session.request();
+        session.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok");
+        session.serve("");
+    });
+    let client = client_with(|settings| settings.total_timeout = SHORT);
+    let response = get(&client, &upstream).await.reply.unwrap();
+    let error = text(response).await.unwrap_err();
+    assert!(error.to_string().contains("in time"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_unreachable_and_nothing_left() {
+    let upstream = silent();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let mut request = outgoing(&upstream, Method::DELETE, Delivery::Deletion);
+    request.origin = crate::request::Origin {
+        tls: false,
+        host: "127.0.0.1".into(),
+        port,
+    }
+    .into();
+    let report = send(&client(), request).await;
+    assert_eq!(report.attempts, 1);
+    let failure = failure(report);
+    assert_eq!(failure.kind, FailureKind::Unreachable);
+    assert!(!failure.bytes_left);
+    assert!(
+        failure.detail.contains(&format!("127.0.0.1:{port}")),
+        "{}",
+        failure.detail
+    );
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_and_each_address_tried() {
+    let upstream = Upstream::answering(OK);
+    let mut request = outgoing(&upstream, Method::GET, Delivery::Repeatable);
+    request.origin = crate::request::Origin {
+        tls: false,
+        host: "localhost".into(),
+        port: upstream.address.port(),
+    }
+    .into();
+    let report = send(&client(), request).await;
+    assert_eq!(report.reply.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn past_the_bound_a_request_waits_and_is_then_saturated() {
+    let upstream = silent();
+    let client = client_with(|settings| {
+        settings.max_connections = 1;
+        settings.connect_timeout = SHORT;
+    });
+    let first = tokio::spawn({
+        let request = outgoing(&upstream, Method::GET, Delivery::Repeatable);
+        let client = client.clone();
+        async move { send(&client, request).await }
+    });
+    tokio::time::sleep(SHORT / 3).await;
+    let report = delete(&client, &upstream).await;
+    assert_eq!(report.attempts, 0);
+    let failure = failure(report);
+    assert_eq!(failure.kind, FailureKind::Saturated);
+    assert!(!failure.bytes_left);
+    assert_eq!(upstream.connections(), 1);
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_waiter_gets_the_connection_that_comes_free() {
+    let upstream = Upstream::start(|_, session| {
+        while session.request().is_some() {
+            std::thread::sleep(Duration::from_millis(30));
+            session.say(OK);
+        }
+    });
+    let client = client_with(|settings| settings.max_connections = 1);
+    let mut tasks = Vec::new();
+    for _ in 0..5 {
+        let request = outgoing(&upstream, Method::GET, Delivery::Repeatable);
+        let client = client.clone();
+        tasks.push(tokio::spawn(async move {
+            let report = send(&client, request).await;
+            text(report.reply.unwrap()).await.unwrap()
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), "ok");
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_new_connection_pushes_the_oldest_at_rest_out() {
+    let upstream = Upstream::answering(OK);
+    let client = client_with(|settings| settings.max_connections = 1);
+    warm(&client, &upstream).await;
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    let report = delete(&client, &upstream).await;
+    assert_eq!(idle_count(&client, &upstream), 0);
+    text(report.reply.unwrap()).await.unwrap();
+    assert_eq!(upstream.connections(), 2);
+    assert_eq!(idle_count(&client, &upstream), 1);
+}
+
+#[tokio::test]
+async fn dropping_the_future_closes_its_connection() {
+    let (ended, waits) = channel();
+    let upstream = Upstream::start(move |_, session| {
+        session.request();
+        ended.send(session.is_ended()).unwrap();
+    });
+    let client = client();
+    let sending = delete(&client, &upstream);
+    assert!(tokio::time::timeout(SHORT, sending).await.is_err());
+    assert!(signed(waits).await);
+    assert_eq!(idle_count(&client, &upstream), 0);
+}
+
+#[tokio::test]
+async fn dropping_an_answer_half_read_closes_its_connection() {
+    let (ended, waits) = channel();
+    let upstream = Upstream::start(move |_, session| {
+        session.request();
+        session.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok");
+        ended.send(session.is_ended()).unwrap();
+    });
+    let client = client();
+    drop(get(&client, &upstream).await.reply.unwrap());
+    assert!(signed(waits).await);
+    assert_eq!(idle_count(&client, &upstream), 0);
+}
+
+#[tokio::test]
+async fn what_rests_too_long_is_closed() {
+    let (ended, waits) = channel();
+    let upstream = Upstream::start(move |_, session| {
+        session.request();
+        session.say(OK);
+        ended.send(session.is_ended()).unwrap();
+    });
+    let client = client_with(|settings| settings.idle_timeout = SHORT);
+    warm(&client, &upstream).await;
+    assert!(signed(waits).await);
+    assert_eq!(idle_count(&client, &upstream), 0);
+}
+
+#[tokio::test]
+async fn an_answered_connection_is_used_again() {
+    let metrics = Metrics::new();
+    let upstream = Upstream::answering(OK);
+    let client = Client::new(settings(), metrics.clone()).unwrap();
+    for _ in 0..20 {
+        warm(&client, &upstream).await;
+    }
+    assert_eq!(upstream.connections(), 1);
+    assert_eq!(metrics.upstream_connections.get(), 1);
+    assert!(
+        metrics
+            .encode()
+            .contains("lychgate_upstream_seconds_count 20")
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_upstream_ends_after_its_answer_is_not_kept() {
+    let upstream = Upstream::start(|_, session| {
+        session.request();
+        session.say("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
+    });
+    let client = client();
+    for _ in 0..3 {
+        let response = get(&client, &upstream).await.reply.unwrap();
+        assert_eq!(text(response).await.unwrap(), "ok");
+    }
+    assert_eq!(upstream.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_holds_no_connection_beyond_its_time() {
+    let (ended, waits) = channel();
+    let upstream = Upstream::start(move |_, session| {
+        session.request();
+        session.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok");
+        ended.send(session.is_ended()).unwrap();
+    });
+    let client = client_with(|settings| settings.total_timeout = SHORT);
+    let mut body = get(&client, &upstream).await.reply.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    assert!(signed(waits).await);
+    assert!(body.frame().await.unwrap().is_err(), "no clean end");
+    assert!(body.frame().await.is_none());
+}

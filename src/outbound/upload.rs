@@ -1,0 +1,68 @@
+//! The request's body on its way to hyper: data alone, and its end is told to the wire.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::wire::Wire;
+use crate::request::{Body, BoxError};
+
+/// A request's body bound to the connection it is sent on.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Body,
+    wire: Arc<Wire>,
+}
+
+impl Upload {
+    pub(super) fn new(body: Body, wire: Arc<Wire>) -> Self {
+        Self { body, wire }
+    }
+
+    /// The body again, where hyper gave the request back unsent.
+    pub(super) fn into_body(self) -> Body {
+        self.body
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_data() => {
+                    if self.body.is_end_stream() {
+                        self.wire.body_ended();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                // Trailers are dropped.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    self.wire.body_failed();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    self.wire.body_ended();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,231 @@
+//! A connection's socket, and the evidence of what left on it.
+//!
+//! hyper does not say whether a byte of a failed request left, so every write is counted here,
+//! and a used socket is peeked at before it is used again: a FIN, or an answer that nobody asked
+//! for, may wait in the kernel while hyper still calls the connection ready.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use tokio::io::{Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// What waits in the kernel on an idle socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Nothing: it can be used.
+    Nothing,
+    /// Bytes: an answer nobody asked for, or (under TLS) records that are no answer.
+    Bytes,
+    /// Its end, or an error.
+    End,
+}
+
+/// How far the body of the request has come.
+const BODY_COMING: u8 = 0;
+const BODY_ENDED: u8 = 1;
+const BODY_FAILED: u8 = 2;
+
+/// A socket and what is known of the request on it; shared by hyper's task, the lease, the
+/// request's body and the TLS stream.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: TcpStream,
+    /// Whether bytes pass through TLS, where an error does not say what left.
+    tls: bool,
+    born: Instant,
+    /// Bytes of this request taken by the kernel (by TLS, where there is TLS).
+    written: AtomicU64,
+    /// A write is under way; together with `sealed` it makes [`Self::seal`] exact.
+    writing: AtomicBool,
+    /// Nothing more may be written.
+    sealed: AtomicBool,
+    /// One of `BODY_…`; set by the request's body.
+    body: AtomicU8,
+    /// Microseconds from `born` to the last byte of the request, plus 1; 0 until then.
+    sent: AtomicU64,
+    /// A byte of an answer came.
+    heard: AtomicBool,
+    /// A byte of an answer came before the last byte of the request had left.
+    early: AtomicBool,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, tls: bool) -> Arc<Self> {
+        Arc::new(Self {
+            stream,
+            tls,
+            born: Instant::now(),
+            written: AtomicU64::new(0),
+            writing: AtomicBool::new(false),
+            sealed: AtomicBool::new(false),
+            body: AtomicU8::new(BODY_COMING),
+            sent: AtomicU64::new(0),
+            heard: AtomicBool::new(false),
+            early: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins the account of a new request; `bodiless` where nothing follows its head.
+    pub(super) fn begin(&self, bodiless: bool) {
+        self.written.store(0, SeqCst);
+        self.sent.store(0, SeqCst);
+        self.heard.store(false, SeqCst);
+        self.early.store(false, SeqCst);
+        let body = if bodiless { BODY_ENDED } else { BODY_COMING };
+        self.body.store(body, SeqCst);
+    }
+
+    /// The body has given its last byte to hyper.
+    pub(super) fn body_ended(&self) {
+        self.body.store(BODY_ENDED, SeqCst);
+    }
+
+    /// The body ended in an error.
+    pub(super) fn body_failed(&self) {
+        self.body.store(BODY_FAILED, SeqCst);
+    }
+
+    /// Whether the body ended in an error.
+    pub(super) fn has_body_failed(&self) -> bool {
+        self.body.load(SeqCst) == BODY_FAILED
+    }
+
+    /// When the last byte of the request was handed over; `None` before that.
+    pub(super) fn sent_at(&self) -> Option<Instant> {
+        match self.sent.load(SeqCst) {
+            0 => None,
+            micros => Some(self.born + std::time::Duration::from_micros(micros - 1)),
+        }
+    }
+
+    /// Whether any byte of an answer came since [`Self::begin`].
+    pub(super) fn heard(&self) -> bool {
+        self.heard.load(SeqCst)
+    }
+
+    /// Whether an answer began before the request had left in full.
+    pub(super) fn was_early(&self) -> bool {
+        self.early.load(SeqCst)
+    }
+
+    /// Forbids further writes, then says whether any byte of the request left. Exact for plain
+    /// TCP, on the safe side (`true`) while a write is under way and under TLS.
+    pub(super) fn seal(&self) -> bool {
+        self.sealed.store(true, SeqCst);
+        self.has_left()
+    }
+
+    /// Whether a byte of the request left, or may be leaving.
+    pub(super) fn has_left(&self) -> bool {
+        // In this order: a write that ended before the first look shows in the second.
+        self.writing.load(SeqCst) || self.written.load(SeqCst) > 0
+    }
+
+    /// Looks at what waits in the kernel, taking nothing.
+    pub(super) fn peek(&self) -> Waiting {
+        let mut byte = [0_u8; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match recv(&self.stream, &mut byte[..], flags) {
+            Ok((_, 0)) => Waiting::End,
+            Ok(_) => Waiting::Bytes,
+            Err(rustix::io::Errno::AGAIN) => Waiting::Nothing,
+            Err(_) => Waiting::End,
+        }
+    }
+
+    pub(super) fn count(
+        &self,
+        offered: usize,
+        write: impl FnOnce() -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.writing.store(true, SeqCst);
+        if self.sealed.load(SeqCst) {
+            self.writing.store(false, SeqCst);
+            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+        }
+        let result = write();
+        let left = match &result {
+            Poll::Ready(Ok(bytes)) => *bytes,
+            // rustls may have sent a part of a record before the error.
+            Poll::Ready(Err(_)) if self.tls => offered,
+            _ => 0,
+        };
+        if left > 0 {
+            self.written.fetch_add(left as u64, SeqCst);
+        }
+        self.writing.store(false, SeqCst);
+        result
+    }
+
+    /// hyper flushes only once its own buffer is empty, so a flush behind the body's end is the
+    /// last byte of the request.
+    pub(super) fn flushed(&self) {
+        if self.sent.load(SeqCst) == 0
+            && self.body.load(SeqCst) == BODY_ENDED
+            && self.written.load(SeqCst) > 0
+        {
+            let micros = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX - 1);
+            self.sent.store(micros + 1, SeqCst);
+        }
+    }
+
+    pub(super) fn note_read(&self) {
+        if self.sent.load(SeqCst) == 0 {
+            self.early.store(true, SeqCst);
+        }
+        self.heard.store(true, SeqCst);
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let space = buf.remaining();
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let mut got = 0;
+            let outcome = self.stream.try_io(Interest::READABLE, || {
+                let target = buf.initialize_unfilled();
+                got = recv(&self.stream, target, RecvFlags::empty())?.1;
+                // A short read has emptied the socket: say so, and save the next call.
+                if 0 < got && got < space {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                Ok(())
+            });
+            match outcome {
+                Err(error) if got == 0 && error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if got == 0 => return Poll::Ready(Err(error)),
+                _ => {
+                    buf.advance(got);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn poll_write_by(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match write(&self.stream) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Ends the sending half.
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        shutdown(&self.stream, Shutdown::Write).map_err(Into::into)
+    }
+}
