@@ -14,18 +14,23 @@
 //! operator wrote), [`gateway`] (builds the parts, reloads, drains), [`admin`]
 //! (health, metrics) and [`cli`] (the commands).
 
+pub mod admin;
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod contract;
 pub mod domain;
 pub mod fetch;
 pub mod forward;
+pub mod gateway;
+pub mod inbound;
 pub mod layers;
 pub mod metrics;
 pub mod outbound;
 pub mod refusal;
 pub mod request;
 pub mod stack;
+pub mod telemetry;
 pub mod tls;
 pub mod token;

@@ -1,7 +1,25 @@
-//! The second listener: health, metrics, status.
+//! The second listener: health, metrics, status. It answers from a [`View`] and changes nothing.
+//!
+//! 1. [`view`] says what it is told of the gateway;
+//! 2. [`guard`] says who may ask beyond health and metrics;
+//! 3. [`pages`] makes the answers.
+
+mod guard;
+mod pages;
+pub mod view;
+
+pub use view::{Part, Reload, Report, View};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+
+use crate::metrics::Metrics;
+use crate::request::Body;
+use guard::{Guard, Stop};
 
 /// What the admin listener is told by the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,4 +28,119 @@ pub struct Settings {
     pub address: SocketAddr,
     /// File of the token required for all but health and metrics.
     pub token_file: Option<PathBuf>,
+    /// Values of `Host` that are answered beyond the listener's address and loopback names.
+    pub hosts: Vec<String>,
 }
+
+/// Answers requests of the admin listener; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    view: Arc<dyn View>,
+    metrics: Metrics,
+    guard: Arc<Guard>,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Admin {
+    /// Reads the token file, where there is one; `address` is where the listener really is.
+    ///
+    /// # Errors
+    /// Where the token file cannot be read or holds no token.
+    pub fn new(
+        settings: &Settings,
+        address: SocketAddr,
+        view: Arc<dyn View>,
+        metrics: Metrics,
+    ) -> Result<Self, String> {
+        let guard = Guard::new(settings, address)?;
+        Ok(Self {
+            view,
+            metrics,
+            guard: Arc::new(guard),
+        })
+    }
+
+    /// Answers one request; its body is not read.
+    pub fn handle(&self, request: &Request<Body>) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+            let headers = response.headers_mut();
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let query = request.uri().query().unwrap_or_default();
+        match request.uri().path() {
+            "/livez" => text(StatusCode::OK, "ok"),
+            "/readyz" => self.readyz(query),
+            "/metrics" => answer(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            path => match self.guard.judge(request) {
+                Err(stop) => stopped(&stop),
+                Ok(()) if path == "/status" => {
+                    let status = pages::status(&self.view.report());
+                    answer(StatusCode::OK, JSON, status)
+                }
+                Ok(()) => text(StatusCode::NOT_FOUND, "no such page"),
+            },
+        }
+    }
+
+    fn readyz(&self, query: &str) -> Response<Body> {
+        let asked = |name: &str| query.split('&').any(|part| part == name);
+        let report = self.view.report();
+        let trouble = if asked("for=deletions") {
+            report.deletions.clone().err()
+        } else {
+            report.reads.clone().err()
+        };
+        let status = if trouble.is_none() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        if asked("verbose") {
+            return text(status, &pages::verbose(&report));
+        }
+        text(status, trouble.as_deref().unwrap_or("ok"))
+    }
+}
+
+fn stopped(stop: &Stop) -> Response<Body> {
+    match stop {
+        Stop::Host => text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "Host is not an address of this listener nor a loopback name",
+        ),
+        Stop::Token(challenge) => {
+            let mut response = text(StatusCode::UNAUTHORIZED, "the admin token is required");
+            let challenge = HeaderValue::from_static(challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            response
+        }
+    }
+}
+
+fn text(status: StatusCode, line: &str) -> Response<Body> {
+    answer(status, TEXT, format!("{}\n", line.trim_end()))
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::whole(body));
+    *response.status_mut() = status;
+    let fixed: [(HeaderName, &'static str); 3] = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    ];
+    for (name, value) in fixed {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

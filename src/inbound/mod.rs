@@ -1,4 +1,19 @@
 //! Bytes in: the listener, its connections, and how they end.
+//!
+//! 1. [`listener`] binds the socket and sets what the kernel is to watch;
+//! 2. [`server`] accepts within a bound and stops in order;
+//! 3. [`connection`] speaks HTTP/1.1 on one connection;
+//! 4. [`body`] takes a caller's body in, data alone;
+//! 5. [`linger`] closes so that an early answer still arrives.
+
+mod body;
+mod connection;
+mod linger;
+pub mod listener;
+pub mod server;
+
+pub use listener::Listener;
+pub use server::{Counters, Server};
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,0 +1,116 @@
+//! What the admin listener says: lines for people, JSON for programs.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::view::{Reload, Report};
+
+/// `/readyz?verbose`: a line a part, what is wrong with it and since when.
+pub(super) fn verbose(report: &Report) -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "reads: {}", verdict(&report.reads));
+    let _ = writeln!(page, "deletions: {}", verdict(&report.deletions));
+    for part in &report.parts {
+        let _ = match &part.trouble {
+            None => writeln!(page, "{}: ok", part.name),
+            Some((trouble, since)) => {
+                writeln!(page, "{}: since {since}: {}", part.name, one_line(trouble))
+            }
+        };
+    }
+    let _ = writeln!(page, "reload: {}", last_reload(report.reload.as_ref()));
+    page
+}
+
+/// `/status`.
+pub(super) fn status(report: &Report) -> String {
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started: report.started.to_string(),
+        uptime_seconds: report.now.seconds() - report.started.seconds(),
+        config: &report.config,
+        ready: Ready {
+            reads: report.reads.is_ok(),
+            deletions: report.deletions.is_ok(),
+        },
+        trail: Trail {
+            open: report.trail.closed.is_none(),
+            cause: report.trail.closed.as_ref().map(|c| c.cause.as_str()),
+            detail: report.trail.closed.as_ref().map(|c| c.detail.as_str()),
+            since: report.trail.since.to_string(),
+            next_index: report.trail.next_index,
+            open_intents: report.trail.open_intents,
+        },
+        reload: report.reload.as_ref().map(|reload| ReloadStatus {
+            time: reload.time.to_string(),
+            refused: reload.refused.as_deref(),
+        }),
+    };
+    // Strings and numbers alone: this cannot fail.
+    let mut page = serde_json::to_string_pretty(&status).unwrap_or_default();
+    page.push('\n');
+    page
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    started: String,
+    uptime_seconds: i64,
+    config: &'a str,
+    ready: Ready,
+    trail: Trail<'a>,
+    reload: Option<ReloadStatus<'a>>,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    reads: bool,
+    deletions: bool,
+}
+
+#[derive(Serialize)]
+struct Trail<'a> {
+    open: bool,
+    cause: Option<&'a str>,
+    detail: Option<&'a str>,
+    since: String,
+    next_index: u64,
+    open_intents: u64,
+}
+
+#[derive(Serialize)]
+struct ReloadStatus<'a> {
+    time: String,
+    refused: Option<&'a str>,
+}
+
+fn verdict(ready: &Result<(), String>) -> String {
+    match ready {
+        Ok(()) => "ok".into(),
+        Err(why) => format!("refused: {}", one_line(why)),
+    }
+}
+
+fn last_reload(reload: Option<&Reload>) -> String {
+    match reload {
+        None => "none since the start".into(),
+        Some(Reload {
+            time,
+            refused: None,
+        }) => format!("in force since {time}"),
+        Some(Reload {
+            time,
+            refused: Some(why),
+        }) => format!("refused at {time}, the config before it stays in force: {why}"),
+    }
+}
+
+/// What was seen may hold anything: it stays one line and steers no terminal.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,51 @@
+//! What the admin listener is told of the gateway; nothing in it is secret.
+
+use std::fmt;
+
+use crate::audit;
+use crate::clock::Time;
+
+/// Looks at the running gateway.
+pub trait View: fmt::Debug + Send + Sync {
+    /// How it is now; cheap.
+    fn report(&self) -> Report;
+}
+
+/// How the gateway is.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Whether reads can be served; else why not.
+    pub reads: Result<(), String>,
+    /// Whether deletions are taken; else why not.
+    pub deletions: Result<(), String>,
+    /// Its parts, in the order of a request.
+    pub parts: Vec<Part>,
+    /// When it was started.
+    pub started: Time,
+    /// When this was looked at.
+    pub now: Time,
+    /// Hash of the config in force.
+    pub config: String,
+    /// How the last reload went, if there was one.
+    pub reload: Option<Reload>,
+    /// How the trail is.
+    pub trail: audit::State,
+}
+
+/// One part of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name, such as `listener` or `keys https://login.example.com/`.
+    pub name: String,
+    /// What is wrong with it and since when, if anything.
+    pub trouble: Option<(String, Time)>,
+}
+
+/// How a reload went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// When.
+    pub time: Time,
+    /// Why it was refused; `None` where it is in force.
+    pub refused: Option<String>,
+}

@@ -1,0 +1,85 @@
+//! The contracts in force: the one built in, and those in files that `[contract]` names.
+
+use std::collections::BTreeMap;
+
+use super::digest;
+use super::file;
+use super::named::Named;
+use crate::contract::{Contract, Contracts};
+
+/// More contract files than this are refused.
+const MAX_FILES: usize = 64;
+
+/// What is in force.
+#[derive(Debug)]
+pub(super) struct InForce {
+    /// The table.
+    pub(super) contracts: Contracts,
+    /// SHA-256 of each contract's text by its name.
+    pub(super) hashes: BTreeMap<String, String>,
+}
+
+/// Reads and joins them; a contract file's problems are shown at their place in that file.
+pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForce> {
+    let mut contracts = Vec::new();
+    if section.builtin {
+        contracts.push(Contract::builtin());
+    }
+    if section.files.len() > MAX_FILES {
+        let message = format!("`contract.files` names more than {MAX_FILES} files");
+        named
+            .findings
+            .add(&section.span, message, "put several operations in one file");
+        return None;
+    }
+    let mut whole = true;
+    for file in &section.files {
+        let hint = "a contract file, such as config/contracts/liveperson-users-4.0.toml";
+        let Some(text) = named.text("contract.files", file, hint) else {
+            whole = false;
+            continue;
+        };
+        match Contract::parse(&text) {
+            Ok(contract) => contracts.push(contract),
+            Err(problems) => {
+                whole = false;
+                let shown = named.path(&file.value).display().to_string();
+                let source = named.findings.source(shown, text);
+                for problem in problems {
+                    let hint = "see config/contracts/liveperson-users-4.0.toml for an example";
+                    named
+                        .findings
+                        .add_in(source, &problem.span, problem.message, hint);
+                }
+            }
+        }
+    }
+    if !whole {
+        return None;
+    }
+    let hashes: BTreeMap<String, String> = contracts
+        .iter()
+        .map(|contract| {
+            (
+                contract.name.clone(),
+                digest::hex(contract.source.as_bytes()),
+            )
+        })
+        .collect();
+    if hashes.len() != contracts.len() {
+        let message = "`contract.files`: two contracts have the same name";
+        let hint =
+            "give each a name of its own, or write builtin = false to replace the one built in";
+        named.findings.add(&section.span, message, hint);
+        return None;
+    }
+    match Contracts::new(contracts) {
+        Ok(contracts) => Some(InForce { contracts, hashes }),
+        Err(wrong) => {
+            let message = format!("`contract.files`: {wrong}");
+            let hint = "let one contract claim it; builtin = false leaves the one built in out";
+            named.findings.add(&section.span, message, hint);
+            None
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Problems as they are found, and how they are shown: place, caret, hint.
+//!
+//! A line that may hold a secret is never printed: see [`may_be_shown`].
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::Problems;
+
+/// More problems than this are counted, not printed.
+const MAX_SHOWN: usize = 100;
+/// A name from the file is quoted up to this many characters.
+const MAX_QUOTED: usize = 64;
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Index of its file: 0 is the config itself.
+    pub(super) source: usize,
+    /// Bytes of that file.
+    pub(super) span: Range<usize>,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do.
+    pub(super) hint: String,
+}
+
+/// A file that problems are found in.
+#[derive(Clone, Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+/// Gathers problems; every reader and check holds a reference to the one of its load.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    sources: RefCell<Vec<Source>>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Findings {
+    /// Adds a file; its index is for [`Findings::add_in`]. The first is the config.
+    pub(super) fn source(&self, name: String, text: String) -> usize {
+        let mut sources = self.sources.borrow_mut();
+        sources.push(Source { name, text });
+        sources.len() - 1
+    }
+
+    /// Adds a problem of the config file.
+    pub(super) fn add(
+        &self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.add_in(0, span, message, hint);
+    }
+
+    /// Adds a problem of another file.
+    pub(super) fn add_in(
+        &self,
+        source: usize,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.problems.borrow_mut().push(Problem {
+            source,
+            span: span.clone(),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// Keeps only the config's problems that stand before this byte: behind it, the tree is a guess.
+    pub(super) fn drop_from(&self, byte: usize) {
+        self.problems
+            .borrow_mut()
+            .retain(|problem| problem.source == 0 && problem.span.start < byte);
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// All problems, in order of file and place.
+    pub(super) fn sorted(&self) -> Vec<Problem> {
+        let mut problems = self.problems.borrow().clone();
+        problems.sort_by(|a, b| {
+            (a.source, a.span.start, &a.message).cmp(&(b.source, b.span.start, &b.message))
+        });
+        problems.dedup();
+        problems
+    }
+
+    /// As it is shown to the operator.
+    pub(super) fn render(&self) -> Problems {
+        let problems = self.sorted();
+        let sources = self.sources.borrow();
+        let renderer = Renderer::plain();
+        let mut rendered = String::new();
+        for problem in problems.iter().take(MAX_SHOWN) {
+            let Some(source) = sources.get(problem.source) else {
+                continue;
+            };
+            rendered.push_str(&renderer.render(&[group(source, problem)]));
+            rendered.push_str("\n\n");
+        }
+        let count = problems.len();
+        let more = if count > MAX_SHOWN {
+            format!(" (the first {MAX_SHOWN} are shown)")
+        } else {
+            String::new()
+        };
+        let plural = if count == 1 { "problem" } else { "problems" };
+        rendered.push_str(&format!("{count} {plural} in the config{more}\n"));
+        Problems {
+            rendered,
+            count,
+            unreadable: false,
+        }
+    }
+}
+
+/// A name from the file, fit to be quoted: escaped and bounded.
+pub(super) fn quoted(name: &str) -> String {
+    let mut text: String = name
+        .chars()
+        .take(MAX_QUOTED)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(MAX_QUOTED).is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
+    let start = floor(&source.text, problem.span.start);
+    let (line_number, column, line) = place(&source.text, start);
+    let title = Level::ERROR.primary_title(&problem.message);
+    let hint = Level::HELP.message(&problem.hint);
+    if !may_be_shown(line) {
+        let origin = Origin::path(&source.name)
+            .line(line_number)
+            .char_column(column);
+        return title.element(origin).element(hint);
+    }
+    // The caret stays within its line, so that no other line is printed with it.
+    let line_end = start
+        + source.text[start..]
+            .find('\n')
+            .unwrap_or(source.text.len() - start);
+    let end = floor(&source.text, problem.span.end).clamp(start, line_end);
+    title
+        .element(
+            Snippet::source(&source.text)
+                .path(&source.name)
+                .annotation(AnnotationKind::Primary.span(start..end)),
+        )
+        .element(hint)
+}
+
+/// Line and column, in characters, both from 1, and the text of that line.
+fn place(text: &str, byte: usize) -> (usize, usize, &str) {
+    let line_start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].split('\n').next().unwrap_or_default();
+    let number = text[..byte].matches('\n').count() + 1;
+    (number, text[line_start..byte].chars().count() + 1, line)
+}
+
+/// Whether a line is free of what may be a secret: secrets belong in files named by `*_file`, but
+/// somebody may have written one here.
+fn may_be_shown(line: &str) -> bool {
+    let name = line.split('=').next().unwrap_or_default();
+    let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
+    let secret_name = ["token", "secret", "password", "credential", "key"]
+        .iter()
+        .any(|word| name.contains(word));
+    let names_a_file = name.ends_with("_file") || name.starts_with('[') || name == "jwks_url";
+    let secret_value = line.contains("eyJ")
+        || line.contains("PRIVATE")
+        || line.contains("Bearer ")
+        || line
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.contains(['@', '?']));
+    !secret_value && (names_a_file || !secret_name)
+}
+
+/// The character boundary at or before this byte, within the text.
+fn floor(text: &str, byte: usize) -> usize {
+    let mut byte = byte.min(text.len());
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    byte
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str, span: Range<usize>) -> String {
+        let findings = Findings::default();
+        findings.source("gate.toml".to_owned(), text.to_owned());
+        findings.add(&span, "it is wrong", "make it right");
+        findings.render().rendered
+    }
+
+    #[test]
+    fn a_problem_shows_its_place_a_caret_and_a_hint() {
+        let shown = rendered("a = 1\nb = 2\n", 10..11);
+        assert!(shown.contains("gate.toml:2:5"), "{shown}");
+        assert!(shown.contains('^'), "{shown}");
+        assert!(shown.contains("make it right"), "{shown}");
+        assert!(shown.contains("1 problem in the config"), "{shown}");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let text = "\"üöä\" = 1\n";
+        let shown = rendered(text, text.find('1').unwrap()..text.len() - 1);
+        assert!(shown.contains("gate.toml:1:9"), "{shown}");
+    }
+
+    #[test]
+    fn p8_a_line_that_may_hold_a_secret_is_not_printed() {
+        for line in [
+            "token = \"s3cr3t\"",
+            "\"api.Password\" = \"s3cr3t\"",
+            "address = \"https://me:s3cr3t@host\"",
+            "jwks_url = \"https://host/keys?code=s3cr3t\"",
+            "token_file = \"eyJs3cr3t\"",
+            "key_file = \"PRIVATE+KEY+s3cr3t\"",
+        ] {
+            let shown = rendered(line, 0..3);
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+            assert!(shown.contains("gate.toml:1:1"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_span_outside_the_file_or_within_a_character_is_still_shown() {
+        for span in [0..9, 1..2, 7..9, 900..1000] {
+            assert!(rendered("ü = 1", span).contains("gate.toml:1:"));
+        }
+        assert!(rendered("", 0..0).contains("gate.toml:1:1"));
+        assert!(rendered("a = 1\n", 6..6).contains("gate.toml:1:"));
+    }
+
+    #[test]
+    fn problems_come_in_order_of_place_and_are_bounded() {
+        let findings = Findings::default();
+        findings.source("gate.toml".to_owned(), "x\n".repeat(200));
+        for line in (0..150).rev() {
+            findings.add(&(line * 2..line * 2 + 1), "it is wrong", "mend it");
+        }
+        let problems = findings.render();
+        assert_eq!(problems.count, 150);
+        assert!(
+            problems.rendered.find("toml:3:1").unwrap()
+                < problems.rendered.find("toml:9:1").unwrap()
+        );
+        assert!(!problems.rendered.contains("toml:101:1"));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_escaped() {
+        assert_eq!(quoted("a\u{1b}b"), "a\\u{1b}b");
+        assert_eq!(quoted(&"x".repeat(100)).len(), MAX_QUOTED + 3);
+    }
+}

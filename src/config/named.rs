@@ -1,0 +1,116 @@
+//! Files that the config names: read with a bound, judged, and never printed.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::findings::Findings;
+use super::reader::Placed;
+
+/// No file that the config names is longer than this.
+const MAX_BYTES: u64 = 1 << 20;
+/// A token in a file is no longer than this; the same bound holds where it is read again.
+const MAX_TOKEN_BYTES: usize = 16 << 10;
+
+/// Finds the config's files and says what is wrong with them.
+#[derive(Debug)]
+pub(super) struct Named<'r> {
+    /// The config file's folder.
+    pub(super) folder: PathBuf,
+    /// Where problems go.
+    pub(super) findings: &'r Findings,
+}
+
+impl Named<'_> {
+    /// Where a path of the config leads.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The text of a file.
+    pub(super) fn text(&self, key: &str, named: &Placed<String>, hint: &str) -> Option<String> {
+        match read(&self.path(&named.value)) {
+            Ok(text) => Some(text),
+            Err(wrong) => {
+                let message = format!("`{key}` names a file that {wrong}");
+                self.findings.add(&named.span, message, hint);
+                None
+            }
+        }
+    }
+
+    /// A file that holds one bearer token (RFC 6750 `b64token` characters and a few more).
+    pub(super) fn token(&self, key: &str, named: &Placed<String>) {
+        let hint = "a file with nothing but the token, readable by the gateway's user";
+        let Some(text) = self.text(key, named, hint) else {
+            return;
+        };
+        let token = text.trim();
+        if token.is_empty()
+            || token.len() > MAX_TOKEN_BYTES
+            || !token.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            let message = format!("`{key}` names a file that holds no token");
+            self.findings.add(&named.span, message, hint);
+        }
+    }
+
+    /// A file that holds a JWK set (RFC 7517 §5) with at least one key.
+    pub(super) fn key_set(&self, key: &str, named: &Placed<String>) {
+        let hint = "a JWK set, {\"keys\": [...]}, with the issuer's public keys";
+        let Some(text) = self.text(key, named, hint) else {
+            return;
+        };
+        let keys = serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|set| set.get("keys")?.as_array().map(Vec::len));
+        let wrong = match keys {
+            None => "is no JWK set",
+            Some(0) => "holds no key",
+            Some(_) => return,
+        };
+        let message = format!("`{key}` names a file that {wrong}");
+        self.findings.add(&named.span, message, hint);
+    }
+
+    /// The trail's signing key (C2SP signed-note), whose name must be the trail's origin.
+    pub(super) fn signing_key(&self, named: &Placed<String>, origin: &str) {
+        let hint = format!("make one with `lychgate audit keygen --origin {origin} --out FILE`");
+        let Some(text) = self.text("audit.key_file", named, &hint) else {
+            return;
+        };
+        let name = text
+            .strip_prefix("PRIVATE+KEY+")
+            .and_then(|rest| rest.split_once('+'))
+            .map(|(name, _)| name);
+        let wrong = match name {
+            None => "holds no signing key",
+            Some(name) if name != origin => "holds a key made for another origin",
+            Some(_) => return,
+        };
+        let message = format!("`audit.key_file` names a file that {wrong}");
+        self.findings.add(&named.span, message, hint);
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    String::from_utf8(bytes(path)?).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// The bytes of a regular file of at most 1 MiB; the error completes "a file that ...".
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    // Looked at first, because opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err("is longer than 1 MiB".to_owned());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,148 @@
+//! Files that the config names: missing, wrong, hostile; and what is never printed of them.
+
+use super::*;
+
+/// Refused for a file of this name and text, and no line of it is shown.
+#[track_caller]
+fn assert_file(name: &str, text: &str, config: &str, said: &str) {
+    let folder = Folder::new();
+    folder.write(name, text);
+    let problems = folder.refused(config);
+    assert_eq!(problems.count, 1, "{}", problems.rendered);
+    assert!(problems.rendered.contains(said), "{}", problems.rendered);
+    assert!(
+        !problems.rendered.contains("s3cr3t"),
+        "{}",
+        problems.rendered
+    );
+}
+
+#[test]
+fn a_missing_key_file_says_how_to_make_one() {
+    let folder = Folder::new();
+    std::fs::remove_file(folder.0.join("audit.key")).unwrap();
+    let shown = folder.refused(REFERENCE).rendered;
+    assert!(
+        shown.contains("`audit.key_file` names a file that cannot be read"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("lychgate audit keygen --origin lychgate.example.com/edge-1 --out"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn p8_a_key_file_that_is_wrong_is_not_printed() {
+    assert_file("audit.key", "s3cr3t", REFERENCE, "holds no signing key");
+    assert_file("audit.key", &key("s3cr3t"), REFERENCE, "another origin");
+}
+
+#[test]
+fn a_key_set_is_looked_at() {
+    assert_file("keys.json", "s3cr3t", REFERENCE, "is no JWK set");
+    assert_file("keys.json", "{\"keys\": []}", REFERENCE, "holds no key");
+}
+
+#[test]
+fn p8_a_token_file_that_is_wrong_is_not_printed() {
+    let admin = edited("# token_file = \"admin", "token_file = \"admin");
+    for text in [
+        "",
+        " \n",
+        "s3cr3t with spaces",
+        "s3cr3t\nand more",
+        "s3cr3t\u{fc}",
+    ] {
+        assert_file("admin.token", text, &admin, "holds no token");
+    }
+    let long = "s3cr3t".repeat(10_000);
+    assert_file("admin.token", &long, &admin, "holds no token");
+}
+
+#[test]
+fn roots_are_certificates() {
+    let roots = edited("# roots_file", "roots_file");
+    assert!(Folder::new().parse(&roots).is_ok());
+    assert_file(
+        "roots.pem",
+        "-----BEGIN s3cr3t",
+        &roots,
+        "holds no certificate",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_file_or_too_long_is_refused() {
+    let directory = edited("jwks_file = \"keys.json\"", "jwks_file = \".\"");
+    assert_one(&directory, &["is no regular file"]);
+    assert_file(
+        "keys.json",
+        &" ".repeat((1 << 20) + 1),
+        REFERENCE,
+        "longer than 1 MiB",
+    );
+    assert_one(
+        &edited("jwks_file = \"keys.json\"", "jwks_file = \"\""),
+        &["is no path"],
+    );
+}
+
+#[test]
+fn a_config_that_cannot_be_read_is_unreadable() {
+    let folder = Folder::new();
+    let problems = Config::load(&folder.config()).unwrap_err();
+    assert!(problems.unreadable);
+    assert!(
+        problems.rendered.contains("lychgate.toml cannot be read"),
+        "{}",
+        problems.rendered
+    );
+    assert!(Config::load(&folder.0).unwrap_err().unreadable);
+}
+
+#[test]
+fn p12_bytes_that_are_not_utf_8_have_a_place() {
+    let folder = Folder::new();
+    std::fs::write(folder.config(), b"[listen]\naddress = \"\xff\"\n").unwrap();
+    let problems = Config::load(&folder.config()).unwrap_err();
+    assert!(
+        problems.rendered.contains("lychgate.toml:2:12"),
+        "{}",
+        problems.rendered
+    );
+    assert!(!problems.unreadable);
+}
+
+#[test]
+fn p12_a_contract_files_problem_is_shown_at_its_place_in_that_file() {
+    let folder = Folder::new();
+    folder.write("mine.toml", "name = \"mine\"\n\nnonsense = 1\n");
+    let config = edited("files = []", "files = [\"mine.toml\"]");
+    let shown = folder.refused(&config).rendered;
+    assert!(shown.contains("mine.toml:3:1"), "{shown}");
+    assert_one(
+        &edited("files = []", "files = [\"none.toml\"]"),
+        &["cannot be read"],
+    );
+}
+
+#[test]
+fn a_copy_of_the_built_in_contract_needs_builtin_off() {
+    let folder = Folder::new();
+    folder.write(
+        "copy.toml",
+        &Contracts::new(vec![crate::contract::Contract::builtin()])
+            .unwrap()
+            .all()[0]
+            .source,
+    );
+    let both = edited("files = []", "files = [\"copy.toml\"]");
+    let shown = folder.refused(&both).rendered;
+    assert!(shown.contains("builtin = false"), "{shown}");
+    let one = both.replace("builtin = true", "builtin = false");
+    let config = folder
+        .parse(&one)
+        .unwrap_or_else(|p| panic!("{}", p.rendered));
+    assert_eq!(config.contracts.all().len(), 1);
+}

@@ -1,0 +1,105 @@
+//! Durations (`500ms`, `2s`, `1h`) and sizes (`256KiB`) as the config writes them.
+
+use std::time::Duration;
+
+const DURATIONS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+const SIZES: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+
+/// A whole number and its unit: `ms`, `s`, `m`, `h` or `d`. `None` for anything else.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    parse(text, &DURATIONS).map(Duration::from_millis)
+}
+
+/// A whole number and its unit: `B`, `KiB`, `MiB` or `GiB`. `None` for anything else.
+pub(super) fn size(text: &str) -> Option<u64> {
+    parse(text, &SIZES)
+}
+
+/// As [`duration`] reads it, in the largest unit that is exact.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    show(millis, &DURATIONS)
+}
+
+/// As [`size`] reads it, in the largest unit that is exact.
+pub(super) fn show_size(bytes: u64) -> String {
+    if bytes == 0 {
+        return "0B".to_owned();
+    }
+    show(bytes, &SIZES)
+}
+
+fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn show(amount: u64, units: &[(&str, u64)]) -> String {
+    units
+        .iter()
+        .find(|(_, factor)| amount.is_multiple_of(*factor))
+        .map_or_else(String::new, |(name, factor)| {
+            format!("{}{name}", amount / factor)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_is_a_whole_number_and_its_unit() {
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("2s"), Some(Duration::from_secs(2)));
+        assert_eq!(duration("1d"), Some(Duration::from_secs(86_400)));
+        for text in [
+            "",
+            "2",
+            "s",
+            "2 s",
+            "1.5s",
+            "-1s",
+            "+1s",
+            "2S",
+            "2sec",
+            "99999999999999999999s",
+        ] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_and_its_unit() {
+        assert_eq!(size("256KiB"), Some(262_144));
+        assert_eq!(size("1B"), Some(1));
+        for text in ["", "1", "1kB", "1MB", "1 MiB", "18446744073709551615GiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(millis in 0_u64..u64::MAX / 2, bytes: u64) {
+            let shown = show_duration(Duration::from_millis(millis));
+            prop_assert_eq!(duration(&shown), Some(Duration::from_millis(millis)));
+            prop_assert_eq!(size(&show_size(bytes)), Some(bytes));
+        }
+    }
+}

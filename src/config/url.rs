@@ -1,0 +1,78 @@
+//! Addresses of others: `https`, or `http` where it cannot leave the machine or plaintext was asked for.
+
+use crate::request::Origin;
+
+/// What is wrong with an address, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// Completes "`key` ...".
+    pub(super) what: &'static str,
+    /// What to do.
+    pub(super) hint: &'static str,
+}
+
+/// Judges an origin, `https://host[:port]`.
+pub(super) fn origin(text: &str, plaintext: bool) -> Result<Origin, Wrong> {
+    let origin = Origin::parse(text).map_err(|what| Wrong {
+        what,
+        hint: "scheme, host and perhaps port, such as \"https://va.ac.liveperson.net\"",
+    })?;
+    if !origin.tls && !origin.is_loopback() && !plaintext {
+        return Err(Wrong {
+            what: "is http beyond loopback: others on the way could read and change what is sent",
+            hint: "use https, or write plaintext = true in the same section if the way is safe",
+        });
+    }
+    Ok(origin)
+}
+
+/// Judges a URL with a path and perhaps a query.
+pub(super) fn check(text: &str, plaintext: bool) -> Result<(), Wrong> {
+    let hint = "a whole URL, such as \"https://login.example.com/keys\"";
+    if text.contains('#') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = "must be visible ASCII without a fragment";
+        return Err(Wrong { what, hint });
+    }
+    let authority = text.find("://").map_or(0, |at| at + 3);
+    let end = text[authority..]
+        .find(['/', '?'])
+        .map_or(text.len(), |at| authority + at);
+    origin(&text[..end], plaintext).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_stays_on_the_machine_unless_plaintext_is_asked_for() {
+        for text in [
+            "http://127.0.0.1:8",
+            "http://[::1]",
+            "http://localhost",
+            "https://host",
+        ] {
+            assert!(origin(text, false).is_ok(), "{text}");
+        }
+        let wrong = origin("http://10.0.0.1", false).unwrap_err();
+        assert!(wrong.hint.contains("plaintext = true"));
+        assert!(origin("http://10.0.0.1", true).is_ok());
+    }
+
+    #[test]
+    fn a_key_url_is_judged_by_its_origin() {
+        assert!(check("https://login.example/keys?x=1", false).is_ok());
+        assert!(check("https://login.example?x=1", false).is_ok());
+        for text in [
+            "http://login.example/keys",
+            "https://me@login.example/keys",
+            "https:///keys",
+            "/keys",
+            "https://a/b#c",
+            "https://a/ü",
+            "",
+        ] {
+            assert!(check(text, false).is_err(), "{text}");
+        }
+    }
+}

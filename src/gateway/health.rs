@@ -1,0 +1,142 @@
+//! What is in force and how it is: the one place that reload writes and the admin listener reads.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::parts::Kept;
+use crate::admin::{Part, Reload, Report, View};
+use crate::audit::{State, Trail};
+use crate::clock::{Clock, Time};
+use crate::config::Config;
+use crate::metrics::{Metrics, ReloadLabels};
+use crate::stack::Parts;
+
+/// What a gateway that was told to stop says of itself.
+const DRAINING: &str = "draining";
+
+/// The config in force and the parts made from it; a reload replaces both.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) config: Config,
+    pub(super) parts: Parts,
+}
+
+/// The gateway as the admin listener sees it.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) current: Mutex<Current>,
+    trail: Trail,
+    metrics: Metrics,
+    clock: Clock,
+    started: Time,
+    address: SocketAddr,
+    draining: OnceLock<Time>,
+    pub(super) last_reload: Mutex<Option<Reload>>,
+    /// When trouble with a part was first noticed, by the part's name.
+    noticed: Mutex<BTreeMap<String, Time>>,
+}
+
+impl Health {
+    /// With what is in force at the start, and where the listener really is.
+    pub(super) fn new(kept: &Kept, config: Config, parts: Parts, address: SocketAddr) -> Self {
+        Self {
+            current: Mutex::new(Current { config, parts }),
+            trail: kept.trail.clone(),
+            metrics: kept.metrics.clone(),
+            clock: kept.clock.clone(),
+            started: kept.clock.now(),
+            address,
+            draining: OnceLock::new(),
+            last_reload: Mutex::default(),
+            noticed: Mutex::default(),
+        }
+    }
+
+    /// From now on the gateway is not ready.
+    pub(super) fn drain(&self) {
+        self.draining.get_or_init(|| self.clock.now());
+    }
+
+    /// Notes how a reload went: `None` where it is in force.
+    pub(super) fn reloaded(&self, refused: Option<String>) {
+        let result = match refused {
+            None => "in-force",
+            Some(_) => "refused",
+        };
+        let labels = ReloadLabels { result };
+        self.metrics.reloads.get_or_create(&labels).inc();
+        let time = self.clock.now();
+        *lock(&self.last_reload) = Some(Reload { time, refused });
+    }
+
+    fn keys(&self, now: Time) -> Vec<Part> {
+        let issuers = lock(&self.current).parts.verifier.health();
+        let mut noticed = lock(&self.noticed);
+        // An issuer that a reload took away is forgotten.
+        noticed.retain(|name, _| issuers.iter().any(|(issuer, _)| issuer == name));
+        issuers
+            .into_iter()
+            .map(|(issuer, trouble)| {
+                let trouble = match trouble {
+                    None => {
+                        noticed.remove(&issuer);
+                        None
+                    }
+                    Some(trouble) => {
+                        let since = *noticed.entry(issuer.clone()).or_insert(now);
+                        Some((trouble, since))
+                    }
+                };
+                Part {
+                    name: format!("keys {issuer}"),
+                    trouble,
+                }
+            })
+            .collect()
+    }
+}
+
+impl View for Health {
+    fn report(&self) -> Report {
+        let now = self.clock.now();
+        let draining = self.draining.get();
+        let trail = self.trail.state();
+        let reads = match draining {
+            Some(_) => Err(DRAINING.to_owned()),
+            None => Ok(()),
+        };
+        let deletions = match trail_trouble(&trail) {
+            Some(trouble) if draining.is_none() => Err(trouble),
+            _ => reads.clone(),
+        };
+        let mut parts = vec![Part {
+            name: format!("listener {}", self.address),
+            trouble: draining.map(|since| (DRAINING.to_owned(), *since)),
+        }];
+        parts.extend(self.keys(now));
+        parts.push(Part {
+            name: "trail".into(),
+            trouble: trail_trouble(&trail).map(|trouble| (trouble, trail.since)),
+        });
+        Report {
+            reads,
+            deletions,
+            parts,
+            started: self.started,
+            now,
+            config: lock(&self.current).config.hash.clone(),
+            reload: lock(&self.last_reload).clone(),
+            trail,
+        }
+    }
+}
+
+fn trail_trouble(state: &State) -> Option<String> {
+    let closed = state.closed.as_ref()?;
+    Some(format!("{}: {}", closed.cause.as_str(), closed.detail))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! Makes the stack's parts from a config. What a reload does not change is taken over: pools, key sets,
+//! verified tokens.
+
+use std::sync::Arc;
+
+use crate::audit::Trail;
+use crate::audit::entry::ConfigInForce;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::Directory;
+use crate::fetch::Fetch;
+use crate::layers::credentials::Credentials;
+use crate::layers::deletions::Deletions;
+use crate::metrics::Metrics;
+use crate::outbound::client::Client;
+use crate::stack::Parts;
+use crate::tls::ClientTls;
+use crate::token::Verifier;
+
+/// What outlives every reload.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// The trail.
+    pub(super) trail: Trail,
+    /// Deletions in flight.
+    pub(super) deletions: Deletions,
+    /// Metrics.
+    pub(super) metrics: Metrics,
+    /// The clock.
+    pub(super) clock: Clock,
+}
+
+impl Kept {
+    /// Builds the parts for `config`; `previous` is what is in force.
+    ///
+    /// # Errors
+    /// What cannot be read, and what to do; nothing was changed then.
+    pub(super) fn build(
+        &self,
+        config: &Config,
+        previous: Option<(&Config, &Parts)>,
+    ) -> Result<Parts, String> {
+        Ok(Parts {
+            contracts: Arc::clone(&config.contracts),
+            verifier: self.verifier(config, previous)?,
+            domains: Arc::new(Directory::new(&config.domains)),
+            credentials: credentials(config, previous)?,
+            limits: config.limits,
+            config: config.hash.as_str().into(),
+            client: self.client(config, previous)?,
+            trail: self.trail.clone(),
+            deletions: self.deletions.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// Tells the trail which config is in force from now on.
+    pub(super) fn tell(&self, config: &Config) {
+        self.trail.config(ConfigInForce {
+            config: config.hash.clone(),
+            contracts: config.contract_hashes.clone(),
+        });
+    }
+
+    fn verifier(
+        &self,
+        config: &Config,
+        previous: Option<(&Config, &Parts)>,
+    ) -> Result<Arc<Verifier>, String> {
+        let roots = config.outbound.roots_file.as_deref();
+        let same_roots = previous.filter(|(old, _)| old.outbound.roots_file.as_deref() == roots);
+        if let Some((_, parts)) = same_roots.filter(|(old, _)| old.issuers == config.issuers) {
+            return Ok(Arc::clone(&parts.verifier));
+        }
+        Verifier::new(
+            &config.issuers,
+            // Key tasks fetch with the roots they were made with: other roots, other tasks.
+            same_roots.map(|(_, parts)| &*parts.verifier),
+            Fetch::new(ClientTls::new(roots)?),
+            self.clock.clone(),
+            self.metrics.clone(),
+        )
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
+    }
+
+    fn client(
+        &self,
+        config: &Config,
+        previous: Option<(&Config, &Parts)>,
+    ) -> Result<Client, String> {
+        match previous {
+            Some((_, parts)) if *parts.client.settings() == config.outbound => {
+                Ok(parts.client.clone())
+            }
+            _ => Client::new(config.outbound.clone(), self.metrics.clone())
+                .map_err(|error| error.to_string()),
+        }
+    }
+}
+
+fn credentials(
+    config: &Config,
+    previous: Option<(&Config, &Parts)>,
+) -> Result<Arc<Credentials>, String> {
+    match previous {
+        Some((_, parts)) if *parts.credentials.settings() == config.credentials => {
+            Ok(Arc::clone(&parts.credentials))
+        }
+        _ => Credentials::new(config.credentials.clone()).map(Arc::new),
+    }
+}

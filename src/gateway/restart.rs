@@ -1,0 +1,44 @@
+//! What a reload cannot change: sockets that are bound, the trail that is open, the deletion slots given out.
+
+use crate::audit;
+use crate::config::Config;
+
+/// Says why `new` cannot replace `old` in a running gateway, if it cannot.
+pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
+    let changed = [
+        (old.listen != new.listen, "[listen]"),
+        (old.admin != new.admin, "[admin]"),
+        (!same_trail(&old.audit, &new.audit), "[audit]"),
+        (
+            old.limits.max_deletions != new.limits.max_deletions,
+            "[limits] max_deletions",
+        ),
+    ];
+    let names: Vec<_> = changed
+        .iter()
+        .filter_map(|(changed, name)| changed.then_some(*name))
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "a change to {} needs a restart; the config before it stays in force",
+        names.join(" and ")
+    ))
+}
+
+/// Every field is named, so that a new one cannot be forgotten here.
+fn same_trail(old: &audit::Settings, new: &audit::Settings) -> bool {
+    let audit::Settings {
+        directory,
+        origin,
+        key_file,
+        sync_timeout,
+        segment_bytes,
+    } = old;
+    *directory == new.directory
+        && *origin == new.origin
+        && *key_file == new.key_file
+        && *sync_timeout == new.sync_timeout
+        && *segment_bytes == new.segment_bytes
+}

@@ -1,0 +1,288 @@
+//! What a reload may change, what it keeps, and what the admin listener is told of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::metrics::ReloadLabels;
+use crate::stack::Parts;
+
+/// A folder for a trail that nobody reads, removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lychgate-gateway-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const BASE: &str = r#"
+[listen]
+address = "127.0.0.1:0"
+[admin]
+address = "127.0.0.1:0"
+[limits]
+max_deletions = 10
+[[issuer]]
+issuer = "https://login.example"
+audience = ["lychgate"]
+algorithms = ["ES256"]
+jwks_url = "http://127.0.0.1:9/keys"
+[domains.accounts]
+"12345678" = "https://va.example"
+[upstream]
+max_connections = 5
+[audit]
+directory = "audit"
+origin = "lychgate.test/gateway"
+key_file = "audit.key"
+sync_timeout = "2s"
+"#;
+
+/// The base config with some texts exchanged.
+fn config(folder: &Path, changes: &[(&str, &str)]) -> Config {
+    let mut text = BASE.to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    // A config names the key's file and origin; these tests sign nothing.
+    let origin = if text.contains("test/other") {
+        "lychgate.test/other"
+    } else {
+        "lychgate.test/gateway"
+    };
+    for key in ["audit.key", "other.key"] {
+        std::fs::write(folder.join(key), format!("PRIVATE+KEY+{origin}+0+0\n")).unwrap();
+    }
+    let parsed = Config::parse(&text, &folder.join("lychgate.toml"));
+    parsed.unwrap_or_else(|problems| panic!("{}", problems.rendered))
+}
+
+fn kept(config: &Config) -> Kept {
+    let (clock, metrics) = (Clock::system(), Metrics::new());
+    Kept {
+        trail: Trail::open(config.audit.clone(), clock.clone(), metrics.clone()),
+        deletions: Deletions::new(1),
+        metrics,
+        clock,
+    }
+}
+
+fn rebuilt(changes: &[(&str, &str)]) -> (Parts, Parts) {
+    let folder = Folder::new();
+    let old = config(&folder.0, &[]);
+    let new = config(&folder.0, changes);
+    let kept = kept(&old);
+    let before = kept.build(&old, None).unwrap();
+    let after = kept.build(&new, Some((&old, &before))).unwrap();
+    (before, after)
+}
+
+#[test]
+fn p12_what_needs_a_restart_is_refused_and_named() {
+    let folder = Folder::new();
+    let old = config(&folder.0, &[]);
+    for (from, to, named) in [
+        ("[listen]", "[listen]\nmax_connections = 7", "[listen]"),
+        ("[listen]", "[listen]\nhead_timeout = \"7s\"", "[listen]"),
+        ("[admin]", "[admin]\nhosts = [\"a\"]", "[admin]"),
+        ("\"2s\"", "\"3s\"", "[audit]"),
+        ("test/gateway", "test/other", "[audit]"),
+        ("\"audit\"", "\"other\"", "[audit]"),
+        ("audit.key", "other.key", "[audit]"),
+        ("max_deletions = 10", "max_deletions = 11", "max_deletions"),
+    ] {
+        let why = restart::needed(&old, &config(&folder.0, &[(from, to)])).unwrap();
+        assert!(why.contains(named), "{why}");
+        assert!(why.contains("needs a restart"), "{why}");
+    }
+}
+
+#[test]
+fn what_a_reload_may_change_needs_no_restart() {
+    let folder = Folder::new();
+    let old = config(&folder.0, &[]);
+    assert_eq!(restart::needed(&old, &config(&folder.0, &[])), None);
+    for change in [
+        ("va.example", "vb.example"),
+        ("login.example", "other.example"),
+        ("max_connections = 5", "max_connections = 6"),
+        ("[limits]", "[log]\nlevel = \"debug\"\n[limits]"),
+    ] {
+        let new = config(&folder.0, &[change]);
+        assert_eq!(restart::needed(&old, &new), None, "{change:?}");
+    }
+}
+
+#[tokio::test]
+async fn p14_a_reload_keeps_verified_tokens_and_credentials_that_did_not_change() {
+    let (before, after) = rebuilt(&[("va.example", "vb.example")]);
+    assert!(Arc::ptr_eq(&before.verifier, &after.verifier));
+    assert!(Arc::ptr_eq(&before.credentials, &after.credentials));
+    assert_ne!(before.config, after.config);
+    let origin = after.domains.origin("12345678").unwrap();
+    assert_eq!(origin.to_string(), "https://vb.example");
+}
+
+#[tokio::test]
+async fn a_reload_with_another_issuer_forgets_verified_tokens() {
+    let (before, after) = rebuilt(&[("login.example", "other.example")]);
+    assert!(!Arc::ptr_eq(&before.verifier, &after.verifier));
+    assert!(Arc::ptr_eq(&before.credentials, &after.credentials));
+}
+
+#[tokio::test]
+async fn a_reload_with_other_bounds_makes_another_client() {
+    let (before, after) = rebuilt(&[("max_connections = 5", "max_connections = 6")]);
+    assert_eq!(before.client.settings().max_connections, 5);
+    assert_eq!(after.client.settings().max_connections, 6);
+    assert!(Arc::ptr_eq(&before.verifier, &after.verifier));
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named_with_what_to_do() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut config = config(&folder.0, &[]);
+    config.listen.address = address;
+    let error = Gateway::start(config, Clock::system()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()), "{text}");
+    assert!(text.contains("[listen]"), "{text}");
+}
+
+/// One request on an open connection; the whole answer, which says its length.
+async fn ask(stream: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    loop {
+        let mut bytes = [0; 4096];
+        let read = stream.read(&mut bytes).await.unwrap();
+        assert!(read > 0, "closed without an answer: {answer}");
+        answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        if length.is_some_and(|length| body.len() == length.parse::<usize>().unwrap()) {
+            return answer;
+        }
+    }
+}
+
+/// Half of the reloads are refused; every request on every connection is answered all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p14_reloads_under_load_drop_no_request() {
+    let folder = Folder::new();
+    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let gateway = Arc::new(gateway.await.unwrap());
+    let address = gateway.address();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let mut answers = 0;
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                while !stop.is_cancelled() || answers == 0 {
+                    let answer = ask(&mut stream, "/elsewhere").await;
+                    assert!(
+                        answer.contains("lychgate-refusal: operation-unknown"),
+                        "{answer}"
+                    );
+                    answers += 1;
+                }
+            })
+        })
+        .collect();
+    for round in 0..50 {
+        let host = format!("v{round}.example");
+        let change = match round % 2 {
+            0 => ("va.example", host.as_str()),
+            _ => ("\"2s\"", "\"3s\""),
+        };
+        let reloaded = gateway.reload(config(&folder.0, &[change])).await;
+        assert_eq!(reloaded.is_ok(), round % 2 == 0, "{reloaded:?}");
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let refused = ReloadLabels { result: "refused" };
+    assert_eq!(
+        gateway.kept.metrics.reloads.get_or_create(&refused).get(),
+        25
+    );
+    Arc::into_inner(gateway).unwrap().stop().await;
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
+    let folder = Folder::new();
+    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let gateway = gateway.await.unwrap();
+    let hash = || gateway.health.current.lock().unwrap().config.hash.clone();
+    let before = hash();
+    let last = || {
+        gateway
+            .health
+            .last_reload
+            .lock()
+            .unwrap()
+            .clone()
+            .unwrap()
+            .refused
+    };
+
+    let error = gateway
+        .reload(config(&folder.0, &[("test/gateway", "test/other")]))
+        .await;
+    assert!(error.unwrap_err().to_string().contains("[audit]"));
+    assert!(last().unwrap().contains("needs a restart"));
+    gateway.refuse_reload("lychgate.toml:3:1: unknown key");
+    assert!(last().unwrap().contains("3:1"));
+    assert_eq!(hash(), before);
+
+    // A good one clears the reason.
+    gateway
+        .reload(config(&folder.0, &[("va.example", "vb.example")]))
+        .await
+        .unwrap();
+    assert_eq!(last(), None);
+    assert_ne!(hash(), before);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn p14_both_listeners_answer_as_soon_as_it_has_started() {
+    let folder = Folder::new();
+    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let gateway = gateway.await.unwrap();
+    let mut stream = TcpStream::connect(gateway.admin_address()).await.unwrap();
+    assert!(ask(&mut stream, "/livez").await.ends_with("\r\n\r\nok\n"));
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    let answer = ask(&mut stream, "/elsewhere").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    gateway.stop().await;
+}

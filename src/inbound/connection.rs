@@ -1,0 +1,152 @@
+//! One connection: HTTP/1.1 by hyper, its bounds, and its end when the gateway stops.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::counter::Counter;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::body::{Unread, inward};
+use super::linger::linger;
+use crate::request::{Body, Peer};
+
+/// hyper's own bound on one head; the gateway's limits lie below, so that a head too long is refused by code.
+const MAX_HEAD_BUFFER_BYTES: usize = 256 * 1024;
+/// hyper's own bound on header lines.
+const MAX_HEADER_LINES: usize = 100;
+/// A connection taken from the backlog while stopping may show within this that it has a request.
+const LAST_CHANCE: Duration = Duration::from_millis(50);
+/// A first head that is still incomplete when stopping has so long, whatever the head timeout is.
+const LAST_HEAD: Duration = Duration::from_secs(1);
+
+/// What every connection of a listener shares.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// From a head's first byte to its end, and how long a connection may idle.
+    pub(super) head_timeout: Duration,
+    /// Set: answers ask the caller to go elsewhere.
+    pub(super) winding_down: Arc<AtomicBool>,
+    /// Set: idle connections close, busy ones after their answer.
+    pub(super) stopping: CancellationToken,
+    /// Heads that the parser refused, late ones included.
+    pub(super) parser_refusals: Counter,
+}
+
+/// Serves it to its end.
+pub(super) async fn serve<H, F>(stream: TcpStream, peer: SocketAddr, rules: Rules, handler: H)
+where
+    H: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // hyper's buffers cost 16 KiB: a connection that has sent nothing does without them.
+    if !has_bytes(&stream, &rules).await {
+        return;
+    }
+    let unread = Unread::default();
+    let heard = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        heard.store(true, Ordering::Relaxed);
+        unread.clear();
+        let answer = handler(arrived(request, peer, &unread));
+        let winding_down = &*rules.winding_down;
+        Box::pin(async move {
+            let mut response = answer.await;
+            leaving(&mut response, winding_down.load(Ordering::Relaxed));
+            Ok::<_, Infallible>(response)
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(rules.head_timeout)
+        .max_headers(MAX_HEADER_LINES)
+        .max_buf_size(MAX_HEAD_BUFFER_BYTES)
+        // A FIN is not a hang-up: a caller who only shut its sending half gets its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+
+    let mut stopping = pin!(rules.stopping.cancelled());
+    let mut last_head = pin!(async { tokio::time::sleep(LAST_HEAD).await });
+    let mut asked = false;
+    // Polled before it is asked to stop: a request that has already arrived is still answered.
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+            return Poll::Ready(ended);
+        }
+        if !asked && stopping.as_mut().poll(cx).is_ready() {
+            asked = true;
+            Pin::new(&mut connection).graceful_shutdown();
+            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(ended);
+            }
+        }
+        let waits_for_head = asked && !heard.load(Ordering::Relaxed);
+        if waits_for_head && last_head.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    })
+    .await;
+
+    let parts = connection.into_parts();
+    let refused = ended.is_err_and(|error| {
+        // The head timer is the idle timer too: only begun heads are late.
+        let late = error.is_timeout() && !parts.read_buf.is_empty();
+        refused_by_parser(&error, late, peer, &rules)
+    });
+    if refused || unread.is_set() {
+        linger(parts.io.into_inner()).await;
+    }
+}
+
+/// Waits for the first byte; false where the connection is to be closed unheard.
+async fn has_bytes(stream: &TcpStream, rules: &Rules) -> bool {
+    // Not `readable`, which says yes at first whatever has come.
+    let peek = async || stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0);
+    let came = tokio::select! {
+        biased;
+        came = tokio::time::timeout(rules.head_timeout, peek()) => came,
+        () = rules.stopping.cancelled() => tokio::time::timeout(LAST_CHANCE, peek()).await,
+    };
+    came.unwrap_or(false)
+}
+
+fn arrived(request: Request<Incoming>, peer: SocketAddr, unread: &Unread) -> Request<Body> {
+    let mut request = request.map(|incoming| inward(incoming, unread));
+    request.extensions_mut().insert(Peer(peer));
+    request
+}
+
+fn leaving(response: &mut Response<Body>, winding_down: bool) {
+    // hyper drops the whole connection, answer and all, where both framings are set.
+    response.headers_mut().remove(TRANSFER_ENCODING);
+    if winding_down {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Counts and tells of what hyper turned away itself; no layer has seen it. True where hyper has answered.
+fn refused_by_parser(error: &hyper::Error, late: bool, peer: SocketAddr, rules: &Rules) -> bool {
+    if late {
+        rules.parser_refusals.inc();
+        tracing::debug!(%peer, "closed a connection: the request's head was late");
+    } else if error.is_parse() {
+        rules.parser_refusals.inc();
+        tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
+    }
+    error.is_parse()
+}

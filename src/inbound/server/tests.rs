@@ -1,0 +1,362 @@
+//! The listener over real sockets, with a handler of the test's own.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+
+use super::*;
+use crate::inbound::Settings;
+use crate::request::Peer;
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Longer than anything here takes on a slow machine; met only by a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn settings() -> Settings {
+    Settings {
+        address: "127.0.0.1:0".parse().unwrap(),
+        max_connections: 100,
+        head_timeout: Duration::from_secs(10),
+        drain_timeout: Duration::from_secs(5),
+    }
+}
+
+fn start<H, F>(settings: Settings, handler: H) -> (Server, Counters)
+where
+    H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let counters = Counters::default();
+    let listener = Listener::bind(settings).unwrap();
+    (Server::start(listener, counters.clone(), handler), counters)
+}
+
+async fn ok(_: Request<Body>) -> Response<Body> {
+    Response::new(Body::whole("fine"))
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address()).await.unwrap()
+}
+
+async fn send(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut stream = connect(server).await;
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// All that comes until the other side closes.
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    read.expect("the connection was not closed").unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// One answer whose body is `fine`; the connection stays open.
+async fn read_fine(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\nfine") {
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+        assert!(read.unwrap().unwrap() > 0, "closed too early");
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_handler_knows_the_peer() {
+    let (server, counters) = start(settings(), |request| async move {
+        let peer = request.extensions().get::<Peer>().unwrap().0;
+        Response::new(Body::whole(peer.to_string()))
+    });
+    let mut stream = send(
+        &server,
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    let own = stream.local_addr().unwrap().to_string();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.ends_with(&own), "{answer}");
+    until("the gauge goes back", || counters.connections.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_late_is_closed_and_counted() {
+    let mut settings = settings();
+    settings.head_timeout = Duration::from_millis(200);
+    let (server, counters) = start(settings, ok);
+    let begun = Instant::now();
+    let mut slow = send(&server, b"GET / HTTP/1.1\r\nHo").await;
+    let mut silent = connect(&server).await;
+    let mut idle = send(&server, GET).await;
+    assert_eq!(read_all(&mut slow).await, "");
+    assert_eq!(read_all(&mut silent).await, "");
+    assert!(read_all(&mut idle).await.ends_with("fine"));
+    assert!(begun.elapsed() >= Duration::from_millis(150));
+    // The idle and the silent one have done nothing wrong.
+    assert_eq!(counters.parser_refusals.get(), 1);
+}
+
+#[tokio::test]
+async fn past_the_bound_connections_wait_in_the_backlog() {
+    let mut settings = settings();
+    settings.max_connections = 1;
+    let (server, counters) = start(settings, ok);
+    let mut first = send(&server, GET).await;
+    read_fine(&mut first).await;
+    let mut second = send(&server, GET).await;
+    let mut byte = [0];
+    let early = tokio::time::timeout(Duration::from_millis(200), second.read(&mut byte)).await;
+    assert!(early.is_err(), "the second was served beside the first");
+    assert_eq!(counters.connections.get(), 1);
+    drop(first);
+    read_fine(&mut second).await;
+}
+
+#[tokio::test]
+async fn p14_stopping_closes_idle_connections_and_lets_requests_end() {
+    let begun = Arc::new(Notify::new());
+    let go_on = Arc::new(Notify::new());
+    let (entered, released) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let (server, _) = start(settings(), move |request| {
+        let (entered, released) = (Arc::clone(&entered), Arc::clone(&released));
+        async move {
+            if request.uri().path() == "/slow" {
+                entered.notify_one();
+                released.notified().await;
+            }
+            Response::new(Body::whole("fine"))
+        }
+    });
+    let address = server.address();
+    let mut fresh = connect(&server).await;
+    let mut idle = send(&server, GET).await;
+    read_fine(&mut idle).await;
+    let mut busy = send(&server, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    begun.notified().await;
+    let stopped = tokio::spawn(server.stop(PATIENCE));
+    assert_eq!(read_all(&mut fresh).await, "");
+    assert_eq!(read_all(&mut idle).await, "");
+    assert!(!stopped.is_finished());
+    let begun = Instant::now();
+    while TcpStream::connect(address).await.is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "the listener is still open");
+    }
+    go_on.notify_one();
+    let answer = read_all(&mut busy).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    tokio::time::timeout(PATIENCE, stopped)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// On one thread the server cannot accept before the test waits: these stand in the backlog.
+#[tokio::test]
+async fn p14_requests_in_the_backlog_are_answered_when_stopping() {
+    let (server, _) = start(settings(), ok);
+    let mut streams: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+            stream.write_all(GET).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    server.stop(PATIENCE).await;
+    for stream in streams.drain(..) {
+        let answer = read_all(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.ends_with("fine"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn p14_stopping_does_not_wait_beyond_its_grace() {
+    let (server, counters) = start(settings(), |_| std::future::pending());
+    let mut stream = send(&server, GET).await;
+    until("accepted", || counters.connections.get() == 1).await;
+    let begun = Instant::now();
+    server.stop(Duration::from_millis(100)).await;
+    assert!(begun.elapsed() < PATIENCE);
+    assert_eq!(read_all(&mut stream).await, "");
+    assert_eq!(counters.connections.get(), 0);
+}
+
+#[tokio::test]
+async fn p14_half_a_head_does_not_hold_up_stopping() {
+    let (server, counters) = start(settings(), ok);
+    let mut half = send(&server, b"GET / HTTP/1.1\r\nHo").await;
+    until("accepted", || counters.connections.get() == 1).await;
+    // Both the head timeout and the grace are longer than this.
+    let stopped = tokio::time::timeout(Duration::from_secs(8), server.stop(PATIENCE));
+    assert!(stopped.await.is_ok());
+    assert_eq!(read_all(&mut half).await, "");
+}
+
+#[tokio::test]
+async fn p14_winding_down_asks_callers_to_go_elsewhere_and_still_serves() {
+    let (server, _) = start(settings(), ok);
+    server.wind_down();
+    let answer = read_all(&mut send(&server, GET).await).await;
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(answer.ends_with("fine"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_connection_alone() {
+    let (server, counters) = start(settings(), |request: Request<Body>| async move {
+        assert_eq!(request.uri().path(), "/a", "panics as told");
+        Response::new(Body::whole("fine"))
+    });
+    let mut broken = send(&server, b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut byte = [0];
+    let read = tokio::time::timeout(PATIENCE, broken.read(&mut byte)).await;
+    assert!(matches!(read.unwrap(), Ok(0) | Err(_)));
+    read_fine(&mut send(&server, GET).await).await;
+    until("the gauge goes back", || counters.connections.get() <= 1).await;
+}
+
+#[tokio::test]
+async fn an_early_answer_reaches_a_caller_who_still_sends() {
+    let (server, _) = start(settings(), |_| async {
+        let mut response = Response::new(Body::whole("too large"));
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        response
+    });
+    let mut stream = connect(&server).await;
+    let body = vec![b'x'; 6 << 20];
+    let head = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.ends_with("too large"), "{answer}");
+}
+
+#[tokio::test]
+async fn trailers_never_reach_the_handler() {
+    let (server, _) = start(settings(), |request: Request<Body>| async move {
+        let body = request.into_body().collect().await.unwrap();
+        let trailers = body.trailers().is_some();
+        let bytes = body.to_bytes();
+        Response::new(Body::whole(format!("{bytes:?} {trailers}")))
+    });
+    let request =
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+        3\r\nabc\r\n0\r\nIf-Match: 1\r\n\r\n";
+    let answer = read_all(&mut send(&server, request).await).await;
+    assert!(answer.ends_with("b\"abc\" false"), "{answer}");
+}
+
+#[tokio::test]
+async fn no_body_is_an_empty_body() {
+    let (server, _) = start(settings(), |request: Request<Body>| async move {
+        let empty = matches!(request.body(), Body::Empty);
+        Response::new(Body::whole(empty.to_string()))
+    });
+    for (length, wanted) in [
+        ("", "true"),
+        ("Content-Length: 0\r\n", "true"),
+        ("Content-Length: 1\r\n", "false"),
+    ] {
+        let request = format!(
+            "DELETE / HTTP/1.1\r\nHost: a\r\n{length}Connection: close\r\n\r\n{}",
+            if wanted == "true" { "" } else { "x" }
+        );
+        let answer = read_all(&mut send(&server, request.as_bytes()).await).await;
+        assert!(answer.ends_with(wanted), "{length}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_turned_away_and_counted() {
+    let (server, counters) = start(settings(), ok);
+    let bad: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\nContent-Length: +3\r\n\r\n",
+        b"GET / HTTP/3.1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    for (count, request) in (1..).zip(bad) {
+        let answer = read_all(&mut send(&server, request).await).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{answer}"
+        );
+        assert_eq!(counters.parser_refusals.get(), count);
+    }
+    let mut long = b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec();
+    long.resize(1 << 20, b'x');
+    let answer = read_all(&mut send(&server, &long).await).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn p6_a_caller_that_shut_its_sending_half_gets_its_answer() {
+    let (server, _) = start(settings(), |_| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Response::new(Body::whole("fine"))
+    });
+    let mut stream = send(&server, GET).await;
+    stream.shutdown().await.unwrap();
+    assert!(read_all(&mut stream).await.ends_with("fine"));
+}
+
+#[tokio::test]
+async fn an_answer_with_two_framings_still_arrives() {
+    let (server, _) = start(settings(), |_| async {
+        let mut response = Response::new(Body::whole("fine"));
+        let headers = response.headers_mut();
+        headers.insert("content-length", "4".parse().unwrap());
+        headers.insert("transfer-encoding", "chunked".parse().unwrap());
+        response
+    });
+    let answer = read_fine(&mut send(&server, GET).await).await;
+    assert!(answer.contains("content-length: 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_loses_its_connection() {
+    let counters = Counters::default();
+    let listener = Listener::bind_with(settings(), Duration::from_millis(300)).unwrap();
+    let server = Server::start(listener, counters.clone(), |_| async {
+        Response::new(Body::whole(vec![b'x'; 64 << 20]))
+    });
+    let stream = send(&server, GET).await;
+    until("accepted", || counters.connections.get() == 1).await;
+    until("still held", || counters.connections.get() == 0).await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn a_failed_accept_waits_longer_each_time_and_never_ends_the_listener() {
+    let stopping = CancellationToken::new();
+    stopping.cancel();
+    let mut pause = MIN_PAUSE;
+    let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
+    back_off(&gone, &mut pause, &stopping).await;
+    assert_eq!(pause, MIN_PAUSE);
+    let no_files = io::Error::from_raw_os_error(24);
+    for _ in 0..20 {
+        let before = pause;
+        back_off(&no_files, &mut pause, &stopping).await;
+        assert!(pause > before || pause == MAX_PAUSE);
+    }
+    assert_eq!(pause, MAX_PAUSE);
+}

@@ -1,0 +1,228 @@
+//! Lines on their way to standard output: bounded in bytes, written by one thread, never waited for.
+//!
+//! Whoever logs holds the lock for one copy of its line; no write is made under it. A reader who has
+//! stopped therefore costs lines, which are counted, and nothing else.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+
+/// At most so many bytes wait; as many may be with the writer.
+const MAX_WAITING_BYTES: usize = 1 << 20;
+/// Beyond it, warnings and errors find room where access lines do not.
+const RESERVED_BYTES: usize = 64 << 10;
+/// So long the writer lets lines gather: one write for many.
+const GATHER: Duration = Duration::from_millis(5);
+/// A full pipe that does not block is tried again after this.
+const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    dropped: Counter,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    lines: u64,
+    /// Dropped since the last line that told of it.
+    untold: u64,
+    writing: bool,
+    stopping: bool,
+}
+
+impl Queue {
+    /// Starts the thread that writes to `output`.
+    ///
+    /// # Errors
+    /// Where no thread can be made.
+    pub(super) fn start<W>(output: W, dropped: Counter) -> io::Result<Self>
+    where
+        W: Write + Send + 'static,
+    {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            dropped,
+        });
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.write_all(output))?;
+        Ok(Self { shared })
+    }
+
+    /// Hands in one line with its line feed; never waits for a write. Reserved room is for the `urgent`.
+    pub(super) fn push(&self, line: &[u8], urgent: bool) {
+        let room = MAX_WAITING_BYTES + if urgent { RESERVED_BYTES } else { 0 };
+        let mut state = self.shared.lock();
+        if state.waiting.len() + line.len() > room {
+            state.untold += 1;
+            drop(state);
+            self.shared.dropped.inc();
+            return;
+        }
+        let was_empty = state.waiting.is_empty();
+        state.waiting.extend_from_slice(line);
+        state.lines += 1;
+        drop(state);
+        if was_empty {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until all is written, at most so long; the thread is then left to itself.
+    pub(super) fn stop(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        self.shared.changed.notify_all();
+        while !state.waiting.is_empty() || state.writing {
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                return;
+            };
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all<W: Write>(&self, mut output: W) {
+        let mut batch = Vec::new();
+        while let Some((lines, untold)) = self.next(&mut batch) {
+            if write(&mut output, &batch).is_err() {
+                // Nobody reads any more: the lines are lost, the gateway goes on.
+                self.dropped.inc_by(lines);
+            }
+            if untold > 0 {
+                let told = format!(
+                    "{{\"level\":\"warn\",\"message\":\"{untold} log lines dropped here: their reader was too slow\"}}\n"
+                );
+                // Said for people; where it cannot be written, the counter says it.
+                let _ = write(&mut output, told.as_bytes());
+            }
+            batch.clear();
+        }
+    }
+
+    /// The next batch, its lines, and how many were dropped behind it; `None` at the end.
+    fn next(&self, batch: &mut Vec<u8>) -> Option<(u64, u64)> {
+        let mut state = self.lock();
+        state.writing = false;
+        self.changed.notify_all();
+        while state.waiting.is_empty() {
+            if state.stopping {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.stopping {
+            drop(state);
+            std::thread::sleep(GATHER);
+            state = self.lock();
+        }
+        std::mem::swap(&mut state.waiting, batch);
+        state.writing = true;
+        Some((
+            std::mem::take(&mut state.lines),
+            std::mem::take(&mut state.untold),
+        ))
+    }
+}
+
+/// As `write_all`, but patient with a pipe that somebody has set not to block.
+fn write(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match output.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(FULL_PIPE_PAUSE);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn p14_a_reader_that_has_stopped_holds_up_nobody() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let dropped = Counter::default();
+        let queue = Queue::start(writer, dropped.clone()).unwrap();
+        let line = [b'x'; 1024];
+        let begun = Instant::now();
+        for _ in 0..4096 {
+            queue.push(&line, false);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(2), "pushing waited");
+        let lost = dropped.get();
+        assert!(lost >= 4096 - 2048 - 64 - 1);
+        queue.push(b"a warning\n", true);
+        assert_eq!(dropped.get(), lost);
+        queue.stop(Duration::from_millis(50));
+        assert!(begun.elapsed() < Duration::from_secs(3), "stopping waited");
+
+        // The reader comes back: what was kept flows, and the loss is told.
+        let mut text = Vec::new();
+        drop(queue);
+        reader.read_to_end(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("log lines dropped here"));
+        assert!(text.contains("a warning\n"));
+    }
+
+    #[test]
+    fn lines_come_out_whole_and_in_order() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let queue = Queue::start(writer, Counter::default()).unwrap();
+        for number in 0..100 {
+            queue.push(format!("{number}\n").as_bytes(), false);
+        }
+        queue.stop(Duration::from_secs(5));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let wanted: String = (0..100).map(|number| format!("{number}\n")).collect();
+        assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn without_a_reader_lines_are_counted_as_dropped() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let dropped = Counter::default();
+        let queue = Queue::start(writer, dropped.clone()).unwrap();
+        queue.push(b"lost\n", false);
+        queue.stop(Duration::from_secs(5));
+        assert_eq!(dropped.get(), 1);
+    }
+}
