@@ -30,6 +30,8 @@ pub mod metrics;
 pub mod outbound;
 pub mod refusal;
 pub mod request;
+#[cfg(feature = "demo")]
+pub mod simulator;
 pub mod stack;
 pub mod telemetry;
 pub mod tls;

@@ -1,1 +1,116 @@
-//! To be written.
+//! The embedded Users API, Domain API and token issuer of `lychgate demo` and of the tests.
+//!
+//! Real servers on loopback ports, so that what stands between them and a caller is the whole
+//! gateway: [`server`] takes bytes in and keeps what it saw, [`users`] is the stateful Users API
+//! over its [`store`], [`domains`] tells where an account is served, [`issuer`] signs tokens and
+//! publishes its keys. Everything is bounded, and nothing outlives its [`Simulator`].
+
+pub mod domains;
+pub mod issuer;
+pub mod server;
+pub mod store;
+pub mod users;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use issuer::Issuer;
+use server::{Seen, Server};
+use store::Store;
+
+/// What the simulator is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Each account with how many users it begins with, their ids counted up from [`store::FIRST_ID`].
+    pub accounts: Vec<(String, u64)>,
+    /// The status that answers a stale `If-Match`: 409, or 412.
+    pub conflict_status: u16,
+}
+
+/// All three servers; dropping it closes them.
+#[derive(Debug)]
+pub struct Simulator {
+    users: Server,
+    domains: Server,
+    issuer_server: Server,
+    store: Arc<Store>,
+    issuer: Arc<Issuer>,
+}
+
+/// Why the simulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// No loopback port could be had.
+    #[error("no port on 127.0.0.1 for the simulator: {0}")]
+    Port(#[from] std::io::Error),
+    /// No key could be made.
+    #[error("no signing key for the simulator's issuer: {0}")]
+    Key(#[from] crate::token::mint::MintError),
+}
+
+impl Simulator {
+    /// Binds three loopback ports and serves. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where no port or no key can be had.
+    pub async fn start(settings: &Settings) -> Result<Self, SimulatorError> {
+        let store = Arc::new(Store::new(&settings.accounts));
+        let issuer = Arc::new(Issuer::new()?);
+        let (answering, conflict) = (Arc::clone(&store), settings.conflict_status);
+        let users = Server::start(move |seen| users::answer(&answering, conflict, seen)).await?;
+        let accounts: Vec<String> = settings.accounts.iter().map(|(a, _)| a.clone()).collect();
+        let base = users.address().to_string();
+        let domains = Server::start(move |seen| domains::answer(&accounts, &base, seen)).await?;
+        let publishing = Arc::clone(&issuer);
+        let issuer_server = Server::start(move |seen| publishing.answer(seen)).await?;
+        Ok(Self {
+            users,
+            domains,
+            issuer_server,
+            store,
+            issuer,
+        })
+    }
+
+    /// Where the Users API is.
+    #[must_use]
+    pub fn users_address(&self) -> SocketAddr {
+        self.users.address()
+    }
+
+    /// Where the Domain API is.
+    #[must_use]
+    pub fn domains_address(&self) -> SocketAddr {
+        self.domains.address()
+    }
+
+    /// Where the issuer publishes its keys.
+    #[must_use]
+    pub fn jwks_url(&self) -> String {
+        format!("http://{}/jwks.json", self.issuer_server.address())
+    }
+
+    /// The users and their revisions.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Signs tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What the Users API saw, oldest first; at most [`server::MAX_SEEN`].
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.users.seen()
+    }
+
+    /// How many requests the Users API saw in all.
+    #[must_use]
+    pub fn seen_count(&self) -> u64 {
+        self.users.seen_count()
+    }
+}

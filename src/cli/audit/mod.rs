@@ -1,0 +1,49 @@
+//! `lychgate audit …`: read the trail, and make its key. Readers take no lock and may run beside a gateway.
+
+mod keygen;
+mod list;
+mod report;
+mod show;
+mod source;
+mod verify;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, Stop};
+
+/// What `audit` takes.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The deletions, oldest first, each joined with how it ended
+    List(list::Arguments),
+    /// One deletion's entries in full, with their leaf hashes
+    Show(show::Arguments),
+    /// Is the trail whole, unaltered and consistent? Or: does it bear out a receipt?
+    Verify(verify::Arguments),
+    /// Make a signing key for a trail; print its verifier key
+    Keygen(keygen::Arguments),
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// What kept it from its work.
+pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Stop> {
+    match arguments.verb {
+        Verb::List(arguments) => list::run(out, &arguments),
+        Verb::Show(arguments) => show::run(out, &arguments),
+        Verb::Verify(arguments) => verify::run(out, &arguments),
+        Verb::Keygen(arguments) => keygen::run(out, &arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! `lychgate audit show`: one deletion's entries in full, with their leaf hashes.
+
+use std::io::Write;
+
+use anstyle::Style;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::source::{Folder, Source};
+use crate::audit::entry::{Entry, Kind};
+use crate::audit::merkle::Hash;
+use crate::audit::verify::parse_receipt;
+use crate::cli::escape::{escape, json_line};
+use crate::cli::exit::{Exit, Stop};
+
+/// What `audit show` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate audit show 42 --config lychgate.toml
+  lychgate audit show lychgate.example.com/edge-1/42 --dir audit
+  lychgate audit show 01938f3e-5a1b-7c3d-8e9f-0a1b2c3d4e5f --dir audit --json")]
+pub(super) struct Arguments {
+    /// An index, a receipt (ORIGIN/INDEX) or a request id
+    #[arg(value_name = "INDEX|RECEIPT|REQUEST_ID")]
+    what: String,
+    #[command(flatten)]
+    source: Source,
+    /// One JSON object a line: index, leaf, entry
+    #[arg(long)]
+    json: bool,
+}
+
+/// One entry as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    index: u64,
+    leaf: String,
+    entry: Entry,
+}
+
+/// Shows the entries of one deletion: its intent (all parts) or refusal, and what closes it.
+///
+/// # Errors
+/// Where the trail cannot be read or holds no such entry (1).
+pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
+    let folder = arguments.source.folder()?;
+    let shown = find(&folder, &arguments.what)?;
+    if shown.is_empty() {
+        let message = format!("no entry of the trail is {}", arguments.what);
+        return Err(Stop::with(Exit::No, message));
+    }
+    for (place, entry) in shown.iter().enumerate() {
+        if arguments.json {
+            let line = json_line(entry).map_err(|e| Stop::with(Exit::Internal, e))?;
+            writeln!(out, "{line}")?;
+        } else {
+            if place > 0 {
+                writeln!(out)?;
+            }
+            print(out, entry)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn find(folder: &Folder, what: &str) -> Result<Vec<Shown>, Stop> {
+    let index = if what.contains('/') {
+        Some(index_of_receipt(folder, what)?)
+    } else {
+        what.parse::<u64>().ok()
+    };
+    let Some(index) = index else {
+        return by_request(folder, what);
+    };
+    let mut found = None;
+    folder.entries(|at, entry, leaf| {
+        if at == index {
+            found = Some(shown(at, entry, &leaf));
+        }
+        Ok(())
+    })?;
+    let Some(found) = found else {
+        return Ok(Vec::new());
+    };
+    if what.contains('/') && !matches!(found.entry.kind, Kind::Intent(_)) {
+        let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
+        return Err(Stop::with(Exit::No, message));
+    }
+    match request_id(&found.entry).map(str::to_owned) {
+        Some(id) => by_request(folder, &id),
+        None => Ok(vec![found]),
+    }
+}
+
+/// Every entry of a request: the gateway gives each request an id of its own.
+fn by_request(folder: &Folder, id: &str) -> Result<Vec<Shown>, Stop> {
+    let mut found = Vec::new();
+    folder.entries(|index, entry, leaf| {
+        if request_id(&entry) == Some(id) {
+            found.push(shown(index, entry, &leaf));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn index_of_receipt(folder: &Folder, receipt: &str) -> Result<u64, Stop> {
+    let (origin, index) = parse_receipt(receipt).map_err(|e| Stop::with(Exit::Usage, e))?;
+    match folder.origin()? {
+        Some(own) if own != origin => {
+            let message = format!("this trail is {own}, and the receipt is of {origin}");
+            Err(Stop::with(Exit::No, message))
+        }
+        _ => Ok(index),
+    }
+}
+
+fn request_id(entry: &Entry) -> Option<&str> {
+    match &entry.kind {
+        Kind::Intent(intent) => Some(&intent.request_id),
+        Kind::Outcome(outcome) => Some(&outcome.request_id),
+        Kind::Refused(refused) => Some(&refused.request_id),
+        _ => None,
+    }
+}
+
+fn shown(index: u64, entry: Entry, leaf: &Hash) -> Shown {
+    Shown {
+        index,
+        leaf: STANDARD.encode(leaf),
+        entry,
+    }
+}
+
+/// A head line, then one field a line.
+fn print(out: &mut dyn Write, shown: &Shown) -> Result<(), Stop> {
+    let fields = serde_json::to_value(&shown.entry).map_err(|e| Stop::with(Exit::Internal, e))?;
+    let kind = fields["kind"].as_str().unwrap_or_default();
+    let bold = Style::new().bold();
+    writeln!(out, "{bold}entry {}: {}{bold:#}", shown.index, escape(kind))?;
+    writeln!(out, "  {:<11} {}", "time", escape(&shown.entry.time))?;
+    writeln!(out, "  {:<11} {}", "leaf", shown.leaf)?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        if !["kind", "time"].contains(&name.as_str()) && !value.is_null() {
+            writeln!(out, "  {name:<11} {}", plain(value))?;
+        }
+    }
+    Ok(())
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => escape(text),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| format!("{} {}", escape(name), plain(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    }
+}

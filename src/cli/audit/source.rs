@@ -1,0 +1,217 @@
+//! Which trail is meant: `--dir DIR` or `--config FILE`.
+
+use std::path::{Path, PathBuf};
+
+use crate::audit::entry::Entry;
+use crate::audit::journal::{self, Fault, ReadError};
+use crate::audit::merkle::{self, Hash};
+use crate::audit::verifier_key::VerifierKey;
+use crate::cli::check;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::tell;
+
+/// The file in the audit folder that holds the public key.
+const VERIFIER_FILE: &str = "verifier";
+
+/// Which trail.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Source {
+    /// The audit folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// The config that names the audit folder
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A trail's folder, and what a config says of it.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// The signing key's file, where a config names one.
+    pub key_file: Option<PathBuf>,
+    /// The log's name, where a config gives it.
+    pub origin: Option<String>,
+}
+
+impl Source {
+    /// Finds the folder.
+    ///
+    /// # Errors
+    /// Where the config is wrong or unreadable.
+    pub(super) fn folder(&self) -> Result<Folder, Stop> {
+        if let Some(config) = &self.config {
+            return named_by(config);
+        }
+        Ok(Folder {
+            directory: self.dir.clone().unwrap_or_default(),
+            key_file: None,
+            origin: None,
+        })
+    }
+}
+
+/// What is read of a config that `run` would refuse: a reader of the trail needs no keys of issuers.
+#[derive(serde::Deserialize)]
+struct Audited {
+    audit: Named,
+}
+
+#[derive(serde::Deserialize)]
+struct Named {
+    directory: PathBuf,
+    origin: Option<String>,
+    key_file: Option<PathBuf>,
+}
+
+/// The folder that a config names, also where something else in the config is wrong here: whoever
+/// reads a trail may well have no right to read the signing key, or no network.
+fn named_by(config: &Path) -> Result<Folder, Stop> {
+    let refused = match check::load(config) {
+        Ok(config) => {
+            return Ok(Folder {
+                directory: config.audit.directory,
+                key_file: Some(config.audit.key_file),
+                origin: Some(config.audit.origin),
+            });
+        }
+        Err(refused) => refused,
+    };
+    let text = std::fs::read_to_string(config).ok();
+    let Some(Audited { audit }) = text.and_then(|text| toml::from_str(&text).ok()) else {
+        return Err(refused);
+    };
+    tell(format!(
+        "{} is not a config that `run` would take (see `lychgate check`); its [audit] is used",
+        config.display()
+    ));
+    let beside = config.parent().unwrap_or(Path::new(""));
+    Ok(Folder {
+        directory: beside.join(audit.directory),
+        key_file: audit.key_file.map(|file| beside.join(file)),
+        origin: audit.origin,
+    })
+}
+
+impl Folder {
+    /// The public key that the folder itself holds; `None` where it holds none.
+    ///
+    /// # Errors
+    /// Where it cannot be read (74) or is no key (1).
+    pub(super) fn verifier(&self) -> Result<Option<VerifierKey>, Stop> {
+        let path = self.directory.join(VERIFIER_FILE);
+        let text = match read_short(&path) {
+            // A gateway that has only just begun may have made it, and not yet written it.
+            Ok(text) if text.is_empty() => return Ok(None),
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                return Err(Stop::with(Exit::Io, message));
+            }
+        };
+        VerifierKey::parse(&text)
+            .map(Some)
+            .map_err(|error| Stop::with(Exit::No, format!("{}: {error}", path.display())))
+    }
+
+    /// The log's name, by the config or else by the folder.
+    ///
+    /// # Errors
+    /// As [`Folder::verifier`].
+    pub(super) fn origin(&self) -> Result<Option<String>, Stop> {
+        match &self.origin {
+            Some(origin) => Ok(Some(origin.clone())),
+            None => Ok(self.verifier()?.map(|key| key.origin().to_owned())),
+        }
+    }
+
+    /// Gives every entry in order with its index and RFC 6962 leaf hash, as far as the trail is sound.
+    ///
+    /// # Errors
+    /// Where it is damaged (1) or cannot be read (74), and what `each` gives.
+    pub(super) fn entries(
+        &self,
+        mut each: impl FnMut(u64, Entry, Hash) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        for read in journal::read(&self.directory, None).map_err(unreadable)? {
+            let read = read.map_err(unreadable)?;
+            let entry = serde_json::from_slice(&read.bytes).map_err(|error| {
+                let message = format!(
+                    "entry {} is none that this version knows: {error}; see `lychgate audit verify`",
+                    read.index
+                );
+                Stop::with(Exit::No, message)
+            })?;
+            each(read.index, entry, merkle::leaf(&read.bytes))?;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: ReadError) -> Stop {
+    match error.fault {
+        Fault::Missing => {
+            let message = format!("there is no trail here: {}", error.what);
+            Stop::with(Exit::Io, message)
+        }
+        Fault::Io => Stop::with(Exit::Io, error),
+        Fault::Damaged | Fault::Foreign => {
+            let message =
+                format!("{error}; what stands before is shown; see `lychgate audit verify`");
+            Stop::with(Exit::No, message)
+        }
+    }
+}
+
+/// Reads a file of one line; whatever is behind its first KiB is not read.
+fn read_short(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(1024).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::test_folder;
+
+    fn named(text: &str) -> Result<Folder, Stop> {
+        let folder = test_folder("source");
+        let config = folder.path().join("lychgate.toml");
+        std::fs::write(&config, text).unwrap();
+        let named = named_by(&config)?;
+        assert!(named.directory.starts_with(folder.path()));
+        Ok(named)
+    }
+
+    #[test]
+    fn a_trail_can_be_read_by_a_config_whose_keys_are_out_of_reach() {
+        let text = "[audit]\ndirectory = 'trail'\norigin = 'o'\nkey_file = 'secret/audit.key'\n";
+        let folder = named(text).unwrap();
+        assert!(folder.directory.ends_with("trail"));
+        assert_eq!(folder.origin.as_deref(), Some("o"));
+        assert!(folder.key_file.unwrap().ends_with("secret/audit.key"));
+    }
+
+    #[test]
+    fn p12_a_config_that_names_no_trail_is_78() {
+        for text in ["", "[audit]\n", "[audit]\ndirectory = 1\n", "not toml"] {
+            let stop = named(text).unwrap_err();
+            assert!(
+                matches!(stop, Stop::Rendered(Exit::Config, _)),
+                "{text}: {stop:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_config_that_is_not_there_is_74() {
+        let stop = named_by(Path::new("/nowhere/lychgate.toml")).unwrap_err();
+        assert!(matches!(stop, Stop::Rendered(Exit::Io, _)), "{stop:?}");
+    }
+}

@@ -1,0 +1,218 @@
+//! What the demo plays in: a temporary folder, the simulator, and the gateway as `lychgate run` starts it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::audit::key::{Key, keygen};
+use crate::audit::query::{Deletion, Joiner};
+use crate::audit::{journal, verify};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::simulator::issuer::{AUDIENCE, Grant, ISSUER};
+use crate::simulator::{Settings, Simulator};
+
+/// The account that the caller's token covers.
+pub(super) const ACCOUNT: &str = "12345678";
+/// Another account, whose users the caller may not touch.
+pub(super) const OTHER_ACCOUNT: &str = "87654321";
+/// `sub` of the caller's token.
+pub(super) const SUBJECT: &str = "ada@example.test";
+/// What the caller's token permits.
+pub(super) const SCOPES: [&str; 2] = ["users.read", "users.delete"];
+/// The trail's name.
+const ORIGIN: &str = "lychgate.demo/trail";
+/// The caller's token lasts as long as anybody looks at a demo.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3_600);
+/// The trail is opened and the keys are fetched in less.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at whether it is ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Everything that runs.
+pub(super) struct Scene {
+    folder: Folder,
+    gateway: Gateway,
+    simulator: Simulator,
+    token: String,
+}
+
+/// A folder that is removed with all that is in it.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Scene {
+    /// Starts all of it and waits until deletions are taken.
+    pub(super) async fn set() -> Result<Self, String> {
+        let folder = Folder::new()?;
+        let settings = Settings {
+            accounts: vec![(ACCOUNT.to_owned(), 5), (OTHER_ACCOUNT.to_owned(), 5)],
+            conflict_status: 409,
+        };
+        let simulator = Simulator::start(&settings).await.map_err(text)?;
+        folder.write(
+            "issuer.pem",
+            &simulator.issuer().private_pem().map_err(text)?,
+        )?;
+        keygen(ORIGIN, &folder.0.join("audit.key")).map_err(text)?;
+        folder.write("lychgate.toml", &config(&simulator))?;
+        let config = Config::load(&folder.0.join("lychgate.toml"));
+        let config = config.map_err(|problems| problems.rendered)?;
+        let gateway = Gateway::start(config, Clock::system())
+            .await
+            .map_err(text)?;
+        let grant = Grant {
+            subject: SUBJECT.to_owned(),
+            client: "demo-console".to_owned(),
+            accounts: vec![ACCOUNT.to_owned()],
+            scopes: SCOPES.map(str::to_owned).to_vec(),
+            lifetime: TOKEN_LIFETIME,
+        };
+        let token = simulator.issuer().mint(&grant, Clock::system().now());
+        let scene = Self {
+            folder,
+            gateway,
+            simulator,
+            token: token.map_err(text)?,
+        };
+        scene.wait_until_ready().await?;
+        Ok(scene)
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), String> {
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < READY_WITHIN {
+            let admin = self.gateway.admin_address();
+            let reads = super::call::status(admin, "/readyz").await;
+            let deletions = super::call::status(admin, "/readyz?for=deletions").await;
+            if (reads, deletions) == (Some(200), Some(200)) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err("the gateway did not become ready to take deletions".to_owned())
+    }
+
+    /// Stops the gateway in order; then the simulator and the folder are gone.
+    pub(super) async fn strike(self) {
+        self.gateway.stop().await;
+    }
+
+    /// Where the gateway listens.
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Where its admin listener is.
+    pub(super) fn admin_address(&self) -> std::net::SocketAddr {
+        self.gateway.admin_address()
+    }
+
+    /// Where the simulated Users API is.
+    pub(super) fn users_address(&self) -> std::net::SocketAddr {
+        self.simulator.users_address()
+    }
+
+    /// The caller's token.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The account's revision now.
+    pub(super) fn revision(&self) -> u64 {
+        self.simulator.store().revision(ACCOUNT).unwrap_or_default()
+    }
+
+    /// How many requests upstream saw.
+    pub(super) fn upstream_count(&self) -> u64 {
+        self.simulator.seen_count()
+    }
+
+    /// A file or folder of the demo's own.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
+    }
+
+    /// The joined trail entry of a request, once it stands there.
+    pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
+        let mut joiner = Joiner::default();
+        for read in journal::read(&self.path("audit"), None).ok()? {
+            let read = read.ok()?;
+            joiner.push(read.index, serde_json::from_slice(&read.bytes).ok()?);
+        }
+        joiner.rest().find(|one| one.request_id == request_id)
+    }
+
+    /// Verifies the trail as `lychgate audit verify` does; the summary, or what is wrong.
+    pub(super) fn verify(&self) -> Result<verify::Summary, String> {
+        let key = Key::read(&self.path("audit.key")).map_err(text)?;
+        verify::folder(&self.path("audit"), Some(&key), |_, _, _| {}).map_err(text)
+    }
+}
+
+fn config(simulator: &Simulator) -> String {
+    let (users, keys) = (simulator.users_address(), simulator.jwks_url());
+    format!(
+        r#"[listen]
+address = "127.0.0.1:0"
+
+[admin]
+address = "127.0.0.1:0"
+
+[[issuer]]
+issuer = "{ISSUER}"
+audience = ["{AUDIENCE}"]
+algorithms = ["ES256"]
+jwks_url = "{keys}"
+
+[domains.accounts]
+"{ACCOUNT}" = "http://{users}"
+"{OTHER_ACCOUNT}" = "http://{users}"
+
+[audit]
+directory = "audit"
+origin = "{ORIGIN}"
+key_file = "audit.key"
+"#
+    )
+}
+
+impl Folder {
+    fn new() -> Result<Self, String> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let name = format!("lychgate-demo-{}", uuid::Uuid::now_v7().simple());
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| at(&path, &error))?;
+        Ok(Self(path))
+    }
+
+    fn write(&self, name: &str, contents: &str) -> Result<(), String> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = self.0.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(0o600).open(&path);
+        opened
+            .and_then(|mut file| file.write_all(contents.as_bytes()))
+            .map_err(|error| at(&path, &error))
+    }
+}
+
+fn at(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what map_err hands over"
+)]
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

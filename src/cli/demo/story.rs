@@ -1,0 +1,145 @@
+//! The story: six calls, and what must come of each.
+
+use super::call::Happened;
+use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene};
+use crate::audit::entry::Verdict;
+use crate::audit::query::{Decision, Progress};
+use crate::simulator::store::FIRST_ID;
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// What it is, for people.
+    pub(super) title: &'static str,
+    /// Path and query.
+    pub(super) target: String,
+    /// Whether the caller shows the token.
+    pub(super) with_token: bool,
+    /// `If-Match`, where it is sent.
+    pub(super) if_match: Option<u64>,
+    /// What must come of it.
+    pub(super) expected: Expected,
+}
+
+/// What must come of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// The answer's status.
+    pub(super) status: u16,
+    /// The refusal's code, where the gateway says no.
+    pub(super) code: Option<&'static str>,
+    /// Its entry in the trail, where there is one.
+    pub(super) entry: Option<(Decision, Progress)>,
+}
+
+impl Expected {
+    const fn sent(status: u16, verdict: Verdict) -> Self {
+        Self {
+            status,
+            code: None,
+            entry: Some((Decision::Forwarded, Progress::Closed(verdict))),
+        }
+    }
+
+    const fn refused(status: u16, code: &'static str) -> Self {
+        Self {
+            status,
+            code: Some(code),
+            entry: Some((Decision::Refused, Progress::Refused)),
+        }
+    }
+}
+
+/// The calls in order; the revision is the one that the first of them finds.
+pub(super) fn steps(scene: &Scene) -> Vec<Step> {
+    let revision = scene.revision();
+    let good = Step {
+        title: "a good deletion",
+        target: target(ACCOUNT, "?v=4.0"),
+        with_token: true,
+        if_match: Some(revision),
+        expected: Expected::sent(200, Verdict::Deleted),
+    };
+    let no_token = Step {
+        title: "without a token: nobody is known, so it is only counted",
+        with_token: false,
+        expected: Expected {
+            entry: None,
+            ..Expected::refused(401, "token-missing")
+        },
+        ..good.clone()
+    };
+    let no_version = Step {
+        title: "without v",
+        target: target(ACCOUNT, ""),
+        expected: Expected::refused(400, "version-missing"),
+        ..good.clone()
+    };
+    let no_revision = Step {
+        title: "without If-Match",
+        if_match: None,
+        expected: Expected::refused(428, "if-match-missing"),
+        ..good.clone()
+    };
+    let another_account = Step {
+        title: "for an account that the token does not cover",
+        target: target(OTHER_ACCOUNT, "?v=4.0"),
+        expected: Expected::refused(403, "account-forbidden"),
+        ..good.clone()
+    };
+    let already_gone = Step {
+        title: "for the user who is already gone",
+        if_match: Some(revision + 1),
+        expected: Expected::sent(404, Verdict::NotFound),
+        ..good.clone()
+    };
+    vec![
+        good,
+        no_token,
+        no_version,
+        no_revision,
+        another_account,
+        already_gone,
+    ]
+}
+
+/// The collection of an account's users.
+pub(super) fn collection(account: &str) -> String {
+    format!("/api/account/{account}/configuration/le-users/users")
+}
+
+fn target(account: &str, query: &str) -> String {
+    format!("{}/{FIRST_ID}{query}", collection(account))
+}
+
+/// Everything that did not go as told.
+pub(super) fn faults(step: &Step, happened: &Happened) -> Vec<String> {
+    let mut faults = Vec::new();
+    let wanted = step.expected;
+    let answer = match &happened.answer {
+        Ok(answer) => answer,
+        Err(error) => return vec![format!("no answer: {error}")],
+    };
+    if answer.status.as_u16() != wanted.status {
+        faults.push(format!("the status should be {}", wanted.status));
+    }
+    if answer.header("lychgate-refusal") != wanted.code {
+        let code = wanted.code.unwrap_or("none");
+        faults.push(format!("the refusal should be {code}"));
+    }
+    let entry = happened
+        .entry
+        .as_ref()
+        .map(|one| (one.decision, one.outcome));
+    if entry != wanted.entry {
+        faults.push(format!("the trail should hold {:?}", wanted.entry));
+    }
+    let sent = matches!(wanted.entry, Some((Decision::Forwarded, _)));
+    if happened.upstream_saw != u64::from(sent) {
+        faults.push(format!("upstream saw {} requests", happened.upstream_saw));
+    }
+    if answer.headers.contains_key("lychgate-receipt") != sent {
+        faults.push("a receipt goes with a deletion that was sent, and only there".to_owned());
+    }
+    faults
+}

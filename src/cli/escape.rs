@@ -1,0 +1,91 @@
+//! Text from callers, tokens and upstream, made harmless for a terminal.
+
+use serde::Serialize;
+
+/// For people: whatever is not plainly visible (control characters, escape sequences, marks that turn
+/// the direction of writing) is spelled `\u{1b}`, and a backslash is doubled, so nothing is lost.
+#[must_use]
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\'' | '"' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
+        }
+    }
+    escaped
+}
+
+/// For programs: one line of JSON in which no invisible character stands as itself.
+///
+/// # Errors
+/// As serde's; the types of this crate give none.
+pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let plain = serde_json::to_string(value)?;
+    if plain.is_ascii() && !plain.contains('\u{7f}') {
+        return Ok(plain);
+    }
+    let mut line = String::with_capacity(plain.len());
+    for character in plain.chars() {
+        // In JSON such a character can only stand within a string, where an escape means the same.
+        if is_invisible(character) {
+            line.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            line.push(character);
+        }
+    }
+    Ok(line)
+}
+
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{7f}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        for text in ["alice@example.com", "it's \"quoted\"", "Grüße 日本", ""] {
+            assert_eq!(escape(text), text);
+        }
+    }
+
+    #[test]
+    fn terminal_escapes_are_spelled_out() {
+        assert_eq!(escape("\u{1b}[31mred\u{7}"), r"\u{1b}[31mred\u{7}");
+        assert_eq!(escape("\u{9b}2J"), r"\u{9b}2J");
+        assert_eq!(escape("a\nb\tc\r\0"), r"a\nb\tc\r\0");
+    }
+
+    #[test]
+    fn marks_that_turn_the_direction_are_spelled_out() {
+        assert_eq!(escape("user\u{202e}resu"), r"user\u{202e}resu");
+        assert_eq!(escape("zero\u{200b}width"), r"zero\u{200b}width");
+    }
+
+    #[test]
+    fn a_spelled_escape_cannot_be_taken_for_a_real_one() {
+        assert_ne!(escape("\u{1b}"), escape(r"\u{1b}"));
+    }
+
+    #[test]
+    fn json_means_the_same_and_holds_nothing_invisible() {
+        let text = "\u{1b}[0m \u{9b}2J \u{202e} \u{7f} Grüße";
+        let line = json_line(&text).unwrap();
+        assert!(
+            !line.chars().any(|c| c.is_control() || is_invisible(c)),
+            "{line}"
+        );
+        assert!(line.contains("Grüße"));
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+}

@@ -1,0 +1,145 @@
+//! A table for people: aligned columns, cells escaped and cut, colour by cell.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::escape::escape;
+
+/// Cells are cut to this many characters.
+const MAX_CELL_CHARS: usize = 40;
+/// So many rows are aligned with one another; the memory of a table of any length is bounded so.
+const BLOCK_ROWS: usize = 500;
+
+/// One cell.
+#[derive(Debug)]
+pub(super) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    /// Any text, escaped and cut here.
+    pub(super) fn new(text: &str, style: Style) -> Self {
+        let escaped = escape(text);
+        let text = match escaped.char_indices().nth(MAX_CELL_CHARS) {
+            None => escaped,
+            Some(_) => escaped
+                .chars()
+                .take(MAX_CELL_CHARS - 1)
+                .chain(['…'])
+                .collect(),
+        };
+        Self { text, style }
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::new(text, Style::new())
+    }
+}
+
+/// Rows of `N` cells under a head.
+#[derive(Debug)]
+pub(super) struct Table<const N: usize> {
+    widths: [usize; N],
+    rows: Vec<[Cell; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// With these titles.
+    pub(super) fn new(titles: [&str; N]) -> Self {
+        let mut table = Self {
+            widths: [0; N],
+            rows: Vec::new(),
+        };
+        table.add(titles.map(|title| Cell::new(title, Style::new().bold())));
+        table
+    }
+
+    /// Adds a row, and writes what is there where that is enough.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn row(&mut self, out: &mut dyn Write, cells: [Cell; N]) -> io::Result<()> {
+        self.add(cells);
+        if self.rows.len() >= BLOCK_ROWS {
+            self.flush(out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for row in self.rows.drain(..) {
+            for (column, (cell, width)) in row.iter().zip(self.widths).enumerate() {
+                let style = cell.style;
+                write!(out, "{style}{}{style:#}", cell.text)?;
+                if column + 1 < N {
+                    write!(out, "{:1$}  ", "", width - cell.width())?;
+                }
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, cells: [Cell; N]) {
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = cell.width().max(*width);
+        }
+        self.rows.push(cells);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(rows: &[[&str; 2]]) -> String {
+        let mut table = Table::new(["NAME", "WHAT"]);
+        let mut out = Vec::new();
+        for row in rows {
+            table.row(&mut out, row.map(Cell::from)).unwrap();
+        }
+        table.flush(&mut out).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn columns_are_aligned_by_characters() {
+        assert_eq!(
+            written(&[["a", "1"], ["größer", "2"]]),
+            "NAME    WHAT\na       1\ngrößer  2\n"
+        );
+    }
+
+    #[test]
+    fn a_cell_is_escaped_and_cut() {
+        let table = written(&[["\u{1b}[2J", &"x".repeat(100)]]);
+        assert!(table.contains(r"\u{1b}[2J"), "{table}");
+        assert!(
+            table.ends_with(&format!("  {}…\n", "x".repeat(39))),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn a_long_table_is_written_in_blocks() {
+        let mut table = Table::new(["N"]);
+        let mut out = Vec::new();
+        for _ in 0..BLOCK_ROWS {
+            table.row(&mut out, [Cell::from("1")]).unwrap();
+        }
+        assert!(!out.is_empty());
+        assert!(table.rows.len() < BLOCK_ROWS);
+    }
+}

@@ -1,0 +1,192 @@
+//! `lychgate token mint`: signs a token with a local key, for demos and tests.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::exit::{Exit, Stop};
+use super::output::with_output;
+use crate::clock::{Clock, Time};
+use crate::token::Algorithm;
+use crate::token::mint::{Key, mint};
+
+/// A key file is at most this long.
+const MAX_KEY_BYTES: u64 = 64 * 1024;
+
+/// What `token` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Sign a token with a local key and print it
+    Mint(Mint),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lychgate token mint --key test.key --generate --jwks > keys.json
+  lychgate token mint --key test.key --issuer https://login.example.com/ --audience lychgate \\
+    --subject ada --accounts 12345678 --scope \"users.read users.delete\" --lifetime 10m
+
+The key is PEM (PKCS#8) or a private JWK. Its public half, from --jwks, is what `jwks_file` names.
+Whoever holds such a key can delete users: keep it to tests.")]
+struct Mint {
+    /// The private key
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Make an ES256 key (mode 0600) where the file is not there yet
+    #[arg(long)]
+    generate: bool,
+    /// Print the public key set instead of a token
+    #[arg(long)]
+    jwks: bool,
+    /// `iss`, as `issuer` stands in the config
+    #[arg(long, required_unless_present = "jwks")]
+    issuer: Option<String>,
+    /// `aud`; may be given more than once
+    #[arg(long, required_unless_present = "jwks")]
+    audience: Vec<String>,
+    /// `sub`
+    #[arg(long, required_unless_present = "jwks")]
+    subject: Option<String>,
+    /// `accounts`, separated by commas; `*` is all
+    #[arg(long, value_name = "ACCOUNT,…", value_delimiter = ',')]
+    accounts: Vec<String>,
+    /// `scope`, separated by spaces
+    #[arg(long)]
+    scope: Option<String>,
+    /// `client_id`
+    #[arg(long)]
+    client: Option<String>,
+    /// From now to `exp`: a number and s, m, h or d; may be negative, for a token that has expired
+    #[arg(long, default_value = "1h", value_parser = lifetime, allow_hyphen_values = true)]
+    lifetime: i64,
+    /// Any other claim as JSON; it takes the place of one of the same name; null leaves it out
+    #[arg(long, value_name = "NAME=JSON", value_parser = claim)]
+    claim: Vec<(String, Value)>,
+}
+
+/// Runs the verb.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let Verb::Mint(arguments) = arguments.verb;
+    with_output(|out| print(out, &arguments, Clock::system().now()))
+}
+
+fn print(out: &mut dyn Write, arguments: &Mint, now: Time) -> Result<Exit, Stop> {
+    let key = key(&arguments.key, arguments.generate)?;
+    if arguments.jwks {
+        writeln!(out, "{}", key.public_jwks())?;
+    } else {
+        let token = mint(&key, &claims(arguments, now));
+        let token = token.map_err(|error| Stop::with(Exit::Internal, error))?;
+        writeln!(out, "{token}")?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn claims(arguments: &Mint, now: Time) -> Value {
+    let mut claims = Map::new();
+    let mut put = |name: &str, value: Value| {
+        claims.insert(name.to_owned(), value);
+    };
+    let text = |value: &Option<String>| value.clone().map_or(Value::Null, Value::String);
+    put("iss", text(&arguments.issuer));
+    put("sub", text(&arguments.subject));
+    put("aud", one_or_many(&arguments.audience));
+    put("accounts", one_or_many(&arguments.accounts));
+    put("scope", text(&arguments.scope));
+    put("client_id", text(&arguments.client));
+    put("iat", now.seconds().into());
+    put(
+        "exp",
+        now.seconds().saturating_add(arguments.lifetime).into(),
+    );
+    for (name, value) in &arguments.claim {
+        put(name, value.clone());
+    }
+    claims.retain(|_, value| !value.is_null());
+    Value::Object(claims)
+}
+
+/// A string where there is one, a list where there are more, null where there is none.
+fn one_or_many(values: &[String]) -> Value {
+    match values {
+        [] => Value::Null,
+        [one] => one.as_str().into(),
+        many => many.into(),
+    }
+}
+
+fn key(path: &Path, generate: bool) -> Result<Key, Stop> {
+    use std::io::{ErrorKind, Read as _};
+    let io = |error: std::io::Error| {
+        let hint = match error.kind() {
+            ErrorKind::NotFound => "; --generate makes one",
+            _ => "",
+        };
+        Stop::with(Exit::Io, format!("{}: {error}{hint}", path.display()))
+    };
+    let file = match std::fs::File::open(path) {
+        Err(error) if generate && error.kind() == ErrorKind::NotFound => return make_key(path),
+        opened => opened.map_err(io)?,
+    };
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(MAX_KEY_BYTES)
+        .read_to_string(&mut text)
+        .map_err(io)?;
+    Key::read(&text).map_err(|error| Stop::with(Exit::No, format!("{} {error}", path.display())))
+}
+
+/// Writes a new key; a file that is there is never overwritten.
+fn make_key(path: &Path) -> Result<Key, Stop> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let internal = |error| Stop::with(Exit::Internal, error);
+    let key = Key::generate(Algorithm::ES256).map_err(internal)?;
+    let pem = key.private_pem().map_err(internal)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(pem.as_bytes()))
+        .map_err(|error| Stop::with(Exit::Io, format!("{}: {error}", path.display())))?;
+    Ok(key)
+}
+
+fn lifetime(text: &str) -> Result<i64, String> {
+    let fault = || "is a number and s, m, h or d, such as 10m".to_owned();
+    let unit = text.chars().last().ok_or_else(fault)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(fault()),
+    };
+    let count: i64 = text
+        .strip_suffix(unit)
+        .and_then(|count| count.parse().ok())
+        .ok_or_else(fault)?;
+    count.checked_mul(seconds).ok_or_else(fault)
+}
+
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("is NAME=JSON, such as jti='\"one\"'")?;
+    let value = serde_json::from_str(value)
+        .map_err(|error| format!("{name}: no JSON ({error}); a text stands in quotes"))?;
+    Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests;
