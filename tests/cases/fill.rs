@@ -1,0 +1,163 @@
+//! Placeholders and escapes: from what a case writes to the bytes on the wire.
+
+use std::collections::BTreeMap;
+
+use super::format::Message;
+
+/// What stands for what.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values {
+    /// By the placeholder's name, without braces.
+    pub(super) named: BTreeMap<String, String>,
+}
+
+/// Placeholders and escapes of one line resolved.
+pub(super) fn fill(line: &str, values: &Values) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let after = &rest[next.len_utf8()..];
+        rest = match next {
+            '\\' => unescape(after, &mut bytes)?,
+            '{' => match after
+                .split_once('}')
+                .filter(|(name, _)| is_placeholder(name))
+            {
+                Some((name, behind)) => {
+                    bytes.extend_from_slice(value_of(name, values)?.as_bytes());
+                    behind
+                }
+                None => {
+                    bytes.push(b'{');
+                    after
+                }
+            },
+            other => {
+                bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
+                after
+            }
+        };
+    }
+    Ok(bytes)
+}
+
+/// A whole message; `{length}` in its head is its body's length.
+pub(super) fn fill_message(message: &Message, values: &Values) -> Result<Vec<u8>, String> {
+    let body = fill(&message.body, values)?;
+    let mut values = values.clone();
+    let length = body.len().to_string();
+    values.named.insert("length".to_owned(), length);
+    let mut bytes = Vec::new();
+    for line in &message.lines {
+        bytes.extend(fill(line, &values)?);
+        if !message.raw {
+            bytes.extend_from_slice(b"\r\n");
+        }
+    }
+    if !message.raw {
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// JSON is full of braces: only a word, a word and an argument, or `N*text` is taken for ours.
+fn is_placeholder(name: &str) -> bool {
+    let word = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|one| one.is_ascii_alphanumeric() || one == '-')
+    };
+    repeated(name).is_some() || name.split(' ').all(word)
+}
+
+fn repeated(name: &str) -> Option<(usize, &str)> {
+    let (count, text) = name.split_once('*')?;
+    Some((count.parse().ok()?, text))
+}
+
+fn value_of(name: &str, values: &Values) -> Result<String, String> {
+    if let Some((count, text)) = repeated(name) {
+        return Ok(text.repeat(count));
+    }
+    if let Some(count) = name.strip_prefix("ids ") {
+        let count: u32 = count
+            .parse()
+            .map_err(|_| format!("`{{{name}}}`: how many?"))?;
+        let ids: Vec<String> = (1..=count).map(|id| format!("\"{id}\"")).collect();
+        return Ok(format!("[{}]", ids.join(",")));
+    }
+    let known = values.named.get(name).cloned();
+    known.ok_or_else(|| format!("`{{{name}}}` stands for nothing"))
+}
+
+fn unescape<'a>(after: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {
+    let mut rest = after.chars();
+    let byte = match rest.next() {
+        Some('r') => b'\r',
+        Some('n') => b'\n',
+        Some('t') => b'\t',
+        Some('\\') => b'\\',
+        Some('x') => {
+            let digits = after.get(1..3).unwrap_or_default();
+            let byte = u8::from_str_radix(digits, 16);
+            bytes.push(byte.map_err(|_| format!("`\\x{digits}` is no byte"))?);
+            return Ok(&after[3..]);
+        }
+        other => return Err(format!("`\\{}` is no escape", other.unwrap_or(' '))),
+    };
+    bytes.push(byte);
+    Ok(rest.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        let named = [("users", "/u"), ("token", "T"), ("token other", "O")];
+        let named = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Values {
+            named: named.into(),
+        }
+    }
+
+    #[test]
+    fn placeholders_and_escapes_become_bytes() {
+        for (line, bytes) in [
+            ("GET {users}/1", &b"GET /u/1"[..]),
+            ("{token}{token other}", b"TO"),
+            ("{3*ab}|{ids 2}", b"ababab|[\"1\",\"2\"]"),
+            (r"a\x00\r\n\\x", b"a\0\r\n\\x"),
+            (r#"{} {"a":1} {"#, br#"{} {"a":1} {"#),
+            ("\u{e4}", "\u{e4}".as_bytes()),
+        ] {
+            assert_eq!(fill(line, &values()).unwrap(), bytes, "{line}");
+        }
+    }
+
+    #[test]
+    fn unknown_placeholders_and_escapes_fail() {
+        for line in ["{nobody}", r"\q", r"\xg0", r"\", "{ids many}"] {
+            assert!(fill(line, &values()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_knows_its_body_s_length() {
+        let message = Message {
+            lines: vec!["L: {length}".to_owned()],
+            body: "{token}\n2".to_owned(),
+            raw: false,
+        };
+        let bytes = fill_message(&message, &values()).unwrap();
+        assert_eq!(bytes, b"L: 3\r\n\r\nT\n2");
+        let raw = Message {
+            lines: vec!["a".to_owned(), "b".to_owned()],
+            body: String::new(),
+            raw: true,
+        };
+        assert_eq!(fill_message(&raw, &values()).unwrap(), b"ab");
+    }
+}

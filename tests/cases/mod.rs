@@ -1,0 +1,41 @@
+//! The `.case` files: one request each, with what upstream must see of it, what the caller must get
+//! and what must stand in the trail. README.md describes the format.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod always;
+mod fill;
+mod format;
+mod judge;
+mod overlay;
+mod recipe;
+mod run;
+
+macro_rules! folders {
+    ($($name:ident)*) => {
+        const FOLDERS: &[&str] = &[$(stringify!($name)),*];
+
+        $(#[test] fn $name() { run::folder(stringify!($name)); })*
+    };
+}
+
+folders! {
+    p11_version
+}
+
+#[test]
+fn every_folder_of_cases_is_listed() {
+    let entries = std::fs::read_dir(run::root()).unwrap().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut found: Vec<_> = folders
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    let mut listed: Vec<_> = FOLDERS.iter().map(|&name| name.to_owned()).collect();
+    listed.sort();
+    assert_eq!(found, listed);
+}
