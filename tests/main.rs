@@ -6,3 +6,5 @@ mod cases;
 mod suite;
 // What they stand on.
 mod support;
+// Who may know whom, sizes, pages that follow the code.
+mod tidy;

@@ -1,0 +1,172 @@
+//! Who may know whom, from every `crate::` path outside comments.
+
+use super::tree::{File, is_comment};
+
+/// Each part and the parts it may use beside itself; `None`: all of them.
+const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
+    ("audit", Some(&["clock", "metrics"])),
+    ("contract", Some(&[])),
+    ("clock", Some(&[])),
+    ("metrics", Some(&[])),
+    ("tls", Some(&[])),
+    // The receipt stands in a refusal of what was sent.
+    ("refusal", Some(&["audit"])),
+    ("request", Some(&[])),
+    ("forward", Some(&["request"])),
+    ("fetch", Some(&["request", "tls"])),
+    ("telemetry", Some(&["clock", "metrics"])),
+    (
+        "token",
+        Some(&["fetch", "clock", "metrics", "request", "tls"]),
+    ),
+    (
+        "domain",
+        Some(&["fetch", "clock", "metrics", "request", "tls"]),
+    ),
+    (
+        "layers",
+        Some(&[
+            "request", "forward", "refusal", "contract", "token", "domain", "audit", "metrics",
+            "clock",
+        ]),
+    ),
+    (
+        "outbound",
+        Some(&["request", "forward", "refusal", "layers", "metrics", "tls"]),
+    ),
+    ("inbound", Some(&["request", "metrics"])),
+    (
+        "admin",
+        Some(&["audit", "metrics", "config", "clock", "request"]),
+    ),
+    (
+        "config",
+        Some(&[
+            "admin",
+            "audit",
+            "contract",
+            "domain",
+            "inbound",
+            "layers",
+            "outbound",
+            "request",
+            "telemetry",
+            "token",
+        ]),
+    ),
+    ("simulator", Some(&["clock", "token"])),
+    ("stack", None),
+    ("gateway", None),
+    ("cli", None),
+    ("lib", None),
+    ("main", None),
+];
+
+/// Narrower than the table: of `layers`, `outbound` may know what it takes and gives, and no more.
+const ONLY: &[(&str, &str, &str)] = &[("outbound", "layers", "layers::record")];
+
+/// Crates that a part must not name.
+const NO_CRATE: &[(&str, &[&str])] = &[
+    ("audit", &["http::", "hyper::", "hyper_util::", "tower::"]),
+    (
+        "contract",
+        &["http::", "hyper::", "tower::", "tokio::", "aws_lc_rs::"],
+    ),
+];
+
+/// Everything that a file knows and should not.
+pub(super) fn wrong_of(file: &File) -> Vec<String> {
+    let part = part(&file.path);
+    let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == part) else {
+        return vec![format!(
+            "{}: `{part}` is not in the table of tests/tidy/dependencies.rs",
+            file.path
+        )];
+    };
+    let code: String = file
+        .text
+        .lines()
+        .filter(|line| !is_comment(line))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut wrong = Vec::new();
+    for path in crate_paths(&code) {
+        let known = path.split("::").next().unwrap_or_default();
+        // What `use crate::{self}` or a macro's `$crate::name!` names is no part.
+        let is_part = MAY_KNOW.iter().any(|(name, _)| *name == known);
+        let may = allowed.is_none_or(|allowed| allowed.contains(&known)) || known == part;
+        let narrow = ONLY
+            .iter()
+            .any(|(who, whom, only)| *who == part && *whom == known && !path.starts_with(only));
+        if is_part && (!may || narrow) {
+            wrong.push(format!(
+                "{}: `{part}` may not know `crate::{path}`",
+                file.path
+            ));
+        }
+    }
+    for (who, crates) in NO_CRATE {
+        for name in crates
+            .iter()
+            .filter(|name| *who == part && names(&code, name))
+        {
+            wrong.push(format!("{}: `{part}` may not name `{name}`", file.path));
+        }
+    }
+    wrong
+}
+
+/// The part a file belongs to: the folder or file right under `src`.
+fn part(path: &str) -> &str {
+    let inner = path.strip_prefix("src/").unwrap_or(path);
+    let first = inner.split('/').next().unwrap_or(inner);
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// Every path behind `crate::`, without it; of a `crate::{...}` list each of its heads.
+fn crate_paths(code: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => paths.extend(heads(list)),
+            None => paths.push(path(rest)),
+        }
+    }
+    paths
+}
+
+/// The heads of a use list, up to its closing brace.
+fn heads(list: &str) -> Vec<String> {
+    let mut heads = Vec::new();
+    let mut depth = 0_usize;
+    let mut head = String::new();
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => heads.push(std::mem::take(&mut head)),
+            _ if depth == 0 => head.push(c),
+            _ => {}
+        }
+    }
+    heads.push(head);
+    let heads = heads.iter().map(|head| path(head.trim()));
+    heads.filter(|head| !head.is_empty()).collect()
+}
+
+/// The leading `a::b::c` of a text.
+fn path(text: &str) -> String {
+    let is_path = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let path: String = text.chars().take_while(is_path).collect();
+    path.trim_end_matches(':').to_owned()
+}
+
+/// Whether the code names a crate as the beginning of a path.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+    })
+}
