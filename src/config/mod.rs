@@ -1,4 +1,4 @@
-//! The config: what the file may say ([`file`]), checked all at once, and what the program uses
+//! The config: what the file may say (`file`), checked all at once, and what the program uses
 //! ([`Config`]).
 //!
 //! In reading order: `file` and `issuer` say every key with its range; `reader` reads one table;

@@ -3,8 +3,11 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::findings::Findings;
 use super::reader::Placed;
+use crate::audit::key::Key;
 
 /// No file that the config names is longer than this.
 const MAX_BYTES: u64 = 1 << 20;
@@ -78,14 +81,10 @@ impl Named<'_> {
         let Some(text) = self.text("audit.key_file", named, &hint) else {
             return;
         };
-        let name = text
-            .strip_prefix("PRIVATE+KEY+")
-            .and_then(|rest| rest.split_once('+'))
-            .map(|(name, _)| name);
-        let wrong = match name {
-            None => "holds no signing key",
-            Some(name) if name != origin => "holds a key made for another origin",
-            Some(_) => return,
+        let wrong = match Key::parse(&Zeroizing::new(text)) {
+            Err(wrong) => format!("holds no usable key: {wrong}"),
+            Ok(key) if key.origin() != origin => "holds a key made for another origin".to_owned(),
+            Ok(_) => return,
         };
         let message = format!("`audit.key_file` names a file that {wrong}");
         self.findings.add(&named.span, message, hint);

@@ -5,6 +5,7 @@ mod files;
 mod strict;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::reader::{Reading, Table};
@@ -71,10 +72,19 @@ impl Drop for Folder {
     }
 }
 
-/// A key file's text, for its name alone: no signature is made with it.
-fn key(origin: &str) -> String {
-    let seed = "A".repeat(43);
-    format!("PRIVATE+KEY+{origin}+00000000+{seed}=\n")
+/// A key file's text; made once an origin, because each is synced.
+fn key(origin: &'static str) -> String {
+    static KEYS: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+    let mut keys = KEYS.lock().unwrap();
+    let make = || {
+        let name = format!("lychgate-config-{}-{origin}.key", std::process::id());
+        let path = std::env::temp_dir().join(name.replace('/', "-"));
+        crate::audit::key::keygen(origin, &path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        text
+    };
+    keys.entry(origin).or_insert_with(make).clone()
 }
 
 /// The reference with one text in it replaced.

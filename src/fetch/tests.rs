@@ -1,3 +1,5 @@
+//! Calls over real sockets: what is brought, what is refused, and what is said.
+
 use super::testing::{Server, ok};
 use super::*;
 

@@ -2,7 +2,7 @@
 //! what proves things; nothing of it comes through here.
 //!
 //! 1. [`subscriber`] decides by level what is told;
-//! 2. [`line`] makes one line of it, for people or as JSON;
+//! 2. [`mod@line`] makes one line of it, for people or as JSON;
 //! 3. [`queue`] hands lines to the one thread that writes;
 //! 4. [`panics`] tells of a panic without what a caller sent.
 

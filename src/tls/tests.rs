@@ -1,3 +1,5 @@
+//! Trust: which certificates are taken, and what is said of the others.
+
 use super::testing::{pair, write};
 use super::*;
 use std::path::PathBuf;

@@ -209,10 +209,6 @@ fn at(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is what map_err hands over"
-)]
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

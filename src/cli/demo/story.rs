@@ -73,7 +73,7 @@ pub(super) fn steps(scene: &Scene) -> Vec<Step> {
         title: "without v",
         target: target(ACCOUNT, ""),
         expected: Expected::refused(400, "version-missing"),
-        ..good.clone()
+        ..good
     };
     let no_revision = Step {
         title: "without If-Match",
@@ -85,7 +85,7 @@ pub(super) fn steps(scene: &Scene) -> Vec<Step> {
         title: "for an account that the token does not cover",
         target: target(OTHER_ACCOUNT, "?v=4.0"),
         expected: Expected::refused(403, "account-forbidden"),
-        ..good.clone()
+        ..good
     };
     let already_gone = Step {
         title: "for the user who is already gone",

@@ -34,8 +34,13 @@ fn a_missing_key_file_says_how_to_make_one() {
 
 #[test]
 fn p8_a_key_file_that_is_wrong_is_not_printed() {
-    assert_file("audit.key", "s3cr3t", REFERENCE, "holds no signing key");
-    assert_file("audit.key", &key("s3cr3t"), REFERENCE, "another origin");
+    assert_file("audit.key", "s3cr3t", REFERENCE, "holds no usable key");
+    assert_file(
+        "audit.key",
+        &key("other.example/s3cr3t"),
+        REFERENCE,
+        "another origin",
+    );
 }
 
 #[test]

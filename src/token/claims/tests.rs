@@ -1,3 +1,5 @@
+//! Each claim, missing, malformed and at its bounds.
+
 use super::super::{Algorithm, KeySource, json};
 use super::*;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The strict form of a compact token.
+
 use super::*;
 
 const CLAIMS: &str = r#"{"iss":"i"}"#;

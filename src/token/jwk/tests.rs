@@ -1,3 +1,5 @@
+//! Which keys load, and why the others do not.
+
 use super::super::mint;
 use super::*;
 use serde_json::{Value as Json, json};

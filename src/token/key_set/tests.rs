@@ -1,3 +1,5 @@
+//! Key sets: each key alone, and which key fits a token.
+
 use super::super::mint;
 use super::*;
 use serde_json::{Value, json};

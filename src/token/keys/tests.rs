@@ -1,3 +1,5 @@
+//! Where keys come from: files and URLs that change, fail and come back.
+
 use std::path::PathBuf;
 
 use super::super::{Algorithm, mint};

@@ -1,3 +1,5 @@
+//! Minted tokens and the keys that sign them.
+
 use super::*;
 
 fn verifies(key: &Key) {

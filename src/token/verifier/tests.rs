@@ -1,3 +1,5 @@
+//! The verifier as a whole; each part of it has a file.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
