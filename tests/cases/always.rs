@@ -213,7 +213,7 @@ fn forwarded(bytes: &[u8], played: &Played, faults: &mut Vec<String>) {
             "x-real-ip",
         ];
         let gone = gone.contains(&name.as_str())
-            || ["proxy-", "x-forwarded-", "lychgate-"]
+            || ["proxy-", "x-forwarded-"]
                 .iter()
                 .any(|one| name.starts_with(one));
         must(!gone, &format!("a header that stays here: {name}"));

@@ -85,7 +85,9 @@ fn value_of(name: &str, values: &Values) -> Result<String, String> {
         let count: u32 = count
             .parse()
             .map_err(|_| format!("`{{{name}}}`: how many?"))?;
-        let ids: Vec<String> = (1..=count).map(|id| format!("\"{id}\"")).collect();
+        let ids: Vec<String> = (1..=count)
+            .map(|id| format!("\"{}\"", 1_000_000_000 + id))
+            .collect();
         return Ok(format!("[{}]", ids.join(",")));
     }
     let known = values.named.get(name).cloned();
@@ -128,7 +130,7 @@ mod tests {
         for (line, bytes) in [
             ("GET {users}/1", &b"GET /u/1"[..]),
             ("{token}{token other}", b"TO"),
-            ("{3*ab}|{ids 2}", b"ababab|[\"1\",\"2\"]"),
+            ("{3*ab}|{ids 2}", b"ababab|[\"1000000001\",\"1000000002\"]"),
             (r"a\x00\r\n\\x", b"a\0\r\n\\x"),
             (r#"{} {"a":1} {"#, br#"{} {"a":1} {"#),
             ("\u{e4}", "\u{e4}".as_bytes()),

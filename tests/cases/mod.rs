@@ -24,7 +24,18 @@ macro_rules! folders {
 }
 
 folders! {
+    headers
+    p11_body
+    p11_head
+    p11_if_match
+    p11_method
+    p11_path
+    p11_query
     p11_version
+    p13_token
+    p7_upstream
+    p9_account
+    pass_through
 }
 
 #[test]
