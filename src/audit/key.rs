@@ -146,7 +146,7 @@ impl Key {
         let mut body = Zeroizing::new([0; 33]);
         body[0] = ED25519;
         body[1..].copy_from_slice(&*self.seed);
-        let mut encoded = STANDARD.encode(&*body);
+        let mut encoded = STANDARD.encode(*body);
         let id = super::hex(&self.verifier.id());
         let line = format!("{PREFIX}{}+{id}+{encoded}\n", self.origin());
         encoded.zeroize();

@@ -143,14 +143,13 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
     let bytes = bytes.max(MIN_SEGMENT).next_multiple_of(4_096);
     let mut spares = Spares::new(Arc::clone(journal), highest, bytes);
     let newest = Segment::open(&**journal, highest).map_err(|e| unreadable(&e))?;
-    if let Some(newest) = newest.filter(|s| s.bytes == bytes) {
-        if newest
+    if let Some(newest) = newest.filter(|s| s.bytes == bytes)
+        && newest
             .not_zero_behind(0)
             .map_err(|e| unreadable(&e))?
             .is_none()
-        {
-            spares.adopt(highest);
-        }
+    {
+        spares.adopt(highest);
     }
     Ok(spares)
 }

@@ -167,7 +167,7 @@ fn identity_of(stat: &Stat) -> Identity {
     Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
-        links: stat.st_nlink as u64,
+        links: stat.st_nlink.into(),
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
     }
 }

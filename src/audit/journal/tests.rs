@@ -1,1 +1,234 @@
-//! Tests of the journal against a simple model.
+//! Tests of the journal against a simple model: the list of entries that were written.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::append::Appender;
+use super::batch::{BLOCK, Link};
+use super::spare::Spares;
+use super::*;
+use crate::audit::disk::fake::FakeDisk;
+use crate::audit::disk::{Access, Disk, Folder};
+use crate::audit::key::{Key, test_key};
+
+/// Every segment of the tests.
+const SEGMENT: u64 = 16 * BLOCK as u64;
+
+/// A journal that is being written, and what it holds by the model.
+struct Journal {
+    folder: Arc<dyn Folder>,
+    spares: Spares,
+    appender: Appender,
+    before: Link,
+    model: Vec<Vec<u8>>,
+}
+
+impl Journal {
+    fn new() -> Self {
+        let folder = FakeDisk::default()
+            .folder(Path::new("journal"), Some(0))
+            .unwrap();
+        Self {
+            spares: Spares::new(Arc::clone(&folder), 0, SEGMENT),
+            folder,
+            appender: Appender::new(Arc::new(test_key()), Link::default()),
+            before: Link::default(),
+            model: Vec::new(),
+        }
+    }
+
+    fn append(&mut self, entries: &[Vec<u8>]) -> Link {
+        if !self.appender.has_room(SEGMENT as usize / 2) {
+            self.appender
+                .take(self.spares.make_now(SEGMENT).unwrap())
+                .unwrap();
+        }
+        let link = self.appender.write(entries).unwrap();
+        self.before = *self.appender.last();
+        self.appender.accept(link);
+        self.model.extend_from_slice(entries);
+        link
+    }
+
+    /// As after a failed sync: the last batch is void, and written again in another segment.
+    fn fail_and_go_on(&mut self, last: &[Vec<u8>]) {
+        if self.before.sequence + 1 != self.appender.last().sequence {
+            return;
+        }
+        self.model.truncate(self.model.len() - last.len());
+        self.appender = Appender::new(Arc::new(test_key()), self.before);
+        self.append(last);
+    }
+
+    fn flip(&self, place: Place, byte: u64) {
+        let file = self
+            .folder
+            .open(&segment::name(place.segment), Access::Write)
+            .unwrap();
+        let mut found = [0];
+        file.read_at(&mut found, place.offset + byte).unwrap();
+        file.write_at(&[found[0] ^ 0x10], place.offset + byte)
+            .unwrap();
+    }
+
+    fn read(&self, key: Option<&Key>) -> Result<Vec<Vec<u8>>, ReadError> {
+        let mut found = Vec::new();
+        for read in read_folder(Arc::clone(&self.folder), key)? {
+            let read = read?;
+            assert_eq!(read.index, found.len() as u64);
+            found.push(read.bytes);
+        }
+        Ok(found)
+    }
+}
+
+fn entry(byte: u8, length: usize) -> Vec<u8> {
+    vec![byte; length]
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Append(Vec<usize>),
+    FailTheLast,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let lengths = prop::collection::vec(0..5_000_usize, 1..5);
+    let one = prop_oneof![4 => lengths.prop_map(Move::Append), 1 => Just(Move::FailTheLast)];
+    prop::collection::vec(one, 1..30)
+}
+
+fn play(moves: &[Move]) -> Journal {
+    let mut journal = Journal::new();
+    let mut last = Vec::new();
+    for (at, one) in moves.iter().enumerate() {
+        match one {
+            Move::Append(lengths) => {
+                last = lengths.iter().map(|n| entry(at as u8, *n)).collect();
+                journal.append(&last);
+            }
+            Move::FailTheLast if !last.is_empty() => journal.fail_and_go_on(&last),
+            Move::FailTheLast => {}
+        }
+    }
+    journal
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_is_what_was_written_through_rolls_and_failed_batches(moves in moves()) {
+        let journal = play(&moves);
+        prop_assert_eq!(journal.read(None).unwrap(), journal.model.clone());
+        prop_assert_eq!(journal.read(Some(&test_key())).unwrap(), journal.model);
+    }
+
+    #[test]
+    fn p4_a_flipped_bit_in_any_batch_but_the_last_is_found(
+        moves in moves(), pick in any::<prop::sample::Index>(), byte in 0..BLOCK as u64,
+    ) {
+        let journal = play(&moves);
+        let reads = read_folder(Arc::clone(&journal.folder), None).unwrap();
+        let mut places: Vec<Place> = reads.map(|r| r.unwrap().place).collect();
+        places.dedup();
+        places.pop();
+        prop_assume!(!places.is_empty());
+        let place = places[pick.index(places.len())];
+        journal.flip(place, byte);
+        let error = journal.read(None).unwrap_err();
+        prop_assert_eq!(error.fault, Fault::Damaged);
+    }
+}
+
+#[test]
+fn a_torn_last_batch_is_the_end_at_every_block() {
+    for torn in 0..4 {
+        let mut journal = Journal::new();
+        journal.append(&[entry(1, 100)]);
+        let link = journal.append(&[entry(2, 4 * BLOCK - 300)]);
+        let name = segment::name(link.place.segment);
+        let file = journal.folder.open(&name, Access::Write).unwrap();
+        let block = link.place.offset + (torn * BLOCK) as u64;
+        file.write_at(&[0; BLOCK], block).unwrap();
+        assert_eq!(journal.read(None).unwrap(), [entry(1, 100)]);
+    }
+}
+
+#[test]
+fn a_batch_behind_a_gap_tells_of_damage() {
+    let mut journal = Journal::new();
+    journal.append(&[entry(1, 100)]);
+    let gap = journal.append(&[entry(2, 100)]);
+    journal.append(&[entry(3, 100)]);
+    let file = journal
+        .folder
+        .open(&segment::name(1), Access::Write)
+        .unwrap();
+    file.write_at(&[0; BLOCK], gap.place.offset).unwrap();
+    let error = journal.read(None).unwrap_err();
+    assert_eq!((error.segment, error.offset), (1, gap.place.offset));
+    assert_eq!(error.fault, Fault::Damaged);
+}
+
+#[test]
+fn a_missing_segment_tells_of_damage() {
+    let mut journal = Journal::new();
+    for i in 0..40 {
+        journal.append(&[entry(i, 100)]);
+    }
+    journal.folder.remove(&segment::name(2)).unwrap();
+    assert_eq!(journal.read(None).unwrap_err().fault, Fault::Damaged);
+}
+
+#[test]
+fn p4_a_batch_that_another_key_wrote_is_foreign() {
+    let mut journal = Journal::new();
+    let last = journal.append(&[entry(1, 100)]);
+    let stranger = Arc::new(Key::generate("lychgate.test/log").unwrap());
+    journal.appender = Appender::new(Arc::clone(&stranger), last);
+    journal.append(&[entry(2, 100)]);
+    assert_eq!(
+        journal.read(Some(&test_key())).unwrap_err().fault,
+        Fault::Foreign
+    );
+    // Without the key only digests and chain can be judged.
+    assert_eq!(journal.read(None).unwrap().len(), 2);
+}
+
+#[test]
+fn a_spare_and_an_empty_folder_hold_nothing() {
+    let mut journal = Journal::new();
+    assert!(journal.read(None).unwrap().is_empty());
+    journal.spares.make_now(SEGMENT).unwrap();
+    assert!(journal.read(None).unwrap().is_empty());
+    journal.append(&[entry(1, 1)]);
+    journal.spares.make_now(SEGMENT).unwrap();
+    assert_eq!(journal.read(None).unwrap().len(), 1);
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_a_prefix() {
+    let mut journal = Journal::new();
+    journal.append(&[entry(1, 10)]);
+    let mut reads = read_folder(Arc::clone(&journal.folder), None).unwrap();
+    for i in 2..40 {
+        journal.append(&[entry(i, 10)]);
+        if let Some(read) = reads.next() {
+            let read = read.unwrap();
+            assert_eq!(read.bytes, journal.model[read.index as usize]);
+        }
+    }
+    for read in reads {
+        let read = read.unwrap();
+        assert_eq!(read.bytes, journal.model[read.index as usize]);
+    }
+}
+
+#[test]
+fn where_there_is_no_journal_it_is_missing() {
+    let error = read(Path::new("/no/such/folder"), None).unwrap_err();
+    assert_eq!(error.fault, Fault::Missing);
+}
