@@ -112,7 +112,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(crate) use test_support::test_folder;
+pub(crate) use test_support::{TestFolder, test_folder};
 
 #[cfg(test)]
 mod test_support {

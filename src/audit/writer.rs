@@ -149,3 +149,6 @@ fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
         shared.gate.count_refused();
     }
 }
+
+#[cfg(test)]
+mod tests;
