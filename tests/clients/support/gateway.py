@@ -1,0 +1,179 @@
+"""A gateway process in a temporary folder: the binary as an operator runs it, known by its config, ports and logs alone."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import tokens
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+ORIGIN = "lychgate.test/clients"
+
+
+def binary():
+    """The release build where there is one, else the debug build; LYCHGATE names another."""
+    named = os.environ.get("LYCHGATE")
+    for path in [pathlib.Path(named)] if named else [ROOT / "target/release/lychgate", ROOT / "target/debug/lychgate"]:
+        if path.exists():
+            return str(path)
+    raise RuntimeError("no lychgate is built: cargo build")
+
+
+def command(*arguments, cwd=None, stdin=None):
+    """Runs a verb to its end; gives what subprocess.run gives, as text."""
+    return subprocess.run([binary(), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=30, input=stdin)
+
+
+def toml(sections):
+    """A config file of sections, lists of sections, and values whose JSON is also TOML."""
+    text = ""
+    for name, section in sections.items():
+        for one in section if isinstance(section, list) else [section]:
+            text += f"[[{name}]]\n" if isinstance(section, list) else f"[{name}]\n"
+            text += "".join(f"{json.dumps(key)} = {json.dumps(value)}\n" for key, value in one.items()) + "\n"
+    return text
+
+
+def issuer(**changes):
+    """One `[[issuer]]`; a change to None takes a key away."""
+    good = {"issuer": tokens.ISSUER, "audience": [tokens.AUDIENCE], "algorithms": tokens.ALGORITHMS, "jwks_file": "keys.json"}
+    return {key: value for key, value in {**good, **changes}.items() if value is not None}
+
+
+class Gateway:
+    """Starts at construction, ready for deletions unless `ready` is false; `stop` ends it by its process id."""
+
+    def __init__(self, upstream, folder=None, ready=True, files=None, **sections):
+        self._own = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="lychgate-clients-"))
+        self.upstream = upstream
+        self.sections = {
+            "listen": {"address": "127.0.0.1:0"},
+            "admin": {"address": "127.0.0.1:0"},
+            "issuer": [issuer()],
+            "domains.accounts": {tokens.ACCOUNT: upstream.origin, "87654321": upstream.origin},
+            "audit": {"directory": "audit", "origin": ORIGIN, "key_file": "audit.key", "segment_bytes": "2MiB"},
+            "log": {"format": "json"},
+        }
+        self.verifier = None
+        if self._own:
+            self.write("keys.json", tokens.key_set())
+            made = command("audit", "keygen", "--origin", ORIGIN, "--out", "audit.key", cwd=self.folder)
+            assert made.returncode == 0, made.stderr
+            self.verifier = made.stdout.rstrip("\n")
+        for name, text in (files or {}).items():
+            self.write(name, text)
+        self.configure(**sections)
+        self.start(ready)
+
+    def configure(self, **sections):
+        """Writes the config; `listen_address=…` style names are not known: give whole sections to merge."""
+        for name, section in sections.items():
+            name = name.replace("__", ".")
+            merged = section if isinstance(section, list) else {**self.sections.get(name, {}), **section}
+            self.sections[name] = merged
+        self.write("lychgate.toml", toml(self.sections))
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    @property
+    def config(self):
+        return str(self.folder / "lychgate.toml")
+
+    def start(self, ready=True):
+        self.log = self.folder / "stdout.log"
+        with open(self.log, "ab") as out, open(self.folder / "stderr.log", "ab") as err:
+            self._from = out.tell()
+            self.process = subprocess.Popen([binary(), "run", "--config", self.config], stdout=out, stderr=err)
+        serving = self.wait_for_line(r'"serving"')
+        self.address, self.admin = (_address(serving, name) for name in ("address", "admin"))
+        if ready:
+            self.wait_until(lambda: self.get("/readyz?for=deletions").status == 200, "ready for deletions")
+
+    def logged(self):
+        """The log since the newest start."""
+        return self.log.read_bytes()[self._from :].decode()
+
+    def wait_for_line(self, pattern, seconds=10):
+        """The first line of the log with this pattern."""
+        found = []
+
+        def look():
+            if self.process.poll() is not None:
+                raise AssertionError(f"the gateway ended: {self.logged()} {(self.folder / 'stderr.log').read_text()}")
+            found[:] = [line for line in self.logged().splitlines(True) if re.search(pattern, line) and line.endswith("\n")]
+            return found
+
+        self.wait_until(look, pattern, seconds)
+        return json.loads(found[0])
+
+    def wait_until(self, holds, what, seconds=10):
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, f"not within {seconds} s: {what}"
+            time.sleep(0.01)
+
+    def get(self, target, *headers):
+        """Asks the admin listener."""
+        from . import wire
+
+        host = "%s:%d" % self.admin
+        return wire.send(self.admin, wire.request("GET", target, *headers, host=None if any(h.lower().startswith("host:") for h in headers) else host))
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def audit(self, *arguments):
+        """`lychgate audit …` on this gateway's folder."""
+        return command("audit", *arguments, "--dir", self.folder / "audit")
+
+    def deletions(self):
+        """`audit list --json`, parsed."""
+        listed = self.audit("list", "--json")
+        assert listed.returncode == 0, listed.stderr
+        return [json.loads(line) for line in listed.stdout.splitlines()]
+
+    def end(self, seconds=10):
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def leaked(self):
+        """Files that hold a token made in this run, or a token's signature."""
+        wanted = [part.encode() for token in tokens.MADE for part in (token.rsplit(".", 1)) if len(part) > 20]
+        found = []
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                data = path.read_bytes().replace(bytes(4096), b"")
+                found += [str(path.relative_to(self.folder)) for part in wanted if part in data]
+        return sorted(set(found))
+
+    def stop(self):
+        """Ends it, checks that it ended well and left no token behind, and removes its folder."""
+        try:
+            code = self.end()
+            leaked = self.leaked()
+        finally:
+            if self._own:
+                shutil.rmtree(self.folder, ignore_errors=True)
+        assert code == 0, f"the gateway ended with {code}"
+        assert not leaked, f"a token stands in {leaked}"
+
+
+def _address(line, name):
+    fields = line.get("fields", line)
+    host, port = fields[name].rsplit(":", 1)
+    return host, int(port)

@@ -1,0 +1,75 @@
+"""A reader of receipts and of the journal, written from the formats' descriptions: no code of the gateway's is in it."""
+
+import base64
+import hashlib
+import struct
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+BLOCK = 4096
+HEAD = struct.Struct(">8sQQQIIQQ32s")
+
+
+def leaf(entry):
+    """RFC 6962: the hash of an entry as a leaf."""
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def b64(text):
+    """Decodes base64 of which there is one spelling only."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError(f"not the one spelling: {text}")
+    return data
+
+
+class Verifier:
+    """A C2SP verifier key: NAME+HASH+BASE64."""
+
+    def __init__(self, line):
+        self.origin, identity, body = line.split("+", 2)
+        data = b64(body)
+        if len(data) != 33 or data[0] != 1:
+            raise ValueError("not an Ed25519 key")
+        self.id = hashlib.sha256(self.origin.encode() + b"\n" + data).digest()[:4]
+        if self.id.hex() != identity:
+            raise ValueError("the key's id is not its hash")
+        self.public = Ed25519PublicKey.from_public_bytes(data[1:])
+
+    def judge(self, headers):
+        """Index and leaf of a genuine receipt; else None."""
+        receipt, leaf_text, signature = (headers[name] for name in
+                                         ("lychgate-receipt", "lychgate-receipt-leaf", "lychgate-receipt-signature"))
+        origin, _, digits = receipt.rpartition("/")
+        line = b64(signature)
+        if origin != self.origin or str(int(digits)) != digits or line[:4] != self.id or len(b64(leaf_text)) != 32:
+            return None
+        try:
+            self.public.verify(line[4:], f"lychgate-receipt\n{receipt}\n{leaf_text}\n".encode())
+        except InvalidSignature:
+            return None
+        return int(digits), b64(leaf_text)
+
+
+def journal(folder):
+    """Every entry's bytes, by index, from the batches whose digest and chain hold; later batches supersede."""
+    entries, places = {}, {}
+    for path in sorted((folder / "journal").iterdir()):
+        data, offset = path.read_bytes(), 0
+        while len(head := data[offset : offset + HEAD.size]) == HEAD.size and head.startswith(b"LYCHGJ\0\1"):
+            magic, segment, sequence, first, count, length, from_segment, from_offset, previous = HEAD.unpack(head)
+            batch = data[offset : offset + length]
+            digest = hashlib.sha256(batch[:-32]).digest()
+            if digest != batch[-32:] or length % BLOCK or segment != int(path.name):
+                raise ValueError(f"{path.name}:{offset}: the digest does not hold")
+            if from_segment and places[from_segment, from_offset] != previous:
+                raise ValueError(f"{path.name}:{offset}: the chain does not hold")
+            places[segment, offset] = digest
+            at = HEAD.size
+            for index in range(first, first + count):
+                size = int.from_bytes(batch[at : at + 2], "big")
+                entries[index] = batch[at + 2 : at + 2 + size]
+                at += 2 + size
+            offset += length
+    return entries

@@ -1,0 +1,49 @@
+"""Requests as bytes, for what a well-behaved client would not send; answers are parsed by http.client."""
+
+import http.client
+import json
+import socket
+
+PATH = "/api/account/12345678/configuration/le-users/users"
+
+
+class Answer:
+    """A parsed answer: `status`, `headers` (an http.client.HTTPMessage), `body`."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.status} {dict(self.headers)} {self.body!r}"
+
+
+def send(address, data, seconds=10):
+    """Sends these bytes on a new connection and reads one answer."""
+    with socket.create_connection(address, timeout=seconds) as connection:
+        connection.sendall(data)
+        return read(connection)
+
+
+def read(connection):
+    """One answer from a connection."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return Answer(response.status, response.headers, response.read())
+
+
+def request(method, target, *headers, body=None, host="gate.example"):
+    """A request's bytes, as they are given: nothing is escaped, ordered or added but `Host` and a body's length."""
+    lines = [b"%s %s HTTP/1.1" % (_bytes(method), _bytes(target))]
+    if host is not None:
+        lines.append(b"Host: " + _bytes(host))
+    lines += [_bytes(header) for header in headers]
+    if body is not None:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
+
+
+def _bytes(text):
+    return text if isinstance(text, bytes) else text.encode("latin-1")
