@@ -24,12 +24,12 @@ def send(address, data, seconds=10):
     """Sends these bytes on a new connection and reads one answer."""
     with socket.create_connection(address, timeout=seconds) as connection:
         connection.sendall(data)
-        return read(connection)
+        return read(connection, data.split(b" ", 1)[0].decode("latin-1"))
 
 
-def read(connection):
+def read(connection, method=None):
     """One answer from a connection."""
-    response = http.client.HTTPResponse(connection)
+    response = http.client.HTTPResponse(connection, method=method)
     response.begin()
     return Answer(response.status, response.headers, response.read())
 
