@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::reader::{Reading, Table};
 use super::*;
+use crate::audit::key::keygen;
 
 const REFERENCE: &str = include_str!("../../config/lychgate.toml");
 const ORIGIN: &str = "lychgate.example.com/edge-1";
@@ -79,7 +80,7 @@ fn key(origin: &'static str) -> String {
     let make = || {
         let name = format!("lychgate-config-{}-{origin}.key", std::process::id());
         let path = std::env::temp_dir().join(name.replace('/', "-"));
-        crate::audit::key::keygen(origin, &path).unwrap();
+        keygen(origin, &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         text
