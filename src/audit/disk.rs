@@ -20,8 +20,6 @@ pub struct Identity {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// Names it has.
-    pub links: u64,
     /// Its length.
     pub bytes: u64,
 }

@@ -221,3 +221,66 @@ fn take_while<T>(
         to.extend(from.pop_front());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(bytes: usize) -> NewIntent {
+        let (answer, _) = oneshot::channel();
+        NewIntent {
+            request_id: "r".into(),
+            bodies: vec![vec![0; bytes]],
+            answer,
+        }
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_more() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_INTENTS {
+            assert!(inbox.intent(intent(1)));
+        }
+        assert!(!inbox.intent(intent(1)));
+        assert_eq!(
+            (0..2_000).filter(|_| inbox.refused(vec![])).count(),
+            MAX_REFUSED
+        );
+    }
+
+    #[test]
+    fn a_round_takes_no_more_than_its_bytes_and_keeps_the_order() {
+        let inbox = Inbox::default();
+        for bytes in [40_000, 40_000, 40_000] {
+            assert!(inbox.intent(intent(bytes)));
+        }
+        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 2);
+        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 1);
+        assert!(inbox.take(100_000, Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn a_config_is_handed_in_once_and_before_its_intents() {
+        let inbox = Inbox::default();
+        for hash in ["a", "a", "b"] {
+            inbox.config(ConfigInForce {
+                config: hash.into(),
+                contracts: [].into(),
+            });
+        }
+        assert!(inbox.intent(intent(1)));
+        // Where the configs do not fit, the intents wait with them.
+        let first = inbox.take(300, Duration::ZERO);
+        assert_eq!((first.configs.len(), first.intents.len()), (1, 0));
+        let second = inbox.take(1_000, Duration::ZERO);
+        assert_eq!((second.configs.len(), second.intents.len()), (1, 1));
+    }
+
+    #[test]
+    fn nothing_new_is_taken_after_stop() {
+        let inbox = Inbox::default();
+        inbox.stop();
+        assert!(!inbox.intent(intent(1)));
+        assert!(inbox.take(1, Duration::from_secs(60)).stop);
+    }
+}

@@ -190,3 +190,102 @@ pub(super) fn unknown(reason: Reason) -> Ending {
         attempts: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::compose::test_intent;
+    use crate::audit::entry::Entry;
+
+    fn ledger(start: i64) -> (Ledger, Clock) {
+        let clock = Clock::manual(Time(start));
+        (Ledger::new(clock.clone()), clock)
+    }
+
+    fn times(ledger: &Ledger) -> Vec<(i64, bool)> {
+        let read = |bytes: &Vec<u8>| {
+            let entry: Entry = serde_json::from_slice(bytes).unwrap();
+            let is_note = matches!(&entry.kind, Kind::Trouble(t) if t.cause == "clock");
+            (Time::parse(&entry.time).unwrap().0, is_note)
+        };
+        ledger.unsynced.iter().map(read).collect()
+    }
+
+    #[test]
+    fn time_stands_still_over_a_small_step_back_and_a_large_one_is_noted() {
+        let (mut ledger, clock) = ledger(10_000_000);
+        ledger.note(&Kind::Alive {});
+        clock.set(Time(9_500_000));
+        ledger.note(&Kind::Alive {});
+        clock.set(Time(2_000_000));
+        ledger.note(&Kind::Alive {});
+        ledger.note(&Kind::Alive {});
+        let (high, low) = (10_000_000, 2_000_000);
+        let expected = [
+            (high, false),
+            (high, false),
+            (high, true),
+            (low, false),
+            (low, false),
+        ];
+        assert_eq!(times(&ledger), expected);
+    }
+
+    #[test]
+    fn the_parts_of_an_intent_stand_together_even_when_the_clock_steps() {
+        let (mut ledger, clock) = ledger(10_000_000);
+        ledger.note(&Kind::Alive {});
+        clock.set(Time(0));
+        let body = br#"{"kind":"alive"}"#.to_vec();
+        let (first, _) = ledger.intent("r".into(), &[body.clone(), body]);
+        assert_eq!((first, ledger.next_index()), (2, 4));
+    }
+
+    #[test]
+    fn p2_an_intent_is_closed_once() {
+        let (mut ledger, _) = ledger(0);
+        let (first, _) = ledger.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
+        assert!(ledger.close(first, not_sent()).is_some());
+        assert!(ledger.close(first, not_sent()).is_none());
+        assert_eq!(ledger.open_intents(), 0);
+    }
+
+    #[test]
+    fn p2_a_journal_that_closes_an_intent_twice_is_not_taken() {
+        let (mut written, clock) = ledger(0);
+        let intent = test_intent(1);
+        let (first, _) = written.intent("r".into(), &[compose::body(&Kind::Intent(intent))]);
+        written.close(first, not_sent());
+        let mut read = Ledger::new(clock);
+        for entry in &written.unsynced {
+            read.replay(entry).unwrap();
+        }
+        assert_eq!((read.open_intents(), read.next_index()), (0, 2));
+        assert!(
+            read.replay(&written.unsynced[1])
+                .unwrap_err()
+                .contains("not open")
+        );
+        assert!(read.replay(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_long_revision_of_upstream_is_cut() {
+        let (mut ledger, _) = ledger(0);
+        let (first, _) = ledger.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
+        let revision = Some("x".repeat(1_000));
+        ledger.close(
+            first,
+            Ending {
+                revision,
+                ..not_sent()
+            },
+        );
+        let entry: Entry = serde_json::from_slice(&ledger.unsynced[1]).unwrap();
+        let Kind::Outcome(outcome) = entry.kind else {
+            panic!("no outcome")
+        };
+        assert_eq!(outcome.ending.revision.unwrap().len(), 256);
+        assert_eq!(outcome.cut["revision"].bytes, 1_000);
+    }
+}

@@ -34,7 +34,6 @@ struct Node {
     durable: Vec<u8>,
     /// What is written since the last sync that the disk can still make durable.
     dirty: bool,
-    is_folder: bool,
     locked: bool,
 }
 
@@ -110,11 +109,7 @@ impl FakeDisk {
                 after.names = node.durable_names.clone();
             }
             after.durable_names = after.names.clone();
-            if node.dirty {
-                after.bytes = torn(node, &mut survives);
-            } else {
-                after.bytes = node.durable.clone();
-            }
+            after.bytes = torn(node, &mut || node.dirty && survives());
             after.durable = after.bytes.clone();
             after.dirty = false;
             after
@@ -167,7 +162,9 @@ impl FakeDisk {
 /// Durable bytes with those sectors that survive of what was written over them.
 fn torn(node: &Node, survives: &mut impl FnMut() -> bool) -> Vec<u8> {
     let mut bytes = node.durable.clone();
-    bytes.resize(node.bytes.len(), 0);
+    if node.dirty {
+        bytes.resize(node.bytes.len(), 0);
+    }
     for (old, new) in bytes.chunks_mut(SECTOR).zip(node.bytes.chunks(SECTOR)) {
         if old != new && survives() {
             old.copy_from_slice(new);
@@ -192,11 +189,8 @@ impl State {
         None
     }
 
-    fn make(&mut self, is_folder: bool) -> usize {
-        self.nodes.push(Node {
-            is_folder,
-            ..Node::default()
-        });
+    fn make(&mut self) -> usize {
+        self.nodes.push(Node::default());
         self.nodes.len() - 1
     }
 
@@ -209,11 +203,9 @@ impl State {
     }
 
     fn identity(&self, node: usize) -> Identity {
-        let names = self.nodes.iter().flat_map(|n| n.names.values());
         Identity {
             device: 1,
             inode: node as u64,
-            links: names.filter(|n| **n == node).count() as u64,
             bytes: self.nodes[node].bytes.len() as u64,
         }
     }
@@ -225,7 +217,7 @@ impl Disk for FakeDisk {
         let node = self.step("folder", |state| match state.roots.get(&path) {
             Some(node) => Ok(*node),
             None if create.is_some() => {
-                let node = state.make(true);
+                let node = state.make();
                 state.roots.insert(path, node);
                 Ok(node)
             }
@@ -249,7 +241,7 @@ impl Folder for Handle {
             .disk
             .step("folder", |state| match state.find(self.node, name) {
                 Err(_) if create.is_some() => {
-                    let node = state.make(true);
+                    let node = state.make();
                     state.nodes[self.node].names.insert(name.into(), node);
                     state.nodes[self.node]
                         .durable_names
@@ -272,7 +264,7 @@ impl Folder for Handle {
         let node = self.disk.step("open", |state| {
             match (state.find(self.node, name), access) {
                 (Err(_), Access::Create(_)) => {
-                    let node = state.make(false);
+                    let node = state.make();
                     state.nodes[self.node].names.insert(name.into(), node);
                     Ok(node)
                 }
@@ -387,12 +379,15 @@ impl File for Handle {
     }
 
     fn lock(&self) -> io::Result<bool> {
-        let had = self.disk.step("lock", |state| {
+        let mut had = false;
+        let result = self.disk.step("lock", |state| {
             let locked = &mut state.nodes[self.node].locked;
-            Ok(!std::mem::replace(locked, true))
-        })?;
+            had = !std::mem::replace(locked, true);
+            Ok(had)
+        });
+        // Closing the file gives the lock back even where taking it was said to have failed.
         *self.has_lock.lock().unwrap() |= had;
-        Ok(had)
+        result
     }
 }
 

@@ -167,7 +167,6 @@ fn identity_of(stat: &Stat) -> Identity {
     Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
-        links: stat.st_nlink.into(),
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
     }
 }
@@ -202,14 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unlinked_file_has_no_names() {
+    fn an_unlinked_file_is_not_the_one_that_takes_its_name() {
         let outer = test_folder("disk-unlink");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let file = folder.open("a", Access::Create(0o640)).unwrap();
         file.write_at(b"abc", 0).unwrap();
         assert_eq!(file.identity().unwrap(), folder.look("a").unwrap());
         folder.remove("a").unwrap();
-        assert_eq!(file.identity().unwrap().links, 0);
         assert!(folder.look("a").is_err());
+        folder.open("a", Access::Create(0o640)).unwrap();
+        let another = folder.look("a").unwrap();
+        assert!(!another.same_file(&file.identity().unwrap()));
     }
 }

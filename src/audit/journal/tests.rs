@@ -122,8 +122,8 @@ proptest! {
     #[test]
     fn what_is_read_is_what_was_written_through_rolls_and_failed_batches(moves in moves()) {
         let journal = play(&moves);
-        prop_assert_eq!(journal.read(None).unwrap(), journal.model.clone());
-        prop_assert_eq!(journal.read(Some(&test_key())).unwrap(), journal.model);
+        prop_assert_eq!(&journal.read(None).unwrap(), &journal.model);
+        prop_assert_eq!(&journal.read(Some(&test_key())).unwrap(), &journal.model);
     }
 
     #[test]
