@@ -10,6 +10,7 @@ use super::story::{Step, collection};
 use crate::audit::query::{Deletion, Progress};
 use crate::audit::verify::Summary;
 use crate::simulator::issuer::{AUDIENCE, ISSUER};
+use crate::simulator::store::FIRST_ID;
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -31,8 +32,7 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
         out,
         "{DIM}$TOKEN: {SUBJECT}, account {ACCOUNT}, {scopes}{DIM:#}"
     )?;
-    let users = collection("ACCOUNT").replace("ACCOUNT", "…");
-    writeln!(out, "{DIM}$USERS: http://{gateway}{users}{DIM:#}\n")
+    writeln!(out, "{DIM}$AT:    http://{gateway}/api/account{DIM:#}\n")
 }
 
 /// One call, its answer, its entry.
@@ -68,10 +68,10 @@ fn curl(step: &Step) -> String {
     if let Some(revision) = step.if_match {
         line += &format!(" -H 'If-Match: {revision}'");
     }
-    let mut parts = step.target.splitn(5, '/').skip(3);
-    let account = parts.next().unwrap_or_default();
-    let user = parts.next().and_then(|rest| rest.rsplit('/').next());
-    line + &format!(" \"$USERS/{}\" # {account}", user.unwrap_or_default())
+    // /api/account/ACCOUNT/configuration/le-users/users/USER?v=4.0
+    let account = step.target.split('/').nth(3).unwrap_or_default();
+    let user = step.target.rsplit('/').next().unwrap_or_default();
+    line + &format!(" \"$AT/{account}/…/{user}\"")
 }
 
 fn answer(out: &mut dyn Write, answer: &Answer) -> Result<()> {
@@ -93,7 +93,10 @@ fn answer(out: &mut dyn Write, answer: &Answer) -> Result<()> {
 
 fn entry_line(entry: &Deletion) -> String {
     let what = match entry.outcome {
-        Progress::Refused => format!("refused {}", entry.code.as_deref().unwrap_or_default()),
+        Progress::Refused => {
+            let code = entry.code.as_deref().unwrap_or_default();
+            format!("refused, {code}")
+        }
         Progress::Open => "open".to_owned(),
         Progress::Closed(_) => {
             let outcome = serde_json::to_value(entry.outcome).unwrap_or_default();
@@ -102,12 +105,8 @@ fn entry_line(entry: &Deletion) -> String {
             format!("forwarded, {outcome}, closed by {closed}")
         }
     };
-    let (index, users) = (entry.index, entry.users.join(" "));
-    let subject = &entry.caller.subject;
-    format!(
-        "{index}: {} {}/{users} by {subject}: {what}",
-        entry.operation, entry.account
-    )
+    let (index, operation, users) = (entry.index, &entry.operation, entry.users.join(" "));
+    format!("{index}: {operation} {}/{users}: {what}", entry.account)
 }
 
 /// Whether the trail verifies.
@@ -128,42 +127,30 @@ pub(super) fn verdict(
     }
 }
 
-/// Commands to try while it serves.
+/// Commands to try while it serves, whole as they stand.
 pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
-    let program = std::env::current_exe()
-        .map_or_else(|_| "lychgate".to_owned(), |path| path.display().to_string());
-    let show = |name: &str| scene.path(name).display().to_string();
-    let (gateway, admin) = (scene.address(), scene.admin_address());
-    let users = collection(ACCOUNT);
-    let scopes = SCOPES.join(" ");
-    writeln!(out, "\n{TITLE}It serves until Ctrl-C. To paste:{TITLE:#}")?;
-    writeln!(
+    let program = std::env::current_exe();
+    let program = program.map_or_else(|_| "lychgate".to_owned(), |path| path.display().to_string());
+    let (gateway, admin, folder) = (scene.address(), scene.admin_address(), scene.folder());
+    let (users, scopes) = (collection(ACCOUNT), SCOPES.join(" "));
+    let (revision, user) = (scene.revision(), FIRST_ID + 1);
+    write!(
         out,
-        "alias lychgate={program}; USERS=http://{gateway}{users}"
-    )?;
-    writeln!(
-        out,
-        "TOKEN=\"Authorization: Bearer $({program} token mint \\"
-    )?;
-    writeln!(out, "  --key {} --issuer {ISSUER} \\", show("issuer.pem"))?;
-    writeln!(
-        out,
-        "  --audience {AUDIENCE} --subject {SUBJECT} --accounts {ACCOUNT} \\"
-    )?;
-    writeln!(out, "  --scope '{scopes}')\"")?;
-    writeln!(out, "curl -i -H \"$TOKEN\" \"$USERS?v=4.0\"")?;
-    let (revision, user) = (scene.revision(), crate::simulator::store::FIRST_ID + 1);
-    writeln!(
-        out,
-        "curl -i -X DELETE -H \"$TOKEN\" -H 'If-Match: {revision}' \"$USERS/{user}?v=4.0\""
-    )?;
-    writeln!(out, "lychgate audit list --dir {}", show("audit"))?;
-    writeln!(
-        out,
-        "lychgate audit verify --config {}",
-        show("lychgate.toml")
-    )?;
-    writeln!(out, "curl http://{admin}/readyz?verbose")
+        r#"
+{TITLE}It serves until Ctrl-C. To paste:{TITLE:#}
+LYCHGATE={program}; DEMO={}
+USERS=http://{gateway}{users}
+TOKEN="Authorization: Bearer $($LYCHGATE token mint --key $DEMO/issuer.pem \
+  --issuer {ISSUER} --audience {AUDIENCE} \
+  --subject {SUBJECT} --accounts {ACCOUNT} --scope '{scopes}')"
+curl -i -H "$TOKEN" "$USERS?v=4.0"
+curl -i -X DELETE -H "$TOKEN" -H 'If-Match: {revision}' "$USERS/{user}?v=4.0"
+$LYCHGATE audit list --dir $DEMO/audit
+$LYCHGATE audit verify --config $DEMO/lychgate.toml
+curl "http://{admin}/readyz?verbose"
+"#,
+        folder.display()
+    )
 }
 
 /// At most so many characters.

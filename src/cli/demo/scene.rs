@@ -134,8 +134,12 @@ impl Scene {
         self.simulator.seen_count()
     }
 
-    /// A file or folder of the demo's own.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// The demo's own folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
 
@@ -186,7 +190,8 @@ key_file = "audit.key"
 impl Folder {
     fn new() -> Result<Self, String> {
         use std::os::unix::fs::DirBuilderExt as _;
-        let name = format!("lychgate-demo-{}", uuid::Uuid::now_v7().simple());
+        // Made here or not at all: whoever made such a folder before us does not get our key.
+        let name = format!("lychgate-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| at(&path, &error))?;

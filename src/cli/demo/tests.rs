@@ -1,0 +1,81 @@
+//! Tests of the story's words and judgement, without a gateway.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::call::{Answer, Happened};
+use super::story::{Expected, Step, faults};
+use super::{page, story};
+
+fn step(expected: Expected) -> Step {
+    Step {
+        title: "a title",
+        target: format!("{}/7?v=4.0", story::collection("12345678")),
+        with_token: true,
+        if_match: Some(41),
+        expected,
+    }
+}
+
+fn refused(status: u16, code: &'static str) -> Happened {
+    let mut headers = HeaderMap::new();
+    headers.insert("lychgate-refusal", HeaderValue::from_static(code));
+    Happened {
+        answer: Ok(Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            body: Bytes::from_static(br#"{"detail":"Add v=4.0."}"#),
+        }),
+        entry: None,
+        upstream_saw: 0,
+    }
+}
+
+const MISSING: Expected = Expected {
+    status: 401,
+    code: Some("token-missing"),
+    entry: None,
+};
+
+fn shown(step: &Step, happened: &Happened, faults: &[String]) -> String {
+    let mut out = Vec::new();
+    page::step(&mut out, 1, step, happened, faults).unwrap();
+    anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+}
+
+#[test]
+fn what_goes_as_told_has_no_faults() {
+    assert!(faults(&step(MISSING), &refused(401, "token-missing")).is_empty());
+}
+
+#[test]
+fn each_departure_from_the_story_is_told() {
+    for (happened, words) in [
+        (refused(403, "token-missing"), "the status should be 401"),
+        (refused(401, "token-expired"), "the refusal should be token-missing"),
+    ] {
+        assert_eq!(faults(&step(MISSING), &happened), [words]);
+    }
+    let mut reached = refused(401, "token-missing");
+    reached.upstream_saw = 1;
+    assert_eq!(faults(&step(MISSING), &reached), ["upstream saw 1 requests"]);
+    reached.answer = Err("it hung up".to_owned());
+    assert_eq!(faults(&step(MISSING), &reached), ["no answer: it hung up"]);
+}
+
+#[test]
+fn a_step_is_shown_with_its_call_answer_and_entry() {
+    let step = step(MISSING);
+    let text = shown(&step, &refused(401, "token-missing"), &["x".to_owned()]);
+    for words in [
+        "1 a title",
+        "$ curl -X DELETE -H \"$TOKEN\" -H 'If-Match: 41' \"$AT/12345678/…/7?v=4.0\"",
+        "401 Unauthorized token-missing",
+        "Add v=4.0.",
+        "trail no entry",
+        "NOT AS TOLD: x",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
