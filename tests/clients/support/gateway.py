@@ -49,15 +49,14 @@ def issuer(**changes):
 class Gateway:
     """Starts at construction, ready for deletions unless `ready` is false; `stop` ends it by its process id."""
 
-    def __init__(self, upstream, folder=None, ready=True, files=None, **sections):
+    def __init__(self, users, folder=None, ready=True, files=None, **sections):
         self._own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="lychgate-clients-"))
-        self.upstream = upstream
         self.sections = {
             "listen": {"address": "127.0.0.1:0"},
             "admin": {"address": "127.0.0.1:0"},
             "issuer": [issuer()],
-            "domains.accounts": {tokens.ACCOUNT: upstream.origin, "87654321": upstream.origin},
+            "domains.accounts": {tokens.ACCOUNT: users.origin, "87654321": users.origin},
             "audit": {"directory": "audit", "origin": ORIGIN, "key_file": "audit.key", "segment_bytes": "2MiB"},
             "log": {"format": "json"},
         }

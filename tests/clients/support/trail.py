@@ -52,13 +52,13 @@ class Verifier:
         return int(digits), b64(leaf_text)
 
 
-def journal(folder):
-    """Every entry's bytes, by index, from the batches whose digest and chain hold; later batches supersede."""
-    entries, places = {}, {}
+def batches(folder):
+    """Segment, offset, length, first index and entries' bytes of every batch, in order; digests and chain must hold."""
+    places = {}
     for path in sorted((folder / "journal").iterdir()):
         data, offset = path.read_bytes(), 0
         while len(head := data[offset : offset + HEAD.size]) == HEAD.size and head.startswith(b"LYCHGJ\0\1"):
-            magic, segment, sequence, first, count, length, from_segment, from_offset, previous = HEAD.unpack(head)
+            _, segment, _, first, count, length, from_segment, from_offset, previous = HEAD.unpack(head)
             batch = data[offset : offset + length]
             digest = hashlib.sha256(batch[:-32]).digest()
             if digest != batch[-32:] or length % BLOCK or segment != int(path.name):
@@ -66,10 +66,15 @@ def journal(folder):
             if from_segment and places[from_segment, from_offset] != previous:
                 raise ValueError(f"{path.name}:{offset}: the chain does not hold")
             places[segment, offset] = digest
-            at = HEAD.size
-            for index in range(first, first + count):
+            at, entries = HEAD.size, []
+            for _ in range(count):
                 size = int.from_bytes(batch[at : at + 2], "big")
-                entries[index] = batch[at + 2 : at + 2 + size]
+                entries.append(batch[at + 2 : at + 2 + size])
                 at += 2 + size
+            yield path.name, offset, length, first, entries
             offset += length
-    return entries
+
+
+def journal(folder):
+    """Every entry's bytes, by index; what a later batch holds again stands in the place of the earlier."""
+    return {first + place: entry for _, _, _, first, entries in batches(folder) for place, entry in enumerate(entries)}
