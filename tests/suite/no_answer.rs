@@ -1,0 +1,170 @@
+//! An upstream that gives no answer, or what is none: how it stands on record, and what its caller is told.
+
+use std::net::TcpListener;
+
+use lychgate::audit::entry::{Reason, Sent, Verdict};
+use lychgate::audit::query::Deletion;
+
+use super::callers::{delete, receipt_index, refusal};
+use super::program::Home;
+use super::users::{Manner, Users};
+use crate::support::wire::Answer;
+
+/// What must come of it: the status and code for the caller, the outcome, its reason, and `sent`.
+type Expected = (u16, &'static str, Verdict, Option<Reason>, Sent);
+
+const LOST: Expected = (
+    502,
+    "upstream-protocol",
+    Verdict::Unknown,
+    Some(Reason::ConnectionLost),
+    Sent::Unknown,
+);
+const NO_ANSWER: Expected = (
+    502,
+    "upstream-protocol",
+    Verdict::Unknown,
+    Some(Reason::Protocol),
+    Sent::Unknown,
+);
+const LATE: Expected = (
+    504,
+    "upstream-timeout",
+    Verdict::Unknown,
+    Some(Reason::Timeout),
+    Sent::Unknown,
+);
+
+/// Deletes one user and judges both sides.
+fn judge(manner: Manner, expected: Expected) -> (Answer, Deletion) {
+    let users = Users::start();
+    let told = format!("{manner:?}");
+    users.behave(manner);
+    let home = Home::new(users.address(), &[("upstream", "head_timeout = \"400ms\"")]);
+    let program = home.start_ready();
+    let answer = delete(program.address, 1);
+    assert_eq!(users.seen_count(), 1, "p7: it is sent once: {told}");
+    drop(program);
+    let found = compare(&home, &answer, expected, &told);
+    (answer, found)
+}
+
+fn compare(home: &Home, answer: &Answer, expected: Expected, told: &str) -> Deletion {
+    let (status, code, verdict, reason, sent) = expected;
+    let on_record = match sent {
+        Sent::No => "no",
+        Sent::Yes => "yes",
+        Sent::Unknown => "unknown",
+    };
+    let (found_code, found_sent, _) = refusal(answer);
+    assert_eq!(
+        (answer.status, &*found_code, &*found_sent),
+        (status, code, on_record),
+        "{told}: {}",
+        answer.shown()
+    );
+    let record = home.record();
+    let (closed, found) = record.closed(1);
+    assert_eq!(
+        (found, closed.reason, closed.sent),
+        (verdict, reason, Some(sent)),
+        "{told}"
+    );
+    let receipt = (sent != Sent::No).then_some(closed.index);
+    assert_eq!(receipt_index(answer), receipt, "{told}");
+    closed.clone()
+}
+
+#[test]
+fn p2_a_connection_that_ends_without_an_answer_is_unknown() {
+    judge(Manner::Raw(b""), LOST);
+}
+
+#[test]
+fn p2_a_connection_that_is_reset_is_unknown() {
+    judge(Manner::Reset, LOST);
+}
+
+#[test]
+fn p2_an_answer_that_breaks_off_in_its_head_is_unknown() {
+    judge(Manner::Raw(b"HTTP/1.1 200 OK\r\ncontent-le"), LOST);
+}
+
+#[test]
+fn p2_an_answer_that_never_comes_is_unknown() {
+    judge(Manner::Hang, LATE);
+}
+
+#[test]
+fn p2_a_switch_of_protocols_is_no_answer() {
+    let raw = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n";
+    judge(Manner::Raw(raw), NO_ANSWER);
+}
+
+#[test]
+fn p2_a_status_that_http_does_not_know_is_no_answer() {
+    judge(
+        Manner::Raw(b"HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n"),
+        NO_ANSWER,
+    );
+}
+
+#[test]
+fn p2_an_answer_with_two_framings_is_no_answer() {
+    let raw =
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    judge(Manner::Raw(raw), NO_ANSWER);
+}
+
+#[test]
+fn p2_what_is_not_http_is_no_answer() {
+    judge(Manner::Raw(b"220 mail.test ready\r\n\r\n"), NO_ANSWER);
+}
+
+#[test]
+fn p2_a_408_is_no_answer() {
+    let users = Users::start();
+    users.behave(Manner::Raw(
+        b"HTTP/1.1 408 Late\r\ncontent-length: 0\r\n\r\n",
+    ));
+    let home = Home::new(users.address(), &[]);
+    let program = home.start_ready();
+    let answer = delete(program.address, 1);
+    let (_, sent, _) = refusal(&answer);
+    assert_eq!(
+        (answer.status / 100, &*sent),
+        (5, "unknown"),
+        "{}",
+        answer.shown()
+    );
+    let record = home.record();
+    let (closed, verdict) = record.closed(1);
+    assert_eq!(
+        (verdict, closed.sent),
+        (Verdict::Unknown, Some(Sent::Unknown))
+    );
+}
+
+#[test]
+fn p2_an_answer_cut_short_in_its_body_is_told_by_its_status() {
+    let cut = b"HTTP/1.1 200 OK\r\nac-revision: 9\r\ncontent-length: 50\r\n\r\n{";
+    let expected = (502, "upstream-protocol", Verdict::Deleted, None, Sent::Yes);
+    let (answer, closed) = judge(Manner::Raw(cut), expected);
+    assert_eq!(answer.json()["upstream_status"], 200);
+    assert_eq!(
+        (closed.status, closed.revision.as_deref()),
+        (Some(200), Some("9"))
+    );
+}
+
+#[test]
+fn p2_an_upstream_that_is_not_there_is_a_failure_and_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let home = Home::new(address, &[]);
+    let program = home.start_ready();
+    let answer = delete(program.address, 1);
+    let expected = (502, "upstream-unreachable", Verdict::Failed, None, Sent::No);
+    compare(&home, &answer, expected, "nobody listens");
+}

@@ -1,0 +1,324 @@
+//! The real binary in a folder of its own: started, signalled, watched from outside.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::record::Record;
+use crate::support::folder::Folder;
+use crate::support::{tokens, trail, wire};
+
+/// The trail's name.
+pub(crate) const ORIGIN: &str = "lychgate.test/suite";
+/// Every wait for a condition ends here, as a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The tables of the config that a story may add keys to.
+const TABLES: &[&str] = &[
+    "listen",
+    "admin",
+    "limits",
+    "credentials",
+    "upstream",
+    "log",
+];
+
+/// A folder with a config and all that it names.
+#[derive(Debug)]
+pub(crate) struct Home {
+    folder: Folder,
+}
+
+impl Home {
+    /// In front of this upstream; `keys` are lines for tables of the config.
+    pub(crate) fn new(upstream: SocketAddr, keys: &[(&str, &str)]) -> Self {
+        let folder = Folder::new();
+        folder.write("keys.json", tokens::key_set());
+        folder.write("lychgate.toml", config(upstream, keys));
+        trail::keygen(ORIGIN, &folder.path().join("audit.key"));
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.path("audit")
+    }
+
+    /// The trail, verified with the key; a trail that does not verify fails the test.
+    pub(crate) fn record(&self) -> Record {
+        self.record_at(&self.audit())
+    }
+
+    /// As [`Self::record`], where the folder is seen by another path.
+    pub(crate) fn record_at(&self, directory: &Path) -> Record {
+        Record::read(directory, &self.path("audit.key"))
+    }
+
+    /// Starts the gateway and waits until it listens.
+    pub(crate) fn start(&self) -> Program {
+        self.spawn(self.command())
+    }
+
+    /// What starts it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = trail::lychgate();
+        command.args(["run", "--config"]);
+        command.arg(self.path("lychgate.toml"));
+        command
+    }
+
+    /// Starts the gateway and waits until it takes deletions.
+    pub(crate) fn start_ready(&self) -> Program {
+        let program = self.start();
+        program.wait_ready();
+        program
+    }
+
+    /// Starts this command, which is to become the gateway.
+    pub(crate) fn spawn(&self, mut command: Command) -> Program {
+        let errors = self.path("stderr.txt");
+        let file = File::options().create(true).append(true).open(&errors);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(file.unwrap());
+        let mut child = command.spawn().expect("the program starts");
+        let output = Output::of(child.stdout.take().unwrap());
+        let mut addresses = None;
+        let begin = Instant::now();
+        while addresses.is_none() {
+            let ended = child.try_wait().unwrap();
+            addresses = serving(&output.text());
+            if addresses.is_none() && (ended.is_some() || begin.elapsed() > PATIENCE) {
+                let errors = std::fs::read_to_string(&errors).unwrap_or_default();
+                panic!("it does not serve: {ended:?}\n{}{errors}", output.text());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let (address, admin) = addresses.unwrap();
+        Program {
+            child,
+            output,
+            address,
+            admin,
+        }
+    }
+}
+
+/// The config, each of [`TABLES`] with these keys added.
+pub(crate) fn config(upstream: SocketAddr, keys: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        r#"[listen]
+address = "127.0.0.1:0"
+
+[admin]
+address = "127.0.0.1:0"
+
+[limits]
+
+[credentials]
+
+[upstream]
+
+[log]
+format = "json"
+
+[audit]
+directory = "audit"
+origin = "{ORIGIN}"
+key_file = "audit.key"
+segment_bytes = "2MiB"
+
+[domains.accounts]
+"{account}" = "http://{upstream}"
+
+[[issuer]]
+issuer = "{issuer}"
+audience = ["{audience}"]
+algorithms = ["ES256"]
+jwks_file = "keys.json"
+"#,
+        account = tokens::ACCOUNT,
+        issuer = tokens::ISSUER,
+        audience = tokens::AUDIENCE,
+    );
+    for (table, line) in keys {
+        assert!(TABLES.contains(table) || *table == "audit");
+        let head = format!("[{table}]\n");
+        text = text.replacen(&head, &format!("{head}{line}\n"), 1);
+    }
+    text
+}
+
+/// Both addresses, once the log says that it serves.
+fn serving(text: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line = text.lines().find(|line| line.contains("\"serving\""))?;
+    let line: Value = serde_json::from_str(line).ok()?;
+    let address = |name: &str| {
+        let field = line.get(name).or_else(|| line["fields"].get(name));
+        field.and_then(Value::as_str)?.parse().ok()
+    };
+    Some((address("address")?, address("admin")?))
+}
+
+/// A running gateway, killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Program {
+    child: Child,
+    output: Output,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Program {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it wrote to standard output so far.
+    pub(crate) fn log(&self) -> String {
+        self.output.text()
+    }
+
+    /// Reads no more of its standard output until it is told to.
+    pub(crate) fn read_output(&self, on: bool) {
+        self.output.shared.paused.store(!on, Ordering::Release);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill_nine(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Tells it to stop and waits for its end.
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end; gives what it wrote to standard output too.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let mut status = None;
+        until("the gateway ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        self.read_output(true);
+        until("its output ends", || {
+            self.output.shared.ended.load(Ordering::Acquire)
+        });
+        (status.unwrap(), self.log())
+    }
+
+    /// An admin page.
+    pub(crate) fn page(&self, path: &str) -> wire::Answer {
+        wire::get(self.admin, path).expect("the admin listener answers")
+    }
+
+    pub(crate) fn takes_deletions(&self) -> bool {
+        self.page("/readyz?for=deletions").status == 200
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        until("deletions are taken", || self.takes_deletions());
+    }
+
+    /// The sum of all metrics whose line begins so.
+    pub(crate) fn metric(&self, begin: &str) -> u64 {
+        let page = self.page("/metrics");
+        let text = String::from_utf8(page.body).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(begin));
+        let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum::<f64>() as u64
+    }
+
+    /// Bytes of memory that are its own now.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kilobytes.unwrap().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the program writes, read by a thread of its own.
+#[derive(Debug)]
+struct Output {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    text: Mutex<Vec<u8>>,
+    paused: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Output {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let shared = Arc::new(Shared::default());
+        let reading = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            loop {
+                while reading.paused.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                match pipe.read(&mut piece) {
+                    Ok(count) if count > 0 => {
+                        let text = reading.text.lock();
+                        let mut text = text.unwrap_or_else(PoisonError::into_inner);
+                        text.extend_from_slice(&piece[..count]);
+                    }
+                    _ => break,
+                }
+            }
+            reading.ended.store(true, Ordering::Release);
+        });
+        Self { shared }
+    }
+
+    fn text(&self) -> String {
+        let text = self.shared.text.lock();
+        let text = text.unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// Waits until it is so, at most [`PATIENCE`].
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether the long form of a test is wanted: `LYCHGATE_FULL`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("LYCHGATE_FULL").is_some()
+}
