@@ -6,6 +6,15 @@
 //! The proxies are pinned to core 0, load and upstream to core 1. CPU is on-CPU time of the process
 //! measured, over the requests answered; each figure is the median over shuffled rounds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark that cannot run says so and ends"
+)]
+
 mod bare;
 mod disk;
 mod gateway;
