@@ -68,11 +68,11 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a segment for at least so many bytes and begins to make the next spare.
-    pub(super) fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
+    /// Goes on in a new segment of at least so many bytes.
+    fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
         let prepared = self
             .spares
-            .take(at_least.max(SMALL_SEGMENT))
+            .take(at_least, SMALL_SEGMENT)
             .map_err(|e| trouble(&e, "cannot make a segment"))?;
         self.appender
             .take(prepared)

@@ -113,17 +113,23 @@ impl Spares {
     }
 
     /// A segment of at least so many bytes: the spare, waited for where it is being made, or a new
-    /// one of just this length.
+    /// one of at least `small` bytes.
     ///
     /// # Errors
     /// Where none can be made.
-    pub fn take(&mut self, at_least: u64) -> io::Result<Prepared> {
+    pub fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
         if let Some(making) = self.making.take() {
             self.ready = making.recv().ok().transpose()?;
         }
         match self.ready.take() {
             Some(spare) if spare.bytes >= at_least => Ok(spare),
-            _ => self.make_now(at_least),
+            too_short => {
+                // Numbers only go up, so a spare that is passed over can never be used.
+                if let Some(spare) = too_short {
+                    self.folder.remove(&segment::name(spare.number))?;
+                }
+                self.make_now(at_least.max(small))
+            }
         }
     }
 
@@ -186,14 +192,24 @@ mod tests {
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let mut spares = Spares::new(Arc::clone(&folder), 41, 65_536);
         spares.begin().unwrap();
-        let spare = spares.take(4_096).unwrap();
+        let spare = spares.take(65_536, 0).unwrap();
         assert_eq!((spare.number, spare.bytes), (42, 65_536));
-        let small = spares.take(5_000).unwrap();
+        let small = spares.take(1, 5_000).unwrap();
         assert_eq!((small.number, small.bytes), (43, 8_192));
         assert_eq!(spares.highest(), 43);
         let bytes = std::fs::read(outer.path().join("0000000042")).unwrap();
         assert_eq!(bytes, vec![0; 65_536]);
         assert_eq!(segment::numbers(&*folder).unwrap(), [42, 43]);
+    }
+
+    #[test]
+    fn a_spare_that_is_too_short_is_removed_and_its_number_not_used_again() {
+        let outer = test_folder("spare-short");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let mut spares = Spares::new(Arc::clone(&folder), 0, 4_096);
+        spares.begin().unwrap();
+        assert_eq!(spares.take(8_192, 0).unwrap().number, 2);
+        assert_eq!(segment::numbers(&*folder).unwrap(), [2]);
     }
 
     #[test]
@@ -204,7 +220,7 @@ mod tests {
         let mut spares = Spares::new(Arc::clone(&folder), 7, 8_192);
         spares.adopt(7);
         spares.begin().unwrap();
-        assert_eq!(spares.take(1).unwrap().number, 8);
+        assert_eq!(spares.take(1, 0).unwrap().number, 8);
         assert_eq!(segment::numbers(&*folder).unwrap(), [8]);
     }
 }

@@ -91,8 +91,11 @@ impl Desk {
             if stop {
                 return self.stop();
             }
-            self.tend_spare();
-            self.tend_time();
+            // While a sync fails no spares are made, which it would use up one by one.
+            if self.halt.is_none() {
+                self.tend_spare();
+                self.tend_time();
+            }
         }
     }
 
@@ -201,9 +204,6 @@ impl Desk {
     }
 
     fn tend_time(&mut self) {
-        if self.halt.is_some() {
-            return;
-        }
         if self.summed_up.elapsed() >= SUMMARY_EVERY {
             self.sum_up();
         }

@@ -129,7 +129,7 @@ impl Desk {
     }
 
     fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
-        if is_custody(halt.cause()) {
+        if self.store.suspect.is_some() {
             self.store.judge_again()?;
         }
         self.store.flush(&mut self.ledger.unsynced)?;
