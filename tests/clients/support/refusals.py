@@ -18,10 +18,10 @@ STATUS = {
     428: "if-match-missing",
     431: "headers-too-large",
     502: "upstream-unreachable upstream-protocol",
-    503: "audit-unavailable keys-unavailable credentials-unavailable overloaded draining",
+    503: "audit-unavailable keys-unavailable overloaded draining",
     504: "upstream-timeout",
 }
-#: Code to status, of all that a client can bring about from outside.
+#: Code to status, of all that a client can bring about from outside; defects, failing disks and parts to come are left out.
 CODES = {code: status for status, codes in STATUS.items() for code in codes.split()}
 #: Codes that a test of this run has seen.
 SHOWN = set()
