@@ -9,6 +9,14 @@ CLOSE = object()  # Close the connection.
 
 
 @dataclass
+class Held:
+    """An answer that waits for an event."""
+
+    released: threading.Event
+    answer: bytes
+
+
+@dataclass
 class Seen:
     """One request as it arrived; `raw` is all of its bytes."""
 
@@ -96,6 +104,9 @@ class Upstream:
                     reply = self.script.pop(0) if self.script else self.default
                     self.seen.append(seen)
                     self._lock.notify_all()
+                if isinstance(reply, Held):
+                    reply.released.wait(10)
+                    reply = reply.answer
                 data, end = reply if isinstance(reply, tuple) else (reply, None)
                 data, end = (b"", data) if data in (HANG, CLOSE) else (data, end)
                 connection.sendall(data)
