@@ -10,13 +10,17 @@
 
 // What they stand on: the program, its upstream, its callers, its trail.
 mod callers;
+mod mounts;
 mod program;
 mod record;
+mod strace;
 mod users;
 
 // The stories.
+mod disk;
 mod drain;
 mod flood;
 mod hang_up;
 mod kill_nine;
 mod no_answer;
+mod sync_fails;

@@ -237,6 +237,14 @@ impl Program {
         until("deletions are taken", || self.takes_deletions());
     }
 
+    /// Waits until deletions are refused for this cause.
+    pub(crate) fn wait_for_cause(&self, cause: &str) {
+        until(cause, || {
+            let page = self.page("/readyz?verbose");
+            String::from_utf8_lossy(&page.body).contains(cause)
+        });
+    }
+
     /// The sum of all metrics whose line begins so.
     pub(crate) fn metric(&self, begin: &str) -> u64 {
         let page = self.page("/metrics");

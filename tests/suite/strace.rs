@@ -1,0 +1,60 @@
+//! Makes the system calls of the trail's writer fail, by `strace` attached to its thread.
+
+use std::fs::{File, read_to_string};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::program::{Home, Program, until};
+
+/// The writer's name among the threads.
+const WRITER: &str = "audit-writer";
+
+/// Attached until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Strace {
+    child: Child,
+}
+
+impl Strace {
+    /// Attaches to the writer and injects this into its system calls, as `strace -e inject=` says;
+    /// counts begin at 1 here. `None`, and why on standard error, where there is no strace.
+    pub(crate) fn inject(home: &Home, program: &Program, what: &str) -> Option<Self> {
+        let errors = home.path("strace.txt");
+        let mut command = Command::new("strace");
+        command.args(["-e", "trace=fdatasync,pwrite64", "-e"]);
+        command.arg(format!("inject={what}"));
+        command.args(["-p", &writer(program)]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(File::create(&errors).unwrap());
+        let Ok(mut child) = command.spawn() else {
+            eprintln!("skipped: strace is not installed (tests/run installs it)");
+            return None;
+        };
+        until("strace is attached", || {
+            let said = read_to_string(&errors).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "strace ended: {said}");
+            said.contains("attached")
+        });
+        Some(Self { child })
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        // Asked, it detaches first; it is gone where the gateway is.
+        let _ = kill_process(pid, Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// The writer's thread id.
+fn writer(program: &Program) -> String {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap();
+    let named = |path: &std::path::Path| read_to_string(path.join("comm")).unwrap_or_default();
+    let mut paths = threads.flatten().map(|entry| entry.path());
+    let path = paths.find(|path| named(path).trim() == WRITER);
+    let path = path.expect("the writer's thread is named");
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}

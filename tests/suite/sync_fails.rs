@@ -1,0 +1,255 @@
+//! A disk whose sync fails or is late, for an intent and for an outcome: what the caller is told,
+//! what upstream saw, what stands on record; reads go on through all of it.
+
+use std::time::{Duration, Instant};
+
+use lychgate::audit::entry::{Kind, Sent, Verdict};
+
+use super::callers::{delete, get, receipt_index, refusal};
+use super::program::{Home, Program};
+use super::record::Record;
+use super::strace::Strace;
+use super::users::Users;
+use crate::support::trail::lychgate;
+use crate::support::wire::Answer;
+
+/// What a sync is given in these stories.
+const SYNC_TIMEOUT: Duration = Duration::from_millis(300);
+/// Half of what a late sync takes here: who was answered by then has not waited for it.
+const IN_TIME: Duration = Duration::from_millis(1_500);
+
+struct Scene {
+    users: Users,
+    home: Home,
+    program: Program,
+}
+
+fn scene() -> Scene {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[("audit", "sync_timeout = \"300ms\"")]);
+    let program = home.start_ready();
+    // The spare is made, and no sync but that of a deletion is due.
+    assert_eq!(delete(program.address, 1_000).status, 200);
+    users.take_seen();
+    Scene {
+        users,
+        home,
+        program,
+    }
+}
+
+impl Scene {
+    fn refused(&self, user: u64, cause: &str) -> Answer {
+        let answer = delete(self.program.address, user);
+        let (code, sent, found) = refusal(&answer);
+        let expected = ("audit-unavailable", "no", cause);
+        assert_eq!((&*code, &*sent, &*found), expected, "{}", answer.shown());
+        assert_eq!(answer.status, 503);
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(receipt_index(&answer), None);
+        assert_eq!(self.users.seen_count(), 0, "upstream saw nothing");
+        answer
+    }
+
+    fn reads_go_on(&self) {
+        let begin = Instant::now();
+        assert_eq!(get(self.program.address, 7).status, 200);
+        assert!(begin.elapsed() < IN_TIME, "a read waits for no disk");
+        self.users.take_seen();
+        assert_eq!(self.program.page("/readyz").status, 200);
+    }
+
+    /// Deletes another user and judges the whole trail after a stop in order.
+    fn goes_on(self) -> Record {
+        self.program.wait_ready();
+        let answer = delete(self.program.address, 2_000);
+        assert_eq!(answer.status, 200, "{}", answer.shown());
+        let (status, log) = self.program.stop();
+        assert!(status.success(), "{status}\n{log}");
+        let record = self.home.record();
+        assert_eq!(record.closed(2_000).1, Verdict::Deleted);
+        assert_eq!(record.summary.open, 0);
+        record
+    }
+}
+
+fn was_not_sent(record: &Record, user: u64) {
+    let (closed, verdict) = record.closed(user);
+    let found = (verdict, closed.sent, closed.status);
+    assert_eq!(found, (Verdict::Failed, Some(Sent::No), None));
+}
+
+/// The causes of trouble on record, each with its state.
+fn troubles(record: &Record) -> Vec<(String, String)> {
+    let kinds = record.entries.iter().map(|entry| &entry.kind);
+    let troubles = kinds.filter_map(|kind| match kind {
+        Kind::Trouble(trouble) => Some((trouble.cause.clone(), trouble.state.clone())),
+        _ => None,
+    });
+    troubles.collect()
+}
+
+fn began_and_ended(cause: &str) -> [(String, String); 2] {
+    ["began", "ended"].map(|state| (cause.to_owned(), state.to_owned()))
+}
+
+#[test]
+fn p3_an_intent_whose_sync_fails_refuses_its_deletion_alone() {
+    let scene = scene();
+    let what = "fdatasync:error=EIO:when=1";
+    let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
+        return;
+    };
+    scene.refused(1, "sync-failed");
+    scene.reads_go_on();
+    scene.program.wait_ready();
+    drop(strace);
+    let record = scene.goes_on();
+    was_not_sent(&record, 1);
+    assert_eq!(troubles(&record), began_and_ended("sync-failed"));
+}
+
+#[test]
+fn p3_an_outcome_whose_sync_fails_is_unconfirmed() {
+    let scene = scene();
+    let what = "fdatasync:error=EIO:when=2";
+    let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
+        return;
+    };
+    let answer = delete(scene.program.address, 1);
+    let (code, sent, _) = refusal(&answer);
+    assert_eq!(
+        (&*code, &*sent),
+        ("deletion-unconfirmed", "yes"),
+        "{}",
+        answer.shown()
+    );
+    assert_eq!(
+        (answer.status, &answer.json()["upstream_status"]),
+        (500, &200.into())
+    );
+    assert_eq!(scene.users.take_seen().len(), 1);
+    scene.reads_go_on();
+    scene.program.wait_ready();
+    drop(strace);
+    let audit = scene.home.audit();
+    // Its outcome is kept, and written once a sync works again.
+    receipt_is_borne_out(&audit, &answer);
+    let record = scene.goes_on();
+    let (closed, verdict) = record.closed(1);
+    assert_eq!((verdict, closed.sent), (Verdict::Deleted, Some(Sent::Yes)));
+    assert_eq!(receipt_index(&answer), Some(closed.index));
+    assert_eq!(troubles(&record), began_and_ended("sync-failed"));
+}
+
+fn receipt_is_borne_out(audit: &std::path::Path, answer: &Answer) {
+    let header = |name: &str| answer.header(name).expect("it has a whole receipt");
+    let mut command = lychgate();
+    command.args(["audit", "verify", "--dir"]).arg(audit);
+    command.args(["--receipt", header("lychgate-receipt")]);
+    command.args(["--leaf", header("lychgate-receipt-leaf")]);
+    command.args(["--signature", header("lychgate-receipt-signature")]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{}", answer.shown());
+}
+
+#[test]
+fn p3_while_every_sync_fails_reads_go_on_and_deletions_come_back_without_a_restart() {
+    let scene = scene();
+    let what = "fdatasync:error=EIO:when=1+";
+    let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
+        return;
+    };
+    for user in 1..=5 {
+        scene.refused(user, "sync-failed");
+        scene.reads_go_on();
+        assert!(!scene.program.takes_deletions());
+    }
+    let verbose = scene.program.page("/readyz?verbose").shown();
+    assert!(verbose.contains("sync-failed"), "{verbose}");
+    drop(strace);
+    let record = scene.goes_on();
+    was_not_sent(&record, 1);
+    assert_eq!(troubles(&record), began_and_ended("sync-failed"));
+    // Those that came while the trail was closed stand in its end as a count.
+    let refused = record.entries.iter().filter_map(|entry| match &entry.kind {
+        Kind::Trouble(trouble) => Some(trouble.refused),
+        _ => None,
+    });
+    let (singly, _) = record.refused("audit-unavailable");
+    assert_eq!(refused.sum::<u64>() + singly, 5);
+}
+
+#[test]
+fn p3_an_intent_whose_sync_is_late_is_refused_in_time() {
+    let scene = scene();
+    let what = "fdatasync:delay_enter=3000000:when=1";
+    let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
+        return;
+    };
+    let begin = Instant::now();
+    scene.refused(1, "sync-late");
+    let took = begin.elapsed();
+    assert!(took >= SYNC_TIMEOUT && took < IN_TIME, "{took:?}");
+    // The disk still hangs: this one is not made to wait for it.
+    scene.refused(2, "sync-late");
+    assert!(begin.elapsed() < 2 * IN_TIME - SYNC_TIMEOUT);
+    scene.reads_go_on();
+    assert!(!scene.program.takes_deletions());
+    scene.program.wait_ready();
+    assert!(begin.elapsed() > Duration::from_millis(2_900));
+    drop(strace);
+    let record = scene.goes_on();
+    was_not_sent(&record, 1);
+    assert_eq!(troubles(&record), began_and_ended("sync-late"));
+}
+
+#[test]
+fn p3_an_outcome_whose_sync_is_late_is_unconfirmed_in_time_and_closed_once() {
+    let scene = scene();
+    let what = "fdatasync:delay_enter=3000000:when=2";
+    let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
+        return;
+    };
+    let begin = Instant::now();
+    let answer = delete(scene.program.address, 1);
+    assert!(begin.elapsed() < IN_TIME);
+    let (code, sent, _) = refusal(&answer);
+    assert_eq!(
+        (&*code, &*sent),
+        ("deletion-unconfirmed", "yes"),
+        "{}",
+        answer.shown()
+    );
+    assert_eq!(scene.users.take_seen().len(), 1);
+    scene.reads_go_on();
+    scene.program.wait_ready();
+    drop(strace);
+    receipt_is_borne_out(&scene.home.audit(), &answer);
+    let record = scene.goes_on();
+    let (closed, verdict) = record.closed(1);
+    assert_eq!((verdict, closed.sent), (Verdict::Deleted, Some(Sent::Yes)));
+}
+
+#[test]
+fn p3_a_write_that_fails_is_told_by_its_cause() {
+    for (errno, cause) in [
+        ("EIO", "sync-failed"),
+        ("ENOSPC", "disk-full"),
+        ("EROFS", "read-only"),
+    ] {
+        let scene = scene();
+        let what = format!("pwrite64:error={errno}:when=1");
+        let Some(strace) = Strace::inject(&scene.home, &scene.program, &what) else {
+            return;
+        };
+        scene.refused(1, cause);
+        scene.reads_go_on();
+        scene.program.wait_ready();
+        drop(strace);
+        let record = scene.goes_on();
+        was_not_sent(&record, 1);
+        assert_eq!(troubles(&record), began_and_ended(cause));
+    }
+}
