@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::exchange::{Arrival, Exchange};
+use crate::contract::path;
 use crate::metrics::{Metrics, RequestLabels};
 use crate::request::Body;
 
@@ -132,7 +133,7 @@ impl Line {
             client = %exchange.peer.ip(),
             method = self.method.as_str(),
             operation,
-            account = exchange.account.get().map(|account| &**account),
+            account = plain_account(exchange),
             subject = identity.map(|identity| identity.subject.as_str()),
             status,
             code,
@@ -142,10 +143,37 @@ impl Line {
     }
 }
 
+/// The account, where it is one: any other segment of a path may hold a token.
+fn plain_account(exchange: &Exchange) -> Option<&str> {
+    let account = exchange.account.get()?;
+    path::is_account(account).then_some(&**account)
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
             self.write(CALLER_GONE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn logged(account: &str) -> Option<String> {
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let exchange = Exchange::new(HeaderValue::from_static("id"), peer);
+        exchange.account.set(account.into()).unwrap();
+        plain_account(&exchange).map(str::to_owned)
+    }
+
+    #[test]
+    fn p8_a_token_in_the_accounts_place_is_not_logged() {
+        assert_eq!(logged("12345678").as_deref(), Some("12345678"));
+        assert_eq!(logged("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"), None);
+        assert_eq!(logged(""), None);
     }
 }
