@@ -105,48 +105,54 @@ struct Recorder {
     config: Arc<str>,
 }
 
+/// Hands a refused deletion to the trail, once: a deletion's own task does so as well, since its
+/// caller, and this layer with it, may be gone by then.
+pub(super) fn put_on_record(trail: &Trail, config: &str, refusal: &Refusal, exchange: &Exchange) {
+    let is_first = exchange.code.set(refusal.code.as_str()).is_ok();
+    if !is_first || !exchange.is_deletion() || exchange.recorded.load(Ordering::Relaxed) {
+        return;
+    }
+    match entry(config, refusal, exchange) {
+        Some(entry) => trail.refused(entry),
+        None => trail.turned_away(refusal.code.as_str()),
+    }
+}
+
 impl Recorder {
     fn refuse(&self, refusal: &Refusal, exchange: &Exchange) -> Response<Body> {
-        // Only one layer refuses a request, so the cell is empty.
-        let _ = exchange.code.set(refusal.code.as_str());
-        if exchange.is_deletion() && !exchange.recorded.load(Ordering::Relaxed) {
-            match self.refused(refusal, exchange) {
-                Some(entry) => self.trail.refused(entry),
-                None => self.trail.turned_away(refusal.code.as_str()),
-            }
-        }
+        put_on_record(&self.trail, &self.config, refusal, exchange);
         problem::response(refusal, exchange.request_id())
     }
+}
 
-    /// The entry, where the caller and the operation are known.
-    fn refused(&self, refusal: &Refusal, exchange: &Exchange) -> Option<Refused> {
-        let identity = exchange.identity.get()?;
-        let operation = exchange.operation.get()?;
-        let named = exchange.named.get().cloned().unwrap_or_default();
-        Some(Refused {
-            request_id: exchange.request_id().to_owned(),
-            operation: operation.name.to_string(),
-            account: exchange
-                .account
-                .get()
-                .map(|account| account.to_string())
-                .unwrap_or_default(),
-            user_count: named.users.len() as u64,
-            users: named.users,
-            body_sha256: named.body_sha256,
-            caller: Caller {
-                issuer: identity.issuer.clone(),
-                subject: identity.subject.clone(),
-                client: identity.client.clone(),
-            },
-            token_id: identity.token_id.clone(),
-            if_match: exchange.if_match.get().cloned(),
-            domain: exchange.origin.get().map(ToString::to_string),
-            client_ip: exchange.peer.ip().to_string(),
-            config: self.config.to_string(),
-            code: refusal.code.as_str().to_owned(),
-            rule: None,
-            cut: crate::audit::entry::Cuts::new(),
-        })
-    }
+/// The entry, where the caller and the operation are known.
+fn entry(config: &str, refusal: &Refusal, exchange: &Exchange) -> Option<Refused> {
+    let identity = exchange.identity.get()?;
+    let operation = exchange.operation.get()?;
+    let named = exchange.named.get().cloned().unwrap_or_default();
+    Some(Refused {
+        request_id: exchange.request_id().to_owned(),
+        operation: operation.name.to_string(),
+        account: exchange
+            .account
+            .get()
+            .map(|account| account.to_string())
+            .unwrap_or_default(),
+        user_count: named.users.len() as u64,
+        users: named.users,
+        body_sha256: named.body_sha256,
+        caller: Caller {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            client: identity.client.clone(),
+        },
+        token_id: identity.token_id.clone(),
+        if_match: exchange.if_match.get().cloned(),
+        domain: exchange.origin.get().map(ToString::to_string),
+        client_ip: exchange.peer.ip().to_string(),
+        config: config.to_owned(),
+        code: refusal.code.as_str().to_owned(),
+        rule: None,
+        cut: crate::audit::entry::Cuts::new(),
+    })
 }

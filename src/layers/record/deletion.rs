@@ -17,6 +17,7 @@ use crate::layers::contain::{Panicked, contained};
 use crate::layers::deletions::Slot;
 use crate::layers::exchange::Exchange;
 use crate::layers::problem;
+use crate::layers::refuse::put_on_record;
 use crate::refusal::{Checked, Code, Refusal, Sent};
 use crate::request::Body;
 
@@ -73,7 +74,13 @@ impl Deletion {
     {
         let open = match self.recorder.trail.begin(intent).await {
             Ok(open) => open,
-            Err(closed) => return Err(Box::new(unavailable(&closed))),
+            Err(closed) => {
+                let refusal = unavailable(&closed);
+                // Not left to the layer outside: it is gone where the caller has hung up.
+                let Recorder { trail, config, .. } = &self.recorder;
+                put_on_record(trail, config, &refusal, &self.exchange);
+                return refusal.refuse();
+            }
         };
         self.exchange.recorded.store(true, Ordering::Relaxed);
         let (ending, reply) = self.send(outgoing, service).await;
@@ -167,4 +174,108 @@ fn unavailable(closed: &Closed) -> Refusal {
     );
     refusal.cause = Some(cause.as_str());
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+    use crate::audit::entry::{Caller, Cuts};
+    use crate::audit::{Settings, Trail};
+    use crate::clock::Clock;
+    use crate::forward::Delivery;
+    use crate::layers::deletions::Deletions;
+    use crate::metrics::Metrics;
+    use crate::request::Origin;
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 1))
+    }
+
+    /// A trail that takes nothing: its folder and key are not there.
+    fn closed_trail() -> Trail {
+        let nowhere = std::env::temp_dir().join("lychgate-no-such-folder/audit");
+        let settings = Settings {
+            key_file: nowhere.with_extension("key"),
+            directory: nowhere,
+            origin: "test".into(),
+            sync_timeout: Duration::from_secs(2),
+            segment_bytes: 2 << 20,
+        };
+        Trail::open(settings, Clock::system(), Metrics::new())
+    }
+
+    fn intent() -> Intent {
+        Intent {
+            request_id: "id".into(),
+            operation: "users.delete".into(),
+            account: "1".into(),
+            users: vec!["2".into()],
+            caller: Caller {
+                issuer: "i".into(),
+                subject: "s".into(),
+                client: None,
+            },
+            token_id: "t".into(),
+            if_match: Some("5".into()),
+            domain: "http://a".into(),
+            client_ip: "127.0.0.1".into(),
+            config: "hash".into(),
+            rule: None,
+            group: None,
+            part: None,
+            parts: None,
+            cut: Cuts::new(),
+        }
+    }
+
+    fn outgoing() -> Outgoing {
+        Outgoing {
+            origin: Arc::new(Origin::parse("http://a").unwrap()),
+            method: Method::DELETE,
+            target: "/2".parse().unwrap(),
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            delivery: Delivery::Deletion,
+            request_id: HeaderValue::from_static("id"),
+            peer: peer(),
+        }
+    }
+
+    #[tokio::test]
+    async fn p6_a_refusal_by_the_trail_is_on_record_though_the_caller_is_gone() {
+        let deletions = Deletions::new(1);
+        let recorder = Recorder {
+            trail: closed_trail(),
+            deletions: deletions.clone(),
+            config: "hash".into(),
+            shared: false,
+        };
+        let exchange = Arc::new(Exchange::new(HeaderValue::from_static("id"), peer()));
+        let service = tower::service_fn(async |_: Cleared| -> Result<Unrecorded, Infallible> {
+            unreachable!("nothing is sent")
+        });
+        let running = run(
+            recorder,
+            intent(),
+            outgoing(),
+            Arc::clone(&exchange),
+            service,
+        );
+        let mut running = Box::pin(running);
+        assert!(poll_once(running.as_mut()).await.is_pending());
+        drop(running);
+        deletions.drain();
+        deletions.finished().await;
+        assert_eq!(exchange.code.get(), Some(&"audit-unavailable"));
+    }
+
+    /// Polls once.
+    async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+        std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
+    }
 }
