@@ -4,7 +4,7 @@ use http::header::IF_MATCH;
 
 use crate::contract::if_match::{self, IfMatch};
 use crate::contract::query::VersionFault;
-use crate::contract::{BodyRule, Effect, path};
+use crate::contract::{BodyRule, Effect, Operation, path};
 use crate::layers::authorize::Permitted;
 use crate::layers::route::Routed;
 use crate::refusal::{Checked, Code, Refusal};
@@ -84,10 +84,11 @@ fn check_ids_query(routed: &Routed) -> Checked<()> {
 fn check_if_match(permitted: &Permitted) -> Checked<()> {
     let routed = permitted.routed();
     let operation = routed.operation();
-    if !operation.if_match_required {
+    let headers = &routed.head().headers;
+    if !must_judge(operation, headers.contains_key(IF_MATCH)) {
         return Ok(());
     }
-    let mut values = routed.head().headers.get_all(IF_MATCH).iter();
+    let mut values = headers.get_all(IF_MATCH).iter();
     let value = match (values.next(), values.next()) {
         (Some(value), None) => value,
         (None, _) => {
@@ -120,9 +121,42 @@ fn check_if_match(permitted: &Permitted) -> Checked<()> {
     Ok(())
 }
 
+/// Also where a contract leaves `If-Match` to the caller: one that is there and switches upstream's
+/// check off still takes the scope for that.
+fn must_judge(operation: &Operation, is_there: bool) -> bool {
+    operation.if_match_required || (is_there && operation.unconditional_scope.is_some())
+}
+
 fn malformed(why: &str) -> Refusal {
     Refusal::new(
         Code::IfMatchMalformed,
         format!("If-Match is not well formed: {why}."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(required: bool, scope: Option<&str>) -> Operation {
+        Operation {
+            name: "users.delete".into(),
+            method: "DELETE".to_owned(),
+            effect: Effect::Delete,
+            version: "4.0".to_owned(),
+            if_match_required: required,
+            body: BodyRule::None,
+            scope: "users.delete".to_owned(),
+            unconditional_scope: scope.map(str::to_owned),
+            carriers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_optional_if_match_that_is_there_still_needs_the_scope_to_switch_the_check_off() {
+        assert!(must_judge(&operation(false, Some("s")), true));
+        assert!(!must_judge(&operation(false, Some("s")), false));
+        assert!(!must_judge(&operation(false, None), true));
+        assert!(must_judge(&operation(true, None), false));
+    }
 }
