@@ -157,3 +157,74 @@ impl Gate {
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(timeout: Duration) -> (Gate, Clock, Metrics) {
+        let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
+        (
+            Gate::new(timeout, clock.clone(), metrics.clone()),
+            clock,
+            metrics,
+        )
+    }
+
+    #[test]
+    fn a_trail_begins_closed_as_recovering() {
+        let (gate, _, metrics) = gate(Duration::ZERO);
+        assert_eq!(gate.closed().unwrap().cause, Cause::Recovering);
+        assert_eq!(metrics.audit_open.get(), 0);
+        gate.open();
+        assert_eq!((gate.closed(), metrics.audit_open.get()), (None, 1));
+    }
+
+    #[test]
+    fn p3_a_sync_under_way_for_too_long_closes_the_gate_by_the_clock_alone() {
+        let (late, _, _) = gate(Duration::ZERO);
+        late.open();
+        late.sync_begins();
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(late.state().closed.unwrap().cause, Cause::SyncLate);
+        late.sync_ended();
+        assert_eq!(late.closed(), None);
+        let (in_time, _, _) = gate(Duration::from_secs(600));
+        in_time.open();
+        in_time.sync_begins();
+        assert_eq!(in_time.closed(), None);
+    }
+
+    #[test]
+    fn since_is_when_the_cause_began_not_when_it_was_last_seen() {
+        let (gate, clock, _) = gate(Duration::ZERO);
+        clock.set(Time(10));
+        gate.close(closed(Cause::DiskFull, "first"));
+        clock.set(Time(20));
+        gate.close(closed(Cause::DiskFull, "second"));
+        assert_eq!(gate.state().since, Time(10));
+        gate.close(closed(Cause::SyncFailed, "third"));
+        assert_eq!(gate.state().since, Time(20));
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_by_cause_and_for_the_trail_once() {
+        let (gate, _, metrics) = gate(Duration::ZERO);
+        gate.close(closed(Cause::Locked, "another"));
+        assert_eq!(gate.pass().unwrap_err().cause, Cause::Locked);
+        let labels = CauseLabels { cause: "locked" };
+        assert_eq!(metrics.audit_refused.get_or_create(&labels).get(), 1);
+        gate.count_refused();
+        assert_eq!((gate.take_refused(), gate.take_refused()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_trail_hears_of_trouble_too() {
+        let (gate, _, _) = gate(Duration::ZERO);
+        gate.close(closed(Cause::Recovering, "still"));
+        let early = tokio::time::timeout(Duration::from_millis(20), gate.settled()).await;
+        assert!(early.is_err());
+        gate.close(closed(Cause::Damaged, "here"));
+        gate.settled().await;
+    }
+}

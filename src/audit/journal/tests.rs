@@ -232,3 +232,70 @@ fn where_there_is_no_journal_it_is_missing() {
     let error = read(Path::new("/no/such/folder"), None).unwrap_err();
     assert_eq!(error.fault, Fault::Missing);
 }
+
+#[test]
+fn a_byte_beyond_the_longest_batch_tells_of_damage() {
+    let mut journal = Journal::new();
+    let long = 3 * batch::MAX_BATCH as u64;
+    let prepared = journal.spares.make_now(long).unwrap();
+    journal.appender.take(prepared).unwrap();
+    let link = journal.append(&[entry(1, 100)]);
+    let file = journal
+        .folder
+        .open(&segment::name(1), Access::Write)
+        .unwrap();
+    let end = link.place.offset + BLOCK as u64;
+    // Within the reach of one batch it may be a torn write.
+    file.write_at(b"x", end + 500).unwrap();
+    assert_eq!(journal.read(None).unwrap().len(), 1);
+    file.write_at(b"x", end + batch::MAX_BATCH as u64).unwrap();
+    assert_eq!(journal.read(None).unwrap_err().fault, Fault::Damaged);
+}
+
+#[test]
+fn what_stands_behind_a_segment_that_goes_on_from_before_it_is_void() {
+    let mut journal = Journal::new();
+    journal.append(&[entry(1, 100)]);
+    let before = *journal.appender.last();
+    journal.append(&[entry(2, 100)]);
+    journal.append(&[entry(3, 100)]);
+    journal.appender = Appender::new(Arc::new(test_key()), before);
+    journal.append(&[entry(4, 100)]);
+    assert_eq!(journal.read(None).unwrap(), [entry(1, 100), entry(4, 100)]);
+}
+
+#[test]
+fn p4_a_swapped_batch_does_not_go_on_from_the_one_before() {
+    let mut journal = Journal::new();
+    let places: Vec<_> = (0..3)
+        .map(|i| journal.append(&[entry(i, 100)]).place)
+        .collect();
+    let file = journal
+        .folder
+        .open(&segment::name(1), Access::Write)
+        .unwrap();
+    let mut blocks = [[0; BLOCK]; 2];
+    for (block, place) in blocks.iter_mut().zip(&places) {
+        file.read_at(block, place.offset).unwrap();
+    }
+    file.write_at(&blocks[1], places[0].offset).unwrap();
+    file.write_at(&blocks[0], places[1].offset).unwrap();
+    assert_eq!(journal.read(None).unwrap_err().fault, Fault::Damaged);
+}
+
+#[test]
+fn p4_a_dropped_batch_is_found_even_when_the_rest_moves_up() {
+    let mut journal = Journal::new();
+    let places: Vec<_> = (0..3)
+        .map(|i| journal.append(&[entry(i, 100)]).place)
+        .collect();
+    let file = journal
+        .folder
+        .open(&segment::name(1), Access::Write)
+        .unwrap();
+    let mut block = [0; BLOCK];
+    file.read_at(&mut block, places[2].offset).unwrap();
+    file.write_at(&block, places[1].offset).unwrap();
+    file.write_at(&[0; BLOCK], places[2].offset).unwrap();
+    assert_eq!(journal.read(None).unwrap_err().fault, Fault::Damaged);
+}

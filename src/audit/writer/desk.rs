@@ -133,6 +133,8 @@ impl Desk {
     /// Answers everybody: those whose entries are durable, and the others with what was found.
     pub(super) fn answer(&mut self, found: Option<&Closed>) {
         let durable = self.store.appender.last().next_index;
+        // Whoever is answered finds the state as it was answered.
+        self.show();
         for waiter in std::mem::take(&mut self.waiters) {
             match waiter {
                 Waiter::Outcome {
