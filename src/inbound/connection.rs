@@ -23,8 +23,9 @@ use super::body::{Unread, inward};
 use super::linger::linger;
 use crate::request::{Body, Peer};
 
-/// hyper's own bound on one head; the gateway's limits lie below, so that a head too long is refused by code.
-const MAX_HEAD_BUFFER_BYTES: usize = 256 * 1024;
+/// hyper's own bound on one head, held before the caller is known; the gateway's limits (60 and 64 KiB
+/// at most) lie below, so that a head too long is refused by code.
+const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
 /// hyper's own bound on header lines.
 const MAX_HEADER_LINES: usize = 100;
 /// A connection taken from the backlog while stopping may show within this that it has a request.
