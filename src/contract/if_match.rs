@@ -42,12 +42,21 @@ fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
     match tag {
         // Upstreams that strip quotes would see the empty value, which asks for no check at all.
         b"" => Err("If-Match is an empty entity-tag"),
-        b"-1" | b"*" => Ok(IfMatch::Unconditional),
+        tag if matches!(without_coding(tag), b"-1" | b"*") => Ok(IfMatch::Unconditional),
         tag if tag.iter().all(|byte| is_etagc(*byte)) => Ok(IfMatch::Conditional),
         _ => {
             Err("If-Match is not exactly one entity-tag: a list, or a character that none may have")
         }
     }
+}
+
+/// Some servers drop the suffix that their compression adds to a tag before they compare it.
+fn without_coding(tag: &[u8]) -> &[u8] {
+    let codings: [&[u8]; 4] = [b"--gzip", b"-gzip", b";gzip", b"-br"];
+    codings
+        .iter()
+        .find_map(|coding| tag.strip_suffix(*coding))
+        .unwrap_or(tag)
 }
 
 const fn is_etagc(byte: u8) -> bool {

@@ -15,7 +15,7 @@ pub struct Query {
     pub ids: Vec<Option<String>>,
     /// How many `ids` were found after `;` only (not inside the value of a `v`).
     pub ids_behind_semicolon: usize,
-    /// Whether a parameter `_method` stands anywhere, after `&` or `;`.
+    /// Whether a parameter that overrides the method, such as `_method`, stands anywhere, after `&` or `;`.
     pub method: bool,
 }
 
@@ -124,8 +124,8 @@ enum Name {
 impl Name {
     /// Decodes a name once and tells which it is.
     fn of(raw: &str) -> Result<Self, &'static str> {
-        // No judged name is longer; what is, is decoded all the same, for broken escapes.
-        let mut decoded = [0_u8; "_method".len()];
+        // No judged name is longer; what is longer is decoded all the same, for broken escapes.
+        let mut decoded = [0_u8; LONGEST_NAME];
         let mut length = 0;
         let mut rest = raw.as_bytes();
         while let [byte, after @ ..] = rest {
@@ -145,10 +145,31 @@ impl Name {
         Ok(match decoded.get(..length) {
             Some(b"v") => Self::Version,
             Some(b"ids") => Self::Ids,
-            Some(b"_method") => Self::Method,
+            Some(name) if overrides_method(name) => Self::Method,
             _ => Self::Other,
         })
     }
+}
+
+/// Longer than any name that is judged, with room for what lenient servers trim off.
+const LONGEST_NAME: usize = 32;
+
+/// Parameters by which servers let a query override the method: `_method` in any case, as PHP and
+/// others read it (leading spaces and dots dropped, `.` for `_`), and the headers of that purpose.
+fn overrides_method(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 5] = [
+        b"_method",
+        b".method",
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+    ];
+    let name = name.trim_ascii();
+    let plain = |start: usize| name.get(start..).unwrap_or_default();
+    let skipped = name.iter().take_while(|byte| **byte == b'+').count();
+    NAMES
+        .iter()
+        .any(|known| plain(skipped).eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

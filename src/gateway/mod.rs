@@ -24,9 +24,10 @@ use health::Health;
 use parts::Kept;
 
 /// Connections to the admin listener at once.
-const MAX_ADMIN_CONNECTIONS: usize = 64;
-/// The admin listener's bound on a head, and on an idle connection.
-const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_ADMIN_CONNECTIONS: usize = 256;
+/// The admin listener's bound on a head, and on an idle connection: short, so that half heads cannot keep
+/// a probe waiting for long.
+const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// However much of the drain time is used up, answers have so long to be written.
 const MIN_GRACE: Duration = Duration::from_secs(1);
 /// Beyond `sync_timeout`, what aborted deletions have for closing their records.

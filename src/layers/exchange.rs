@@ -55,8 +55,10 @@ pub struct Exchange {
 /// Whom a deletion names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// The users, as far as they could be read.
+    /// The users, as far as they could be read; at most as many as a refusal names.
     pub users: Vec<String>,
+    /// How many were named.
+    pub user_count: usize,
     /// SHA-256 of the body in hexadecimal, where one was read.
     pub body_sha256: Option<String>,
 }

@@ -34,6 +34,7 @@ folders! {
     p11_version
     p13_token
     p7_upstream
+    p8_secrets
     p9_account
     pass_through
 }

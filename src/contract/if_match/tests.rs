@@ -125,3 +125,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_suffix_of_a_compression_does_not_hide_an_unconditional_tag() {
+    for value in ["\"-1--gzip\"", "\"*--gzip\"", "\"-1-gzip\"", "\"*;gzip\""] {
+        assert_eq!(
+            parse(value.as_bytes()),
+            Ok(IfMatch::Unconditional),
+            "{value}"
+        );
+    }
+    assert_eq!(parse(b"\"42--gzip\""), Ok(IfMatch::Conditional));
+}

@@ -255,3 +255,33 @@ proptest! {
         prop_assert_eq!(query.versions.len() + query.versions_behind_semicolon, 1);
     }
 }
+
+#[test]
+fn every_spelling_of_a_method_override_is_found() {
+    for name in [
+        "_method",
+        "_METHOD",
+        ".method",
+        "+_method",
+        "%20_method",
+        "%5fMethod",
+        "X-HTTP-Method-Override",
+        "x-http-method",
+        "X-Method-Override",
+    ] {
+        assert!(
+            Query::parse(&format!("v=4.0&{name}=DELETE"))
+                .unwrap()
+                .method,
+            "{name}"
+        );
+    }
+    for name in ["method", "my_method", "_methods", "x-http"] {
+        assert!(
+            !Query::parse(&format!("v=4.0&{name}=DELETE"))
+                .unwrap()
+                .method,
+            "{name}"
+        );
+    }
+}

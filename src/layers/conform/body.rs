@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body_util::BodyExt;
 
+use crate::audit::entry::MAX_REFUSED_USERS;
 use crate::contract::ids::{self, IdsFault, MAX_BODY_BYTES, MAX_IDS};
 use crate::contract::{BodyRule, Effect};
 use crate::layers::exchange::{BodyFault, Exchange, Named};
@@ -102,7 +103,11 @@ fn judge_ids(routed: &Routed, collected: Result<Bytes, Collect>) -> Checked<(Vec
     let parsed = ids::parse(&bytes);
     // Only this layer reads a body, and once.
     let _ = routed.exchange().named.set(Named {
-        users: parsed.as_ref().cloned().unwrap_or_default(),
+        users: parsed.as_ref().map_or_else(
+            |_| Vec::new(),
+            |users| users.iter().take(MAX_REFUSED_USERS).cloned().collect(),
+        ),
+        user_count: parsed.as_ref().map_or(0, Vec::len),
         body_sha256: Some(sha256(&bytes)),
     });
     let users = match parsed {

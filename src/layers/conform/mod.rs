@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::Response;
+use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use super::authorize::Permitted;
 use super::check::CheckFuture;
 use super::route::Routed;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::request::Body;
 use crate::token::Identity;
 use body::Judged;
@@ -45,16 +46,24 @@ impl Conforming {
 /// The layer.
 #[must_use]
 pub fn layer() -> ConformLayer {
-    ConformLayer
+    ConformLayer {
+        reading: Arc::new(Semaphore::new(MAX_BODIES_READ)),
+    }
 }
 
+/// Batch bodies read at once: each may hold 256 KiB before a slot of a deletion is asked for.
+const MAX_BODIES_READ: usize = 128;
+
 /// See [`layer`].
-#[derive(Clone, Copy, Debug)]
-pub struct ConformLayer;
+#[derive(Clone, Debug)]
+pub struct ConformLayer {
+    reading: Arc<Semaphore>,
+}
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
 pub struct Conform<S> {
+    reading: Arc<Semaphore>,
     inner: S,
 }
 
@@ -62,7 +71,10 @@ impl<S> Layer<S> for ConformLayer {
     type Service = Conform<S>;
 
     fn layer(&self, inner: S) -> Conform<S> {
-        Conform { inner }
+        Conform {
+            reading: Arc::clone(&self.reading),
+            inner,
+        }
     }
 }
 
@@ -96,9 +108,13 @@ where
                 body,
             })),
             Ok(Judged::MustBeRead(content)) => {
+                let Ok(permit) = Arc::clone(&self.reading).try_acquire_owned() else {
+                    return CheckFuture::refused(Box::new(too_many_bodies()));
+                };
                 let mut inner = self.inner.clone();
                 CheckFuture::waits(async move {
                     let (routed, users, body) = body::read(routed, content).await?;
+                    drop(permit);
                     let conforming = Conforming {
                         routed,
                         identity,
@@ -111,4 +127,11 @@ where
             Err(refusal) => CheckFuture::refused(refusal),
         }
     }
+}
+
+fn too_many_bodies() -> Refusal {
+    Refusal::new(
+        Code::Overloaded,
+        "Too many batch bodies are being read at once. Try again shortly.",
+    )
 }

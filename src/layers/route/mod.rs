@@ -152,11 +152,16 @@ fn note(routed: &Routed) {
     if let Some(user) = &routed.user {
         let _ = exchange.named.set(Named {
             users: vec![user.clone()],
+            user_count: 1,
             body_sha256: None,
         });
     }
     if let Some(value) = routed.head.headers.get(http::header::IF_MATCH) {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        // Bytes that are no text are escaped, so that no two values look alike on record.
+        let text = match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => text.to_owned(),
+            Err(_) => value.as_bytes().escape_ascii().to_string(),
+        };
         let _ = exchange.if_match.set(text);
     }
 }
