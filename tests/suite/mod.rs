@@ -11,8 +11,12 @@
 // What they stand on: the program, its upstream, its callers, its trail.
 mod callers;
 mod mounts;
+mod output;
 mod program;
 mod record;
+mod reload;
+mod second;
+mod secrets;
 mod strace;
 mod users;
 

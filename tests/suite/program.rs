@@ -50,6 +50,11 @@ impl Home {
         self.folder.path().join(name)
     }
 
+    /// Every file below it.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.folder.files()
+    }
+
     pub(crate) fn audit(&self) -> PathBuf {
         self.path("audit")
     }

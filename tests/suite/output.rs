@@ -1,0 +1,68 @@
+//! Nobody reads standard output: requests go on.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use super::callers::{Load, deletion, read};
+use super::program::{Home, full};
+use super::users::Users;
+use crate::support::tokens;
+
+/// A request slower than this has waited for somebody.
+const SLOWEST: Duration = Duration::from_secs(3);
+
+#[test]
+fn p14_requests_go_on_while_nobody_reads_standard_output() {
+    let stopped = Duration::from_secs(if full() { 30 } else { 4 });
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    let program = home.start_ready();
+    program.read_output(false);
+    let next = Arc::new(AtomicU64::new(1));
+    let token = tokens::good_token();
+    let load = Load::start(program.address, 4, &next, move |user| {
+        if user % 8 == 0 {
+            deletion(user, &token)
+        } else {
+            read(user, &token)
+        }
+    });
+    let begin = Instant::now();
+    let (mut last, mut answered) = (begin, 0);
+    // A pipe holds 64 KiB and the gateway's own queue has a bound: lines are dropped, or all still fits.
+    while begin.elapsed() < stopped || program.metric("lychgate_log_lines_dropped_total") == 0 {
+        let now = load.answered();
+        if now > answered {
+            (last, answered) = (Instant::now(), now);
+        }
+        assert!(last.elapsed() < SLOWEST, "requests stand still");
+        assert!(
+            begin.elapsed() < stopped + Duration::from_secs(60),
+            "no line is dropped"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(program.page("/livez").status, 200);
+    let calls = load.end();
+    for call in &calls {
+        let answer = call.answer.as_ref().expect("no connection breaks off");
+        assert_eq!(answer.status, 200, "{}", answer.shown());
+    }
+    eprintln!("{} requests unheard", calls.len());
+    // It stops in order, although its last lines find no room either.
+    let begin = Instant::now();
+    program.signal(rustix::process::Signal::TERM);
+    std::thread::sleep(Duration::from_millis(200));
+    let (status, log) = program.wait();
+    assert!(status.success(), "{status}");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    for line in log.lines() {
+        let whole = serde_json::from_str::<serde_json::Value>(line);
+        assert!(whole.is_ok(), "a line is whole or not there: {line}");
+    }
+    let deleted = calls.iter().filter(|call| call.user % 8 == 0);
+    let record = home.record();
+    assert_eq!(record.deletions.len(), deleted.count());
+    assert_eq!(record.summary.open, 0);
+}
