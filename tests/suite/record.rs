@@ -31,8 +31,9 @@ impl Record {
         let deletions: Vec<_> = joiner.rest().collect();
         let mut by_user: HashMap<u64, Vec<usize>> = HashMap::new();
         for (at, deletion) in deletions.iter().enumerate() {
-            for user in &deletion.users {
-                by_user.entry(user.parse().unwrap()).or_default().push(at);
+            // A refused deletion may name what is no user.
+            for user in deletion.users.iter().filter_map(|user| user.parse().ok()) {
+                by_user.entry(user).or_default().push(at);
             }
         }
         Self {

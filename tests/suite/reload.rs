@@ -21,7 +21,7 @@ fn reloads(program: &Program, result: &str) -> u64 {
 
 /// The config of the `number`th reload, and whether it can be put in force.
 fn change(good: &str, number: u64) -> (String, bool) {
-    if number % REFUSED_EVERY != 0 {
+    if !number.is_multiple_of(REFUSED_EVERY) {
         // Another limit, other timeouts: other hash, other stack, other pools.
         let head = format!("[limits]\nbody_timeout = \"{}ms\"\n", 9_000 + number);
         let wait = format!("[upstream]\nconnect_timeout = \"{}ms\"\n", 4_000 + number);

@@ -93,6 +93,8 @@ fn requests(token: &str) -> Vec<Vec<u8>> {
         request("DELETE", "/4", token, &twice),
         request("DELETE", "/5", token, &cookie),
         request("PATCH", "/6", token, ""),
+        request("DELETE", &format!("/{token}"), token, "If-Match: 7\r\n"),
+        request("DELETE", "/8", token, &format!("If-Match: {token}\r\n")),
         good.replace("v=4.0", &format!("v=4.0&access_token={token}"))
             .into_bytes(),
         good.replace("v=4.0", &format!("v={token}")).into_bytes(),
@@ -100,6 +102,7 @@ fn requests(token: &str) -> Vec<Vec<u8>> {
         good.replace("Bearer ", "bearer  ").into_bytes(),
         good.replace("gate.test", &format!("{token}@gate.test"))
             .into_bytes(),
+        good.replace("12345678", token).into_bytes(),
         good.replace("HTTP/1.1", token).into_bytes(),
     ]
 }
