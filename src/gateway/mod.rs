@@ -201,6 +201,7 @@ impl Gateway {
         if config.hash != current.config.hash {
             self.kept.tell(&config);
         }
+        self.kept.deletions.set_slots(config.limits.max_deletions);
         self.stack.replace(parts.clone());
         current.config = config;
         current.parts = parts;

@@ -1,4 +1,4 @@
-//! What a reload cannot change: sockets that are bound, the trail that is open, the deletion slots given out.
+//! What a reload cannot change: sockets that are bound, the trail that is open.
 
 use crate::audit;
 use crate::config::Config;
@@ -9,10 +9,6 @@ pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
         (old.listen != new.listen, "[listen]"),
         (old.admin != new.admin, "[admin]"),
         (!same_trail(&old.audit, &new.audit), "[audit]"),
-        (
-            old.limits.max_deletions != new.limits.max_deletions,
-            "[limits] max_deletions",
-        ),
     ];
     let names: Vec<_> = changed
         .iter()

@@ -1,6 +1,7 @@
 //! The deletions in flight: how many there may be, in which tasks they run, how they are ended.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ pub struct Deletions {
     pub(super) tasks: TaskTracker,
     pub(super) aborted: CancellationToken,
     draining: CancellationToken,
-    slots: usize,
+    slots: Arc<AtomicUsize>,
     held: Arc<Mutex<Held>>,
 }
 
@@ -33,9 +34,14 @@ impl Deletions {
             tasks: TaskTracker::new(),
             aborted: CancellationToken::new(),
             draining: CancellationToken::new(),
-            slots,
+            slots: Arc::new(AtomicUsize::new(slots)),
             held: Arc::default(),
         }
+    }
+
+    /// Another number of slots; deletions that hold more go on, and no new one is taken meanwhile.
+    pub fn set_slots(&self, slots: usize) {
+        self.slots.store(slots, Ordering::Relaxed);
     }
 
     /// From now on new deletions are refused with `draining`.
@@ -69,14 +75,11 @@ impl Deletions {
             )
             .refuse();
         }
-        let most_here = if shared {
-            (self.slots / 4).max(1)
-        } else {
-            self.slots
-        };
+        let slots = self.slots.load(Ordering::Relaxed);
+        let most_here = if shared { (slots / 4).max(1) } else { slots };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let here = held.by_origin.get(origin).copied().unwrap_or_default();
-        if held.all >= self.slots || here >= most_here {
+        if held.all >= slots || here >= most_here {
             return Refusal::new(
                 Code::Overloaded,
                 "Too many deletions are in flight ([limits] max_deletions). Try again shortly.",
@@ -142,6 +145,19 @@ mod tests {
         ];
         assert!(deletions.slot(&a, true).is_err());
         assert!(deletions.slot(&origin("b"), true).is_ok());
+    }
+
+    #[test]
+    fn p14_a_reload_may_change_how_many_slots_there_are() {
+        let deletions = Deletions::new(2);
+        let a = origin("a");
+        let first = deletions.slot(&a, false).unwrap();
+        let _second = deletions.slot(&a, false).unwrap();
+        deletions.set_slots(1);
+        drop(first);
+        assert!(deletions.slot(&a, false).is_err());
+        deletions.clone().set_slots(2);
+        assert!(deletions.slot(&a, false).is_ok());
     }
 
     #[test]

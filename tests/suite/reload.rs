@@ -23,7 +23,7 @@ fn reloads(program: &Program, result: &str) -> u64 {
 fn change(good: &str, number: u64) -> (String, bool) {
     if !number.is_multiple_of(REFUSED_EVERY) {
         // Another limit, other timeouts: other hash, other stack, other pools.
-        let head = format!("[limits]\nbody_timeout = \"{}ms\"\n", 9_000 + number);
+        let head = format!("[limits]\nmax_deletions = {}\n", 500 + number);
         let wait = format!("[upstream]\nconnect_timeout = \"{}ms\"\n", 4_000 + number);
         let text = good
             .replace("[limits]\n", &head)
