@@ -144,6 +144,7 @@ class Continued(refusals.Refusals, unittest.TestCase):
         lost = [one for one in gate.deletions() if one["users"] == ["99"]]
         self.assertEqual([(one["outcome"], one["reason"], one["sent"]) for one in lost], [("unknown", "crash", "unknown")])
         after = delete(gate)
+        self.assert_passed(after)
         done = gate.audit("verify", "--key-file", gate.folder / "audit.key")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         entries, key = trail.journal(gate.folder / "audit"), trail.Verifier(gate.verifier)
@@ -151,7 +152,7 @@ class Continued(refusals.Refusals, unittest.TestCase):
             index, leaf = key.judge(answer.headers)
             closing = [entry for entry in entries.values() if json.loads(entry).get("intent") == index]
             self.assertEqual([trail.leaf(entry) for entry in closing], [leaf])
-        self.assertEqual(len(UP.seen), 2, "nothing was sent again")
+        self.assertEqual([seen.target for seen in UP.seen], [f"{PATH}/{user}?v=4.0".encode() for user in (99, 4711)], "nothing was sent again")
 
     def test_a_second_gateway_on_the_folder_serves_reads_and_refuses_deletions(self):
         first = gateway.Gateway(UP)

@@ -1,5 +1,6 @@
 """A users endpoint of the tests' own: a raw socket server that keeps every byte it was sent."""
 
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -60,13 +61,18 @@ class Upstream:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         self.origin = "http://127.0.0.1:%d" % self.address[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self):
+        """Ends the threads before their sockets: a number that is free again would be taken by the next socket."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
         with self._lock:
             for connection in self._open:
-                connection.close()
+                with contextlib.suppress(OSError):  # The other side may have gone already.
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self):
         """Forgets what was seen and what was to be answered."""
@@ -90,7 +96,8 @@ class Upstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._open.add(connection)
+            with self._lock:
+                self._open.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
@@ -117,9 +124,9 @@ class Upstream:
         except OSError:
             pass
         finally:
-            connection.close()
             with self._lock:
                 self._open.discard(connection)
+                connection.close()
 
     def _count(self, length):
         with self._lock:
