@@ -102,13 +102,13 @@ class Reload(refusals.Refusals, unittest.TestCase):
             refused = number % 3 == 2
             accounts = {"12345678": "nonsense" if refused else UP.origin, f"3{number}": UP.origin}
             self.reload("reload refused" if refused else '"reloaded"', domains__accounts=accounts)
+        deletions = lambda: {identity for method, identity, _ in list(done) if method == "DELETE"}
+        self.gate.wait_until(lambda: failed or len(deletions()) > 10, "there was load", 20)
         stop.set()
         for thread in threads:
             thread.join(10)
         self.assertEqual(failed, [])
-        deleted = {identity for method, identity, _ in done if method == "DELETE"}
-        self.assertGreater(len(deleted), 10)
-        self.assertEqual({one["request_id"] for one in self.gate.deletions() if one["outcome"] == "deleted"}, deleted)
+        self.assertEqual({one["request_id"] for one in self.gate.deletions() if one["outcome"] == "deleted"}, deletions())
         self.assertEqual(self.gate.audit("verify").returncode, 0)
 
     def test_a_key_set_from_a_url_is_kept_across_a_reload(self):

@@ -91,8 +91,7 @@ class Gateway:
         with open(self.log, "ab") as out, open(self.folder / "stderr.log", "ab") as err:
             self._from = out.tell()
             self.process = subprocess.Popen([binary(), "run", "--config", self.config], stdout=out, stderr=err)
-        serving = self.wait_for_line(r'"serving"')
-        self.address, self.admin = (_address(serving, name) for name in ("address", "admin"))
+        self.address, self.admin = addresses(self.wait_for_line(r'"serving"'))
         if ready:
             self.wait_until(lambda: self.get("/readyz?for=deletions").status == 200, "ready for deletions")
 
@@ -111,7 +110,7 @@ class Gateway:
             return found
 
         self.wait_until(look, pattern, seconds)
-        return json.loads(found[0])
+        return found[0]
 
     def wait_until(self, holds, what, seconds=10):
         end = time.monotonic() + seconds
@@ -172,7 +171,7 @@ class Gateway:
         assert not leaked, f"a token stands in {leaked}"
 
 
-def _address(line, name):
-    fields = line.get("fields", line)
-    host, port = fields[name].rsplit(":", 1)
-    return host, int(port)
+def addresses(serving):
+    """Where callers and the admin listen, from the line that says "serving"."""
+    pairs = (json.loads(serving)[name].rsplit(":", 1) for name in ("address", "admin"))
+    return [(host, int(port)) for host, port in pairs]
