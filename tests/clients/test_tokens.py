@@ -155,9 +155,7 @@ class Tokens(refusals.Refusals, unittest.TestCase):
 
     def test_an_extension_that_must_be_understood_is_not(self):
         for headers in ({"crit": ["exp"], "exp": 1}, {"crit": []}):
-            with self.subTest(headers=headers):
-                answer = ask(jwt.api_jws.encode(b"{}", tokens.private_key("ES256"), "ES256", {"kid": "key-ES256", **headers}))
-                self.assertIn(answer.headers["lychgate-refusal"], ("token-malformed", "token-claims"))
+            self.refuse("token-malformed", jwt.api_jws.encode(json.dumps(tokens.claims()).encode(), tokens.private_key("ES256"), "ES256", {"kid": "key-ES256", **headers}))
 
     def test_the_trail_names_the_token_without_its_signature(self):
         """`jti`, or else the SHA-256 of `header.payload`."""
