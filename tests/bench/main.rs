@@ -1,7 +1,8 @@
 //! Measures the gateway beside a bare hyper proxy and beside the disk, in one run, and prints ratios.
 //!
 //! `cargo bench --bench bench` runs everything (about four minutes); `-- reads`, `-- deletions`,
-//! `-- memory` or `-- start` runs one part. It is no test: it asserts nothing and fails only where it cannot run.
+//! `-- memory` or `-- start` runs one part; `-- reads COMMAND …` measures another proxy as well.
+//! It is no test: it asserts nothing and fails only where it cannot run.
 //!
 //! The proxies are pinned to core 0, load and upstream to core 1. CPU is on-CPU time of the process
 //! measured, over the requests answered; each figure is the median over shuffled rounds.
@@ -38,17 +39,19 @@ fn main() -> ExitCode {
         ["role", "upstream", listen] => upstream::run(listen),
         ["role", "load", rest @ ..] => load::role(rest),
         [] => {
-            measure::reads();
+            measure::reads(&[]);
             measure::deletions();
             measure::memory();
             measure::start();
         }
-        ["reads"] => measure::reads(),
+        ["reads", beside @ ..] => measure::reads(beside),
         ["deletions"] => measure::deletions(),
         ["memory"] => measure::memory(),
         ["start"] => measure::start(),
         _ => {
-            eprintln!("usage: cargo bench --bench bench [-- reads|deletions|memory|start]");
+            eprintln!(
+                "usage: cargo bench --bench bench [-- reads [COMMAND …]|deletions|memory|start]"
+            );
             return ExitCode::from(2);
         }
     }

@@ -25,41 +25,76 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// CPU of a GET with 1,000 warm ES256 tokens, beside a bare hyper proxy.
-pub(crate) fn reads() {
+/// CPU of a GET with 1,000 warm ES256 tokens, beside a bare hyper proxy, and beside one more proxy
+/// where a command is given; it gets `--listen ADDRESS --upstream ADDRESS`.
+pub(crate) fn reads(beside: &[&str]) {
     let setup = Setup::new();
     let _upstream = setup.start_upstream();
-    let gateway = setup.start();
-    let address = free_port().to_string();
-    let bare = Process::role(0, &["bare", &address, &setup.upstream]);
-    wait_for(&address);
-    let tokens = setup.tokens();
-    let (mut ours, mut floors, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let measure_ours = || {
-            cpu_per_request(&gateway, |time| {
-                load(&setup.address, 64, time, "GET", &tokens)
-            })
-        };
-        let measure_bare =
-            || cpu_per_request(&bare, |time| load(&address, 64, time, "GET", &tokens));
-        let ((our, seen), (floor, _)) = if round % 2 == 0 {
-            (measure_ours(), measure_bare())
-        } else {
-            let floor = measure_bare();
-            (measure_ours(), floor)
-        };
-        assert_eq!(seen.other, 0, "every GET is answered 200");
-        ours.push(our);
-        floors.push(floor);
-        ratios.push(our / floor);
+    let mut proxies = vec![
+        Proxy::new("gateway", &setup.address, setup.start()),
+        Proxy::bare(&setup.upstream),
+    ];
+    if !beside.is_empty() {
+        proxies.push(Proxy::beside(beside, &setup.upstream));
     }
-    println!(
-        "GET, warm ES256 tokens, 64 connections: {:.1} us CPU a request, bare hyper {:.1}; ratio {:.2}",
-        median(&mut ours),
-        median(&mut floors),
-        median(&mut ratios)
-    );
+    let tokens = setup.tokens();
+    for round in 0..ROUNDS {
+        // Each round begins with another one: what disturbs the machine disturbs all alike.
+        for turn in 0..proxies.len() {
+            let at = (round + turn) % proxies.len();
+            let proxy = &mut proxies[at];
+            let (cpu, seen) = cpu_per_request(&proxy.process, |time| {
+                load(&proxy.address, 64, time, "GET", &tokens)
+            });
+            assert_eq!(seen.other, 0, "every GET is answered 200");
+            proxy.cpus.push(cpu);
+        }
+    }
+    let floors = proxies[1].cpus.clone();
+    println!("GET, warm ES256 tokens, 64 connections, us CPU a request:");
+    for proxy in &mut proxies {
+        let mut ratios: Vec<f64> = proxy.cpus.iter().zip(&floors).map(|(a, b)| a / b).collect();
+        println!(
+            "  {}: {:.1} (least {:.1}), {:.2} times the bare hyper proxy",
+            proxy.name,
+            median(&mut proxy.cpus),
+            proxy.cpus[0],
+            median(&mut ratios)
+        );
+    }
+}
+
+/// A proxy under measure.
+struct Proxy {
+    name: String,
+    address: String,
+    process: Process,
+    cpus: Vec<f64>,
+}
+
+impl Proxy {
+    fn new(name: &str, address: &str, process: Process) -> Self {
+        wait_for(address);
+        Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            process,
+            cpus: Vec::new(),
+        }
+    }
+
+    fn bare(upstream: &str) -> Self {
+        let address = free_port().to_string();
+        let process = Process::role(0, &["bare", &address, upstream]);
+        Self::new("bare hyper proxy", &address, process)
+    }
+
+    fn beside(command: &[&str], upstream: &str) -> Self {
+        let address = free_port().to_string();
+        let arguments = ["--listen", &address, "--upstream", upstream];
+        let process = Process::start(0, &[command, &arguments].concat());
+        Self::new(command[0], &address, process)
+    }
 }
 
 /// Durable deletions a second, beside what the disk does with one stream.
