@@ -28,6 +28,7 @@ pub mod inbound;
 pub mod layers;
 pub mod metrics;
 pub mod outbound;
+pub mod random;
 pub mod refusal;
 pub mod request;
 #[cfg(feature = "demo")]

@@ -12,6 +12,7 @@ use uuid::Builder;
 
 use super::exchange::{Arrival, Exchange};
 use crate::clock::Clock;
+use crate::random;
 use crate::request::{Body, Peer};
 
 /// The layer.
@@ -64,9 +65,8 @@ impl<S: Service<Arrival>> Service<Request<Body>> for RequestId<S> {
 }
 
 fn new_id(clock: &Clock) -> HeaderValue {
-    let mut random = [0; 10];
-    // Where the system has no randomness, ids still differ by time, and no secret hangs on them.
-    let _ = aws_lc_rs::rand::fill(&mut random);
+    // Where the system has no randomness, ids still differ by time.
+    let random = random::bytes().unwrap_or_default();
     let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
     let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::random;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
@@ -12,12 +14,11 @@ const KNOWN_FLAGS: u8 = 0b11;
 /// Puts the gateway's own span into the headers. A `traceparent` that is not valid, or not
 /// alone, begins a new trace, and `tracestate` goes with it (section 4.3).
 pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
-    let mut random = [0_u8; 24];
-    if aws_lc_rs::rand::fill(&mut random).is_err() {
+    let Some(mut random) = random::bytes::<24>() else {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
         return;
-    }
+    };
     let (trace, span) = random.split_at_mut(16);
     // All zeros is no id.
     trace[15] |= 1;

@@ -9,6 +9,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("clock", Some(&[])),
     ("metrics", Some(&[])),
     ("tls", Some(&[])),
+    ("random", Some(&[])),
     // The receipt stands in a refusal of what was sent.
     ("refusal", Some(&["audit"])),
     ("request", Some(&[])),
@@ -27,12 +28,14 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
         "layers",
         Some(&[
             "request", "forward", "refusal", "contract", "token", "domain", "audit", "metrics",
-            "clock",
+            "clock", "random",
         ]),
     ),
     (
         "outbound",
-        Some(&["request", "forward", "refusal", "layers", "metrics", "tls"]),
+        Some(&[
+            "request", "forward", "refusal", "layers", "metrics", "tls", "random",
+        ]),
     ),
     ("inbound", Some(&["request", "metrics"])),
     (
