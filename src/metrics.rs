@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The contract's operation, or `none` where no operation was found.
-    pub operation: String,
+    pub operation: Arc<str>,
     /// The status sent to the caller.
     pub status: u16,
     /// The refusal's code, or empty where upstream's answer was passed on.

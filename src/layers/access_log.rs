@@ -115,24 +115,22 @@ impl Line {
         let exchange = &*self.exchange;
         let seconds = exchange.started.elapsed().as_secs_f64();
         let operation = exchange.operation.get();
-        let operation = operation.map_or("none", |operation| &*operation.name);
+        let operation = operation.map_or_else(|| "none".into(), |found| Arc::clone(&found.name));
         let code = exchange.code.get().copied().unwrap_or_default();
         self.metrics.request_seconds.observe(seconds);
-        self.metrics
-            .requests
-            .get_or_create(&RequestLabels {
-                operation: operation.to_owned(),
-                status,
-                code,
-            })
-            .inc();
+        let labels = RequestLabels {
+            operation,
+            status,
+            code,
+        };
+        self.metrics.requests.get_or_create(&labels).inc();
         let identity = exchange.identity.get();
         tracing::info!(
             target: "lychgate::access",
             request_id = exchange.request_id(),
             client = %exchange.peer.ip(),
             method = self.method.as_str(),
-            operation,
+            operation = &*labels.operation,
             account = plain_account(exchange),
             subject = identity.map(|identity| identity.subject.as_str()),
             status,

@@ -52,22 +52,31 @@ pub(super) fn write(line: &mut String, style: Style, time: Time, event: &Event<'
 struct Fields<'a> {
     line: &'a mut String,
     style: Style,
+    /// What stands behind the message, for people.
     rest: String,
 }
 
 impl Fields<'_> {
     fn bare(&mut self, field: &Field, value: impl fmt::Display) {
         self.key(field);
-        let _ = write!(self.rest, "{value}");
+        let _ = write!(self.place(), "{value}");
+    }
+
+    /// Where fields go.
+    fn place(&mut self) -> &mut String {
+        match self.style {
+            Style::Json => self.line,
+            Style::Plain | Style::Coloured => &mut self.rest,
+        }
     }
 
     fn text(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let message = field.name() == "message";
         if self.style == Style::Json {
             self.key(field);
-            self.rest.push('"');
-            let _ = Escaped::json(&mut self.rest).write_fmt(value);
-            self.rest.push('"');
+            self.line.push('"');
+            let _ = Escaped::json(self.line).write_fmt(value);
+            self.line.push('"');
         } else if message {
             let _ = Escaped::people(self.line).write_fmt(value);
         } else {
@@ -81,7 +90,7 @@ impl Fields<'_> {
     fn key(&mut self, field: &Field) {
         let name = field.name();
         let _ = match self.style {
-            Style::Json => write!(self.rest, ",\"{name}\":"),
+            Style::Json => write!(self.line, ",\"{name}\":"),
             Style::Plain => write!(self.rest, " {name}="),
             Style::Coloured => write!(self.rest, " \u{1b}[2m{name}=\u{1b}[0m"),
         };
@@ -131,6 +140,11 @@ impl<'a> Escaped<'a> {
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Most texts hold nothing that has to be spelled out.
+        if text.bytes().all(is_plain) {
+            self.line.push_str(text);
+            return Ok(());
+        }
         for character in text.chars() {
             match character {
                 '"' | '\\' if self.json => {
@@ -150,6 +164,11 @@ impl Write for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// Visible ASCII, or a space, that means the same in JSON.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Controls, line separators, and what turns the direction of writing.
