@@ -136,8 +136,15 @@ impl Signals {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // Counts the cores that this process may use: its affinity, its group's quota.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    tokio::runtime::Builder::new_multi_thread()
+    let mut builder = if cores == 1 {
+        // One thread needs no queues shared with others.
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    builder
         .worker_threads(cores.min(MAX_WORKERS))
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .thread_name("serve")
