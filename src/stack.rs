@@ -52,12 +52,12 @@
 //! ```
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
 use crate::clock::Clock;
@@ -67,8 +67,9 @@ use crate::layers::credentials::Credentials;
 use crate::layers::deletions::Deletions;
 use crate::layers::exchange::Arrival;
 use crate::layers::record::{Cleared, Unrecorded};
+use crate::layers::refuse::Answering;
 use crate::metrics::Metrics;
-use crate::outbound::client::Client;
+use crate::outbound::client::{Client, Sending};
 use crate::request::{Body, Limits};
 use crate::token::Verifier;
 use crate::{audit, domain};
@@ -101,7 +102,7 @@ pub struct Parts {
 }
 
 /// The half that a reload swaps, behind the one boxed seam.
-type Inner = BoxCloneSyncService<Arrival, Response<Body>, Infallible>;
+type Inner = dyn Fn(Arrival) -> Answering + Send + Sync;
 
 /// The whole stack; cheap to clone; a reload swaps its inner half.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ impl Stack {
     pub fn handle(
         &self,
         request: Request<Body>,
-    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(self.clock.clone()))
             .layer(layers::access_log::layer(self.metrics.clone()))
@@ -146,49 +147,53 @@ impl Stack {
     }
 }
 
-fn inner(parts: Parts) -> Inner {
+fn inner(parts: Parts) -> Box<Inner> {
     let config = parts.config;
     let origins = parts.domains.origin_count();
-    BoxCloneSyncService::new(
-        ServiceBuilder::new()
-            .layer(layers::refuse::layer(
-                parts.trail.clone(),
-                Arc::clone(&config),
-            ))
-            .layer(layers::limits::layer(parts.limits))
-            .layer(layers::route::layer(parts.contracts))
-            .layer(layers::authenticate::layer(parts.verifier))
-            .layer(layers::authorize::layer())
-            .layer(layers::conform::layer())
-            .layer(layers::domain::layer(parts.domains))
-            .layer(layers::credentials::layer(parts.credentials))
-            // The budget of deletions (P15) will stand here.
-            .layer(layers::record::layer(
-                parts.trail,
-                parts.deletions,
-                config,
-                origins,
-            ))
-            .service(Outbound(parts.client)),
-    )
+    let stack = ServiceBuilder::new()
+        .layer(layers::refuse::layer(
+            parts.trail.clone(),
+            Arc::clone(&config),
+        ))
+        .layer(layers::limits::layer(parts.limits))
+        .layer(layers::route::layer(parts.contracts))
+        .layer(layers::authenticate::layer(parts.verifier))
+        .layer(layers::authorize::layer())
+        .layer(layers::conform::layer())
+        .layer(layers::domain::layer(parts.domains))
+        .layer(layers::credentials::layer(parts.credentials))
+        // The budget of deletions (P15) will stand here.
+        .layer(layers::record::layer(
+            parts.trail,
+            parts.deletions,
+            config,
+            origins,
+        ))
+        .service(Outbound(parts.client));
+    Box::new(move |arrival| stack.answer(arrival))
 }
 
 /// Each request takes the inner half that is in force when it comes.
-#[derive(Clone, Debug)]
-struct Seam(Arc<ArcSwap<Inner>>);
+#[derive(Clone)]
+struct Seam(Arc<ArcSwap<Box<Inner>>>);
+
+impl std::fmt::Debug for Seam {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seam")
+    }
+}
 
 impl Service<Arrival> for Seam {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = <Inner as Service<Arrival>>::Future;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, arrival: Arrival) -> Self::Future {
-        let mut inner = Inner::clone(&self.0.load());
-        inner.call(arrival)
+        (self.0.load())(arrival)
     }
 }
 
@@ -199,14 +204,24 @@ struct Outbound(Client);
 impl Service<Cleared> for Outbound {
     type Response = Unrecorded;
     type Error = Infallible;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Unrecorded, Infallible>> + Send>>;
+    type Future = Infallibly;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, cleared: Cleared) -> Self::Future {
-        let sending = self.0.send(cleared);
-        Box::pin(async move { Ok(sending.await) })
+        Infallibly(self.0.send(cleared))
+    }
+}
+
+/// An answer that a layer takes for one that cannot fail.
+struct Infallibly(Sending);
+
+impl Future for Infallibly {
+    type Output = Result<Unrecorded, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
     }
 }

@@ -102,10 +102,7 @@ impl Gateway {
             parser_refusals: metrics.parser_refusals.clone(),
         };
         let handling = Arc::new(stack.clone());
-        let server = Server::start(listener, counters, move |request| {
-            let stack = Arc::clone(&handling);
-            async move { stack.handle(request).await }
-        });
+        let server = Server::start(listener, counters, move |request| handling.handle(request));
         let admin = Server::start(admin_listener, Counters::default(), move |request| {
             std::future::ready(pages.handle(&request))
         });

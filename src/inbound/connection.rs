@@ -26,8 +26,6 @@ use crate::request::{Body, Peer};
 /// hyper's own bound on one head, held before the caller is known; the gateway's limits (60 and 64 KiB
 /// at most) lie below, so that a head too long is refused by code.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
-/// hyper's own bound on header lines.
-const MAX_HEADER_LINES: usize = 100;
 /// A connection taken from the backlog while stopping may show within this that it has a request.
 const LAST_CHANCE: Duration = Duration::from_millis(50);
 /// A first head that is still incomplete when stopping has so long, whatever the head timeout is.
@@ -72,7 +70,7 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(rules.head_timeout)
-        .max_headers(MAX_HEADER_LINES)
+        // At most 100 header lines, hyper's own bound: told anew, it costs a heap table a request.
         .max_buf_size(MAX_HEAD_BUFFER_BYTES)
         // A FIN is not a hang-up: a caller who only shut its sending half gets its answer.
         .half_close(true)

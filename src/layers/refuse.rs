@@ -53,6 +53,9 @@ impl<S> Layer<S> for RefuseLayer {
     }
 }
 
+/// An answer to come.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl<S> Service<Arrival> for Refuse<S>
 where
     S: Service<Arrival, Response = Response<Body>, Error = Box<Refusal>> + Clone + Send + 'static,
@@ -60,13 +63,24 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, arrival: Arrival) -> Self::Future {
+        self.answer(arrival)
+    }
+}
+
+impl<S> Refuse<S>
+where
+    S: Service<Arrival, Response = Response<Body>, Error = Box<Refusal>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    /// As `call`, but shared by all requests: each gets a clone of what stands behind.
+    pub fn answer(&self, arrival: Arrival) -> Answering {
         let exchange = Arc::clone(&arrival.exchange);
         let recorder = self.recorder.clone();
         let mut inner = self.inner.clone();

@@ -5,6 +5,7 @@
 //! left and no byte of an answer had come. "The server closed, so it never read it" is no
 //! reason: a server may read a request, act on it, and close.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Version};
@@ -34,18 +35,49 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends it and says what came.
-    pub(super) async fn deliver(&self, outgoing: Outgoing) -> Report {
+    /// Makes ready what is sent, without waiting.
+    ///
+    /// # Errors
+    /// The report, where there are no connections to be had.
+    pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Report> {
         let times = Times {
             head_timeout: self.head_timeout,
             deadline: Instant::now() + self.total_timeout,
         };
         let line = match self.pool.line(&outgoing.origin) {
             Ok(line) => line,
-            Err(failure) => return report(Err(failure), 0),
+            Err(failure) => return Err(report(Err(failure), 0)),
         };
-        let delivery = outgoing.delivery;
-        let mut request = build(outgoing, &line);
+        Ok(Attempts {
+            delivery: outgoing.delivery,
+            request: build(outgoing, &line),
+            line,
+            times,
+            metrics: self.metrics.clone(),
+        })
+    }
+}
+
+/// One request on its way, whatever it takes.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    line: Arc<Line>,
+    request: Request<Body>,
+    delivery: Delivery,
+    times: Times,
+    metrics: Metrics,
+}
+
+impl Attempts {
+    /// Sends it and says what came.
+    pub(super) async fn deliver(self) -> Report {
+        let Self {
+            line,
+            mut request,
+            delivery,
+            times,
+            metrics,
+        } = self;
         let mut want = match delivery {
             Delivery::Deletion => Want::UsedWithin(DELETION_REST),
             Delivery::Repeatable | Delivery::Once => Want::Any,
@@ -68,7 +100,7 @@ impl Sender {
             let lost = match exchange(lease, request, delivery, times).await {
                 Ok(response) => {
                     let seconds = started.elapsed().as_secs_f64();
-                    self.metrics.upstream_seconds.observe(seconds);
+                    metrics.upstream_seconds.observe(seconds);
                     return report(Ok(response), attempts);
                 }
                 Err(lost) => lost,
@@ -87,7 +119,7 @@ impl Sender {
                 _ => return report(Err(failure), attempts),
             }
             if delivery == Delivery::Repeatable {
-                self.metrics.upstream_retries.inc();
+                metrics.upstream_retries.inc();
             }
             // Others at rest are likely as dead.
             want = Want::New;

@@ -1,6 +1,7 @@
 //! Sends what is cleared and gives back what came, unrecorded.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Settings;
@@ -18,6 +19,9 @@ use crate::tls::ClientTls;
 pub struct Client {
     inner: Arc<Inner>,
 }
+
+/// An answer to come: small enough for the allocator's fast path.
+pub type Sending = Pin<Box<dyn Future<Output = Unrecorded> + Send>>;
 
 #[derive(Debug)]
 struct Inner {
@@ -64,10 +68,11 @@ impl Client {
 
     /// Sends it; the report says what came and how often it was tried. Dropping the future
     /// ends the attempt and closes its connection.
-    pub fn send(&self, cleared: Cleared) -> impl Future<Output = Unrecorded> + Send + 'static {
-        let inner = Arc::clone(&self.inner);
-        let outgoing = cleared.into_outgoing();
-        async move { Unrecorded::new(inner.sender.deliver(outgoing).await) }
+    pub fn send(&self, cleared: Cleared) -> Sending {
+        match self.inner.sender.prepare(cleared.into_outgoing()) {
+            Ok(attempts) => Box::pin(async move { Unrecorded::new(attempts.deliver().await) }),
+            Err(report) => Box::pin(std::future::ready(Unrecorded::new(report))),
+        }
     }
 
     #[cfg(test)]

@@ -112,7 +112,7 @@ impl Connection {
     /// waits in the kernel. Bytes under TLS may be session tickets, so hyper may read them first.
     pub(super) async fn is_fit(&mut self, tls: bool, settle: Duration) -> bool {
         if !self.sender.is_ready() {
-            let ready = tokio::time::timeout(settle, self.sender.ready()).await;
+            let ready = Box::pin(tokio::time::timeout(settle, self.sender.ready())).await;
             if !matches!(ready, Ok(Ok(()))) {
                 return false;
             }

@@ -121,6 +121,16 @@ impl Line {
             }
             connection.abort();
         }
+        // In a box: a request that finds a connection at rest carries no room for making one.
+        let connection = Box::pin(self.connect(deadline)).await?;
+        Ok(Lease {
+            connection: Some(connection),
+            slot,
+            used: false,
+        })
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
         self.make_room();
         let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
         let connected = timeout_at(limit, self.connector.connect(&self.origin, limit)).await;
@@ -133,11 +143,7 @@ impl Line {
             }
         };
         self.metrics.upstream_connections.inc();
-        Ok(Lease {
-            connection: Some(connection),
-            slot,
-            used: false,
-        })
+        Ok(connection)
     }
 
     /// Closes what has rested too long or was closed by upstream.
@@ -164,7 +170,7 @@ impl Line {
             Ok(permit) => permit,
             Err(_) => {
                 let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
-                match timeout_at(limit, self.slots.acquire()).await {
+                match Box::pin(timeout_at(limit, self.slots.acquire())).await {
                     Ok(Ok(permit)) => permit,
                     _ => {
                         let detail = format!(

@@ -8,14 +8,17 @@ mod deletion;
 mod verdict;
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::Response;
 use http::header::AUTHORIZATION;
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::check::{CheckFuture, Waiting};
+use super::check::CheckFuture;
 use super::credentials::Equipped;
 use super::deletions::Deletions;
 use super::exchange::Exchange;
@@ -23,7 +26,7 @@ use crate::audit::Trail;
 use crate::audit::entry::{Caller, Cuts, Intent};
 use crate::contract::Effect;
 use crate::forward::{Delivery, Outgoing, Report};
-use crate::refusal::Refusal;
+use crate::refusal::{Checked, Refusal};
 use crate::request::Body;
 
 /// A request that may be sent: it deletes nothing, or its intent is on stable storage.
@@ -72,17 +75,17 @@ impl Unrecorded {
 /// than a quarter of the deletion slots.
 #[must_use]
 pub fn layer(trail: Trail, deletions: Deletions, config: Arc<str>, origins: usize) -> RecordLayer {
-    RecordLayer(Recorder {
+    RecordLayer(Arc::new(Recorder {
         trail,
         deletions,
         config,
         shared: origins > 1,
-    })
+    }))
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RecordLayer(Recorder);
+pub struct RecordLayer(Arc<Recorder>);
 
 /// What a record needs.
 #[derive(Clone, Debug)]
@@ -96,7 +99,7 @@ pub struct Recorder {
 /// See [`layer`].
 #[derive(Clone, Debug)]
 pub struct Record<S> {
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     inner: S,
 }
 
@@ -105,7 +108,7 @@ impl<S> Layer<S> for RecordLayer {
 
     fn layer(&self, inner: S) -> Record<S> {
         Record {
-            recorder: self.0.clone(),
+            recorder: Arc::clone(&self.0),
             inner,
         }
     }
@@ -118,7 +121,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Box<Refusal>;
-    type Future = CheckFuture<Waiting>;
+    type Future = CheckFuture<Passing<S::Future>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Box<Refusal>>> {
         Poll::Ready(Ok(()))
@@ -126,23 +129,44 @@ where
 
     fn call(&mut self, equipped: Equipped) -> Self::Future {
         let prepared = Prepared::new(equipped, &self.recorder.config);
-        let mut inner = self.inner.clone();
         match prepared.intent {
             Some(intent) => CheckFuture::waits(deletion::run(
-                self.recorder.clone(),
+                Recorder::clone(&self.recorder),
                 intent,
                 prepared.outgoing,
                 prepared.exchange,
-                inner,
+                self.inner.clone(),
             )),
-            None => CheckFuture::waits(async move {
-                let cleared = Cleared {
+            None => CheckFuture::passed(Passing {
+                sending: self.inner.call(Cleared {
                     outgoing: prepared.outgoing,
-                };
-                let Ok(unrecorded) = inner.call(cleared).await;
-                verdict::pass(unrecorded.report, &prepared.exchange)
+                }),
+                exchange: prepared.exchange,
             }),
         }
+    }
+}
+
+pin_project! {
+    /// A read or a write on its way: it needs no record.
+    #[derive(Debug)]
+    pub struct Passing<F> {
+        #[pin]
+        sending: F,
+        exchange: Arc<Exchange>,
+    }
+}
+
+impl<F> Future for Passing<F>
+where
+    F: Future<Output = Result<Unrecorded, Infallible>>,
+{
+    type Output = Checked<Response<Body>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(unrecorded) = ready!(this.sending.poll(cx));
+        Poll::Ready(verdict::pass(unrecorded.report, this.exchange))
     }
 }
 
