@@ -156,7 +156,7 @@ mod tests {
         deletions.set_slots(1);
         drop(first);
         assert!(deletions.slot(&a, false).is_err());
-        deletions.clone().set_slots(2);
+        deletions.set_slots(2);
         assert!(deletions.slot(&a, false).is_ok());
     }
 

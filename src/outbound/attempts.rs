@@ -39,6 +39,10 @@ impl Sender {
     ///
     /// # Errors
     /// The report, where there are no connections to be had.
+    #[expect(
+        clippy::result_large_err,
+        reason = "either goes straight into the one box of the request's future"
+    )]
     pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Report> {
         let times = Times {
             head_timeout: self.head_timeout,
