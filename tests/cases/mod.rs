@@ -24,19 +24,24 @@ macro_rules! folders {
 }
 
 folders! {
-    headers
+    headers_down
+    headers_up
     p11_body
     p11_head
     p11_if_match
-    p11_method
+    p11_operation
+    p11_override
     p11_path
-    p11_query
+    p11_scope
+    p11_token
+    p11_user_id
     p11_version
-    p13_token
-    p7_upstream
+    p1_trail
+    p2_unknown
     p8_secrets
-    p9_account
+    p9_accounts
     pass_through
+    query
 }
 
 #[test]
