@@ -58,18 +58,27 @@ impl Template {
 
     /// What a path that passed [`path::check`] holds, where it is one of this template's.
     pub(super) fn matches<'p>(&self, path: &'p str) -> Option<Parts<'p>> {
-        let mut segments = path.strip_prefix('/')?.split('/');
+        let mut rest = path;
         let mut parts = Parts::default();
         for wanted in &self.segments {
-            let segment = segments.next()?;
+            rest = rest.strip_prefix('/')?;
+            let end = match wanted {
+                Segment::Literal(text) => text.len(),
+                Segment::Account | Segment::User => {
+                    rest.bytes().position(|b| b == b'/').unwrap_or(rest.len())
+                }
+            };
+            let (segment, behind) = rest.split_at_checked(end)?;
             match wanted {
                 Segment::Literal(text) if text == segment => {}
                 Segment::Literal(_) => return None,
                 Segment::Account => parts.account = Some(segment),
                 Segment::User => parts.user = Some(segment),
             }
+            // Not the end of its segment: the next turn finds no slash here.
+            rest = behind;
         }
-        segments.next().is_none().then_some(parts)
+        rest.is_empty().then_some(parts)
     }
 
     /// Whether some path is one of both.
