@@ -90,7 +90,10 @@ impl Fields<'_> {
     fn key(&mut self, field: &Field) {
         let name = field.name();
         let _ = match self.style {
-            Style::Json => write!(self.line, ",\"{name}\":"),
+            Style::Json => {
+                self.line.extend([",\"", name, "\":"]);
+                Ok(())
+            }
             Style::Plain => write!(self.rest, " {name}="),
             Style::Coloured => write!(self.rest, " \u{1b}[2m{name}=\u{1b}[0m"),
         };
@@ -115,7 +118,14 @@ impl Visit for Fields<'_> {
         }
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, format_args!("{value}"));
+        if self.style == Style::Json {
+            self.key(field);
+            self.line.push('"');
+            let _ = Escaped::json(self.line).write_str(value);
+            self.line.push('"');
+        } else {
+            self.text(field, format_args!("{value}"));
+        }
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.text(field, format_args!("{value:?}"));
