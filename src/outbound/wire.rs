@@ -6,7 +6,8 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
@@ -24,6 +25,10 @@ pub(super) enum Waiting {
     /// Its end, or an error.
     End,
 }
+
+/// Bytes of a read: at first, and after reads that filled all they could.
+const MIN_ROOM: usize = 2 * 1024;
+const MAX_ROOM: usize = 128 * 1024;
 
 /// How far the body of the request has come.
 const BODY_COMING: u8 = 0;
@@ -52,6 +57,8 @@ pub(super) struct Wire {
     heard: AtomicBool,
     /// A byte of an answer came before the last byte of the request had left.
     early: AtomicBool,
+    /// Bytes of the next read: what it may fill has to be zeroed first, and most answers are short.
+    room: AtomicUsize,
 }
 
 impl Wire {
@@ -67,6 +74,7 @@ impl Wire {
             sent: AtomicU64::new(0),
             heard: AtomicBool::new(false),
             early: AtomicBool::new(false),
+            room: AtomicUsize::new(MIN_ROOM),
         })
     }
 
@@ -190,11 +198,12 @@ impl Wire {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             let mut got = 0;
+            let room = space.min(self.room.load(Relaxed));
             let outcome = self.stream.try_io(Interest::READABLE, || {
-                let target = buf.initialize_unfilled();
+                let target = buf.initialize_unfilled_to(room);
                 got = recv(&self.stream, target, RecvFlags::empty())?.1;
                 // A short read has emptied the socket: say so, and save the next call.
-                if 0 < got && got < space {
+                if 0 < got && got < room {
                     return Err(ErrorKind::WouldBlock.into());
                 }
                 Ok(())
@@ -203,6 +212,8 @@ impl Wire {
                 Err(error) if got == 0 && error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if got == 0 => return Poll::Ready(Err(error)),
                 _ => {
+                    let next = if got == room { room * 2 } else { MIN_ROOM };
+                    self.room.store(next.clamp(MIN_ROOM, MAX_ROOM), Relaxed);
                     buf.advance(got);
                     return Poll::Ready(Ok(()));
                 }
