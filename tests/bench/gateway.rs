@@ -71,9 +71,9 @@ impl Setup {
         process
     }
 
-    /// Starts upstream on core 1.
-    pub(crate) fn start_upstream(&self) -> Process {
-        let process = Process::role(1, &["upstream", &self.upstream]);
+    /// Starts upstream on a core.
+    pub(crate) fn start_upstream(&self, core: usize) -> Process {
+        let process = Process::role(core, &["upstream", &self.upstream]);
         wait_for(&self.upstream);
         process
     }

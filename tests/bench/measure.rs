@@ -26,10 +26,11 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 /// CPU of a GET with 1,000 warm ES256 tokens, beside a bare hyper proxy, and beside one more proxy
-/// where a command is given; it gets `--listen ADDRESS --upstream ADDRESS`.
+/// where a command is given; it gets `--listen ADDRESS --upstream ADDRESS`. All share one core: on two,
+/// a proxy that leaves the other core time to sleep pays for waking it, and one that does not pays nothing.
 pub(crate) fn reads(beside: &[&str]) {
     let setup = Setup::new();
-    let _upstream = setup.start_upstream();
+    let _upstream = setup.start_upstream(0);
     let mut proxies = vec![
         Proxy::new("gateway", &setup.address, setup.start()),
         Proxy::bare(&setup.upstream),
@@ -44,7 +45,7 @@ pub(crate) fn reads(beside: &[&str]) {
             let at = (round + turn) % proxies.len();
             let proxy = &mut proxies[at];
             let (cpu, seen) = cpu_per_request(&proxy.process, |time| {
-                load(&proxy.address, 64, time, "GET", &tokens)
+                load(0, &proxy.address, 64, time, "GET", &tokens)
             });
             assert_eq!(seen.other, 0, "every GET is answered 200");
             proxy.cpus.push(cpu);
@@ -100,10 +101,11 @@ impl Proxy {
 /// Durable deletions a second, beside what the disk does with one stream.
 pub(crate) fn deletions() {
     let setup = Setup::new();
-    let _upstream = setup.start_upstream();
+    let _upstream = setup.start_upstream(1);
     let gateway = setup.start();
     let tokens = setup.tokens();
     load(
+        1,
         &setup.address,
         8,
         Duration::from_millis(500),
@@ -115,7 +117,7 @@ pub(crate) fn deletions() {
         for _ in 0..ROUNDS {
             let disk = append_and_sync(&setup.folder, Duration::from_secs(1));
             let (cpu, seen) = cpu_per_request(&gateway, |time| {
-                load(&setup.address, connections, time, "DELETE", &tokens)
+                load(1, &setup.address, connections, time, "DELETE", &tokens)
             });
             assert_eq!(seen.other, 0, "every DELETE is answered 200");
             let rate = seen.answered / seen.seconds;
@@ -138,7 +140,7 @@ pub(crate) fn deletions() {
 /// Resident memory with 1,000 idle connections.
 pub(crate) fn memory() {
     let setup = Setup::new();
-    let _upstream = setup.start_upstream();
+    let _upstream = setup.start_upstream(1);
     let gateway = setup.start();
     let token = std::fs::read_to_string(setup.tokens()).expect("tokens");
     let token = token.lines().next().expect("a token");
@@ -161,7 +163,7 @@ pub(crate) fn memory() {
 /// From the start of the process to the first answered GET, on a prepared audit folder.
 pub(crate) fn start() {
     let setup = Setup::new();
-    let _upstream = setup.start_upstream();
+    let _upstream = setup.start_upstream(1);
     let token = std::fs::read_to_string(setup.tokens()).expect("tokens");
     let token = token.lines().next().expect("a token");
     drop(setup.start());

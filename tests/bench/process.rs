@@ -71,8 +71,9 @@ pub(crate) struct Load {
     pub(crate) median: f64,
 }
 
-/// Runs the load to its end on core 1.
+/// Runs the load to its end on a core.
 pub(crate) fn load(
+    core: usize,
     address: &str,
     connections: usize,
     duration: Duration,
@@ -81,7 +82,7 @@ pub(crate) fn load(
 ) -> Load {
     let me = std::env::current_exe().expect("this program has a path");
     let output = Command::new("taskset")
-        .args(["-c", "1"])
+        .args(["-c", &core.to_string()])
         .arg(me)
         .args(["role", "load", address, &connections.to_string()])
         .args([&duration.as_millis().to_string(), method, tokens])
