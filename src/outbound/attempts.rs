@@ -39,18 +39,14 @@ impl Sender {
     ///
     /// # Errors
     /// The report, where there are no connections to be had.
-    #[expect(
-        clippy::result_large_err,
-        reason = "either goes straight into the one box of the request's future"
-    )]
-    pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Report> {
+    pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Box<Report>> {
         let times = Times {
             head_timeout: self.head_timeout,
             deadline: Instant::now() + self.total_timeout,
         };
         let line = match self.pool.line(&outgoing.origin) {
             Ok(line) => line,
-            Err(failure) => return Err(report(Err(failure), 0)),
+            Err(failure) => return Err(Box::new(report(Err(failure), 0))),
         };
         Ok(Attempts {
             delivery: outgoing.delivery,

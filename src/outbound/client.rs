@@ -71,7 +71,7 @@ impl Client {
     pub fn send(&self, cleared: Cleared) -> Sending {
         match self.inner.sender.prepare(cleared.into_outgoing()) {
             Ok(attempts) => Box::pin(async move { Unrecorded::new(attempts.deliver().await) }),
-            Err(report) => Box::pin(std::future::ready(Unrecorded::new(report))),
+            Err(report) => Box::pin(std::future::ready(Unrecorded::new(*report))),
         }
     }
 
