@@ -25,6 +25,7 @@ mod disk;
 mod drain;
 mod flood;
 mod hang_up;
+mod kill_in_sync;
 mod kill_nine;
 mod no_answer;
 mod sync_fails;

@@ -1,6 +1,7 @@
 //! Makes the system calls of the trail's writer fail, by `strace` attached to its thread.
 
 use std::fs::{File, read_to_string};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +15,7 @@ const WRITER: &str = "audit-writer";
 #[derive(Debug)]
 pub(crate) struct Strace {
     child: Child,
+    said: PathBuf,
 }
 
 impl Strace {
@@ -36,7 +38,21 @@ impl Strace {
             assert!(child.try_wait().unwrap().is_none(), "strace ended: {said}");
             said.contains("attached")
         });
-        Some(Self { child })
+        Some(Self {
+            child,
+            said: errors,
+        })
+    }
+
+    /// How often the writer has begun this system call since.
+    pub(crate) fn begun(&self, call: &str) -> usize {
+        let said = read_to_string(&self.said).unwrap();
+        said.matches(&format!("{call}(")).count()
+    }
+
+    /// Ends it at once: it would hold on to a gateway that was killed while it delays a call.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
     }
 }
 
@@ -52,7 +68,7 @@ impl Drop for Strace {
 /// The writer's thread id.
 fn writer(program: &Program) -> String {
     let threads = std::fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap();
-    let named = |path: &std::path::Path| read_to_string(path.join("comm")).unwrap_or_default();
+    let named = |path: &Path| read_to_string(path.join("comm")).unwrap_or_default();
     let mut paths = threads.flatten().map(|entry| entry.path());
     let path = paths.find(|path| named(path).trim() == WRITER);
     let path = path.expect("the writer's thread is named");
