@@ -8,24 +8,34 @@
     reason = "a test fails by panicking, and says why it was skipped"
 )]
 
-// What they stand on: the program, its upstream, its callers, its trail.
+// What they stand on: the program, its upstream, its callers, its trail; how its disk is made to fail.
 mod callers;
 mod mounts;
-mod output;
 mod program;
 mod record;
-mod reload;
-mod second;
-mod secrets;
 mod strace;
 mod users;
 
-// The stories.
-mod disk;
-mod drain;
-mod flood;
-mod hang_up;
+// It is killed.
 mod kill_in_sync;
 mod kill_nine;
-mod no_answer;
+
+// Its callers hang up.
+mod flood;
+mod hang_up;
+
+// Its disk fails, or is somebody else's.
+mod disk;
+mod second;
 mod sync_fails;
+
+// Upstream breaks off.
+mod no_answer;
+
+// It is reloaded, stopped, and not read.
+mod drain;
+mod output;
+mod reload;
+
+// What must stand nowhere.
+mod secrets;
