@@ -3,18 +3,19 @@
 //! It ends in an error where upstream cut it short or the request's time is over, it drops
 //! trailers, and it gives its connection back once it is read to the end; dropped before
 //! that, it closes the connection. A caller that stops reading cannot hold the connection
-//! beyond the request's time: nobody polls such a body, so a watch of its own ends it.
+//! beyond the request's time: nobody polls such a body, so from its first part on a watch of
+//! its own ends it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::line::Lease;
 use crate::request::{Body, BoxError};
@@ -38,6 +39,7 @@ pub(super) fn answer_body(incoming: Incoming, lease: Lease, deadline: Instant) -
         incoming,
         held: Held::Own(lease),
         deadline,
+        timer: None,
     }))
 }
 
@@ -45,6 +47,8 @@ struct AnswerBody {
     incoming: Incoming,
     held: Held,
     deadline: Instant,
+    /// Ends the first wait, which most answers have, without a task of its own.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Who holds the connection.
@@ -98,6 +102,22 @@ impl AnswerBody {
         }
     }
 
+    /// Waits for upstream, until the time is over.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // The watch ends the connection, and with it this wait.
+        if let Held::Watched(_) = self.held {
+            return Poll::Pending;
+        }
+        let deadline = self.deadline;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(timer.as_mut().poll(cx));
+        // Dropping the lease closes the connection.
+        drop(self.end());
+        Poll::Ready(Some(Err(BodyError::TimedOut.into())))
+    }
+
     /// The lease, where its time was not over.
     fn end(&mut self) -> Option<Lease> {
         match std::mem::replace(&mut self.held, Held::Ended) {
@@ -148,10 +168,7 @@ impl http_body::Body for AnswerBody {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Poll::Ready(None) => return Poll::Ready(self.finish().err().map(Err)),
-                Poll::Pending => {
-                    self.watch();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return self.wait(cx),
             }
         }
     }
