@@ -13,6 +13,10 @@
 //! calling), [`domain`] (which origin serves an account), [`config`] (what the
 //! operator wrote), [`gateway`] (builds the parts, reloads, drains), [`admin`]
 //! (health, metrics) and [`cli`] (the commands).
+//!
+//! Used by many: [`request`] and [`forward`] (what the halves hand each other),
+//! [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
+//! [`metrics`], [`telemetry`] (logs), [`clock`] and [`random`].
 
 pub mod admin;
 pub mod audit;
