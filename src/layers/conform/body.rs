@@ -139,16 +139,8 @@ fn invalid(why: &str) -> Refusal {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    crate::audit::hex(digest.as_ref())
 }
 
 enum Collect {
