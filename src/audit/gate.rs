@@ -126,6 +126,11 @@ impl Gate {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
+    /// Counts again what was taken and could not be put on record.
+    pub(super) fn give_back_refused(&self, refused: u64) {
+        self.refused.fetch_add(refused, Ordering::Relaxed);
+    }
+
     pub(super) fn show(&self, next_index: u64, open_intents: usize) {
         self.next_index.store(next_index, Ordering::Relaxed);
         let open = open_intents as u64;

@@ -138,6 +138,14 @@ impl Inbox {
         self.lock().configs.drain(..).collect()
     }
 
+    /// Gives configs back that could not be put on record; they come before all that wait.
+    pub(super) fn give_back_configs(&self, configs: Vec<ConfigInForce>) {
+        let mut queue = self.lock();
+        for config in configs.into_iter().rev() {
+            queue.configs.push_front(config);
+        }
+    }
+
     /// Takes what must not wait for the disk, without waiting: everything but configs.
     pub(super) fn take_all_but_configs(&self) -> Work {
         let mut queue = self.lock();

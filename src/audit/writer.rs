@@ -115,18 +115,21 @@ impl Writer {
         let recovered = ledger.close_after_crash();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         ledger.note(&Kind::Started(Started { version, recovered }));
+        let refused = trouble.map_or(0, |_| gate.take_refused());
         if let Some((cause, since)) = trouble {
             let ended = Trouble {
                 cause: cause.as_str().to_owned(),
                 state: "ended".into(),
                 since: since.to_string(),
-                refused: gate.take_refused(),
+                refused,
                 detail: "the trail was opened after this".into(),
             };
             ledger.note(&Kind::Trouble(ended));
         }
         let mut desk = Desk::new(Arc::clone(shared), store, ledger);
-        desk.begin()?;
+        // What could not be told is told by the next one that opens.
+        desk.begin()
+            .inspect_err(|_| gate.give_back_refused(refused))?;
         Ok(desk)
     }
 }

@@ -69,10 +69,15 @@ impl Desk {
 
     /// Writes what recovery composed and opens the gate; the spare is made meanwhile.
     pub(super) fn begin(&mut self) -> Result<(), Closed> {
-        for config in self.shared.inbox.take_configs() {
-            self.ledger.note(&Kind::Config(config));
+        let configs = self.shared.inbox.take_configs();
+        for config in &configs {
+            self.ledger.note(&Kind::Config(config.clone()));
         }
-        self.store.flush(&mut self.ledger.unsynced)?;
+        if let Err(found) = self.store.flush(&mut self.ledger.unsynced) {
+            // This desk and what it composed are gone; the next one begins with them.
+            self.shared.inbox.give_back_configs(configs);
+            return Err(found);
+        }
         self.show();
         self.shared.gate.open();
         Ok(())

@@ -219,7 +219,7 @@ async fn p3_while_locked_nothing_is_written() {
     opens(&second).await;
 }
 
-fn refusal() -> Refused {
+pub(super) fn refusal() -> Refused {
     Refused {
         request_id: "r".into(),
         operation: "users.delete".into(),

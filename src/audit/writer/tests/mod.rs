@@ -2,6 +2,7 @@
 
 mod custody;
 mod faults;
+mod opening;
 mod steps;
 
 use std::sync::Arc;

@@ -1,0 +1,33 @@
+//! Trouble while the trail is being opened: what was handed in meanwhile is not lost with it.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::*;
+use crate::audit::compose::test_intent;
+use crate::audit::entry::ConfigInForce;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_sync() {
+    let disk = FakeDisk::default();
+    disk.fail("sync_data", 0, 2, ErrorKind::Other);
+    let rig = Rig::on(&disk, Duration::from_secs(20));
+    rig.trail.config(ConfigInForce {
+        config: "hash".into(),
+        contracts: [].into(),
+    });
+    rig.trail.opened().await;
+    rig.trail.refused(faults::refusal());
+    opens(&rig.trail).await;
+    let open = rig.trail.begin(test_intent(1)).await.unwrap();
+    open.close(deleted()).await.unwrap();
+    let seen = rig.entries();
+    let place = |name: &str| kinds(&seen).iter().position(|k| k == name);
+    assert!(place("config") < place("intent"), "{:?}", kinds(&seen));
+    assert!(place("config").is_some());
+    let counts = seen.iter().filter_map(|e| match &e.kind {
+        Kind::Trouble(t) => Some(t.refused),
+        _ => None,
+    });
+    assert_eq!(counts.sum::<u64>(), 1);
+}
