@@ -140,12 +140,6 @@ impl OpenIntent {
         }
     }
 
-    /// Closes it as `failed`, `sent: no` without waiting (a record too late, nothing sent).
-    pub fn abandon(mut self, ending: Ending) {
-        self.granted.on_drop = None;
-        self.granted.hand_in(ending, None);
-    }
-
     fn cause_of_lateness(&self) -> Cause {
         let closed = self.granted.shared.gate.closed();
         closed.map_or(Cause::SyncLate, |closed| closed.cause)

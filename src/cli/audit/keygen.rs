@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Stop};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
-  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key > audit.pub
+  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key > verifier.txt
 
 Keep the line that is printed apart from the gateway: with it, anybody can check a receipt.")]
 pub(super) struct Arguments {

@@ -20,7 +20,7 @@ const PROGRESS_ENTRIES: u64 = 65_536;
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
   lychgate audit verify --dir audit --key-file audit.key --json
-  lychgate audit verify --dir audit --key \"$(cat audit.pub)\" \\
+  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
     --receipt lychgate.example.com/edge-1/42 --leaf BASE64 --signature BASE64
 
 Works beside a running gateway: deletions in flight are counted, not a fault.
