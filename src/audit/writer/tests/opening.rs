@@ -8,9 +8,12 @@ use crate::audit::compose::test_intent;
 use crate::audit::entry::ConfigInForce;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_sync() {
+async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_write() {
     let disk = FakeDisk::default();
-    disk.fail("sync_data", 0, 2, ErrorKind::Other);
+    // The first try ends at once; the second in the write of its first batch, behind `verifier`,
+    // `lock` and the three parts of a segment.
+    disk.fail("folder", 0, 1, ErrorKind::Other);
+    disk.fail("write", 5, 1, ErrorKind::Other);
     let rig = Rig::on(&disk, Duration::from_secs(20));
     rig.trail.config(ConfigInForce {
         config: "hash".into(),
