@@ -23,8 +23,12 @@ pub(super) struct Custody {
 }
 
 impl Custody {
-    /// Judges everything that is cheap to judge; `highest` is the highest segment number we gave.
-    pub(super) fn check(&self, current: Option<&Current>, highest: u64) -> Result<(), Closed> {
+    /// Judges everything that is cheap to judge; `highest` says the highest segment number we gave.
+    pub(super) fn check(
+        &self,
+        current: Option<&Current>,
+        highest: impl Fn() -> u64,
+    ) -> Result<(), Closed> {
         let root = found(self.root.identity(), "the folder")?;
         match self.disk.look(&self.path) {
             Ok(now) if now.same_file(&root) => {}
@@ -47,8 +51,10 @@ impl Custody {
         }
         let lock = found(self.lock.identity(), LOCK)?;
         same(&self.root.look(LOCK), &lock, LOCK)?;
-        let beyond = segment::name(highest + 1);
-        if self.journal.look(&beyond).is_ok() {
+        let ours = highest();
+        let beyond = segment::name(ours + 1);
+        // Asked again: the spare's own thread may just have given this number.
+        if self.journal.look(&beyond).is_ok() && highest() == ours {
             let what = format!("segment {beyond} is not ours");
             return Err(closed(Cause::SecondWriter, what));
         }
@@ -84,6 +90,8 @@ impl Custody {
 pub(super) fn trouble(error: &io::Error, doing: &str) -> Closed {
     let cause = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
+        // Nothing but a segment is made under a name that must be free.
+        io::ErrorKind::AlreadyExists => Cause::SecondWriter,
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
         _ => Cause::SyncFailed,
     };

@@ -79,6 +79,11 @@ pub trait Folder: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a file in it another name, which nothing may have.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where something has it; where the system says so.
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Takes a name away.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ impl Store {
     /// Judges again what failed custody: all that this process knows must be found, byte for byte.
     pub(super) fn judge_again(&mut self) -> Result<(), Closed> {
         let current = self.suspect.as_ref();
-        self.custody.check(current, self.spares.highest())?;
+        self.custody.check(current, || self.spares.highest())?;
         let damaged = |e: &dyn std::fmt::Display| closed(Cause::Altered, e.to_string());
         let folder = Arc::clone(&self.custody.journal);
         let mut chain = Chain::new(folder, Some(&self.key)).map_err(|e| damaged(&e))?;
@@ -91,7 +91,7 @@ impl Store {
             .observe(began.elapsed().as_secs_f64());
         let link = written.map_err(|e: io::Error| trouble(&e, "cannot write to the journal"))?;
         let current = self.appender.current();
-        if let Err(found) = self.custody.check(current, self.spares.highest()) {
+        if let Err(found) = self.custody.check(current, || self.spares.highest()) {
             self.suspect = self.appender.give_up();
             return Err(found);
         }

@@ -10,7 +10,7 @@ use super::{Access, Disk, File, Folder, Identity};
 /// A crash leaves each of these old or new.
 const SECTOR: usize = 512;
 
-/// The disk; all clones are one.
+/// All clones are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeDisk {
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -115,10 +115,9 @@ impl FakeDisk {
             after
         };
         let nodes = state.nodes.iter().map(after).collect();
-        let roots = state.roots.clone();
         let left = State {
             nodes,
-            roots,
+            roots: state.roots.clone(),
             ..State::default()
         };
         Self {
@@ -195,11 +194,8 @@ impl State {
     }
 
     fn find(&self, folder: usize, name: &str) -> io::Result<usize> {
-        self.nodes[folder]
-            .names
-            .get(name)
-            .copied()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        let found = self.nodes[folder].names.get(name).copied();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn identity(&self, node: usize) -> Identity {
@@ -242,10 +238,9 @@ impl Folder for Handle {
             .step("folder", |state| match state.find(self.node, name) {
                 Err(_) if create.is_some() => {
                     let node = state.make();
-                    state.nodes[self.node].names.insert(name.into(), node);
-                    state.nodes[self.node]
-                        .durable_names
-                        .insert(name.into(), node);
+                    let folder = &mut state.nodes[self.node];
+                    folder.names.insert(name.into(), node);
+                    folder.durable_names.insert(name.into(), node);
                     Ok(node)
                 }
                 other => other,
@@ -254,10 +249,8 @@ impl Folder for Handle {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let node = self.node;
-        self.disk.step("list", |state| {
-            Ok(state.nodes[node].names.keys().cloned().collect())
-        })
+        let names = |state: &State| state.nodes[self.node].names.keys().cloned().collect();
+        self.disk.step("list", |state| Ok(names(state)))
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>> {
@@ -284,6 +277,13 @@ impl Folder for Handle {
         })
     }
 
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        if self.disk.state().find(self.node, to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Folder::rename(self, from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.step("remove", |state| {
             state.find(self.node, name)?;
@@ -300,8 +300,8 @@ impl Folder for Handle {
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        self.disk
-            .step("identity", |state| Ok(state.identity(self.node)))
+        let node = self.node;
+        self.disk.step("identity", |state| Ok(state.identity(node)))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -336,10 +336,8 @@ impl Handle {
 impl File for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.disk.step("read", |state| {
-            let bytes = state.nodes[self.node]
-                .bytes
-                .get(offset as usize..)
-                .unwrap_or_default();
+            let bytes = &state.nodes[self.node].bytes;
+            let bytes = bytes.get(offset as usize..).unwrap_or_default();
             let length = bytes.len().min(buffer.len());
             buffer[..length].copy_from_slice(&bytes[..length]);
             Ok(length)
@@ -374,8 +372,8 @@ impl File for Handle {
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        self.disk
-            .step("identity", |state| Ok(state.identity(self.node)))
+        let node = self.node;
+        self.disk.step("identity", |state| Ok(state.identity(node)))
     }
 
     fn lock(&self) -> io::Result<bool> {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, ResolveFlags, Stat, flock, fstat, fsync,
-    mkdirat, openat, openat2, renameat, statat, unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat, flock,
+    fstat, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -89,6 +89,17 @@ impl Folder for RealFolder {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        match renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
+            // A file system that does not know the flag leaves a moment between look and rename.
+            Err(Errno::INVAL | Errno::NOSYS) => match self.look(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => self.rename(from, to),
+            },
+            other => Ok(other?),
+        }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

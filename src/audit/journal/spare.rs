@@ -80,9 +80,8 @@ impl Spares {
         let (folder, bytes) = (Arc::clone(&self.folder), self.bytes);
         let (given, adopted) = (Arc::clone(&self.given), std::mem::take(&mut self.adopted));
         let make = move || {
-            let number = given.fetch_add(1, Ordering::AcqRel) + 1;
             // A receiver that is gone has stopped.
-            let _ = sender.send(make(&*folder, UNNAMED, number, bytes, adopted));
+            let _ = sender.send(make(&*folder, UNNAMED, &given, bytes, adopted));
         };
         std::thread::Builder::new()
             .name("audit-spare".into())
@@ -138,9 +137,8 @@ impl Spares {
     /// # Errors
     /// Where it cannot be made.
     pub fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
-        let number = self.given.fetch_add(1, Ordering::AcqRel) + 1;
         let bytes = at_least.next_multiple_of(super::batch::BLOCK as u64);
-        make(&*self.folder, NEXT, number, bytes, false)
+        make(&*self.folder, NEXT, &self.given, bytes, false)
     }
 }
 
@@ -148,7 +146,7 @@ impl Spares {
 fn make(
     folder: &dyn Folder,
     passing: &str,
-    number: u64,
+    given: &AtomicU64,
     bytes: u64,
     there: bool,
 ) -> io::Result<Prepared> {
@@ -159,7 +157,16 @@ fn make(
         let _ = folder.remove(passing);
         return Err(error);
     }
-    folder.rename(passing, &segment::name(number))?;
+    // Given before it can be seen, so that custody never takes it for somebody else's.
+    let number = given.fetch_add(1, Ordering::AcqRel) + 1;
+    if let Err(error) = folder.rename_new(passing, &segment::name(number)) {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            // Somebody else's records: never written over, and not a number of ours.
+            given.fetch_sub(1, Ordering::AcqRel);
+            let _ = folder.remove(passing);
+        }
+        return Err(error);
+    }
     folder.sync()?;
     Ok(Prepared {
         number,
@@ -210,6 +217,21 @@ mod tests {
         spares.begin().unwrap();
         assert_eq!(spares.take(8_192, 0).unwrap().number, 2);
         assert_eq!(segment::numbers(&*folder).unwrap(), [2]);
+    }
+
+    #[test]
+    fn p4_a_segment_of_another_writer_is_not_written_over_and_stays_beyond_our_numbers() {
+        let outer = test_folder("spare-foreign");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let mut spares = Spares::new(Arc::clone(&folder), 6, 8_192);
+        std::fs::write(outer.path().join("0000000007"), b"records").unwrap();
+        for _ in 0..2 {
+            let error = spares.make_now(1).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(spares.highest(), 6);
+        }
+        let found = std::fs::read(outer.path().join("0000000007")).unwrap();
+        assert_eq!(found, b"records");
     }
 
     #[test]
