@@ -101,8 +101,10 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(), Closed> {
     let mut found = vec![0; line.len() + 1];
     let length = file.read_at(&mut found, 0).map_err(at)?;
     match &found[..length] {
-        // A crash may have left it empty.
-        [] => {
+        // A crash may have left it empty, zeroed, or begun.
+        text if line.len() > text.len() && line.as_bytes().starts_with(text)
+            || text.iter().all(|byte| *byte == 0) =>
+        {
             file.write_at(line.as_bytes(), 0).map_err(at)?;
             file.sync_all().map_err(at)?;
             root.sync().map_err(at)

@@ -20,6 +20,8 @@ use desk::Desk;
 
 /// How often a trail that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
+/// While syncs fail each try may use up a segment, so the pauses grow up to this.
+const OPEN_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
 /// What the thread is started with.
 #[derive(Debug)]
@@ -74,26 +76,31 @@ impl Writer {
 
     fn run(&self) {
         let mut trouble: Option<(Cause, Time)> = None;
+        let mut pause = OPEN_AGAIN;
         loop {
             match self.open(trouble) {
                 Ok(mut desk) => return desk.serve(),
                 Err(found) => {
                     let since = self.shared.clock.now();
+                    pause = match found.cause {
+                        Cause::SyncFailed | Cause::SyncLate => OPEN_AGAIN_AT_MOST.min(pause * 2),
+                        _ => OPEN_AGAIN,
+                    };
                     trouble = trouble
                         .filter(|(cause, _)| *cause == found.cause)
                         .or(Some((found.cause, since)));
                     self.shared.gate.close(found);
                 }
             }
-            if self.wait_closed() {
+            if self.wait_closed(pause) {
                 return;
             }
         }
     }
 
     /// Waits to try again, turning away what comes; true where it was told to stop.
-    fn wait_closed(&self) -> bool {
-        let until = Instant::now() + OPEN_AGAIN;
+    fn wait_closed(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
         loop {
             let closed = self.shared.gate.closed();
             let work = self.shared.inbox.take_all_but_configs();

@@ -51,8 +51,8 @@ impl Folder for RealFolder {
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
         if let Some(mode) = create {
             match mkdirat(&self.0, name, mode_of(mode)) {
-                Ok(()) => fsync(&self.0)?,
-                Err(Errno::EXIST) => {}
+                // One that is there may be of a process that was killed before its name was synced.
+                Ok(()) | Err(Errno::EXIST) => fsync(&self.0)?,
                 // A file system that takes no writes may say so before it looks at the name.
                 Err(error) if self.look(name).is_err() => return Err(error.into()),
                 Err(_) => {}

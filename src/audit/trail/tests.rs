@@ -326,3 +326,23 @@ async fn a_folder_of_another_key_or_a_key_of_another_origin_is_unusable() {
     .await;
     assert_eq!(missing.state().closed.unwrap().cause, Cause::KeyUnusable);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_file_that_a_crash_left_torn_is_written_again() {
+    let folder = test_folder("trail-torn-verifier");
+    let settings = settings(folder.path());
+    let key = Key::read(&settings.key_file).unwrap();
+    let line = format!("{}\n", key.verifier());
+    std::fs::create_dir(&settings.directory).unwrap();
+    let path = settings.directory.join("verifier");
+    for torn in [&line.as_bytes()[..9], &[0; 40], &[]] {
+        std::fs::write(&path, torn).unwrap();
+        let trail = open(&settings).await;
+        assert_eq!(trail.state().closed, None);
+        trail.stop().await;
+        assert_eq!(std::fs::read(&path).unwrap(), line.as_bytes());
+    }
+    std::fs::write(&path, "another+key").unwrap();
+    let closed = open(&settings).await.state().closed;
+    assert_eq!(closed.map(|closed| closed.cause), Some(Cause::KeyUnusable));
+}
