@@ -37,5 +37,8 @@ mod drain;
 mod output;
 mod reload;
 
+// What hyper does before any code of ours sees a request.
+mod hyper_server;
+
 // What must stand nowhere.
 mod secrets;

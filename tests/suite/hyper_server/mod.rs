@@ -1,0 +1,196 @@
+//! What hyper's server does before any code of ours sees a request, on a bare connection with the
+//! gateway's own settings. A change of version that changes a row shows here.
+
+mod answers;
+mod bodies;
+mod framing;
+mod heads;
+mod targets;
+mod timers;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// No exchange on loopback takes so long.
+const BOUND: Duration = Duration::from_secs(20);
+/// The gateway's `MAX_HEAD_BUFFER_BYTES`.
+const HEAD_BUFFER: usize = 128 * 1024;
+
+/// One request as the service saw it.
+#[derive(Debug)]
+struct Seen {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    /// Said by the body before its first poll.
+    ended_at_once: bool,
+    /// `None` where the stream ended in an error.
+    body: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl Seen {
+    /// Every value of a name, in order.
+    fn all(&self, name: &str) -> Vec<&[u8]> {
+        let values = self.headers.get_all(name);
+        values.iter().map(http::HeaderValue::as_bytes).collect()
+    }
+}
+
+type Record = Arc<Mutex<Vec<Seen>>>;
+
+/// What came of one connection.
+struct Outcome {
+    seen: Vec<Seen>,
+    answer: String,
+    ended: hyper::Result<()>,
+}
+
+impl Outcome {
+    /// The one request that arrived, and was answered.
+    fn one(mut self) -> Seen {
+        assert!(self.answer.contains(" 200 OK\r\n"), "{}", self.answer);
+        assert_eq!(self.seen.len(), 1);
+        self.seen.remove(0)
+    }
+
+    /// hyper itself answered so, with an empty body, and no service was called.
+    fn refused(&self, status: &str) {
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(self.answer.starts_with(&start), "{:?}", self.answer);
+        assert!(self.answer.ends_with("\r\n\r\n"), "{:?}", self.answer);
+        assert!(self.seen.is_empty());
+        assert!(self.ended.as_ref().is_err_and(hyper::Error::is_parse));
+    }
+}
+
+/// The gateway's settings, but for a head timeout of one's own.
+fn builder(head_timeout: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_buf_size(HEAD_BUFFER)
+        .half_close(true);
+    builder
+}
+
+/// Runs on a runtime of its own, within the bound.
+fn bounded<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async { tokio::time::timeout(BOUND, work).await.unwrap() })
+}
+
+/// Two ends of a connection: the caller's, the server's.
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (caller, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (caller.unwrap(), server.unwrap().0)
+}
+
+/// Reads a request to its end and records it.
+async fn note(request: Request<Incoming>, record: Record) {
+    let (parts, body) = request.into_parts();
+    let ended_at_once = body.is_end_stream();
+    let whole = body.collect().await.ok();
+    let trailers = whole.as_ref().and_then(|whole| whole.trailers().cloned());
+    record.lock().unwrap().push(Seen {
+        method: parts.method,
+        uri: parts.uri,
+        version: parts.version,
+        headers: parts.headers,
+        ended_at_once,
+        body: whole.map(http_body_util::Collected::to_bytes),
+        trailers,
+    });
+}
+
+/// Sends the bytes, shuts the sending half, reads to the end; every request is answered by `answer`.
+fn exchange_with(raw: &[u8], answer: fn() -> Response<Full<Bytes>>) -> Outcome {
+    let record = Record::default();
+    let service = service_fn(|request| {
+        let record = Arc::clone(&record);
+        async move {
+            note(request, record).await;
+            Ok::<_, Infallible>(answer())
+        }
+    });
+    let (ended, answer) = bounded(async {
+        let (caller, server) = pair().await;
+        let connection = builder(BOUND).serve_connection(TokioIo::new(server), service);
+        tokio::join!(connection, converse(caller, raw))
+    });
+    let seen = std::mem::take(&mut *record.lock().unwrap());
+    Outcome {
+        seen,
+        answer,
+        ended,
+    }
+}
+
+fn exchange(raw: impl AsRef<[u8]>) -> Outcome {
+    exchange_with(raw.as_ref(), || Response::new(Full::from("ok")))
+}
+
+/// The request line and one Host, then these header lines, then what follows the head.
+fn request(lines: &str, body: &str) -> Outcome {
+    exchange(format!(
+        "POST /users HTTP/1.1\r\nHost: a\r\n{lines}\r\n{body}"
+    ))
+}
+
+/// A GET of this target.
+fn target(target: &str) -> Outcome {
+    exchange(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+}
+
+/// Answered by a service that never reads a body; the caller keeps its sending half open until the end.
+fn unread(raw: &str) -> String {
+    bounded(async {
+        let (mut caller, server) = pair().await;
+        let service = service_fn(async |_: Request<Incoming>| {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
+        });
+        // The head timer ends a connection that is kept open for more.
+        let connection =
+            builder(Duration::from_secs(1)).serve_connection(TokioIo::new(server), service);
+        let calling = async {
+            caller.write_all(raw.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let _ = caller.read_to_end(&mut answer).await;
+            String::from_utf8(answer).unwrap()
+        };
+        tokio::join!(connection, calling).1
+    })
+}
+
+/// A server that closes early may reset what is still on its way: what was read before counts.
+async fn converse(caller: TcpStream, raw: &[u8]) -> String {
+    let (mut read, mut write) = caller.into_split();
+    let sending = async {
+        let _ = write.write_all(raw).await;
+        let _ = write.shutdown().await;
+    };
+    let mut answer = Vec::new();
+    let reading = async { read.read_to_end(&mut answer).await };
+    let _ = tokio::join!(sending, reading);
+    String::from_utf8_lossy(&answer).into_owned()
+}
