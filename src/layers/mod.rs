@@ -2,7 +2,7 @@
 //!
 //! | layer | takes | gives |
 //! |---|---|---|
-//! | [`request_id`], [`access_log`], [`contain`], [`refuse`], [`limits`] | [`exchange::Arrival`] | the same |
+//! | [`request_id`], [`access_log`], [`refuse`] (which contains a panic: [`contain`]), [`limits`] | [`exchange::Arrival`] | the same |
 //! | [`route`] | `Arrival` | [`route::Routed`]: which operation |
 //! | [`authenticate`] | `Routed` | [`authenticate::Identified`]: who is calling |
 //! | [`authorize`] | `Identified` | [`authorize::Permitted`]: they may |
