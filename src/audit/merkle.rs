@@ -30,6 +30,16 @@ pub fn sha256(bytes: &[u8]) -> Hash {
     fixed(digest(&SHA256, bytes).as_ref())
 }
 
+/// The root over these hashes: that of a full tile gives the hash for the level above.
+#[must_use]
+pub fn root_of(hashes: &[Hash]) -> Hash {
+    let mut root = Root::default();
+    for hash in hashes {
+        root.push(*hash);
+    }
+    root.root()
+}
+
 /// The root over a growing list of leaves: perfect subtrees, as on a binary counter.
 #[derive(Clone, Debug, Default)]
 pub struct Root {
@@ -59,6 +69,11 @@ impl Root {
         self.size
     }
 
+    /// The roots of the perfect subtrees, the largest, which is the leftmost, first.
+    pub(super) fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// The root over all leaves so far.
     #[must_use]
     pub fn root(&self) -> Hash {
@@ -81,7 +96,7 @@ mod tests {
     use super::*;
     use crate::audit::hex;
 
-    fn root_of(size: u64) -> String {
+    fn root_at(size: u64) -> String {
         let mut root = Root::default();
         for i in 0..size {
             root.push(leaf(format!("entry {i}").as_bytes()));
@@ -123,7 +138,7 @@ mod tests {
             ),
         ];
         for (size, root) in vectors {
-            assert_eq!(root_of(size), root, "{size} entries");
+            assert_eq!(root_at(size), root, "{size} entries");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
 
+pub mod checkpoint;
 pub mod compose;
 mod custody;
 pub mod disk;
@@ -11,10 +12,14 @@ pub mod journal;
 pub mod key;
 mod ledger;
 pub mod merkle;
+pub mod note;
+pub mod proof;
 pub mod query;
 pub mod receipt;
 mod recover;
 mod store;
+mod strict;
+pub mod tiles;
 pub mod trail;
 pub mod verifier_key;
 pub mod verify;

@@ -3,11 +3,9 @@
 //! Signed are three lines, each ended by a line feed: `lychgate-receipt`,
 //! `ORIGIN/INDEX` and the leaf in base64; so no receipt can pass for a checkpoint.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::key::Key;
 use super::merkle::Hash;
+use super::strict;
 use super::verifier_key::VerifierKey;
 
 /// The values of the three receipt headers, as they go to the caller.
@@ -27,8 +25,8 @@ impl Receipt {
     #[must_use]
     pub fn sign(key: &Key, index: u64, leaf: &Hash) -> Self {
         let receipt = format!("{}/{index}", key.origin());
-        let leaf = STANDARD.encode(leaf);
-        let signature = STANDARD.encode(key.sign(signed_text(&receipt, &leaf).as_bytes()));
+        let leaf = strict::encode(leaf);
+        let signature = strict::encode(&key.sign(signed_text(&receipt, &leaf).as_bytes()));
         Self {
             receipt,
             leaf,
@@ -41,12 +39,12 @@ impl Receipt {
     #[must_use]
     pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
         let (origin, digits) = self.receipt.rsplit_once('/')?;
-        let index: u64 = digits.parse().ok()?;
-        if origin != key.origin() || index.to_string() != digits {
+        let index = strict::number(digits)?;
+        if origin != key.origin() {
             return None;
         }
-        let leaf: Hash = strict(&self.leaf)?.try_into().ok()?;
-        let line = strict(&self.signature)?;
+        let leaf = strict::hash(&self.leaf)?;
+        let line = strict::base64(&self.signature)?;
         let text = signed_text(&self.receipt, &self.leaf);
         key.verify(text.as_bytes(), &line).then_some((index, leaf))
     }
@@ -54,12 +52,6 @@ impl Receipt {
 
 fn signed_text(receipt: &str, leaf: &str) -> String {
     format!("lychgate-receipt\n{receipt}\n{leaf}\n")
-}
-
-/// Decodes base64 of which there is one spelling only.
-fn strict(text: &str) -> Option<Vec<u8>> {
-    let bytes = STANDARD.decode(text).ok()?;
-    (STANDARD.encode(&bytes) == text).then_some(bytes)
 }
 
 #[cfg(test)]

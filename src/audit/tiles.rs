@@ -1,0 +1,169 @@
+//! Tiles and entry bundles: their paths, and which of them a size implies (C2SP tlog-tiles).
+
+mod content;
+mod frontier;
+
+pub use content::{
+    ContentError, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, decode_bundle, decode_tile, encode_bundle,
+    encode_tile, push_entry,
+};
+pub use frontier::Frontier;
+
+/// Hashes in a full tile, entries in a full bundle.
+pub const FULL: u16 = 256;
+/// Levels that a log of fewer than 2^64 entries has: 0 to 7.
+pub const LEVELS: u8 = 8;
+/// The largest level that a path may name.
+const MAX_LEVEL: u8 = 63;
+
+/// A hash tile. Hash `i` is the root of entries `(256 index + i) 256^level` up to the next one's first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tile {
+    /// 0 to 63; 0 holds the leaves' hashes.
+    pub level: u8,
+    /// The tile's place on its level, from 0.
+    pub index: u64,
+    /// Its hashes, 1 to 256; 256 is a full tile, what has fewer a partial one.
+    pub width: u16,
+}
+
+/// An entry bundle: the entries `256 index` and those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bundle {
+    /// The bundle's place, from 0.
+    pub index: u64,
+    /// Its entries, 1 to 256.
+    pub width: u16,
+}
+
+impl Tile {
+    /// The tile at this place in a log of this size; `None` where the size has none there.
+    #[must_use]
+    pub fn at(level: u8, index: u64, size: u64) -> Option<Self> {
+        let width = width(index, hashes_at(level, size))?;
+        Some(Self {
+            level,
+            index,
+            width,
+        })
+    }
+
+    /// The path below the folder: `tile/0/x001/234` or, partial, `tile/0/x001/234.p/7`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("tile/{}/{}", self.level, place(self.index, self.width))
+    }
+
+    /// Reads a path that [`Self::path`] writes; `None` for all others.
+    #[must_use]
+    pub fn parse_path(path: &str) -> Option<Self> {
+        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let level = level.parse().ok().filter(|&level| level <= MAX_LEVEL)?;
+        let (index, width) = parse_place(rest)?;
+        let tile = Self {
+            level,
+            index,
+            width,
+        };
+        (tile.path() == path).then_some(tile)
+    }
+}
+
+impl Bundle {
+    /// The bundle at this place in a log of this size; `None` where the size has none there.
+    #[must_use]
+    pub fn at(index: u64, size: u64) -> Option<Self> {
+        let width = width(index, size)?;
+        Some(Self { index, width })
+    }
+
+    /// The path below the folder: `tile/entries/x001/234` or, partial, `tile/entries/x001/234.p/7`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("tile/entries/{}", place(self.index, self.width))
+    }
+
+    /// Reads a path that [`Self::path`] writes; `None` for all others.
+    #[must_use]
+    pub fn parse_path(path: &str) -> Option<Self> {
+        let (index, width) = parse_place(path.strip_prefix("tile/entries/")?)?;
+        let bundle = Self { index, width };
+        (bundle.path() == path).then_some(bundle)
+    }
+}
+
+/// How many hashes a level has at this size: one for each full tile below.
+#[must_use]
+pub fn hashes_at(level: u8, size: u64) -> u64 {
+    size.checked_shr(8 * u32::from(level)).unwrap_or(0)
+}
+
+/// All hash tiles of this size, level by level.
+pub fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
+    tiles_between(0, size)
+}
+
+/// All bundles of this size.
+pub fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
+    bundles_between(0, size)
+}
+
+/// The hash tiles that the larger size has and the smaller has not: what growing has to write.
+pub fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
+    (0..LEVELS).flat_map(move |level| {
+        places_between(hashes_at(level, old), hashes_at(level, new)).map(move |(index, width)| {
+            Tile {
+                level,
+                index,
+                width,
+            }
+        })
+    })
+}
+
+/// The bundles that the larger size has and the smaller has not.
+pub fn bundles_between(old: u64, new: u64) -> impl Iterator<Item = Bundle> {
+    places_between(old, new).map(|(index, width)| Bundle { index, width })
+}
+
+fn places_between(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
+    let full = u64::from(FULL);
+    let end = if new > old { new.div_ceil(full) } else { 0 };
+    (old / full..end).filter_map(move |index| Some((index, width(index, new)?)))
+}
+
+/// The width of the tile at this index where its level has so many hashes.
+fn width(index: u64, hashes: u64) -> Option<u16> {
+    let full = u64::from(FULL);
+    let rest = hashes.checked_sub(index.checked_mul(full)?)?;
+    u16::try_from(rest.min(full))
+        .ok()
+        .filter(|&width| width > 0)
+}
+
+/// Groups of three digits, all but the last with an `x`; the width behind where it is not full.
+fn place(index: u64, width: u16) -> String {
+    let mut text = format!("{:03}", index % 1_000);
+    let mut rest = index / 1_000;
+    while rest > 0 {
+        text = format!("x{:03}/{text}", rest % 1_000);
+        rest /= 1_000;
+    }
+    if width < FULL {
+        text = format!("{text}.p/{width}");
+    }
+    text
+}
+
+/// Reads more than [`place`] writes: the caller writes what was read and compares.
+fn parse_place(text: &str) -> Option<(u64, u16)> {
+    let (place, width) = match text.split_once(".p/") {
+        Some((place, width)) => (place, width.parse().ok().filter(|w| (1..FULL).contains(w))?),
+        None => (text, FULL),
+    };
+    let digits = place.replace("/x", "").replace(['/', 'x'], "");
+    Some((digits.parse().ok()?, width))
+}
+
+#[cfg(test)]
+mod tests;

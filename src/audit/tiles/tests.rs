@@ -1,0 +1,197 @@
+//! Tests of paths and of what a size implies.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn tile(level: u8, index: u64, width: u16) -> Tile {
+    Tile {
+        level,
+        index,
+        width,
+    }
+}
+
+fn tile_paths(size: u64) -> Vec<String> {
+    tiles_at(size).map(|tile| tile.path()).collect()
+}
+
+#[test]
+fn paths_are_those_of_the_published_text() {
+    for (tile, path) in [
+        (tile(0, 0, 256), "tile/0/000"),
+        (tile(0, 5, 256), "tile/0/005"),
+        (tile(0, 999, 1), "tile/0/999.p/1"),
+        (tile(1, 1_000, 255), "tile/1/x001/000.p/255"),
+        (tile(63, 1_234_067, 256), "tile/63/x001/x234/067"),
+        (tile(0, 1_234, 7), "tile/0/x001/234.p/7"),
+        (
+            tile(0, u64::MAX, 256),
+            "tile/0/x018/x446/x744/x073/x709/x551/615",
+        ),
+    ] {
+        assert_eq!(tile.path(), path);
+        assert_eq!(Tile::parse_path(path), Some(tile));
+    }
+    let bundle = Bundle {
+        index: 1_234_067,
+        width: 12,
+    };
+    assert_eq!(bundle.path(), "tile/entries/x001/x234/067.p/12");
+    assert_eq!(Bundle::parse_path(&bundle.path()), Some(bundle));
+}
+
+#[test]
+fn a_path_has_one_spelling() {
+    for bad in [
+        "",
+        "tile",
+        "tile/",
+        "tile/0",
+        "tile/0/",
+        "tile/0/0",
+        "tile/0/00",
+        "tile/0/0000",
+        "tile/0/1000",
+        "tile/0/x000",
+        "tile/0/x000/000",
+        "tile/0/001/000",
+        "tile/0/x001/x000",
+        "tile/0/x1/000",
+        "tile/0/x001/00",
+        "tile/0/x001/0x0",
+        "tile/0//000",
+        "tile/0/000/",
+        "/tile/0/000",
+        "tile/00/000",
+        "tile/+0/000",
+        "tile/64/000",
+        "tile/256/000",
+        "tile/8/0/000",
+        "tile/data/000",
+        "tile/0/+00",
+        "tile/0/000.p",
+        "tile/0/000.p/",
+        "tile/0/000.p/0",
+        "tile/0/000.p/01",
+        "tile/0/000.p/256",
+        "tile/0/000.p/1.p/1",
+        "tile/0/000.p/-1",
+        "tile/0/x018/x446/x744/x073/x709/x551/616",
+        "tile/0/../000",
+    ] {
+        assert_eq!(Tile::parse_path(bad), None, "{bad:?}");
+        let bundle = bad.replace("tile/0", "tile/entries");
+        assert_eq!(Bundle::parse_path(&bundle), None, "{bundle:?}");
+    }
+    assert_eq!(Tile::parse_path("tile/entries/000"), None);
+}
+
+#[test]
+fn sizes_imply_the_tiles_of_the_published_text() {
+    assert_eq!(tile_paths(0), [""; 0]);
+    assert_eq!(tile_paths(1), ["tile/0/000.p/1"]);
+    assert_eq!(tile_paths(255), ["tile/0/000.p/255"]);
+    assert_eq!(tile_paths(256), ["tile/0/000", "tile/1/000.p/1"]);
+    assert_eq!(
+        tile_paths(257),
+        ["tile/0/000", "tile/0/001.p/1", "tile/1/000.p/1"]
+    );
+    let paths = tile_paths(65_536);
+    assert_eq!(paths.len(), 258);
+    assert_eq!(paths[255..], ["tile/0/255", "tile/1/000", "tile/2/000.p/1"]);
+    let paths = tile_paths(70_000);
+    assert_eq!(paths.len(), 277);
+    assert_eq!(
+        paths[272..],
+        [
+            "tile/0/272",
+            "tile/0/273.p/112",
+            "tile/1/000",
+            "tile/1/001.p/17",
+            "tile/2/000.p/1"
+        ]
+    );
+}
+
+#[test]
+fn bundles_are_the_lowest_level() {
+    for size in [0, 1, 255, 256, 257, 70_000] {
+        let bundles: Vec<_> = bundles_at(size).map(|b| (b.index, b.width)).collect();
+        let lowest: Vec<_> = tiles_at(size)
+            .filter(|tile| tile.level == 0)
+            .map(|tile| (tile.index, tile.width))
+            .collect();
+        assert_eq!(bundles, lowest, "{size}");
+        for (index, width) in bundles {
+            assert_eq!(Bundle::at(index, size), Some(Bundle { index, width }));
+        }
+    }
+    assert_eq!(Bundle::at(1, 256), None);
+}
+
+#[test]
+fn the_largest_log_has_eight_levels() {
+    let top = Tile::at(7, 0, u64::MAX).unwrap();
+    assert_eq!(top.width, 255);
+    assert_eq!(Tile::at(8, 0, u64::MAX), None);
+    assert_eq!(Tile::at(63, 0, u64::MAX), None);
+    assert_eq!(Tile::at(0, u64::MAX, u64::MAX), None);
+    let last = Tile::at(0, u64::MAX / 256, u64::MAX).unwrap();
+    assert_eq!(last.width, 255);
+    assert_eq!(tiles_between(u64::MAX - 1, u64::MAX).next(), Some(last));
+}
+
+#[test]
+fn growing_by_one_writes_one_tile_more_for_each_that_fills() {
+    assert_eq!(tiles_between(5, 6).collect::<Vec<_>>(), [tile(0, 0, 6)]);
+    assert_eq!(
+        tiles_between(255, 256).collect::<Vec<_>>(),
+        [tile(0, 0, 256), tile(1, 0, 1)]
+    );
+    assert_eq!(tiles_between(256, 257).collect::<Vec<_>>(), [tile(0, 1, 1)]);
+    assert_eq!(
+        tiles_between(65_535, 65_536).collect::<Vec<_>>(),
+        [tile(0, 255, 256), tile(1, 0, 256), tile(2, 0, 1)]
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_path_is_read_back(level in 0_u8..=63, index: u64, width in 1_u16..=256) {
+        let tile = tile(level, index, width);
+        prop_assert_eq!(Tile::parse_path(&tile.path()), Some(tile));
+        let bundle = Bundle { index, width };
+        prop_assert_eq!(Bundle::parse_path(&bundle.path()), Some(bundle));
+    }
+
+    #[test]
+    fn random_paths_never_panic(path in "tile/(entries|[0-9]{1,3})(/x?[0-9]{1,3}){0,9}(\\.p/[0-9]{1,6})?|\\PC{0,20}") {
+        if let Some(tile) = Tile::parse_path(&path) {
+            prop_assert_eq!(tile.path(), &path[..]);
+        }
+        if let Some(bundle) = Bundle::parse_path(&path) {
+            prop_assert_eq!(bundle.path(), &path[..]);
+        }
+    }
+
+    #[test]
+    fn growing_writes_what_the_larger_size_has_alone(old in 0_u64..200_000, more in 0_u64..3_000) {
+        let before: std::collections::BTreeSet<_> = tiles_at(old).collect();
+        let wanted: Vec<_> = tiles_at(old + more).filter(|tile| !before.contains(tile)).collect();
+        prop_assert_eq!(tiles_between(old, old + more).collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn random_bundles_never_panic(bytes: Vec<u8>, width in 0_u16..300) {
+        if let Ok(entries) = decode_bundle(&bytes, width) {
+            prop_assert_eq!(encode_bundle(&entries).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_read_back(entries: Vec<Vec<u8>>) {
+        let bundle = encode_bundle(&entries).unwrap();
+        prop_assert_eq!(decode_bundle(&bundle, entries.len() as u16).unwrap(), entries);
+    }
+}
