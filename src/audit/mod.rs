@@ -13,6 +13,8 @@ pub mod key;
 mod ledger;
 pub mod merkle;
 pub mod note;
+#[cfg(test)]
+mod oracles;
 pub mod proof;
 pub mod query;
 pub mod receipt;
