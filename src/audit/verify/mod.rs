@@ -1,22 +1,29 @@
-//! Whether the entries of a trail can be true: their form, order, times, and that every intent is
-//! closed at most once, by an outcome that names its very bytes.
+//! Whether a trail is what its checkpoint says, and whether its entries can be true: their form, order,
+//! times, and that every intent is closed at most once, by an outcome that names its very bytes.
 //!
-//! Digests, tags and the chain are the journal reader's; what is said here holds whatever the
-//! entries were read from. Only open intents are kept, so a trail of any length takes little memory.
+//! [`check`] goes through a folder; [`Checker`] judges entries, whatever they were read from. Digests,
+//! tags and the chain are the journal reader's. A trail of any length takes little memory.
 
 mod deletions;
+mod failure;
+mod files;
 mod folder;
+mod glance;
 mod receipt;
+mod source;
 mod summary;
 mod tail;
+mod tree;
 
-pub use folder::{Failure, Trouble, folder};
+pub use failure::{Failure, Trouble};
+pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};
 pub use receipt::{Claim, Finding, Standing, parse_receipt};
 pub use summary::Summary;
 
 use deletions::Deletions;
+use glance::{Says, glance};
 
-use super::entry::{Entry, Kind};
+use super::entry::Entry;
 use crate::clock::Time;
 
 /// What is wrong, and where.
@@ -53,22 +60,22 @@ impl Checker {
     ///
     /// # Errors
     /// What is wrong with it. The checker is of no use afterwards.
-    pub fn push(&mut self, index: u64, bytes: &[u8], leaf: &[u8; 32]) -> Result<Entry, Fault> {
+    pub fn push(&mut self, index: u64, bytes: &[u8], leaf: &[u8; 32]) -> Result<(), Fault> {
         if index != self.next_index {
             let expected = self.next_index;
             return Err(Fault::at(index, format!("found where {expected} belongs")));
         }
         self.next_index += 1;
-        let entry = decode(bytes).map_err(|what| Fault { index, what })?;
+        let entry = glance(bytes).map_err(|what| Fault { index, what })?;
         let time = self.check_time(index, &entry.time)?;
-        match &entry.kind {
-            Kind::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
-            Kind::Outcome(outcome) => self.deletions.close(index, outcome)?,
+        match &entry.says {
+            Says::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
+            Says::Outcome(outcome) => self.deletions.close(index, outcome)?,
             _ => {}
         }
-        self.summary.count(&entry.kind, time);
-        self.clock_stepped = is_clock_step(&entry.kind);
-        Ok(entry)
+        self.summary.count(&entry.says, time);
+        self.clock_stepped = matches!(entry.says, Says::ClockStep);
+        Ok(())
     }
 
     /// What the trail holds, when its end is reached.
@@ -102,6 +109,12 @@ impl Checker {
     }
 }
 
+/// Whether an entry is one of ours to the last bit. Under a checkpoint the tree says so; what stands
+/// in the journal alone is held against this.
+fn well_formed(bytes: &[u8]) -> Result<(), String> {
+    decode(bytes).map(drop)
+}
+
 /// An entry, where encoding it again gives the same bytes: so no bit is without meaning.
 fn decode(bytes: &[u8]) -> Result<Entry, String> {
     let entry: Entry = serde_json::from_slice(bytes)
@@ -110,10 +123,6 @@ fn decode(bytes: &[u8]) -> Result<Entry, String> {
         Ok(again) if again == bytes => Ok(entry),
         _ => Err("encoded again it gives other bytes".into()),
     }
-}
-
-fn is_clock_step(kind: &Kind) -> bool {
-    matches!(kind, Kind::Trouble(trouble) if trouble.cause == "clock")
 }
 
 #[cfg(test)]

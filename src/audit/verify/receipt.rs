@@ -1,6 +1,6 @@
 //! Whether the trail bears out a receipt.
 
-use crate::audit::entry::{Entry, Kind};
+use super::glance::{Says, glance};
 
 /// What a receipt claims: the index of its (first) intent, and the leaf hash of the entry that
 /// closed it, or of that intent itself.
@@ -49,13 +49,17 @@ impl Finding {
     }
 
     /// Takes the next entry.
-    pub fn push(&mut self, index: u64, entry: &Entry, leaf: &[u8; 32]) {
+    pub fn push(&mut self, index: u64, entry: &[u8], leaf: &[u8; 32]) {
+        if index < self.claim.index {
+            return;
+        }
         let same_leaf = *leaf == self.claim.leaf;
-        match &entry.kind {
-            Kind::Intent(_) if index == self.claim.index => {
+        let says = glance(entry).map(|entry| entry.says);
+        match says {
+            Ok(Says::Intent(_)) if index == self.claim.index => {
                 self.seen = Some(Seen::Intent { same_leaf });
             }
-            Kind::Outcome(outcome) if outcome.intent == self.claim.index => {
+            Ok(Says::Outcome(outcome)) if outcome.intent == self.claim.index => {
                 self.closing = Some((index, same_leaf));
             }
             _ if index == self.claim.index => self.seen = Some(Seen::Other),
@@ -83,6 +87,32 @@ impl Finding {
     }
 }
 
+impl Claim {
+    /// What a proof that holds says of the claim: that an entry with this leaf hash has this index. The
+    /// entry's bytes are looked into where they are at hand.
+    #[must_use]
+    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> Standing {
+        let no = |why: String| Standing::NotBorneOut(why);
+        if *leaf != self.leaf {
+            return no(format!(
+                "the proof is of entry {index}, which has another leaf hash than the receipt"
+            ));
+        }
+        let says = entry.map(|entry| glance(entry).map(|entry| entry.says));
+        match says {
+            Some(Ok(Says::Intent(_))) | None if index == self.index => Standing::Intent,
+            Some(Ok(Says::Outcome(outcome))) if outcome.intent == self.index => {
+                Standing::Closing(index)
+            }
+            None => Standing::Closing(index),
+            Some(_) => no(format!(
+                "entry {index} is neither entry {} nor what closes it",
+                self.index
+            )),
+        }
+    }
+}
+
 /// Reads `ORIGIN/INDEX`.
 ///
 /// # Errors
@@ -102,7 +132,6 @@ pub fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode;
     use super::super::sample::sound;
     use super::*;
     use crate::audit::merkle::leaf;
@@ -113,7 +142,7 @@ mod tests {
             leaf: leaf_hash,
         });
         for (index, bytes) in sound().iter().enumerate() {
-            finding.push(index as u64, &decode(bytes).unwrap(), &leaf(bytes));
+            finding.push(index as u64, bytes, &leaf(bytes));
         }
         finding.standing()
     }

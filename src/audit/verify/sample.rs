@@ -1,5 +1,9 @@
 //! A sound trail for tests, as entries and as a folder.
 
+mod published;
+
+pub(crate) use published::{checkpoint, publish};
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -44,6 +48,30 @@ pub(crate) fn sound() -> Vec<Vec<u8>> {
     ]
 }
 
+/// So many entries of a sound trail: one deletion after the other, each closed at once.
+pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
+    let mut entries = vec![bytes(0, Kind::Alive {})];
+    while entries.len() < count {
+        let index = entries.len();
+        let second = index as i64 / 100;
+        let id = format!("request {index}");
+        let open = bytes(second, Kind::Intent(intent(&id, &["1"])));
+        let close = outcome(index as u64, &id, vec![leaf_of(&open)]);
+        entries.extend([open, bytes(second, Kind::Outcome(close))]);
+    }
+    entries.truncate(count);
+    entries
+}
+
+/// Writes a folder with a journal of all entries in few batches, and the log published at these sizes;
+/// gives the newest signed checkpoint.
+pub(crate) fn write_log(directory: &Path, entries: &[Vec<u8>], sizes: &[u64]) -> Vec<u8> {
+    let batches: Vec<_> = entries.chunks(500).map(<[Vec<u8>]>::to_vec).collect();
+    write_batches(directory, &batches, &test_key());
+    std::fs::write(directory.join("lock"), "").unwrap();
+    publish(directory, entries, sizes, &test_key(), false)
+}
+
 /// Bytes of one segment here.
 const SEGMENT_BYTES: usize = 1 << 17;
 
@@ -66,7 +94,7 @@ pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Ke
         segment.extend(bytes);
         link = next;
     }
-    segment.resize(SEGMENT_BYTES, 0);
+    segment.resize(segment.len().max(SEGMENT_BYTES), 0);
     let journal = directory.join(FOLDER);
     std::fs::create_dir_all(&journal).unwrap();
     std::fs::write(journal.join(segment::name(1)), segment).unwrap();

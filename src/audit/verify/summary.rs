@@ -1,8 +1,11 @@
 //! What a sound trail holds, in numbers.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use crate::audit::entry::{Kind, TurnedAway, Verdict};
+use super::glance::Says;
+use crate::audit::entry::Verdict;
 use crate::clock::Time;
 
 /// Counts over the whole trail; deletions are counted, not their parts.
@@ -28,6 +31,12 @@ pub struct Summary {
     pub turned_away: u64,
     /// Whether a write that a crash cut off stands behind the last entry; nobody was answered for it.
     pub cut_off: bool,
+    /// How many entries the checkpoint covers; `None` where there is none yet.
+    pub covered: Option<u64>,
+    /// The root it signs, base64.
+    pub root: Option<String>,
+    /// The first entry that the journal still holds; those before stand in the bundles alone.
+    pub journal: Option<u64>,
     /// Time of the first entry, RFC 3339.
     pub first_time: Option<String>,
     /// Time of the newest entry, RFC 3339.
@@ -41,16 +50,28 @@ impl Summary {
         self.deleted + self.not_found + self.rejected + self.failed + self.unknown + self.open
     }
 
-    pub(super) fn count(&mut self, kind: &Kind, time: Time) {
+    /// From the first entry's time to the newest's.
+    pub(super) fn span(&self) -> Duration {
+        let time = |text: &Option<String>| text.as_deref().and_then(Time::parse);
+        match (time(&self.first_time), time(&self.last_time)) {
+            (Some(first), Some(last)) => {
+                let micros = last.micros().saturating_sub(first.micros());
+                Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn count(&mut self, says: &Says<'_>, time: Time) {
         self.entries += 1;
         let time = time.to_string();
         self.first_time.get_or_insert_with(|| time.clone());
         self.last_time = Some(time);
-        match kind {
-            Kind::Outcome(outcome) => *self.of(outcome.ending.outcome) += 1,
-            Kind::Refused(_) => self.refused += 1,
-            Kind::TurnedAway(sums) => {
-                self.turned_away = self.turned_away.saturating_add(attempts(sums));
+        match says {
+            Says::Outcome(outcome) => *self.of(outcome.verdict) += 1,
+            Says::Refused => self.refused += 1,
+            Says::TurnedAway(attempts) => {
+                self.turned_away = self.turned_away.saturating_add(*attempts);
             }
             _ => {}
         }
@@ -65,12 +86,4 @@ impl Summary {
             Verdict::Unknown => &mut self.unknown,
         }
     }
-}
-
-fn attempts(sums: &TurnedAway) -> u64 {
-    let counts = sums
-        .unknown_callers
-        .values()
-        .chain(sums.known_callers.values());
-    counts.fold(0, |all, count| all.saturating_add(*count))
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::folder::{Failure, Trouble};
+use super::failure::{Failure, Trouble};
 use crate::audit::disk::{Access, Disk, File, Folder, RealDisk, read_exact};
 use crate::audit::journal::batch::{BLOCK, MAX_BATCH, length_of};
 use crate::audit::journal::segment::{Segment, name, numbers};
@@ -213,12 +213,7 @@ fn unreadable(place: Option<Place>, error: &io::Error) -> Failure {
 }
 
 fn failure(trouble: Trouble, place: Option<Place>, what: String) -> Failure {
-    Failure {
-        trouble,
-        index: None,
-        place,
-        what,
-    }
+    Failure::new(trouble, what).placed(place)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::sample::{bytes, leaf_of, sound};
 use super::*;
-use crate::audit::entry::{Trouble, TurnedAway, Verdict};
+use crate::audit::entry::{Kind, Trouble, TurnedAway, Verdict};
 use crate::audit::merkle::leaf;
 use crate::audit::query::tests::{outcome, part};
 

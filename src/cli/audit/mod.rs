@@ -2,6 +2,9 @@
 
 mod keygen;
 mod list;
+mod offline;
+mod progress;
+mod receipt_report;
 mod report;
 mod show;
 mod source;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::audit::verifier_key::VerifierKey;
+use super::receipt_report::{ProofJson, ProofReport, ReceiptReport};
 use crate::audit::verify::{Failure, Summary};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
@@ -15,48 +15,24 @@ use crate::cli::exit::{Exit, Stop};
 pub(super) struct Report {
     /// The log's name, where it is known.
     pub origin: Option<String>,
-    /// Whether each batch's tag was checked with the signing key.
-    pub tags_checked: bool,
+    /// The key that was judged by.
+    pub verifier: Option<String>,
     /// Whether no key from outside the folder was at hand.
     pub trusts_folder: bool,
+    /// Whether each batch's tag was checked with the signing key.
+    pub tags_checked: bool,
+    /// Whether no trail was gone through.
+    pub is_offline: bool,
+    /// The size of the kept checkpoint that the log was held against.
+    pub against: Option<u64>,
     /// The counts, where the trail is sound.
     pub summary: Option<Summary>,
     /// The first thing that is wrong.
     pub failure: Option<Failure>,
     /// Of the receipt, where one was given.
     pub receipt: Option<ReceiptReport>,
-}
-
-/// What was found of a receipt.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct ReceiptReport {
-    /// `ORIGIN/INDEX`.
-    pub receipt: String,
-    /// The key it was judged by.
-    pub verifier: String,
-    /// Whether that key signed it.
-    pub genuine: bool,
-    /// Whether the trail bears it out; `None` where that was not reached.
-    pub borne_out: Option<bool>,
-    /// How, or why not.
-    pub what: Option<String>,
-}
-
-impl ReceiptReport {
-    /// Before the trail is read.
-    pub(super) fn new(receipt: &str, verifier: &VerifierKey, genuine: bool) -> Self {
-        Self {
-            receipt: receipt.to_owned(),
-            verifier: verifier.to_string(),
-            genuine,
-            borne_out: None,
-            what: None,
-        }
-    }
-
-    fn holds(&self) -> bool {
-        self.genuine && self.borne_out == Some(true)
-    }
+    /// Of the proof, where one was given and holds.
+    pub proof: Option<ProofReport>,
 }
 
 /// The object that `--json` prints.
@@ -64,21 +40,26 @@ impl ReceiptReport {
 struct Json<'r> {
     verified: bool,
     origin: Option<&'r str>,
+    verifier: Option<&'r str>,
     tags_checked: bool,
     trusts_folder: bool,
+    against: Option<u64>,
     summary: Option<&'r Summary>,
     index: Option<u64>,
+    file: Option<&'r str>,
     segment: Option<u64>,
     offset: Option<u64>,
     fault: Option<&'r str>,
     receipt: Option<&'r ReceiptReport>,
+    proof: Option<ProofJson<'r>>,
 }
 
 impl Report {
     /// Whether the answer is yes.
     #[must_use]
     pub(super) fn holds(&self) -> bool {
-        self.failure.is_none() && self.receipt.as_ref().is_none_or(ReceiptReport::holds)
+        let receipt = self.receipt.as_ref();
+        self.failure.is_none() && receipt.is_none_or(|receipt| self.bears_out(receipt))
     }
 
     /// One JSON object.
@@ -91,14 +72,18 @@ impl Report {
         let line = json_line(&Json {
             verified: failure.is_none(),
             origin: self.origin.as_deref(),
+            verifier: self.verifier.as_deref(),
             tags_checked: self.tags_checked,
             trusts_folder: self.trusts_folder,
+            against: self.against,
             summary: self.summary.as_ref(),
             index: failure.and_then(|failure| failure.index),
+            file: failure.and_then(|failure| failure.file.as_deref()),
             segment: place.map(|place| place.segment),
             offset: place.map(|place| place.offset),
             fault: failure.map(|failure| failure.what.as_str()),
             receipt: self.receipt.as_ref(),
+            proof: self.proof.as_ref().map(ProofReport::json),
         })
         .map_err(|error| Stop::with(Exit::Internal, error))?;
         writeln!(out, "{line}")?;
@@ -110,42 +95,8 @@ impl Report {
     /// # Errors
     /// Where it cannot be written.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
-        let mut line = |name: &str, text: &str| writeln!(out, "{name:<11} {}", escape(text));
-        if let Some(origin) = &self.origin {
-            line("origin", origin)?;
-        }
-        if let Some(summary) = &self.summary {
-            line("entries", &entries(summary))?;
-            line("deletions", &deletions(summary))?;
-            line("in flight", &summary.open.to_string())?;
-            line("refused", &refused(summary))?;
-            if summary.cut_off {
-                line(
-                    "note",
-                    "behind the last entry stands a write that was cut off; nobody was answered for it",
-                )?;
-            }
-        }
-        line(
-            "tags",
-            match self.tags_checked {
-                true => "checked with the signing key",
-                false => "not checked: no signing key at hand (--key-file)",
-            },
-        )?;
-        if let Some(receipt) = &self.receipt {
-            line("receipt", &receipt.receipt)?;
-            if self.trusts_folder {
-                line(
-                    "judged by",
-                    &format!(
-                        "{}, the folder's own key: this trusts the folder (--key)",
-                        receipt.verifier
-                    ),
-                )?;
-            } else {
-                line("judged by", &receipt.verifier)?;
-            }
+        for (name, text) in self.lines() {
+            writeln!(out, "{name:<11} {}", escape(&text))?;
         }
         let (good, answer) = self.answer();
         let colour = if good {
@@ -158,32 +109,117 @@ impl Report {
         Ok(())
     }
 
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if let Some(origin) = &self.origin {
+            lines.push(("origin", origin.clone()));
+        }
+        if let Some(summary) = &self.summary {
+            counts(summary, &mut lines);
+        }
+        if let Some(kept) = self.against {
+            lines.push(("against", format!("a kept checkpoint of {kept} entries")));
+        }
+        if let Some(proof) = &self.proof {
+            let place = format!("entry {} of a log of {}", proof.index, proof.size);
+            lines.push(("proof", format!("{place}, leaf {}", proof.leaf())));
+            if let Some(entry) = &proof.entry {
+                lines.push(("entry", String::from_utf8_lossy(entry).into_owned()));
+            }
+        }
+        if !self.is_offline {
+            let tags = match self.tags_checked {
+                true => "checked with the signing key",
+                false => "not checked: no signing key at hand (--key-file)",
+            };
+            lines.push(("tags", tags.into()));
+        }
+        if let Some(receipt) = &self.receipt {
+            lines.push(("receipt", receipt.receipt.clone()));
+        }
+        if let Some(verifier) = &self.verifier {
+            let trust = match self.trusts_folder {
+                true => ", the folder's own key: this trusts the folder (--key)",
+                false => "",
+            };
+            lines.push(("judged by", format!("{verifier}{trust}")));
+        }
+        lines
+    }
+
+    /// Without a log or a proof only the signature can be judged.
+    fn bears_out(&self, receipt: &ReceiptReport) -> bool {
+        let is_alone = self.is_offline && self.proof.is_none();
+        receipt.genuine && (receipt.borne_out == Some(true) || is_alone)
+    }
+
     fn answer(&self) -> (bool, String) {
         if let Some(failure) = &self.failure {
-            return (false, format!("the trail does NOT verify: {failure}"));
+            let what = match self.is_offline {
+                true => "the proof does NOT hold",
+                false => "the trail does NOT verify",
+            };
+            return (false, format!("{what}: {failure}"));
         }
-        match &self.receipt {
-            None => (true, "the trail verifies".into()),
-            Some(receipt) if !receipt.genuine => (
+        let witness = match (self.is_offline, &self.proof) {
+            (false, _) => "the trail",
+            (true, Some(_)) => "the proof",
+            (true, None) => "",
+        };
+        let Some(receipt) = &self.receipt else {
+            return (
+                true,
+                match self.is_offline {
+                    true => "the proof holds: the log that this key signs has this entry".into(),
+                    false => "the trail verifies".into(),
+                },
+            );
+        };
+        let what = receipt.what.as_deref().unwrap_or_default();
+        match (receipt.genuine, self.bears_out(receipt)) {
+            (false, _) => (
                 false,
                 "the receipt is NOT genuine: this key did not sign it as it stands".into(),
             ),
-            Some(receipt) => {
-                let what = receipt.what.as_deref().unwrap_or_default();
-                match receipt.holds() {
-                    true => (
-                        true,
-                        format!("the receipt is genuine, and the trail bears it out: {what}"),
-                    ),
-                    false => (
-                        false,
-                        format!(
-                            "the receipt is genuine, but the trail does NOT bear it out: {what}; keep it, it is evidence against this trail"
-                        ),
-                    ),
-                }
-            }
+            (true, true) if witness.is_empty() => (
+                true,
+                "the receipt is genuine; whether the log bears it out was not looked at (--dir, --proof)".into(),
+            ),
+            (true, true) => (
+                true,
+                format!("the receipt is genuine, and {witness} bears it out: {what}"),
+            ),
+            (true, false) if self.is_offline => (
+                false,
+                format!("the receipt is genuine, but the proof does NOT bear it out: {what}"),
+            ),
+            (true, false) => (
+                false,
+                format!(
+                    "the receipt is genuine, but the trail does NOT bear it out: {what}; keep it, it is evidence against this trail"
+                ),
+            ),
         }
+    }
+}
+
+fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
+    lines.push(("entries", entries(summary)));
+    lines.push(("checkpoint", checkpoint(summary)));
+    lines.push(("deletions", deletions(summary)));
+    lines.push(("in flight", summary.open.to_string()));
+    lines.push(("refused", refused(summary)));
+    if summary.cut_off {
+        let note =
+            "behind the last entry stands a write that was cut off; nobody was answered for it";
+        lines.push(("note", note.into()));
+    }
+}
+
+fn checkpoint(summary: &Summary) -> String {
+    match (summary.covered, &summary.root) {
+        (Some(size), Some(root)) => format!("covers {size} of them, root {root}"),
+        _ => "none yet: the log has just begun".into(),
     }
 }
 

@@ -1,48 +1,58 @@
 //! `lychgate audit verify`: is the trail whole, unaltered and consistent, and does it bear out a receipt?
+//! Or, without a trail: does a proof hold, is a receipt genuine?
 
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use super::report::{ReceiptReport, Report};
+use super::offline;
+use super::progress::Bar;
+use super::receipt_report::ReceiptReport;
+use super::report::Report;
 use super::source::{Folder, Source};
 use crate::audit::Receipt;
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::key::Key;
+use crate::audit::note::MAX_NOTE_BYTES;
 use crate::audit::verifier_key::VerifierKey;
-use crate::audit::verify::{self, Claim, Failure, Finding, Standing, Trouble};
+use crate::audit::verify::{self, Failure, Finding, Job, Trouble};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
-
-/// On a terminal, progress is shown each time so many entries have passed.
-const PROGRESS_ENTRIES: u64 = 65_536;
 
 /// What `audit verify` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
-  lychgate audit verify --dir audit --key-file audit.key --json
+  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" --against kept.checkpoint
   lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
     --receipt lychgate.example.com/edge-1/42 --leaf BASE64 --signature BASE64
+  lychgate audit verify --proof deletion.tlog-proof --key \"$(cat verifier.txt)\"
 
 Works beside a running gateway: deletions in flight are counted, not a fault.
 Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    pub(super) source: Option<Source>,
     /// One JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// The signing key: with it, each batch's tag is checked too (`--config` names one)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The verifier key, NAME+HASH+BASE64; without it or a key file the folder's own, which trusts the folder
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
+    /// A checkpoint that was kept: the log must go on from it, else it was rolled back or forked
+    #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Source")]
+    against: Option<PathBuf>,
+    /// Judge a tlog-proof from `audit prove`; needs no log
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    pub(super) proof: Option<PathBuf>,
     /// Judge a receipt: the header lychgate-receipt
     #[arg(long, value_name = "ORIGIN/INDEX", requires_all = ["leaf", "signature"])]
     receipt: Option<String>,
-    /// The header lychgate-receipt-leaf
-    #[arg(long, value_name = "BASE64", requires = "receipt")]
-    leaf: Option<String>,
+    /// The header lychgate-receipt-leaf; of a proof without the entry in it, the entry's leaf hash
+    #[arg(long, value_name = "BASE64")]
+    pub(super) leaf: Option<String>,
     /// The header lychgate-receipt-signature
     #[arg(long, value_name = "BASE64", requires = "receipt")]
     signature: Option<String>,
@@ -51,40 +61,80 @@ pub(super) struct Arguments {
 /// Verifies.
 ///
 /// # Errors
-/// Where something cannot be read (74), or a receipt has no key to be judged by (1).
+/// Where something cannot be read (74), the command line names nothing to judge or no key to judge by
+/// (2), or a receipt has no key to be judged by (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
-    let key = signing_key(&folder, arguments)?;
+    let source = arguments.source.as_ref();
+    let folder = source.map(Source::folder).transpose()?;
+    match folder {
+        Some(folder) if arguments.proof.is_none() => trail(out, arguments, &folder),
+        folder => offline::run(out, arguments, folder.as_ref()),
+    }
+}
+
+fn trail(out: &mut dyn Write, arguments: &Arguments, folder: &Folder) -> Result<Exit, Stop> {
+    let signing = signing_key(folder, arguments)?;
     let own = folder.verifier()?;
-    let at_hand = arguments
-        .key
-        .clone()
-        .or_else(|| key.as_ref().map(|k| k.verifier().clone()));
+    let outside = arguments.outside_key(signing.as_ref());
     let mut report = Report {
-        tags_checked: key.is_some(),
-        trusts_folder: at_hand.is_none(),
+        tags_checked: signing.is_some(),
+        trusts_folder: outside.is_none(),
         ..Report::default()
     };
-    if let Some(failure) = another_key(&folder, own.as_ref(), [&arguments.key, &at_hand]) {
+    if let Some(failure) = another_key(folder, own.as_ref(), [&arguments.key, &outside]) {
         report.failure = Some(failure);
         return end(out, arguments, report);
     }
-    let verifier = at_hand.or(own);
-    report.origin = verifier
-        .as_ref()
-        .map(|v| v.origin().to_owned())
-        .or(folder.origin.clone());
-    let claim = match arguments.receipt() {
-        Some(receipt) => Some(judge(&receipt, verifier.as_ref(), &mut report)?),
+    let key = outside.or(own);
+    report.verifier = key.as_ref().map(ToString::to_string);
+    let origin = key.as_ref().map(|key| key.origin().to_owned());
+    report.origin = origin.or(folder.origin.clone());
+    let claim = match (arguments.receipt(), &key) {
+        (Some(receipt), Some(key)) => {
+            let (judged, claim) = ReceiptReport::judge(&receipt, key);
+            report.receipt = Some(judged);
+            claim
+        }
+        (Some(_), None) => {
+            let message = "no verifier key to judge the receipt by: give --key VERIFIER";
+            return Err(Stop::with(Exit::No, message));
+        }
+        (None, _) => None,
+    };
+    let kept = match &arguments.against {
+        Some(path) => match kept(path, key.as_ref())? {
+            Ok(kept) => Some(kept),
+            Err(failure) => {
+                report.failure = Some(failure);
+                return end(out, arguments, report);
+            }
+        },
         None => None,
     };
-    let mut finding = claim.flatten().map(Finding::new);
-    let verified = verify::folder(&folder.directory, key.as_ref(), |index, entry, leaf| {
+    report.against = kept.as_ref().map(|kept| kept.size);
+    let job = Job {
+        directory: &folder.directory,
+        key: signing.as_ref(),
+        verifier: key.as_ref(),
+        against: kept.as_ref(),
+    };
+    go_through(&job, claim.map(Finding::new), &mut report)?;
+    end(out, arguments, report)
+}
+
+fn go_through(
+    job: &Job<'_>,
+    mut finding: Option<Finding>,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    let mut bar = Bar::of(job.directory);
+    let verified = verify::check(job, |index, entry, leaf| {
         if let Some(finding) = &mut finding {
             finding.push(index, entry, leaf);
         }
-        progress(index);
+        bar.step(index + 1);
     });
+    drop(bar);
     match verified {
         Ok(summary) => report.summary = Some(summary),
         Err(failure) if failure.trouble == Trouble::Unreadable => {
@@ -95,20 +145,55 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     if let (Some(finding), Some(receipt), None) = (finding, &mut report.receipt, &report.failure) {
         receipt.stand(finding.standing());
     }
-    end(out, arguments, report)
+    Ok(())
 }
 
 impl Arguments {
-    fn receipt(&self) -> Option<Receipt> {
+    /// The receipt whose three headers are given.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
         Some(Receipt {
             receipt: self.receipt.clone()?,
             leaf: self.leaf.clone()?,
             signature: self.signature.clone()?,
         })
     }
+
+    /// The verifier key that did not come from the folder.
+    fn outside_key(&self, signing: Option<&Key>) -> Option<VerifierKey> {
+        let given = self.key.clone();
+        given.or_else(|| signing.map(|key| key.verifier().clone()))
+    }
+
+    /// The key to judge by where no trail is gone through.
+    ///
+    /// # Errors
+    /// Where the key file or the folder's key cannot be read.
+    pub(super) fn any_key(&self, folder: Option<&Folder>) -> Result<Option<VerifierKey>, Stop> {
+        let signing = match &self.key_file {
+            Some(path) if self.key.is_none() => Some(read_key(path)?),
+            _ => None,
+        };
+        match (self.outside_key(signing.as_ref()), folder) {
+            (None, Some(folder)) => folder.verifier(),
+            (key, _) => Ok(key),
+        }
+    }
+
+    /// Whether the key came from outside any folder.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some() || self.key_file.is_some()
+    }
 }
 
-fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exit, Stop> {
+/// Prints a report; the exit code is its answer.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(super) fn end(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    report: Report,
+) -> Result<Exit, Stop> {
     if arguments.json {
         report.json(out)?;
     } else {
@@ -117,11 +202,14 @@ fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exi
     Ok(if report.holds() { Exit::Fine } else { Exit::No })
 }
 
+fn read_key(path: &Path) -> Result<Key, Stop> {
+    Key::read(path).map_err(|error| Stop::with(Exit::Io, error))
+}
+
 /// A key file that is asked for must be readable; one that a config names is used where it is.
 fn signing_key(folder: &Folder, arguments: &Arguments) -> Result<Option<Key>, Stop> {
     if let Some(path) = &arguments.key_file {
-        let key = Key::read(path).map_err(|error| Stop::with(Exit::Io, error))?;
-        return Ok(Some(key));
+        return read_key(path).map(Some);
     }
     let Some(path) = &folder.key_file else {
         return Ok(None);
@@ -152,55 +240,21 @@ fn another_key(
             )
         }
     };
-    Some(Failure {
-        trouble: Trouble::Damaged,
-        index: None,
-        place: None,
-        what,
-    })
+    Some(Failure::new(Trouble::Damaged, what))
 }
 
-/// Whether a receipt is genuine; what it claims, where it is.
-fn judge(
-    receipt: &Receipt,
-    verifier: Option<&VerifierKey>,
-    report: &mut Report,
-) -> Result<Option<Claim>, Stop> {
-    let Some(verifier) = verifier else {
-        let message = "no verifier key to judge the receipt by: give --key VERIFIER";
+/// The checkpoint that was kept, or why it is none of this log's.
+fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
+    let Some(key) = key else {
+        let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";
         return Err(Stop::with(Exit::No, message));
     };
-    let claim = receipt
-        .verify(verifier)
-        .map(|(index, leaf)| Claim { index, leaf });
-    report.receipt = Some(ReceiptReport::new(
-        &receipt.receipt,
-        verifier,
-        claim.is_some(),
-    ));
-    Ok(claim)
-}
-
-impl ReceiptReport {
-    fn stand(&mut self, standing: Standing) {
-        let (borne_out, what) = match standing {
-            Standing::Closing(index) => {
-                (true, format!("entry {index} is the closing entry it names"))
-            }
-            Standing::Intent => (true, "it names the intent".into()),
-            Standing::NotBorneOut(why) => (false, why),
-        };
-        self.borne_out = Some(borne_out);
-        self.what = Some(what);
-    }
-}
-
-fn progress(index: u64) {
-    let mut err = std::io::stderr();
-    if index % PROGRESS_ENTRIES == PROGRESS_ENTRIES - 1 && err.is_terminal() {
-        // Where it cannot be shown, the work goes on.
-        let _ = write!(err, "\r{} entries …\r", index + 1);
-    }
+    let bytes = offline::read(path, MAX_NOTE_BYTES)?;
+    let failure = |error| {
+        let what = format!("the checkpoint that was kept, {}: {error}", path.display());
+        Failure::new(Trouble::Damaged, what)
+    };
+    Ok(Checkpoint::open(&bytes, key).map_err(failure))
 }
 
 fn verifier(text: &str) -> Result<VerifierKey, String> {

@@ -2,9 +2,12 @@
 
 use super::super::sample::{sound, tamper, write, write_batches};
 use super::*;
+
 use crate::audit::journal::batch::BLOCK;
 use crate::audit::key::test_key;
 use crate::audit::test_folder;
+
+mod published;
 
 fn verify(directory: &Path) -> Result<Summary, Failure> {
     folder(directory, Some(&test_key()), |_, _, _| {})

@@ -1,0 +1,116 @@
+//! `audit verify` without a log: a tlog-proof, a receipt, or a receipt by a proof.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::receipt_report::{ProofReport, ReceiptReport};
+use super::report::Report;
+use super::source::Folder;
+use super::verify::{Arguments, end};
+use crate::audit::merkle::{Hash, leaf};
+use crate::audit::proof::{MAX_PROOF_BYTES, TlogProof};
+use crate::audit::verifier_key::VerifierKey;
+use crate::audit::verify::{Failure, Trouble};
+use crate::cli::exit::{Exit, Stop};
+
+/// Judges what is given by a key, from outside or else the folder's.
+///
+/// # Errors
+/// Where nothing or no key is given (2), or a file cannot be read (74).
+pub(super) fn run(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    folder: Option<&Folder>,
+) -> Result<Exit, Stop> {
+    let receipt = arguments.receipt();
+    if arguments.proof.is_none() && receipt.is_none() {
+        let message =
+            "nothing to verify: give --dir DIR or --config FILE, --proof FILE, or --receipt";
+        return Err(Stop::with(Exit::Usage, message));
+    }
+    let Some(key) = arguments.any_key(folder)? else {
+        let message = "no key to judge by: give --key VERIFIER";
+        return Err(Stop::with(Exit::Usage, message));
+    };
+    let mut report = Report {
+        origin: Some(key.origin().to_owned()),
+        verifier: Some(key.to_string()),
+        trusts_folder: !arguments.has_key(),
+        is_offline: true,
+        ..Report::default()
+    };
+    let mut claim = None;
+    if let Some(receipt) = &receipt {
+        let (judged, claimed) = ReceiptReport::judge(receipt, &key);
+        report.receipt = Some(judged);
+        claim = claimed;
+    }
+    if let Some(path) = &arguments.proof {
+        let bytes = read(path, MAX_PROOF_BYTES)?;
+        match judge(&bytes, &key, arguments.leaf.as_deref()) {
+            Ok(proof) => report.proof = Some(proof),
+            Err(what) => report.failure = Some(Failure::new(Trouble::Damaged, what)),
+        }
+    }
+    if let (Some(claim), Some(proof), Some(receipt)) = (claim, &report.proof, &mut report.receipt) {
+        receipt.stand(claim.by_proof(proof.index, &proof.hash, proof.entry.as_deref()));
+    }
+    end(out, arguments, report)
+}
+
+/// Reads a file that is not longer than it may be; `-` is standard input.
+///
+/// # Errors
+/// Where it cannot be read (74).
+pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
+    let limit = most as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().take(limit).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+    };
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            Err(Stop::with(Exit::Io, message))
+        }
+    }
+}
+
+fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofReport, String> {
+    let proof = TlogProof::parse(bytes).map_err(|error| error.to_string())?;
+    let given = given.map(hash).transpose()?;
+    let own = proof.extra.as_deref().map(leaf);
+    if let (Some(given), Some(own)) = (given, own)
+        && given != own
+    {
+        return Err("the leaf given is not that of the entry in the proof".into());
+    }
+    let hash = own
+        .or(given)
+        .ok_or("the proof does not hold the entry: give --leaf BASE64")?;
+    let checkpoint = proof
+        .verify(&hash, key)
+        .map_err(|error| error.to_string())?;
+    Ok(ProofReport {
+        index: proof.index,
+        size: checkpoint.size,
+        hash,
+        entry: proof.extra,
+    })
+}
+
+/// A hash in its one base64 spelling.
+pub(super) fn hash(text: &str) -> Result<Hash, String> {
+    STANDARD
+        .decode(text)
+        .ok()
+        .filter(|bytes| STANDARD.encode(bytes) == text)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| format!("`{text}` is no leaf hash: 32 bytes in base64"))
+}

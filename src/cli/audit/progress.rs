@@ -1,0 +1,89 @@
+//! A bar on standard error while long work goes on; nothing where that is no terminal.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::audit::verify::CHECKPOINT;
+
+/// The bar's cells.
+const CELLS: u64 = 30;
+/// The clock is looked at once in so many steps.
+const STEPS: u64 = 4_096;
+/// It is drawn no oftener than this.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The bar; taken away when dropped.
+#[derive(Debug)]
+pub(super) struct Bar {
+    total: u64,
+    drawn: Option<Instant>,
+    is_shown: bool,
+}
+
+impl Bar {
+    /// For the trail in this folder.
+    pub(super) fn of(directory: &Path) -> Self {
+        Self {
+            total: covered(directory).unwrap_or(0),
+            drawn: None,
+            is_shown: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// So many are done.
+    pub(super) fn step(&mut self, done: u64) {
+        if !self.is_shown || !done.is_multiple_of(STEPS) {
+            return;
+        }
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= PAUSE) {
+            self.drawn = Some(Instant::now());
+            // Where it cannot be shown, the work goes on.
+            let _ = write!(std::io::stderr(), "\r{}", line(done, self.total));
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if self.drawn.is_some() {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+/// The size that the checkpoint says, which is not verified yet: good enough for a bar.
+fn covered(directory: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(directory.join(CHECKPOINT)).ok()?;
+    text.lines().nth(1)?.parse().ok()
+}
+
+fn line(done: u64, total: u64) -> String {
+    let total = total.max(done).max(1);
+    let filled = done.saturating_mul(CELLS) / total;
+    let bar: String = (0..CELLS)
+        .map(|cell| if cell < filled { '#' } else { '.' })
+        .collect();
+    let percent = done.saturating_mul(100) / total;
+    format!("[{bar}] {percent:3} %  {done} of {total} entries")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_fills_from_the_left() {
+        assert_eq!(
+            line(500, 1_000),
+            "[###############...............]  50 %  500 of 1000 entries"
+        );
+        assert!(line(0, 0).contains("  0 %"));
+    }
+
+    #[test]
+    fn more_than_expected_is_full_and_no_overflow() {
+        assert!(line(7, 5).contains("100 %  7 of 7"));
+        assert!(line(u64::MAX, 1).contains("of 18446744073709551615"));
+    }
+}
