@@ -1,7 +1,8 @@
 //! What is counted and timed, in one place; every name begins with `lychgate_`.
 
+use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -86,7 +87,18 @@ pub struct All {
     pub key_refresh_failures: Counter,
     /// Reloads asked for, by result.
     pub reloads: Family<ReloadLabels, Counter>,
+    before_reading: BeforeReading,
     registry: Registry,
+}
+
+/// Sets what would be out of date when it is read.
+#[derive(Default)]
+struct BeforeReading(Mutex<Option<Box<dyn Fn() + Send + Sync>>>);
+
+impl fmt::Debug for BeforeReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BeforeReading")
+    }
 }
 
 fn latency() -> Histogram {
@@ -116,6 +128,7 @@ impl Metrics {
             key_refreshes: Counter::default(),
             key_refresh_failures: Counter::default(),
             reloads: Family::default(),
+            before_reading: BeforeReading::default(),
             registry: Registry::default(),
         };
         let mut registry = Registry::with_prefix("lychgate");
@@ -127,9 +140,19 @@ impl Metrics {
         Self(Arc::new(all))
     }
 
+    /// Calls this whenever the metrics are read from now on, in place of what was called before.
+    pub fn before_reading(&self, set: impl Fn() + Send + Sync + 'static) {
+        let before = self.before_reading.0.lock();
+        *before.unwrap_or_else(PoisonError::into_inner) = Some(Box::new(set));
+    }
+
     /// All metrics as OpenMetrics text.
     #[must_use]
     pub fn encode(&self) -> String {
+        let before = self.before_reading.0.lock();
+        if let Some(set) = &*before.unwrap_or_else(PoisonError::into_inner) {
+            set();
+        }
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);

@@ -1,7 +1,7 @@
 //! Whether deletions are taken, for everybody to see without waiting for the writer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,8 @@ pub(super) struct Gate {
     status: ArcSwap<Status>,
     /// Microseconds from `born` to the begin of the sync under way, plus one; 0 where there is none.
     sync_began: AtomicU64,
+    /// What the clock said then.
+    sync_began_at: AtomicI64,
     born: Instant,
     timeout: Duration,
     next_index: AtomicU64,
@@ -37,15 +39,15 @@ struct Status {
 }
 
 impl Gate {
-    pub(super) fn new(timeout: Duration, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(timeout: Duration, clock: Clock, metrics: Metrics) -> Arc<Self> {
         let status = Status {
             closed: Some(closed(Cause::Recovering, "the trail is being opened")),
             since: clock.now(),
         };
-        metrics.audit_open.set(0);
-        Self {
+        let gate = Arc::new(Self {
             status: ArcSwap::from_pointee(status),
             sync_began: AtomicU64::new(0),
+            sync_began_at: AtomicI64::new(0),
             born: Instant::now(),
             timeout,
             next_index: AtomicU64::new(0),
@@ -54,7 +56,16 @@ impl Gate {
             settled: watch::Sender::new(false),
             clock,
             metrics,
-        }
+        });
+        // A sync that hangs sets no metric, so the gate is asked when they are read.
+        let asked = Arc::downgrade(&gate);
+        gate.metrics.before_reading(move || {
+            if let Some(gate) = asked.upgrade() {
+                gate.show_open();
+            }
+        });
+        gate.show_open();
+        gate
     }
 
     /// Why deletions are refused, where they are. A sync that is under way for too long counts
@@ -66,6 +77,29 @@ impl Gate {
         }
         self.is_late()
             .then(|| closed(Cause::SyncLate, "the disk has not answered in time"))
+    }
+
+    /// Since when it is as [`Self::closed`] says.
+    fn since(&self, status: &Status) -> Time {
+        if status.closed.is_none() && self.is_late() {
+            return self.late_since();
+        }
+        status.since
+    }
+
+    /// When the sync under way began to be late.
+    fn late_since(&self) -> Time {
+        let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
+        Time(
+            self.sync_began_at
+                .load(Ordering::Relaxed)
+                .saturating_add(timeout),
+        )
+    }
+
+    fn show_open(&self) {
+        let is_open = self.closed().is_none();
+        self.metrics.audit_open.set(i64::from(is_open));
     }
 
     /// As [`Self::closed`], counted for the metrics.
@@ -91,7 +125,7 @@ impl Gate {
         let status = self.status.load();
         State {
             closed: self.closed(),
-            since: status.since,
+            since: self.since(&status),
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
         }
@@ -101,12 +135,13 @@ impl Gate {
         let status = self.status.load();
         let since = match &status.closed {
             Some(before) if before.cause == closed.cause => status.since,
+            None if closed.cause == Cause::SyncLate && self.is_late() => self.late_since(),
             _ => self.clock.now(),
         };
         let settled = closed.cause != Cause::Recovering;
         let closed = Some(closed);
         self.status.store(Arc::new(Status { closed, since }));
-        self.metrics.audit_open.set(0);
+        self.show_open();
         self.settled
             .send_if_modified(|s| settled && !std::mem::replace(s, true));
     }
@@ -117,7 +152,7 @@ impl Gate {
             closed: None,
             since,
         }));
-        self.metrics.audit_open.set(1);
+        self.show_open();
         self.settled.send_replace(true);
     }
 
@@ -141,6 +176,8 @@ impl Gate {
 
     pub(super) fn sync_begins(&self) {
         let now = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(0) + 1;
+        self.sync_began_at
+            .store(self.clock.now().0, Ordering::Relaxed);
         self.sync_began.store(now, Ordering::Release);
     }
 
@@ -167,7 +204,7 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn gate(timeout: Duration) -> (Gate, Clock, Metrics) {
+    fn gate(timeout: Duration) -> (Arc<Gate>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
             Gate::new(timeout, clock.clone(), metrics.clone()),
@@ -187,13 +224,23 @@ mod tests {
 
     #[test]
     fn p3_a_sync_under_way_for_too_long_closes_the_gate_by_the_clock_alone() {
-        let (late, _, _) = gate(Duration::ZERO);
+        let (late, clock, metrics) = gate(Duration::from_millis(2));
         late.open();
+        clock.set(Time(10_000));
         late.sync_begins();
+        clock.set(Time(50_000));
         std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(late.state().closed.unwrap().cause, Cause::SyncLate);
+        let state = late.state();
+        assert_eq!(state.closed.unwrap().cause, Cause::SyncLate);
+        // It counts from when the sync became late, for the metric too.
+        assert_eq!(state.since, Time(12_000));
+        assert!(metrics.encode().contains("lychgate_audit_open 0"));
+        late.close(closed(Cause::SyncLate, "the writer says so, too"));
+        assert_eq!(late.state().since, Time(12_000));
+        late.open();
         late.sync_ended();
         assert_eq!(late.closed(), None);
+        assert!(metrics.encode().contains("lychgate_audit_open 1"));
         let (in_time, _, _) = gate(Duration::from_secs(600));
         in_time.open();
         in_time.sync_begins();

@@ -163,7 +163,7 @@ impl Trail {
         metrics: Metrics,
     ) -> Self {
         let timeout = settings.sync_timeout;
-        let gate = Arc::new(Gate::new(timeout, clock.clone(), metrics.clone()));
+        let gate = Gate::new(timeout, clock.clone(), metrics.clone());
         let shared = Arc::new(Shared {
             gate,
             inbox: Inbox::default(),
