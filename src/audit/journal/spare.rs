@@ -150,8 +150,14 @@ fn make(
     bytes: u64,
     there: bool,
 ) -> io::Result<Prepared> {
-    let file = folder.open(passing, Access::Create(FILE_MODE))?;
-    let filled = if there { Ok(()) } else { fill(&*file, bytes) };
+    let adopted = there.then(|| adopted(folder, passing, bytes)).flatten();
+    let is_filled = adopted.is_some();
+    let file = adopted.map_or_else(|| folder.open(passing, Access::Create(FILE_MODE)), Ok)?;
+    let filled = if is_filled {
+        Ok(())
+    } else {
+        fill(&*file, bytes)
+    };
     if let Err(error) = filled {
         // Gives the space back; what matters is the error that is told.
         let _ = folder.remove(passing);
@@ -173,6 +179,13 @@ fn make(
         bytes,
         file,
     })
+}
+
+/// The adopted spare, where it still stands there whole.
+fn adopted(folder: &dyn Folder, passing: &str, bytes: u64) -> Option<Arc<dyn File>> {
+    let file = folder.open(passing, Access::Write).ok()?;
+    let whole = file.identity().is_ok_and(|found| found.bytes == bytes);
+    whole.then_some(file)
 }
 
 fn fill(file: &dyn File, bytes: u64) -> io::Result<()> {
@@ -244,5 +257,25 @@ mod tests {
         spares.begin().unwrap();
         assert_eq!(spares.take(1, 0).unwrap().number, 8);
         assert_eq!(segment::numbers(&*folder).unwrap(), [8]);
+    }
+
+    #[test]
+    fn an_unused_segment_that_went_away_or_was_cut_meanwhile_is_made_anew() {
+        for cut in [None, Some(4_096)] {
+            let outer = test_folder("spare-gone");
+            let folder = RealDisk.folder(outer.path(), None).unwrap();
+            std::fs::write(outer.path().join("0000000007"), vec![0; 8_192]).unwrap();
+            let mut spares = Spares::new(Arc::clone(&folder), 7, 8_192);
+            spares.adopt(7);
+            let unnamed = outer.path().join(UNNAMED);
+            std::fs::remove_file(&unnamed).unwrap();
+            if let Some(bytes) = cut {
+                std::fs::write(&unnamed, vec![0; bytes]).unwrap();
+            }
+            spares.begin().unwrap();
+            assert_eq!(spares.take(1, 0).unwrap().number, 8);
+            let bytes = std::fs::read(outer.path().join("0000000008")).unwrap();
+            assert_eq!(bytes, vec![0; 8_192]);
+        }
     }
 }
