@@ -27,15 +27,8 @@ struct RealFile(std::fs::File);
 
 impl Disk for RealDisk {
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
-        if let Some(mode) = create.filter(|_| !path.exists()) {
-            DirBuilder::new().recursive(true).mode(mode).create(path)?;
-            let above = path.parent().filter(|p| !p.as_os_str().is_empty());
-            fsync(openat(
-                CWD,
-                above.unwrap_or(Path::new(".")),
-                folder_flags(),
-                Mode::empty(),
-            )?)?;
+        if let Some(mode) = create {
+            make_durably(path, mode)?;
         }
         // The last part of the path may be the operator's own link: only what is below is held to be ours.
         let held = openat(CWD, path, folder_flags(), Mode::empty())?;
@@ -166,6 +159,24 @@ fn beneath(folder: &OwnedFd, name: &str, flags: OFlags, mode: Mode) -> io::Resul
     }
 }
 
+/// Makes a folder and what is missing above it, outermost first, each with its name synced.
+fn make_durably(path: &Path, mode: u32) -> io::Result<()> {
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|p| !p.as_os_str().is_empty() && !p.exists())
+        .collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(mode).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let above = folder.parent().filter(|p| !p.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        fsync(openat(CWD, above, folder_flags(), Mode::empty())?)?;
+    }
+    Ok(())
+}
+
 fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
 }
@@ -184,6 +195,8 @@ fn identity_of(stat: &Stat) -> Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::audit::test_folder;
 
@@ -197,6 +210,19 @@ mod tests {
         assert!(folder.open("file", Access::Read).is_ok());
         assert!(folder.open("link", Access::Read).is_err());
         assert!(folder.folder("down", None).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_above_a_folder_is_made_with_its_mode() {
+        let outer = test_folder("disk-above");
+        let path = outer.path().join("a/b/c");
+        assert!(RealDisk.folder(&path, None).is_err());
+        RealDisk.folder(&path, Some(0o750)).unwrap();
+        for folder in path.ancestors().take(3) {
+            let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o750, "{}", folder.display());
+        }
+        RealDisk.folder(&path, Some(0o700)).unwrap();
     }
 
     #[test]
