@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::compose;
 use super::entry::{Ending, Kind, Outcome, Reason, Sent, Trouble, Verdict};
 use super::merkle::{Hash, leaf};
+use super::unsynced::Unsynced;
 use crate::clock::{Clock, Time};
 
 /// A step back of the clock up to this is waited out by standing still; a longer one is noted.
@@ -30,9 +31,7 @@ pub(super) struct Ledger {
     next_index: u64,
     /// By index of the first part.
     open: BTreeMap<u64, Open>,
-    /// Entries composed and not synced yet, in order. Bounded by what one round takes and by the
-    /// closings of all open intents.
-    pub(super) unsynced: Vec<Vec<u8>>,
+    pub(super) unsynced: Unsynced,
 }
 
 /// What recovery must know of an entry.
@@ -52,7 +51,7 @@ impl Ledger {
             last_time: Time(i64::MIN),
             next_index: 0,
             open: BTreeMap::new(),
-            unsynced: Vec::new(),
+            unsynced: Unsynced::default(),
         }
     }
 
@@ -92,7 +91,7 @@ impl Ledger {
     /// Composes an entry; gives its index and leaf hash.
     pub(super) fn push(&mut self, body: &[u8]) -> (u64, Hash) {
         let time = self.time();
-        self.push_at(time, body)
+        self.push_at(time, body, false)
     }
 
     pub(super) fn note(&mut self, kind: &Kind) -> (u64, Hash) {
@@ -104,8 +103,9 @@ impl Ledger {
         // Asked once: a note about the clock comes before the first part, never between parts.
         let time = self.time();
         let first = self.next_index;
-        let parts = bodies.iter().map(|body| self.push_at(time, body).1);
-        let leaves: Vec<Hash> = parts.collect();
+        let parts = bodies.iter().enumerate();
+        let leaves = parts.map(|(part, body)| self.push_at(time, body, part > 0).1);
+        let leaves: Vec<Hash> = leaves.collect();
         let leaf = leaves.first().copied().unwrap_or_default();
         self.open.insert(first, Open { request_id, leaves });
         (first, leaf)
@@ -152,15 +152,20 @@ impl Ledger {
             refused: 0,
             detail: format!("the clock went back by {back} microseconds, to {now}"),
         };
-        self.push_at(self.last_time, &compose::body(&Kind::Trouble(trouble)));
+        self.push_at(
+            self.last_time,
+            &compose::body(&Kind::Trouble(trouble)),
+            false,
+        );
         now
     }
 
-    fn push_at(&mut self, time: Time, body: &[u8]) -> (u64, Hash) {
+    /// `joined` where it must stand in the same batch as the one before it.
+    fn push_at(&mut self, time: Time, body: &[u8], joined: bool) -> (u64, Hash) {
         let entry = compose::stamp(time, body);
         let index = self.next_index;
         let leaf = leaf(&entry);
-        self.unsynced.push(entry);
+        self.unsynced.push(entry, joined);
         self.last_time = time;
         self.next_index += 1;
         (index, leaf)
@@ -257,7 +262,7 @@ mod tests {
         let (first, _) = written.intent("r".into(), &[compose::body(&Kind::Intent(intent))]);
         written.close(first, not_sent());
         let mut read = Ledger::new(clock);
-        for entry in &written.unsynced {
+        for entry in &*written.unsynced {
             read.replay(entry).unwrap();
         }
         assert_eq!((read.open_intents(), read.next_index()), (0, 2));

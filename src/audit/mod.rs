@@ -23,6 +23,7 @@ mod store;
 mod strict;
 pub mod tiles;
 pub mod trail;
+mod unsynced;
 pub mod verifier_key;
 pub mod verify;
 mod writer;

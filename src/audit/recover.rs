@@ -15,7 +15,8 @@ use super::journal::spare::{FILE_MODE, Spares};
 use super::journal::{FOLDER, Fault, ReadError};
 use super::key::Key;
 use super::ledger::Ledger;
-use super::store::{SMALL_SEGMENT, Store, padded};
+use super::store::{SMALL_SEGMENT, Store};
+use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -159,7 +160,8 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
 /// The last batch may stand in the page cache alone: a new segment goes on from the one before it,
 /// and holds it again, synced.
 fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
-    let mut entries = last.map(|batch| batch.entries).unwrap_or_default();
+    let entries = last.map(|batch| batch.entries).unwrap_or_default();
+    let mut entries = Unsynced::of_batch(entries);
     let room = padded(&entries) as u64 + SMALL_SEGMENT;
     let prepared = store
         .spares
@@ -169,7 +171,8 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
         .appender
         .take(prepared)
         .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
-    store.flush(&mut entries).map(|_| ())
+    store.flush(&mut entries)?;
+    Ok(())
 }
 
 fn unreadable(error: &ReadError) -> Closed {

@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::custody::{Custody, closed, trouble};
 use super::gate::Gate;
 use super::journal::append::{Appender, Current};
-use super::journal::batch::{BLOCK, MAX_BATCH, unpadded};
 use super::journal::chain::Chain;
 use super::journal::spare::Spares;
 use super::key::Key;
+use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed};
 use crate::metrics::Metrics;
 
@@ -29,24 +29,45 @@ pub(super) struct Store {
     pub(super) metrics: Metrics,
 }
 
+/// A batch that could not be written.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) found: Closed,
+    /// Whether the disk was late in this batch or in one before it.
+    pub(super) late: bool,
+}
+
+impl From<Failed> for Closed {
+    fn from(failed: Failed) -> Self {
+        failed.found
+    }
+}
+
+/// What a sync that was late and has come back means for deletions.
+pub(super) fn was_late() -> Closed {
+    closed(
+        Cause::SyncLate,
+        "the disk answered later than `sync_timeout`",
+    )
+}
+
 impl Store {
     /// Writes and syncs all of these entries, in batches; those that are durable leave the list.
     /// Says whether the disk was late, which has then closed the gate.
-    pub(super) fn flush(&mut self, entries: &mut Vec<Vec<u8>>) -> Result<bool, Closed> {
+    pub(super) fn flush(&mut self, entries: &mut Unsynced) -> Result<bool, Failed> {
         let mut late = false;
         while !entries.is_empty() {
-            let count = fitting(entries);
+            let count = entries.fitting();
             self.gate.sync_begins();
             let result = self.write(&entries[..count]);
             if self.gate.is_late() {
                 late = true;
-                let what = "the disk answered later than `sync_timeout`";
-                self.gate.close(closed(Cause::SyncLate, what));
+                self.gate.close(was_late());
             }
             self.gate.sync_ended();
-            result?;
+            result.map_err(|found| Failed { found, late })?;
             self.metrics.audit_entries.inc_by(count as u64);
-            entries.drain(..count);
+            entries.synced(count);
         }
         Ok(late)
     }
@@ -97,35 +118,5 @@ impl Store {
         }
         self.appender.accept(link);
         Ok(())
-    }
-}
-
-/// The length of a batch of these entries on disk.
-pub(super) fn padded(entries: &[Vec<u8>]) -> usize {
-    unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK)
-}
-
-/// How many of the first entries fit in one batch; at least one.
-fn fitting(entries: &[Vec<u8>]) -> usize {
-    let mut bytes = unpadded(std::iter::empty());
-    let fits = |entry: &&Vec<u8>| {
-        bytes += entry.len() + 2;
-        bytes <= MAX_BATCH
-    };
-    entries.iter().take_while(fits).count().max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_entries_as_fit_make_a_batch() {
-        let entries = vec![vec![0; 48_000]; 30];
-        let count = fitting(&entries);
-        assert_eq!(count, 21);
-        assert!(padded(&entries[..count]) <= MAX_BATCH);
-        assert!(padded(&entries[..=count]) > MAX_BATCH);
-        assert_eq!(fitting(&entries[..3]), 3);
     }
 }

@@ -73,10 +73,10 @@ impl Desk {
         for config in &configs {
             self.ledger.note(&Kind::Config(config.clone()));
         }
-        if let Err(found) = self.store.flush(&mut self.ledger.unsynced) {
+        if let Err(failed) = self.store.flush(&mut self.ledger.unsynced) {
             // This desk and what it composed are gone; the next one begins with them.
             self.shared.inbox.give_back_configs(configs);
-            return Err(found);
+            return Err(failed.found);
         }
         self.show();
         self.shared.gate.open();
@@ -129,14 +129,15 @@ impl Desk {
         let result = self.store.flush(&mut self.ledger.unsynced);
         self.written = Instant::now();
         match result {
-            Ok(false) => self.answer(None),
+            Ok(false) => self.answer(None, false),
             Ok(true) => self.late(),
-            Err(found) => self.halt(found),
+            Err(failed) => self.failed(failed),
         }
     }
 
-    /// Answers everybody: those whose entries are durable, and the others with what was found.
-    pub(super) fn answer(&mut self, found: Option<&Closed>) {
+    /// Answers everybody: those whose entries are durable, and the others with what was found; where
+    /// the disk was late no intent is granted.
+    pub(super) fn answer(&mut self, found: Option<&Closed>, late: bool) {
         let durable = self.store.appender.last().next_index;
         // Whoever is answered finds the state as it was answered.
         self.show();
@@ -157,7 +158,7 @@ impl Desk {
                     last,
                     answer,
                 } => match found {
-                    Some(found) if last >= durable || found.cause == Cause::SyncLate => {
+                    Some(found) if last >= durable || late => {
                         self.ledger.close(first, not_sent());
                         let _ = answer.send(Err(found.clone()));
                     }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
-use crate::audit::custody::{closed, trouble};
+use crate::audit::custody::trouble;
 use crate::audit::entry::{Kind, Trouble};
 use crate::audit::inbox::Work;
+use crate::audit::store::{Failed, was_late};
 use crate::audit::{Cause, Closed};
 use crate::clock::Time;
 
@@ -57,6 +58,18 @@ impl Halt {
 }
 
 impl Desk {
+    /// A flush failed; where the disk was late before, that stands on record too.
+    pub(super) fn failed(&mut self, failed: Failed) {
+        if failed.late {
+            let now = self.shared.clock.now();
+            let late = Halt::new(was_late(), now, Instant::now());
+            self.answer(Some(&failed.found), true);
+            self.ledger.note(&late.entry("began", 0));
+            self.ledger.note(&late.entry("ended", 0));
+        }
+        self.halt(failed.found);
+    }
+
     /// Nothing can be written: closes the gate, answers the waiters, closes their intents.
     pub(super) fn halt(&mut self, found: Closed) {
         let now = Instant::now();
@@ -68,7 +81,7 @@ impl Desk {
         };
         let halt = Halt::new(found.clone(), self.shared.clock.now(), again);
         self.shared.gate.close(found.clone());
-        self.answer(Some(&found));
+        self.answer(Some(&found), false);
         self.ledger.note(&halt.entry("began", 0));
         self.halt = Some(halt);
     }
@@ -76,9 +89,8 @@ impl Desk {
     /// The disk was late, and the gate was closed for it: its batch's intents are closed before
     /// anything new is taken.
     pub(super) fn late(&mut self) {
-        let what = "the disk answered later than `sync_timeout`";
-        let found = closed(Cause::SyncLate, what);
-        self.answer(Some(&found));
+        let found = was_late();
+        self.answer(Some(&found), true);
         let halt = Halt::new(found, self.shared.clock.now(), Instant::now());
         self.ledger.note(&halt.entry("began", 0));
         self.halt = Some(halt);
@@ -135,7 +147,8 @@ impl Desk {
         self.store.flush(&mut self.ledger.unsynced)?;
         let refused = self.shared.gate.take_refused();
         self.ledger.note(&halt.entry("ended", refused));
-        self.store.flush(&mut self.ledger.unsynced).map(|_| ())
+        self.store.flush(&mut self.ledger.unsynced)?;
+        Ok(())
     }
 
     fn open_gate(&self) {

@@ -2,6 +2,7 @@
 
 mod custody;
 mod faults;
+mod late;
 mod opening;
 mod steps;
 

@@ -1,0 +1,215 @@
+//! The steps of the disk in memory, by its folders and files.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::{FakeDisk, State};
+use crate::audit::disk::{Access, Disk, File, Folder, Identity};
+
+#[derive(Debug)]
+struct Handle {
+    disk: FakeDisk,
+    node: usize,
+    has_lock: Mutex<bool>,
+}
+
+impl FakeDisk {
+    fn handle(&self, node: usize) -> Handle {
+        Handle {
+            disk: self.clone(),
+            node,
+            has_lock: Mutex::new(false),
+        }
+    }
+}
+
+impl Disk for FakeDisk {
+    fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
+        let path = path.display().to_string();
+        let node = self.step("folder", |state| match state.roots.get(&path) {
+            Some(node) => Ok(*node),
+            None if create.is_some() => {
+                let node = state.make();
+                state.roots.insert(path, node);
+                Ok(node)
+            }
+            None => Err(io::ErrorKind::NotFound.into()),
+        })?;
+        Ok(Arc::new(self.handle(node)))
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Identity> {
+        let path = path.display().to_string();
+        self.step("look", |state| {
+            let node = state.roots.get(&path).ok_or(io::ErrorKind::NotFound)?;
+            Ok(state.identity(*node))
+        })
+    }
+}
+
+impl Folder for Handle {
+    fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
+        let node = self
+            .disk
+            .step("folder", |state| match state.find(self.node, name) {
+                Err(_) if create.is_some() => {
+                    let node = state.make();
+                    let folder = &mut state.nodes[self.node];
+                    folder.names.insert(name.into(), node);
+                    folder.durable_names.insert(name.into(), node);
+                    Ok(node)
+                }
+                other => other,
+            })?;
+        Ok(Arc::new(self.disk.handle(node)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = |state: &State| state.nodes[self.node].names.keys().cloned().collect();
+        self.disk.step("list", |state| Ok(names(state)))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>> {
+        let node = self.disk.step("open", |state| {
+            match (state.find(self.node, name), access) {
+                (Err(_), Access::Create(_)) => {
+                    let node = state.make();
+                    state.nodes[self.node].names.insert(name.into(), node);
+                    Ok(node)
+                }
+                (found, _) => found,
+            }
+        })?;
+        Ok(Arc::new(self.disk.handle(node)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.step("rename", |state| {
+            let node = state.find(self.node, from)?;
+            let names = &mut state.nodes[self.node].names;
+            names.remove(from);
+            names.insert(to.into(), node);
+            Ok(())
+        })
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        if self.disk.state().find(self.node, to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Folder::rename(self, from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.step("remove", |state| {
+            state.find(self.node, name)?;
+            state.nodes[self.node].names.remove(name);
+            Ok(())
+        })
+    }
+
+    fn look(&self, name: &str) -> io::Result<Identity> {
+        self.disk.step("look", |state| {
+            let node = state.find(self.node, name)?;
+            Ok(state.identity(node))
+        })
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let node = self.node;
+        self.disk.step("identity", |state| Ok(state.identity(node)))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.step("sync_folder", |state| {
+            let node = &mut state.nodes[self.node];
+            node.durable_names = node.names.clone();
+            Ok(())
+        })
+    }
+}
+
+impl Handle {
+    fn sync_as(&self, step: &'static str) -> io::Result<()> {
+        let mut done = false;
+        let result = self.disk.step(step, |state| {
+            let node = &mut state.nodes[self.node];
+            if node.dirty {
+                node.durable = node.bytes.clone();
+            }
+            node.dirty = false;
+            done = true;
+            Ok(())
+        });
+        if !done {
+            // As Linux does: after a failed sync the pages count as clean, and the next sync lies.
+            self.disk.state().nodes[self.node].dirty = false;
+        }
+        result
+    }
+}
+
+impl File for Handle {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.step("read", |state| {
+            let bytes = &state.nodes[self.node].bytes;
+            let bytes = bytes.get(offset as usize..).unwrap_or_default();
+            let length = bytes.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&bytes[..length]);
+            Ok(length)
+        })
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.step("write", |state| {
+            let node = &mut state.nodes[self.node];
+            let end = offset as usize + bytes.len();
+            node.bytes.resize(node.bytes.len().max(end), 0);
+            node.bytes[offset as usize..end].copy_from_slice(bytes);
+            node.dirty = true;
+            Ok(())
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync_as("sync_data")
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync_as("sync_all")
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        self.disk.step("clear", |state| {
+            state.nodes[self.node].bytes.clear();
+            state.nodes[self.node].dirty = true;
+            Ok(())
+        })
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let node = self.node;
+        self.disk.step("identity", |state| Ok(state.identity(node)))
+    }
+
+    fn lock(&self) -> io::Result<bool> {
+        let mut had = false;
+        let result = self.disk.step("lock", |state| {
+            let locked = &mut state.nodes[self.node].locked;
+            had = !std::mem::replace(locked, true);
+            Ok(had)
+        });
+        // Closing the file gives the lock back even where taking it was said to have failed.
+        *self.has_lock.lock().unwrap() |= had;
+        result
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if *self.has_lock.lock().unwrap() {
+            self.disk.state().nodes[self.node].locked = false;
+        }
+    }
+}
