@@ -1,14 +1,18 @@
 //! `lychgate audit …`: read the trail, and make its key. Readers take no lock and may run beside a gateway.
 
+mod deletions;
+mod export;
 mod keygen;
 mod list;
 mod offline;
 mod progress;
 mod receipt_report;
 mod report;
+mod rows;
 mod show;
 mod source;
 mod verify;
+mod wanted;
 
 use std::io::Write;
 
@@ -29,6 +33,8 @@ enum Verb {
     List(list::Arguments),
     /// One deletion's entries in full, with their leaf hashes
     Show(show::Arguments),
+    /// The deletions for other programs: JSON lines, CSV, or OCSF events
+    Export(export::Arguments),
     /// Is the trail whole, unaltered and consistent? Or: does it bear out a receipt?
     Verify(verify::Arguments),
     /// Make a signing key for a trail; print its verifier key
@@ -43,6 +49,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
     match arguments.verb {
         Verb::List(arguments) => list::run(out, &arguments),
         Verb::Show(arguments) => show::run(out, &arguments),
+        Verb::Export(arguments) => export::run(out, &arguments),
         Verb::Verify(arguments) => verify::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),
     }

@@ -16,6 +16,7 @@ use crate::audit::query::tests::intent;
 use crate::audit::test_folder;
 use crate::audit::verify::sample::{bytes, sound, tamper, write};
 
+mod export;
 mod verify;
 
 #[derive(Parser)]

@@ -1,0 +1,254 @@
+//! Deletions as events of the Open Cybersecurity Schema Framework: User Management (class 3007), Delete.
+//!
+//! The class names one user an event, so a batch becomes an event for each of its users; `metadata` says
+//! which entry of the trail they come from. What the schema has no place for stands in `unmapped`.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Time;
+
+/// The schema's version in which the class first stands (ocsf-schema a5cfc68; 1.8.0 has it not).
+const VERSION: &str = "1.9.0-dev";
+/// User Management.
+const CLASS: u64 = 3007;
+/// Delete, in this class.
+const DELETE: u64 = 3;
+
+/// What has a place of its own in the event.
+const MAPPED: [&str; 7] = [
+    "time",
+    "request_id",
+    "account",
+    "users",
+    "caller",
+    "token_id",
+    "client_ip",
+];
+
+/// A deletion's events: one a user, or one where no user is known.
+pub(super) fn events(deletion: &Value, origin: Option<&str>) -> Vec<Value> {
+    let users = deletion["users"].as_array().map(Vec::as_slice);
+    match users.unwrap_or_default() {
+        [] => vec![event(deletion, origin, None)],
+        users => users
+            .iter()
+            .map(|user| event(deletion, origin, user.as_str()))
+            .collect(),
+    }
+}
+
+fn event(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value {
+    let (status_id, status) = status(deletion);
+    let (severity_id, severity) = severity(deletion);
+    let mut event = json!({
+        "activity_id": DELETE,
+        "activity_name": "Delete",
+        "actor": actor(deletion),
+        "category_name": "Identity & Access Management",
+        "category_uid": 3,
+        "class_name": "User Management",
+        "class_uid": CLASS,
+        "http_request": { "uid": deletion["request_id"] },
+        "message": message(deletion, user),
+        "metadata": metadata(deletion, origin, user),
+        "severity": severity,
+        "severity_id": severity_id,
+        "src_endpoint": { "ip": deletion["client_ip"] },
+        "status": status,
+        "status_detail": detail(deletion),
+        "status_id": status_id,
+        "time": milliseconds(deletion),
+        "timezone_offset": 0,
+        "type_name": "User Management: Delete",
+        "type_uid": CLASS * 100 + DELETE,
+        "unmapped": unmapped(deletion),
+        "user": target(deletion, user),
+    });
+    if let Some(code) = deletion["status"].as_u64() {
+        event["http_response"] = json!({ "code": code });
+        event["status_code"] = code.to_string().into();
+    } else if deletion["code"].is_string() {
+        event["status_code"] = deletion["code"].clone();
+    }
+    event
+}
+
+fn actor(deletion: &Value) -> Value {
+    let caller = &deletion["caller"];
+    let mut actor = json!({
+        "session": { "issuer": caller["issuer"], "uid": deletion["token_id"] },
+        "user": { "uid": caller["subject"] },
+    });
+    if caller["client"].is_string() {
+        actor["app_uid"] = caller["client"].clone();
+    }
+    actor
+}
+
+fn target(deletion: &Value, user: Option<&str>) -> Value {
+    let mut target = json!({ "account": { "uid": deletion["account"] } });
+    if let Some(user) = user {
+        target["uid"] = user.into();
+    }
+    target
+}
+
+fn metadata(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value {
+    let index = &deletion["index"];
+    let mut entry = index.to_string();
+    if let Some(origin) = origin {
+        entry = format!("{origin}/{entry}");
+    }
+    let mut metadata = json!({
+        "correlation_uid": deletion["request_id"],
+        "log_provider": "lychgate",
+        "original_event_uid": entry,
+        "original_time": deletion["time"],
+        "product": {
+            "name": "Lychgate",
+            "vendor_name": "Lychgate",
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "uid": user.map_or_else(|| entry.clone(), |user| format!("{entry}#{user}")),
+        "version": VERSION,
+    });
+    if let Some(origin) = origin {
+        metadata["log_name"] = origin.into();
+    }
+    metadata
+}
+
+/// Success, failure, or not known: whoever reads a trail must not take `unknown` for either.
+fn status(deletion: &Value) -> (u64, &'static str) {
+    match deletion["outcome"].as_str() {
+        Some("deleted") => (1, "Success"),
+        Some("open" | "unknown") => (0, "Unknown"),
+        _ => (2, "Failure"),
+    }
+}
+
+/// What may have happened and is not known wants somebody's attention.
+fn severity(deletion: &Value) -> (u64, &'static str) {
+    let sent = deletion["sent"] != "no";
+    match deletion["outcome"].as_str() {
+        Some("unknown") => (3, "Medium"),
+        Some("failed") if sent => (3, "Medium"),
+        _ => (1, "Informational"),
+    }
+}
+
+fn detail(deletion: &Value) -> String {
+    let field = |name: &str| deletion[name].as_str();
+    match (field("outcome"), field("reason"), field("code")) {
+        (Some(outcome), Some(reason), _) => format!("{outcome}: {reason}"),
+        (Some(outcome), None, _) => outcome.to_owned(),
+        (None, _, Some(code)) => format!("refused: {code}"),
+        (None, _, None) => "refused".to_owned(),
+    }
+}
+
+fn message(deletion: &Value, user: Option<&str>) -> String {
+    let user = user.map_or_else(|| "Users".to_owned(), |user| format!("User {user}"));
+    let account = deletion["account"].as_str().unwrap_or_default();
+    format!("{user} of account {account}: {}", detail(deletion))
+}
+
+fn milliseconds(deletion: &Value) -> i64 {
+    let time = deletion["time"].as_str().and_then(Time::parse);
+    time.map_or(0, |time| time.micros().div_euclid(1_000))
+}
+
+fn unmapped(deletion: &Value) -> Map<String, Value> {
+    let fields = deletion.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| !MAPPED.contains(&name.as_str()) && !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deletion(change: Value) -> Value {
+        let mut deletion = json!({
+            "index": 7, "time": "2026-11-24T12:00:00.250000Z", "request_id": "r",
+            "account": "12345678", "users": ["1"], "caller": {"issuer": "i", "subject": "alice", "client": null},
+            "token_id": "t", "client_ip": "127.0.0.1", "outcome": "deleted", "sent": "yes", "status": 200,
+            "reason": null, "code": null, "operation": "users.delete",
+        });
+        for (name, value) in change.as_object().unwrap() {
+            deletion[name] = value.clone();
+        }
+        deletion
+    }
+
+    fn only(change: Value) -> Value {
+        let mut events = events(&deletion(change), Some("a.example/1"));
+        assert_eq!(events.len(), 1);
+        events.remove(0)
+    }
+
+    #[test]
+    fn an_event_says_who_deleted_whom_and_when() {
+        let event = only(json!({}));
+        assert_eq!(
+            (&event["class_uid"], &event["activity_id"]),
+            (&json!(3007), &json!(3))
+        );
+        assert_eq!(event["type_uid"], 300_703);
+        assert_eq!(event["time"], 1_795_521_600_250_i64);
+        assert_eq!(
+            event["user"],
+            json!({"uid": "1", "account": {"uid": "12345678"}})
+        );
+        assert_eq!(event["actor"]["user"]["uid"], "alice");
+        assert_eq!(event["metadata"]["original_event_uid"], "a.example/1/7");
+        assert_eq!(event["unmapped"]["operation"], "users.delete");
+        assert!(event["unmapped"].get("reason").is_none());
+    }
+
+    #[test]
+    fn a_batch_is_an_event_a_user_each_with_an_id_of_its_own() {
+        let events = events(&deletion(json!({"users": ["1", "2"]})), None);
+        let ids: Vec<_> = events
+            .iter()
+            .map(|e| e["metadata"]["uid"].clone())
+            .collect();
+        assert_eq!(ids, ["7#1", "7#2"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_neither_success_nor_failure() {
+        let said = |change| {
+            let event = only(change);
+            (
+                event["status_id"].as_u64().unwrap(),
+                event["severity_id"].as_u64().unwrap(),
+            )
+        };
+        assert_eq!(said(json!({})), (1, 1));
+        assert_eq!(
+            said(json!({"outcome": "unknown", "reason": "timeout", "sent": "unknown"})),
+            (0, 3)
+        );
+        assert_eq!(said(json!({"outcome": "open", "sent": null})), (0, 1));
+        assert_eq!(said(json!({"outcome": "not_found", "status": 404})), (2, 1));
+        assert_eq!(said(json!({"outcome": "failed", "status": 503})), (2, 3));
+        assert_eq!(
+            said(json!({"outcome": "failed", "sent": "no", "status": null})),
+            (2, 1)
+        );
+    }
+
+    #[test]
+    fn a_refusal_has_its_code_and_a_user_even_where_none_is_known() {
+        let event = only(
+            json!({"outcome": null, "code": "body-invalid", "users": [], "status": null, "sent": "no"}),
+        );
+        assert_eq!(event["status_code"], "body-invalid");
+        assert_eq!(event["status_detail"], "refused: body-invalid");
+        assert_eq!(event["user"], json!({"account": {"uid": "12345678"}}));
+        assert!(event.get("http_response").is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! Deletions as people or programs see them: a table, or one JSON object a line.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::audit::entry::Verdict;
+use crate::audit::query::{Deletion, Progress};
+use crate::cli::escape::json_line;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::table::{Cell, Table};
+
+const TITLES: [&str; 9] = [
+    "INDEX",
+    "TIME",
+    "OPERATION",
+    "ACCOUNT",
+    "USERS",
+    "CALLER",
+    "RESULT",
+    "STATUS",
+    "SENT",
+];
+
+/// Writes deletions as they come.
+pub(super) struct Rows<'o> {
+    out: &'o mut dyn Write,
+    /// `None` for JSON.
+    table: Option<Table<9>>,
+}
+
+impl<'o> Rows<'o> {
+    /// As JSON, or else as a table.
+    pub(super) fn new(out: &'o mut dyn Write, json: bool) -> Self {
+        Self {
+            out,
+            table: (!json).then(|| Table::new(TITLES)),
+        }
+    }
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// Where the output takes no more.
+    pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {
+        match &mut self.table {
+            Some(table) => table.row(self.out, row(deletion))?,
+            None => {
+                let line = json_line(deletion).map_err(|e| Stop::with(Exit::Internal, e))?;
+                writeln!(self.out, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is held back for the columns' sake.
+    ///
+    /// # Errors
+    /// Where the output takes no more.
+    pub(super) fn finish(&mut self) -> Result<(), Stop> {
+        if let Some(table) = &mut self.table {
+            table.flush(self.out)?;
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+}
+
+fn row(deletion: &Deletion) -> [Cell; 9] {
+    let index = deletion.index.to_string();
+    let status = deletion
+        .status
+        .map_or("-".into(), |status| status.to_string());
+    let sent = deletion.sent.map_or("-".into(), |sent| word(&sent));
+    [
+        Cell::from(index.as_str()),
+        Cell::from(second(&deletion.time).as_str()),
+        Cell::from(deletion.operation.as_str()),
+        Cell::from(deletion.account.as_str()),
+        Cell::from(some_users(&deletion.users).as_str()),
+        Cell::from(deletion.caller.subject.as_str()),
+        result(deletion),
+        Cell::from(status.as_str()),
+        Cell::from(sent.as_str()),
+    ]
+}
+
+/// How it ended, in the colour of how much attention it wants.
+fn result(deletion: &Deletion) -> Cell {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match deletion.outcome {
+        Progress::Open => Cell::new("open", colour(AnsiColor::Cyan)),
+        Progress::Refused => {
+            let code = deletion.code.as_deref().unwrap_or("-");
+            Cell::new(&format!("refused {code}"), colour(AnsiColor::Yellow))
+        }
+        Progress::Closed(verdict) => {
+            let style = match verdict {
+                Verdict::Deleted => colour(AnsiColor::Green),
+                Verdict::Unknown | Verdict::Failed => colour(AnsiColor::Red),
+                Verdict::NotFound | Verdict::Rejected => Style::new(),
+            };
+            match deletion.reason {
+                Some(reason) => Cell::new(&format!("{} {}", word(&verdict), word(&reason)), style),
+                None => Cell::new(&word(&verdict), style),
+            }
+        }
+    }
+}
+
+/// As it stands in the trail.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::from("-"),
+    }
+}
+
+/// A time without its microseconds.
+fn second(time: &str) -> String {
+    match time.split_once('.') {
+        Some((second, _)) => format!("{second}Z"),
+        None => time.to_owned(),
+    }
+}
+
+fn some_users(users: &[String]) -> String {
+    match users {
+        [] => "-".into(),
+        [user] => user.clone(),
+        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+    }
+}
