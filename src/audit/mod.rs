@@ -17,6 +17,7 @@ pub mod note;
 mod oracles;
 pub mod proof;
 pub mod query;
+pub mod reader;
 pub mod receipt;
 mod recover;
 mod store;

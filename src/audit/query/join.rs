@@ -54,6 +54,12 @@ impl Joiner {
         self.held.into_values()
     }
 
+    /// Whether an intent is held, so that what closes it is of use.
+    #[must_use]
+    pub fn holds(&self, intent: u64) -> bool {
+        self.held.contains_key(&intent)
+    }
+
     /// Closing entries that named no open intent: a sound trail has none.
     #[must_use]
     pub fn strays(&self) -> u64 {

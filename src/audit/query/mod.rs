@@ -1,13 +1,18 @@
 //! What happened to whom: entries joined into deletions, as `audit list --json` prints them.
 //!
 //! A deletion is an intent (all of its parts) and the entry that closes it, or one `refused`
-//! entry. [`Joiner`] makes them from entries in order, [`Filter`] picks some of them.
+//! entry. [`Joiner`] makes them from entries in order, [`Filter`] picks some of them; [`pick`] does
+//! both on a log, and reads no more of it than it must.
 
 mod filter;
 mod join;
+mod newest;
+mod pick;
+mod sieve;
 
 pub use filter::{Ended, Filter};
 pub use join::Joiner;
+pub use pick::{Searched, pick};
 
 use serde::{Serialize, Serializer};
 

@@ -4,6 +4,8 @@ use super::*;
 use crate::audit::entry::{Ending, Entry, Kind};
 use crate::clock::Time;
 
+mod picks;
+
 /// Midday of a day, plus seconds.
 pub(crate) fn at(second: i64) -> String {
     Time(1_795_521_600_000_000 + second * 1_000_000).to_string()
