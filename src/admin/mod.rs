@@ -1,11 +1,14 @@
-//! The second listener: health, metrics, status. It answers from a [`View`] and changes nothing.
+//! The second listener: health, metrics, status, the published trail. It answers from a [`View`] and
+//! from the trail's folder, and changes nothing.
 //!
 //! 1. [`view`] says what it is told of the gateway;
 //! 2. [`guard`] says who may ask beyond health and metrics;
-//! 3. [`pages`] makes the answers.
+//! 3. [`pages`] makes the answers;
+//! 4. [`trail`] gives the trail's files.
 
 mod guard;
 mod pages;
+mod trail;
 pub mod view;
 
 pub use view::{Part, Reload, Report, View};
@@ -20,6 +23,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use crate::metrics::Metrics;
 use crate::request::Body;
 use guard::{Guard, Stop};
+use trail::Published;
 
 /// What the admin listener is told by the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub struct Admin {
     view: Arc<dyn View>,
     metrics: Metrics,
     guard: Arc<Guard>,
+    published: Published,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -45,7 +50,8 @@ const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Admin {
-    /// Reads the token file, where there is one; `address` is where the listener really is.
+    /// Reads the token file, where there is one; `address` is where the listener really is, and
+    /// `directory` the audit folder.
     ///
     /// # Errors
     /// Where the token file cannot be read or holds no token.
@@ -54,18 +60,34 @@ impl Admin {
         address: SocketAddr,
         view: Arc<dyn View>,
         metrics: Metrics,
+        directory: PathBuf,
     ) -> Result<Self, String> {
         let guard = Guard::new(settings, address)?;
         Ok(Self {
             view,
             metrics,
             guard: Arc::new(guard),
+            published: Published::new(directory),
         })
     }
 
     /// Answers one request; its body is not read.
-    pub fn handle(&self, request: &Request<Body>) -> Response<Body> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    pub async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        match self.file_asked(&request) {
+            Some(path) => self.published.file(path).await,
+            None => self.handle(&request),
+        }
+    }
+
+    /// The path of a file of the trail, where it is one that is asked for, by somebody who may.
+    fn file_asked(&self, request: &Request<Body>) -> Option<String> {
+        let path = request.uri().path().strip_prefix(trail::PREFIX)?;
+        let may = is_read(request) && self.guard.judge(request).is_ok();
+        may.then(|| path.to_owned())
+    }
+
+    fn handle(&self, request: &Request<Body>) -> Response<Body> {
+        if !is_read(request) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -105,6 +127,10 @@ impl Admin {
         }
         text(status, trouble.as_deref().unwrap_or("ok"))
     }
+}
+
+fn is_read(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 fn stopped(stop: &Stop) -> Response<Body> {

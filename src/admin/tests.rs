@@ -6,6 +6,8 @@ use super::*;
 use crate::audit::{Cause, Closed, State};
 use crate::clock::Time;
 
+mod files;
+
 #[derive(Debug)]
 struct Fixed(Report);
 
@@ -62,7 +64,8 @@ fn admin(report: Report, token_file: Option<PathBuf>) -> Admin {
         hosts: vec!["gate.example:9080".into()],
     };
     let view = Arc::new(Fixed(report));
-    Admin::new(&settings, settings.address, view, Metrics::new()).unwrap()
+    let directory = PathBuf::from("/nowhere/audit");
+    Admin::new(&settings, settings.address, view, Metrics::new(), directory).unwrap()
 }
 
 fn get(target: &str) -> Request<Body> {
@@ -227,6 +230,8 @@ fn an_admin_token_that_cannot_be_read_is_said_at_start() {
         hosts: Vec::new(),
     };
     let view = Arc::new(Fixed(fine()));
-    let trouble = Admin::new(&settings, settings.address, view, Metrics::new()).unwrap_err();
+    let directory = PathBuf::from("/nowhere/audit");
+    let trouble =
+        Admin::new(&settings, settings.address, view, Metrics::new(), directory).unwrap_err();
     assert!(trouble.contains("/nonexistent/admin.token"), "{trouble}");
 }

@@ -86,6 +86,7 @@ impl Gateway {
         let (drain_timeout, sync_timeout) =
             (config.listen.drain_timeout, config.audit.sync_timeout);
         let settings = config.admin.clone();
+        let directory = config.audit.directory.clone();
         let health = Arc::new(Health::new(
             &kept,
             config,
@@ -93,7 +94,8 @@ impl Gateway {
             listener.address(),
         ));
         let view: Arc<dyn admin::View> = health.clone();
-        let pages = Admin::new(&settings, admin_listener.address(), view, metrics.clone())
+        let address = admin_listener.address();
+        let pages = Admin::new(&settings, address, view, metrics.clone(), directory)
             .map_err(GatewayError)?;
 
         let stack = Stack::new(parts);
@@ -104,7 +106,8 @@ impl Gateway {
         let handling = Arc::new(stack.clone());
         let server = Server::start(listener, counters, move |request| handling.handle(request));
         let admin = Server::start(admin_listener, Counters::default(), move |request| {
-            std::future::ready(pages.handle(&request))
+            let pages = pages.clone();
+            async move { pages.serve(request).await }
         });
         Ok(Self {
             kept,
