@@ -112,7 +112,7 @@ class Check(Folder):
         self.assertEqual(gateway.command("audit", "list").returncode, 2)
         self.assertEqual(gateway.command("frobnicate").returncode, 2)
         self.assertEqual(gateway.command("--version").returncode, 0)
-        for verb in ("run", "check", "audit list", "audit show", "audit export", "audit verify", "audit keygen", "token mint"):
+        for verb in ("run", "check", "audit list", "audit show", "audit tail", "audit export", "audit verify", "audit keygen", "token mint"):
             shown = gateway.command(*verb.split(), "--help")
             self.assertEqual((shown.returncode, shown.stderr), (0, ""))
             self.assertIn("Examples:", shown.stdout, verb)

@@ -49,6 +49,15 @@ impl Joiner {
         Some(oldest.remove())
     }
 
+    /// Lets go of a deletion, whatever it has come to.
+    pub fn take(&mut self, index: u64) -> Option<Deletion> {
+        let deletion = self.held.remove(&index)?;
+        if let Some(group) = &deletion.group {
+            self.groups.remove(group);
+        }
+        Some(deletion)
+    }
+
     /// All that is left when the trail has ended, open ones among them, oldest first.
     pub fn rest(self) -> impl Iterator<Item = Deletion> {
         self.held.into_values()

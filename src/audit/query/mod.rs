@@ -5,14 +5,18 @@
 //! both on a log, and reads no more of it than it must.
 
 mod filter;
+mod follow;
 mod join;
 mod newest;
 mod pick;
+mod search;
 mod sieve;
 
 pub use filter::{Ended, Filter};
+pub use follow::Follower;
 pub use join::Joiner;
 pub use pick::{Searched, pick};
+pub use search::{Raw, search};
 
 use serde::{Serialize, Serializer};
 

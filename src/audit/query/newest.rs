@@ -153,7 +153,7 @@ impl<'f> Newest<'f> {
     }
 
     fn add_newer(&mut self, deletion: Deletion) {
-        if !self.filter.admits(&deletion) {
+        if self.limit == 0 || !self.filter.admits(&deletion) {
             return;
         }
         if self.found.len() == self.limit {

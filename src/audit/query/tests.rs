@@ -4,6 +4,7 @@ use super::*;
 use crate::audit::entry::{Ending, Entry, Kind};
 use crate::clock::Time;
 
+mod follows;
 mod picks;
 
 /// Midday of a day, plus seconds.

@@ -33,14 +33,7 @@ impl Log {
     /// # Errors
     /// Where there is neither journal nor checkpoint, or something cannot be read or is damaged.
     pub fn folder(directory: &Path, key: Option<&VerifierKey>) -> Result<Self, Hole> {
-        let files = FolderFiles::open(directory).map_err(|error| Hole {
-            fault: match error.kind() {
-                std::io::ErrorKind::NotFound => Fault::Missing,
-                _ => Fault::Unreadable,
-            },
-            index: None,
-            what: format!("{}: {error}", directory.display()),
-        })?;
+        let files = open_folder(directory)?;
         // The journal first: what is pruned from it later stands under the checkpoint read after it.
         let journal = files.root().folder(FOLDER, None);
         let tail = match journal {
@@ -61,6 +54,17 @@ impl Log {
             });
         }
         Ok(log)
+    }
+
+    /// Opens what of the log of an audit folder is published, without its journal.
+    ///
+    /// # Errors
+    /// As [`Self::published`], and where there is no folder.
+    pub fn of_folder_as_published(
+        directory: &Path,
+        key: Option<&VerifierKey>,
+    ) -> Result<Self, Hole> {
+        Self::published(Arc::new(open_folder(directory)?), key)
     }
 
     /// Opens what of a log is published: all that its checkpoint covers.
@@ -182,6 +186,17 @@ impl Reader {
         Ok(each(entries, &hashes))
     }
 
+    /// The root of the log when it had so many entries.
+    ///
+    /// # Errors
+    /// Where a tile is missing, altered or unreadable, or the log is not so long.
+    pub fn root_at(&mut self, size: u64) -> Result<Hash, Hole> {
+        match &mut self.tree {
+            Some(tree) => tree.root_at(size),
+            None => Err(Hole::damaged(None, "there is no checkpoint")),
+        }
+    }
+
     /// A bundle's path, bytes and width; the full one where the partial one is gone.
     fn read(&self, bundle: Bundle) -> Result<(String, Vec<u8>, u16), Hole> {
         let first = Some(bundle.index * BUNDLE);
@@ -202,6 +217,17 @@ impl Reader {
         let what = format!("{} is missing", bundle.path());
         Err(Hole::damaged(first, what))
     }
+}
+
+fn open_folder(directory: &Path) -> Result<FolderFiles, Hole> {
+    FolderFiles::open(directory).map_err(|error| Hole {
+        fault: match error.kind() {
+            std::io::ErrorKind::NotFound => Fault::Missing,
+            _ => Fault::Unreadable,
+        },
+        index: None,
+        what: format!("{}: {error}", directory.display()),
+    })
 }
 
 fn opened(bytes: &[u8], key: Option<&VerifierKey>) -> Result<Checkpoint, Hole> {

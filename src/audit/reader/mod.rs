@@ -13,7 +13,7 @@ mod scan;
 mod tree;
 
 pub use files::{Files, FolderFiles};
-pub use log::Log;
+pub use log::{Log, Reader};
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub struct Hole {
 }
 
 impl Hole {
-    fn damaged(index: Option<u64>, what: impl Into<String>) -> Self {
+    pub(super) fn damaged(index: Option<u64>, what: impl Into<String>) -> Self {
         Self {
             fault: Fault::Damaged,
             index,

@@ -2,6 +2,7 @@
 //!
 //! The hashes of the partial tiles give the root. A full tile's own root is a hash of the tile above it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -86,6 +87,39 @@ impl Tree {
         let hashes = Arc::new(hashes);
         self.full.insert(level, (index, Arc::clone(&hashes)));
         Ok(hashes)
+    }
+}
+
+impl Tree {
+    /// The root of the log when it had so many entries.
+    pub(super) fn root_at(&mut self, size: u64) -> Result<Hash, Hole> {
+        let earlier = Earlier(RefCell::new((self, None)));
+        let root = root_at(size, &earlier);
+        match (root, earlier.0.into_inner().1) {
+            (Ok(root), _) => Ok(root),
+            (Err(_), Some(hole)) => Err(hole),
+            (Err(error), None) => Err(Hole::damaged(None, error.to_string())),
+        }
+    }
+}
+
+/// The tree as the makers of proofs read it; keeps the hole that was met.
+struct Earlier<'t>(RefCell<(&'t mut Tree, Option<Hole>)>);
+
+impl HashReader for Earlier<'_> {
+    fn hash(&self, level: u8, index: u64) -> io::Result<Hash> {
+        let (tree, met) = &mut *self.0.borrow_mut();
+        let none = || io::Error::other(format!("there is no hash {index} of level {level}"));
+        match tree.tile(level, index / TILE) {
+            Ok(hashes) => {
+                let at = usize::try_from(index % TILE).map_err(|_| none())?;
+                hashes.get(at).copied().ok_or_else(none)
+            }
+            Err(hole) => {
+                *met = Some(hole);
+                Err(none())
+            }
+        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! Deletions picked from a trail, and what of it the answer covers.
 
-use std::collections::VecDeque;
-
-use super::source::Folder;
-use crate::audit::query::{Deletion, Filter, Joiner};
+use super::trail::Trail;
+use crate::audit::query::{self, Deletion, Filter, Searched};
+use crate::audit::reader::Log;
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
 
@@ -17,69 +16,101 @@ pub(super) struct Query {
 }
 
 /// What of the trail an answer covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Covered {
-    /// Entries from here …
-    pub first: u64,
-    /// … up to, not with, this one were searched.
-    pub end: u64,
+    searched: Searched,
+    /// The checkpoint's size.
+    size: Option<u64>,
+    /// Whether a key has judged its signature.
+    is_judged: bool,
 }
 
 /// Gives the deletions that are wanted, oldest first.
 ///
 /// # Errors
-/// Where the trail is damaged (1) or cannot be read (74), after what stands before; what `each` gives.
+/// Where a part that had to be searched is damaged (1) or cannot be read (74), after what could be found;
+/// what `each` gives.
 pub(super) fn pick(
-    folder: &Folder,
+    trail: &Trail,
     query: &Query,
-    mut each: impl FnMut(Deletion) -> Result<(), Stop>,
+    each: impl FnMut(Deletion) -> Result<(), Stop>,
 ) -> Result<Covered, Stop> {
-    let mut joiner = Joiner::default();
-    let mut newest = VecDeque::new();
-    let mut covered = Covered::default();
-    let mut take = |deletion: Deletion| -> Result<(), Stop> {
-        if !query.filter.admits(&deletion) {
-            return Ok(());
-        }
-        let Some(limit) = query.limit else {
-            return each(deletion);
-        };
-        if newest.len() == limit {
-            newest.pop_front();
-        }
-        newest.push_back(deletion);
-        Ok(())
-    };
-    let ended = folder.entries(|index, entry, _| {
-        covered.end = index + 1;
-        joiner.push(index, entry);
-        while let Some(deletion) = joiner.next_closed() {
-            take(deletion)?;
-        }
-        Ok(())
-    });
-    if let Err(Stop::Output(error)) = ended {
-        return Err(Stop::Output(error));
-    }
-    let strays = joiner.strays();
-    for deletion in joiner.rest() {
-        take(deletion)?;
-    }
-    newest.into_iter().try_for_each(each)?;
-    if strays > 0 {
-        tell(format!(
-            "{strays} outcomes close no open intent; see `lychgate audit verify`"
-        ));
-    }
-    ended.map(|()| covered)
+    let mut log = trail.open()?;
+    pick_in(&mut log, query, each)
+}
+
+/// As [`pick`], of an opened log.
+///
+/// # Errors
+/// As [`pick`].
+pub(super) fn pick_in(
+    log: &mut Log,
+    query: &Query,
+    each: impl FnMut(Deletion) -> Result<(), Stop>,
+) -> Result<Covered, Stop> {
+    let searched = query::pick(log, &query.filter, query.limit, each)?;
+    Ok(Covered {
+        searched,
+        size: log.checkpoint().map(|checkpoint| checkpoint.size),
+        is_judged: log.is_judged(),
+    })
 }
 
 impl Covered {
     /// Says on standard error what was searched: an answer of none means none in there.
     pub(super) fn tell(&self) {
-        match self.end.checked_sub(1) {
-            None => tell("the trail holds no entry yet"),
-            Some(last) => tell(format!("searched entries {} to {last}", self.first)),
+        tell(self.sentence());
+    }
+
+    fn sentence(&self) -> String {
+        let Searched { first, end } = self.searched;
+        if first >= end {
+            return "the trail holds no entry yet".into();
         }
+        let last = end - 1;
+        let under = match self.size {
+            None | Some(0) => "no checkpoint covers them yet".into(),
+            Some(size) if size >= end => format!("the checkpoint of {size} entries covers them"),
+            Some(size) if size <= first => {
+                format!("the checkpoint of {size} entries does not cover them yet")
+            }
+            Some(size) => format!(
+                "the checkpoint of {size} entries covers those up to {}",
+                size - 1
+            ),
+        };
+        let judged = match self.size {
+            Some(_) if !self.is_judged => "; its signature was not judged: give --key",
+            _ => "",
+        };
+        format!("searched entries {first} to {last}; {under}{judged}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(first: u64, end: u64, size: Option<u64>, is_judged: bool) -> String {
+        let searched = Searched { first, end };
+        let covered = Covered {
+            searched,
+            size,
+            is_judged,
+        };
+        covered.sentence()
+    }
+
+    #[test]
+    fn an_answer_says_what_it_covers() {
+        assert_eq!(
+            sentence(0, 10, Some(10), true),
+            "searched entries 0 to 9; the checkpoint of 10 entries covers them"
+        );
+        assert!(sentence(0, 10, Some(8), true).ends_with("covers those up to 7"));
+        assert!(sentence(8, 10, Some(8), true).ends_with("does not cover them yet"));
+        assert!(sentence(0, 10, None, true).ends_with("no checkpoint covers them yet"));
+        assert!(sentence(0, 10, Some(10), false).ends_with("give --key"));
+        assert_eq!(sentence(0, 0, None, true), "the trail holds no entry yet");
     }
 }

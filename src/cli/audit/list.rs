@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::deletions::{Query, pick};
 use super::rows::Rows;
-use super::source::Source;
+use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::cli::exit::{Exit, Stop};
 
@@ -20,7 +20,7 @@ Which entries were searched, and under which checkpoint, stands on standard erro
 read or are damaged, what was found is shown, and the exit code is 1 or 74: none is never said over a hole.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    reading: Reading,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -36,13 +36,13 @@ pub(super) struct Arguments {
 /// # Errors
 /// Where the trail cannot be read, or is damaged: what was found is shown.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
+    let trail = arguments.reading.trail()?;
     let query = Query {
         filter: arguments.wanted.filter(),
         limit: arguments.limit.map(|limit| limit as usize),
     };
     let mut rows = Rows::new(out, arguments.json);
-    let ended = pick(&folder, &query, |deletion| rows.write(&deletion));
+    let ended = pick(&trail, &query, |deletion| rows.write(&deletion));
     if !matches!(ended, Err(Stop::Output(_))) {
         rows.finish()?;
     }

@@ -11,6 +11,8 @@ mod report;
 mod rows;
 mod show;
 mod source;
+mod tail;
+mod trail;
 mod verify;
 mod wanted;
 
@@ -33,6 +35,8 @@ enum Verb {
     List(list::Arguments),
     /// One deletion's entries in full, with their leaf hashes
     Show(show::Arguments),
+    /// The newest deletions, and with --follow new ones as they come
+    Tail(tail::Arguments),
     /// The deletions for other programs: JSON lines, CSV, or OCSF events
     Export(export::Arguments),
     /// Is the trail whole, unaltered and consistent? Or: does it bear out a receipt?
@@ -49,6 +53,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
     match arguments.verb {
         Verb::List(arguments) => list::run(out, &arguments),
         Verb::Show(arguments) => show::run(out, &arguments),
+        Verb::Tail(arguments) => tail::run(out, &arguments),
         Verb::Export(arguments) => export::run(out, &arguments),
         Verb::Verify(arguments) => verify::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),

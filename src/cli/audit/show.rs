@@ -1,6 +1,7 @@
 //! `lychgate audit show`: one deletion's entries in full, with their leaf hashes.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use anstyle::Style;
 use base64::Engine as _;
@@ -8,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::source::{Folder, Source};
+use super::trail::{Reading, Trail};
 use crate::audit::entry::{Entry, Kind};
-use crate::audit::merkle::Hash;
+use crate::audit::query::{Raw, search};
 use crate::audit::verify::parse_receipt;
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
@@ -26,8 +27,8 @@ pub(super) struct Arguments {
     #[arg(value_name = "INDEX|RECEIPT|REQUEST_ID")]
     what: String,
     #[command(flatten)]
-    source: Source,
-    /// One JSON object a line: index, leaf, entry
+    reading: Reading,
+    /// One JSON object a line: index, leaf, checkpoint (the size of the one that covers it), entry
     #[arg(long)]
     json: bool,
 }
@@ -37,6 +38,8 @@ pub(super) struct Arguments {
 struct Shown {
     index: u64,
     leaf: String,
+    /// The size of the checkpoint that covers it; `None` where none does yet.
+    checkpoint: Option<u64>,
     entry: Entry,
 }
 
@@ -45,8 +48,8 @@ struct Shown {
 /// # Errors
 /// Where the trail cannot be read or holds no such entry (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
-    let shown = find(&folder, &arguments.what)?;
+    let trail = arguments.reading.trail()?;
+    let shown = find(&trail, &arguments.what)?;
     if shown.is_empty() {
         let message = format!("no entry of the trail is {}", arguments.what);
         return Err(Stop::with(Exit::No, message));
@@ -65,23 +68,16 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(Exit::Fine)
 }
 
-fn find(folder: &Folder, what: &str) -> Result<Vec<Shown>, Stop> {
+fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
     let index = if what.contains('/') {
-        Some(index_of_receipt(folder, what)?)
+        Some(index_of_receipt(trail, what)?)
     } else {
         what.parse::<u64>().ok()
     };
     let Some(index) = index else {
-        return by_request(folder, what);
+        return by_request(trail, what);
     };
-    let mut found = None;
-    folder.entries(|at, entry, leaf| {
-        if at == index {
-            found = Some(shown(at, entry, &leaf));
-        }
-        Ok(())
-    })?;
-    let Some(found) = found else {
+    let Some(found) = collect(trail, index, 1, |at, _| at == index)?.pop() else {
         return Ok(Vec::new());
     };
     if what.contains('/') && !matches!(found.entry.kind, Kind::Intent(_)) {
@@ -89,26 +85,49 @@ fn find(folder: &Folder, what: &str) -> Result<Vec<Shown>, Stop> {
         return Err(Stop::with(Exit::No, message));
     }
     match request_id(&found.entry).map(str::to_owned) {
-        Some(id) => by_request(folder, &id),
+        Some(id) => by_request(trail, &id),
         None => Ok(vec![found]),
     }
 }
 
 /// Every entry of a request: the gateway gives each request an id of its own.
-fn by_request(folder: &Folder, id: &str) -> Result<Vec<Shown>, Stop> {
-    let mut found = Vec::new();
-    folder.entries(|index, entry, leaf| {
-        if request_id(&entry) == Some(id) {
-            found.push(shown(index, entry, &leaf));
-        }
-        Ok(())
-    })?;
+fn by_request(trail: &Trail, id: &str) -> Result<Vec<Shown>, Stop> {
+    let spelled = serde_json::to_vec(id).map_err(|e| Stop::with(Exit::Internal, e))?;
+    let needle = memchr::memmem::Finder::new(&spelled);
+    // An entry without a backslash holds each of its strings as it is.
+    let names = |_, bytes: &[u8]| needle.find(bytes).is_some() || bytes.contains(&b'\\');
+    let mut found = collect(trail, 0, usize::MAX, names)?;
+    found.retain(|shown| request_id(&shown.entry) == Some(id));
     Ok(found)
 }
 
-fn index_of_receipt(folder: &Folder, receipt: &str) -> Result<u64, Stop> {
+/// The first so many entries from an index on that pass.
+fn collect(
+    trail: &Trail,
+    from: u64,
+    limit: usize,
+    passes: impl Fn(u64, &[u8]) -> bool + Sync,
+) -> Result<Vec<Shown>, Stop> {
+    let mut log = trail.open()?;
+    let size = log.size();
+    let mut found = Vec::new();
+    let mut broken = Ok(());
+    search(&mut log, from, passes, |raw| {
+        match shown(&raw, size) {
+            Ok(shown) => found.push(shown),
+            Err(stop) => broken = Err(stop),
+        }
+        match found.len() < limit && broken.is_ok() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    broken.map(|()| found)
+}
+
+fn index_of_receipt(trail: &Trail, receipt: &str) -> Result<u64, Stop> {
     let (origin, index) = parse_receipt(receipt).map_err(|e| Stop::with(Exit::Usage, e))?;
-    match folder.origin()? {
+    match trail.origin(&trail.open()?) {
         Some(own) if own != origin => {
             let message = format!("this trail is {own}, and the receipt is of {origin}");
             Err(Stop::with(Exit::No, message))
@@ -126,12 +145,18 @@ fn request_id(entry: &Entry) -> Option<&str> {
     }
 }
 
-fn shown(index: u64, entry: Entry, leaf: &Hash) -> Shown {
-    Shown {
+fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
+    let index = raw.index;
+    let entry = serde_json::from_slice(&raw.bytes).map_err(|error| {
+        let message = format!("entry {index} is none that this version knows: {error}");
+        Stop::with(Exit::No, message)
+    })?;
+    Ok(Shown {
         index,
-        leaf: STANDARD.encode(leaf),
+        leaf: STANDARD.encode(raw.leaf()),
+        checkpoint: (index < size).then_some(size),
         entry,
-    }
+    })
 }
 
 /// A head line, then one field a line.
@@ -142,6 +167,11 @@ fn print(out: &mut dyn Write, shown: &Shown) -> Result<(), Stop> {
     writeln!(out, "{bold}entry {}: {}{bold:#}", shown.index, escape(kind))?;
     writeln!(out, "  {:<11} {}", "time", escape(&shown.entry.time))?;
     writeln!(out, "  {:<11} {}", "leaf", shown.leaf)?;
+    let proof = match shown.checkpoint {
+        Some(size) => format!("under the checkpoint of {size} entries"),
+        None => "not yet under a checkpoint".into(),
+    };
+    writeln!(out, "  {:<11} {proof}", "proof")?;
     for (name, value) in fields.as_object().into_iter().flatten() {
         if !["kind", "time"].contains(&name.as_str()) && !value.is_null() {
             writeln!(out, "  {name:<11} {}", plain(value))?;

@@ -132,6 +132,7 @@ impl Folder {
     ///
     /// # Errors
     /// Where it is damaged (1) or cannot be read (74), and what `each` gives.
+    #[allow(dead_code, reason = "for verbs that read the journal alone")]
     pub(super) fn entries(
         &self,
         mut each: impl FnMut(u64, Entry, Hash) -> Result<(), Stop>,
@@ -151,6 +152,7 @@ impl Folder {
     }
 }
 
+#[allow(dead_code, reason = "for verbs that read the journal alone")]
 fn unreadable(error: ReadError) -> Stop {
     match error.fault {
         Fault::Missing => {

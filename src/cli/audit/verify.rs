@@ -257,6 +257,7 @@ fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Fai
     Ok(Checkpoint::open(&bytes, key).map_err(failure))
 }
 
-fn verifier(text: &str) -> Result<VerifierKey, String> {
+/// Reads a verifier key of the command line.
+pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {
     VerifierKey::parse(text).map_err(|error| error.to_string())
 }

@@ -12,7 +12,7 @@ use crate::audit::verify::sample;
 
 /// What happens next, in a random history.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Intent(u8),
     Split(u8),
     Refused(u8),
@@ -20,7 +20,7 @@ enum Step {
     Alive,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..5_u8).prop_map(Step::Intent),
         1 => (0..5_u8).prop_map(Step::Split),
@@ -30,7 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn history(steps: &[Step]) -> Vec<Kind> {
+pub(super) fn history(steps: &[Step]) -> Vec<Kind> {
     let mut open: Vec<(u64, String)> = Vec::new();
     let mut kinds = Vec::new();
     for (number, step) in steps.iter().enumerate() {

@@ -8,8 +8,8 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::deletions::{Query, pick};
-use super::source::Source;
+use super::deletions::{Query, pick_in};
+use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::audit::query::Deletion;
 use crate::cli::escape::json_line;
@@ -27,7 +27,7 @@ spreadsheet would take for a formula gets an apostrophe in front, and control ch
 ocsf has events of the class User Management (3007), activity Delete, one for each user.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    reading: Reading,
     /// How they are written
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
@@ -53,16 +53,17 @@ enum Format {
 /// # Errors
 /// Where the trail cannot be read, or is damaged: what was found is written.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
+    let trail = arguments.reading.trail()?;
+    let mut log = trail.open()?;
     let query = Query {
         filter: arguments.wanted.filter(),
         limit: arguments.limit.map(|limit| limit as usize),
     };
-    let origin = folder.origin()?;
+    let origin = trail.origin(&log);
     if arguments.format == Format::Csv {
         out.write_all(csv::head().as_bytes())?;
     }
-    let ended = pick(&folder, &query, |deletion| {
+    let ended = pick_in(&mut log, &query, |deletion| {
         write(out, arguments.format, &deletion, origin.as_deref())
     });
     if !matches!(ended, Err(Stop::Output(_))) {

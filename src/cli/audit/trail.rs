@@ -1,0 +1,106 @@
+//! The trail that a reader was pointed at, opened anew as often as it is read.
+
+use std::path::PathBuf;
+
+use super::source::{Folder, Source};
+use super::verify::verifier;
+use crate::audit::reader::{Fault, Hole, Log};
+use crate::audit::verifier_key::VerifierKey;
+use crate::cli::exit::{Exit, Stop};
+
+/// Which trail is read, and by which key its checkpoint is judged.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reading {
+    #[command(flatten)]
+    source: Source,
+    /// The verifier key that judges the checkpoint, NAME+HASH+BASE64; without it the folder's own
+    #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
+    key: Option<VerifierKey>,
+}
+
+/// A trail at a place.
+#[derive(Debug)]
+pub(super) struct Trail {
+    directory: PathBuf,
+    key: Option<VerifierKey>,
+    origin: Option<String>,
+}
+
+impl Reading {
+    /// Finds the trail.
+    ///
+    /// # Errors
+    /// Where the config is wrong or unreadable, or the folder's key is.
+    pub(super) fn trail(&self) -> Result<Trail, Stop> {
+        let folder: Folder = self.source.folder()?;
+        let key = match &self.key {
+            Some(key) => Some(key.clone()),
+            None => folder.verifier()?,
+        };
+        Ok(Trail {
+            origin: folder.origin()?,
+            directory: folder.directory,
+            key,
+        })
+    }
+}
+
+impl Trail {
+    /// Opens it as it is now, with what the journal holds beyond the checkpoint.
+    ///
+    /// # Errors
+    /// Where there is none (74), it cannot be read (74) or is damaged (1).
+    pub(super) fn open(&self) -> Result<Log, Stop> {
+        let log = Log::folder(&self.directory, self.key.as_ref())?;
+        self.must_own(&log)?;
+        Ok(log)
+    }
+
+    /// Opens what of it is published: all that its newest checkpoint covers.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn published(&self) -> Result<Log, Stop> {
+        let log = Log::of_folder_as_published(&self.directory, self.key.as_ref())?;
+        self.must_own(&log)?;
+        Ok(log)
+    }
+
+    /// The log's name, where the config, the key or the checkpoint says it.
+    pub(super) fn origin(&self, log: &Log) -> Option<String> {
+        let said = log.checkpoint().map(|checkpoint| checkpoint.origin.clone());
+        self.origin.clone().or(said)
+    }
+
+    /// A folder belongs to one origin.
+    fn must_own(&self, log: &Log) -> Result<(), Stop> {
+        match (&self.origin, log.checkpoint()) {
+            (Some(own), Some(checkpoint)) if *own != checkpoint.origin => {
+                let message = format!(
+                    "the checkpoint here is of {}, and {own} was meant",
+                    checkpoint.origin
+                );
+                Err(Stop::with(Exit::No, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<Hole> for Stop {
+    fn from(hole: Hole) -> Self {
+        match hole.fault {
+            Fault::Missing => {
+                let message = format!("there is no trail here: {}", hole.what);
+                Self::with(Exit::Io, message)
+            }
+            Fault::Unreadable => Self::with(Exit::Io, hole),
+            Fault::Damaged => {
+                let message = format!(
+                    "{hole}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
+                );
+                Self::with(Exit::No, message)
+            }
+        }
+    }
+}
