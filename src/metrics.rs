@@ -71,6 +71,12 @@ pub struct All {
     pub audit_sync_seconds: Histogram,
     /// Entries written to the trail and synced.
     pub audit_entries: Counter,
+    /// Entries that the newest checkpoint covers.
+    pub audit_checkpoint_entries: Gauge,
+    /// Seconds since 1970 when the newest checkpoint was published, or found to stand still.
+    pub audit_checkpoint_time: Gauge,
+    /// Seconds from laying out tiles to a new checkpoint that is durable.
+    pub audit_publish_seconds: Histogram,
     /// 1 while deletions are taken, 0 while the trail is closed.
     pub audit_open: Gauge,
     /// Deletions refused because of the trail, by cause.
@@ -120,6 +126,9 @@ impl Metrics {
             deletions_in_flight: Gauge::default(),
             audit_sync_seconds: latency(),
             audit_entries: Counter::default(),
+            audit_checkpoint_entries: Gauge::default(),
+            audit_checkpoint_time: Gauge::default(),
+            audit_publish_seconds: latency(),
             audit_open: Gauge::default(),
             audit_refused: Family::default(),
             log_lines_dropped: Counter::default(),
@@ -218,6 +227,23 @@ impl All {
             "audit_entries",
             "Entries synced",
             self.audit_entries.clone(),
+        );
+        r.register(
+            "audit_checkpoint_entries",
+            "Entries that the newest checkpoint covers",
+            self.audit_checkpoint_entries.clone(),
+        );
+        r.register_with_unit(
+            "audit_checkpoint_timestamp",
+            "When the newest checkpoint was published or found to stand",
+            Unit::Seconds,
+            self.audit_checkpoint_time.clone(),
+        );
+        r.register_with_unit(
+            "audit_publish",
+            "Laying out tiles and a checkpoint",
+            Unit::Seconds,
+            self.audit_publish_seconds.clone(),
         );
         r.register(
             "audit_open",

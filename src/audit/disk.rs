@@ -6,6 +6,7 @@
 pub(crate) mod fake;
 mod real;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
@@ -84,11 +85,23 @@ pub trait Folder: Debug + Send + Sync {
     /// # Errors
     /// `AlreadyExists` where something has it; where the system says so.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Takes a name away.
+    /// Moves a file into another held folder of the same disk; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// Where the system says so.
+    fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()>;
+    /// Takes a file's name away.
     ///
     /// # Errors
     /// Where the system says so.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Takes an empty folder's name away.
+    ///
+    /// # Errors
+    /// Where the system says so, or it is not empty.
+    fn remove_folder(&self, name: &str) -> io::Result<()>;
+    /// Itself, for a disk to know its own folders.
+    fn as_any(&self) -> &dyn Any;
     /// What stands under a name, without following a link.
     ///
     /// # Errors

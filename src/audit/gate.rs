@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Cause;
 use super::custody::closed;
+use super::publish::Lag;
 use super::trail::{Closed, State};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
@@ -28,6 +29,8 @@ pub(super) struct Gate {
     /// Deletions refused since the gate was closed.
     refused: AtomicU64,
     settled: watch::Sender<bool>,
+    /// How far the checkpoints are behind.
+    pub(super) lag: Lag,
     clock: Clock,
     metrics: Metrics,
 }
@@ -54,6 +57,7 @@ impl Gate {
             open_intents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             settled: watch::Sender::new(false),
+            lag: Lag::new(),
             clock,
             metrics,
         });
@@ -75,8 +79,11 @@ impl Gate {
         if status.closed.is_some() {
             return status.closed.clone();
         }
-        self.is_late()
-            .then(|| closed(Cause::SyncLate, "the disk has not answered in time"))
+        if self.is_late() {
+            let what = "the disk has not answered in time";
+            return Some(closed(Cause::SyncLate, what));
+        }
+        self.lag.closed()
     }
 
     /// Since when it is as [`Self::closed`] says.
@@ -128,6 +135,7 @@ impl Gate {
             since: self.since(&status),
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
+            unwatched: self.lag.why_unwatched(),
         }
     }
 
@@ -154,6 +162,11 @@ impl Gate {
         }));
         self.show_open();
         self.settled.send_replace(true);
+    }
+
+    /// The time by the trail's clock.
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// Deletions refused since it was last asked.

@@ -165,7 +165,7 @@ impl Ledger {
         let entry = compose::stamp(time, body);
         let index = self.next_index;
         let leaf = leaf(&entry);
-        self.unsynced.push(entry, joined);
+        self.unsynced.push(entry, leaf, joined);
         self.last_time = time;
         self.next_index += 1;
         (index, leaf)

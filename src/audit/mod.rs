@@ -16,6 +16,7 @@ pub mod note;
 #[cfg(test)]
 mod oracles;
 pub mod proof;
+mod publish;
 pub mod query;
 pub mod reader;
 pub mod receipt;
@@ -48,6 +49,10 @@ pub struct Settings {
     pub sync_timeout: Duration,
     /// Bytes of one journal segment.
     pub segment_bytes: u64,
+    /// Where the newest checkpoint is kept apart from the folder.
+    pub seen_file: PathBuf,
+    /// An idle trail says so often that it is alive.
+    pub heartbeat: Duration,
 }
 
 /// Why the trail takes no deletions.
@@ -86,6 +91,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether it is about what was found in the files, and not about what could not be written.
+    pub(super) const fn is_custody(self) -> bool {
+        matches!(
+            self,
+            Self::Unlinked
+                | Self::Replaced
+                | Self::Truncated
+                | Self::Altered
+                | Self::FolderMoved
+                | Self::SecondWriter
+        )
+    }
+
     /// As it stands in refusals, logs, metrics and the trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

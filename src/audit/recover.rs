@@ -1,5 +1,8 @@
 //! Opens the trail: the lock, the key's folder, the chain to its last whole batch, and a new
-//! segment that holds that batch again, synced, before anything is closed or written.
+//! segment that holds that batch again, synced, before anything is closed or written; then all that
+//! is not published.
+
+mod retrace;
 
 use std::io;
 use std::sync::Arc;
@@ -15,16 +18,20 @@ use super::journal::spare::{FILE_MODE, Spares};
 use super::journal::{FOLDER, Fault, ReadError};
 use super::key::Key;
 use super::ledger::Ledger;
+use super::publish::{Publisher, Publishing, Synced, Tree};
 use super::store::{SMALL_SEGMENT, Store};
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use retrace::Retrace;
 
 /// The name of the file with the public key.
 const VERIFIER: &str = "verifier";
 const FOLDER_MODE: u32 = 0o750;
 const LOCK_MODE: u32 = 0o600;
+/// So many bytes of entries are held while what is missing is published.
+const CATCH_UP_BYTES: usize = 16 << 20;
 /// A smaller segment could not hold the largest batch deletion.
 const MIN_SEGMENT: u64 = 256 << 10;
 
@@ -49,7 +56,9 @@ pub(super) fn open(
     let key = Arc::new(key);
     let custody = enter(disk, settings, &key)?;
     let mut ledger = Ledger::new(clock.clone());
-    let (last, before) = follow(&custody.journal, &key, &mut ledger)?;
+    let verifier = key.verifier();
+    let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
+    let (last, before) = follow(&custody.journal, &key, &mut ledger, &mut retrace)?;
     let spares = spares(&custody.journal, settings.segment_bytes)?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
@@ -57,10 +66,13 @@ pub(super) fn open(
         custody,
         key,
         suspect: None,
+        publishing: None,
         gate: Arc::clone(gate),
         metrics: metrics.clone(),
     };
     write_again(&mut store, last)?;
+    let publisher = catch_up(&store, retrace)?;
+    store.publishing = Some(Publishing::new(publisher));
     Ok((store, ledger))
 }
 
@@ -123,6 +135,7 @@ fn follow(
     journal: &Arc<dyn Folder>,
     key: &Key,
     ledger: &mut Ledger,
+    retrace: &mut Retrace,
 ) -> Result<(Option<Batch>, Link), Closed> {
     let mut chain = Chain::new(Arc::clone(journal), Some(key)).map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, Link::default());
@@ -132,11 +145,52 @@ fn follow(
             ledger
                 .replay(entry)
                 .map_err(|what| closed(Cause::Damaged, what))?;
+            retrace.push(entry)?;
         }
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
     }
+    retrace.finish()?;
     Ok((last, before))
+}
+
+/// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
+/// published files again that are missing.
+fn catch_up(store: &Store, retrace: Retrace) -> Result<Publisher, Closed> {
+    let is_missing = retrace.is_missing;
+    let (shelf, seen, published, checkpoint) = retrace.into_published();
+    let covered = published.size();
+    let from = if is_missing {
+        Tree::default()
+    } else {
+        published
+    };
+    let mut next = from.size();
+    let mut publisher = Publisher::new(
+        &store.key,
+        &store.custody.root,
+        shelf,
+        (from, checkpoint),
+        seen,
+        (&store.gate, &store.metrics),
+    );
+    let journal = Arc::clone(&store.custody.journal);
+    let mut chain = Chain::new(journal, Some(&store.key)).map_err(|e| unreadable(&e))?;
+    let mut bytes = 0;
+    while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        for (index, entry) in (batch.first_index..).zip(batch.entries) {
+            if index == next {
+                bytes += entry.len();
+                publisher.take([Synced::of(entry)]);
+                next += 1;
+            }
+            if next == covered && bytes > 0 || bytes > CATCH_UP_BYTES {
+                publisher.make_again(covered)?;
+                bytes = 0;
+            }
+        }
+    }
+    Ok(publisher)
 }
 
 /// Numbers go on behind all there are; a spare that was never used is kept.

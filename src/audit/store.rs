@@ -10,6 +10,7 @@ use super::journal::append::{Appender, Current};
 use super::journal::chain::Chain;
 use super::journal::spare::Spares;
 use super::key::Key;
+use super::publish::Publishing;
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed};
 use crate::metrics::Metrics;
@@ -19,6 +20,9 @@ pub(super) const SMALL_SEGMENT: u64 = 512 << 10;
 
 #[derive(Debug)]
 pub(super) struct Store {
+    /// Whom what is durable is handed to; none while the last batch is written again. Dropped first:
+    /// its thread must have ended before the lock is given back.
+    pub(super) publishing: Option<Publishing>,
     pub(super) appender: Appender,
     pub(super) spares: Spares,
     pub(super) custody: Custody,
@@ -67,7 +71,10 @@ impl Store {
             self.gate.sync_ended();
             result.map_err(|found| Failed { found, late })?;
             self.metrics.audit_entries.inc_by(count as u64);
-            entries.synced(count);
+            let written = entries.synced(count);
+            if let Some(publishing) = &self.publishing {
+                publishing.hand_over(written);
+            }
         }
         Ok(late)
     }

@@ -72,6 +72,8 @@ pub struct State {
     pub next_index: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
+    /// Why a folder set back to an older state would not be noticed, where it would not.
+    pub unwatched: Option<String>,
 }
 
 /// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
@@ -321,4 +323,4 @@ fn late<T>(answer: &mut oneshot::Receiver<T>) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::audit) mod tests;

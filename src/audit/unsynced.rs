@@ -3,11 +3,15 @@
 use std::ops::Deref;
 
 use super::journal::batch::{BLOCK, MAX_BATCH, unpadded};
+use super::merkle::{Hash, leaf};
+use super::publish::Synced;
 
 /// The entries. Bounded by what one round takes and by the closings of all open intents.
 #[derive(Debug, Default)]
 pub(super) struct Unsynced {
     entries: Vec<Vec<u8>>,
+    /// Each entry's leaf hash.
+    leaves: Vec<Hash>,
     /// For each entry whether it stands in the same batch as the one before it.
     joined: Vec<bool>,
 }
@@ -24,12 +28,18 @@ impl Unsynced {
     /// The entries of one batch, which is to be one again.
     pub(super) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
         let joined = (0..entries.len()).map(|at| at > 0).collect();
-        Self { entries, joined }
+        let leaves = entries.iter().map(|entry| leaf(entry)).collect();
+        Self {
+            entries,
+            leaves,
+            joined,
+        }
     }
 
     /// Adds an entry; `joined` where it must stand in the same batch as the one before it.
-    pub(super) fn push(&mut self, entry: Vec<u8>, joined: bool) {
+    pub(super) fn push(&mut self, entry: Vec<u8>, leaf: Hash, joined: bool) {
         self.entries.push(entry);
+        self.leaves.push(leaf);
         self.joined.push(joined);
     }
 
@@ -47,10 +57,13 @@ impl Unsynced {
         if begins_run == 0 { count } else { begins_run }
     }
 
-    /// Takes away what is synced.
-    pub(super) fn synced(&mut self, count: usize) {
-        self.entries.drain(..count);
+    /// Takes away what is synced, for the publisher.
+    pub(super) fn synced(&mut self, count: usize) -> Synced {
         self.joined.drain(..count);
+        Synced {
+            entries: self.entries.drain(..count).collect(),
+            leaves: self.leaves.drain(..count).collect(),
+        }
     }
 }
 
@@ -66,7 +79,7 @@ mod tests {
     fn of(entries: &[(usize, bool)]) -> Unsynced {
         let mut unsynced = Unsynced::default();
         for (bytes, joined) in entries {
-            unsynced.push(vec![0; *bytes], *joined);
+            unsynced.push(vec![0; *bytes], [0; 32], *joined);
         }
         unsynced
     }

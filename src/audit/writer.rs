@@ -38,7 +38,8 @@ struct Stopping(watch::Sender<bool>, Arc<Shared>);
 impl Drop for Stopping {
     fn drop(&mut self) {
         let gate = &self.1.gate;
-        if gate.state().closed.is_none() {
+        let now = gate.state().closed;
+        if now.is_none_or(|closed| closed.cause == Cause::Recovering) {
             gate.close(closed(Cause::SyncFailed, "the trail has stopped"));
         }
         turn_away(&self.1, self.1.inbox.take_all_but_configs(), None);
@@ -133,7 +134,8 @@ impl Writer {
             };
             ledger.note(&Kind::Trouble(ended));
         }
-        let mut desk = Desk::new(Arc::clone(shared), store, ledger);
+        let heartbeat = self.settings.heartbeat;
+        let mut desk = Desk::new(Arc::clone(shared), store, ledger, heartbeat);
         // What could not be told is told by the next one that opens.
         desk.begin()
             .inspect_err(|_| gate.give_back_refused(refused))?;

@@ -98,6 +98,8 @@ pub(super) struct Audit {
     pub(super) key_file: Option<Placed<String>>,
     pub(super) sync_timeout: Placed<Duration>,
     pub(super) segment_bytes: Placed<u64>,
+    pub(super) seen_file: Option<Placed<String>>,
+    pub(super) heartbeat: Placed<Duration>,
 }
 
 /// `[contract]`.
@@ -261,6 +263,8 @@ impl Audit {
             sync_timeout: table.duration("sync_timeout", seconds(2), millis(10)..=seconds(60)),
             // A segment holds at least one batch, which is up to 1 MiB long.
             segment_bytes: table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB),
+            seen_file: path(&mut table, "seen_file"),
+            heartbeat: table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400)),
         };
         if !audit.segment_bytes.value.is_multiple_of(4_096) {
             let span = &audit.segment_bytes.span;

@@ -52,6 +52,8 @@ impl Config {
             "audit.segment_bytes = {}",
             show_size(audit.segment_bytes)
         )?;
+        writeln!(out, "audit.seen_file = {}", audit.seen_file.display())?;
+        writeln!(out, "audit.heartbeat = {}", show_duration(audit.heartbeat))?;
         writeln!(out, "log.level = {}", self.telemetry.level)?;
         writeln!(out, "log.format = {:?}", self.telemetry.format)
     }

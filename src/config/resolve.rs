@@ -197,13 +197,27 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
     let key_file = audit.key_file.as_ref()?;
     // Without a usable origin nothing can be said of the key's name.
     named.signing_key(key_file, &origin?.value);
+    let key_path = named.path(&key_file.value);
+    let seen_file = match &audit.seen_file {
+        Some(file) => named.path(&file.value),
+        None => beside(&key_path),
+    };
     Some(audit::Settings {
         directory: named.path(&audit.directory.as_ref()?.value),
         origin: origin?.value.clone(),
-        key_file: named.path(&key_file.value),
+        key_file: key_path,
         sync_timeout: audit.sync_timeout.value,
         segment_bytes: audit.segment_bytes.value,
+        seen_file,
+        heartbeat: audit.heartbeat.value,
     })
+}
+
+/// The seen file of a key where none is named: `KEY_FILE.seen`.
+fn beside(key_file: &std::path::Path) -> std::path::PathBuf {
+    let mut name = key_file.as_os_str().to_owned();
+    name.push(".seen");
+    name.into()
 }
 
 fn log(log: Log) -> telemetry::Settings {

@@ -119,6 +119,11 @@ impl View for Health {
             name: "trail".into(),
             trouble: trail_trouble(&trail).map(|trouble| (trouble, trail.since)),
         });
+        let unwatched = trail.unwatched.clone();
+        parts.push(Part {
+            name: "seen file".into(),
+            trouble: unwatched.map(|trouble| (trouble, self.started)),
+        });
         Report {
             reads,
             deletions,

@@ -31,10 +31,14 @@ fn same_trail(old: &audit::Settings, new: &audit::Settings) -> bool {
         key_file,
         sync_timeout,
         segment_bytes,
+        seen_file,
+        heartbeat,
     } = old;
     *directory == new.directory
         && *origin == new.origin
         && *key_file == new.key_file
         && *sync_timeout == new.sync_timeout
         && *segment_bytes == new.segment_bytes
+        && *seen_file == new.seen_file
+        && *heartbeat == new.heartbeat
 }

@@ -91,6 +91,13 @@ impl FakeDisk {
         self.shared.1.notify_all();
     }
 
+    /// Makes a folder at a path, without a step.
+    pub(crate) fn mount(&self, path: &str) {
+        let mut state = self.state();
+        let node = state.make();
+        state.roots.entry(path.into()).or_insert(node);
+    }
+
     /// How many steps were asked for so far.
     pub(crate) fn steps(&self) -> usize {
         self.state().steps.len()

@@ -1,5 +1,6 @@
 //! The real disk, by `openat2` (BENEATH, NO_SYMLINKS), or `openat` with NOFOLLOW before Linux 5.6.
 
+use std::any::Any;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -95,8 +96,23 @@ impl Folder for RealFolder {
         }
     }
 
+    fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()> {
+        let Some(folder) = folder.as_any().downcast_ref::<Self>() else {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        };
+        Ok(renameat(&self.0, from, &folder.0, to)?)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    fn remove_folder(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn look(&self, name: &str) -> io::Result<Identity> {

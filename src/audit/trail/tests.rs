@@ -21,6 +21,8 @@ pub(in crate::audit) fn settings(folder: &Path) -> Settings {
         key_file,
         sync_timeout: Duration::from_secs(10),
         segment_bytes: 256 << 10,
+        seen_file: folder.join("audit.key.seen"),
+        heartbeat: Duration::from_secs(3_600),
     }
 }
 

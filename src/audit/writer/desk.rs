@@ -20,7 +20,6 @@ const ROUND_BYTES: usize = 880 << 10;
 /// How often the desk looks up when nothing comes.
 const IDLE: Duration = Duration::from_secs(1);
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
-const ALIVE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// An open trail and who waits for it.
 #[derive(Debug)]
@@ -35,6 +34,7 @@ pub(super) struct Desk {
     waiters: Vec<Waiter>,
     summed_up: Instant,
     written: Instant,
+    heartbeat: Duration,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,12 @@ enum Waiter {
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, store: Store, ledger: Ledger) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Store,
+        ledger: Ledger,
+        heartbeat: Duration,
+    ) -> Self {
         Self {
             shared,
             store,
@@ -64,6 +69,7 @@ impl Desk {
             waiters: Vec::new(),
             summed_up: Instant::now(),
             written: Instant::now(),
+            heartbeat,
         }
     }
 
@@ -79,6 +85,9 @@ impl Desk {
             return Err(failed.found);
         }
         self.show();
+        if let Some(publishing) = &mut self.store.publishing {
+            publishing.begin()?;
+        }
         self.shared.gate.open();
         Ok(())
     }
@@ -215,7 +224,7 @@ impl Desk {
         if self.summed_up.elapsed() >= SUMMARY_EVERY {
             self.sum_up();
         }
-        if self.written.elapsed() >= ALIVE_EVERY {
+        if self.written.elapsed() >= self.heartbeat {
             self.ledger.note(&Kind::Alive {});
         }
         if !self.ledger.unsynced.is_empty() {
@@ -241,6 +250,9 @@ impl Desk {
             self.settle();
         }
         self.show();
+        if let Some(publishing) = &mut self.store.publishing {
+            publishing.stop();
+        }
         self.shared
             .gate
             .close(closed(Cause::SyncFailed, "the trail has stopped"));

@@ -40,7 +40,7 @@ impl Halt {
     }
 
     fn put_off(&mut self, found: Closed, longest: Duration) {
-        let custody = is_custody(found.cause);
+        let custody = found.cause.is_custody();
         self.again = Instant::now() + if custody { FIRST_PAUSE } else { self.pause };
         self.pause = (self.pause * 2).min(longest);
         self.found = found;
@@ -74,7 +74,7 @@ impl Desk {
     pub(super) fn halt(&mut self, found: Closed) {
         let now = Instant::now();
         // A failed sync is tried again at once in another segment; custody is judged again later.
-        let again = if is_custody(found.cause) {
+        let again = if found.cause.is_custody() {
             now + FIRST_PAUSE
         } else {
             now
@@ -207,17 +207,4 @@ impl Desk {
             }
         }
     }
-}
-
-/// Whether a cause is about what was found, and not about what could not be written.
-fn is_custody(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::Unlinked
-            | Cause::Replaced
-            | Cause::Truncated
-            | Cause::Altered
-            | Cause::FolderMoved
-            | Cause::SecondWriter
-    )
 }

@@ -201,10 +201,12 @@ mod tests {
         let nowhere = std::env::temp_dir().join("lychgate-no-such-folder/audit");
         let settings = Settings {
             key_file: nowhere.with_extension("key"),
-            directory: nowhere,
+            directory: nowhere.clone(),
             origin: "test".into(),
             sync_timeout: Duration::from_secs(2),
             segment_bytes: 2 << 20,
+            seen_file: nowhere.with_extension("seen"),
+            heartbeat: Duration::from_secs(3_600),
         };
         Trail::open(settings, Clock::system(), Metrics::new())
     }

@@ -1,5 +1,6 @@
 //! The steps of the disk in memory, by its folders and files.
 
+use std::any::Any;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -99,6 +100,31 @@ impl Folder for Handle {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         Folder::rename(self, from, to)
+    }
+
+    fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()> {
+        let folder = folder.as_any().downcast_ref::<Self>().unwrap().node;
+        self.disk.step("move", |state| {
+            let node = state.find(self.node, from)?;
+            state.nodes[self.node].names.remove(from);
+            state.nodes[folder].names.insert(to.into(), node);
+            Ok(())
+        })
+    }
+
+    fn remove_folder(&self, name: &str) -> io::Result<()> {
+        self.disk.step("remove_folder", |state| {
+            let node = state.find(self.node, name)?;
+            if !state.nodes[node].names.is_empty() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            state.nodes[self.node].names.remove(name);
+            Ok(())
+        })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -24,6 +24,8 @@ impl Real {
             key_file,
             sync_timeout: Duration::from_secs(10),
             segment_bytes: 256 << 10,
+            seen_file: folder.path().join("audit.key.seen"),
+            heartbeat: Duration::from_secs(3_600),
         };
         let trail = Trail::open(settings.clone(), Clock::system(), Metrics::new());
         trail.opened().await;

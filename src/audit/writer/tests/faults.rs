@@ -140,8 +140,9 @@ async fn p3_a_late_sync_that_fails_is_a_failed_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_no_room_for_the_next_segment_refuses_deletions_but_records_outcomes() {
     let disk = FakeDisk::default();
-    // The first segment is made while the trail is opened, the spare behind it.
-    disk.fail("sync_all", 2, usize::MAX, ErrorKind::StorageFull);
+    // While the trail is opened, `verifier` and the first segment are made, then a bundle, a tile, the
+    // checkpoint and the seen file; the spare behind them.
+    disk.fail("sync_all", 6, usize::MAX, ErrorKind::StorageFull);
     let rig = Rig::on(&disk, PATIENT);
     rig.trail.opened().await;
     closes(&rig.trail, Cause::DiskFull).await;

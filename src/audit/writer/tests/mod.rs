@@ -31,6 +31,7 @@ impl Rig {
         let folder = test_folder("writer");
         let key_file = folder.path().join("audit.key");
         keygen("lychgate.test/edge-1", &key_file).unwrap();
+        disk.mount("/kept");
         Self::with(disk, folder, timeout)
     }
 
@@ -41,6 +42,8 @@ impl Rig {
             key_file: folder.path().join("audit.key"),
             sync_timeout: timeout,
             segment_bytes: 256 << 10,
+            seen_file: "/kept/audit.key.seen".into(),
+            heartbeat: Duration::from_secs(3_600),
         };
         Self {
             disk: disk.clone(),

@@ -1,0 +1,171 @@
+//! The publisher: turns synced entries into tiles, bundles and signed checkpoints, off the path of
+//! whoever waits for a deletion.
+//!
+//! Its order of steps: bundles and tiles, whole and durable, at their places; then the old checkpoint
+//! is read back; then the new one; then the seen file; then what is needed no more goes. Whatever
+//! step fails or is the last before a crash, no checkpoint names what is not durable.
+
+mod handover;
+mod kept;
+mod lag;
+mod seen;
+mod shelf;
+mod thread;
+mod tree;
+
+pub(super) use handover::Synced;
+pub(super) use kept::Kept;
+pub(super) use lag::Lag;
+pub(super) use seen::Seen;
+pub(super) use shelf::{Shelf, read_whole};
+pub(super) use thread::Publishing;
+pub(super) use tree::{Piece, Tree};
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Closed;
+use super::checkpoint::Checkpoint;
+use super::custody::trouble;
+use super::disk::Folder;
+use super::gate::Gate;
+use super::key::Key;
+use crate::metrics::Metrics;
+
+/// The name of the checkpoint in the log's folder.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+
+/// Holds what is published and what is to be.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    key: Arc<Key>,
+    shelf: Shelf,
+    checkpoint: Kept,
+    seen: Seen,
+    /// The log as the newest checkpoint has it.
+    published: Tree,
+    /// Entries behind it.
+    waiting: Vec<Synced>,
+    gate: Arc<Gate>,
+    metrics: Metrics,
+}
+
+impl Publisher {
+    /// Goes on from what was published; `checkpoint` holds its bytes.
+    pub(super) fn new(
+        key: &Arc<Key>,
+        root: &Arc<dyn Folder>,
+        shelf: Shelf,
+        (published, checkpoint): (Tree, Option<Vec<u8>>),
+        seen: Seen,
+        (gate, metrics): (&Arc<Gate>, &Metrics),
+    ) -> Self {
+        let passing = Arc::clone(shelf.passing());
+        Self {
+            key: Arc::clone(key),
+            shelf,
+            checkpoint: Kept::new(
+                Arc::clone(root),
+                CHECKPOINT,
+                passing,
+                CHECKPOINT,
+                checkpoint,
+            ),
+            seen,
+            published,
+            waiting: Vec::new(),
+            gate: Arc::clone(gate),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Takes entries that the next checkpoint is to cover.
+    pub(super) fn take(&mut self, batches: impl IntoIterator<Item = Synced>) {
+        self.waiting.extend(batches);
+    }
+
+    /// Publishes all that it has taken, or, where that is nothing, looks whether what is published
+    /// still stands. After an error all of it is to be published still.
+    pub(super) fn publish(&mut self) -> Result<(), Closed> {
+        let began = Instant::now();
+        let next = self
+            .lay_out()
+            .map_err(|e| trouble(&e, "cannot publish the log's tiles"))?;
+        let verifier = self.key.verifier();
+        self.checkpoint.compare(verifier)?;
+        self.seen.compare(verifier)?;
+        let signed = Checkpoint {
+            origin: self.key.origin().to_owned(),
+            size: next.size(),
+            root: next.root(),
+        }
+        .sign(&self.key);
+        if self.checkpoint.known() != Some(&signed) {
+            self.checkpoint
+                .replace(&signed)
+                .map_err(|e| trouble(&e, "cannot write the checkpoint"))?;
+            let took = began.elapsed().as_secs_f64();
+            self.metrics.audit_publish_seconds.observe(took);
+        }
+        if !self.seen.holds(&signed) {
+            self.seen.keep(&signed);
+            let trouble = self.seen.trouble().map(str::to_owned);
+            self.gate.lag.unwatched(trouble);
+        }
+        self.published = next;
+        self.waiting.clear();
+        let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
+        self.metrics.audit_checkpoint_entries.set(size);
+        let now = self.gate.now().seconds();
+        self.metrics.audit_checkpoint_time.set(now);
+        Ok(())
+    }
+
+    /// Puts files at their places that a checkpoint of `covered` entries has already signed, and
+    /// publishes what is behind them.
+    pub(super) fn make_again(&mut self, covered: u64) -> Result<(), Closed> {
+        let taken: usize = self.waiting.iter().map(|batch| batch.entries.len()).sum();
+        if self.published.size() + taken as u64 > covered {
+            return self.publish();
+        }
+        self.published = self
+            .lay_out()
+            .map_err(|e| trouble(&e, "cannot publish the log's tiles"))?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Puts the files of the next size at their places.
+    fn lay_out(&mut self) -> io::Result<Tree> {
+        let mut next = self.published.clone();
+        if self.waiting.is_empty() {
+            return Ok(next);
+        }
+        self.shelf.begin();
+        for batch in &self.waiting {
+            for (entry, leaf) in batch.entries.iter().zip(&batch.leaves) {
+                next.push(entry, *leaf, |piece| self.shelf.put(&piece))?;
+            }
+        }
+        let there: BTreeSet<String> = self
+            .published
+            .partial()
+            .into_iter()
+            .map(|piece| piece.path)
+            .collect();
+        for piece in next
+            .partial()
+            .into_iter()
+            .filter(|p| !there.contains(&p.path))
+        {
+            self.shelf.put(&piece)?;
+        }
+        self.shelf.settle()?;
+        Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests;

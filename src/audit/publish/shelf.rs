@@ -1,0 +1,164 @@
+//! Puts files into the log's folder, so that none is ever seen there that is not whole and durable:
+//! each is written under a passing name outside `tile/`, synced, and then moved to its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use super::tree::Piece;
+use crate::audit::disk::{Access, File, Folder, read_exact};
+use crate::audit::journal::spare::FILE_MODE;
+use crate::audit::tiles::MAX_BUNDLE_BYTES;
+
+/// The folder of passing names.
+const PASSING: &str = "tmp";
+const FOLDER_MODE: u32 = 0o750;
+/// So many files are written before they are synced one after the other: most of them then find
+/// their sync done by the first one's.
+const GROUP: usize = 64;
+/// So many folders are held open.
+const MOST_OPEN: usize = 128;
+
+/// The folder, and what is being put into it.
+#[derive(Debug)]
+pub(in crate::audit) struct Shelf {
+    root: Arc<dyn Folder>,
+    passing: Arc<dyn Folder>,
+    /// By path below the root.
+    open: BTreeMap<String, Arc<dyn Folder>>,
+    /// Written and not yet at their places: file, passing name, path.
+    written: Vec<(Arc<dyn File>, String, String)>,
+    /// Folders with new names that are not synced.
+    touched: BTreeSet<String>,
+    /// Passing names given so far.
+    given: u64,
+}
+
+impl Shelf {
+    /// Opens it; what an earlier process left under passing names is removed.
+    pub(in crate::audit) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
+        let passing = root.folder(PASSING, Some(FOLDER_MODE))?;
+        for name in passing.list()? {
+            passing.remove(&name)?;
+        }
+        Ok(Self {
+            root: Arc::clone(root),
+            passing,
+            open: BTreeMap::new(),
+            written: Vec::new(),
+            touched: BTreeSet::new(),
+            given: 0,
+        })
+    }
+
+    /// Forgets what a failed attempt began: it is written again under other names.
+    pub(super) fn begin(&mut self) {
+        for (_, name, _) in self.written.drain(..) {
+            // A name that stays does no harm: it is removed at the next start.
+            let _ = self.passing.remove(&name);
+        }
+        self.open.clear();
+        self.touched.clear();
+    }
+
+    /// Writes a file; it stands at its place once [`Self::settle`] has returned.
+    pub(super) fn put(&mut self, piece: &Piece) -> io::Result<()> {
+        let (file, name) = self.write(&piece.bytes)?;
+        self.written.push((file, name, piece.path.clone()));
+        if self.written.len() < GROUP {
+            return Ok(());
+        }
+        self.move_written()
+    }
+
+    /// Makes all that was put durable at its place.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        self.move_written()?;
+        for path in std::mem::take(&mut self.touched) {
+            self.folder(&path)?.sync()?;
+        }
+        Ok(())
+    }
+
+    /// The folder of passing names.
+    pub(super) fn passing(&self) -> &Arc<dyn Folder> {
+        &self.passing
+    }
+
+    /// Reads a file of the log's folder whole; `None` where there is none.
+    pub(in crate::audit) fn read(&mut self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        let (folder, name) = split(path);
+        match self.held(folder, false) {
+            Ok(folder) => read_whole(&*folder, name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<(Arc<dyn File>, String)> {
+        self.given += 1;
+        let name = self.given.to_string();
+        let file = self.passing.open(&name, Access::Create(FILE_MODE))?;
+        file.write_at(bytes, 0)?;
+        Ok((file, name))
+    }
+
+    fn move_written(&mut self) -> io::Result<()> {
+        for (file, _, _) in &self.written {
+            file.sync_all()?;
+        }
+        for (_, passing, path) in std::mem::take(&mut self.written) {
+            let (folder, name) = split(&path);
+            let held = self.folder(folder)?;
+            self.passing.move_into(&passing, &*held, name)?;
+            self.touched.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A folder below the root, made where it is missing.
+    fn folder(&mut self, path: &str) -> io::Result<Arc<dyn Folder>> {
+        self.held(path, true)
+    }
+
+    fn held(&mut self, path: &str, make: bool) -> io::Result<Arc<dyn Folder>> {
+        if path.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        if let Some(held) = self.open.get(path) {
+            return Ok(Arc::clone(held));
+        }
+        let (above, name) = split(path);
+        let above = self.held(above, make)?;
+        let held = above.folder(name, make.then_some(FOLDER_MODE))?;
+        // What was opened only to be read may stand there by a name that is not synced.
+        if make {
+            if self.open.len() >= MOST_OPEN {
+                self.open.clear();
+            }
+            self.open.insert(path.to_owned(), Arc::clone(&held));
+        }
+        Ok(held)
+    }
+}
+
+/// Reads a file whole, where it is there.
+pub(in crate::audit) fn read_whole(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let file = match folder.open(name, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = usize::try_from(file.identity()?.bytes).unwrap_or(usize::MAX);
+    if length > MAX_BUNDLE_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = vec![0; length];
+    read_exact(&*file, &mut bytes, 0)?;
+    Ok(Some(bytes))
+}
+
+/// The folder and the name in it.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}

@@ -1,0 +1,138 @@
+//! A log that is older than it was, another one, damaged or gone is never gone on from.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::audit::{Cause, TestFolder};
+
+/// A log that was stopped twice, and a copy of how it was in between.
+struct Twice {
+    settings: Settings,
+    older: PathBuf,
+    _folder: TestFolder,
+}
+
+async fn twice() -> Twice {
+    let folder = test_folder("roll-back");
+    let settings = settings(folder.path());
+    let older = folder.path().join("older");
+    for round in 0..2 {
+        let trail = open(&settings).await;
+        delete(&trail, 3).await;
+        trail.stop().await;
+        if round == 0 {
+            copy(&settings.directory, &older);
+        }
+    }
+    Twice {
+        settings,
+        older,
+        _folder: folder,
+    }
+}
+
+/// What deletions are refused for, and that nothing is signed meanwhile.
+async fn refused(settings: &Settings) -> (Cause, String) {
+    let signed = || std::fs::read(settings.directory.join("checkpoint")).ok();
+    let before = signed();
+    let trail = open(settings).await;
+    let closed = trail.begin(test_intent(1)).await.unwrap_err();
+    trail.stop().await;
+    assert_eq!(signed(), before);
+    (closed.cause, closed.detail)
+}
+
+fn replace(from: &Path, to: &Path) {
+    std::fs::remove_dir_all(to).unwrap();
+    copy(from, to);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_an_older_folder_is_rolled_back() {
+    let Twice {
+        settings, older, ..
+    } = &twice().await;
+    let newest = settings.directory.with_extension("newest");
+    copy(&settings.directory, &newest);
+    replace(older, &settings.directory);
+    let (cause, detail) = refused(settings).await;
+    assert_eq!(cause, Cause::RolledBack);
+    assert!(detail.contains("16 entries, the trail holds 8"), "{detail}");
+    replace(&newest, &settings.directory);
+    let trail = open(settings).await;
+    assert_eq!(trail.state().closed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_folder_that_is_gone_or_emptied_is_rolled_back() {
+    let Twice { settings, .. } = &twice().await;
+    std::fs::remove_dir_all(&settings.directory).unwrap();
+    assert_eq!(refused(settings).await.0, Cause::RolledBack);
+    std::fs::remove_dir_all(&settings.directory).unwrap();
+    std::fs::create_dir(&settings.directory).unwrap();
+    assert_eq!(refused(settings).await.0, Cause::RolledBack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_another_history_of_the_same_length_is_rolled_back() {
+    let Twice {
+        settings, older, ..
+    } = &twice().await;
+    // The older state goes on by itself, as it would on another machine, past the newest known.
+    let other = Settings {
+        directory: older.clone(),
+        seen_file: older.with_extension("seen"),
+        ..settings.clone()
+    };
+    let trail = open(&other).await;
+    delete(&trail, 9).await;
+    trail.stop().await;
+    replace(older, &settings.directory);
+    let (cause, detail) = refused(settings).await;
+    assert_eq!(cause, Cause::RolledBack);
+    assert!(detail.contains("first 16 entries are not"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_journal_that_is_shorter_than_its_checkpoint_is_damaged() {
+    let Twice {
+        settings, older, ..
+    } = &twice().await;
+    replace(&older.join("journal"), &settings.directory.join("journal"));
+    std::fs::remove_file(&settings.seen_file).unwrap();
+    let (cause, detail) = refused(settings).await;
+    assert_eq!(cause, Cause::Damaged);
+    assert!(detail.contains("entry 8 is missing"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
+    let Twice { settings, .. } = &twice().await;
+    for name in ["tile/0/000.p/16", "tile/entries/000.p/16", "checkpoint"] {
+        let path = settings.directory.join(name);
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        std::fs::write(&path, bad).unwrap();
+        let (cause, detail) = refused(settings).await;
+        assert_eq!(cause, Cause::Damaged, "{name}");
+        assert!(detail.contains(name), "{detail}");
+        std::fs::write(&path, good).unwrap();
+    }
+    let trail = open(settings).await;
+    assert_eq!(trail.state().closed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_seen_file_that_is_none_of_this_log_keeps_deletions_closed() {
+    let Twice { settings, .. } = &twice().await;
+    for bad in [b"".as_slice(), b"another\n1\nxx\n"] {
+        std::fs::write(&settings.seen_file, bad).unwrap();
+        assert_eq!(refused(settings).await.0, Cause::RolledBack);
+    }
+    // Without one nothing is known, and it is written anew.
+    std::fs::remove_file(&settings.seen_file).unwrap();
+    let trail = open(settings).await;
+    assert_eq!(trail.state().closed, None);
+    assert!(settings.seen_file.exists());
+}

@@ -1,0 +1,119 @@
+//! The publisher's thread: when it publishes, and what it says when it cannot.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::handover::Handover;
+use super::{Publisher, Synced};
+use crate::audit::custody::closed;
+use crate::audit::gate::Gate;
+use crate::audit::{Cause, Closed};
+
+/// An entry waits so long for others, which then share its checkpoint: twice a second.
+const GATHER: Duration = Duration::from_millis(450);
+/// How often what is published is looked at while nothing comes.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long it waits after what it met.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The writer's end of the publisher.
+#[derive(Debug)]
+pub(in crate::audit) struct Publishing {
+    handover: Arc<Handover>,
+    gate: Arc<Gate>,
+    /// Until the thread has it.
+    publisher: Option<Publisher>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Publishing {
+    pub(in crate::audit) fn new(publisher: Publisher) -> Self {
+        Self {
+            handover: Arc::default(),
+            gate: Arc::clone(&publisher.gate),
+            publisher: Some(publisher),
+            thread: None,
+        }
+    }
+
+    /// Hands over a batch that is synced and found in order.
+    pub(in crate::audit) fn hand_over(&self, batch: Synced) {
+        self.handover.batch(batch, &self.gate.lag);
+    }
+
+    /// Publishes what was handed over so far, then leaves the rest to a thread.
+    pub(in crate::audit) fn begin(&mut self) -> Result<(), Closed> {
+        let Some(mut publisher) = self.publisher.take() else {
+            return Ok(());
+        };
+        let queue = self.handover.take(Duration::ZERO, Duration::ZERO);
+        publisher.take(queue.batches);
+        publisher.publish()?;
+        self.handover.published(&self.gate.lag);
+        let mut run = Run {
+            publisher,
+            handover: Arc::clone(&self.handover),
+            gate: Arc::clone(&self.gate),
+        };
+        let thread = std::thread::Builder::new().name("audit-publisher".into());
+        let spawned = thread.spawn(move || run.serve());
+        self.thread = Some(spawned.map_err(|e| {
+            closed(
+                Cause::SyncFailed,
+                format!("cannot start the publisher: {e}"),
+            )
+        })?);
+        Ok(())
+    }
+
+    /// Publishes what is left, once, and waits until that is done or has failed.
+    pub(in crate::audit) fn stop(&mut self) {
+        self.handover.stop();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has published nothing since.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The lock is given back after this, so it must not be dropped while the thread writes.
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[derive(Debug)]
+struct Run {
+    publisher: Publisher,
+    handover: Arc<Handover>,
+    gate: Arc<Gate>,
+}
+
+impl Run {
+    fn serve(&mut self) {
+        let mut works = true;
+        loop {
+            let queue = match works {
+                true => self.handover.take(GATHER, IDLE),
+                false => self.handover.take(AGAIN, AGAIN),
+            };
+            self.publisher.take(queue.batches);
+            works = self.publish();
+            if queue.stop {
+                return;
+            }
+        }
+    }
+
+    fn publish(&mut self) -> bool {
+        let result = self.publisher.publish();
+        let works = result.is_ok();
+        self.gate.lag.met(result.err());
+        if works {
+            self.handover.published(&self.gate.lag);
+        }
+        works
+    }
+}

@@ -1,0 +1,132 @@
+//! The growing edge of the log: what the next tiles, the next bundle and the next root are made from.
+//!
+//! It is of one size however long the log is: 255 hashes a level and 255 entries.
+
+use std::io;
+
+use crate::audit::merkle::Hash;
+use crate::audit::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
+
+/// The edge at one size.
+#[derive(Clone, Debug, Default)]
+pub(in crate::audit) struct Tree {
+    frontier: Frontier,
+    /// The entries behind the last full bundle, as they stand in one.
+    bundle: Vec<u8>,
+}
+
+/// A file of the log's folder: a tile or a bundle.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::audit) struct Piece {
+    /// Below the folder.
+    pub(in crate::audit) path: String,
+    /// All that stands in it.
+    pub(in crate::audit) bytes: Vec<u8>,
+}
+
+impl Tree {
+    /// How many entries there are.
+    pub(in crate::audit) fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// The root over all entries so far.
+    pub(in crate::audit) fn root(&self) -> Hash {
+        self.frontier.root()
+    }
+
+    /// Adds the next entry; `full` is given each file that has become full. After an error the tree
+    /// is of no use.
+    pub(in crate::audit) fn push(
+        &mut self,
+        entry: &[u8],
+        leaf: Hash,
+        mut full: impl FnMut(Piece) -> io::Result<()>,
+    ) -> io::Result<()> {
+        push_entry(&mut self.bundle, entry).map_err(io::Error::other)?;
+        let size = self.size() + 1;
+        if size.is_multiple_of(u64::from(FULL)) {
+            let bytes = std::mem::take(&mut self.bundle);
+            if let Some(bundle) = Bundle::at(size / u64::from(FULL) - 1, size) {
+                full(Piece {
+                    path: bundle.path(),
+                    bytes,
+                })?;
+            }
+        }
+        self.frontier.push(leaf, |tile, hashes| {
+            full(Piece {
+                path: tile.path(),
+                bytes: encode_tile(hashes),
+            })
+        })
+    }
+
+    /// The files that are not full at this size.
+    pub(in crate::audit) fn partial(&self) -> Vec<Piece> {
+        let bundle = Bundle::at(self.size() / u64::from(FULL), self.size());
+        let bundle = bundle.map(|bundle| Piece {
+            path: bundle.path(),
+            bytes: self.bundle.clone(),
+        });
+        let tiles = self.frontier.partial().map(|(tile, hashes)| Piece {
+            path: tile.path(),
+            bytes: encode_tile(hashes),
+        });
+        bundle.into_iter().chain(tiles).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::merkle::{Root, leaf};
+    use crate::audit::tiles::{bundles_at, decode_bundle, tiles_at};
+    use std::collections::BTreeMap;
+
+    type Files = BTreeMap<String, Vec<u8>>;
+
+    fn grow(tree: &mut Tree, to: u64, files: &mut Files) {
+        while tree.size() < to {
+            let entry = format!("entry {}", tree.size()).into_bytes();
+            let hash = leaf(&entry);
+            let full = |piece: Piece| {
+                assert_eq!(files.insert(piece.path, piece.bytes), None);
+                Ok(())
+            };
+            tree.push(&entry, hash, full).unwrap();
+        }
+    }
+
+    #[test]
+    fn p4_full_and_partial_files_are_all_that_a_size_has_and_no_other() {
+        for size in [0, 1, 255, 256, 257, 513, 65_535, 65_536, 70_000] {
+            let (mut tree, mut files) = (Tree::default(), Files::new());
+            grow(&mut tree, size, &mut files);
+            let partial = tree.partial().into_iter().map(|p| (p.path, p.bytes));
+            files.extend(partial);
+            let tiles = tiles_at(size).map(|tile| tile.path());
+            let mut expected: Vec<String> = bundles_at(size).map(|b| b.path()).collect();
+            expected.extend(tiles);
+            expected.sort();
+            assert_eq!(
+                files.keys().collect::<Vec<_>>(),
+                expected.iter().collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn p4_bundles_hold_the_entries_and_the_root_is_over_all_of_them() {
+        let (mut tree, mut files, mut root) = (Tree::default(), Files::new(), Root::default());
+        grow(&mut tree, 600, &mut files);
+        for index in 0..600 {
+            root.push(leaf(format!("entry {index}").as_bytes()));
+        }
+        assert_eq!(tree.root(), root.root());
+        let bundle = &files["tile/entries/001"];
+        let entries = decode_bundle(bundle, FULL).unwrap();
+        assert_eq!(entries[3], b"entry 259");
+        assert_eq!(tree.partial()[0].path, "tile/entries/002.p/88");
+    }
+}
