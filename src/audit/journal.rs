@@ -3,12 +3,14 @@
 //! A segment is a file written full of zeros beforehand; a batch begins on a 4,096-byte
 //! boundary and names the digest of the batch before. The first batch of a segment may go
 //! on from an earlier place than the newest: what stands behind that place in earlier
-//! segments is void. Readers take no lock and need no key; with the key they also check
+//! segments is void. Segments that a checkpoint covers may be pruned, oldest first: the chain then
+//! begins with the oldest that is left, and `floor` says that it may. Readers take no lock and need no key; with the key they also check
 //! each batch's tag.
 
 pub mod append;
 pub mod batch;
 pub mod chain;
+pub(in crate::audit) mod floor;
 mod plan;
 mod read;
 pub mod segment;

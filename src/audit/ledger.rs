@@ -31,6 +31,10 @@ pub(super) struct Ledger {
     next_index: u64,
     /// By index of the first part.
     open: BTreeMap<u64, Open>,
+    /// The index of the first entry that was replayed: what is before was pruned, and closed.
+    begins: u64,
+    /// Closings that may not be synced yet: their index, and the intent that each closes.
+    closing: BTreeMap<u64, u64>,
     pub(super) unsynced: Unsynced,
 }
 
@@ -51,6 +55,8 @@ impl Ledger {
             last_time: Time(i64::MIN),
             next_index: 0,
             open: BTreeMap::new(),
+            begins: 0,
+            closing: BTreeMap::new(),
             unsynced: Unsynced::default(),
         }
     }
@@ -61,6 +67,23 @@ impl Ledger {
 
     pub(super) fn open_intents(&self) -> usize {
         self.open.len()
+    }
+
+    /// Begins with this index: all intents before it are closed.
+    pub(super) fn begin(&mut self, index: u64) {
+        self.begins = index;
+        self.next_index = index;
+    }
+
+    /// The index below which every intent is closed by an entry below `durable`.
+    pub(super) fn settled(&mut self, durable: u64) -> u64 {
+        self.closing = self.closing.split_off(&durable);
+        let open = self.open.keys().next();
+        let closing = self.closing.values().min();
+        [open, closing]
+            .into_iter()
+            .flatten()
+            .fold(durable, |a, b| a.min(*b))
     }
 
     /// Takes an entry of the journal into account; says what is wrong with it, if anything is.
@@ -78,7 +101,9 @@ impl Ledger {
                 });
                 open.leaves.push(leaf(bytes));
             }
-            ("outcome", Some(intent)) if self.open.remove(&intent).is_none() => {
+            ("outcome", Some(intent))
+                if intent >= self.begins && self.open.remove(&intent).is_none() =>
+            {
                 return Err(format!("entry {index} closes {intent}, which is not open"));
             }
             _ => {}
@@ -123,7 +148,9 @@ impl Ledger {
             ending,
             cut,
         };
-        Some(self.note(&Kind::Outcome(outcome)))
+        let (index, leaf) = self.note(&Kind::Outcome(outcome));
+        self.closing.insert(index, intent);
+        Some((index, leaf))
     }
 
     /// Closes all that a crash left open; says how many there were.

@@ -8,6 +8,7 @@
 mod handover;
 mod kept;
 mod lag;
+mod prune;
 mod seen;
 mod shelf;
 mod thread;
@@ -31,8 +32,10 @@ use super::checkpoint::Checkpoint;
 use super::custody::trouble;
 use super::disk::Folder;
 use super::gate::Gate;
+use super::journal::batch::Link;
 use super::key::Key;
 use crate::metrics::Metrics;
+use prune::Segments;
 
 /// The name of the checkpoint in the log's folder.
 pub(super) const CHECKPOINT: &str = "checkpoint";
@@ -48,6 +51,9 @@ pub(super) struct Publisher {
     published: Tree,
     /// Entries behind it.
     waiting: Vec<Synced>,
+    segments: Segments,
+    /// Every intent below this index is closed by an entry that was taken.
+    settled: u64,
     gate: Arc<Gate>,
     metrics: Metrics,
 }
@@ -56,7 +62,7 @@ impl Publisher {
     /// Goes on from what was published; `checkpoint` holds its bytes.
     pub(super) fn new(
         key: &Arc<Key>,
-        root: &Arc<dyn Folder>,
+        (root, journal): (&Arc<dyn Folder>, Arc<dyn Folder>),
         shelf: Shelf,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
         seen: Seen,
@@ -76,6 +82,8 @@ impl Publisher {
             seen,
             published,
             waiting: Vec::new(),
+            segments: Segments::new(journal),
+            settled: 0,
             gate: Arc::clone(gate),
             metrics: metrics.clone(),
         }
@@ -83,7 +91,22 @@ impl Publisher {
 
     /// Takes entries that the next checkpoint is to cover.
     pub(super) fn take(&mut self, batches: impl IntoIterator<Item = Synced>) {
-        self.waiting.extend(batches);
+        for batch in batches {
+            self.segments.note(batch.link);
+            if !batch.entries.is_empty() {
+                self.waiting.push(batch);
+            }
+        }
+    }
+
+    /// The journal begins behind this batch.
+    pub(super) fn begins(&mut self, before: Link) {
+        self.segments.begin(before);
+    }
+
+    /// Every intent below this index is closed by an entry that was taken.
+    fn settled(&mut self, index: u64) {
+        self.settled = index;
     }
 
     /// Publishes all that it has taken, or, where that is nothing, looks whether what is published
@@ -116,6 +139,9 @@ impl Publisher {
         }
         self.published = next;
         self.waiting.clear();
+        // What cannot be removed is tried again next time; it is only space.
+        let until = self.settled.min(self.published.size());
+        let _ = self.segments.prune(until, &self.key);
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
         self.metrics.audit_checkpoint_entries.set(size);
         let now = self.gate.now().seconds();
@@ -168,4 +194,4 @@ impl Publisher {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

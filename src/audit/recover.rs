@@ -18,13 +18,13 @@ use super::journal::spare::{FILE_MODE, Spares};
 use super::journal::{FOLDER, Fault, ReadError};
 use super::key::Key;
 use super::ledger::Ledger;
-use super::publish::{Publisher, Publishing, Synced, Tree};
+use super::publish::{Publisher, Publishing, Synced};
 use super::store::{SMALL_SEGMENT, Store};
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use retrace::Retrace;
+use retrace::{Published, Retrace};
 
 /// The name of the file with the public key.
 const VERIFIER: &str = "verifier";
@@ -58,7 +58,7 @@ pub(super) fn open(
     let mut ledger = Ledger::new(clock.clone());
     let verifier = key.verifier();
     let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
-    let (last, before) = follow(&custody.journal, &key, &mut ledger, &mut retrace)?;
+    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace)?;
     let spares = spares(&custody.journal, settings.segment_bytes)?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
@@ -71,7 +71,7 @@ pub(super) fn open(
         metrics: metrics.clone(),
     };
     write_again(&mut store, last)?;
-    let publisher = catch_up(&store, retrace)?;
+    let publisher = catch_up(&store, retrace.into_published())?;
     store.publishing = Some(Publishing::new(publisher));
     Ok((store, ledger))
 }
@@ -132,14 +132,17 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(), Closed> {
 
 /// Follows the chain; gives the last whole batch and the one before it.
 fn follow(
-    journal: &Arc<dyn Folder>,
+    custody: &Custody,
     key: &Key,
     ledger: &mut Ledger,
     retrace: &mut Retrace,
 ) -> Result<(Option<Batch>, Link), Closed> {
-    let mut chain = Chain::new(Arc::clone(journal), Some(key)).map_err(|e| unreadable(&e))?;
-    let (mut last, mut before) = (None, Link::default());
-    let mut link = Link::default();
+    let (root, journal) = (&custody.root, Arc::clone(&custody.journal));
+    let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
+    let (mut last, mut before) = (None, chain.last());
+    let mut link = chain.last();
+    ledger.begin(link.next_index);
+    retrace.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         for entry in &batch.entries {
             ledger
@@ -156,38 +159,39 @@ fn follow(
 
 /// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
 /// published files again that are missing.
-fn catch_up(store: &Store, retrace: Retrace) -> Result<Publisher, Closed> {
-    let is_missing = retrace.is_missing;
-    let (shelf, seen, published, checkpoint) = retrace.into_published();
-    let covered = published.size();
-    let from = if is_missing {
-        Tree::default()
-    } else {
-        published
-    };
-    let mut next = from.size();
+fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
+    let Published { covered, from, .. } = &published;
+    let (covered, mut next) = (*covered, from.size());
+    let journal = &store.custody.journal;
     let mut publisher = Publisher::new(
         &store.key,
-        &store.custody.root,
-        shelf,
-        (from, checkpoint),
-        seen,
+        (&store.custody.root, Arc::clone(journal)),
+        published.shelf,
+        (published.from, published.checkpoint),
+        published.seen,
         (&store.gate, &store.metrics),
     );
-    let journal = Arc::clone(&store.custody.journal);
-    let mut chain = Chain::new(journal, Some(&store.key)).map_err(|e| unreadable(&e))?;
+    let mut chain =
+        Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
+    publisher.begins(chain.last());
     let mut bytes = 0;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        let mut part = Vec::new();
         for (index, entry) in (batch.first_index..).zip(batch.entries) {
             if index == next {
                 bytes += entry.len();
-                publisher.take([Synced::of(entry)]);
+                part.push(entry);
                 next += 1;
             }
-            if next == covered && bytes > 0 || bytes > CATCH_UP_BYTES {
+            if next == covered && !part.is_empty() {
+                publisher.take([Synced::of(batch.link, std::mem::take(&mut part))]);
                 publisher.make_again(covered)?;
-                bytes = 0;
             }
+        }
+        publisher.take([Synced::of(batch.link, part)]);
+        if bytes > CATCH_UP_BYTES {
+            publisher.make_again(covered)?;
+            bytes = 0;
         }
     }
     Ok(publisher)

@@ -71,7 +71,7 @@ impl Store {
             self.gate.sync_ended();
             result.map_err(|found| Failed { found, late })?;
             self.metrics.audit_entries.inc_by(count as u64);
-            let written = entries.synced(count);
+            let written = entries.synced(count, *self.appender.last());
             if let Some(publishing) = &self.publishing {
                 publishing.hand_over(written);
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::journal::batch::{BLOCK, MAX_BATCH, unpadded};
+use super::journal::batch::{BLOCK, Link, MAX_BATCH, unpadded};
 use super::merkle::{Hash, leaf};
 use super::publish::Synced;
 
@@ -58,9 +58,10 @@ impl Unsynced {
     }
 
     /// Takes away what is synced, for the publisher.
-    pub(super) fn synced(&mut self, count: usize) -> Synced {
+    pub(super) fn synced(&mut self, count: usize, link: Link) -> Synced {
         self.joined.drain(..count);
         Synced {
+            link,
             entries: self.entries.drain(..count).collect(),
             leaves: self.leaves.drain(..count).collect(),
         }
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(count, 21);
         assert!(padded(&entries[..count]) <= MAX_BATCH);
         assert!(padded(&entries[..=count]) > MAX_BATCH);
-        entries.synced(count);
+        entries.synced(count, Link::default());
         assert_eq!((entries.len(), entries.fitting()), (9, 9));
     }
 
@@ -103,7 +104,7 @@ mod tests {
             let mut entries = of(&[&[(before, false)], &group[..], &[(10, false)]].concat());
             let first = entries.fitting();
             assert!([1, 4, 5].contains(&first), "{before}: {first}");
-            entries.synced(first);
+            entries.synced(first, Link::default());
             assert!(entries.is_empty() || entries.fitting() == entries.len());
         }
     }

@@ -28,19 +28,20 @@ impl<'k> Chain<'k> {
     /// # Errors
     /// Where the disk would not say, or a segment that others go on from is gone.
     pub fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
-        let plan = Plan::of(&*folder)?;
+        let plan = Plan::of(&*folder, key)?;
         Ok(Self {
+            last: plan.before,
             folder,
             key,
             plan,
             span: 0,
             offset: 0,
-            last: Link::default(),
             done: false,
         })
     }
 
-    /// The last batch read; the default before the first.
+    /// The last batch read; before the first, what that goes on from: the default where nothing was
+    /// pruned.
     #[must_use]
     pub fn last(&self) -> Link {
         self.last
@@ -115,15 +116,20 @@ impl<'k> Chain<'k> {
         if span.segment.batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
-        let newer = Plan::of(&*self.folder)?;
+        let newer = Plan::of(&*self.folder, self.key)?;
         let newest = |plan: &Plan| plan.spans.last().map(|s| s.segment.number);
         if newest(&newer) == newest(&self.plan) {
             return Err(damaged_before(span.segment.place(self.offset), damage));
         }
-        let here = newer.spans.get(self.span);
-        let goes_on = here.is_some_and(|s| {
-            s.segment.number == span.segment.number && s.last == Some(self.last.place.offset)
-        });
+        // Earlier ones may have been pruned meanwhile.
+        let here = newer
+            .spans
+            .iter()
+            .position(|s| s.segment.number == span.segment.number);
+        let goes_on = here
+            .and_then(|at| newer.spans.get(at))
+            .is_some_and(|s| s.last == Some(self.last.place.offset));
+        self.span = here.unwrap_or(self.span);
         self.plan = newer;
         // Where the writer took back what it had not synced, its later batches are the next reader's.
         Ok(!goes_on)
@@ -137,7 +143,7 @@ impl<'k> Chain<'k> {
             return Ok(None);
         }
         match tail::damage(first, 0, behind)? {
-            Some(damage) if Plan::of(&*self.folder)?.spans.is_empty() => {
+            Some(damage) if Plan::of(&*self.folder, self.key)?.spans.is_empty() => {
                 Err(damaged_before(first.place(0), damage))
             }
             _ => Ok(None),

@@ -1,8 +1,11 @@
 //! Which parts of which segments count: found from the newest segment backwards.
 
+use super::batch::{Batch, Link};
+use super::floor::Floor;
 use super::segment::{self, Segment};
-use super::{Fault, Place, ReadError};
+use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
+use crate::audit::key::Key;
 
 /// A segment, and the offset of its last batch that counts; `None` for the newest, which is open.
 #[derive(Clone, Debug)]
@@ -16,22 +19,24 @@ pub(super) struct Span {
 pub(super) struct Plan {
     pub(super) spans: Vec<Span>,
     pub(super) behind: Vec<Segment>,
+    /// What the first batch goes on from; the default where nothing was pruned.
+    pub(super) before: Link,
 }
 
 impl Plan {
     /// Makes one from what stands in the folder now.
-    pub(super) fn of(folder: &dyn Folder) -> Result<Self, ReadError> {
+    pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
         let mut numbers =
-            segment::numbers(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+            segment::numbers(folder).map_err(|e| ReadError::io(super::Place::default(), &e))?;
         let mut plan = Self::default();
-        let mut from = None;
-        while let (None, Some(number)) = (&from, numbers.pop()) {
+        let mut first = None;
+        while let (None, Some(number)) = (&first, numbers.pop()) {
             let Some(segment) = Segment::open(folder, number)? else {
                 continue;
             };
             match segment.batch_at(0)? {
                 Some((batch, _)) => {
-                    from = Some(batch.from);
+                    first = Some(batch);
                     plan.spans.push(Span {
                         segment,
                         last: None,
@@ -40,21 +45,34 @@ impl Plan {
                 None => plan.behind.push(segment),
             }
         }
-        if let Some(from) = from {
-            plan.back_to_the_first(folder, from)?;
+        if let Some(first) = first {
+            plan.back_to_the_first(folder, key, first)?;
         }
         Ok(plan)
     }
 
-    fn back_to_the_first(&mut self, folder: &dyn Folder, mut from: Place) -> Result<(), ReadError> {
+    fn back_to_the_first(
+        &mut self,
+        folder: &dyn Folder,
+        key: Option<&Key>,
+        mut first: Batch,
+    ) -> Result<(), ReadError> {
         let mut number = self.spans.last().map_or(0, |s| s.segment.number);
-        while from.segment != 0 {
+        while first.from.segment != 0 {
+            let from = first.from;
             let gone = |what| Err(ReadError::new(Fault::Damaged, from, what));
             if from.segment >= number {
                 return gone("a later segment goes on from here, which is not before it");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
-                return gone("the segment is missing, and a later one goes on from it");
+                // Asked after the segment: a floor is written before what is below it goes.
+                match Floor::read(folder, key)? {
+                    Some(floor) if number < floor.segment => {}
+                    Some(floor) if number == floor.segment && before(&first) == floor.before => {}
+                    _ => return gone("the segment is missing, and a later one goes on from it"),
+                }
+                self.before = before(&first);
+                break;
             };
             let Some((batch, _)) = segment.batch_at(0)? else {
                 return gone(
@@ -66,10 +84,20 @@ impl Plan {
                 segment,
                 last: Some(from.offset),
             });
-            from = batch.from;
+            first = batch;
         }
         self.spans.reverse();
         self.behind.reverse();
         Ok(())
+    }
+}
+
+/// What a batch says that it goes on from.
+fn before(batch: &Batch) -> Link {
+    Link {
+        place: batch.from,
+        sequence: batch.link.sequence.saturating_sub(1),
+        next_index: batch.first_index,
+        digest: batch.previous,
     }
 }

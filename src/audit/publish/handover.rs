@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Lag;
+use crate::audit::journal::batch::Link;
 use crate::audit::merkle::{Hash, leaf};
 
 /// While more than this waits, deletions are refused. What is begun by then is still handed over:
@@ -13,17 +14,21 @@ pub(super) const MOST_BYTES: usize = 64 << 20;
 /// A batch that is on stable storage.
 #[derive(Debug)]
 pub(in crate::audit) struct Synced {
+    /// Where it stands.
+    pub(in crate::audit) link: Link,
     pub(in crate::audit) entries: Vec<Vec<u8>>,
     /// Of each entry.
     pub(in crate::audit) leaves: Vec<Hash>,
 }
 
 impl Synced {
-    /// Of one entry.
-    pub(in crate::audit) fn of(entry: Vec<u8>) -> Self {
+    /// Of these entries of the batch.
+    pub(in crate::audit) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
+        let leaves = entries.iter().map(|entry| leaf(entry)).collect();
         Self {
-            leaves: vec![leaf(&entry)],
-            entries: vec![entry],
+            link,
+            entries,
+            leaves,
         }
     }
 }
@@ -35,6 +40,8 @@ pub(super) struct Queue {
     pub(super) bytes: usize,
     /// When the oldest of them came.
     pub(super) since: Option<Instant>,
+    /// Every intent below this index is closed by an entry that was handed over before.
+    pub(super) settled: u64,
     pub(super) stop: bool,
 }
 
@@ -61,6 +68,11 @@ impl Handover {
         }
     }
 
+    /// Every intent below this index is closed by an entry that was handed over.
+    pub(in crate::audit) fn settled(&self, index: u64) {
+        self.lock().settled = index;
+    }
+
     /// Nothing more comes.
     pub(in crate::audit) fn stop(&self) {
         self.lock().stop = true;
@@ -85,10 +97,11 @@ impl Handover {
                 .wait_timeout(queue, left)
                 .map_or_else(|e| e.into_inner().0, |(queue, _)| queue);
         }
-        let stop = queue.stop;
+        let (settled, stop) = (queue.settled, queue.stop);
         std::mem::replace(
             &mut *queue,
             Queue {
+                settled,
                 stop,
                 ..Queue::default()
             },

@@ -42,6 +42,11 @@ impl Publishing {
         self.handover.batch(batch, &self.gate.lag);
     }
 
+    /// Every intent below this index is closed by an entry that was handed over.
+    pub(in crate::audit) fn settled(&self, index: u64) {
+        self.handover.settled(index);
+    }
+
     /// Publishes what was handed over so far, then leaves the rest to a thread.
     pub(in crate::audit) fn begin(&mut self) -> Result<(), Closed> {
         let Some(mut publisher) = self.publisher.take() else {
@@ -49,6 +54,7 @@ impl Publishing {
         };
         let queue = self.handover.take(Duration::ZERO, Duration::ZERO);
         publisher.take(queue.batches);
+        publisher.settled(queue.settled);
         publisher.publish()?;
         self.handover.published(&self.gate.lag);
         let mut run = Run {
@@ -100,6 +106,7 @@ impl Run {
                 false => self.handover.take(AGAIN, AGAIN),
             };
             self.publisher.take(queue.batches);
+            self.publisher.settled(queue.settled);
             works = self.publish();
             if queue.stop {
                 return;

@@ -25,6 +25,11 @@ pub(in crate::audit) struct Piece {
 }
 
 impl Tree {
+    /// The edge as it stands in the tiles: `bundle` holds the entries behind the last full one.
+    pub(in crate::audit) fn at(frontier: Frontier, bundle: Vec<u8>) -> Self {
+        Self { frontier, bundle }
+    }
+
     /// How many entries there are.
     pub(in crate::audit) fn size(&self) -> u64 {
         self.frontier.size()

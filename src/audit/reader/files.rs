@@ -32,6 +32,11 @@ impl FolderFiles {
         Ok(Self { root })
     }
 
+    /// Of a folder that is held open.
+    pub(in crate::audit) fn held(root: Arc<dyn Folder>) -> Self {
+        Self { root }
+    }
+
     /// The held folder.
     #[must_use]
     pub fn root(&self) -> &Arc<dyn Folder> {

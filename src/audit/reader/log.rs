@@ -10,7 +10,7 @@ use crate::audit::checkpoint::Checkpoint;
 use crate::audit::journal::{self, Entries, FOLDER, ReadError};
 use crate::audit::merkle::{Hash, leaf};
 use crate::audit::note::{MAX_NOTE_BYTES, Note};
-use crate::audit::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, decode_bundle};
+use crate::audit::tiles::{Bundle, FULL, Frontier, MAX_BUNDLE_BYTES, decode_bundle};
 use crate::audit::verifier_key::VerifierKey;
 
 /// Entries in a full bundle.
@@ -33,19 +33,7 @@ impl Log {
     /// # Errors
     /// Where there is neither journal nor checkpoint, or something cannot be read or is damaged.
     pub fn folder(directory: &Path, key: Option<&VerifierKey>) -> Result<Self, Hole> {
-        let files = open_folder(directory)?;
-        // The journal first: what is pruned from it later stands under the checkpoint read after it.
-        let journal = files.root().folder(FOLDER, None);
-        let tail = match journal {
-            Ok(folder) => Some(journal::read_folder(folder, None)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let what = format!("{}: {error}", directory.join(FOLDER).display());
-                return Err(Hole::unreadable(None, what));
-            }
-        };
-        let mut log = Self::published(Arc::new(files), key)?;
-        log.tail = tail;
+        let log = Self::held(open_folder(directory)?, key)?;
         if log.checkpoint.is_none() && log.tail.is_none() {
             return Err(Hole {
                 fault: Fault::Missing,
@@ -53,6 +41,25 @@ impl Log {
                 what: format!("{} has neither journal nor checkpoint", directory.display()),
             });
         }
+        Ok(log)
+    }
+
+    /// As [`Self::folder`], of a folder that is held; one that is empty has no entries.
+    pub(in crate::audit) fn held(
+        files: FolderFiles,
+        key: Option<&VerifierKey>,
+    ) -> Result<Self, Hole> {
+        // The journal first: what is pruned from it later stands under the checkpoint read after it.
+        let journal = files.root().folder(FOLDER, None);
+        let tail = match journal {
+            Ok(folder) => Some(journal::read_folder(folder, None)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Hole::unreadable(None, format!("{FOLDER}: {error}")));
+            }
+        };
+        let mut log = Self::published(Arc::new(files), key)?;
+        log.tail = tail;
         Ok(log)
     }
 
@@ -193,6 +200,17 @@ impl Reader {
     pub fn root_at(&mut self, size: u64) -> Result<Hash, Hole> {
         match &mut self.tree {
             Some(tree) => tree.root_at(size),
+            None => Err(Hole::damaged(None, "there is no checkpoint")),
+        }
+    }
+
+    /// The partial tiles of the log when it had so many entries.
+    ///
+    /// # Errors
+    /// As [`Self::root_at`].
+    pub(in crate::audit) fn frontier(&mut self, size: u64) -> Result<Frontier, Hole> {
+        match &mut self.tree {
+            Some(tree) => tree.frontier(size),
             None => Err(Hole::damaged(None, "there is no checkpoint")),
         }
     }

@@ -12,7 +12,7 @@ use super::files::Files;
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::merkle::{Hash, root_of};
 use crate::audit::proof::{HashReader, root_at};
-use crate::audit::tiles::{FULL, LEVELS, Tile, decode_tile, hashes_at};
+use crate::audit::tiles::{self, FULL, LEVELS, Tile, decode_tile, hashes_at};
 
 /// A full tile's bytes.
 const TILE_BYTES: usize = FULL as usize * 32;
@@ -93,10 +93,22 @@ impl Tree {
 impl Tree {
     /// The root of the log when it had so many entries.
     pub(super) fn root_at(&mut self, size: u64) -> Result<Hash, Hole> {
+        self.earlier(|tree| root_at(size, tree))
+    }
+
+    /// The partial tiles of the log when it had so many entries.
+    pub(super) fn frontier(&mut self, size: u64) -> Result<tiles::Frontier, Hole> {
+        self.earlier(|tree| tiles::Frontier::read(size, tree))
+    }
+
+    fn earlier<T>(
+        &mut self,
+        make: impl FnOnce(&dyn HashReader) -> io::Result<T>,
+    ) -> Result<T, Hole> {
         let earlier = Earlier(RefCell::new((self, None)));
-        let root = root_at(size, &earlier);
-        match (root, earlier.0.into_inner().1) {
-            (Ok(root), _) => Ok(root),
+        let made = make(&earlier);
+        match (made, earlier.0.into_inner().1) {
+            (Ok(made), _) => Ok(made),
             (Err(_), Some(hole)) => Err(hole),
             (Err(error), None) => Err(Hole::damaged(None, error.to_string())),
         }

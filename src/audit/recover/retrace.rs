@@ -10,23 +10,39 @@ use crate::audit::custody::{closed, trouble};
 use crate::audit::disk::{Disk, Folder};
 use crate::audit::merkle::leaf;
 use crate::audit::publish::{CHECKPOINT, Piece, Seen, Shelf, Tree, read_whole};
+use crate::audit::reader::{FolderFiles, Hole, Log, Reader, log::BUNDLE};
+use crate::audit::tiles::push_entry;
 use crate::audit::verifier_key::VerifierKey;
 use crate::audit::{Cause, Closed};
+
+/// What the publisher goes on from.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) shelf: Shelf,
+    pub(super) seen: Seen,
+    /// The checkpoint's bytes, and how many entries it covers.
+    pub(super) checkpoint: Option<Vec<u8>>,
+    pub(super) covered: u64,
+    /// The tree whose files all stand at their places.
+    pub(super) from: Tree,
+}
 
 /// What was published, and the tree as far as it was retraced.
 #[derive(Debug)]
 pub(super) struct Retrace {
-    pub(super) shelf: Shelf,
-    pub(super) seen: Seen,
+    shelf: Shelf,
+    seen: Seen,
     /// The folder's own newest checkpoint, and its bytes.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
     /// That of the seen file.
     newest_seen: Option<Checkpoint>,
     tree: Tree,
+    /// The tree where the journal begins.
+    start: Tree,
     /// The tree at the folder's checkpoint.
     published: Tree,
     /// Whether a published file is missing, which the journal can make again.
-    pub(super) is_missing: bool,
+    is_missing: bool,
 }
 
 impl Retrace {
@@ -64,9 +80,45 @@ impl Retrace {
             checkpoint,
             newest_seen,
             tree: Tree::default(),
+            start: Tree::default(),
             published: Tree::default(),
             is_missing: false,
         })
+    }
+
+    /// The journal begins with this entry: what is before is taken from the tiles, each found under
+    /// the checkpoint.
+    pub(super) fn begin(
+        &mut self,
+        root: &Arc<dyn Folder>,
+        index: u64,
+        key: &VerifierKey,
+    ) -> Result<(), Closed> {
+        if index == 0 {
+            return Ok(());
+        }
+        let covered = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
+        let seen = self.newest_seen.as_ref();
+        if covered < index {
+            let cause = match seen.is_some_and(|seen| seen.size > covered) {
+                true => Cause::RolledBack,
+                false => Cause::Damaged,
+            };
+            let what = format!(
+                "the checkpoint covers {covered} entries, and the journal begins with entry {index}"
+            );
+            return Err(closed(cause, what));
+        }
+        let files = Arc::new(FolderFiles::held(Arc::clone(root)));
+        let mut reader = Log::published(files, Some(key)).map_err(hole)?.reader();
+        if let Some(seen) = seen.filter(|seen| seen.size <= index)
+            && reader.root_at(seen.size).map_err(hole)? != seen.root
+        {
+            return Err(other_history(seen.size));
+        }
+        self.start = before(&mut reader, index)?;
+        self.tree = self.start.clone();
+        self.judge()
     }
 
     /// Takes the next entry of the journal.
@@ -111,9 +163,17 @@ impl Retrace {
     }
 
     /// What was published, for the publisher to go on from.
-    pub(super) fn into_published(self) -> (Shelf, Seen, Tree, Option<Vec<u8>>) {
-        let bytes = self.checkpoint.map(|(_, bytes)| bytes);
-        (self.shelf, self.seen, self.published, bytes)
+    pub(super) fn into_published(self) -> Published {
+        Published {
+            covered: self.published.size(),
+            from: match self.is_missing {
+                true => self.start,
+                false => self.published,
+            },
+            shelf: self.shelf,
+            seen: self.seen,
+            checkpoint: self.checkpoint.map(|(_, bytes)| bytes),
+        }
     }
 
     /// Holds the tree against the checkpoints of its size.
@@ -122,10 +182,7 @@ impl Retrace {
         let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
         let seen = self.newest_seen.as_ref();
         if seen.is_some_and(|seen| is_other(seen, &self.tree)) {
-            let what = format!(
-                "the first {size} entries are not those that the seen file has a checkpoint of"
-            );
-            return Err(closed(Cause::RolledBack, what));
+            return Err(other_history(size));
         }
         let Some((checkpoint, _)) = &self.checkpoint else {
             return Ok(());
@@ -160,4 +217,36 @@ impl Retrace {
         }
         Ok(())
     }
+}
+
+/// The tree before this entry, which the checkpoint covers.
+fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
+    let frontier = reader.frontier(index).map_err(hole)?;
+    let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
+    let mut bundle = Vec::new();
+    if partial > 0 {
+        reader
+            .bundle(index / BUNDLE, |entries, _| {
+                for entry in entries.iter().take(partial) {
+                    // What stands in a bundle fits in one.
+                    let _ = push_entry(&mut bundle, entry);
+                }
+            })
+            .map_err(hole)?;
+    }
+    Ok(Tree::at(frontier, bundle))
+}
+
+fn other_history(size: u64) -> Closed {
+    let what =
+        format!("the first {size} entries are not those that the seen file has a checkpoint of");
+    closed(Cause::RolledBack, what)
+}
+
+fn hole(hole: Hole) -> Closed {
+    let cause = match hole.fault {
+        crate::audit::reader::Fault::Unreadable => Cause::SyncFailed,
+        _ => Cause::Damaged,
+    };
+    closed(cause, hole.to_string())
 }

@@ -85,6 +85,7 @@ impl Desk {
             return Err(failed.found);
         }
         self.show();
+        self.tell_settled();
         if let Some(publishing) = &mut self.store.publishing {
             publishing.begin()?;
         }
@@ -137,6 +138,7 @@ impl Desk {
     pub(super) fn settle(&mut self) {
         let result = self.store.flush(&mut self.ledger.unsynced);
         self.written = Instant::now();
+        self.tell_settled();
         match result {
             Ok(false) => self.answer(None, false),
             Ok(true) => self.late(),
@@ -186,6 +188,15 @@ impl Desk {
     pub(super) fn show(&self) {
         let durable = self.store.appender.last().next_index;
         self.shared.gate.show(durable, self.ledger.open_intents());
+    }
+
+    /// Tells the publisher which part of the journal holds no open intent.
+    fn tell_settled(&mut self) {
+        let durable = self.store.appender.last().next_index;
+        let settled = self.ledger.settled(durable);
+        if let Some(publishing) = &self.store.publishing {
+            publishing.settled(settled);
+        }
     }
 
     fn take_intent(&mut self, new: NewIntent) {

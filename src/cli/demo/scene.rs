@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::audit::key::{Key, keygen};
 use crate::audit::query::{Deletion, Joiner};
-use crate::audit::{journal, verify};
+use crate::audit::reader::log::BUNDLE;
+use crate::audit::reader::{Hole, Log};
+use crate::audit::verify;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -146,10 +148,24 @@ impl Scene {
     /// The joined trail entry of a request, once it stands there.
     pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let mut joiner = Joiner::default();
-        for read in journal::read(&self.path("audit"), None).ok()? {
-            let read = read.ok()?;
-            joiner.push(read.index, serde_json::from_slice(&read.bytes).ok()?);
+        let mut push = |index, bytes: &[u8]| -> Option<()> {
+            joiner.push(index, serde_json::from_slice(bytes).ok()?);
+            Some(())
+        };
+        let mut log = Log::folder(&self.path("audit"), None).ok()?;
+        let mut reader = log.reader();
+        for bundle in 0..log.bundles() {
+            let each = |entries: &[&[u8]], _: &[_]| {
+                let mut indexed = (bundle * BUNDLE..).zip(entries);
+                indexed.try_for_each(|(index, bytes)| push(index, bytes))
+            };
+            reader.bundle(bundle, each).ok()??;
         }
+        log.tail(|index, bytes| {
+            push(index, &bytes);
+            Ok::<_, Hole>(())
+        })
+        .ok()?;
         joiner.rest().find(|one| one.request_id == request_id)
     }
 

@@ -108,7 +108,8 @@ async fn p4_a_journal_that_is_shorter_than_its_checkpoint_is_damaged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
     let Twice { settings, .. } = &twice().await;
-    for name in ["tile/0/000.p/16", "tile/entries/000.p/16", "checkpoint"] {
+    let names = ["tile/0/000.p/16", "tile/entries/000.p/16", "checkpoint"];
+    for (name, told) in names.into_iter().zip(["the tiles", names[1], names[2]]) {
         let path = settings.directory.join(name);
         let good = std::fs::read(&path).unwrap();
         let mut bad = good.clone();
@@ -116,7 +117,7 @@ async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
         std::fs::write(&path, bad).unwrap();
         let (cause, detail) = refused(settings).await;
         assert_eq!(cause, Cause::Damaged, "{name}");
-        assert!(detail.contains(name), "{detail}");
+        assert!(detail.contains(told), "{detail}");
         std::fs::write(&path, good).unwrap();
     }
     let trail = open(settings).await;

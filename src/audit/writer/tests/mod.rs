@@ -14,6 +14,7 @@ use crate::audit::disk::{Disk, Folder};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
 use crate::audit::journal::{self, FOLDER};
 use crate::audit::key::{Key, keygen};
+use crate::audit::publish::tests::all;
 use crate::audit::{Cause, Settings, TestFolder, Trail, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -70,14 +71,16 @@ pub(super) fn trail(disk: &FakeDisk, settings: &Settings) -> Trail {
     Trail::open_on(disk, settings.clone(), Clock::system(), Metrics::new())
 }
 
-/// What stands in the trail, checked with the key.
+/// What stands in the trail; what of it stands in the journal is checked with the key.
 pub(super) fn entries(disk: &FakeDisk, settings: &Settings) -> Vec<Entry> {
     let key = Key::read(&settings.key_file).unwrap();
     let root = Disk::folder(disk, &settings.directory, None).unwrap();
     let folder: Arc<dyn Folder> = root.folder(FOLDER, None).unwrap();
-    journal::read_folder(folder, Some(&key))
-        .unwrap()
-        .map(|read| serde_json::from_slice(&read.unwrap().bytes).unwrap())
+    let journal = journal::read_folder(folder, Some(&key)).unwrap();
+    journal.for_each(|read| drop(read.unwrap()));
+    let all = all(root);
+    all.iter()
+        .map(|bytes| serde_json::from_slice(bytes).unwrap())
         .collect()
 }
 

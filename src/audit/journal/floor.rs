@@ -1,0 +1,160 @@
+//! Where the journal begins once its first segments were pruned.
+//!
+//! Text, four lines: `lychgate journal floor v1`; the number of the first segment that must be there;
+//! place, sequence number, next index and digest of the batch that its first batch goes on from; the
+//! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. It is written
+//! before a segment goes, so segments below it may still be there; above it none may be missing.
+
+use std::io;
+
+use super::batch::Link;
+use super::{Fault, Place, ReadError};
+use crate::audit::disk::{Access, Folder, read_exact};
+use crate::audit::hex;
+use crate::audit::key::Key;
+use crate::audit::merkle::Hash;
+
+const NAME: &str = "floor";
+const PASSING: &str = "floor.new";
+const HEADLINE: &str = "lychgate journal floor v1";
+const FILE_MODE: u32 = 0o640;
+/// No floor is longer.
+const MAX_BYTES: u64 = 512;
+
+/// The floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::audit) struct Floor {
+    /// The number of the first segment that must be there.
+    pub(in crate::audit) segment: u64,
+    /// What its first batch goes on from.
+    pub(in crate::audit) before: Link,
+}
+
+impl Floor {
+    /// Reads it; `None` where nothing was ever pruned. Without the key its tag is not judged.
+    pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
+        let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
+            return Ok(None);
+        };
+        let fault = |fault, what: &str| Err(ReadError::new(fault, Place::default(), what));
+        let Some((floor, signed, tag)) = parse(&text) else {
+            return fault(Fault::Damaged, "`floor` is not as it was written");
+        };
+        if key.is_some_and(|key| !key.tag_holds(signed.as_bytes(), &tag)) {
+            return fault(Fault::Foreign, "`floor` was not written with this key");
+        }
+        Ok(Some(floor))
+    }
+
+    /// Makes it the journal's, durably.
+    pub(in crate::audit) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
+        let signed = self.signed();
+        let tag = hex(&key.tag(signed.as_bytes()));
+        // After a failed sync a file is never synced again.
+        match folder.remove(PASSING) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = folder.open(PASSING, Access::Create(FILE_MODE))?;
+        file.write_at(format!("{signed}{tag}\n").as_bytes(), 0)?;
+        file.sync_all()?;
+        folder.rename(PASSING, NAME)?;
+        folder.sync()
+    }
+
+    fn signed(&self) -> String {
+        let Self { segment, before } = self;
+        let (place, digest) = (before.place, hex(&before.digest));
+        format!(
+            "{HEADLINE}\n{segment}\n{} {} {} {} {digest}\n",
+            place.segment, place.offset, before.sequence, before.next_index
+        )
+    }
+}
+
+fn text_of(folder: &dyn Folder) -> io::Result<Option<String>> {
+    let file = match folder.open(NAME, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let bytes = file.identity()?.bytes.min(MAX_BYTES);
+    let mut text = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    read_exact(&*file, &mut text, 0)?;
+    Ok(Some(String::from_utf8(text).unwrap_or_default()))
+}
+
+/// The floor, the text that its tag is over, and the tag; written again it gives the same text.
+fn parse(text: &str) -> Option<(Floor, String, Hash)> {
+    let mut lines = text.lines().skip(1);
+    let segment = lines.next()?.parse().ok()?;
+    let fields: Vec<&str> = lines.next()?.split(' ').collect();
+    let [at, offset, sequence, next_index, digest] = fields.as_slice() else {
+        return None;
+    };
+    let number = |text: &str| text.parse::<u64>().ok();
+    let floor = Floor {
+        segment,
+        before: Link {
+            place: Place {
+                segment: number(at)?,
+                offset: number(offset)?,
+            },
+            sequence: number(sequence)?,
+            next_index: number(next_index)?,
+            digest: unhex(digest)?,
+        },
+    };
+    let tag = unhex(lines.next()?)?;
+    let signed = floor.signed();
+    (format!("{signed}{}\n", hex(&tag)) == text).then_some((floor, signed, tag))
+}
+
+fn unhex(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::key::test_key;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn p4_a_floor_is_read_as_it_was_written_and_every_flipped_bit_shows() {
+        let outer = test_folder("floor");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let key = test_key();
+        assert_eq!(Floor::read(&*folder, Some(&key)).unwrap(), None);
+        let floor = Floor {
+            segment: 7,
+            before: Link {
+                place: Place {
+                    segment: 6,
+                    offset: 8_192,
+                },
+                sequence: 41,
+                next_index: 900,
+                digest: [0xab; 32],
+            },
+        };
+        floor.write(&*folder, &key).unwrap();
+        assert_eq!(Floor::read(&*folder, Some(&key)).unwrap(), Some(floor));
+        assert_eq!(Floor::read(&*folder, None).unwrap(), Some(floor));
+        let good = std::fs::read(outer.path().join(NAME)).unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(outer.path().join(NAME), bad).unwrap();
+            assert!(Floor::read(&*folder, Some(&key)).is_err(), "bit {bit}");
+        }
+    }
+}
