@@ -24,6 +24,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
+pub mod control;
 pub mod domain;
 pub mod fetch;
 pub mod forward;

@@ -6,6 +6,10 @@ use super::hex;
 use super::merkle::sha256;
 use crate::clock::Time;
 
+mod reconciled;
+
+pub use reconciled::reconciled;
+
 /// What `time`, `group`, `part` and `parts` add to an entry at most, beside the group's own text.
 const FRAME_BYTES: usize = 160;
 
@@ -144,5 +148,7 @@ fn cut_option(field: &str, text: &mut Option<String>, cuts: &mut Cuts) {
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use reconciled::test_reconciled;
 #[cfg(test)]
 pub(in crate::audit) use tests::intent as test_intent;

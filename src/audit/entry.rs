@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod commands;
+
+pub use commands::{Actor, Found, LossAccepted, Reconciled, UserFound};
+
 /// No entry is longer than this.
 pub const MAX_BYTES: usize = 48_000;
 /// A text of a caller, a token or upstream is kept up to this length.
@@ -281,6 +285,10 @@ pub enum Kind {
     Trouble(Trouble),
     /// The log is idle and alive.
     Alive {},
+    /// The users of a deletion of unknown end were read back.
+    Reconciled(Reconciled),
+    /// The first entry after a loss that somebody accepted.
+    LossAccepted(LossAccepted),
 }
 
 /// One entry: when, and what.

@@ -15,6 +15,10 @@ use super::trail::{Closed, Granted};
 pub(super) const MAX_INTENTS: usize = 4_096;
 /// Refusals that may wait at a time; what is more is summed up.
 const MAX_REFUSED: usize = 1_200;
+/// Entries of commands that may wait at a time.
+const MAX_NOTES: usize = 64;
+/// However long a command's entries are, they count as no more: a round must be able to take them.
+const MAX_NOTE_BYTES: usize = 256 << 10;
 /// Configs that one process can put on record.
 const MAX_CONFIGS: usize = 4_096;
 
@@ -35,6 +39,15 @@ pub(super) struct Closing {
     pub(super) answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
 }
 
+/// Entries that a command asks for, written in a row.
+#[derive(Debug)]
+pub(super) struct NewNote {
+    /// Each entry without its time.
+    pub(super) bodies: Vec<Vec<u8>>,
+    /// Gets the index of the first, once all are durable.
+    pub(super) answer: oneshot::Sender<Result<u64, Closed>>,
+}
+
 /// What one round takes.
 #[derive(Debug, Default)]
 pub(super) struct Work {
@@ -42,6 +55,7 @@ pub(super) struct Work {
     pub(super) configs: Vec<ConfigInForce>,
     pub(super) intents: Vec<NewIntent>,
     pub(super) refused: Vec<Vec<u8>>,
+    pub(super) notes: Vec<NewNote>,
     pub(super) stop: bool,
 }
 
@@ -51,6 +65,7 @@ impl Work {
             && self.configs.is_empty()
             && self.intents.is_empty()
             && self.refused.is_empty()
+            && self.notes.is_empty()
     }
 }
 
@@ -68,6 +83,7 @@ struct Queue {
     known_configs: HashSet<String>,
     intents: VecDeque<NewIntent>,
     refused: VecDeque<Vec<u8>>,
+    notes: VecDeque<NewNote>,
     stop: bool,
     /// Whether the writer waits to be woken.
     sleeping: bool,
@@ -97,6 +113,17 @@ impl Inbox {
         let fits = queue.refused.len() < MAX_REFUSED;
         if fits {
             queue.refused.push_back(body);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands a command's entries in; false where too many wait.
+    pub(super) fn note(&self, note: NewNote) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
+        if fits {
+            queue.notes.push_back(note);
             self.wake(queue);
         }
         fits
@@ -154,6 +181,7 @@ impl Inbox {
             configs: Vec::new(),
             intents: queue.intents.drain(..).collect(),
             refused: queue.refused.drain(..).collect(),
+            notes: queue.notes.drain(..).collect(),
             stop: queue.stop,
         }
     }
@@ -188,6 +216,7 @@ impl Queue {
             && self.configs.is_empty()
             && self.intents.is_empty()
             && self.refused.is_empty()
+            && self.notes.is_empty()
             && !self.stop
     }
 
@@ -209,6 +238,10 @@ impl Queue {
         }
         take_while(&mut self.refused, &mut work.refused, &mut left, |b| {
             b.len() + 64
+        });
+        take_while(&mut self.notes, &mut work.notes, &mut left, |n| {
+            let bytes: usize = n.bodies.iter().map(|b| b.len() + 64).sum();
+            bytes.min(MAX_NOTE_BYTES)
         });
         work
     }

@@ -125,15 +125,20 @@ impl Ledger {
 
     /// Composes the parts of an intent; gives the first part's index and leaf hash.
     pub(super) fn intent(&mut self, request_id: String, bodies: &[Vec<u8>]) -> (u64, Hash) {
-        // Asked once: a note about the clock comes before the first part, never between parts.
+        let (first, leaves) = self.row(bodies);
+        let leaf = leaves.first().copied().unwrap_or_default();
+        self.open.insert(first, Open { request_id, leaves });
+        (first, leaf)
+    }
+
+    /// Composes entries that stand in a row; gives the first's index and each one's leaf hash.
+    pub(super) fn row(&mut self, bodies: &[Vec<u8>]) -> (u64, Vec<Hash>) {
+        // Asked once: a note about the clock comes before the first, never between them.
         let time = self.time();
         let first = self.next_index;
         let parts = bodies.iter().enumerate();
         let leaves = parts.map(|(part, body)| self.push_at(time, body, part > 0).1);
-        let leaves: Vec<Hash> = leaves.collect();
-        let leaf = leaves.first().copied().unwrap_or_default();
-        self.open.insert(first, Open { request_id, leaves });
-        (first, leaf)
+        (first, leaves.collect())
     }
 
     /// Composes the outcome of an open intent; `None` where it is closed already.

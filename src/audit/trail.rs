@@ -20,6 +20,8 @@ use super::{Cause, Receipt, Settings};
 use crate::clock::{Clock, Time};
 use crate::metrics::Metrics;
 
+mod commands;
+
 /// The trail; cheap to clone, all clones are one.
 #[derive(Clone, Debug)]
 pub struct Trail {
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) inbox: Inbox,
     pub(super) clock: Clock,
+    /// Whether the writer holds the folder and its lock.
+    pub(super) holding: watch::Sender<bool>,
     floods: Mutex<Floods>,
 }
 
@@ -170,6 +174,7 @@ impl Trail {
             gate,
             inbox: Inbox::default(),
             clock,
+            holding: watch::Sender::new(false),
             floods: Mutex::new(Floods::new(Instant::now())),
         });
         let stopped = Writer::start(disk, settings, Arc::clone(&shared), metrics);

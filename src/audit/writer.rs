@@ -43,6 +43,7 @@ impl Drop for Stopping {
             gate.close(closed(Cause::SyncFailed, "the trail has stopped"));
         }
         turn_away(&self.1, self.1.inbox.take_all_but_configs(), None);
+        self.1.holding.send_replace(false);
         self.0.send_replace(true);
     }
 }
@@ -80,7 +81,10 @@ impl Writer {
         let mut pause = OPEN_AGAIN;
         loop {
             match self.open(trouble) {
-                Ok(mut desk) => return desk.serve(),
+                Ok(mut desk) => {
+                    self.shared.holding.send_replace(true);
+                    return desk.serve();
+                }
                 Err(found) => {
                     let since = self.shared.clock.now();
                     pause = match found.cause {
@@ -150,6 +154,10 @@ fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
         let why = why.cloned().unwrap_or_else(stopped);
         // A waiter that is gone needs no answer.
         let _ = intent.answer.send(Err(why));
+    }
+    for note in work.notes {
+        let why = why.cloned().unwrap_or_else(stopped);
+        let _ = note.answer.send(Err(why));
     }
     for closing in work.closings {
         if let Some(answer) = closing.answer {

@@ -6,6 +6,7 @@ use super::tree::{File, is_comment};
 const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("audit", Some(&["clock", "metrics"])),
     ("contract", Some(&[])),
+    ("control", Some(&["audit", "clock", "metrics"])),
     ("clock", Some(&[])),
     ("metrics", Some(&[])),
     ("tls", Some(&[])),

@@ -9,14 +9,18 @@ mod follow;
 mod join;
 mod newest;
 mod pick;
+mod read_backs;
 mod search;
 mod sieve;
+mod unresolved;
 
 pub use filter::{Ended, Filter};
 pub use follow::Follower;
 pub use join::Joiner;
 pub use pick::{Searched, pick};
+pub use read_backs::{ReadBack, ReadBacks};
 pub use search::{Raw, search};
+pub use unresolved::{Pending, Unresolved};
 
 use serde::{Serialize, Serializer};
 
@@ -104,8 +108,8 @@ pub struct Deletion {
     pub group: Option<String>,
     /// The rule that allowed or denied it.
     pub rule: Option<String>,
-    /// What reading the user back said; nothing writes that kind of entry yet.
-    pub reconciled: Option<()>,
+    /// What reading its users back said; the entry stands later, so [`ReadBacks`] knows it.
+    pub reconciled: Option<ReadBack>,
 }
 
 impl Deletion {
@@ -180,6 +184,17 @@ impl Deletion {
         self.revision = outcome.ending.revision;
         self.attempts = outcome.ending.attempts;
         self.closing_index = Some(index);
+    }
+
+    /// Whether it is closed and yet may or may not have happened: `unknown`, or `failed` after
+    /// something was sent.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        match self.outcome {
+            Progress::Closed(Verdict::Unknown) => true,
+            Progress::Closed(Verdict::Failed) => self.sent != Some(Sent::No),
+            _ => false,
+        }
     }
 }
 

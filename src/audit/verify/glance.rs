@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::audit::entry::Verdict;
+use crate::audit::entry::{Entry, Kind, Reconciled, Sent, Verdict};
 
 /// An entry's time, as it is spelled, and what it says.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Says<'e> {
     Intent(Intent<'e>),
     Outcome(Outcome<'e>),
     Refused,
+    Reconciled(Box<Reconciled>),
+    LossAccepted,
     /// How many attempts are summed up.
     TurnedAway(u64),
     /// The clock was stepped, so the next entry's time may lie before this one's.
@@ -44,16 +46,15 @@ pub(super) struct Outcome<'e> {
     pub(super) leaves: Vec<Cow<'e, str>>,
     pub(super) request_id: Cow<'e, str>,
     pub(super) verdict: Verdict,
+    pub(super) sent: Sent,
 }
 
 /// The kinds that say nothing others depend on.
-const OTHER_KINDS: [&str; 8] = [
+const OTHER_KINDS: [&str; 6] = [
     "started",
     "stopped",
     "config",
     "alive",
-    "reconciled",
-    "loss_accepted",
     "revoked",
     "budget_granted",
 ];
@@ -79,6 +80,8 @@ struct Fields<'e> {
     leaves: Option<&'e RawValue>,
     #[serde(borrow)]
     outcome: Option<&'e RawValue>,
+    #[serde(borrow)]
+    sent: Option<&'e RawValue>,
     #[serde(borrow)]
     unknown_callers: Option<&'e RawValue>,
     #[serde(borrow)]
@@ -106,8 +109,10 @@ pub(super) fn glance(bytes: &[u8]) -> Result<Glance<'_>, String> {
             leaves: texts("leaves", fields.leaves)?,
             request_id: text("request_id", fields.request_id)?,
             verdict: value("outcome", fields.outcome)?,
+            sent: value("sent", fields.sent)?,
         }),
         "refused" => Says::Refused,
+        "reconciled" | "loss_accepted" => by_command(bytes)?,
         "turned_away" => {
             let unknown = attempts("unknown_callers", fields.unknown_callers)?;
             let known = attempts("known_callers", fields.known_callers)?;
@@ -125,6 +130,17 @@ pub(super) fn glance(bytes: &[u8]) -> Result<Glance<'_>, String> {
     Ok(Glance {
         time: fields.time,
         says,
+    })
+}
+
+/// What a command wrote: rare enough to be read whole.
+fn by_command(bytes: &[u8]) -> Result<Says<'_>, String> {
+    let entry: Entry = serde_json::from_slice(bytes)
+        .map_err(|error| format!("not an entry that this version knows: {error}"))?;
+    Ok(match entry.kind {
+        Kind::Reconciled(reconciled) => Says::Reconciled(Box::new(reconciled)),
+        Kind::LossAccepted(_) => Says::LossAccepted,
+        _ => Says::Else,
     })
 }
 

@@ -4,6 +4,7 @@
 //! [`check`] goes through a folder; [`Checker`] judges entries, whatever they were read from. Digests,
 //! tags and the chain are the journal reader's. A trail of any length takes little memory.
 
+mod commands;
 mod deletions;
 mod failure;
 mod files;
@@ -20,6 +21,7 @@ pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};
 pub use receipt::{Claim, Finding, Standing, parse_receipt};
 pub use summary::Summary;
 
+use commands::Commands;
 use deletions::Deletions;
 use glance::{Says, glance};
 
@@ -52,6 +54,7 @@ pub struct Checker {
     newest: Option<Time>,
     clock_stepped: bool,
     deletions: Deletions,
+    commands: Commands,
     summary: Summary,
 }
 
@@ -73,6 +76,7 @@ impl Checker {
             Says::Outcome(outcome) => self.deletions.close(index, outcome)?,
             _ => {}
         }
+        self.commands.push(index, &entry.says)?;
         self.summary.count(&entry.says, time);
         self.clock_stepped = matches!(entry.says, Says::ClockStep);
         Ok(())

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::halt::Halt;
 use crate::audit::custody::closed;
 use crate::audit::entry::Kind;
-use crate::audit::inbox::{Closing, NewIntent, Work};
+use crate::audit::inbox::{Closing, NewIntent, NewNote, Work};
 use crate::audit::ledger::{Ledger, not_sent};
 use crate::audit::merkle::Hash;
 use crate::audit::store::Store;
@@ -50,6 +50,12 @@ enum Waiter {
         index: u64,
         leaf: Hash,
         answer: oneshot::Sender<Result<Hash, Cause>>,
+    },
+    Note {
+        first: u64,
+        /// The index of its last entry.
+        last: u64,
+        answer: oneshot::Sender<Result<u64, Closed>>,
     },
 }
 
@@ -128,6 +134,9 @@ impl Desk {
         for body in work.refused {
             self.ledger.push(&body);
         }
+        for note in work.notes {
+            self.take_note(note);
+        }
         if self.halt.is_none() && !self.ledger.unsynced.is_empty() {
             self.settle();
         }
@@ -162,6 +171,15 @@ impl Desk {
                     let cause = found.filter(|_| index >= durable).map(|f| f.cause);
                     // The outcome stands or will stand, whether its caller waits or not.
                     let _ = answer.send(cause.map_or(Ok(leaf), Err));
+                }
+                Waiter::Note {
+                    first,
+                    last,
+                    answer,
+                } => {
+                    let found = found.filter(|_| last >= durable).cloned();
+                    // Written now or later, whether its command waits or not.
+                    let _ = answer.send(found.map_or(Ok(first), Err));
                 }
                 Waiter::Intent {
                     first,
@@ -210,6 +228,18 @@ impl Desk {
             leaf,
             last: self.ledger.next_index() - 1,
             answer: new.answer,
+        });
+    }
+
+    fn take_note(&mut self, note: NewNote) {
+        if note.answer.is_closed() {
+            return;
+        }
+        let (first, _) = self.ledger.row(&note.bodies);
+        self.waiters.push(Waiter::Note {
+            first,
+            last: self.ledger.next_index() - 1,
+            answer: note.answer,
         });
     }
 

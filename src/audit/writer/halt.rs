@@ -107,6 +107,11 @@ impl Desk {
                 let _ = intent.answer.send(Err(found.clone()));
             }
         }
+        for note in work.notes {
+            if let Some(found) = &found {
+                let _ = note.answer.send(Err(found.clone()));
+            }
+        }
         for closing in work.closings {
             self.take_closing(closing);
         }

@@ -1,7 +1,7 @@
 //! Deletions picked from a trail, and what of it the answer covers.
 
 use super::trail::Trail;
-use crate::audit::query::{self, Deletion, Filter, Searched};
+use crate::audit::query::{self, Deletion, Filter, ReadBacks, Searched};
 use crate::audit::reader::Log;
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
@@ -36,7 +36,7 @@ pub(super) fn pick(
     each: impl FnMut(Deletion) -> Result<(), Stop>,
 ) -> Result<Covered, Stop> {
     let mut log = trail.open()?;
-    pick_in(&mut log, query, each)
+    pick_in(trail, &mut log, query, each)
 }
 
 /// As [`pick`], of an opened log.
@@ -44,11 +44,24 @@ pub(super) fn pick(
 /// # Errors
 /// As [`pick`].
 pub(super) fn pick_in(
+    trail: &Trail,
     log: &mut Log,
     query: &Query,
-    each: impl FnMut(Deletion) -> Result<(), Stop>,
+    mut each: impl FnMut(Deletion) -> Result<(), Stop>,
 ) -> Result<Covered, Stop> {
-    let searched = query::pick(log, &query.filter, query.limit, each)?;
+    let mut read_backs = None;
+    let searched = query::pick(log, &query.filter, query.limit, |mut deletion| {
+        if deletion.is_in_doubt() {
+            // What was read back stands later: it is looked for once, and only where it matters.
+            let known = match read_backs.take() {
+                Some(known) => known,
+                None => ReadBacks::of(&mut trail.open()?, deletion.index)?,
+            };
+            deletion.reconciled = known.get(deletion.index);
+            read_backs = Some(known);
+        }
+        each(deletion)
+    })?;
     Ok(Covered {
         searched,
         size: log.checkpoint().map(|checkpoint| checkpoint.size),

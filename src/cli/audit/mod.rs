@@ -13,6 +13,7 @@ mod show;
 mod source;
 mod tail;
 mod trail;
+mod unresolved;
 mod verify;
 mod wanted;
 
@@ -41,6 +42,8 @@ enum Verb {
     Export(export::Arguments),
     /// Is the trail whole, unaltered and consistent? Or: does it bear out a receipt?
     Verify(verify::Arguments),
+    /// The deletions that may or may not have happened, and were not read back
+    Unresolved(unresolved::Arguments),
     /// Make a signing key for a trail; print its verifier key
     Keygen(keygen::Arguments),
 }
@@ -56,6 +59,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
         Verb::Tail(arguments) => tail::run(out, &arguments),
         Verb::Export(arguments) => export::run(out, &arguments),
         Verb::Verify(arguments) => verify::run(out, &arguments),
+        Verb::Unresolved(arguments) => unresolved::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),
     }
 }

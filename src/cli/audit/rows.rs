@@ -109,7 +109,7 @@ fn result(deletion: &Deletion) -> Cell {
 }
 
 /// As it stands in the trail.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::from("-"),
@@ -117,14 +117,14 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 /// A time without its microseconds.
-fn second(time: &str) -> String {
+pub(super) fn second(time: &str) -> String {
     match time.split_once('.') {
         Some((second, _)) => format!("{second}Z"),
         None => time.to_owned(),
     }
 }
 
-fn some_users(users: &[String]) -> String {
+pub(super) fn some_users(users: &[String]) -> String {
     match users {
         [] => "-".into(),
         [user] => user.clone(),

@@ -49,7 +49,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         limit: Some(arguments.limit as usize),
     };
     let mut rows = Rows::new(out, arguments.json);
-    let ended = pick_in(&mut log, &query, |deletion| rows.write(&deletion));
+    let ended = pick_in(&trail, &mut log, &query, |deletion| rows.write(&deletion));
     if !matches!(ended, Err(Stop::Output(_))) {
         rows.finish()?;
     }

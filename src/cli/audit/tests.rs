@@ -18,6 +18,7 @@ use crate::audit::verify::sample::{bytes, sound, tamper, write};
 
 mod export;
 mod published;
+mod unresolved;
 mod verify;
 
 #[derive(Parser)]

@@ -63,7 +63,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     if arguments.format == Format::Csv {
         out.write_all(csv::head().as_bytes())?;
     }
-    let ended = pick_in(&mut log, &query, |deletion| {
+    let ended = pick_in(&trail, &mut log, &query, |deletion| {
         write(out, arguments.format, &deletion, origin.as_deref())
     });
     if !matches!(ended, Err(Stop::Output(_))) {

@@ -1,0 +1,87 @@
+//! `lychgate audit unresolved`: deletions that may or may not have happened, and were not read back.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::rows::{second, some_users, word};
+use super::source::Source;
+use crate::audit::query::{Deletion, Pending, Progress, Unresolved};
+use crate::cli::escape::json_line;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::table::{Cell, Table};
+
+/// What `audit unresolved` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate audit unresolved --config lychgate.toml
+  lychgate audit unresolved --dir audit --json
+
+A deletion is unresolved while its outcome is `unknown`, or `failed` after something was sent, and its
+users were not read back; `lychgate audit reconcile` does that.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// One JSON object a line, with the fields of `audit list --json`
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists them, oldest first.
+///
+/// # Errors
+/// Where the trail cannot be read (74) or is damaged (1): none is never said over a hole.
+pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
+    let folder = arguments.source.folder()?;
+    let all = Unresolved::of_folder(&folder.directory)?;
+    let unresolved = all
+        .iter()
+        .filter(|pending| pending.deletion.reconciled.is_none());
+    if arguments.json {
+        for pending in unresolved {
+            let line = json_line(&pending.deletion);
+            let line = line.map_err(|e| Stop::with(Exit::Internal, e))?;
+            writeln!(out, "{line}")?;
+        }
+    } else {
+        print(out, unresolved)?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn print<'p>(
+    out: &mut dyn Write,
+    unresolved: impl Iterator<Item = &'p Pending>,
+) -> Result<(), Stop> {
+    let titles = [
+        "INDEX", "CLOSED", "ACCOUNT", "USERS", "CALLER", "OUTCOME", "STATUS", "DOMAIN",
+    ];
+    let mut table = Table::new(titles);
+    for Pending { deletion, closed } in unresolved {
+        let status = deletion.status.map(|status| status.to_string());
+        let row = [
+            Cell::from(deletion.index.to_string().as_str()),
+            Cell::from(second(&closed.to_string()).as_str()),
+            Cell::from(deletion.account.as_str()),
+            Cell::from(some_users(&deletion.users).as_str()),
+            Cell::from(deletion.caller.subject.as_str()),
+            outcome(deletion),
+            Cell::from(status.as_deref().unwrap_or("-")),
+            Cell::from(deletion.domain.as_deref().unwrap_or("-")),
+        ];
+        table.row(out, row)?;
+    }
+    table.flush(out)?;
+    Ok(())
+}
+
+fn outcome(deletion: &Deletion) -> Cell {
+    let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
+    let Progress::Closed(verdict) = deletion.outcome else {
+        return Cell::from("-");
+    };
+    match deletion.reason {
+        Some(reason) => Cell::new(&format!("{} {}", word(&verdict), word(&reason)), red),
+        None => Cell::new(&word(&verdict), red),
+    }
+}

@@ -1,0 +1,159 @@
+//! The gateway's end: one request a connection, bounded in length, time and number.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::protocol::MAX_REQUEST_BYTES;
+use super::socket::{Identity, Place};
+use super::{Answer, Request};
+use crate::audit::entry::Actor;
+
+/// Connections at once; past it, new ones wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 8;
+/// For a request's line to arrive, and for the answer's to be taken.
+const LINE_TIMEOUT: Duration = Duration::from_secs(5);
+/// After an accept that failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// The socket, served as long as this lives; dropped, it is removed.
+#[derive(Debug)]
+pub struct Server {
+    place: Place,
+    identity: Identity,
+    /// Whatever is being answered ends with it.
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// Binds the socket in the audit folder, whose lock the caller holds; must be called within a
+    /// tokio runtime. `handle` answers what is asked.
+    ///
+    /// # Errors
+    /// Where the socket cannot be made.
+    pub fn start<H, F>(directory: &Path, handle: H) -> io::Result<Self>
+    where
+        H: Fn(Actor, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        Self::start_with(directory, LINE_TIMEOUT, handle)
+    }
+
+    fn start_with<H, F>(directory: &Path, timeout: Duration, handle: H) -> io::Result<Self>
+    where
+        H: Fn(Actor, Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let place = Place::open(directory)?;
+        let (listener, identity) = place.bind()?;
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        let serving = tokio::spawn(serve(listener, timeout, Arc::new(handle)));
+        Ok(Self {
+            place,
+            identity,
+            _serving: AbortOnDropHandle::new(serving),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.place.remove(self.identity);
+    }
+}
+
+async fn serve<H, F>(listener: UnixListener, timeout: Duration, handle: Arc<H>)
+where
+    H: Fn(Actor, Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        while tasks.try_join_next().is_some() {}
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let handle = Arc::clone(&handle);
+        tasks.spawn(async move {
+            let _place = place;
+            // A command that went away needs no answer.
+            let _ = converse(stream, timeout, &*handle).await;
+        });
+    }
+}
+
+async fn converse<H, F>(mut stream: UnixStream, timeout: Duration, handle: &H) -> io::Result<()>
+where
+    H: Fn(Actor, Request) -> F,
+    F: Future<Output = Answer>,
+{
+    let uid = stream.peer_cred()?.uid();
+    let answer = match judge(uid, rustix::process::geteuid().as_raw()) {
+        Err(answer) => answer,
+        Ok(actor) => match tokio::time::timeout(timeout, line(&mut stream)).await {
+            Err(_) => refused("no whole line came in time"),
+            Ok(line) => match Request::parse(&line?) {
+                Err(error) => refused(error),
+                Ok(request) => handle(actor, request).await,
+            },
+        },
+    };
+    let line = answer.line()?;
+    let sent = tokio::time::timeout(timeout, stream.write_all(&line));
+    sent.await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Root and the gateway's own user may ask.
+fn judge(peer: u32, own: u32) -> Result<Actor, Answer> {
+    if peer == own || peer == 0 {
+        return Ok(Actor { uid: peer });
+    }
+    Err(refused(format!(
+        "user {peer} may not ask this gateway: run the command as user {own} or as root"
+    )))
+}
+
+/// What stands before the first line feed, or before the other end closed.
+async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut buffer = [0; 4_096];
+    loop {
+        let count = stream.read(&mut buffer).await?;
+        let read = &buffer[..count];
+        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+            line.extend_from_slice(&read[..end]);
+            return Ok(line);
+        }
+        line.extend_from_slice(read);
+        if line.len() > MAX_REQUEST_BYTES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if count == 0 {
+            return Ok(line);
+        }
+    }
+}
+
+fn refused(message: impl ToString) -> Answer {
+    Answer::Refused {
+        exit: 74,
+        message: message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
