@@ -1,9 +1,9 @@
-//! The gateway's own calls (keys; later domains and tokens): bounded GET, no redirects, no proxy.
+//! The gateway's own calls (keys, users read back): bounded GET, no redirects, no proxy.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -12,11 +12,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::request::Origin;
 use crate::tls::ClientTls;
+use line::Open;
 
 mod address;
+mod line;
 
 pub use address::Address;
+pub use line::{Answer, Line};
+
+/// How the gateway's own calls name it.
+const USER_AGENT: &str = concat!("lychgate/", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of an answer's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -62,45 +69,49 @@ impl Fetch {
     }
 
     async fn call(&self, address: &Address, max_bytes: usize) -> Result<Bytes, String> {
-        let origin = &address.origin;
+        let mut open = self.open(&address.origin).await?;
+        let request = Request::get(address.target.as_str())
+            .header(header::HOST, address.origin.authority())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::CONNECTION, "close")
+            .body(Empty::new())
+            .map_err(|error| format!("cannot be asked for: {error}"))?;
+        let answer = open.sender.send_request(request).await.map_err(broken)?;
+        judge_head(&answer, max_bytes)?;
+        read_body(answer.into_body(), max_bytes).await
+    }
+
+    /// A new connection.
+    async fn open(&self, origin: &Origin) -> Result<Open, String> {
         let tcp = TcpStream::connect((origin.host.as_str(), origin.port))
             .await
             .map_err(|error| format!("cannot connect: {error}"))?;
         if origin.tls {
-            let io = self.tls.connect(&origin.host, tcp).await?;
-            exchange(io, address, max_bytes).await
+            begin(self.tls.connect(&origin.host, tcp).await?).await
         } else {
-            exchange(tcp, address, max_bytes).await
+            begin(tcp).await
         }
     }
 }
 
-async fn exchange<Io>(io: Io, address: &Address, max_bytes: usize) -> Result<Bytes, String>
+async fn begin<Io>(io: Io) -> Result<Open, String>
 where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::Builder::new()
+    let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
         .handshake(TokioIo::new(io))
         .await
         .map_err(broken)?;
-    let _driver = AbortOnDropHandle::new(tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         // What goes wrong here is told to whoever waits for the answer.
         let _ = connection.await;
-    }));
-    let request = Request::get(address.target.as_str())
-        .header(header::HOST, address.origin.authority())
-        .header(header::ACCEPT, "application/json")
-        .header(
-            header::USER_AGENT,
-            concat!("lychgate/", env!("CARGO_PKG_VERSION")),
-        )
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| format!("cannot be asked for: {error}"))?;
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    judge_head(&answer, max_bytes)?;
-    read_body(answer.into_body(), max_bytes).await
+    });
+    Ok(Open {
+        sender,
+        _driver: AbortOnDropHandle::new(driver),
+    })
 }
 
 fn broken(error: hyper::Error) -> String {
@@ -115,7 +126,6 @@ fn broken(error: hyper::Error) -> String {
 }
 
 fn judge_head(answer: &Response<Incoming>, max_bytes: usize) -> Result<(), String> {
-    let has = |name: &HeaderName| answer.headers().contains_key(name);
     if answer.status() != StatusCode::OK {
         let note = if answer.status().is_redirection() {
             " (redirects are not followed)"
@@ -127,10 +137,10 @@ fn judge_head(answer: &Response<Incoming>, max_bytes: usize) -> Result<(), Strin
             answer.status().as_u16()
         ));
     }
-    if has(&header::CONTENT_ENCODING) {
+    if answer.headers().contains_key(header::CONTENT_ENCODING) {
         return Err("answered with an encoded body, which was not asked for".into());
     }
-    if has(&header::CONTENT_LENGTH) && has(&header::TRANSFER_ENCODING) {
+    if !is_plain(answer.headers()) {
         return Err("answered with two framings".into());
     }
     let announced = http_body::Body::size_hint(answer.body()).lower();
@@ -138,6 +148,13 @@ fn judge_head(answer: &Response<Incoming>, max_bytes: usize) -> Result<(), Strin
         return Err(too_long(max_bytes));
     }
     Ok(())
+}
+
+/// Whether a body is what it seems: in no coding, and framed in one way.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let has = |name| headers.contains_key(name);
+    let two_framings = has(header::CONTENT_LENGTH) && has(header::TRANSFER_ENCODING);
+    !two_framings && !has(header::CONTENT_ENCODING)
 }
 
 async fn read_body(mut body: Incoming, max_bytes: usize) -> Result<Bytes, String> {

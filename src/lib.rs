@@ -12,7 +12,8 @@
 //! Around them: [`contract`] (what each operation requires), [`token`] (who is
 //! calling), [`domain`] (which origin serves an account), [`config`] (what the
 //! operator wrote), [`gateway`] (builds the parts, reloads, drains), [`admin`]
-//! (health, metrics) and [`cli`] (the commands).
+//! (health, metrics), [`control`] (the socket of the commands that write to the
+//! trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
 //!
 //! Used by many: [`request`] and [`forward`] (what the halves hand each other),
 //! [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
@@ -34,6 +35,7 @@ pub mod layers;
 pub mod metrics;
 pub mod outbound;
 pub mod random;
+pub mod reconcile;
 pub mod refusal;
 pub mod request;
 #[cfg(feature = "demo")]

@@ -100,6 +100,8 @@ pub(super) struct Audit {
     pub(super) segment_bytes: Placed<u64>,
     pub(super) seen_file: Option<Placed<String>>,
     pub(super) heartbeat: Placed<Duration>,
+    pub(super) reconcile: Option<Placed<bool>>,
+    pub(super) reconcile_token_file: Option<Placed<String>>,
 }
 
 /// `[contract]`.
@@ -265,6 +267,16 @@ impl Audit {
             segment_bytes: table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB),
             seen_file: path(&mut table, "seen_file"),
             heartbeat: table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400)),
+            reconcile: table.parsed(
+                "reconcile",
+                "\"never\" or \"on_start\"",
+                |when| match when {
+                    "never" => Ok(false),
+                    "on_start" => Ok(true),
+                    _ => Err("is no time to read users back".to_owned()),
+                },
+            ),
+            reconcile_token_file: path(&mut table, "reconcile_token_file"),
         };
         if !audit.segment_bytes.value.is_multiple_of(4_096) {
             let span = &audit.segment_bytes.span;

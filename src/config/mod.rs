@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use crate::contract::Contracts;
 use crate::request::Limits;
-use crate::{admin, audit, domain, inbound, layers, outbound, telemetry, token};
+use crate::{admin, audit, domain, inbound, layers, outbound, reconcile, telemetry, token};
 
 /// What the program uses: everything checked, paths absolute or relative to the config file's folder.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ pub struct Config {
     pub outbound: outbound::Settings,
     /// `[audit]`.
     pub audit: audit::Settings,
+    /// `[audit] reconcile` and `reconcile_token_file`.
+    pub reconcile: reconcile::Settings,
     /// `[log]`.
     pub telemetry: telemetry::Settings,
     /// The contracts in force.
@@ -89,6 +91,21 @@ impl Config {
             Ok(text) => Self::parse(&text, path),
             Err(error) => Err(syntax::not_utf8(path, &error)),
         }
+    }
+
+    /// The file with the token that reads users back: `[audit] reconcile_token_file`, or else that of
+    /// `[credentials]`; `None` where neither is given.
+    #[must_use]
+    pub fn reconcile_token_file(&self) -> Option<&Path> {
+        let own = match &self.credentials {
+            layers::credentials::Settings::Bearer(file) => Some(file),
+            layers::credentials::Settings::Strip | layers::credentials::Settings::Forward => None,
+        };
+        self.reconcile
+            .token_file
+            .as_ref()
+            .or(own)
+            .map(PathBuf::as_path)
     }
 
     /// Checks a config's text as if it stood in the file `path`.

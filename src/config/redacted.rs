@@ -54,6 +54,15 @@ impl Config {
         )?;
         writeln!(out, "audit.seen_file = {}", audit.seen_file.display())?;
         writeln!(out, "audit.heartbeat = {}", show_duration(audit.heartbeat))?;
+        let when = if self.reconcile.on_start {
+            "on_start"
+        } else {
+            "never"
+        };
+        writeln!(out, "audit.reconcile = {when}")?;
+        if let Some(file) = &self.reconcile.token_file {
+            writeln!(out, "audit.reconcile_token_file = {}", file.display())?;
+        }
         writeln!(out, "log.level = {}", self.telemetry.level)?;
         writeln!(out, "log.format = {:?}", self.telemetry.format)
     }

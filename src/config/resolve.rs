@@ -13,7 +13,7 @@ use super::url;
 use crate::layers::credentials;
 use crate::telemetry::Format;
 use crate::token::{IssuerSettings, KeySource};
-use crate::{admin, audit, contract, domain, inbound, outbound, request, telemetry};
+use crate::{admin, audit, contract, domain, inbound, outbound, reconcile, request, telemetry};
 
 /// The config, where nothing that it needs is missing; the caller asks the findings whether it holds.
 pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Config> {
@@ -37,6 +37,7 @@ pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Confi
     let credentials = credentials(&file.credentials, named);
     let outbound = outbound(&file.upstream, named);
     let audit = audit(&file.audit, named);
+    let reconcile = reconcile(&file.audit, credentials.as_ref(), named);
     let in_force = contracts::load(&file.contract, named);
     let limits = limits(&file.limits);
     let InForce { contracts, hashes } = in_force?;
@@ -50,6 +51,7 @@ pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Confi
         credentials: credentials?,
         outbound,
         audit: audit?,
+        reconcile,
         telemetry: log(file.log),
         hash: super::digest::of_config(text, &contracts),
         contract_hashes: hashes,
@@ -218,6 +220,30 @@ fn beside(key_file: &std::path::Path) -> std::path::PathBuf {
     let mut name = key_file.as_os_str().to_owned();
     name.push(".seen");
     name.into()
+}
+
+fn reconcile(
+    audit: &Audit,
+    credentials: Option<&credentials::Settings>,
+    named: &Named<'_>,
+) -> reconcile::Settings {
+    if let Some(file) = &audit.reconcile_token_file {
+        named.token("audit.reconcile_token_file", file);
+    } else if let (Some(when), Some(mode)) = (&audit.reconcile, credentials)
+        && when.value
+        && !matches!(mode, credentials::Settings::Bearer(_))
+    {
+        let message = "`audit.reconcile_token_file` is missing, and [credentials] has no token to read users back with";
+        let hint = "name a file with a token for upstream, or write reconcile = \"never\"";
+        named.findings.add(&when.span, message, hint);
+    }
+    reconcile::Settings {
+        on_start: audit.reconcile.as_ref().is_some_and(|when| when.value),
+        token_file: audit
+            .reconcile_token_file
+            .as_ref()
+            .map(|file| named.path(&file.value)),
+    }
 }
 
 fn log(log: Log) -> telemetry::Settings {

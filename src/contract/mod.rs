@@ -3,7 +3,7 @@
 //!
 //! From a file to an answer: `parse` reads the TOML (by `reader`, with places; what the keys may not say
 //! together stands in `rules`), `template` holds the paths, [`operation`] what each operation requires,
-//! and [`table`] finds a request's own.
+//! and [`table`] finds a request's own; `read_back` says how a deleted user is looked for.
 
 pub mod ids;
 pub mod if_match;
@@ -11,6 +11,7 @@ pub mod operation;
 mod parse;
 pub mod path;
 pub mod query;
+mod read_back;
 mod reader;
 mod rules;
 pub mod table;

@@ -81,6 +81,26 @@ impl Template {
         rest.is_empty().then_some(parts)
     }
 
+    /// Whether this is the path of one user of what `other` is the path of, or the same path.
+    pub(super) fn is_of_one_user(&self, other: &Self) -> bool {
+        let base = |template: &Self| match template.segments.split_last() {
+            Some((Segment::User, base)) => Some(base.to_vec()),
+            _ => None,
+        };
+        let wanted = base(other).unwrap_or_else(|| other.segments.clone());
+        base(self).is_some_and(|base| base == wanted)
+    }
+
+    /// The path, with these in their places.
+    pub(super) fn fill(&self, account: &str, user: &str) -> String {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Literal(text) => text,
+            Segment::Account => account,
+            Segment::User => user,
+        });
+        segments.fold(String::new(), |path, segment| path + "/" + segment)
+    }
+
     /// Whether some path is one of both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.every_pair(other, |mine, theirs| match (mine, theirs) {

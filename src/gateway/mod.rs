@@ -2,8 +2,10 @@
 //!
 //! 1. [`parts`] makes the stack's parts, keeping those whose settings did not change;
 //! 2. [`health`] is what the admin listener is told;
-//! 3. [`restart`] says what a reload cannot change.
+//! 3. [`restart`] says what a reload cannot change;
+//! 4. [`control`] answers the commands that write to the trail.
 
+mod control;
 mod health;
 mod parts;
 mod restart;
@@ -20,6 +22,8 @@ use crate::inbound::{self, Counters, Listener, Server};
 use crate::layers::deletions::Deletions;
 use crate::metrics::Metrics;
 use crate::stack::Stack;
+use control::Control;
+pub use control::reconciler;
 use health::Health;
 use parts::Kept;
 
@@ -39,6 +43,7 @@ pub struct Gateway {
     kept: Kept,
     stack: Stack,
     health: Arc<Health>,
+    control: Control,
     server: Server,
     admin: Server,
     /// One reload at a time.
@@ -98,6 +103,7 @@ impl Gateway {
         let pages = Admin::new(&settings, address, view, metrics.clone(), directory)
             .map_err(GatewayError)?;
 
+        let control = Control::start(&health, &kept.trail, &kept.clock);
         let stack = Stack::new(parts);
         let counters = Counters {
             connections: metrics.connections.clone(),
@@ -113,6 +119,7 @@ impl Gateway {
             kept,
             stack,
             health,
+            control,
             server,
             admin,
             reloading: tokio::sync::Mutex::new(()),
@@ -179,6 +186,7 @@ impl Gateway {
         self.server.stop(left.max(MIN_GRACE)).await;
         // One that passed the check just before the drain began, and whose caller is gone, ends here.
         let _ = ends_within(self.sync_timeout, deletions.finished()).await;
+        self.control.stop().await;
         self.kept.trail.stop().await;
         self.admin.stop(MIN_GRACE).await;
     }

@@ -8,7 +8,10 @@ pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
     let changed = [
         (old.listen != new.listen, "[listen]"),
         (old.admin != new.admin, "[admin]"),
-        (!same_trail(&old.audit, &new.audit), "[audit]"),
+        (
+            !same_trail(&old.audit, &new.audit) || old.reconcile != new.reconcile,
+            "[audit]",
+        ),
     ];
     let names: Vec<_> = changed
         .iter()

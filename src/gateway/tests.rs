@@ -107,6 +107,11 @@ fn p12_what_needs_a_restart_is_refused_and_named() {
         ("[listen]", "[listen]\nhead_timeout = \"7s\"", "[listen]"),
         ("[admin]", "[admin]\nhosts = [\"a\"]", "[admin]"),
         ("\"2s\"", "\"3s\"", "[audit]"),
+        (
+            "\"2s\"",
+            "\"2s\"\nreconcile_token_file = \"audit.key\"",
+            "[audit]",
+        ),
         ("test/gateway", "test/other", "[audit]"),
         ("\"audit\"", "\"other\"", "[audit]"),
         ("audit.key", "other.key", "[audit]"),

@@ -32,6 +32,9 @@ mod sync_fails;
 // Upstream breaks off.
 mod no_answer;
 
+// What is unknown is settled by command.
+mod reconcile;
+
 // It is reloaded, stopped, and not read.
 mod drain;
 mod output;

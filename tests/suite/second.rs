@@ -19,9 +19,9 @@ fn picture(folder: &Path) -> Picture {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let (path, about) = (entry.path(), entry.metadata().unwrap());
-            let bytes = match about.is_dir() {
-                true => Vec::new(),
-                false => std::fs::read(&path).unwrap(),
+            let bytes = match about.is_file() {
+                true => std::fs::read(&path).unwrap(),
+                false => Vec::new(),
             };
             if about.is_dir() {
                 folders.push(path.clone());
@@ -38,7 +38,9 @@ fn two(users: &Users) -> (Home, Program, Program, Picture) {
     let first = home.start_ready();
     assert_eq!(delete(first.address, 1).status, 200);
     let spare = home.audit().join("journal/0000000002");
+    let socket = home.audit().join("control.sock");
     until("the first one's spare is made", || spare.exists());
+    until("the first one's socket is bound", || socket.exists());
     let before = picture(&home.audit());
     let second = home.start();
     second.wait_for_cause("locked");

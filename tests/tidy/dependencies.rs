@@ -7,6 +7,12 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("audit", Some(&["clock", "metrics"])),
     ("contract", Some(&[])),
     ("control", Some(&["audit", "clock", "metrics"])),
+    (
+        "reconcile",
+        Some(&[
+            "audit", "clock", "contract", "control", "domain", "fetch", "metrics", "request", "tls",
+        ]),
+    ),
     ("clock", Some(&[])),
     ("metrics", Some(&[])),
     ("tls", Some(&[])),
@@ -53,6 +59,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
             "inbound",
             "layers",
             "outbound",
+            "reconcile",
             "request",
             "telemetry",
             "token",

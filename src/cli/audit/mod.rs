@@ -1,4 +1,5 @@
-//! `lychgate audit …`: read the trail, and make its key. Readers take no lock and may run beside a gateway.
+//! `lychgate audit …`: read the trail, write to it, make its key. Readers take no lock and may run beside a
+//! gateway; what writes asks the gateway that holds the trail, or takes the lock where none does.
 
 mod deletions;
 mod export;
@@ -6,7 +7,9 @@ mod keygen;
 mod list;
 mod offline;
 mod progress;
+mod reach;
 mod receipt_report;
+mod reconcile;
 mod report;
 mod rows;
 mod show;
@@ -44,6 +47,8 @@ enum Verb {
     Verify(verify::Arguments),
     /// The deletions that may or may not have happened, and were not read back
     Unresolved(unresolved::Arguments),
+    /// Settle unresolved deletions: read their users back, and put on record what is found
+    Reconcile(reconcile::Arguments),
     /// Make a signing key for a trail; print its verifier key
     Keygen(keygen::Arguments),
 }
@@ -60,6 +65,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
         Verb::Export(arguments) => export::run(out, &arguments),
         Verb::Verify(arguments) => verify::run(out, &arguments),
         Verb::Unresolved(arguments) => unresolved::run(out, &arguments),
+        Verb::Reconcile(arguments) => reconcile::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),
     }
 }

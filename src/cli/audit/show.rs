@@ -141,6 +141,7 @@ fn request_id(entry: &Entry) -> Option<&str> {
         Kind::Intent(intent) => Some(&intent.request_id),
         Kind::Outcome(outcome) => Some(&outcome.request_id),
         Kind::Refused(refused) => Some(&refused.request_id),
+        Kind::Reconciled(reconciled) => Some(&reconciled.request_id),
         _ => None,
     }
 }

@@ -206,6 +206,45 @@ fn credentials_have_a_token_file_exactly_where_it_is_used() {
 }
 
 #[test]
+fn p12_users_are_read_back_at_the_start_only_with_a_token_to_do_it() {
+    let when = "reconcile = \"never\"";
+    assert_one(
+        &edited(when, "reconcile = \"on_start\""),
+        &["`audit.reconcile_token_file` is missing"],
+    );
+    assert_one(
+        &edited(when, "reconcile = \"always\""),
+        &["`audit.reconcile`", "\"on_start\""],
+    );
+    let bearer = edited("mode = \"strip\"", "mode = \"bearer\"")
+        .replace("# token_file = \"upstream", "token_file = \"upstream")
+        .replace(when, "reconcile = \"on_start\"");
+    let config = Folder::new().parse(&bearer).unwrap();
+    assert!(
+        config
+            .reconcile_token_file()
+            .unwrap()
+            .ends_with("upstream.token")
+    );
+    let own = bearer.replace("# reconcile_token_file", "reconcile_token_file");
+    let folder = Folder::new();
+    folder.write("reconcile.token", "re4ds-back");
+    let config = folder.parse(&own).unwrap();
+    assert!(
+        config
+            .reconcile_token_file()
+            .unwrap()
+            .ends_with("reconcile.token")
+    );
+    folder.write("reconcile.token", "s3cr3t with spaces");
+    let shown = folder.refused(&own).rendered;
+    assert!(
+        shown.contains("holds no token") && !shown.contains("s3cr3t"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn an_origin_is_visible_ascii_without_plus_and_not_the_receipts_name() {
     let long = "x".repeat(256);
     for (origin, said) in [

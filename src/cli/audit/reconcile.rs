@@ -1,0 +1,175 @@
+//! `lychgate audit reconcile`: reads the users of unresolved deletions back, and puts it on record.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::reach::{Reached, block_on, reach, stop};
+use super::rows::word;
+use super::source::Source;
+use crate::audit::Trail;
+use crate::audit::entry::Actor;
+use crate::cli::check;
+use crate::cli::escape::json_line;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::tell;
+use crate::cli::table::{Cell, Table};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::protocol::{Reconcile, Reconciled, Settled, check_reason};
+use crate::control::{Answer, Request};
+use crate::gateway::reconciler;
+use crate::reconcile::token;
+
+/// What `audit reconcile` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate audit reconcile --config lychgate.toml --reason 'monthly review, ticket 4711'
+  lychgate audit reconcile 42 --config lychgate.toml --reason 'asked by the customer' --now
+
+Each user is read twice, one second apart, from the host the deletion was sent to, with the gateway's own
+token for upstream. 404 or `deleted: true` is `deleted` (absent now, by whomever), 200 is `still_there`, all
+else, and two reads that differ, `cannot_tell`; of a batch the worst is the deletion's own. The running
+gateway does it where there is one; else the command does, with --config.")]
+pub(super) struct Arguments {
+    /// Only these, also where they were read back before; without any, all that are unresolved
+    #[arg(value_name = "INDEX|REQUEST_ID")]
+    deletions: Vec<String>,
+    #[command(flatten)]
+    source: Source,
+    /// Why; it is put on record
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+    /// Also those closed less than five minutes ago, which may still come true
+    #[arg(long)]
+    now: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reconciles; exit 1 where one of those meant was not put on record.
+///
+/// # Errors
+/// What kept it from its work; without credentials that is 2.
+pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
+    let folder = arguments.source.folder()?;
+    let settled = block_on(settle(arguments, &folder.directory))?;
+    if settled.is_empty() {
+        tell("nothing is unresolved");
+    }
+    print(out, arguments.json, &settled)?;
+    let all_done = settled.iter().all(|one| one.result.is_some());
+    Ok(if all_done { Exit::Fine } else { Exit::No })
+}
+
+/// As many requests as it takes; each one's entries stand before the next is asked.
+async fn settle(arguments: &Arguments, directory: &Path) -> Result<Vec<Settled>, Stop> {
+    let mut settled: Vec<Settled> = Vec::new();
+    loop {
+        let request = Reconcile {
+            reason: arguments.reason.clone(),
+            now: arguments.now,
+            deletions: arguments.deletions.clone(),
+            after: settled.last().map(|last| last.index),
+        };
+        let done = ask(arguments, directory, request).await?;
+        let more = done.left > 0 && !done.deletions.is_empty();
+        settled.extend(done.deletions);
+        if !more {
+            return Ok(settled);
+        }
+    }
+}
+
+async fn ask(
+    arguments: &Arguments,
+    directory: &Path,
+    request: Reconcile,
+) -> Result<Reconciled, Stop> {
+    let config = || offline(arguments);
+    let asked = Request::Reconcile(request.clone());
+    let reached = reach(directory, &asked, || config().map(|config| config.audit));
+    let answer = match reached.await? {
+        Reached::Gateway(answer) => answer,
+        Reached::Alone(trail, Some(closed)) => {
+            trail.stop().await;
+            let message = format!(
+                "the trail cannot be opened: {}: {}",
+                closed.cause.as_str(),
+                closed.detail
+            );
+            return Err(Stop::with(Exit::No, message));
+        }
+        Reached::Alone(trail, None) => {
+            let answer = alone(&config()?, &trail, request).await;
+            trail.stop().await;
+            answer?
+        }
+    };
+    match answer {
+        Answer::Reconciled(done) => Ok(done),
+        Answer::Refused { exit, message } => Err(stop(exit, message)),
+    }
+}
+
+/// The config of a command that must do it itself, with credentials to do it with.
+fn offline(arguments: &Arguments) -> Result<Config, Stop> {
+    let Some(path) = &arguments.source.config else {
+        let message = "no gateway holds this trail: give --config, so that the command can read users back itself";
+        return Err(Stop::with(Exit::Usage, message));
+    };
+    let config = check::load(path)?;
+    if config.reconcile_token_file().is_none() {
+        return Err(Stop::with(Exit::Usage, token::MISSING));
+    }
+    Ok(config)
+}
+
+async fn alone(config: &Config, trail: &Trail, request: Reconcile) -> Result<Answer, Stop> {
+    let reconciler =
+        reconciler(config, trail, &Clock::system()).map_err(|error| Stop::with(Exit::Io, error))?;
+    let actor = Actor {
+        uid: rustix::process::geteuid().as_raw(),
+    };
+    Ok(reconciler.answer(actor, request).await)
+}
+
+fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Stop> {
+    if json {
+        for one in settled {
+            let line = json_line(one).map_err(|e| Stop::with(Exit::Internal, e))?;
+            writeln!(out, "{line}")?;
+        }
+    } else if !settled.is_empty() {
+        print_table(out, settled)?;
+    }
+    for one in settled {
+        if let Some(why) = &one.why {
+            tell(format!("{} is left as it is: {why}", one.index));
+        }
+    }
+    Ok(())
+}
+
+fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
+    let mut table = Table::new(["INDEX", "REQUEST", "USERS", "RESULT", "ENTRY"]);
+    for one in settled {
+        let result = one.result.map_or("-".into(), |result| word(&result));
+        let entry = one.entry.map_or("-".into(), |entry| entry.to_string());
+        let row = [
+            Cell::from(one.index.to_string().as_str()),
+            Cell::from(one.request_id.as_str()),
+            Cell::from(one.users.to_string().as_str()),
+            Cell::from(result.as_str()),
+            Cell::from(entry.as_str()),
+        ];
+        table.row(out, row)?;
+    }
+    table.flush(out)?;
+    Ok(())
+}
+
+/// A reason that can be put on record.
+pub(super) fn reason(text: &str) -> Result<String, &'static str> {
+    check_reason(text).map(|()| text.to_owned())
+}

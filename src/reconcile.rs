@@ -1,0 +1,213 @@
+//! Settles deletions of unknown end by reading their users back from the host they were sent to.
+//!
+//! Each user is read twice, [`PAUSE`] apart, with the gateway's own credentials for upstream: 404 or
+//! `deleted: true` is `deleted` (absent now, by whomever), 200 is `still_there`, all else, and two
+//! reads that differ, `cannot_tell`. The gateway does it where one holds the trail, else the command.
+//! In reading order: `pick` says which deletions, `ask` asks upstream, [`token`] holds the credentials.
+
+mod ask;
+mod pick;
+pub mod token;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::Trail;
+use crate::audit::entry::{Actor, Found, Reconciled, UserFound};
+use crate::audit::query::{Deletion, Pending, Unresolved};
+use crate::clock::{Clock, Time};
+use crate::contract::Contracts;
+use crate::control::protocol::{self, Answer, MAX_SETTLED, Reconcile, Settled};
+use crate::domain::Directory;
+use crate::fetch::Fetch;
+use crate::request::Origin;
+use token::TokenFile;
+
+/// Between the two reads of a user.
+pub const PAUSE: Duration = Duration::from_secs(1);
+/// An unknown younger than this may still come true by itself.
+pub const LEAST_AGE: Duration = Duration::from_secs(300);
+
+/// What the config says of reading back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether the gateway reads back at its start what was unresolved then.
+    pub on_start: bool,
+    /// The token for reading back; `None`: that of `[credentials]`, where it has one.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Reads users back and puts what it finds on record.
+#[derive(Clone, Debug)]
+pub struct Reconciler {
+    /// Where it is put on record; open.
+    pub trail: Trail,
+    /// The audit folder.
+    pub directory: PathBuf,
+    /// How a user is read.
+    pub contracts: Arc<Contracts>,
+    /// Which origins the config still allows.
+    pub domains: Arc<Directory>,
+    /// The way there.
+    pub fetch: Fetch,
+    /// The file with the token for reading back, where there is one.
+    pub token_file: Option<PathBuf>,
+    /// For the age of an unknown.
+    pub clock: Clock,
+}
+
+impl Reconciler {
+    /// Does what a command asks.
+    pub async fn answer(&self, actor: Actor, request: Reconcile) -> Answer {
+        match self.settle(actor, request).await {
+            Ok(reconciled) => Answer::Reconciled(reconciled),
+            Err(refused) => refused,
+        }
+    }
+
+    /// All deletions that are unresolved now.
+    ///
+    /// # Errors
+    /// Where the trail cannot be read.
+    pub async fn unresolved(&self) -> Result<Vec<Pending>, String> {
+        let mut all = self.in_doubt().await?;
+        all.retain(|pending| pending.deletion.reconciled.is_none());
+        Ok(all)
+    }
+
+    async fn settle(
+        &self,
+        actor: Actor,
+        request: Reconcile,
+    ) -> Result<protocol::Reconciled, Answer> {
+        let token = match &self.token_file {
+            Some(file) => TokenFile::read(file).map_err(|why| refused(74, why))?,
+            None => return Err(refused(2, token::MISSING)),
+        };
+        let all = self.in_doubt().await.map_err(|why| refused(1, why))?;
+        let mut picked = pick::pick(all, &request).map_err(|why| refused(1, why))?;
+        let left = picked.len().saturating_sub(MAX_SETTLED) as u64;
+        picked.truncate(MAX_SETTLED);
+        let mut deletions = Vec::new();
+        for pending in picked {
+            let settled = self.one(&pending, actor, &request, &token).await;
+            deletions.push(show(&pending.deletion, settled));
+        }
+        Ok(protocol::Reconciled { deletions, left })
+    }
+
+    /// Reads one deletion's users back; gives the result and the entry's index.
+    async fn one(
+        &self,
+        pending: &Pending,
+        actor: Actor,
+        request: &Reconcile,
+        token: &TokenFile,
+    ) -> Result<(Found, u64), String> {
+        let deletion = &pending.deletion;
+        if !request.now {
+            old_enough(pending.closed, self.clock.now())?;
+        }
+        let origin = self.origin(deletion)?;
+        let targets = self.targets(deletion)?;
+        let users = ask::read_back(&self.fetch, &origin, token, targets, PAUSE).await;
+        let Some(worst) = worst(&users) else {
+            return Err("it names no user".into());
+        };
+        let (result, status, revision) = (worst.result, worst.status, worst.revision.clone());
+        let entry = Reconciled {
+            intent: deletion.index,
+            request_id: deletion.request_id.clone(),
+            result,
+            status,
+            revision,
+            host: origin.authority(),
+            users,
+            actor,
+            reason: request.reason.clone(),
+            part: None,
+            parts: None,
+            cut: [].into(),
+        };
+        let index = self.trail.reconciled(entry).await.map_err(|closed| {
+            let cause = closed.cause.as_str();
+            format!("it is not on record: {cause}: {}", closed.detail)
+        })?;
+        Ok((result, index))
+    }
+
+    async fn in_doubt(&self) -> Result<Vec<Pending>, String> {
+        let directory = self.directory.clone();
+        let read = tokio::task::spawn_blocking(move || Unresolved::of_folder(&directory));
+        match read.await {
+            Ok(read) => read.map_err(|error| format!("the trail cannot be read: {error}")),
+            Err(_) => Err("reading the trail failed by a defect".into()),
+        }
+    }
+
+    /// The origin on record, where the config would still send the account's requests there.
+    fn origin(&self, deletion: &Deletion) -> Result<Origin, String> {
+        let recorded = deletion.domain.as_deref().unwrap_or_default();
+        match self.domains.origin(&deletion.account) {
+            Some(origin) if origin.to_string() == recorded => Ok(Origin::clone(origin)),
+            _ => Err(format!(
+                "the config does not name {recorded}, where it was sent, for account {}",
+                deletion.account
+            )),
+        }
+    }
+
+    fn targets(&self, deletion: &Deletion) -> Result<Vec<(String, String)>, String> {
+        let Deletion {
+            operation, account, ..
+        } = deletion;
+        let target = |user: &String| {
+            let target = self.contracts.read_back(operation, account, user)?;
+            Some((user.clone(), target))
+        };
+        let targets: Option<Vec<_>> = deletion.users.iter().map(target).collect();
+        targets.ok_or_else(|| format!("no contract says how a user of {operation} is read"))
+    }
+}
+
+/// The first user with the worst result.
+fn worst(users: &[UserFound]) -> Option<&UserFound> {
+    users.iter().rev().max_by_key(|user| user.result)
+}
+
+fn old_enough(closed: Time, now: Time) -> Result<(), String> {
+    let age = now.micros().saturating_sub(closed.micros());
+    if i128::from(age) >= LEAST_AGE.as_micros().cast_signed() {
+        return Ok(());
+    }
+    let seconds = age.max(0) / 1_000_000;
+    Err(format!(
+        "it was closed {seconds} s ago and may still come true: wait until it is 5 minutes old, or say --now"
+    ))
+}
+
+fn show(deletion: &Deletion, settled: Result<(Found, u64), String>) -> Settled {
+    let (done, why) = match settled {
+        Ok(done) => (Some(done), None),
+        Err(why) => (None, Some(why)),
+    };
+    Settled {
+        index: deletion.index,
+        request_id: deletion.request_id.clone(),
+        users: deletion.users.len() as u64,
+        result: done.map(|done| done.0),
+        entry: done.map(|done| done.1),
+        why,
+    }
+}
+
+fn refused(exit: u8, message: impl Into<String>) -> Answer {
+    Answer::Refused {
+        exit,
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

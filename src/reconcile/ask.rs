@@ -1,0 +1,236 @@
+//! Asks upstream for each user, twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::token::TokenFile;
+use crate::audit::entry::{Found, UserFound};
+use crate::fetch::{Answer, Fetch};
+use crate::request::Origin;
+
+/// Connections that read at once.
+const READERS: usize = 4;
+/// For one read.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// For all reads of one deletion; who was not read by then is `cannot_tell`.
+const ALL_TIMEOUT: Duration = Duration::from_secs(300);
+/// Of a user's body.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// What one read saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sight {
+    seen: Seen,
+    status: Option<u16>,
+    revision: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Absent,
+    There,
+    Unclear,
+}
+
+/// Reads each user (with the path that reads it) twice, so far apart; in the order given.
+pub(super) async fn read_back(
+    fetch: &Fetch,
+    origin: &Origin,
+    token: &TokenFile,
+    users: Vec<(String, String)>,
+    pause: Duration,
+) -> Vec<UserFound> {
+    let until = Instant::now() + ALL_TIMEOUT;
+    let users = Arc::new(users);
+    let round = || read_all(fetch, origin, token, &users, until);
+    let first = round().await;
+    tokio::time::sleep(pause).await;
+    let second = round().await;
+    let named = users.iter().map(|(user, _)| user.clone());
+    named
+        .zip(first.iter().zip(second))
+        .map(|(user, (first, second))| judge(user, first, second))
+        .collect()
+}
+
+async fn read_all(
+    fetch: &Fetch,
+    origin: &Origin,
+    token: &TokenFile,
+    users: &Arc<Vec<(String, String)>>,
+    until: Instant,
+) -> Vec<Sight> {
+    let mut sights = vec![Sight::unclear(None, None); users.len()];
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS.min(users.len()) {
+        let (mut line, token) = (fetch.line(origin.clone()), token.clone());
+        let (users, next) = (Arc::clone(users), Arc::clone(&next));
+        readers.spawn(async move {
+            let mut seen = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let left = until.saturating_duration_since(Instant::now());
+                let Some((_, target)) = users.get(at).filter(|_| !left.is_zero()) else {
+                    return seen;
+                };
+                let timeout = READ_TIMEOUT.min(left);
+                let answer = line.get(target, token.header(), MAX_BODY_BYTES, timeout);
+                match answer.await {
+                    Ok(answer) => seen.push((at, see(&answer))),
+                    Err(why) => tracing::warn!("a user could not be read back: {why}"),
+                }
+            }
+        });
+    }
+    while let Some(seen) = readers.join_next().await {
+        for (at, sight) in seen.unwrap_or_default() {
+            sights[at] = sight;
+        }
+    }
+    sights
+}
+
+fn see(answer: &Answer) -> Sight {
+    let revision = answer.headers.get("ac-revision");
+    let revision = revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let seen = match (answer.status, &answer.body) {
+        (404, _) => Seen::Absent,
+        (200, Some(body)) if says_deleted(body) => Seen::Absent,
+        (200, Some(_)) => Seen::There,
+        _ => Seen::Unclear,
+    };
+    Sight {
+        seen,
+        status: Some(answer.status),
+        revision,
+    }
+}
+
+/// Whether the body is a user that is marked as deleted.
+fn says_deleted(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct User {
+        #[serde(default)]
+        deleted: Option<bool>,
+    }
+    serde_json::from_slice::<User>(body).is_ok_and(|user| user.deleted == Some(true))
+}
+
+fn judge(user: String, first: &Sight, second: Sight) -> UserFound {
+    let result = match (first.seen, second.seen) {
+        (Seen::Absent, Seen::Absent) => Found::Deleted,
+        (Seen::There, Seen::There) => Found::StillThere,
+        _ => Found::CannotTell,
+    };
+    UserFound {
+        user,
+        result,
+        status: second.status,
+        revision: second.revision,
+    }
+}
+
+impl Sight {
+    fn unclear(status: Option<u16>, revision: Option<String>) -> Self {
+        Self {
+            seen: Seen::Unclear,
+            status,
+            revision,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::testing::{Server, ok};
+    use crate::tls::ClientTls;
+
+    const GONE: &[u8] = b"HTTP/1.1 404 Not Found\r\nac-revision: 7\r\ncontent-length: 0\r\n\r\n";
+
+    fn token() -> TokenFile {
+        let folder = crate::audit::test_folder("ask");
+        let path = folder.path().join("token");
+        std::fs::write(&path, "t0ken").unwrap();
+        TokenFile::read(&path).unwrap()
+    }
+
+    /// One user, read from a server that gives these answers in turn.
+    async fn found(answers: [&[u8]; 2]) -> UserFound {
+        let answers = answers.map(<[u8]>::to_vec);
+        let server = Server::start(move |number| answers[number % 2].clone()).await;
+        let origin = Origin::parse(&server.url("")).unwrap();
+        let fetch = Fetch::new(ClientTls::new(None).unwrap());
+        let users = vec![("42".to_owned(), "/users/42?v=4.0".to_owned())];
+        let pause = Duration::from_millis(1);
+        let mut found = read_back(&fetch, &origin, &token(), users, pause).await;
+        let heads = server.heads();
+        assert!(heads.iter().all(|head| head.contains("Bearer t0ken")));
+        found.remove(0)
+    }
+
+    #[tokio::test]
+    async fn p2_absent_twice_is_deleted_and_there_twice_is_still_there() {
+        let gone = found([GONE, GONE]).await;
+        assert_eq!((gone.result, gone.status), (Found::Deleted, Some(404)));
+        assert_eq!(gone.revision.as_deref(), Some("7"));
+        let marked = ok(r#"{"id":42,"deleted":true}"#);
+        assert_eq!(found([&marked, &marked]).await.result, Found::Deleted);
+        assert_eq!(found([GONE, &marked]).await.result, Found::Deleted);
+        let there = ok(r#"{"id":42,"deleted":false}"#);
+        assert_eq!(found([&there, &there]).await.result, Found::StillThere);
+    }
+
+    #[tokio::test]
+    async fn p2_two_reads_that_differ_cannot_tell() {
+        let there = ok("{}");
+        for answers in [[GONE, &there[..]], [&there, GONE]] {
+            assert_eq!(found(answers).await.result, Found::CannotTell);
+        }
+    }
+
+    #[tokio::test]
+    async fn p2_any_other_answer_cannot_tell() {
+        let denied = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+        let moved = b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n";
+        let failed = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
+        let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}";
+        for answer in [&denied[..], moved, failed, cut, b""] {
+            assert_eq!(found([answer, answer]).await.result, Found::CannotTell);
+        }
+    }
+
+    #[tokio::test]
+    async fn p2_each_user_of_a_batch_is_read_twice_and_keeps_its_place() {
+        let server = Server::start(|_| ok("{}")).await;
+        let origin = Origin::parse(&server.url("")).unwrap();
+        let fetch = Fetch::new(ClientTls::new(None).unwrap());
+        let users: Vec<_> = (1..=50)
+            .map(|n| (n.to_string(), format!("/users/{n}")))
+            .collect();
+        let pause = Duration::from_millis(1);
+        let found = read_back(&fetch, &origin, &token(), users, pause).await;
+        let names: Vec<_> = found.iter().map(|found| found.user.clone()).collect();
+        assert_eq!(names, (1..=50).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(server.heads().len(), 100);
+    }
+
+    #[test]
+    fn only_a_users_own_mark_says_deleted() {
+        assert!(says_deleted(br#"{"deleted":true}"#));
+        for body in [
+            &b"{}"[..],
+            b"",
+            b"[]",
+            br#"{"deleted":"true"}"#,
+            br#"{"x":{"deleted":true}}"#,
+        ] {
+            assert!(!says_deleted(body));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Deletions of unknown end are settled by the commands, through the gateway and without one.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Output;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use lychgate::simulator::server::{Seen, Server};
+use serde_json::{Value, json};
+
+use super::callers::{delete, request};
+use super::program::{Home, Program, until};
+use super::users::{Manner, Users};
+use crate::support::{tokens, trail, wire};
+
+const SECRET: &str = "t0ken-that-reads-back";
+const GONE: &[u8] = b"HTTP/1.1 404 Not Found\r\nac-revision: 9\r\ncontent-length: 0\r\n\r\n";
+
+/// In front of these users, with a token to read back with.
+fn home(address: std::net::SocketAddr) -> Home {
+    let home = Home::new(
+        address,
+        &[("audit", "reconcile_token_file = \"reconcile.token\"")],
+    );
+    std::fs::write(home.path("reconcile.token"), SECRET).unwrap();
+    home
+}
+
+/// A running gateway with one unknown deletion, of user 1.
+fn unknown(users: &Users) -> (Home, Program) {
+    let home = home(users.address());
+    let program = home.start_ready();
+    users.behave(Manner::Reset);
+    assert_eq!(delete(program.address, 1).status, 502);
+    (home, program)
+}
+
+fn audit(home: &Home, words: &[&str]) -> Output {
+    let mut command = trail::lychgate();
+    command.arg("audit").args(words).arg("--config");
+    command.arg(home.path("lychgate.toml")).output().unwrap()
+}
+
+fn reconcile(home: &Home, words: &[&str]) -> Output {
+    let all = [&["reconcile", "--json", "--reason", "asked"], words].concat();
+    audit(home, &all)
+}
+
+fn objects(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What reading back gave, on the way there and in the list afterwards.
+fn settled(home: &Home) -> Value {
+    let output = reconcile(home, &["--now"]);
+    assert_eq!(code(&output), 0, "{}", told(&output));
+    let result = objects(&output)[0]["result"].clone();
+    let listed = trail::list(&home.audit()).remove(0);
+    assert_eq!(
+        listed["outcome"], "unknown",
+        "an outcome is never rewritten"
+    );
+    assert_eq!(listed["reconciled"]["result"], result);
+    assert!(objects(&audit(home, &["unresolved", "--json"])).is_empty());
+    listed["reconciled"].clone()
+}
+
+#[test]
+fn p2_the_gateway_reads_back_what_is_unknown_and_puts_it_on_record() {
+    let users = Users::start();
+    let (home, program) = unknown(&users);
+    assert_eq!(objects(&audit(&home, &["unresolved", "--json"])).len(), 1);
+    users.behave(Manner::Raw(GONE));
+    users.take_seen();
+    let young = reconcile(&home, &[]);
+    assert_eq!(code(&young), 1);
+    assert!(told(&young).contains("--now"), "{}", told(&young));
+    assert_eq!(users.seen_count(), 0, "what is young is not asked for");
+
+    let reconciled = settled(&home);
+    assert_eq!(reconciled["result"], "deleted");
+    let uid = rustix::process::geteuid().as_raw();
+    assert_eq!(reconciled["actor"], json!({"uid": uid}));
+    let seen = users.take_seen();
+    assert_eq!(seen.len(), 2, "it is read twice");
+    let head = &seen[0].head;
+    assert!(head.starts_with("GET ") && head.contains(SECRET), "{head}");
+    assert_eq!(seen[0].user(), Some(1));
+    let again = reconcile(&home, &["--now"]);
+    assert_eq!((code(&again), again.stdout.len()), (0, 0));
+    let (status, log) = program.stop();
+    assert!(status.success() && !log.contains(SECRET), "{log}");
+    home.record();
+    for file in home.files().iter().filter(|f| f.starts_with(home.audit())) {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(wire::find(&bytes, SECRET.as_bytes()).is_none(), "p8");
+    }
+}
+
+#[test]
+fn p2_a_user_who_is_there_is_still_there() {
+    let users = Users::start();
+    let (home, _program) = unknown(&users);
+    users.behave(Manner::Answer(Duration::ZERO));
+    assert_eq!(settled(&home)["result"], "still_there");
+}
+
+#[test]
+fn p2_an_upstream_that_breaks_off_cannot_tell() {
+    let users = Users::start();
+    let (home, _program) = unknown(&users);
+    assert_eq!(settled(&home)["result"], "cannot_tell");
+}
+
+#[test]
+fn p2_each_user_of_a_batch_is_read_and_the_worst_is_its_own() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Server::start(answer)).unwrap();
+    let home = home(server.address());
+    let program = home.start_ready();
+    for batch in ["[1]", "[1,2]", "[3,1,2]"] {
+        let head = format!("If-Match: 7\r\nContent-Length: {}\r\n", batch.len());
+        let mut bytes = request("DELETE", "", &tokens::good_token(), &head);
+        bytes.extend(batch.as_bytes());
+        let answer = wire::exchange(program.address, &bytes).unwrap();
+        assert_eq!(answer.status, 500, "{}", answer.shown());
+    }
+    let output = reconcile(&home, &["--now"]);
+    assert_eq!(code(&output), 0, "{}", told(&output));
+    let results: Vec<_> = objects(&output)
+        .iter()
+        .map(|o| o["result"].clone())
+        .collect();
+    assert_eq!(results, ["deleted", "still_there", "cannot_tell"]);
+    let last = objects(&output)[2]["entry"].to_string();
+    let shown = audit(&home, &["show", &last, "--json"]);
+    let entries = objects(&shown);
+    let entry = &entries
+        .iter()
+        .find(|e| e["entry"]["kind"] == "reconciled")
+        .unwrap()["entry"];
+    let users = json!([
+        {"user": "3", "result": "cannot_tell", "status": 403, "revision": "5"},
+        {"user": "1", "result": "deleted", "status": 404, "revision": "5"},
+        {"user": "2", "result": "still_there", "status": 200, "revision": "5"},
+    ]);
+    assert_eq!(entry["users"], users);
+    assert_eq!(
+        (&entry["status"], &entry["revision"]),
+        (&json!(403), &json!("5"))
+    );
+    assert_eq!(entry["host"], server.address().to_string());
+    drop(program);
+    home.record();
+}
+
+/// Deletions fail; user 1 is gone, 2 is there, of 3 nothing is said.
+fn answer(seen: &Seen) -> Response<bytes::Bytes> {
+    let status = match (seen.method.as_str(), seen.path().rsplit('/').next()) {
+        ("GET", Some("1")) => StatusCode::NOT_FOUND,
+        ("GET", Some("2")) => StatusCode::OK,
+        ("GET", _) => StatusCode::FORBIDDEN,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let answer = Response::builder()
+        .status(status)
+        .header("ac-revision", "5");
+    answer.body("{}".into()).unwrap()
+}
+
+#[test]
+fn p2_without_a_gateway_the_command_takes_the_lock_and_does_it_itself() {
+    let users = Users::start();
+    let (home, program) = unknown(&users);
+    program.kill_nine();
+    assert!(home.audit().join("control.sock").exists(), "it was killed");
+    users.behave(Manner::Raw(GONE));
+    assert_eq!(settled(&home)["result"], "deleted");
+    home.record();
+    // The next gateway takes the trail as any start does, and the socket that was left behind.
+    users.behave(Manner::Answer(Duration::ZERO));
+    let program = home.start_ready();
+    assert_eq!(delete(program.address, 2).status, 200);
+    let named = reconcile(&home, &["--now", "0"]);
+    assert_eq!(code(&named), 1, "{}", told(&named));
+}
+
+#[test]
+fn without_a_token_it_is_exit_2_and_says_what_is_missing() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    let program = home.start_ready();
+    for _ in 0..2 {
+        let output = reconcile(&home, &["--now"]);
+        assert_eq!(code(&output), 2);
+        assert!(told(&output).contains("reconcile_token_file"));
+        if program.takes_deletions() {
+            program.signal(rustix::process::Signal::TERM);
+            until("it has stopped", || {
+                !home.audit().join("control.sock").exists()
+            });
+        }
+    }
+    let reasonless = audit(&home, &["reconcile"]);
+    assert_eq!(code(&reasonless), 2);
+    assert_eq!(code(&audit(&home, &["reconcile", "--reason", " "])), 2);
+}
+
+#[test]
+fn the_socket_is_for_its_owner_and_goes_with_the_gateway() {
+    let users = Users::start();
+    let (home, program) = unknown(&users);
+    let socket = home.audit().join("control.sock");
+    let about = std::fs::symlink_metadata(&socket).unwrap();
+    assert!(about.file_type().is_socket());
+    assert_eq!(about.permissions().mode() & 0o7777, 0o600);
+    if rustix::process::geteuid().is_root() {
+        let mut command = trail::lychgate();
+        command.args(["audit", "reconcile", "--reason", "mine", "--dir"]);
+        let output = command.arg(home.audit()).uid(65_534).output().unwrap();
+        assert_eq!(code(&output), 74, "{}", told(&output));
+    }
+    assert!(program.stop().0.success());
+    assert!(!socket.exists());
+}
+
+#[test]
+fn hostile_input_to_the_socket_costs_nothing() {
+    let users = Users::start();
+    let (home, program) = unknown(&users);
+    users.behave(Manner::Answer(Duration::ZERO));
+    let socket = home.audit().join("control.sock");
+    let mut slow = Vec::new();
+    for round in 0..40 {
+        let Ok(mut stream) = UnixStream::connect(&socket) else {
+            panic!("round {round}: nobody listens")
+        };
+        stream
+            .set_write_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        // The first ones keep their places and say nothing more.
+        let _ = stream.write_all(if round < 4 { b"{\"c" } else { &[0xff; 100_000] });
+        let _ = stream.write_all(b"\n".repeat(usize::from(round >= 4)).as_slice());
+        slow.push(stream);
+    }
+    assert_eq!(delete(program.address, 2).status, 200);
+    let mut last = slow.pop().unwrap();
+    last.set_read_timeout(Some(Duration::from_secs(15)))
+        .unwrap();
+    let _ = last.read_to_end(&mut Vec::new());
+    drop(slow);
+    users.behave(Manner::Raw(GONE));
+    assert_eq!(settled(&home)["result"], "deleted");
+    assert!(program.stop().0.success());
+}
