@@ -11,6 +11,7 @@ mod lag;
 mod prune;
 mod seen;
 mod shelf;
+mod sweep;
 mod thread;
 mod tree;
 
@@ -36,6 +37,7 @@ use super::journal::batch::Link;
 use super::key::Key;
 use crate::metrics::Metrics;
 use prune::Segments;
+use sweep::Outgrown;
 
 /// The name of the checkpoint in the log's folder.
 pub(super) const CHECKPOINT: &str = "checkpoint";
@@ -52,6 +54,7 @@ pub(super) struct Publisher {
     /// Entries behind it.
     waiting: Vec<Synced>,
     segments: Segments,
+    outgrown: Outgrown,
     /// Every intent below this index is closed by an entry that was taken.
     settled: u64,
     gate: Arc<Gate>,
@@ -69,6 +72,8 @@ impl Publisher {
         (gate, metrics): (&Arc<Gate>, &Metrics),
     ) -> Self {
         let passing = Arc::clone(shelf.passing());
+        // What cannot be looked for now is found at the next start.
+        let outgrown = Outgrown::find(&shelf, published.size()).unwrap_or_default();
         Self {
             key: Arc::clone(key),
             shelf,
@@ -83,6 +88,7 @@ impl Publisher {
             published,
             waiting: Vec::new(),
             segments: Segments::new(journal),
+            outgrown,
             settled: 0,
             gate: Arc::clone(gate),
             metrics: metrics.clone(),
@@ -137,16 +143,22 @@ impl Publisher {
             let trouble = self.seen.trouble().map(str::to_owned);
             self.gate.lag.unwatched(trouble);
         }
+        self.outgrown.note(&self.published, &next);
         self.published = next;
         self.waiting.clear();
-        // What cannot be removed is tried again next time; it is only space.
-        let until = self.settled.min(self.published.size());
-        let _ = self.segments.prune(until, &self.key);
+        self.clear_up();
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
         self.metrics.audit_checkpoint_entries.set(size);
         let now = self.gate.now().seconds();
         self.metrics.audit_checkpoint_time.set(now);
         Ok(())
+    }
+
+    /// Removes what is needed no more. What cannot go is tried again next time: it is only space.
+    fn clear_up(&mut self) {
+        let _ = self.outgrown.remove(&mut self.shelf);
+        let until = self.settled.min(self.published.size());
+        let _ = self.segments.prune(until, &self.key);
     }
 
     /// Puts files at their places that a checkpoint of `covered` entries has already signed, and

@@ -85,10 +85,33 @@ impl Shelf {
         &self.passing
     }
 
+    /// The names in a folder; none where there is none.
+    pub(super) fn names(&self, path: &str) -> io::Result<Vec<String>> {
+        match self.look(path).and_then(|folder| folder.list()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Removes a folder and the files in it, where it is there.
+    pub(super) fn remove_folder(&mut self, path: &str) -> io::Result<()> {
+        self.open.remove(path);
+        let (above, name) = split(path);
+        let held = match self.look(path) {
+            Ok(held) => held,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for file in held.list()? {
+            held.remove(&file)?;
+        }
+        self.look(above)?.remove_folder(name)
+    }
+
     /// Reads a file of the log's folder whole; `None` where there is none.
-    pub(in crate::audit) fn read(&mut self, path: &str) -> io::Result<Option<Vec<u8>>> {
+    pub(in crate::audit) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let (folder, name) = split(path);
-        match self.held(folder, false) {
+        match self.look(folder) {
             Ok(folder) => read_whole(&*folder, name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -116,12 +139,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// A folder below the root, made where it is missing.
+    /// A folder below the root, made where it is missing, its name durable.
     fn folder(&mut self, path: &str) -> io::Result<Arc<dyn Folder>> {
-        self.held(path, true)
-    }
-
-    fn held(&mut self, path: &str, make: bool) -> io::Result<Arc<dyn Folder>> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
@@ -129,16 +148,20 @@ impl Shelf {
             return Ok(Arc::clone(held));
         }
         let (above, name) = split(path);
-        let above = self.held(above, make)?;
-        let held = above.folder(name, make.then_some(FOLDER_MODE))?;
-        // What was opened only to be read may stand there by a name that is not synced.
-        if make {
-            if self.open.len() >= MOST_OPEN {
-                self.open.clear();
-            }
-            self.open.insert(path.to_owned(), Arc::clone(&held));
+        let held = self.folder(above)?.folder(name, Some(FOLDER_MODE))?;
+        if self.open.len() >= MOST_OPEN {
+            self.open.clear();
         }
+        self.open.insert(path.to_owned(), Arc::clone(&held));
         Ok(held)
+    }
+
+    /// A folder below the root that is there.
+    fn look(&self, path: &str) -> io::Result<Arc<dyn Folder>> {
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        parts.try_fold(Arc::clone(&self.root), |above, name| {
+            above.folder(name, None)
+        })
     }
 }
 

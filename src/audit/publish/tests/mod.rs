@@ -159,3 +159,41 @@ async fn p4_published_files_that_are_missing_are_made_again_while_the_journal_ha
         assert!(after.entries.starts_with(&before.entries));
     }
 }
+
+/// Folders of partial files below `tile/`.
+fn partial_folders(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    for level in ["0", "1", "entries"] {
+        let names = std::fs::read_dir(settings.directory.join("tile").join(level));
+        for entry in names.into_iter().flatten() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".p") {
+                found.push(format!("{level}/{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partial_files_go_once_the_full_one_stands_and_no_sooner() {
+    let folder = test_folder("outgrown");
+    let settings = settings(folder.path());
+    let trail = open(&settings).await;
+    delete(&trail, 60).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(partial_folders(&settings), ["0/000.p", "entries/000.p"]);
+    delete(&trail, 80).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let newest = ["0/001.p", "1/000.p", "entries/001.p"];
+    assert_eq!(partial_folders(&settings), newest);
+    trail.stop().await;
+    // What a crash left is found at the next start.
+    let left = settings.directory.join("tile/0/000.p");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("7"), b"old").unwrap();
+    open(&settings).await.stop().await;
+    assert_eq!(partial_folders(&settings), newest);
+    published(&settings).unwrap();
+}
