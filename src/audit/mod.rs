@@ -30,6 +30,7 @@ pub mod verifier_key;
 pub mod verify;
 mod writer;
 
+pub use publish::unwatched;
 pub use receipt::Receipt;
 pub use trail::{Closed, OpenIntent, State, Trail, Unconfirmed};
 

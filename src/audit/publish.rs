@@ -19,6 +19,7 @@ pub(super) use handover::Synced;
 pub(super) use kept::Kept;
 pub(super) use lag::Lag;
 pub(super) use seen::Seen;
+pub use seen::unwatched;
 pub(super) use shelf::{Shelf, read_whole};
 pub(super) use thread::Publishing;
 pub(super) use tree::{Piece, Tree};

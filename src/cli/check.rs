@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::escape::escape;
 use super::exit::{Exit, Stop};
+use crate::audit;
 use crate::config::{Config, Problems};
 
 /// What `check` takes.
@@ -36,6 +37,9 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         plural(config.domains.accounts.len(), "account"),
         config.hash.get(..12).unwrap_or(&config.hash),
     )?;
+    if let Some(why) = audit::unwatched(&config.audit.seen_file) {
+        writeln!(out, "note: {}", escape(&why))?;
+    }
     Ok(Exit::Fine)
 }
 

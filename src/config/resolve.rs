@@ -200,12 +200,22 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
     // Without a usable origin nothing can be said of the key's name.
     named.signing_key(key_file, &origin?.value);
     let key_path = named.path(&key_file.value);
+    let directory = named.path(&audit.directory.as_ref()?.value);
     let seen_file = match &audit.seen_file {
         Some(file) => named.path(&file.value),
         None => beside(&key_path),
     };
+    if let Some(file) = audit
+        .seen_file
+        .as_ref()
+        .filter(|_| seen_file.starts_with(&directory))
+    {
+        let message = "`audit.seen_file` lies in the trail's folder, and would be set back with it";
+        let hint = "a file beside the key, on a disk that lasts";
+        named.findings.add(&file.span, message, hint);
+    }
     Some(audit::Settings {
-        directory: named.path(&audit.directory.as_ref()?.value),
+        directory,
         origin: origin?.value.clone(),
         key_file: key_path,
         sync_timeout: audit.sync_timeout.value,

@@ -111,6 +111,7 @@ fn the_reference_loads() {
     std::fs::write(folder.config(), REFERENCE).unwrap();
     let config = Config::load(&folder.config()).unwrap_or_else(|p| panic!("{}", p.rendered));
     assert_eq!(config.audit.key_file, folder.0.join("audit.key"));
+    assert_eq!(config.audit.seen_file, folder.0.join("audit.key.seen"));
     assert_eq!(config.limits.max_deletions, 1024);
     assert_eq!(config.path, folder.config());
 }

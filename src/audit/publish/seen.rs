@@ -1,8 +1,11 @@
 //! The seen file: the newest checkpoint, kept apart from the log's folder, so that a folder that was
 //! set back to an older state is noticed. Where it cannot be kept, that is noted and no more.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::Access;
 
 use super::kept::Kept;
 use super::shelf::read_whole;
@@ -70,10 +73,28 @@ impl Seen {
     }
 }
 
-fn folder_of(disk: &Arc<dyn Disk>, path: &Path) -> std::io::Result<(Arc<dyn Folder>, String)> {
+/// Why roll-back would not be watched by this process's user, where it would not: the seen file's
+/// folder takes no new names, or the file cannot be read.
+#[must_use]
+pub fn unwatched(path: &Path) -> Option<String> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let may = |path: &Path, access| rustix::fs::access(path, access).map_err(io::Error::from);
+    let folder = may(
+        above.unwrap_or(Path::new(".")),
+        Access::WRITE_OK | Access::EXEC_OK,
+    );
+    let file = match may(path, Access::READ_OK) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let error = folder.and(file).err()?;
+    Some(not_watched(&path.display().to_string(), &error))
+}
+
+fn folder_of(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
     let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
     else {
-        return Err(std::io::ErrorKind::InvalidFilename.into());
+        return Err(io::ErrorKind::InvalidFilename.into());
     };
     // Never made: a disk that is not mounted must not be stood in for by a folder that does not last.
     let above = if above.as_os_str().is_empty() {
@@ -84,6 +105,41 @@ fn folder_of(disk: &Arc<dyn Disk>, path: &Path) -> std::io::Result<(Arc<dyn Fold
     Ok((disk.folder(above, None)?, name.to_owned()))
 }
 
-fn not_watched(path: &str, error: &std::io::Error) -> String {
+fn not_watched(path: &str, error: &io::Error) -> String {
     format!("roll-back is not watched: the seen file {path} cannot be kept: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::RealDisk;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn a_seen_file_whose_folder_is_not_there_is_noted_and_never_made() {
+        let folder = test_folder("seen");
+        let path = folder.path().join("not/there.seen");
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let (mut seen, found) = Seen::open(&disk, &path);
+        assert_eq!(found, None);
+        seen.keep(b"checkpoint");
+        assert!(seen.trouble().unwrap().contains("not/there.seen"));
+        assert!(unwatched(&path).unwrap().contains("not watched"));
+        assert!(!folder.path().join("not").exists());
+        assert_eq!(unwatched(&folder.path().join("new.seen")), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again() {
+        let folder = test_folder("seen");
+        let path = folder.path().join("audit.key.seen");
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let (mut seen, _) = Seen::open(&disk, &path);
+        for text in [b"one".as_slice(), b"two"] {
+            seen.keep(text);
+            assert!(seen.holds(text));
+            assert_eq!(Seen::open(&disk, &path).1.as_deref(), Some(text));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -275,6 +275,24 @@ fn accounts_are_letters_digits_and_underscores() {
 }
 
 #[test]
+fn p4_a_seen_file_in_the_trails_folder_is_refused_and_a_heartbeat_has_a_range() {
+    for (from, to, said) in [
+        (
+            "# seen_file = \"audit.key.seen\"",
+            "seen_file = \"audit/seen\"",
+            "lies in the trail's folder",
+        ),
+        (
+            "heartbeat = \"1h\"",
+            "heartbeat = \"2d\"",
+            "from 1s to 1d",
+        ),
+    ] {
+        assert_one(&edited(from, to), &[said]);
+    }
+}
+
+#[test]
 fn numbers_sizes_and_durations_have_ranges_and_units() {
     for (from, to, said) in [
         (
