@@ -16,6 +16,7 @@ pub mod note;
 #[cfg(test)]
 mod oracles;
 pub mod proof;
+pub mod prove;
 mod publish;
 pub mod query;
 pub mod reader;

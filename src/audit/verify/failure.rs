@@ -45,12 +45,12 @@ impl Failure {
         }
     }
 
-    pub(super) fn in_file(mut self, file: impl Into<String>) -> Self {
+    pub(in crate::audit) fn in_file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
         self
     }
 
-    pub(super) fn at(mut self, index: u64) -> Self {
+    pub(in crate::audit) fn at(mut self, index: u64) -> Self {
         self.index = Some(index);
         self
     }
@@ -60,7 +60,7 @@ impl Failure {
         self
     }
 
-    pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
+    pub(in crate::audit) fn unreadable(file: &str, error: &io::Error) -> Self {
         let trouble = match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,
             _ => Trouble::Unreadable,

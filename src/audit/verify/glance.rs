@@ -11,14 +11,14 @@ use crate::audit::entry::{Entry, Kind, Reconciled, Sent, Verdict};
 
 /// An entry's time, as it is spelled, and what it says.
 #[derive(Debug)]
-pub(super) struct Glance<'e> {
-    pub(super) time: Cow<'e, str>,
-    pub(super) says: Says<'e>,
+pub(in crate::audit) struct Glance<'e> {
+    pub(in crate::audit) time: Cow<'e, str>,
+    pub(in crate::audit) says: Says<'e>,
 }
 
 /// What an entry says, as far as other entries depend on it.
 #[derive(Debug)]
-pub(super) enum Says<'e> {
+pub(in crate::audit) enum Says<'e> {
     Intent(Intent<'e>),
     Outcome(Outcome<'e>),
     Refused,
@@ -33,20 +33,20 @@ pub(super) enum Says<'e> {
 }
 
 #[derive(Debug)]
-pub(super) struct Intent<'e> {
-    pub(super) request_id: Cow<'e, str>,
-    pub(super) group: Option<String>,
-    pub(super) part: Option<u32>,
-    pub(super) parts: Option<u32>,
+pub(in crate::audit) struct Intent<'e> {
+    pub(in crate::audit) request_id: Cow<'e, str>,
+    pub(in crate::audit) group: Option<String>,
+    pub(in crate::audit) part: Option<u32>,
+    pub(in crate::audit) parts: Option<u32>,
 }
 
 #[derive(Debug)]
-pub(super) struct Outcome<'e> {
-    pub(super) intent: u64,
-    pub(super) leaves: Vec<Cow<'e, str>>,
-    pub(super) request_id: Cow<'e, str>,
-    pub(super) verdict: Verdict,
-    pub(super) sent: Sent,
+pub(in crate::audit) struct Outcome<'e> {
+    pub(in crate::audit) intent: u64,
+    pub(in crate::audit) leaves: Vec<Cow<'e, str>>,
+    pub(in crate::audit) request_id: Cow<'e, str>,
+    pub(in crate::audit) verdict: Verdict,
+    pub(in crate::audit) sent: Sent,
 }
 
 /// The kinds that say nothing others depend on.
@@ -94,7 +94,7 @@ struct Fields<'e> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn glance(bytes: &[u8]) -> Result<Glance<'_>, String> {
+pub(in crate::audit) fn glance(bytes: &[u8]) -> Result<Glance<'_>, String> {
     let fields: Fields<'_> = serde_json::from_slice(bytes)
         .map_err(|error| format!("not an entry that this version knows: {error}"))?;
     let says = match &*fields.kind {

@@ -23,7 +23,7 @@ pub use summary::Summary;
 
 use commands::Commands;
 use deletions::Deletions;
-use glance::{Says, glance};
+pub(super) use glance::{Says, glance};
 
 use super::entry::Entry;
 use crate::clock::Time;

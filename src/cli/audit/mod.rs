@@ -7,6 +7,7 @@ mod keygen;
 mod list;
 mod offline;
 mod progress;
+mod prove;
 mod reach;
 mod receipt_report;
 mod reconcile;
@@ -49,6 +50,8 @@ enum Verb {
     Unresolved(unresolved::Arguments),
     /// Settle unresolved deletions: read their users back, and put on record what is found
     Reconcile(reconcile::Arguments),
+    /// A proof of an entry, with the entry in it, that verifies offline
+    Prove(prove::Arguments),
     /// Make a signing key for a trail; print its verifier key
     Keygen(keygen::Arguments),
 }
@@ -66,6 +69,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
         Verb::Verify(arguments) => verify::run(out, &arguments),
         Verb::Unresolved(arguments) => unresolved::run(out, &arguments),
         Verb::Reconcile(arguments) => reconcile::run(out, &arguments),
+        Verb::Prove(arguments) => prove::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),
     }
 }

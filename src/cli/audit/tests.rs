@@ -17,6 +17,7 @@ use crate::audit::test_folder;
 use crate::audit::verify::sample::{bytes, sound, tamper, write};
 
 mod export;
+mod prove;
 mod published;
 mod unresolved;
 mod verify;

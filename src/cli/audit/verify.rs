@@ -31,7 +31,7 @@ Works beside a running gateway: deletions in flight are counted, not a fault.
 Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) source: Option<Source>,
+    place: Place,
     /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
     /// A checkpoint that was kept: the log must go on from it, else it was rolled back or forked
-    #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Source")]
+    #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Place")]
     against: Option<PathBuf>,
     /// Judge a tlog-proof from `audit prove`; needs no log
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
@@ -58,15 +58,38 @@ pub(super) struct Arguments {
     signature: Option<String>,
 }
 
+/// Which trail, where one is meant at all.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Place {
+    /// The audit folder
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The config that names the audit folder
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    fn folder(&self) -> Result<Option<Folder>, Stop> {
+        if self.dir.is_none() && self.config.is_none() {
+            return Ok(None);
+        }
+        let source = Source {
+            dir: self.dir.clone(),
+            config: self.config.clone(),
+        };
+        source.folder().map(Some)
+    }
+}
+
 /// Verifies.
 ///
 /// # Errors
 /// Where something cannot be read (74), the command line names nothing to judge or no key to judge by
 /// (2), or a receipt has no key to be judged by (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let source = arguments.source.as_ref();
-    let folder = source.map(Source::folder).transpose()?;
-    match folder {
+    match arguments.place.folder()? {
         Some(folder) if arguments.proof.is_none() => trail(out, arguments, &folder),
         folder => offline::run(out, arguments, folder.as_ref()),
     }

@@ -1,0 +1,139 @@
+//! The tiles and bundles that a checkpoint's size implies, read one by one; the journal behind them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::audit::journal;
+use crate::audit::merkle::Hash;
+use crate::audit::note::MAX_NOTE_BYTES;
+use crate::audit::proof::HashReader;
+use crate::audit::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile};
+use crate::audit::verify::{CHECKPOINT, Failure, Trouble};
+
+const WIDTH: u64 = FULL as u64;
+
+/// A log of one size.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    directory: PathBuf,
+    size: u64,
+}
+
+/// The bytes of the newest checkpoint; `None` where there is none.
+pub(super) fn checkpoint(directory: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match read(directory, CHECKPOINT, MAX_NOTE_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::unreadable(CHECKPOINT, &error)),
+    }
+}
+
+impl Shelf {
+    pub(super) fn new(directory: &Path, size: u64) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            size,
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Shows the entries from an index on, in order, until `each` is content.
+    pub(super) fn entries(
+        &self,
+        from: u64,
+        mut each: impl FnMut(u64, &[u8]) -> bool,
+    ) -> Result<(), Failure> {
+        for bundle in (from / WIDTH..).map_while(|index| Bundle::at(index, self.size)) {
+            let (path, bytes, width) = self.bundle(bundle)?;
+            let entries = decode_bundle(&bytes, width)
+                .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).in_file(path))?;
+            let covered = (bundle.index * WIDTH..self.size).zip(entries);
+            for (index, entry) in covered.filter(|(index, _)| *index >= from) {
+                if each(index, entry) {
+                    return Ok(());
+                }
+            }
+        }
+        let from = from.max(self.size);
+        let entries = match journal::read(&self.directory, None) {
+            Ok(entries) => entries,
+            // A copy of checkpoint and tiles alone.
+            Err(error) if error.fault == journal::Fault::Missing && self.size > 0 => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.index >= from && each(entry.index, &entry.bytes) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn bundle(&self, wanted: Bundle) -> Result<(String, Vec<u8>, u16), Failure> {
+        let full = Bundle {
+            width: FULL,
+            ..wanted
+        };
+        match read(&self.directory, &wanted.path(), MAX_BUNDLE_BYTES) {
+            Ok(bytes) => Ok((wanted.path(), bytes, wanted.width)),
+            Err(_) => read(&self.directory, &full.path(), MAX_BUNDLE_BYTES)
+                .map(|bytes| (full.path(), bytes, FULL))
+                .map_err(|error| Failure::unreadable(&wanted.path(), &error)),
+        }
+    }
+
+    fn tile(&self, wanted: Tile) -> io::Result<Vec<Hash>> {
+        let full = Tile {
+            width: FULL,
+            ..wanted
+        };
+        let most = usize::from(FULL) * size_of::<Hash>();
+        let (bytes, width) = match read(&self.directory, &wanted.path(), most) {
+            Ok(bytes) => (bytes, wanted.width),
+            Err(_) => (read(&self.directory, &full.path(), most)?, FULL),
+        };
+        decode_tile(&bytes, width).map_err(|error| {
+            let what = format!("{}: {error}", wanted.path());
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })
+    }
+}
+
+impl HashReader for Shelf {
+    fn hash(&self, level: u8, index: u64) -> io::Result<Hash> {
+        let hashes = self.hashes(level, index, 1)?;
+        hashes
+            .first()
+            .copied()
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn hashes(&self, level: u8, first: u64, count: u64) -> io::Result<Vec<Hash>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let none = || io::Error::from(io::ErrorKind::NotFound);
+        let tile = Tile::at(level, first / WIDTH, self.size).ok_or_else(none)?;
+        let hashes = self.tile(tile)?;
+        let place = (first % WIDTH) as usize;
+        let wanted = hashes.get(place..place + count as usize);
+        wanted.map(<[Hash]>::to_vec).ok_or_else(none)
+    }
+}
+
+/// A file that is not longer than it may be.
+fn read(directory: &Path, path: &str, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(directory.join(path))?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let what = format!("{path} has more than {most} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(bytes)
+}

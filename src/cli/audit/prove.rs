@@ -1,0 +1,97 @@
+//! `lychgate audit prove`: a C2SP tlog-proof of an entry, with the entry in it, that verifies offline.
+
+use std::io::Write;
+
+use super::offline::hash;
+use super::source::{Folder, Source};
+use super::verify::verifier;
+use crate::audit::prove::{PATIENCE, ProveError, Side, Wanted, prove};
+use crate::audit::verifier_key::VerifierKey;
+use crate::audit::verify::{Trouble, parse_receipt};
+use crate::cli::exit::{Exit, Stop};
+
+/// What `audit prove` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate audit prove lychgate.example.com/edge-1/42 --config lychgate.toml > deletion.tlog-proof
+  lychgate audit prove 01938f3e-5a1b-7c3d-8e9f-0a1b2c3d4e5f --dir audit --entry intent
+  lychgate audit prove 42 --dir audit --leaf BASE64
+
+Waits up to 2 s until a checkpoint covers the entry. Check the proof anywhere, without the log:
+  lychgate audit verify --proof deletion.tlog-proof --key VERIFIER")]
+pub(super) struct Arguments {
+    /// An index: that entry. A receipt (ORIGIN/INDEX) or a request id: what closes the deletion
+    #[arg(value_name = "INDEX|RECEIPT|REQUEST_ID")]
+    what: String,
+    #[command(flatten)]
+    source: Source,
+    /// The header lychgate-receipt-leaf: exit 1 where it is neither of the deletion's two entries'
+    #[arg(long, value_name = "BASE64")]
+    leaf: Option<String>,
+    /// Which entry of the deletion
+    #[arg(long, value_enum, default_value = "closing")]
+    entry: Which,
+    /// The verifier key that the checkpoint must be signed by; without it the folder's own
+    #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
+    key: Option<VerifierKey>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Which {
+    /// The entry that closes it, or its refusal
+    Closing,
+    /// Its intent
+    Intent,
+}
+
+/// Prints the proof.
+///
+/// # Errors
+/// Where there is none to be had (1), or the trail cannot be read (74).
+pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
+    let folder = arguments.source.folder()?;
+    let wanted = wanted(&folder, &arguments.what)?;
+    let given = arguments.leaf.as_deref().map(hash).transpose();
+    let given = given.map_err(|what| Stop::with(Exit::No, what))?;
+    let key = match &arguments.key {
+        Some(key) => key.clone(),
+        None => folder.verifier()?.ok_or_else(|| {
+            let message = "the folder holds no verifier key: give --key VERIFIER";
+            Stop::with(Exit::No, message)
+        })?,
+    };
+    let side = match arguments.entry {
+        Which::Closing => Side::Closing,
+        Which::Intent => Side::Intent,
+    };
+    let directory = &folder.directory;
+    let proof = prove(directory, &key, (&wanted, side), given.as_ref(), PATIENCE);
+    out.write_all(&proof.map_err(stop)?.to_text())?;
+    Ok(Exit::Fine)
+}
+
+fn wanted(folder: &Folder, what: &str) -> Result<Wanted, Stop> {
+    if what.contains('/') {
+        let (origin, index) = parse_receipt(what).map_err(|e| Stop::with(Exit::Usage, e))?;
+        return match folder.origin()? {
+            Some(own) if own != origin => {
+                let message = format!("this trail is {own}, and the receipt is of {origin}");
+                Err(Stop::with(Exit::No, message))
+            }
+            _ => Ok(Wanted::Deletion(index)),
+        };
+    }
+    let index = what
+        .parse()
+        .ok()
+        .filter(|index: &u64| index.to_string() == what);
+    Ok(index.map_or_else(|| Wanted::Request(what.to_owned()), Wanted::Index))
+}
+
+fn stop(error: ProveError) -> Stop {
+    let exit = match &error {
+        ProveError::Log(failure) if failure.trouble == Trouble::Unreadable => Exit::Io,
+        _ => Exit::No,
+    };
+    Stop::with(exit, error)
+}

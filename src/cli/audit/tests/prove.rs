@@ -1,0 +1,230 @@
+//! `audit prove` and `audit verify --proof`, `--receipt` and `--against` by their command lines.
+
+use super::*;
+use crate::audit::TestFolder;
+use crate::audit::verify::sample::{checkpoint, long, write_log};
+
+fn published() -> TestFolder {
+    let folder = test_folder("cli");
+    write_log(folder.path(), &long(300), &[300]);
+    folder
+}
+
+/// Runs a line as it stands.
+fn line(words: &[&str]) -> (Result<Exit, Exit>, String) {
+    let words = ["audit"].into_iter().chain(words.iter().copied());
+    let arguments = Line::try_parse_from(words).unwrap().arguments;
+    let mut out = Vec::new();
+    let exit = run(&mut out, arguments).map_err(|stop| match stop {
+        Stop::Told(exit, _) | Stop::Rendered(exit, _) => exit,
+        Stop::Output(error) => panic!("{error}"),
+    });
+    (exit, String::from_utf8(out).unwrap())
+}
+
+fn key() -> String {
+    test_key().verifier().to_string()
+}
+
+/// The proof of what is asked for, in a file.
+fn proof(folder: &TestFolder, words: &[&str]) -> String {
+    let (exit, text) = audit(folder.path(), &[&["prove"], words].concat());
+    assert_eq!(exit, Ok(Exit::Fine));
+    let path = folder.path().join("a.tlog-proof");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn p5_what_prove_prints_verifies_offline_by_the_key_alone() {
+    let folder = published();
+    for words in [
+        &["257"][..],
+        &["lychgate.test/log/257"],
+        &["request 257"],
+        &["request 257", "--entry", "intent"],
+    ] {
+        let path = proof(&folder, words);
+        let (exit, text) = line(&["verify", "--json", "--proof", &path, "--key", &key()]);
+        assert_eq!(exit, Ok(Exit::Fine), "{text}");
+        let object = &objects(&text)[0];
+        assert_eq!(object["verified"], true);
+        let kind = &object["proof"]["entry"]["kind"];
+        let is_intent = words.len() == 3 || words == ["257"];
+        assert_eq!(kind, if is_intent { "intent" } else { "outcome" });
+    }
+}
+
+#[test]
+fn p5_people_see_what_is_proved() {
+    let folder = published();
+    let path = proof(&folder, &["257"]);
+    let (_, text) = line(&["verify", "--proof", &path, "--key", &key()]);
+    assert!(text.contains("entry 257 of a log of 300"), "{text}");
+    assert!(text.contains("the proof holds"), "{text}");
+}
+
+#[test]
+fn p5_a_proof_that_was_changed_or_is_of_another_key_is_exit_1() {
+    let folder = published();
+    let path = proof(&folder, &["257"]);
+    let other = Key::generate("lychgate.test/log").unwrap();
+    let other = other.verifier().to_string();
+    assert_eq!(
+        line(&["verify", "--proof", &path, "--key", &other]).0,
+        Ok(Exit::No)
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("index 257", "index 256")).unwrap();
+    let (exit, text) = line(&["verify", "--proof", &path, "--key", &key()]);
+    assert_eq!(exit, Ok(Exit::No));
+    assert!(text.contains("the proof does NOT hold"), "{text}");
+}
+
+#[test]
+fn a_proof_that_cannot_be_read_is_exit_74_and_without_a_key_it_is_usage() {
+    assert_eq!(
+        line(&["verify", "--proof", "/nowhere", "--key", &key()]).0,
+        Err(Exit::Io)
+    );
+    assert_eq!(line(&["verify", "--proof", "/nowhere"]).0, Err(Exit::Usage));
+    assert_eq!(line(&["verify"]).0, Err(Exit::Usage));
+}
+
+#[test]
+fn p5_a_proof_without_the_entry_is_judged_by_the_leaf_given() {
+    let folder = published();
+    let path = proof(&folder, &["257"]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("extra "))
+        .collect();
+    std::fs::write(&path, format!("{}\n", without.join("\n"))).unwrap();
+    let right = STANDARD.encode(leaf(&long(300)[257]));
+    let wrong = STANDARD.encode(leaf(&long(300)[256]));
+    let with = |leaf: &str| line(&["verify", "--proof", &path, "--key", &key(), "--leaf", leaf]).0;
+    assert_eq!((with(&right), with(&wrong)), (Ok(Exit::Fine), Ok(Exit::No)));
+    assert_eq!(
+        line(&["verify", "--proof", &path, "--key", &key()]).0,
+        Ok(Exit::No)
+    );
+}
+
+#[test]
+fn p5_a_leaf_that_differs_from_the_logs_is_exit_1() {
+    let folder = published();
+    let of = |index: usize| STANDARD.encode(leaf(&long(300)[index]));
+    let with = |leaf: &str| {
+        audit(
+            folder.path(),
+            &["prove", "lychgate.test/log/257", "--leaf", leaf],
+        )
+        .0
+    };
+    assert_eq!(
+        (with(&of(257)), with(&of(258))),
+        (Ok(Exit::Fine), Ok(Exit::Fine))
+    );
+    assert_eq!(
+        (with(&of(256)), with("rubbish")),
+        (Err(Exit::No), Err(Exit::No))
+    );
+}
+
+#[test]
+fn p5_a_receipt_of_another_log_or_of_no_deletion_is_exit_1() {
+    let folder = published();
+    for what in [
+        "other/257",
+        "lychgate.test/log/258",
+        "lychgate.test/log/999",
+        "nobody",
+        "999",
+    ] {
+        assert_eq!(
+            audit(folder.path(), &["prove", what]).0,
+            Err(Exit::No),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn p5_a_receipt_is_judged_without_a_log_and_by_a_proof() {
+    let folder = published();
+    let receipt = Receipt::sign(&test_key(), 257, &leaf(&long(300)[258]));
+    let words = |more: &[&str]| -> (Result<Exit, Exit>, String) {
+        let given = [
+            "verify",
+            "--key",
+            &key(),
+            "--receipt",
+            &receipt.receipt,
+            "--leaf",
+            &receipt.leaf,
+            "--signature",
+            &receipt.signature,
+        ];
+        line(&[&given, more].concat())
+    };
+    let (exit, text) = words(&[]);
+    assert_eq!(exit, Ok(Exit::Fine));
+    assert!(text.contains("was not looked at"), "{text}");
+    let right = proof(&folder, &[&receipt.receipt]);
+    let (exit, text) = words(&["--proof", &right]);
+    assert_eq!(exit, Ok(Exit::Fine));
+    assert!(text.contains("the proof bears it out"), "{text}");
+    let wrong = proof(&folder, &["260"]);
+    assert_eq!(words(&["--proof", &wrong]).0, Ok(Exit::No));
+}
+
+#[test]
+fn p4_a_kept_checkpoint_finds_a_roll_back_and_a_fork() {
+    let folder = published();
+    let path = folder.path().join("kept");
+    let against = |entries: &[Vec<u8>]| {
+        std::fs::write(&path, checkpoint(entries, &test_key()).sign(&test_key())).unwrap();
+        audit(
+            folder.path(),
+            &[
+                "verify",
+                "--against",
+                path.to_str().unwrap(),
+                "--key",
+                &key(),
+            ],
+        )
+    };
+    let (exit, text) = against(&long(270));
+    assert_eq!(exit, Ok(Exit::Fine), "{text}");
+    assert!(text.contains("a kept checkpoint of 270 entries"), "{text}");
+    let (exit, text) = against(&long(301));
+    assert_eq!(exit, Ok(Exit::No));
+    assert!(text.contains("rolled back"), "{text}");
+    let mut other = long(270);
+    other.swap(1, 3);
+    let (exit, text) = against(&other);
+    assert_eq!(exit, Ok(Exit::No));
+    assert!(text.contains("another history"), "{text}");
+}
+
+#[test]
+fn p4_a_kept_checkpoint_that_is_none_is_exit_1_and_one_that_cannot_be_read_74() {
+    let folder = published();
+    let path = folder.path().join("kept");
+    std::fs::write(&path, "rubbish").unwrap();
+    let against = |path: &str| audit(folder.path(), &["verify", "--against", path]).0;
+    assert_eq!(against(path.to_str().unwrap()), Ok(Exit::No));
+    assert_eq!(against("/nowhere"), Err(Exit::Io));
+}
+
+#[test]
+fn p4_without_a_key_it_is_said_that_the_folder_is_trusted() {
+    let folder = published();
+    let (_, text) = audit(folder.path(), &["verify"]);
+    assert!(text.contains("this trusts the folder"), "{text}");
+    let (_, text) = audit(folder.path(), &["verify", "--key", &key()]);
+    assert!(!text.contains("this trusts the folder"), "{text}");
+    assert!(text.contains("covers 300 of them"), "{text}");
+}
