@@ -46,6 +46,15 @@ impl Files {
         rest.get(..count).unwrap_or_default()
     }
 
+    /// The bundle that is read where this one is wanted.
+    pub(super) fn bundle_of(&self, wanted: Bundle) -> Bundle {
+        let width = match self.bundles(wanted.index).contains(&wanted) {
+            true => wanted.width,
+            false => FULL,
+        };
+        Bundle { width, ..wanted }
+    }
+
     /// The tiles at a place, in the same order.
     pub(super) fn tiles(&self, level: u8, index: u64) -> &[Tile] {
         let here = (level, index);
@@ -57,7 +66,7 @@ impl Files {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// The first tile on a level at or behind a place, and the last bundle: what stands past the end.
+    /// The first tile on a level at or behind a place.
     pub(super) fn behind(&self, level: u8, index: u64) -> Option<Tile> {
         let from = self
             .tiles

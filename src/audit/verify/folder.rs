@@ -223,7 +223,7 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
                     let what = "the journal holds another entry here than the log";
                     let failure = Failure::new(Trouble::Damaged, what).at(index);
                     self.tree
-                        .suspect_also(index, failure.placed(Some(read.place)));
+                        .suspect_entry(index, failure.placed(Some(read.place)));
                 }
                 self.entry(index, entry, leaf, None)?;
                 index += 1;
@@ -340,7 +340,7 @@ fn not_as_signed(tree: &Tree<'_>, checkpoint: &Checkpoint) -> Failure {
                 "the entry is not the one that was signed: {witness} disagrees, and the checkpoint's root does not come out"
             );
             damaged(what)
-                .in_file(Tree::bundle_of(suspect.index, checkpoint.size))
+                .in_file(tree.bundle_of(suspect.index, checkpoint.size))
                 .at(suspect.index)
         }
         None => damaged(format!(

@@ -130,6 +130,8 @@ fn decode(bytes: &[u8]) -> Result<Entry, String> {
 }
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -19,15 +19,13 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Reads the bundle that a size implies: the full one where it stands, else its own.
+    /// Reads the bundle that a size implies: its own where it stands, else the full one.
     pub(super) fn read(files: &Files, wanted: Bundle) -> Result<Self, Failure> {
         let full = Bundle {
             width: FULL,
             ..wanted
         };
-        let is_full = files.bundles(wanted.index).contains(&full);
-        let choice = if is_full { full } else { wanted };
-        for bundle in [choice, full] {
+        for bundle in [files.bundle_of(wanted), full] {
             let path = bundle.path();
             if let Some(bytes) = files.read(&path, &full.path(), MAX_BUNDLE_BYTES)? {
                 return Ok(Self {

@@ -16,6 +16,8 @@ const WIDTH: u64 = FULL as u64;
 /// What does not agree with the entries that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suspect {
+    /// The level of the hash, 0 for leaves and entries: the lower, the nearer to what is wrong.
+    level: u8,
     /// The first entry it concerns.
     pub(super) index: u64,
     /// What is wrong, should the entries be right.
@@ -49,9 +51,10 @@ impl<'f> Tree<'f> {
         self.frontier.size()
     }
 
-    /// The file that holds an entry at a size.
-    pub(super) fn bundle_of(index: u64, size: u64) -> String {
-        Bundle::at(index / WIDTH, size).map_or_else(String::new, |bundle| bundle.path())
+    /// The file that an entry was read from at a size.
+    pub(super) fn bundle_of(&self, index: u64, size: u64) -> String {
+        let wanted = Bundle::at(index / WIDTH, size);
+        wanted.map_or_else(String::new, |wanted| self.files.bundle_of(wanted).path())
     }
 
     pub(super) fn root(&self) -> Hash {
@@ -62,11 +65,20 @@ impl<'f> Tree<'f> {
         self.suspect.as_ref()
     }
 
-    /// Adds a disagreement; the one with the lowest index stays.
-    pub(super) fn suspect_also(&mut self, index: u64, failure: Failure) {
-        let is_first = self.suspect.as_ref().is_none_or(|s| index < s.index);
-        if is_first {
-            self.suspect = Some(Suspect { index, failure });
+    /// Adds a disagreement about an entry.
+    pub(super) fn suspect_entry(&mut self, index: u64, failure: Failure) {
+        self.suspect_also(0, index, failure);
+    }
+
+    /// Of all disagreements that of the lowest level stays, and of these that of the first entry.
+    fn suspect_also(&mut self, level: u8, index: u64, failure: Failure) {
+        let now = self.suspect.as_ref().map(|s| (s.level, s.index));
+        if now.is_none_or(|now| (level, index) < now) {
+            self.suspect = Some(Suspect {
+                level,
+                index,
+                failure,
+            });
         }
     }
 
@@ -168,7 +180,7 @@ impl<'f> Tree<'f> {
                 };
                 let index = first(hash as u64);
                 let failure = Failure::new(Trouble::Damaged, what).in_file(path).at(index);
-                self.suspect_also(index, failure);
+                self.suspect_also(tile.level, index, failure);
             }
         }
         Ok(())
@@ -199,7 +211,7 @@ impl<'f> Tree<'f> {
                 Err(error) => Failure::new(Trouble::Damaged, error.to_string()),
                 Ok(_) => Failure::new(Trouble::Damaged, "holds another entry here"),
             };
-            self.suspect_also(index, failure.in_file(path).at(index));
+            self.suspect_entry(index, failure.in_file(path).at(index));
         }
         Ok(())
     }
