@@ -15,6 +15,7 @@ mod source;
 mod summary;
 mod tail;
 mod tree;
+mod walk;
 
 pub use failure::{Failure, Trouble};
 pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};

@@ -66,6 +66,7 @@ proptest! {
         prop_assert!(whole.is_ok(), "undamaged: {whole:?}");
         for act in acts {
             let Some(named) = act.on(&history, &sound, folder.path()) else {
+                sound.restore(folder.path());
                 continue;
             };
             let found = verify(folder.path(), key.verifier(), None);

@@ -53,6 +53,7 @@ proptest! {
         let receipts = receipts(&history);
         for act in acts {
             let Some(altered) = act.on(&history, &sound, folder.path()) else {
+                sound.restore(folder.path());
                 continue;
             };
             let by_checkpoint = verify(folder.path(), key.verifier(), Some(&kept));

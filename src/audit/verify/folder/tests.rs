@@ -2,9 +2,10 @@
 
 use super::super::sample::{sound, tamper, write, write_batches};
 use super::*;
-
+use crate::audit::journal;
 use crate::audit::journal::batch::BLOCK;
 use crate::audit::key::test_key;
+use crate::audit::merkle;
 use crate::audit::test_folder;
 
 mod published;
