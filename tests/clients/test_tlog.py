@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+import json
 import pathlib
 import shutil
 import tempfile
 import unittest
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support import tlog
+from support import gateway, refusals, tlog, tokens, trail, upstream, wire
 
 KEY = "lychgate.test/log+cb21ebc1+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 SEED = bytes(range(32))
@@ -174,6 +175,101 @@ class OwnLog(unittest.TestCase):
                 tlog.Log(self.folder, self.key).all_files()
             path.write_bytes(whole)
         tlog.Log(self.folder, self.key).all_files()
+
+
+class RealLog(refusals.Refusals, unittest.TestCase):
+    """The folder that a gateway wrote, over a full tile and a restart, as this side reads it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.up = upstream.Upstream()
+        cls.addClassCleanup(cls.up.close)
+        cls.gate = gateway.Gateway(cls.up)
+        cls.addClassCleanup(cls.gate.stop)
+        cls.key = tlog.Key(cls.gate.verifier)
+        cls.audit = cls.gate.folder / "audit"
+        cls.kept, cls.answers = [], []
+        for count in (1, 9, 130):
+            cls.answers += [cls.delete(user) for user in range(1, count + 1)]
+            cls.kept.append(cls.checkpoint_over(len(cls.answers) * 2))
+        cls.gate.end()
+        cls.gate.start()
+        cls.answers.append(cls.delete(4711))
+        cls.gate.end()
+        cls.kept.append((cls.audit / "checkpoint").read_bytes())
+
+    @classmethod
+    def delete(cls, user):
+        headers = f"Authorization: Bearer {tokens.token()}", "If-Match: 17"
+        return wire.send(cls.gate.address, wire.request("DELETE", f"{wire.PATH}/{user}?v=4.0", *headers))
+
+    @classmethod
+    def checkpoint_over(cls, size):
+        """The newest checkpoint, once it covers so many entries."""
+        path = cls.audit / "checkpoint"
+        cls.gate.wait_until(lambda: path.exists() and tlog.open_checkpoint(path.read_bytes(), cls.key)[0] >= size, f"a checkpoint over {size} entries")
+        return path.read_bytes()
+
+    def log(self):
+        return tlog.Log(self.audit, self.key)
+
+    def test_both_compute_the_same_root(self):
+        log = self.log()
+        self.assertGreater(log.size, 280)
+        self.assertGreater(log.all_files(), 6)
+        report = json.loads(self.gate.audit("verify", "--key", self.gate.verifier, "--json").stdout)
+        self.assertEqual((report["verified"], report["summary"]["covered"], report["summary"]["root"]), (True, log.size, base64.b64encode(log.root).decode()))
+
+    def test_all_that_the_journal_holds_is_under_the_checkpoint_of_a_stopped_gateway(self):
+        log, journal = self.log(), trail.journal(self.audit)
+        self.assertEqual({index: log.entries[index] for index in journal}, journal)
+        self.assertEqual(json.loads(log.entries[-1])["kind"], "stopped")
+
+    def test_every_kept_checkpoint_is_a_beginning_of_the_log(self):
+        log = self.log()
+        sizes = [tlog.open_checkpoint(kept, self.key) for kept in self.kept]
+        self.assertEqual(sizes, sorted(sizes))
+        for (old, old_root), (size, root) in zip(sizes, sizes[1:]):
+            tlog.check_consistency(old, old_root, size, root, tlog.consistency(old, log.hashes[:size]))
+        for kept in self.kept:
+            (self.gate.folder / "kept").write_bytes(kept)
+            done = self.gate.audit("verify", "--key", self.gate.verifier, "--against", self.gate.folder / "kept")
+            self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_a_log_cut_back_to_a_kept_checkpoint_is_found_by_a_newer_one(self):
+        copy = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-")) / "audit"
+        self.addCleanup(shutil.rmtree, copy.parent)
+        shutil.copytree(self.audit, copy)
+        (copy / "checkpoint").write_bytes(self.kept[1])
+        (copy.parent / "newer").write_bytes(self.kept[2])
+        done = gateway.command("audit", "verify", "--dir", copy, "--key", self.gate.verifier, "--against", copy.parent / "newer")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("rolled back", done.stdout)
+
+    def test_every_proof_that_is_made_verifies_here(self):
+        log = self.log()
+        for answer in [self.answers[0], self.answers[20], self.answers[-1]]:
+            receipt, leaf = answer.headers["lychgate-receipt"], answer.headers["lychgate-receipt-leaf"]
+            index = int(receipt.rpartition("/")[2])
+            for arguments in ((receipt,), (receipt, "--leaf", leaf), (answer.headers["x-request-id"],)):
+                self.assertEqual(self.proved(*arguments), tlog.unbase64(leaf, 32), arguments)
+            for arguments in ((receipt, "--entry", "intent"), (index,), (receipt, "--entry", "intent", "--leaf", leaf)):
+                self.assertEqual(self.proved(*arguments), log.hashes[index], arguments)
+            other = base64.b64encode(log.hashes[0]).decode()
+            self.assertEqual(self.gate.audit("prove", receipt, "--leaf", other).returncode, 1)
+
+    def proved(self, *arguments):
+        """The leaf of the entry that `audit prove` proves; `audit verify --proof` must agree, and differ on a changed one."""
+        made = self.gate.audit("prove", *arguments)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        index, entry = tlog.check_proof(made.stdout.encode(), self.key)
+        self.assertEqual(entry, self.log().entries[index])
+        path = self.gate.folder / "a.tlog-proof"
+        path.write_bytes(made.stdout.encode())
+        self.assertEqual(gateway.command("audit", "verify", "--proof", path, "--key", self.gate.verifier).returncode, 0)
+        path.write_bytes(made.stdout.replace(f"index {index}", f"index {index + 1}").encode())
+        self.assertEqual(gateway.command("audit", "verify", "--proof", path, "--key", self.gate.verifier).returncode, 1)
+        return tlog.leaf(entry)
 
 
 if __name__ == "__main__":
