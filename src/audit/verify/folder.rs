@@ -80,7 +80,6 @@ pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summa
     if let Some(kept) = job.against {
         not_rolled_back(kept, size)?;
     }
-    files.complete(size)?;
     let mut walk = Walk::new(job, &files, journal, seen);
     walk.covered(size)?;
     if let Some(checkpoint) = &checkpoint {
@@ -122,16 +121,24 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Files, Journal<'j>), F
         let files = Files::list(job.directory)?;
         let journal = Journal::open(job.directory, job.key);
         let size = checkpoint.as_ref().map_or(0, |c| c.size);
-        match journal.first {
-            // A writer beside us has published and pruned meanwhile.
-            Some(first) if first > size && looks < LOOKS => looks += 1,
-            Some(first) if first > size => {
-                let what = format!(
-                    "the journal begins with entry {first}, and the checkpoint covers {size}: those between are missing"
-                );
-                return Err(Failure::new(Trouble::Missing, what).at(size));
-            }
-            _ => return Ok((checkpoint, files, journal)),
+        // A writer beside us may have published and pruned between two of these.
+        match files.complete(size).and_then(|()| reaches(&journal, size)) {
+            Err(failure) if looks == LOOKS => return Err(failure),
+            Err(_) => looks += 1,
+            Ok(()) => return Ok((checkpoint, files, journal)),
+        }
+    }
+}
+
+/// Whether the journal begins where the checkpoint ends, or before.
+fn reaches(journal: &Journal<'_>, size: u64) -> Result<(), Failure> {
+    match journal.first.filter(|first| *first > size) {
+        None => Ok(()),
+        Some(first) => {
+            let what = format!(
+                "the journal begins with entry {first}, and the checkpoint covers {size}: those between are missing"
+            );
+            Err(Failure::new(Trouble::Missing, what).at(size))
         }
     }
 }

@@ -89,6 +89,8 @@ fn a_proof_that_cannot_be_read_is_exit_74_and_without_a_key_it_is_usage() {
     );
     assert_eq!(line(&["verify", "--proof", "/nowhere"]).0, Err(Exit::Usage));
     assert_eq!(line(&["verify"]).0, Err(Exit::Usage));
+    let against = ["audit", "verify", "--against", "kept"];
+    assert!(Line::try_parse_from(against).is_err());
 }
 
 #[test]
