@@ -50,19 +50,19 @@ impl Fetch {
 }
 
 impl Line {
-    /// GET with this `Authorization`: whatever status comes within `timeout`, which counts from the
+    /// GET, with this `Authorization` where one is given: whatever status comes within `timeout`, which counts from the
     /// look-up of the name to the body's last byte. A redirect is not followed.
     ///
     /// # Errors
     /// Where no answer came: what happened, at which host.
-    pub async fn get(
+    pub async fn get<'a>(
         &mut self,
         target: &str,
-        authorization: &HeaderValue,
+        authorization: impl Into<Option<&'a HeaderValue>>,
         max_bytes: usize,
         timeout: Duration,
     ) -> Result<Answer, String> {
-        let call = self.call(target, authorization, max_bytes);
+        let call = self.call(target, authorization.into(), max_bytes);
         let result = match tokio::time::timeout(timeout, call).await {
             Ok(result) => result,
             Err(_) => Err(format!("no whole answer within {timeout:?}")),
@@ -77,7 +77,7 @@ impl Line {
     async fn call(
         &mut self,
         target: &str,
-        authorization: &HeaderValue,
+        authorization: Option<&HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, String> {
         if let Some(open) = self.open.take().filter(|open| !open.sender.is_closed())
@@ -94,14 +94,17 @@ impl Line {
         &mut self,
         mut open: Open,
         target: &str,
-        authorization: &HeaderValue,
+        authorization: Option<&HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, String> {
-        let request = Request::get(target)
+        let mut request = Request::get(target)
             .header(header::HOST, self.origin.authority())
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, USER_AGENT)
-            .header(header::AUTHORIZATION, authorization)
+            .header(header::ACCEPT, "application/json, */*;q=0.9")
+            .header(header::USER_AGENT, USER_AGENT);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
             .body(Empty::new())
             .map_err(|error| format!("cannot be asked for: {error}"))?;
         open.sender.ready().await.map_err(broken)?;

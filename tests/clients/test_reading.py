@@ -1,10 +1,12 @@
-"""The trail as its readers get it: filters, exports read by csv and checked by jsonschema, and texts that attack terminals and spreadsheets."""
+"""The trail as its readers get it: filters, exports read by csv and checked by jsonschema, tail --follow, the admin listener's /audit/, and texts that attack terminals and spreadsheets."""
 
 import csv
 import io
 import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import unittest
 
@@ -12,6 +14,7 @@ import jsonschema
 from support import gateway, refusals, tokens, upstream, wire
 
 PATH = wire.PATH
+ADMIN_TOKEN = "an-admin-token-of-some-length-9876543210"
 #: Of a token's texts none may hold a control character; what upstream says may.
 HOSTILE = "=cmd|' /C calc'!A0 \u202eresu;=1,\"line\""
 REVISION = b"=1+1\x9b2J\tx"
@@ -118,6 +121,130 @@ class Reading(refusals.Refusals, unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             for text in (done.stdout, done.stderr):
                 self.assertIsNone(RAW.search(text), (verb, text))
+
+
+class Published(refusals.Refusals, unittest.TestCase):
+    """What a checkpoint covers, read through the admin listener."""
+
+    @classmethod
+    def setUpClass(cls):
+        UP.reset()
+        tokens.MADE.add(ADMIN_TOKEN)
+        cls.gate = gateway.Gateway(UP, files={"admin.token": ADMIN_TOKEN + "\n"}, admin={"token_file": "admin.token"})
+        cls.answer = delete(cls.gate, user=11)
+        closing = cls.gate.deletions()[-1]["closing_index"]
+        cls.gate.wait_until(lambda: cls.covered() > closing, "a checkpoint covers the deletion")
+
+    @classmethod
+    def tearDownClass(cls):
+        (cls.gate.folder / "admin.token").unlink()
+        cls.gate.stop()
+
+    @classmethod
+    def fetch(cls, path, *headers):
+        return cls.gate.get(f"/audit/{path}", f"Authorization: Bearer {ADMIN_TOKEN}", *headers)
+
+    @classmethod
+    def covered(cls):
+        got = cls.fetch("checkpoint")
+        return int(got.body.split(b"\n")[1]) if got.status == 200 else 0
+
+    def remote(self, verb, *arguments, token=True):
+        place = ("--dir", "http://%s:%d" % self.gate.admin)
+        return gateway.command("audit", verb, *arguments, *place, *(("--token-file", self.gate.folder / "admin.token") if token else ()))
+
+    def test_files_are_those_of_the_folder(self):
+        size = self.covered()
+        got = self.fetch("checkpoint")
+        self.assertEqual((got.headers["content-type"], got.headers["cache-control"]), ("text/plain; charset=utf-8", "max-age=1"))
+        width = f"000.p/{size}" if size < 256 else "000"
+        for path in (f"tile/0/{width}", f"tile/entries/{width}"):
+            got = self.fetch(path)
+            self.assertEqual((got.status, got.headers["content-type"]), (200, "application/octet-stream"), path)
+            self.assertIn("immutable", got.headers["cache-control"])
+            self.assertEqual(got.body, (self.gate.folder / "audit" / path).read_bytes())
+        self.assertEqual(self.gate.get("/audit/checkpoint").status, 401)
+        for path in ("lock", "verifier", "journal/0000000001", "tile/0/../../lock", "tile/0/000.p/0", "tile/0/0", ""):
+            self.assertEqual(self.fetch(path).status, 404, path)
+
+    def test_an_address_gives_what_the_folder_gives(self):
+        for verb in (("list", "--json", "--user", "11"), ("export", "--format", "csv", "--user", "11"), ("tail", "--json", "--limit", "1", "--user", "11")):
+            done = self.remote(*verb, "--key", self.gate.verifier)
+            self.assertEqual((done.returncode, done.stdout), (0, self.gate.audit(*verb).stdout), done.stderr)
+            self.assertIn("only what is published was read", done.stderr)
+        shown = self.remote("show", self.answer.headers["lychgate-receipt"], "--json")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        one = json.loads(shown.stdout.splitlines()[-1])
+        self.assertEqual(one["leaf"], self.answer.headers["lychgate-receipt-leaf"])
+        self.assertGreater(one["checkpoint"], one["index"])
+
+    def test_an_address_without_the_token_or_with_another_key_is_no_answer(self):
+        denied = self.remote("list", "--json", token=False)
+        self.assertEqual((denied.returncode, denied.stdout), (74, ""))
+        self.assertIn("--token-file", denied.stderr)
+        other = another_key(self.gate.folder)
+        self.assertEqual(self.remote("list", "--json", "--key", other).returncode, 1)
+        unreachable = gateway.command("audit", "list", "--dir", "http://127.0.0.1:1")
+        self.assertEqual(unreachable.returncode, 74)
+
+
+def another_key(folder):
+    """A verifier key of the same origin that is not the gateway's."""
+    path = folder / "other.key"
+    if path.exists():
+        path.unlink()
+    return gateway.command("audit", "keygen", "--origin", gateway.ORIGIN, "--out", path).stdout.strip()
+
+
+class Follow(refusals.Refusals, unittest.TestCase):
+    def setUp(self):
+        UP.reset()
+        self.gate = gateway.Gateway(UP)
+        self.addCleanup(self.gate.stop)
+
+    def follow(self, *arguments):
+        """A follower, and a function that waits for its next line."""
+        log = self.gate.folder / "tail.jsonl"
+        with open(log, "wb") as out, open(self.gate.folder / "tail.err", "wb") as err:
+            line = [gateway.binary(), "audit", "tail", "--follow", "--json", *arguments]
+            process = subprocess.Popen(line, stdout=out, stderr=err)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        lines = lambda: [json.loads(line) for line in log.read_text().splitlines()]
+
+        def users(count):
+            self.gate.wait_until(lambda: len(lines()) >= count or process.poll() is not None, f"{count} lines")
+            return [one["users"][0] for one in lines()]
+
+        return process, users
+
+    def test_new_deletions_come_through_a_restart_and_it_ends_on_interrupt(self):
+        delete(self.gate, user=1)
+        process, users = self.follow("--dir", str(self.gate.folder / "audit"))
+        self.assertEqual(users(1), ["1"])
+        delete(self.gate, user=2)
+        self.assertEqual(users(2), ["1", "2"])
+        os.kill(self.gate.process.pid, signal.SIGKILL)
+        self.gate.process.wait()
+        self.gate.start()
+        delete(self.gate, user=3)
+        self.assertEqual(users(3), ["1", "2", "3"])
+        os.kill(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(5), 0)
+
+    def test_an_address_is_followed_too_with_filters(self):
+        process, users = self.follow("--dir", "http://%s:%d" % self.gate.admin, "--outcome", "refused")
+        delete(self.gate, user=1)
+        delete(self.gate, user=2, if_match="*")
+        self.assertEqual(users(1), ["2"])
+        os.kill(process.pid, signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0)
+
+    def test_it_ends_when_nobody_reads_any_more(self):
+        line = [gateway.binary(), "audit", "tail", "--follow", "--json", "--dir", str(self.gate.folder / "audit")]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        process.stdout.close()
+        self.assertEqual(process.wait(10), 0)
 
 
 if __name__ == "__main__":

@@ -71,14 +71,18 @@ pub(super) fn pick_in(
 
 impl Covered {
     /// Says on standard error what was searched: an answer of none means none in there.
-    pub(super) fn tell(&self) {
-        tell(self.sentence());
+    pub(super) fn tell(&self, trail: &Trail) {
+        let published = match trail.is_address() {
+            true => "; only what is published was read",
+            false => "",
+        };
+        tell(format!("{}{published}", self.sentence()));
     }
 
     fn sentence(&self) -> String {
         let Searched { first, end } = self.searched;
         if first >= end {
-            return "the trail holds no entry yet".into();
+            return "there is no entry yet".into();
         }
         let last = end - 1;
         let under = match self.size {
@@ -124,6 +128,6 @@ mod tests {
         assert!(sentence(8, 10, Some(8), true).ends_with("does not cover them yet"));
         assert!(sentence(0, 10, None, true).ends_with("no checkpoint covers them yet"));
         assert!(sentence(0, 10, Some(10), false).ends_with("give --key"));
-        assert_eq!(sentence(0, 0, None, true), "the trail holds no entry yet");
+        assert_eq!(sentence(0, 0, None, true), "there is no entry yet");
     }
 }

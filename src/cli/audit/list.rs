@@ -46,6 +46,6 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     if !matches!(ended, Err(Stop::Output(_))) {
         rows.finish()?;
     }
-    ended?.tell();
+    ended?.tell(&trail);
     Ok(Exit::Fine)
 }

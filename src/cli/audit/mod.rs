@@ -11,6 +11,7 @@ mod prove;
 mod reach;
 mod receipt_report;
 mod reconcile;
+mod remote;
 mod report;
 mod rows;
 mod show;

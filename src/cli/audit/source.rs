@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::remote::is_address;
 use crate::audit::entry::Entry;
 use crate::audit::journal::{self, Fault, ReadError};
 use crate::audit::merkle::{self, Hash};
@@ -17,8 +18,9 @@ const VERIFIER_FILE: &str = "verifier";
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Source {
-    /// The audit folder
-    #[arg(long, value_name = "DIR")]
+    /// The audit folder; for most verbs also the address of an admin listener (http://127.0.0.1:9080), or
+    /// of any published log: then what its checkpoint covers is read, and no more
+    #[arg(long, value_name = "DIR|ADDRESS")]
     pub dir: Option<PathBuf>,
     /// The config that names the audit folder
     #[arg(long, value_name = "FILE")]
@@ -40,13 +42,19 @@ impl Source {
     /// Finds the folder.
     ///
     /// # Errors
-    /// Where the config is wrong or unreadable.
+    /// Where the config is wrong or unreadable, or an address is given.
     pub(super) fn folder(&self) -> Result<Folder, Stop> {
         if let Some(config) = &self.config {
             return named_by(config);
         }
+        let directory = self.dir.clone().unwrap_or_default();
+        if is_address(&directory) {
+            let message =
+                "this reads the audit folder itself; an address gives what is published alone";
+            return Err(Stop::with(Exit::Usage, message));
+        }
         Ok(Folder {
-            directory: self.dir.clone().unwrap_or_default(),
+            directory,
             key_file: None,
             origin: None,
         })

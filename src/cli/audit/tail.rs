@@ -53,7 +53,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     if !matches!(ended, Err(Stop::Output(_))) {
         rows.finish()?;
     }
-    ended?.tell();
+    ended?.tell(&trail);
     if arguments.follow {
         follow::follow(&trail, &log, &query.filter, &mut rows)?;
     }

@@ -1,8 +1,10 @@
 //! The trail that a reader was pointed at, opened anew as often as it is read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::source::{Folder, Source};
+use super::remote::{Remote, is_address};
+use super::source::Source;
 use super::verify::verifier;
 use crate::audit::reader::{Fault, Hole, Log};
 use crate::audit::verifier_key::VerifierKey;
@@ -16,14 +18,23 @@ pub(super) struct Reading {
     /// The verifier key that judges the checkpoint, NAME+HASH+BASE64; without it the folder's own
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
+    /// The admin token, where --dir is an address that asks for it
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// A trail at a place.
 #[derive(Debug)]
 pub(super) struct Trail {
-    directory: PathBuf,
+    place: Place,
     key: Option<VerifierKey>,
     origin: Option<String>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Address(Arc<Remote>),
 }
 
 impl Reading {
@@ -32,28 +43,37 @@ impl Reading {
     /// # Errors
     /// Where the config is wrong or unreadable, or the folder's key is.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
-        let folder: Folder = self.source.folder()?;
+        if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
+            let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
+            return Ok(Trail {
+                place: Place::Address(Arc::new(remote)),
+                key: self.key.clone(),
+                origin: self.key.as_ref().map(|key| key.origin().to_owned()),
+            });
+        }
+        let folder = self.source.folder()?;
         let key = match &self.key {
             Some(key) => Some(key.clone()),
             None => folder.verifier()?,
         };
         Ok(Trail {
             origin: folder.origin()?,
-            directory: folder.directory,
+            place: Place::Folder(folder.directory),
             key,
         })
     }
 }
 
 impl Trail {
-    /// Opens it as it is now, with what the journal holds beyond the checkpoint.
+    /// Opens it as it is now, of a folder with what the journal holds beyond the checkpoint.
     ///
     /// # Errors
     /// Where there is none (74), it cannot be read (74) or is damaged (1).
     pub(super) fn open(&self) -> Result<Log, Stop> {
-        let log = Log::folder(&self.directory, self.key.as_ref())?;
-        self.must_own(&log)?;
-        Ok(log)
+        match &self.place {
+            Place::Folder(directory) => self.own(Log::folder(directory, self.key.as_ref())?),
+            Place::Address(_) => self.published(),
+        }
     }
 
     /// Opens what of it is published: all that its newest checkpoint covers.
@@ -61,9 +81,11 @@ impl Trail {
     /// # Errors
     /// As [`Self::open`].
     pub(super) fn published(&self) -> Result<Log, Stop> {
-        let log = Log::of_folder_as_published(&self.directory, self.key.as_ref())?;
-        self.must_own(&log)?;
-        Ok(log)
+        let key = self.key.as_ref();
+        self.own(match &self.place {
+            Place::Folder(directory) => Log::of_folder_as_published(directory, key)?,
+            Place::Address(remote) => Log::published(Arc::clone(remote) as _, key)?,
+        })
     }
 
     /// The log's name, where the config, the key or the checkpoint says it.
@@ -72,8 +94,13 @@ impl Trail {
         self.origin.clone().or(said)
     }
 
-    /// A folder belongs to one origin.
-    fn must_own(&self, log: &Log) -> Result<(), Stop> {
+    /// Whether only what is published can be read here.
+    pub(super) fn is_address(&self) -> bool {
+        matches!(self.place, Place::Address(_))
+    }
+
+    /// A place belongs to one origin.
+    fn own(&self, log: Log) -> Result<Log, Stop> {
         match (&self.origin, log.checkpoint()) {
             (Some(own), Some(checkpoint)) if *own != checkpoint.origin => {
                 let message = format!(
@@ -82,7 +109,7 @@ impl Trail {
                 );
                 Err(Stop::with(Exit::No, message))
             }
-            _ => Ok(()),
+            _ => Ok(log),
         }
     }
 }

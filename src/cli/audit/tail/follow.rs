@@ -32,33 +32,36 @@ pub(super) fn follow(
         .enable_all()
         .build()
         .map_err(|error| Stop::with(Exit::Io, format!("cannot wait for signals: {error}")))?;
-    runtime.block_on(async {
-        let mut stopped = Box::pin(stopped()?);
-        let mut follower = Follower::new(log);
-        let mut doubts = 0;
-        loop {
+    let mut stopped = {
+        let _entered = runtime.enter();
+        Box::pin(stopped()?)
+    };
+    let mut follower = Follower::new(log);
+    let mut doubts = 0;
+    loop {
+        let is_stopped = runtime.block_on(async {
             tokio::select! {
-                () = &mut stopped => return Ok(()),
-                () = tokio::time::sleep(PACE) => {}
+                () = &mut stopped => true,
+                () = tokio::time::sleep(PACE) => false,
             }
-            if output_is_gone() {
-                return Ok(());
-            }
-            match look(trail, &mut follower, filter, rows) {
-                Ok(()) => doubts = 0,
-                Err(Stop::Told(exit, why)) => {
-                    doubts += 1;
-                    if exit != Exit::Io && doubts >= MOST_DOUBTS {
-                        return Err(Stop::Told(exit, why));
-                    }
-                    if doubts == 1 && exit == Exit::Io {
-                        tell(format!("{why}; trying again"));
-                    }
-                }
-                Err(other) => return Err(other),
-            }
+        });
+        if is_stopped || output_is_gone() {
+            return Ok(());
         }
-    })
+        match look(trail, &mut follower, filter, rows) {
+            Ok(()) => doubts = 0,
+            Err(Stop::Told(exit, why)) => {
+                doubts += 1;
+                if exit != Exit::Io && doubts >= MOST_DOUBTS {
+                    return Err(Stop::Told(exit, why));
+                }
+                if doubts == 1 && exit == Exit::Io {
+                    tell(format!("{why}; trying again"));
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
 }
 
 fn look(

@@ -1,0 +1,134 @@
+//! A log that is published at an address: an admin listener's, or any place in C2SP tlog-tiles layout.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::runtime::Runtime;
+
+use crate::audit::reader::Files;
+use crate::cli::exit::{Exit, Stop};
+use crate::fetch::{Address, Answer, Fetch, Line};
+use crate::tls::ClientTls;
+
+/// A file must come whole within this.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// So often a file is asked for that the other end is too busy to give.
+const TRIES: u32 = 3;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_secs(1);
+/// No token is longer.
+const MAX_TOKEN_BYTES: u64 = 8 * 1024;
+/// Where an admin listener has the log.
+const ADMIN_PREFIX: &str = "/audit/";
+
+/// The place, and the connections to it.
+#[derive(Debug)]
+pub(super) struct Remote {
+    address: Address,
+    authorization: Option<HeaderValue>,
+    fetch: Fetch,
+    lines: Mutex<Vec<Line>>,
+    runtime: Runtime,
+}
+
+/// Whether `--dir` names an address.
+pub(super) fn is_address(place: &Path) -> bool {
+    place
+        .to_str()
+        .is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"))
+}
+
+impl Remote {
+    /// Of an admin listener (an address without a path), or of a place whose path is the log's.
+    ///
+    /// # Errors
+    /// Where it is no address (2), the token cannot be read (74), or would be sent in the clear (2).
+    pub(super) fn new(place: &str, token_file: Option<&Path>) -> Result<Self, Stop> {
+        let usage = |why: &str| Stop::with(Exit::Usage, format!("{place}: {why}"));
+        let mut address = Address::parse(place).map_err(|why| usage(&format!("it {why}")))?;
+        if address.target.contains('?') {
+            return Err(usage("it must not hold a query"));
+        }
+        if address.target == "/" {
+            address.target = ADMIN_PREFIX.into();
+        } else if !address.target.ends_with('/') {
+            address.target.push('/');
+        }
+        let authorization = token_file.map(bearer).transpose()?;
+        if authorization.is_some() && !address.origin.tls && !address.origin.is_loopback() {
+            return Err(usage("a token is sent over https or to loopback alone"));
+        }
+        let broken = |error: String| Stop::with(Exit::Io, error);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| broken(format!("cannot start a client: {error}")))?;
+        Ok(Self {
+            address,
+            authorization,
+            fetch: Fetch::new(ClientTls::new(None).map_err(broken)?),
+            lines: Mutex::default(),
+            runtime,
+        })
+    }
+
+    fn ask(&self, path: &str, max_bytes: usize) -> io::Result<Answer> {
+        let lines = || self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lines().pop();
+        let mut line = idle.unwrap_or_else(|| self.fetch.line(self.address.origin.clone()));
+        let target = format!("{}{path}", self.address.target);
+        let authorization = self.authorization.as_ref();
+        let got = line.get(&target, authorization, max_bytes, TIMEOUT);
+        let answer = self.runtime.block_on(got).map_err(io::Error::other)?;
+        lines().push(line);
+        Ok(answer)
+    }
+}
+
+impl Files for Remote {
+    fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+        let refused = |what: String| Err(io::Error::other(format!("{}: {what}", self.address)));
+        for tried in 1..=TRIES {
+            let answer = self.ask(path, max_bytes)?;
+            match (answer.status, answer.body) {
+                (200, Some(body)) => return Ok(Some(body.into())),
+                (200, None) => {
+                    return refused(format!("no plain body of at most {max_bytes} bytes"));
+                }
+                (404, _) => return Ok(None),
+                (401, _) => return refused("the admin token is required: --token-file".into()),
+                (503, _) if tried < TRIES => std::thread::sleep(PAUSE),
+                (status, _) => return refused(format!("answered {status}")),
+            }
+        }
+        refused("it is too busy".into())
+    }
+}
+
+fn bearer(path: &Path) -> Result<HeaderValue, Stop> {
+    use std::io::Read as _;
+    let shown = path.display();
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text))
+        .map_err(|error| Stop::with(Exit::Io, format!("cannot read {shown}: {error}")))?;
+    let token = text.trim();
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    match value {
+        Ok(mut value) if !token.is_empty() => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        _ => {
+            let message = format!("{shown} holds no token: one line of visible ASCII is expected");
+            Err(Stop::with(Exit::Io, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
