@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Cause;
 use super::custody::closed;
-use super::publish::Lag;
+use super::publish::{LONGEST_WAIT, Lag};
 use super::trail::{Closed, State};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
@@ -57,7 +57,7 @@ impl Gate {
             open_intents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             settled: watch::Sender::new(false),
-            lag: Lag::new(),
+            lag: Lag::new(LONGEST_WAIT),
             clock,
             metrics,
         });
@@ -83,13 +83,17 @@ impl Gate {
             let what = "the disk has not answered in time";
             return Some(closed(Cause::SyncLate, what));
         }
-        self.lag.closed()
+        self.lag.closed().map(|(found, _)| found)
     }
 
     /// Since when it is as [`Self::closed`] says.
     fn since(&self, status: &Status) -> Time {
         if status.closed.is_none() && self.is_late() {
             return self.late_since();
+        }
+        if let Some((_, closed_for)) = self.lag.closed().filter(|_| status.closed.is_none()) {
+            let micros = i64::try_from(closed_for.as_micros()).unwrap_or(i64::MAX);
+            return Time(self.clock.now().0.saturating_sub(micros));
         }
         status.since
     }

@@ -17,7 +17,7 @@ mod tree;
 
 pub(super) use handover::Synced;
 pub(super) use kept::Kept;
-pub(super) use lag::Lag;
+pub(super) use lag::{LONGEST_WAIT, Lag};
 pub(super) use seen::Seen;
 pub use seen::unwatched;
 pub(super) use shelf::{Shelf, read_whole};

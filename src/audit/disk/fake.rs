@@ -25,6 +25,8 @@ struct State {
     steps: Vec<&'static str>,
     /// Syncs of data wait while this is set.
     hold: bool,
+    /// This step waits.
+    hung: Option<&'static str>,
     /// So many of them pass all the same.
     passes: usize,
 }
@@ -91,6 +93,12 @@ impl FakeDisk {
         self.shared.1.notify_all();
     }
 
+    /// A step that hangs, until it is told that none does.
+    pub(crate) fn hang(&self, step: Option<&'static str>) {
+        self.state().hung = step;
+        self.shared.1.notify_all();
+    }
+
     /// Makes a folder at a path, without a step.
     pub(crate) fn mount(&self, path: &str) {
         let mut state = self.state();
@@ -150,6 +158,9 @@ impl FakeDisk {
                 state.passes -= 1;
                 break;
             }
+            state = self.shared.1.wait(state).unwrap();
+        }
+        while state.hung == Some(name) {
             state = self.shared.1.wait(state).unwrap();
         }
         state.steps.push(name);

@@ -29,6 +29,8 @@ pub(super) struct Desk {
     pub(super) ledger: Ledger,
     /// Why nothing can be written now.
     pub(super) halt: Option<Halt>,
+    /// Why what is written is not published: what is begun is still written, but nothing new is taken.
+    pub(super) no_checkpoint: Option<Halt>,
     /// Why no spare can be made: what is begun is still written, but nothing new is taken.
     pub(super) no_spare: Option<Halt>,
     waiters: Vec<Waiter>,
@@ -71,6 +73,7 @@ impl Desk {
             store,
             ledger,
             halt: None,
+            no_checkpoint: None,
             no_spare: None,
             waiters: Vec::new(),
             summed_up: Instant::now(),
@@ -115,6 +118,7 @@ impl Desk {
             // While a sync fails no spares are made, which it would use up one by one.
             if self.halt.is_none() {
                 self.tend_spare();
+                self.tend_publisher();
                 self.tend_time();
             }
         }

@@ -163,6 +163,26 @@ impl Desk {
         }
     }
 
+    /// Puts on record when deletions begin to be refused because what is written is not published, and
+    /// when that has ended; the gate sees it by itself.
+    pub(super) fn tend_publisher(&mut self) {
+        let now = self.shared.gate.lag.closed().map(|(found, _)| found);
+        let was = self.no_checkpoint.as_ref().map(Halt::cause);
+        if now.as_ref().map(|found| found.cause) == was {
+            return;
+        }
+        if let Some(halt) = self.no_checkpoint.take() {
+            let refused = self.shared.gate.take_refused();
+            self.ledger.note(&halt.entry("ended", refused));
+        }
+        if let Some(found) = now {
+            let halt = Halt::new(found, self.shared.clock.now(), Instant::now());
+            self.ledger.note(&halt.entry("began", 0));
+            self.no_checkpoint = Some(halt);
+        }
+        self.settle();
+    }
+
     /// Sees that a spare segment is there or being made; without one nothing new is taken, so that
     /// what is begun finds room.
     pub(super) fn tend_spare(&mut self) {

@@ -282,11 +282,7 @@ fn p4_a_seen_file_in_the_trails_folder_is_refused_and_a_heartbeat_has_a_range() 
             "seen_file = \"audit/seen\"",
             "lies in the trail's folder",
         ),
-        (
-            "heartbeat = \"1h\"",
-            "heartbeat = \"2d\"",
-            "from 1s to 1d",
-        ),
+        ("heartbeat = \"1h\"", "heartbeat = \"2d\"", "from 1s to 1d"),
     ] {
         assert_one(&edited(from, to), &[said]);
     }

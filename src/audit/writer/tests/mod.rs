@@ -4,11 +4,13 @@ mod custody;
 mod faults;
 mod late;
 mod opening;
+mod publisher;
 mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::disk::{Disk, Folder};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
