@@ -9,8 +9,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::{Kind, Started, Verdict};
 use crate::audit::journal::batch::{self, Link};
+use crate::audit::journal::floor::Floor;
 use crate::audit::journal::{FOLDER, Place, segment};
 use crate::audit::key::{Key, test_key};
 use crate::audit::merkle::leaf;
@@ -83,22 +85,44 @@ pub(crate) fn write(directory: &Path, entries: &[Vec<u8>]) {
 
 /// As [`write`], with these batches and this key.
 pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Key) {
-    let mut segment = Vec::new();
-    let mut link = Link::default();
+    write_segment(directory, 1, batches, Link::default(), key);
+    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+}
+
+/// Writes a journal whose first segment was pruned: it held the first `pruned` batches.
+pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: usize, key: &Key) {
+    let before = write_segment(directory, 1, &batches[..pruned], Link::default(), key);
+    write_segment(directory, 2, &batches[pruned..], before, key);
+    std::fs::remove_file(directory.join(FOLDER).join(segment::name(1))).unwrap();
+    let folder = RealDisk.folder(&directory.join(FOLDER), None).unwrap();
+    Floor { segment: 2, before }.write(&*folder, key).unwrap();
+    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+}
+
+/// Gives its last batch.
+fn write_segment(
+    directory: &Path,
+    number: u64,
+    batches: &[Vec<Vec<u8>>],
+    before: Link,
+    key: &Key,
+) -> Link {
+    let mut bytes = Vec::new();
+    let mut link = before;
     for entries in batches {
         let place = Place {
-            segment: 1,
-            offset: segment.len() as u64,
+            segment: number,
+            offset: bytes.len() as u64,
         };
-        let (bytes, next) = batch::encode(entries, &link, place, key).unwrap();
-        segment.extend(bytes);
+        let (batch, next) = batch::encode(entries, &link, place, key).unwrap();
+        bytes.extend(batch);
         link = next;
     }
-    segment.resize(segment.len().max(SEGMENT_BYTES), 0);
+    bytes.resize(bytes.len().max(SEGMENT_BYTES), 0);
     let journal = directory.join(FOLDER);
     std::fs::create_dir_all(&journal).unwrap();
-    std::fs::write(journal.join(segment::name(1)), segment).unwrap();
-    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+    std::fs::write(journal.join(segment::name(number)), bytes).unwrap();
+    link
 }
 
 /// Changes the bytes of segment 1.

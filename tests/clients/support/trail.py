@@ -63,7 +63,8 @@ def batches(folder):
             digest = hashlib.sha256(batch[:-32]).digest()
             if digest != batch[-32:] or length % BLOCK or segment != int(path.name):
                 raise ValueError(f"{path.name}:{offset}: the digest does not hold")
-            if from_segment and places[from_segment, from_offset] != previous:
+            # Before the first that is read others may have been pruned.
+            if places and from_segment and places[from_segment, from_offset] != previous:
                 raise ValueError(f"{path.name}:{offset}: the chain does not hold")
             places[segment, offset] = digest
             at, entries = HEAD.size, []

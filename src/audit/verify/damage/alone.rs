@@ -214,6 +214,10 @@ fn rewrite(
         let others = history.of_others(altered);
         others.publish(folder, &test_key());
         put(folder, "checkpoint", sound.bytes("checkpoint")?);
+        // What the journal no longer holds, nobody else remembers: only that the root is not that.
+        let remembered = crate::audit::journal::read(folder, None).ok()?.next();
+        let from = remembered.and_then(Result::ok).map(|read| read.index);
+        let index = index.filter(|index| from.is_some_and(|from| *index >= from));
         return Some(Named { file: None, index });
     }
     let wanted = Bundle::at(first as u64 / u64::from(FULL), size)?;
@@ -237,8 +241,10 @@ fn cut_journal(
     byte: u32,
     zeroed: bool,
 ) -> Option<Named> {
-    let path = "journal/0000000001";
-    let bytes = sound.bytes(path)?;
+    let paths = ["journal/0000000002", "journal/0000000001"];
+    let (path, bytes) = paths
+        .into_iter()
+        .find_map(|path| Some((path, sound.bytes(path)?)))?;
     let used = bytes.iter().rposition(|byte| *byte != 0)?;
     let at = byte as usize % used;
     let mut cut = bytes[..at].to_vec();
@@ -246,9 +252,9 @@ fn cut_journal(
         cut.resize(bytes.len(), 0);
     }
     put(folder, path, &cut);
-    let left = crate::audit::journal::read(folder, None)
-        .map(|entries| entries.take_while(Result::is_ok).count())
-        .unwrap_or(0);
+    let left = crate::audit::journal::read(folder, None).ok()?;
+    let last = left.map_while(Result::ok).last();
+    let end = last.map_or(0, |read| read.index + 1);
     // Behind the checkpoint a cut is what a crash leaves too.
-    (left < history.covered()).then(Named::default)
+    (end < history.covered() as u64).then(Named::default)
 }

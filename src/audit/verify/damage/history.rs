@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::audit::entry::{Kind, Trouble, TurnedAway};
 use crate::audit::key::Key;
 use crate::audit::query::tests::{at, intent, outcome, part, refused};
-use crate::audit::verify::sample::{bytes, leaf_of, publish, write_batches};
+use crate::audit::verify::sample::{bytes, leaf_of, publish, write_batches, write_pruned};
 
 /// A trail and how it came to stand on disk.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub(super) struct History {
     batch: usize,
     /// Whether partial tiles went once the full one stood.
     tidy: bool,
+    /// How much of the journal that the checkpoint covers was pruned, in thousandths; 0 is nothing.
+    pruned: usize,
 }
 
 /// Any history: short ones, and such as fill a tile or two.
@@ -31,9 +33,10 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             vec(0..=1_000_u64, 1..5),
             1..40_usize,
             any::<bool>(),
+            prop_oneof![Just(0), 1..=1_000_usize],
         )
     });
-    parts.prop_map(|(choices, sizes, batch, tidy)| {
+    parts.prop_map(|(choices, sizes, batch, tidy, pruned)| {
         let entries = entries(&choices);
         let last = entries.len() as u64 - 1;
         let mut sizes: Vec<u64> = sizes.iter().map(|f| 1 + last * f / 1_000).collect();
@@ -44,6 +47,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             sizes,
             batch,
             tidy,
+            pruned,
         }
     })
 }
@@ -57,7 +61,12 @@ impl History {
     /// Writes a gateway's folder as it stands after the newest publication.
     pub(super) fn write(&self, directory: &Path, key: &Key) {
         let batches: Vec<_> = self.entries.chunks(self.batch).map(<[_]>::to_vec).collect();
-        write_batches(directory, &batches, key);
+        // The segment that is written to is never pruned.
+        let most = (self.covered() / self.batch).min(batches.len() - 1);
+        match most * self.pruned / 1_000 {
+            0 => write_batches(directory, &batches, key),
+            pruned => write_pruned(directory, &batches, pruned, key),
+        }
         std::fs::write(directory.join("lock"), "").unwrap();
         self.publish(directory, key);
     }

@@ -1,6 +1,6 @@
 //! A published log: whole, and with its tiles, bundles, checkpoint or journal tampered with.
 
-use super::super::super::sample::{checkpoint, long, publish, write_log};
+use super::super::super::sample::{checkpoint, long, publish, write_log, write_pruned};
 use super::*;
 use crate::audit::TestFolder;
 use crate::audit::tiles::encode_bundle;
@@ -204,6 +204,23 @@ fn p4_a_journal_that_holds_another_entry_than_the_log_is_found() {
     let failure = verify(folder.path()).unwrap_err();
     assert_eq!(failure.index, Some(11), "{failure}");
     assert!(failure.place.is_some());
+}
+
+#[test]
+fn a_journal_pruned_at_its_front_is_no_fault_and_a_gap_behind_the_checkpoint_is() {
+    let folder = test_folder("published");
+    let batches: Vec<_> = long(300).chunks(50).map(<[_]>::to_vec).collect();
+    write_log(folder.path(), &long(300), &[250]);
+    std::fs::remove_dir_all(folder.path().join(journal::FOLDER)).unwrap();
+    write_pruned(folder.path(), &batches, 5, &test_key());
+    let summary = verify(folder.path()).unwrap();
+    assert_eq!((summary.entries, summary.journal), (300, Some(250)));
+    publish(folder.path(), &long(300), &[249], &test_key(), false);
+    let failure = verify(folder.path()).unwrap_err();
+    assert_eq!(
+        (failure.trouble, failure.index),
+        (Trouble::Missing, Some(249))
+    );
 }
 
 #[test]
