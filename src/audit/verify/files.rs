@@ -34,10 +34,6 @@ impl Files {
         Ok(files)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.tiles.is_empty() && self.bundles.is_empty()
-    }
-
     /// The bundles at a place: the partial ones by width, the full one last.
     pub(super) fn bundles(&self, index: u64) -> &[Bundle] {
         let from = self.bundles.partition_point(|bundle| bundle.index < index);

@@ -128,8 +128,8 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         self.tree.ends_here()?;
         let finished = self.checker.finish();
         let mut summary = finished.map_err(|fault| Failure::of(fault, None))?;
-        if size == 0 && !self.files.is_empty() && summary.span() > YOUNG {
-            let what = "is gone: tiles stand here, and the entries are not those of a log that has just begun";
+        if size == 0 && summary.span() > YOUNG {
+            let what = "is gone: the entries are not those of a log that has just begun";
             return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
         }
         if self.journal.first.is_none() && size == 0 {

@@ -78,6 +78,8 @@ fn p4_a_young_log_needs_no_checkpoint_and_one_that_has_grown_does() {
     let failure = verify(folder.path()).unwrap_err();
     assert_eq!(failure.trouble, Trouble::Missing);
     assert_eq!(failure.file.as_deref(), Some(CHECKPOINT));
+    std::fs::remove_dir_all(folder.path().join("tile")).unwrap();
+    assert_eq!(verify(folder.path()).unwrap_err().trouble, Trouble::Missing);
 }
 
 #[test]
