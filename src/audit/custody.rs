@@ -1,13 +1,30 @@
 //! Whether the trail's files are still ours: a sync succeeds on an unlinked file, too.
+//!
+//! What is cheap is judged after each sync, before anybody is answered: that each name still
+//! leads to the file that was opened, its length, that nothing of it was written to by others (the
+//! file system's time of change says when to read it again), and that no segment is there
+//! that we did not make. What is in doubt is judged anew, byte for byte, before deletions are
+//! taken again.
+
+mod segments;
+mod text;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::disk::{Disk, File, Folder, Identity};
+use super::disk::{Disk, Folder, Identity};
+use super::journal::FOLDER;
 use super::journal::append::Current;
-use super::journal::{FOLDER, segment};
+use super::journal::batch::Link;
+use super::journal::chain::Chain;
+use super::journal::segment::{self, Segment};
+use super::journal::spare::Spares;
+use super::key::Key;
 use super::{Cause, Closed};
+pub(super) use segments::Segments;
+use text::Seen;
+pub(super) use text::Text;
 
 /// The name of the lock file.
 pub(super) const LOCK: &str = "lock";
@@ -19,70 +36,243 @@ pub(super) struct Custody {
     pub(super) path: PathBuf,
     pub(super) root: Arc<dyn Folder>,
     pub(super) journal: Arc<dyn Folder>,
-    pub(super) lock: Arc<dyn File>,
+    pub(super) segments: Arc<Segments>,
+    key: Arc<Key>,
+    root_is: Identity,
+    journal_is: Identity,
+    lock: Text,
+    verifier: Text,
+    /// When the journal's names last changed.
+    names: Seen,
+    /// The segment in use, and its time of change after our last write to it.
+    current: Option<(u64, i128)>,
+}
+
+/// What [`Custody`] is made of.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) path: PathBuf,
+    pub(super) root: Arc<dyn Folder>,
+    pub(super) journal: Arc<dyn Folder>,
+    pub(super) lock: Text,
+    pub(super) verifier: Text,
+    pub(super) key: Arc<Key>,
 }
 
 impl Custody {
+    /// Of what was just opened.
+    pub(super) fn new(opened: Opened) -> Result<Self, Closed> {
+        Ok(Self {
+            root_is: found(opened.root.identity(), "the folder")?,
+            journal_is: found(opened.journal.identity(), FOLDER)?,
+            disk: opened.disk,
+            path: opened.path,
+            root: opened.root,
+            journal: opened.journal,
+            segments: Arc::default(),
+            key: opened.key,
+            lock: opened.lock,
+            verifier: opened.verifier,
+            names: Seen::new(i128::MIN),
+            current: None,
+        })
+    }
+
+    /// Keeps every segment that stands there now, as recovery found it.
+    pub(super) fn keep_all(&self) -> Result<(), Closed> {
+        found(self.segments.keep_all(&*self.journal), FOLDER)
+    }
+
     /// Judges everything that is cheap to judge; `highest` says the highest segment number we gave.
     pub(super) fn check(
-        &self,
+        &mut self,
         current: Option<&Current>,
         highest: impl Fn() -> u64,
     ) -> Result<(), Closed> {
-        let root = found(self.root.identity(), "the folder")?;
-        match self.disk.look(&self.path) {
-            Ok(now) if now.same_file(&root) => {}
-            _ => {
-                return Err(closed(
-                    Cause::FolderMoved,
-                    "another folder stands at the trail's path",
-                ));
-            }
-        }
-        let journal = found(self.journal.identity(), FOLDER)?;
-        match self.root.look(FOLDER) {
-            Ok(now) if now.same_file(&journal) => {}
-            _ => {
-                return Err(closed(
-                    Cause::FolderMoved,
-                    "the folder `journal` is another one",
-                ));
-            }
-        }
-        let lock = found(self.lock.identity(), LOCK)?;
-        same(&self.root.look(LOCK), &lock, LOCK)?;
-        let ours = highest();
-        let beyond = segment::name(ours + 1);
-        // Asked again: the spare's own thread may just have given this number.
-        if self.journal.look(&beyond).is_ok() && highest() == ours {
-            let what = format!("segment {beyond} is not ours");
-            return Err(closed(Cause::SecondWriter, what));
-        }
-        current.map_or(Ok(()), |current| self.check_segment(current))
+        let names_changed = self.check_folders(highest)?;
+        self.lock
+            .check(&*self.root)
+            .map_err(|found| self.by_whom(found))?;
+        self.verifier.check(&*self.root)?;
+        let all = names_changed || current.is_none();
+        self.segments.check(&*self.journal, &self.key, all)?;
+        current.map_or(Ok(()), |current| self.check_current(current))
     }
 
-    fn check_segment(&self, current: &Current) -> Result<(), Closed> {
-        let name = current.name();
-        same(&self.journal.look(&name), current.identity(), &name)?;
-        let now = found(current.identity_now(), &name)?;
-        if now.bytes < current.identity().bytes {
-            let what = format!("{name} is shorter than it was");
-            return Err(closed(Cause::Truncated, what));
+    /// Before a write: that nobody else has written to the segment in use since ours.
+    pub(super) fn untouched(&mut self, current: &Current, last: &Link) -> Result<(), Closed> {
+        let now = found(current.identity_now(), &current.name())?;
+        if self.current == Some((current.number(), now.changed)) {
+            return Ok(());
         }
-        if now.bytes > current.identity().bytes {
-            return Err(closed(
-                Cause::Altered,
-                format!("{name} is longer than it was"),
-            ));
+        self.compare_current(current, last)
+    }
+
+    /// A segment was taken into use that was last changed then.
+    pub(super) fn taken(&mut self, current: &Current, was: i128) {
+        self.current = Some((current.number(), was));
+    }
+
+    /// Keeps a segment that is not written to any more.
+    pub(super) fn keep(&mut self, current: &Current, last: &Link) {
+        let (number, is) = current.known();
+        let touched = self.current.take().filter(|(of, _)| *of == number);
+        let changed = touched.map_or(i128::MIN, |(_, changed)| changed);
+        let last = (last.place.segment == number).then_some(*last);
+        self.segments.keep(number, Identity { changed, ..is }, last);
+    }
+
+    /// As [`Self::keep`], of one whose last write failed.
+    pub(super) fn keep_known(&mut self, number: u64, is: Identity, last: &Link) {
+        let last = (last.place.segment == number).then_some(*last);
+        let changed = i128::MIN;
+        self.segments.keep(number, Identity { changed, ..is }, last);
+    }
+
+    /// That the spare is as it was made: zeros under its name.
+    pub(super) fn check_spare(&self, spares: &mut Spares) -> Result<(), Closed> {
+        let Some(spare) = spares.ready() else {
+            return Ok(());
+        };
+        let name = segment::name(spare.number);
+        let now = look(&*self.journal, &name, &spare.identity)?;
+        writable(&now, &spare.identity, &name)?;
+        if now.changed == spare.identity.changed {
+            return Ok(());
         }
-        match current.last_block_holds() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(closed(
+        let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
+        let segment = Segment::open(&*self.journal, spare.number).map_err(|e| unread(&e))?;
+        let is_zero = segment.map(|s| s.not_zero_behind(0)).transpose();
+        match is_zero.map_err(|e| unread(&e))?.flatten() {
+            None => {
+                spares.judged(now);
+                Ok(())
+            }
+            Some(_) => Err(closed(
                 Cause::Altered,
-                format!("{name} does not hold what was written to it"),
+                format!("{name} was written to by somebody else"),
             )),
-            Err(error) => Err(trouble(&error, &format!("cannot read {name}"))),
         }
+    }
+
+    /// After a write: from here on the segment in use changes by others alone.
+    pub(super) fn written(&mut self, current: &Current) {
+        let now = current.identity_now();
+        self.current = now.ok().map(|now| (current.number(), now.changed));
+    }
+
+    /// Judges all anew: what this process knows, up to this last batch, must be found, byte for byte.
+    pub(super) fn judge_again(
+        &mut self,
+        last: &Link,
+        highest: impl Fn() -> u64,
+    ) -> Result<(), Closed> {
+        self.names = Seen::new(i128::MIN);
+        self.check_folders(highest)?;
+        self.verifier.judge_again(&*self.root, false)?;
+        self.segments.judge_again(&*self.journal, &self.key)?;
+        self.follow_to(last)?;
+        match self.lock.judge_again(&*self.root, true) {
+            Err(found) if self.by_whom(found.clone()).cause == Cause::SecondWriter => {
+                // Whoever wrote there has left nothing else: the name on it is ours again, and
+                // would not stay so if there were somebody else.
+                let at = |e| trouble(&e, "cannot write to the lock");
+                self.lock.write_again().map_err(at)
+            }
+            judged => judged,
+        }
+    }
+
+    fn follow_to(&self, last: &Link) -> Result<(), Closed> {
+        let damaged = |e: &dyn std::fmt::Display| closed(Cause::Altered, e.to_string());
+        let mut chain =
+            Chain::new(Arc::clone(&self.journal), Some(&self.key)).map_err(|e| damaged(&e))?;
+        while chain.last() != *last {
+            if chain.next_batch().map_err(|e| damaged(&e))?.is_none() {
+                return Err(damaged(&"the journal ends before the last record"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the folders; says whether names in the journal may have changed.
+    fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Closed> {
+        let moved = |what: &str| closed(Cause::FolderMoved, what.to_owned());
+        let root = self.disk.look(&self.path);
+        let root = root
+            .ok()
+            .filter(|now| now.same_file(&self.root_is))
+            .ok_or_else(|| moved("another folder stands at the trail's path"))?;
+        let journal = self.root.look(FOLDER);
+        let journal = journal
+            .ok()
+            .filter(|now| now.same_file(&self.journal_is))
+            .ok_or_else(|| moved("the folder `journal` is another one"))?;
+        writable(&root, &self.root_is, "the trail's folder")?;
+        writable(&journal, &self.journal_is, "the folder `journal`")?;
+        if self.names.is_judged(journal.changed) {
+            return Ok(false);
+        }
+        self.check_names(highest)
+            .inspect_err(|_| self.names = Seen::new(i128::MIN))?;
+        Ok(true)
+    }
+
+    fn check_names(&self, highest: impl Fn() -> u64) -> Result<(), Closed> {
+        let numbers = found(segment::numbers(&*self.journal), FOLDER)?;
+        // Asked behind the listing: the spare's own thread may just have given a number.
+        let ours = highest();
+        match numbers.last().filter(|last| **last > ours) {
+            None => Ok(()),
+            Some(last) => {
+                let what = format!("segment {} is not ours", segment::name(*last));
+                Err(closed(Cause::SecondWriter, what))
+            }
+        }
+    }
+
+    fn check_current(&mut self, current: &Current) -> Result<(), Closed> {
+        let name = current.name();
+        let now = look(&*self.journal, &name, current.identity())?;
+        writable(&now, current.identity(), &name)?;
+        match current.last_block_holds() {
+            Ok(true) => {}
+            Ok(false) => {
+                let what = format!("{name} does not hold what was written to it");
+                return Err(closed(Cause::Altered, what));
+            }
+            Err(error) => return Err(trouble(&error, &format!("cannot read {name}"))),
+        }
+        self.written(current);
+        Ok(())
+    }
+
+    fn compare_current(&mut self, current: &Current, last: &Link) -> Result<(), Closed> {
+        let number = current.number();
+        look(&*self.journal, &current.name(), current.identity())?;
+        if last.place.segment == number {
+            segments::holds(&*self.journal, number, last, &self.key)?;
+        }
+        match current.rest_is_zero() {
+            Ok(true) => {}
+            Ok(false) => {
+                let what = format!("{} was written to by somebody else", current.name());
+                return Err(closed(Cause::Altered, what));
+            }
+            Err(error) => return Err(trouble(&error, "cannot read the segment in use")),
+        }
+        self.written(current);
+        Ok(())
+    }
+
+    /// What is wrong with the lock: a name on it that is not ours is another writer's.
+    fn by_whom(&self, found: Closed) -> Closed {
+        let is_content = matches!(found.cause, Cause::Altered | Cause::Truncated);
+        if is_content && self.lock.is_of_another() {
+            return closed(Cause::SecondWriter, "another process took `lock`");
+        }
+        found
     }
 }
 
@@ -105,20 +295,44 @@ pub(super) fn closed(cause: Cause, detail: impl Into<String>) -> Closed {
     }
 }
 
-fn found(identity: io::Result<Identity>, what: &str) -> Result<Identity, Closed> {
-    identity.map_err(|error| trouble(&error, &format!("cannot look at {what}")))
+fn found<T>(what: io::Result<T>, name: &str) -> Result<T, Closed> {
+    what.map_err(|error| trouble(&error, &format!("cannot look at {name}")))
 }
 
-fn same(look: &io::Result<Identity>, known: &Identity, name: &str) -> Result<(), Closed> {
-    match look {
-        Ok(now) if now.same_file(known) => Ok(()),
-        Ok(_) => Err(closed(
+fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Closed> {
+    if was.writable && !now.writable {
+        return Err(closed(
+            Cause::ReadOnly,
+            format!("{name} was made read-only"),
+        ));
+    }
+    Ok(())
+}
+
+/// What stands under a name, where it is the file that is known, as long as it was.
+fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Closed> {
+    let now = match folder.look(name) {
+        Ok(now) => now,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
+        }
+        Err(error) => return Err(trouble(&error, &format!("cannot look at {name}"))),
+    };
+    if !now.same_file(known) {
+        return Err(closed(
             Cause::Replaced,
             format!("{name} is another file now"),
+        ));
+    }
+    match now.bytes.cmp(&known.bytes) {
+        std::cmp::Ordering::Equal => Ok(now),
+        std::cmp::Ordering::Less => Err(closed(
+            Cause::Truncated,
+            format!("{name} is shorter than it was"),
         )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(closed(Cause::Unlinked, format!("{name} was unlinked")))
-        }
-        Err(error) => Err(trouble(error, &format!("cannot look at {name}"))),
+        std::cmp::Ordering::Greater => Err(closed(
+            Cause::Altered,
+            format!("{name} is longer than it was"),
+        )),
     }
 }

@@ -23,6 +23,11 @@ pub struct Identity {
     pub inode: u64,
     /// Its length.
     pub bytes: u64,
+    /// When anything of it last changed, in nanoseconds by the file system's clock, which no writer
+    /// can set.
+    pub changed: i128,
+    /// Whether its owner may write to it.
+    pub writable: bool,
 }
 
 impl Identity {

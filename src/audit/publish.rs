@@ -31,8 +31,7 @@ use std::time::Instant;
 
 use super::Closed;
 use super::checkpoint::Checkpoint;
-use super::custody::trouble;
-use super::disk::Folder;
+use super::custody::{Custody, trouble};
 use super::gate::Gate;
 use super::journal::batch::Link;
 use super::key::Key;
@@ -66,7 +65,7 @@ impl Publisher {
     /// Goes on from what was published; `checkpoint` holds its bytes.
     pub(super) fn new(
         key: &Arc<Key>,
-        (root, journal): (&Arc<dyn Folder>, Arc<dyn Folder>),
+        custody: &Custody,
         shelf: Shelf,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
         seen: Seen,
@@ -79,7 +78,7 @@ impl Publisher {
             key: Arc::clone(key),
             shelf,
             checkpoint: Kept::new(
-                Arc::clone(root),
+                Arc::clone(&custody.root),
                 CHECKPOINT,
                 passing,
                 CHECKPOINT,
@@ -88,7 +87,7 @@ impl Publisher {
             seen,
             published,
             waiting: Vec::new(),
-            segments: Segments::new(journal),
+            segments: Segments::new(Arc::clone(&custody.journal), Arc::clone(&custody.segments)),
             outgrown,
             settled: 0,
             gate: Arc::clone(gate),

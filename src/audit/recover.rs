@@ -7,8 +7,8 @@ mod retrace;
 use std::io;
 use std::sync::Arc;
 
-use super::custody::{Custody, LOCK, closed, trouble};
-use super::disk::{Access, Disk, Folder};
+use super::custody::{Custody, LOCK, Opened, Text, closed, trouble};
+use super::disk::{Access, Disk, File, Folder};
 use super::gate::Gate;
 use super::journal::append::Appender;
 use super::journal::batch::{Batch, Link};
@@ -60,12 +60,13 @@ pub(super) fn open(
     let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
     let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace)?;
     let spares = spares(&custody.journal, settings.segment_bytes)?;
+    custody.keep_all()?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
         spares,
         custody,
         key,
-        suspect: None,
+        in_doubt: false,
         publishing: None,
         gate: Arc::clone(gate),
         metrics: metrics.clone(),
@@ -77,7 +78,7 @@ pub(super) fn open(
 }
 
 /// Takes the lock and sees that the folder is this key's.
-fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Key) -> Result<Custody, Closed> {
+fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Arc<Key>) -> Result<Custody, Closed> {
     let path = settings.directory.clone();
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let root = disk
@@ -89,25 +90,32 @@ fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Key) -> Result<Custody
     if !lock.lock().map_err(at("cannot take the lock"))? {
         return Err(closed(Cause::Locked, "another process writes this trail"));
     }
-    own(&*root, key)?;
-    let pid = format!("{}\n", std::process::id());
+    let (verifier, line) = own(&*root, key)?;
+    // A process id alone may be another container's, too.
+    let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
     lock.clear()
-        .and_then(|()| lock.write_at(pid.as_bytes(), 0))
+        .and_then(|()| lock.write_at(name.as_bytes(), 0))
         .map_err(at("cannot write to the lock"))?;
     let journal = root
         .folder(FOLDER, Some(FOLDER_MODE))
         .map_err(at("cannot open the journal"))?;
-    Ok(Custody {
+    let text = |name, file, content: String| {
+        Text::new(name, file, content.into_bytes())
+            .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
+    };
+    Custody::new(Opened {
         disk: Arc::clone(disk),
         path,
         root,
         journal,
-        lock,
+        lock: text(LOCK, lock, name)?,
+        verifier: text(VERIFIER, verifier, line)?,
+        key: Arc::clone(key),
     })
 }
 
 /// A folder belongs to one origin and key: the first one's public key stands in it.
-fn own(root: &dyn Folder, key: &Key) -> Result<(), Closed> {
+fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> {
     let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
     let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
     let line = format!("{}\n", key.verifier());
@@ -120,14 +128,16 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(), Closed> {
         {
             file.write_at(line.as_bytes(), 0).map_err(at)?;
             file.sync_all().map_err(at)?;
-            root.sync().map_err(at)
+            root.sync().map_err(at)?;
         }
-        text if text == line.as_bytes() => Ok(()),
-        _ => Err(closed(
-            Cause::KeyUnusable,
-            "the folder belongs to another key: its `verifier` is not that of `key_file`",
-        )),
+        text if text == line.as_bytes() => {}
+        _ => {
+            let what =
+                "the folder belongs to another key: its `verifier` is not that of `key_file`";
+            return Err(closed(Cause::KeyUnusable, what));
+        }
     }
+    Ok((file, line))
 }
 
 /// Follows the chain; gives the last whole batch and the one before it.
@@ -150,6 +160,8 @@ fn follow(
                 .map_err(|what| closed(Cause::Damaged, what))?;
             retrace.push(entry)?;
         }
+        // The last batch of all is written again and counts there.
+        custody.segments.ends_with(&link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
     }
@@ -165,7 +177,7 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
     let journal = &store.custody.journal;
     let mut publisher = Publisher::new(
         &store.key,
-        (&store.custody.root, Arc::clone(journal)),
+        &store.custody,
         published.shelf,
         (published.from, published.checkpoint),
         published.seen,
@@ -225,10 +237,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
         .spares
         .make_now(room)
         .map_err(|e| trouble(&e, "cannot make a segment"))?;
-    store
-        .appender
-        .take(prepared)
-        .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
+    store.go_on_in(prepared)?;
     store.flush(&mut entries)?;
     Ok(())
 }

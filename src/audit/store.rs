@@ -1,14 +1,12 @@
 //! The writer's disk: batches out, segments in turn, custody judged after each sync.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::custody::{Custody, closed, trouble};
 use super::gate::Gate;
 use super::journal::append::{Appender, Current};
-use super::journal::chain::Chain;
-use super::journal::spare::Spares;
+use super::journal::spare::{Prepared, Spares};
 use super::key::Key;
 use super::publish::Publishing;
 use super::unsynced::{Unsynced, padded};
@@ -27,8 +25,8 @@ pub(super) struct Store {
     pub(super) spares: Spares,
     pub(super) custody: Custody,
     pub(super) key: Arc<Key>,
-    /// The segment that failed custody, to be judged again.
-    pub(super) suspect: Option<Current>,
+    /// Whether custody must be judged again before anything is written.
+    pub(super) in_doubt: bool,
     pub(super) gate: Arc<Gate>,
     pub(super) metrics: Metrics,
 }
@@ -79,21 +77,49 @@ impl Store {
         Ok(late)
     }
 
+    /// Judges what nobody writes to now, and the spare; where something is wrong, the segment in use
+    /// is not written to again.
+    pub(super) fn look_after(&mut self) -> Result<(), Closed> {
+        let judged = self.judge();
+        if judged.is_err() {
+            self.doubt();
+        }
+        judged
+    }
+
     /// Judges again what failed custody: all that this process knows must be found, byte for byte.
     pub(super) fn judge_again(&mut self) -> Result<(), Closed> {
-        let current = self.suspect.as_ref();
-        self.custody.check(current, || self.spares.highest())?;
-        let damaged = |e: &dyn std::fmt::Display| closed(Cause::Altered, e.to_string());
-        let folder = Arc::clone(&self.custody.journal);
-        let mut chain = Chain::new(folder, Some(&self.key)).map_err(|e| damaged(&e))?;
         let last = *self.appender.last();
-        while chain.last() != last {
-            if chain.next_batch().map_err(|e| damaged(&e))?.is_none() {
-                return Err(damaged(&"the journal ends before the last record"));
-            }
+        // It holds nothing of the log: one that is gone is made anew.
+        if let Err(found) = self.custody.check_spare(&mut self.spares)
+            && !self.spares.let_go()
+        {
+            return Err(found);
         }
-        self.suspect = None;
+        self.custody.judge_again(&last, || self.spares.highest())?;
+        self.in_doubt = false;
         Ok(())
+    }
+
+    fn judge(&mut self) -> Result<(), Closed> {
+        let (current, last) = (self.appender.current(), self.appender.last());
+        if let Some(current) = current {
+            self.custody.untouched(current, last)?;
+        }
+        self.custody.check(current, || self.spares.highest())?;
+        self.custody.check_spare(&mut self.spares)
+    }
+
+    /// Never writes to the segment in use again, and keeps it.
+    fn doubt(&mut self) {
+        self.in_doubt = true;
+        self.retire();
+    }
+
+    fn retire(&mut self) {
+        if let Some(current) = self.appender.give_up() {
+            self.custody.keep(&current, self.appender.last());
+        }
     }
 
     /// Goes on in a new segment of at least so many bytes.
@@ -102,9 +128,20 @@ impl Store {
             .spares
             .take(at_least, SMALL_SEGMENT)
             .map_err(|e| trouble(&e, "cannot make a segment"))?;
+        self.retire();
+        self.go_on_in(prepared)
+    }
+
+    /// Writes to this segment from now on.
+    pub(super) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Closed> {
+        let was = prepared.identity.changed;
         self.appender
             .take(prepared)
-            .map_err(|e| trouble(&e, "cannot look at a new segment"))
+            .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
+        if let Some(current) = self.appender.current() {
+            self.custody.taken(current, was);
+        }
+        Ok(())
     }
 
     fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Closed> {
@@ -112,15 +149,30 @@ impl Store {
         if !self.appender.has_room(length) {
             self.next_segment(length as u64)?;
         }
+        if let Some(current) = self.appender.current()
+            && let Err(found) = self.custody.untouched(current, self.appender.last())
+        {
+            self.doubt();
+            return Err(found);
+        }
+        let before = self.appender.current().map(Current::known);
         let began = Instant::now();
         let written = self.appender.write(entries);
         self.metrics
             .audit_sync_seconds
             .observe(began.elapsed().as_secs_f64());
-        let link = written.map_err(|e: io::Error| trouble(&e, "cannot write to the journal"))?;
+        let link = match written {
+            Ok(link) => link,
+            Err(error) => {
+                if let Some((number, is)) = before {
+                    self.custody.keep_known(number, is, self.appender.last());
+                }
+                return Err(trouble(&error, "cannot write to the journal"));
+            }
+        };
         let current = self.appender.current();
         if let Err(found) = self.custody.check(current, || self.spares.highest()) {
-            self.suspect = self.appender.give_up();
+            self.doubt();
             return Err(found);
         }
         self.appender.accept(link);

@@ -40,6 +40,8 @@ struct Node {
     /// What is written since the last sync that the disk can still make durable.
     dirty: bool,
     locked: bool,
+    /// Counts the changes.
+    changed: i128,
 }
 
 #[derive(Debug)]
@@ -219,6 +221,8 @@ impl State {
             device: 1,
             inode: node as u64,
             bytes: self.nodes[node].bytes.len() as u64,
+            changed: self.nodes[node].changed,
+            writable: true,
         }
     }
 }

@@ -206,6 +206,8 @@ fn identity_of(stat: &Stat) -> Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
+        changed: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
+        writable: Mode::from_raw_mode(stat.st_mode).contains(Mode::WUSR),
     }
 }
 

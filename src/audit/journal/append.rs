@@ -9,6 +9,9 @@ use super::{Place, segment};
 use crate::audit::disk::{File, Identity, read_exact};
 use crate::audit::key::Key;
 
+/// So much is read at a time.
+const READ: usize = 256 << 10;
+
 /// The segment that is written to.
 #[derive(Debug)]
 pub struct Current {
@@ -27,6 +30,36 @@ impl Current {
     #[must_use]
     pub fn name(&self) -> String {
         segment::name(self.number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its number and what it was when it was taken into use.
+    #[must_use]
+    pub fn known(&self) -> (u64, Identity) {
+        (self.number, self.identity)
+    }
+
+    /// Whether all behind the last batch is zero still.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn rest_is_zero(&self) -> io::Result<bool> {
+        let mut found = vec![0; READ];
+        let mut at = self.offset;
+        while at < self.bytes {
+            let part = READ.min(usize::try_from(self.bytes - at).unwrap_or(READ));
+            read_exact(&*self.file, &mut found[..part], at)?;
+            if found[..part].iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += part as u64;
+        }
+        Ok(true)
     }
 
     /// What it was when it was taken into use.
@@ -106,7 +139,11 @@ impl Appender {
         self.current = Some(Current {
             number: prepared.number,
             bytes: prepared.bytes,
-            identity: prepared.file.identity()?,
+            // As long as it was made, whatever became of it since.
+            identity: Identity {
+                bytes: prepared.bytes,
+                ..prepared.file.identity()?
+            },
             file: prepared.file,
             offset: 0,
             last_block: None,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use super::segment;
-use crate::audit::disk::{Access, File, Folder};
+use crate::audit::disk::{Access, File, Folder, Identity};
 
 /// The mode of the trail's files.
 pub const FILE_MODE: u32 = 0o640;
@@ -25,6 +25,8 @@ pub struct Prepared {
     pub bytes: u64,
     /// It, open for writing.
     pub file: Arc<dyn File>,
+    /// What it was when it was ready.
+    pub identity: Identity,
 }
 
 /// Gives numbers and segments; makes one spare at a time in a thread of its own.
@@ -60,6 +62,31 @@ impl Spares {
         let name = segment::name(number);
         let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
         self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
+    }
+
+    /// The spare, where it is ready.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Prepared> {
+        self.ready.as_ref()
+    }
+
+    /// The spare was found whole as it is now.
+    pub fn judged(&mut self, now: Identity) {
+        if let Some(spare) = &mut self.ready {
+            spare.identity = now;
+        }
+    }
+
+    /// Lets go of the spare where it is gone; another is made in its place. Says whether it could be.
+    pub fn let_go(&mut self) -> bool {
+        let gone = self.ready.as_ref().is_some_and(|spare| {
+            let found = self.folder.look(&segment::name(spare.number));
+            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        });
+        if gone {
+            self.ready = None;
+        }
+        gone
     }
 
     /// The highest number given so far.
@@ -177,6 +204,7 @@ fn make(
     Ok(Prepared {
         number,
         bytes,
+        identity: file.identity()?,
         file,
     })
 }

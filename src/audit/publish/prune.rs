@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use crate::audit::custody;
 use crate::audit::disk::Folder;
 use crate::audit::journal::batch::Link;
 use crate::audit::journal::floor::Floor;
@@ -26,6 +27,8 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Segments {
     folder: Arc<dyn Folder>,
+    /// Who would take a segment that goes for one that was unlinked.
+    watched: Arc<custody::Segments>,
     known: VecDeque<Known>,
     last: Link,
     /// Whether what an earlier process was about to remove has been looked for.
@@ -33,9 +36,10 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub(super) fn new(folder: Arc<dyn Folder>) -> Self {
+    pub(super) fn new(folder: Arc<dyn Folder>, watched: Arc<custody::Segments>) -> Self {
         Self {
             folder,
+            watched,
             known: VecDeque::new(),
             last: Link::default(),
             is_swept: false,
@@ -84,6 +88,7 @@ impl Segments {
         floor.write(&*self.folder, key)?;
         for number in segment::numbers(&*self.folder)? {
             if number < first.number {
+                self.watched.forget(number);
                 self.folder.remove(&segment::name(number))?;
                 self.folder.sync()?;
             }

@@ -18,7 +18,7 @@ use crate::audit::{Cause, Closed};
 /// What one round takes at most: a batch's bound less what estimates may be short of.
 const ROUND_BYTES: usize = 880 << 10;
 /// How often the desk looks up when nothing comes.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(400);
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 
 /// An open trail and who waits for it.
@@ -37,6 +37,7 @@ pub(super) struct Desk {
     summed_up: Instant,
     written: Instant,
     heartbeat: Duration,
+    judged: Instant,
 }
 
 #[derive(Debug)]
@@ -79,6 +80,7 @@ impl Desk {
             summed_up: Instant::now(),
             written: Instant::now(),
             heartbeat,
+            judged: Instant::now(),
         }
     }
 
@@ -116,6 +118,7 @@ impl Desk {
                 return self.stop();
             }
             // While a sync fails no spares are made, which it would use up one by one.
+            self.tend_custody();
             if self.halt.is_none() {
                 self.tend_spare();
                 self.tend_publisher();
@@ -262,6 +265,16 @@ impl Desk {
                 leaf,
                 answer,
             });
+        }
+    }
+
+    /// What nobody writes to is judged also where nothing is written.
+    fn tend_custody(&mut self) {
+        if self.halt.is_none() && self.judged.elapsed() >= IDLE {
+            self.judged = Instant::now();
+            if let Err(found) = self.store.look_after() {
+                self.halt(found);
+            }
         }
     }
 

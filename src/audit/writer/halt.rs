@@ -146,7 +146,7 @@ impl Desk {
     }
 
     fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
-        if self.store.suspect.is_some() {
+        if self.store.in_doubt {
             self.store.judge_again()?;
         }
         self.store.flush(&mut self.ledger.unsynced)?;

@@ -59,6 +59,7 @@ impl Folder for Handle {
                     let folder = &mut state.nodes[self.node];
                     folder.names.insert(name.into(), node);
                     folder.durable_names.insert(name.into(), node);
+                    folder.changed += 1;
                     Ok(node)
                 }
                 other => other,
@@ -77,6 +78,7 @@ impl Folder for Handle {
                 (Err(_), Access::Create(_)) => {
                     let node = state.make();
                     state.nodes[self.node].names.insert(name.into(), node);
+                    state.nodes[self.node].changed += 1;
                     Ok(node)
                 }
                 (found, _) => found,
@@ -91,6 +93,7 @@ impl Folder for Handle {
             let names = &mut state.nodes[self.node].names;
             names.remove(from);
             names.insert(to.into(), node);
+            state.nodes[self.node].changed += 1;
             Ok(())
         })
     }
@@ -131,6 +134,7 @@ impl Folder for Handle {
         self.disk.step("remove", |state| {
             state.find(self.node, name)?;
             state.nodes[self.node].names.remove(name);
+            state.nodes[self.node].changed += 1;
             Ok(())
         })
     }
@@ -194,6 +198,7 @@ impl File for Handle {
             node.bytes.resize(node.bytes.len().max(end), 0);
             node.bytes[offset as usize..end].copy_from_slice(bytes);
             node.dirty = true;
+            node.changed += 1;
             Ok(())
         })
     }
@@ -210,6 +215,7 @@ impl File for Handle {
         self.disk.step("clear", |state| {
             state.nodes[self.node].bytes.clear();
             state.nodes[self.node].dirty = true;
+            state.nodes[self.node].changed += 1;
             Ok(())
         })
     }

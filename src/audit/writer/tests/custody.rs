@@ -52,6 +52,10 @@ impl Real {
         self.settings.directory.join("journal").join("0000000001")
     }
 
+    fn file(&self, name: &str) -> PathBuf {
+        self.settings.directory.join(name)
+    }
+
     fn aside(&self) -> PathBuf {
         self.settings.directory.with_extension("aside")
     }
@@ -86,12 +90,90 @@ async fn p3_a_replaced_segment_refuses_deletions_until_the_true_one_is_back() {
     let real = Real::open().await;
     let held = real.aside();
     std::fs::rename(real.segment(), &held).unwrap();
-    std::fs::copy(&held, real.segment()).unwrap();
+    let mut other = std::fs::read(&held).unwrap();
+    other[100] ^= 1;
+    std::fs::write(real.segment(), other).unwrap();
     assert_eq!(real.delete().await, Err(Cause::Replaced));
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(real.delete().await, Err(Cause::Replaced));
     std::fs::rename(&held, real.segment()).unwrap();
     real.mended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_file_that_holds_what_is_known_byte_for_byte_is_taken_for_the_one_that_is_gone() {
+    let real = Real::open().await;
+    let (lock, verifier) = (real.file("lock"), real.file("verifier"));
+    for path in [real.segment(), lock, verifier] {
+        let held = real.aside();
+        std::fs::rename(&path, &held).unwrap();
+        std::fs::copy(&held, &path).unwrap();
+        assert_eq!(real.delete().await, Err(Cause::Replaced));
+        real.mended().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_older_files_are_judged_too_before_anybody_is_answered() {
+    let real = Real::open().await;
+    // A fault and its end: what was in use is an older segment now.
+    let (lock, held) = (real.file("lock"), real.aside());
+    std::fs::rename(&lock, &held).unwrap();
+    assert_eq!(real.delete().await, Err(Cause::Unlinked));
+    std::fs::rename(&held, &lock).unwrap();
+    real.mended().await;
+    for (path, place) in [(real.segment(), 200), (real.file("verifier"), 2), (lock, 2)] {
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, place).unwrap();
+        file.write_all_at(b"?", place).unwrap();
+        assert_eq!(real.delete().await, Err(Cause::Altered), "{path:?}");
+        file.write_all_at(&byte, place).unwrap();
+        real.mended().await;
+        let bytes = std::fs::read(&path).unwrap();
+        file.set_len(bytes.len() as u64 - 1).unwrap();
+        assert_eq!(real.delete().await, Err(Cause::Truncated), "{path:?}");
+        std::fs::write(&path, bytes).unwrap();
+        real.mended().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_trouble_shows_where_nobody_deletes() {
+    let real = Real::open().await;
+    let held = real.aside();
+    std::fs::rename(real.segment(), &held).unwrap();
+    closes(&real.trail, Cause::Unlinked).await;
+    std::fs::rename(&held, real.segment()).unwrap();
+    real.mended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_spare_that_is_gone_is_made_anew() {
+    let real = Real::open().await;
+    let spare = real.file("journal/0000000002");
+    wait(|| spare.exists()).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    std::fs::remove_file(&spare).unwrap();
+    closes(&real.trail, Cause::Unlinked).await;
+    real.mended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_folder_or_file_that_is_made_read_only_refuses_deletions() {
+    use std::os::unix::fs::PermissionsExt;
+    let real = Real::open().await;
+    for path in [real.file(""), real.file("journal")] {
+        let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode));
+        mode(0o550).unwrap();
+        assert_eq!(real.delete().await, Err(Cause::ReadOnly), "{path:?}");
+        mode(0o750).unwrap();
+        real.mended().await;
+    }
+    std::fs::set_permissions(real.segment(), PermissionsExt::from_mode(0o440)).unwrap();
+    // What is older may well be read-only.
+    real.delete().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,11 +201,22 @@ async fn p3_a_segment_that_is_not_ours_is_a_second_writer() {
     let real = Real::open().await;
     let journal = real.settings.directory.join("journal");
     wait(|| journal.join("0000000002").exists()).await;
-    let strange = journal.join("0000000003");
-    std::fs::write(&strange, b"").unwrap();
+    for strange in ["0000000003", "0000000099"] {
+        std::fs::write(journal.join(strange), b"").unwrap();
+        assert_eq!(real.delete().await, Err(Cause::SecondWriter));
+        std::fs::remove_file(journal.join(strange)).unwrap();
+        real.mended().await;
+    }
+    // Another's name on the lock, and nothing else of it: ours is written again.
+    let lock = real.file("lock");
+    std::fs::write(&lock, "7 0193-af\n").unwrap();
     assert_eq!(real.delete().await, Err(Cause::SecondWriter));
-    std::fs::remove_file(&strange).unwrap();
     real.mended().await;
+    let name = std::fs::read_to_string(lock).unwrap();
+    assert!(
+        name.starts_with(&format!("{} ", std::process::id())),
+        "{name}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,12 +239,9 @@ async fn p3_altered_records_keep_deletions_closed_even_when_the_files_are_in_pla
     let mut byte = [0];
     file.read_exact_at(&mut byte, 200).unwrap();
     file.write_all_at(&[byte[0] ^ 1], 200).unwrap();
-    // What stands in old blocks is judged when custody is in doubt.
-    let held = real.aside();
-    std::fs::rename(real.segment(), &held).unwrap();
-    assert_eq!(real.delete().await, Err(Cause::Unlinked));
-    std::fs::rename(&held, real.segment()).unwrap();
-    closes(&real.trail, Cause::Altered).await;
+    assert_eq!(real.delete().await, Err(Cause::Altered));
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(real.delete().await, Err(Cause::Altered));
     file.write_all_at(&byte, 200).unwrap();
     real.mended().await;
 }

@@ -1,0 +1,220 @@
+//! The segments that are not written to any more: what they must hold, byte for byte.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{closed, look, trouble};
+use crate::audit::disk::{Access, Folder, Identity};
+use crate::audit::journal::batch::{Link, tag_holds};
+use crate::audit::journal::segment::{self, Segment};
+use crate::audit::key::Key;
+use crate::audit::{Cause, Closed};
+
+/// So many are judged after each sync; all of them in turn.
+const AT_ONCE: usize = 64;
+
+/// By number; the writer judges them, and whoever takes one away says so first.
+#[derive(Debug, Default)]
+pub(in crate::audit) struct Segments {
+    kept: Mutex<BTreeMap<u64, Kept>>,
+    /// What recovery found; empty after it.
+    ends: Mutex<BTreeMap<u64, Link>>,
+    /// The number that was judged last.
+    cursor: Mutex<u64>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    is: Identity,
+    /// Its time of change when it was judged last; none where it must be judged anew.
+    judged: Option<i128>,
+    /// Its last batch that counts; digests fix all that stands before it.
+    last: Option<Link>,
+}
+
+impl Segments {
+    /// Keeps a segment from now on.
+    pub(in crate::audit) fn keep(&self, number: u64, is: Identity, last: Option<Link>) {
+        let judged = Some(is.changed);
+        self.kept().insert(number, Kept { is, judged, last });
+    }
+
+    /// Recovery found a batch that counts: the last of its segment so far.
+    pub(in crate::audit) fn ends_with(&self, link: &Link) {
+        if link.place.segment != 0 {
+            self.ends().insert(link.place.segment, *link);
+        }
+    }
+
+    /// Keeps all that stand in the folder now, as recovery found them.
+    pub(super) fn keep_all(&self, folder: &dyn Folder) -> std::io::Result<()> {
+        for number in segment::numbers(folder)? {
+            let last = self.ends().remove(&number);
+            self.keep(number, folder.look(&segment::name(number))?, last);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a segment that is about to be removed.
+    pub(in crate::audit) fn forget(&self, number: u64) {
+        self.kept().remove(&number);
+    }
+
+    /// Judges those whose turn it is, or all; contents are read where they may have changed.
+    pub(super) fn check(&self, folder: &dyn Folder, key: &Key, all: bool) -> Result<(), Closed> {
+        let mut kept = self.kept();
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = if all { kept.len() } else { AT_ONCE };
+        let behind = kept.range(*cursor + 1..).map(|(number, _)| *number);
+        let before = kept.range(..=*cursor).map(|(number, _)| *number);
+        let turn: Vec<u64> = behind.chain(before).take(count).collect();
+        for number in turn {
+            if let Some(segment) = kept.get_mut(&number) {
+                segment.check(folder, number, key)?;
+            }
+            *cursor = number;
+        }
+        Ok(())
+    }
+
+    /// Judges all anew, their contents too; another file that holds the same is taken in the place
+    /// of one.
+    pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Closed> {
+        let mut kept = self.kept();
+        let mut gone = Vec::new();
+        for (number, segment) in kept.iter_mut() {
+            segment.judged = None;
+            match segment.check(folder, *number, key) {
+                Err(found) if segment.last.is_none() && found.cause == Cause::Unlinked => {
+                    gone.push(*number);
+                }
+                Err(found) if found.cause == Cause::Replaced => {
+                    segment.adopt(folder, *number, key).map_err(|_| found)?;
+                }
+                judged => judged?,
+            }
+        }
+        for number in gone {
+            kept.remove(&number);
+        }
+        Ok(())
+    }
+
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<u64, Link>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<u64, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn check(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+        let now = look(folder, &segment::name(number), &self.is)?;
+        if self.judged != Some(now.changed) {
+            self.judged = None;
+            self.compare(folder, number, key)?;
+            self.judged = Some(now.changed);
+        }
+        Ok(())
+    }
+
+    /// Takes a file of the same content for it, and makes it as durable.
+    fn adopt(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+        self.compare(folder, number, key)?;
+        let name = segment::name(number);
+        let at = |e| {
+            trouble(
+                &e,
+                &format!("cannot take {name} in place of what stood there"),
+            )
+        };
+        let file = folder.open(&name, Access::Write).map_err(at)?;
+        file.sync_all().map_err(at)?;
+        folder.sync().map_err(at)?;
+        self.is = file.identity().map_err(at)?;
+        Ok(())
+    }
+
+    fn compare(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+        match &self.last {
+            Some(last) => holds(folder, number, last, key),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a segment holds, batch by batch, what leads to `last`.
+pub(super) fn holds(
+    folder: &dyn Folder,
+    number: u64,
+    last: &Link,
+    key: &Key,
+) -> Result<(), Closed> {
+    let name = segment::name(number);
+    let altered = |offset: u64| {
+        let what = format!("{name}, offset {offset}, does not hold what was written to it");
+        closed(Cause::Altered, what)
+    };
+    let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
+    let segment = Segment::open(folder, number).map_err(|e| unread(&e))?;
+    let Some(segment) = segment else {
+        return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
+    };
+    let (mut offset, mut before) = (0, None::<Link>);
+    loop {
+        let batch = segment.batch_at(offset).map_err(|e| unread(&e))?;
+        let Some((batch, bytes)) = batch.filter(|_| offset <= last.place.offset) else {
+            return Err(altered(offset));
+        };
+        let follows = before.is_none_or(|b| batch.previous == b.digest && batch.from == b.place);
+        if !follows || !tag_holds(&bytes, &batch, key) {
+            return Err(altered(offset));
+        }
+        if batch.link == *last {
+            return Ok(());
+        }
+        offset += batch.length as u64;
+        before = Some(batch.link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::key::test_key;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn who_removes_a_segment_says_so_first() {
+        let outer = test_folder("segments");
+        let path = outer.path().join(segment::name(7));
+        std::fs::write(&path, [0; 8]).unwrap();
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let segments = Segments::default();
+        segments.keep_all(&*folder).unwrap();
+        assert_eq!(segments.check(&*folder, &test_key(), false), Ok(()));
+        std::fs::remove_file(&path).unwrap();
+        let found = segments.check(&*folder, &test_key(), false).unwrap_err();
+        assert_eq!(found.cause, Cause::Unlinked);
+        segments.forget(7);
+        assert_eq!(segments.check(&*folder, &test_key(), false), Ok(()));
+    }
+
+    #[test]
+    fn all_are_judged_in_turn_however_many_there_are() {
+        let outer = test_folder("segments-many");
+        for number in 1..=200 {
+            std::fs::write(outer.path().join(segment::name(number)), b"").unwrap();
+        }
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let segments = Segments::default();
+        segments.keep_all(&*folder).unwrap();
+        std::fs::remove_file(outer.path().join(segment::name(150))).unwrap();
+        let judged = (0..4).map(|_| segments.check(&*folder, &test_key(), false));
+        assert!(judged.collect::<Vec<_>>().iter().any(Result::is_err));
+        assert!(segments.check(&*folder, &test_key(), true).is_err());
+    }
+}
