@@ -18,7 +18,7 @@ use super::journal::FOLDER;
 use super::journal::append::Current;
 use super::journal::batch::Link;
 use super::journal::chain::Chain;
-use super::journal::segment::{self, Segment};
+use super::journal::segment;
 use super::journal::spare::Spares;
 use super::key::Key;
 use super::{Cause, Closed};
@@ -120,14 +120,16 @@ impl Custody {
         let touched = self.current.take().filter(|(of, _)| *of == number);
         let changed = touched.map_or(i128::MIN, |(_, changed)| changed);
         let last = (last.place.segment == number).then_some(*last);
-        self.segments.keep(number, Identity { changed, ..is }, last);
+        let (is, zero_from) = (Identity { changed, ..is }, Some(current.offset()));
+        self.segments.keep(number, is, last, zero_from);
     }
 
     /// As [`Self::keep`], of one whose last write failed.
     pub(super) fn keep_known(&mut self, number: u64, is: Identity, last: &Link) {
         let last = (last.place.segment == number).then_some(*last);
         let changed = i128::MIN;
-        self.segments.keep(number, Identity { changed, ..is }, last);
+        let is = Identity { changed, ..is };
+        self.segments.keep(number, is, last, None);
     }
 
     /// That the spare is as it was made: zeros under its name.
@@ -141,19 +143,9 @@ impl Custody {
         if now.changed == spare.identity.changed {
             return Ok(());
         }
-        let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
-        let segment = Segment::open(&*self.journal, spare.number).map_err(|e| unread(&e))?;
-        let is_zero = segment.map(|s| s.not_zero_behind(0)).transpose();
-        match is_zero.map_err(|e| unread(&e))?.flatten() {
-            None => {
-                spares.judged(now);
-                Ok(())
-            }
-            Some(_) => Err(closed(
-                Cause::Altered,
-                format!("{name} was written to by somebody else"),
-            )),
-        }
+        segments::is_zero_behind(&*self.journal, spare.number, 0)?;
+        spares.judged(now);
+        Ok(())
     }
 
     /// After a write: from here on the segment in use changes by others alone.
@@ -254,14 +246,7 @@ impl Custody {
         if last.place.segment == number {
             segments::holds(&*self.journal, number, last, &self.key)?;
         }
-        match current.rest_is_zero() {
-            Ok(true) => {}
-            Ok(false) => {
-                let what = format!("{} was written to by somebody else", current.name());
-                return Err(closed(Cause::Altered, what));
-            }
-            Err(error) => return Err(trouble(&error, "cannot read the segment in use")),
-        }
+        segments::is_zero_behind(&*self.journal, number, current.offset())?;
         self.written(current);
         Ok(())
     }

@@ -25,6 +25,7 @@ mod flood;
 mod hang_up;
 
 // Its disk fails, or is somebody else's.
+mod custody;
 mod disk;
 mod second;
 mod sync_fails;

@@ -30,13 +30,26 @@ struct Kept {
     judged: Option<i128>,
     /// Its last batch that counts; digests fix all that stands before it.
     last: Option<Link>,
+    /// Where nothing stands from here on, as far as that is known.
+    zero_from: Option<u64>,
 }
 
 impl Segments {
     /// Keeps a segment from now on.
-    pub(in crate::audit) fn keep(&self, number: u64, is: Identity, last: Option<Link>) {
-        let judged = Some(is.changed);
-        self.kept().insert(number, Kept { is, judged, last });
+    pub(in crate::audit) fn keep(
+        &self,
+        number: u64,
+        is: Identity,
+        last: Option<Link>,
+        zero_from: Option<u64>,
+    ) {
+        let kept = Kept {
+            judged: Some(is.changed),
+            is,
+            last,
+            zero_from,
+        };
+        self.kept().insert(number, kept);
     }
 
     /// Recovery found a batch that counts: the last of its segment so far.
@@ -50,7 +63,7 @@ impl Segments {
     pub(super) fn keep_all(&self, folder: &dyn Folder) -> std::io::Result<()> {
         for number in segment::numbers(folder)? {
             let last = self.ends().remove(&number);
-            self.keep(number, folder.look(&segment::name(number))?, last);
+            self.keep(number, folder.look(&segment::name(number))?, last, None);
         }
         Ok(())
     }
@@ -138,9 +151,29 @@ impl Kept {
     }
 
     fn compare(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
-        match &self.last {
-            Some(last) => holds(folder, number, last, key),
+        if let Some(last) = &self.last {
+            holds(folder, number, last, key)?;
+        }
+        match self.zero_from {
+            Some(from) => is_zero_behind(folder, number, from),
             None => Ok(()),
+        }
+    }
+}
+
+/// Whether a segment holds nothing behind an offset.
+pub(super) fn is_zero_behind(folder: &dyn Folder, number: u64, from: u64) -> Result<(), Closed> {
+    let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
+    let segment = Segment::open(folder, number).map_err(|e| unread(&e))?;
+    let other = segment
+        .map(|segment| segment.not_zero_behind(from))
+        .transpose();
+    match other.map_err(|e| unread(&e))?.flatten() {
+        None => Ok(()),
+        Some(offset) => {
+            let name = segment::name(number);
+            let what = format!("{name}, offset {offset}, was written to by somebody else");
+            Err(closed(Cause::Altered, what))
         }
     }
 }

@@ -9,9 +9,6 @@ use super::{Place, segment};
 use crate::audit::disk::{File, Identity, read_exact};
 use crate::audit::key::Key;
 
-/// So much is read at a time.
-const READ: usize = 256 << 10;
-
 /// The segment that is written to.
 #[derive(Debug)]
 pub struct Current {
@@ -44,22 +41,10 @@ impl Current {
         (self.number, self.identity)
     }
 
-    /// Whether all behind the last batch is zero still.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn rest_is_zero(&self) -> io::Result<bool> {
-        let mut found = vec![0; READ];
-        let mut at = self.offset;
-        while at < self.bytes {
-            let part = READ.min(usize::try_from(self.bytes - at).unwrap_or(READ));
-            read_exact(&*self.file, &mut found[..part], at)?;
-            if found[..part].iter().any(|byte| *byte != 0) {
-                return Ok(false);
-            }
-            at += part as u64;
-        }
-        Ok(true)
+    /// Where the next batch goes; all behind it is zero.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// What it was when it was taken into use.

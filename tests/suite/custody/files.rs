@@ -1,0 +1,162 @@
+//! Its files: unlinked, replaced, truncated, altered, made read-only.
+
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use super::*;
+
+/// Overwrites a byte in place; gives what stood there.
+fn alter(path: &Path, place: u64, byte: u8) -> u8 {
+    let mut file = OpenOptions::new();
+    let file = file.read(true).write(true).open(path).unwrap();
+    let mut was = [0];
+    file.read_exact_at(&mut was, place).unwrap();
+    file.write_all_at(&[byte], place).unwrap();
+    was[0]
+}
+
+#[test]
+fn p3_a_file_that_is_unlinked_refuses_deletions_until_it_is_back() {
+    for name in ["journal/0000000001", "lock", "verifier"] {
+        let scene = Scene::new();
+        let (path, held) = (scene.file(name), scene.home.path("held"));
+        std::fs::rename(&path, &held).unwrap();
+        scene.refuses("unlinked");
+        scene.stays_closed("unlinked");
+        std::fs::rename(&held, &path).unwrap();
+        scene.comes_back();
+        assert_eq!(scene.ends_with(&["unlinked"]), 2);
+    }
+}
+
+#[test]
+fn p3_a_file_that_is_replaced_refuses_deletions_until_the_same_bytes_are_back() {
+    let scene = Scene::new();
+    let (path, held) = (scene.segment(), scene.home.path("held"));
+    std::fs::rename(&path, &held).unwrap();
+    let mut other = std::fs::read(&held).unwrap();
+    other[300] ^= 1;
+    std::fs::write(&path, other).unwrap();
+    scene.refuses("replaced");
+    scene.stays_closed("replaced");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::copy(&held, &path).unwrap();
+    scene.comes_back();
+    scene.ends_with(&["replaced"]);
+}
+
+#[test]
+fn p3_a_file_that_is_truncated_refuses_deletions_until_its_bytes_are_back() {
+    for name in ["journal/0000000001", "lock", "verifier"] {
+        let scene = Scene::new();
+        let path = scene.file(name);
+        let bytes = std::fs::read(&path).unwrap();
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(bytes.len() as u64 / 2).unwrap();
+        scene.refuses("truncated");
+        file.write_all_at(&bytes, 0).unwrap();
+        scene.comes_back();
+        scene.ends_with(&["truncated"]);
+    }
+}
+
+#[test]
+fn p3_a_byte_that_is_altered_in_place_refuses_deletions_until_it_is_as_it_was() {
+    // In the first batch, in the lock, in the verifier, and where nothing is written yet.
+    let places = [
+        ("journal/0000000001", 300),
+        ("journal/0000000001", 500_000),
+        ("lock", 3),
+        ("verifier", 3),
+        ("journal/0000000002", 1_000_000),
+    ];
+    for (name, place) in places {
+        let scene = Scene::new();
+        let path = scene.file(name);
+        until("the spare is made", || path.exists());
+        let was = alter(&path, place, b'?');
+        // The spare is judged by the clock alone.
+        scene.program.wait_for_cause("altered");
+        scene.refuses("altered");
+        scene.stays_closed("altered");
+        alter(&path, place, was);
+        scene.comes_back();
+        scene.ends_with(&["altered"]);
+    }
+}
+
+#[test]
+fn p3_older_files_are_watched_as_well() {
+    let scene = Scene::new();
+    let (lock, held) = (scene.file("lock"), scene.home.path("held"));
+    // A trouble and its end: the segment that was in use is an older one now.
+    std::fs::rename(&lock, &held).unwrap();
+    scene.refuses("unlinked");
+    std::fs::rename(&held, &lock).unwrap();
+    scene.comes_back();
+    let was = alter(&scene.segment(), 300, b'?');
+    scene.refuses("altered");
+    alter(&scene.segment(), 300, was);
+    scene.comes_back();
+    scene.ends_with(&["unlinked", "altered"]);
+}
+
+#[test]
+fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
+    for name in ["", "journal"] {
+        let scene = Scene::new();
+        let path = scene.file(name);
+        let mode = std::fs::metadata(&path).unwrap().permissions();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o550)).unwrap();
+        scene.refuses("read-only");
+        std::fs::set_permissions(&path, mode).unwrap();
+        scene.comes_back();
+        scene.ends_with(&["read-only"]);
+    }
+    // Of one file: the deletion that meets it is refused, and another segment is begun.
+    let scene = Scene::new();
+    std::fs::set_permissions(scene.segment(), Permissions::from_mode(0o440)).unwrap();
+    scene.refuses_once("read-only");
+    scene.comes_back();
+    scene.ends_with(&["read-only"]);
+}
+
+#[test]
+fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
+    let scene = Scene::new();
+    let chattr = |how: &str, name: &str| {
+        let status = Command::new("chattr")
+            .arg(how)
+            .arg(scene.file(name))
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !chattr("+i", "journal") {
+        eprintln!("skipped: chattr +i does not work here");
+        return;
+    }
+    assert!(chattr("+i", "journal/0000000001"));
+    scene.refuses_once("read-only");
+    // The spare takes its place; then no other can be made.
+    scene.program.wait_for_cause("read-only");
+    scene.refuses("read-only");
+    scene.stays_closed("read-only");
+    assert!(chattr("-i", "journal"));
+    // What was in use stays as it is: another segment is.
+    scene.comes_back();
+    assert!(chattr("-i", "journal/0000000001"));
+    // The file's, got over by the spare segment, and then the folder's, which takes no other.
+    scene.ends_with(&["read-only", "read-only"]);
+}
+
+#[test]
+fn a_backup_by_hard_links_disturbs_nothing() {
+    let scene = Scene::new();
+    std::fs::hard_link(scene.segment(), scene.home.path("backup")).unwrap();
+    std::fs::hard_link(scene.file("verifier"), scene.home.path("verifier")).unwrap();
+    assert_eq!(delete(scene.program.address, 3_000).status, 200);
+    assert!(scene.program.takes_deletions());
+    scene.ends_with(&[]);
+}

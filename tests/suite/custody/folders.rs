@@ -1,0 +1,57 @@
+//! Its folders: moved, swapped, mounted over.
+
+use super::super::mounts::{self, beside};
+use super::*;
+
+#[test]
+fn p3_a_folder_that_is_moved_or_swapped_refuses_deletions_until_it_is_back() {
+    for name in ["", "journal"] {
+        for swapped in [false, true] {
+            let scene = Scene::new();
+            let (path, held) = (scene.file(name), scene.home.path("held"));
+            std::fs::rename(&path, &held).unwrap();
+            if swapped {
+                std::fs::create_dir(&path).unwrap();
+            }
+            scene.refuses("folder-moved");
+            scene.stays_closed("folder-moved");
+            if swapped {
+                let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
+                assert!(left.is_empty(), "nothing is written there: {left:?}");
+                std::fs::remove_dir(&path).unwrap();
+            }
+            std::fs::rename(&held, &path).unwrap();
+            scene.comes_back();
+            scene.ends_with(&["folder-moved"]);
+        }
+    }
+}
+
+#[test]
+fn p3_a_folder_that_is_mounted_over_refuses_deletions_until_it_is_seen_again() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    if !mounts::can_be_used(&home) {
+        return;
+    }
+    let program = mounts::start(&home, "");
+    program.wait_ready();
+    let scene = Scene::of(users, home, program);
+    std::fs::create_dir(scene.home.path("other")).unwrap();
+    for mount in [
+        "mount --bind \"$1/../other\" \"$1\"",
+        "mount --bind \"$1/../other\" \"$1/journal\"",
+        "mount -t tmpfs tmpfs \"$1\"",
+    ] {
+        beside(&scene.program, &scene.home, mount);
+        scene.refuses("folder-moved");
+        let at = if mount.ends_with("journal\"") {
+            "/journal"
+        } else {
+            ""
+        };
+        beside(&scene.program, &scene.home, &format!("umount \"$1{at}\""));
+        scene.comes_back();
+    }
+    scene.ends_with(&["folder-moved"; 3]);
+}

@@ -1,0 +1,147 @@
+//! Somebody touches the trail's files beside the running gateway: the next deletion is refused with
+//! the cause, everything that can be asked says so, reads go on, and deletions come back without a
+//! restart once what is found is what was known.
+
+mod files;
+mod folders;
+mod writers;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lychgate::audit::entry::{Kind, Trouble};
+
+use super::callers::{delete, get, receipt_index, refusal};
+use super::program::{Home, Program, until};
+use super::users::Users;
+
+/// Who asks next learns of it in this time.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// So many reads tell how fast they are.
+const READS: usize = 200;
+
+/// A gateway with a deletion on record and its spare segment made.
+struct Scene {
+    users: Users,
+    home: Home,
+    program: Program,
+    quiet: Duration,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let users = Users::start();
+        let home = Home::new(users.address(), &[]);
+        let program = home.start_ready();
+        Self::of(users, home, program)
+    }
+
+    fn of(users: Users, home: Home, program: Program) -> Self {
+        assert_eq!(delete(program.address, 1_000).status, 200);
+        let quiet = median_of_reads(&program);
+        users.take_seen();
+        Self {
+            users,
+            home,
+            program,
+            quiet,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.audit().join(name)
+    }
+
+    /// The segment in use; the spare is the one behind it.
+    fn segment(&self) -> PathBuf {
+        self.file("journal/0000000001")
+    }
+
+    /// The next deletion is refused, everything says so, and reads are as quick as before.
+    fn refuses(&self, cause: &str) {
+        self.refuses_once(cause);
+        self.says(cause);
+    }
+
+    /// The next deletion is refused with the cause, at once.
+    fn refuses_once(&self, cause: &str) {
+        let begin = Instant::now();
+        let answer = delete(self.program.address, 1);
+        let took = begin.elapsed();
+        let (code, sent, found) = refusal(&answer);
+        let expected = ("audit-unavailable", "no", cause);
+        assert_eq!((&*code, &*sent, &*found), expected, "{}", answer.shown());
+        assert_eq!((answer.status, receipt_index(&answer)), (503, None));
+        assert!(answer.header("retry-after").is_some());
+        assert!(took < AT_ONCE, "{took:?}");
+        assert_eq!(self.users.seen_count(), 0, "upstream saw nothing");
+    }
+
+    fn says(&self, cause: &str) {
+        assert!(!self.program.takes_deletions());
+        assert_eq!(self.program.page("/readyz").status, 200);
+        let verbose = self.program.page("/readyz?verbose").shown();
+        assert!(verbose.contains(cause), "{verbose}");
+        assert_eq!(self.program.metric("lychgate_audit_open"), 0);
+        let refused = format!("lychgate_audit_refused_total{{cause=\"{cause}\"}}");
+        assert!(self.program.metric(&refused) > 0);
+        let now = median_of_reads(&self.program);
+        let slack = Duration::from_millis(2);
+        assert!(now <= self.quiet * 2 + slack, "{now:?} {:?}", self.quiet);
+        self.users.take_seen();
+    }
+
+    /// It stays so, however often it is judged.
+    fn stays_closed(&self, cause: &str) {
+        std::thread::sleep(Duration::from_millis(2_200));
+        self.refuses(cause);
+    }
+
+    /// Deletions are taken again, and the whole trail verifies after a stop.
+    fn comes_back(&self) {
+        self.program.wait_ready();
+        let answer = delete(self.program.address, 2_000);
+        assert_eq!(answer.status, 200, "{}", answer.shown());
+        self.users.take_seen();
+        assert_eq!(self.program.metric("lychgate_audit_open"), 1);
+    }
+
+    /// Stops it; the causes that stand on record, in order, each begun and ended, with how many
+    /// deletions were refused in all.
+    fn ends_with(self, causes: &[&str]) -> u64 {
+        let (status, log) = self.program.stop();
+        assert!(status.success(), "{status}\n{log}");
+        let record = self.home.record();
+        record.closed(1_000);
+        assert_eq!(record.summary.open, 0);
+        let kinds = record.entries.iter().map(|entry| &entry.kind);
+        let troubles: Vec<&Trouble> = kinds
+            .filter_map(|kind| match kind {
+                Kind::Trouble(trouble) => Some(trouble),
+                _ => None,
+            })
+            .collect();
+        let found: Vec<(&str, &str)> = troubles
+            .iter()
+            .map(|t| (t.cause.as_str(), t.state.as_str()))
+            .collect();
+        let expected: Vec<(&str, &str)> = causes
+            .iter()
+            .flat_map(|cause| [(*cause, "began"), (*cause, "ended")])
+            .collect();
+        assert_eq!(found, expected);
+        let (singly, _) = record.refused("audit-unavailable");
+        singly + troubles.iter().map(|trouble| trouble.refused).sum::<u64>()
+    }
+}
+
+fn median_of_reads(program: &Program) -> Duration {
+    let mut took = Vec::with_capacity(READS);
+    for user in 0..READS as u64 {
+        let begin = Instant::now();
+        assert_eq!(get(program.address, user + 1).status, 200, "no read fails");
+        took.push(begin.elapsed());
+    }
+    took.sort_unstable();
+    took[READS / 2]
+}
