@@ -88,22 +88,6 @@ fn p3_a_byte_that_is_altered_in_place_refuses_deletions_until_it_is_as_it_was() 
 }
 
 #[test]
-fn p3_older_files_are_watched_as_well() {
-    let scene = Scene::new();
-    let (lock, held) = (scene.file("lock"), scene.home.path("held"));
-    // A trouble and its end: the segment that was in use is an older one now.
-    std::fs::rename(&lock, &held).unwrap();
-    scene.refuses("unlinked");
-    std::fs::rename(&held, &lock).unwrap();
-    scene.comes_back();
-    let was = alter(&scene.segment(), 300, b'?');
-    scene.refuses("altered");
-    alter(&scene.segment(), 300, was);
-    scene.comes_back();
-    scene.ends_with(&["unlinked", "altered"]);
-}
-
-#[test]
 fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
     for name in ["", "journal"] {
         let scene = Scene::new();
