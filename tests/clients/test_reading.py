@@ -1,16 +1,24 @@
-"""The trail as its readers get it: filters, exports read by csv and checked by jsonschema, tail --follow, the admin listener's /audit/, and texts that attack terminals and spreadsheets."""
+"""The trail as its readers get it: filters, exports read by csv and checked by jsonschema, tail --follow, the admin listener's /audit/, a large log, and texts that attack terminals and spreadsheets."""
 
+import base64
 import csv
+import datetime
+import hashlib
 import io
 import json
 import os
 import pathlib
+import random
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
+import time
 import unittest
 
 import jsonschema
+import test_tlog
 from support import gateway, refusals, tokens, upstream, wire
 
 PATH = wire.PATH
@@ -194,6 +202,62 @@ def another_key(folder):
     if path.exists():
         path.unlink()
     return gateway.command("audit", "keygen", "--origin", gateway.ORIGIN, "--out", path).stdout.strip()
+
+
+class Large(unittest.TestCase):
+    """A log written by the other reader's tests: a million entries with LYCHGATE_FULL, else fewer."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.count = 1_000_000 if os.environ.get("LYCHGATE_FULL") else 20_000
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        chosen = random.Random(9)
+        cls.wanted = sorted(chosen.sample(range(0, cls.count, 2), 100))
+        users = dict.fromkeys(cls.wanted, "4711")
+        entries = []
+        for index in range(0, cls.count, 2):
+            entries += cls.deletion(index, users.get(index) or str(chosen.randrange(100_000, 999_999)))
+        test_tlog.write(cls.folder, entries, cls.count)
+
+    @staticmethod
+    def deletion(index, user):
+        """An intent and the entry that closes it."""
+        at = (datetime.datetime(2026, 11, 24) + datetime.timedelta(milliseconds=20 * index)).isoformat(timespec="microseconds")
+        request = f"01938f3e-5a1b-7c3d-8e9f-{index:012x}"
+        intent = {"time": at + "Z", "kind": "intent", "request_id": request, "operation": "users.delete", "account": "12345678", "users": [user],
+                  "caller": {"issuer": tokens.ISSUER, "subject": "ada@example.com", "client": "console"}, "token_id": "9" * 64, "if_match": "17", "domain": "https://va.ac.example.net",
+                  "client_ip": "127.0.0.1", "config": "c" * 64}
+        made = json.dumps(intent, separators=(",", ":")).encode()
+        leaf = base64.b64encode(hashlib.sha256(b"\0" + made).digest()).decode()
+        closing = {"time": at + "Z", "kind": "outcome", "intent": index, "leaves": [leaf], "request_id": request, "outcome": "deleted", "reason": None, "sent": "yes", "status": 200, "revision": "18", "attempts": 1}
+        return made, json.dumps(closing, separators=(",", ":")).encode()
+
+    def list(self, *arguments):
+        began = time.monotonic()
+        done = gateway.command("audit", "list", "--json", "--dir", self.folder, "--key", test_tlog.KEY, *arguments)
+        return done, [json.loads(line) for line in done.stdout.splitlines()], time.monotonic() - began
+
+    def test_the_last_deletions_of_one_user_are_found_fast(self):
+        done, found, seconds = self.list("--user", "4711", "--limit", "100")
+        self.assertEqual((done.returncode, [one["index"] for one in found]), (0, self.wanted), done.stderr)
+        self.assertTrue(all(one["closing_index"] == one["index"] + 1 for one in found))
+        if os.environ.get("LYCHGATE_FULL") and "release" in gateway.binary():
+            self.assertLess(seconds, 1)
+        self.assertLess(sum(1 for path in self.folder.rglob("*") if path.is_file()), 10_000)
+
+    def test_a_missing_bundle_is_a_hole_and_not_an_answer(self):
+        gone = self.folder / "tile/entries/010"
+        kept = gone.read_bytes()
+        gone.unlink()
+        self.addCleanup(gone.write_bytes, kept)
+        for limit in ((), ("--limit", "200")):
+            done, found, _ = self.list("--user", "4711", *limit)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("tile/entries/010", done.stderr)
+        newer = [index for index in self.wanted if index >= 11 * 256]
+        self.assertEqual([one["index"] for one in found], newer)
+        self.assertEqual([one["index"] for one in self.list("--user", "4711", "--limit", "3")[1]], self.wanted[-3:])
 
 
 class Follow(refusals.Refusals, unittest.TestCase):

@@ -3,9 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::remote::is_address;
-use crate::audit::entry::Entry;
-use crate::audit::journal::{self, Fault, ReadError};
-use crate::audit::merkle::{self, Hash};
 use crate::audit::verifier_key::VerifierKey;
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
@@ -133,45 +130,6 @@ impl Folder {
         match &self.origin {
             Some(origin) => Ok(Some(origin.clone())),
             None => Ok(self.verifier()?.map(|key| key.origin().to_owned())),
-        }
-    }
-
-    /// Gives every entry in order with its index and RFC 6962 leaf hash, as far as the trail is sound.
-    ///
-    /// # Errors
-    /// Where it is damaged (1) or cannot be read (74), and what `each` gives.
-    #[allow(dead_code, reason = "for verbs that read the journal alone")]
-    pub(super) fn entries(
-        &self,
-        mut each: impl FnMut(u64, Entry, Hash) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        for read in journal::read(&self.directory, None).map_err(unreadable)? {
-            let read = read.map_err(unreadable)?;
-            let entry = serde_json::from_slice(&read.bytes).map_err(|error| {
-                let message = format!(
-                    "entry {} is none that this version knows: {error}; see `lychgate audit verify`",
-                    read.index
-                );
-                Stop::with(Exit::No, message)
-            })?;
-            each(read.index, entry, merkle::leaf(&read.bytes))?;
-        }
-        Ok(())
-    }
-}
-
-#[allow(dead_code, reason = "for verbs that read the journal alone")]
-fn unreadable(error: ReadError) -> Stop {
-    match error.fault {
-        Fault::Missing => {
-            let message = format!("there is no trail here: {}", error.what);
-            Stop::with(Exit::Io, message)
-        }
-        Fault::Io => Stop::with(Exit::Io, error),
-        Fault::Damaged | Fault::Foreign => {
-            let message =
-                format!("{error}; what stands before is shown; see `lychgate audit verify`");
-            Stop::with(Exit::No, message)
         }
     }
 }
