@@ -171,6 +171,9 @@ class Published(refusals.Refusals, unittest.TestCase):
             self.assertEqual((got.status, got.headers["content-type"]), (200, "application/octet-stream"), path)
             self.assertIn("immutable", got.headers["cache-control"])
             self.assertEqual(got.body, (self.gate.folder / "audit" / path).read_bytes())
+            self.assertEqual(int(got.headers["content-length"]), len(got.body))
+            head = wire.send(self.gate.admin, wire.request("HEAD", f"/audit/{path}", f"Authorization: Bearer {ADMIN_TOKEN}", host="%s:%d" % self.gate.admin))
+            self.assertEqual((head.status, head.headers["content-length"], head.body), (200, got.headers["content-length"], b""))
         self.assertEqual(self.gate.get("/audit/checkpoint").status, 401)
         for path in ("lock", "verifier", "journal/0000000001", "tile/0/../../lock", "tile/0/000.p/0", "tile/0/0", ""):
             self.assertEqual(self.fetch(path).status, 404, path)

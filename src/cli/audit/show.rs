@@ -95,10 +95,11 @@ fn by_request(trail: &Trail, id: &str) -> Result<Vec<Shown>, Stop> {
     let spelled = serde_json::to_vec(id).map_err(|e| Stop::with(Exit::Internal, e))?;
     let needle = memchr::memmem::Finder::new(&spelled);
     // An entry without a backslash holds each of its strings as it is.
-    let names = |_, bytes: &[u8]| needle.find(bytes).is_some() || bytes.contains(&b'\\');
-    let mut found = collect(trail, 0, usize::MAX, names)?;
-    found.retain(|shown| request_id(&shown.entry) == Some(id));
-    Ok(found)
+    let names = |_, bytes: &[u8]| {
+        (needle.find(bytes).is_some() || memchr::memchr(b'\\', bytes).is_some())
+            && serde_json::from_slice(bytes).is_ok_and(|entry| request_id(&entry) == Some(id))
+    };
+    collect(trail, 0, usize::MAX, names)
 }
 
 /// The first so many entries from an index on that pass.
