@@ -5,6 +5,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::audit::disk::{Disk, RealDisk};
+use crate::audit::journal::Place;
+use crate::audit::journal::batch::{self, Link};
+use crate::audit::journal::floor::Floor;
+use crate::audit::key::test_key;
 use crate::audit::reader::testing::{publish, put};
 use crate::audit::reader::{Fault, Hole, Log};
 use crate::audit::test_folder;
@@ -116,11 +121,7 @@ fn written(directory: &Path, kinds: &[Kind], under: usize) -> Vec<Vec<u8>> {
     let entries: Vec<_> = seconds
         .map(|(second, kind)| sample::bytes(second, kind.clone()))
         .collect();
-    sample::write_batches(
-        directory,
-        std::slice::from_ref(&entries),
-        &crate::audit::key::test_key(),
-    );
+    sample::write_batches(directory, std::slice::from_ref(&entries), &test_key());
     if under > 0 {
         publish(directory, &entries[..under]);
     }
@@ -245,4 +246,40 @@ fn p4_an_altered_entry_is_no_answer() {
     std::fs::write(&path, bad).unwrap();
     let hole = picked(folder.path(), &of_user("3"), None).unwrap_err();
     assert_eq!(hole.index, Some(6));
+}
+
+/// A journal whose entries before this one were pruned.
+fn pruned(directory: &Path, entries: &[Vec<u8>], from: u64) {
+    let key = test_key();
+    let place = |segment| Place { segment, offset: 0 };
+    let before = Link {
+        place: place(2),
+        sequence: 5,
+        next_index: from,
+        digest: [7; 32],
+    };
+    let (bytes, _) = batch::encode(&entries[from as usize..], &before, place(3), &key).unwrap();
+    put(directory, "journal/0000000003", &bytes);
+    let journal = RealDisk.folder(&directory.join("journal"), None).unwrap();
+    let floor = Floor { segment: 3, before };
+    floor.write(&*journal, &key).unwrap();
+}
+
+#[test]
+fn p4_a_journal_that_begins_behind_the_checkpoint_is_a_hole() {
+    let folder = test_folder("pick");
+    let kinds = &many()[..200];
+    let entries: Vec<_> = (0..)
+        .zip(kinds)
+        .map(|(second, kind)| sample::bytes(second, kind.clone()))
+        .collect();
+    pruned(folder.path(), &entries, 150);
+    publish(folder.path(), &entries[..150]);
+    let whole = picked(folder.path(), &Filter::default(), None).unwrap();
+    assert_eq!(whole, joined(kinds.to_vec()));
+    publish(folder.path(), &entries[..100]);
+    for limit in [None, Some(5)] {
+        let hole = picked(folder.path(), &of_user("nobody"), limit).unwrap_err();
+        assert_eq!((hole.fault, hole.index), (Fault::Damaged, Some(100)));
+    }
 }

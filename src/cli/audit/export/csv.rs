@@ -36,7 +36,7 @@ const COLUMNS: [&str; 29] = [
     "rule",
     "reconciled.result",
     "reconciled.index",
-    "reconciled.actor",
+    "reconciled.actor.uid",
     "origin",
 ];
 
