@@ -77,9 +77,7 @@ pub fn folder(
 pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
     let (checkpoint, files, journal) = look(job)?;
     let size = checkpoint.as_ref().map_or(0, |c| c.size);
-    if let Some(kept) = job.against {
-        not_rolled_back(kept, size)?;
-    }
+    not_rolled_back(job.against, size)?;
     let mut walk = Walk::new(job, &files, journal, seen);
     walk.covered(size)?;
     if let Some(checkpoint) = &checkpoint {
@@ -123,7 +121,10 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Files, Journal<'j>), F
         let size = checkpoint.as_ref().map_or(0, |c| c.size);
         // A writer beside us may have published and pruned between two of these.
         match files.complete(size).and_then(|()| reaches(&journal, size)) {
-            Err(failure) if looks == LOOKS => return Err(failure),
+            Err(failure) if looks == LOOKS => {
+                not_rolled_back(job.against, size)?;
+                return Err(failure);
+            }
             Err(_) => looks += 1,
             Ok(()) => return Ok((checkpoint, files, journal)),
         }
@@ -172,10 +173,10 @@ fn read_small(directory: &Path, name: &str, most: usize) -> Result<Option<Vec<u8
     }
 }
 
-fn not_rolled_back(kept: &Checkpoint, size: u64) -> Result<(), Failure> {
-    if size >= kept.size {
+fn not_rolled_back(kept: Option<&Checkpoint>, size: u64) -> Result<(), Failure> {
+    let Some(kept) = kept.filter(|kept| size < kept.size) else {
         return Ok(());
-    }
+    };
     let what = format!(
         "the log was rolled back: it has {size} entries, and a checkpoint of {} was kept",
         kept.size
