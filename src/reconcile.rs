@@ -85,6 +85,12 @@ impl Reconciler {
             Some(file) => TokenFile::read(file).map_err(|why| refused(74, why))?,
             None => return Err(refused(2, token::MISSING)),
         };
+        if let Some(closed) = self.trail.state().closed {
+            // Nothing is asked of upstream that could not be put on record.
+            let (cause, detail) = (closed.cause.as_str(), closed.detail);
+            let message = format!("the trail takes no entries: {cause}: {detail}");
+            return Err(refused(1, message));
+        }
         let all = self.in_doubt().await.map_err(|why| refused(1, why))?;
         let mut picked = pick::pick(all, &request).map_err(|why| refused(1, why))?;
         let left = picked.len().saturating_sub(MAX_SETTLED) as u64;

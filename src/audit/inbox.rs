@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Cause;
 use super::entry::{ConfigInForce, Ending};
+use super::loss::{Acceptance, Accepted};
 use super::merkle::Hash;
 use super::trail::{Closed, Granted};
 
@@ -48,6 +49,13 @@ pub(super) struct NewNote {
     pub(super) answer: oneshot::Sender<Result<u64, Closed>>,
 }
 
+/// A loss that somebody accepts.
+#[derive(Debug)]
+pub(super) struct NewLoss {
+    pub(super) acceptance: Acceptance,
+    pub(super) answer: oneshot::Sender<Result<Accepted, Closed>>,
+}
+
 /// What one round takes.
 #[derive(Debug, Default)]
 pub(super) struct Work {
@@ -56,6 +64,7 @@ pub(super) struct Work {
     pub(super) intents: Vec<NewIntent>,
     pub(super) refused: Vec<Vec<u8>>,
     pub(super) notes: Vec<NewNote>,
+    pub(super) loss: Option<NewLoss>,
     pub(super) stop: bool,
 }
 
@@ -66,6 +75,7 @@ impl Work {
             && self.intents.is_empty()
             && self.refused.is_empty()
             && self.notes.is_empty()
+            && self.loss.is_none()
     }
 }
 
@@ -84,6 +94,7 @@ struct Queue {
     intents: VecDeque<NewIntent>,
     refused: VecDeque<Vec<u8>>,
     notes: VecDeque<NewNote>,
+    loss: Option<NewLoss>,
     stop: bool,
     /// Whether the writer waits to be woken.
     sleeping: bool,
@@ -124,6 +135,17 @@ impl Inbox {
         let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
         if fits {
             queue.notes.push_back(note);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands an accepted loss in; false where another waits.
+    pub(super) fn loss(&self, loss: NewLoss) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.loss.is_none() && !queue.stop;
+        if fits {
+            queue.loss = Some(loss);
             self.wake(queue);
         }
         fits
@@ -182,15 +204,17 @@ impl Inbox {
             intents: queue.intents.drain(..).collect(),
             refused: queue.refused.drain(..).collect(),
             notes: queue.notes.drain(..).collect(),
+            loss: queue.loss.take(),
             stop: queue.stop,
         }
     }
 
-    /// Waits, without taking anything, until it is told to stop, a closing or an intent comes, or
-    /// the time is up.
+    /// Waits, without taking anything, until it is told to stop, a closing, an intent or a loss comes,
+    /// or the time is up.
     pub(super) fn pause(&self, wait: Duration) {
         let mut queue = self.lock();
-        if queue.intents.is_empty() && queue.closings.is_empty() && !queue.stop {
+        let nothing_new = queue.intents.is_empty() && queue.closings.is_empty();
+        if nothing_new && queue.loss.is_none() && !queue.stop {
             queue.sleeping = true;
             drop(self.wake.wait_timeout(queue, wait));
             self.lock().sleeping = false;
@@ -217,6 +241,7 @@ impl Queue {
             && self.intents.is_empty()
             && self.refused.is_empty()
             && self.notes.is_empty()
+            && self.loss.is_none()
             && !self.stop
     }
 
@@ -224,6 +249,7 @@ impl Queue {
         let mut left = limit;
         let mut work = Work {
             stop: self.stop,
+            loss: self.loss.take(),
             ..Work::default()
         };
         take_while(&mut self.closings, &mut work.closings, &mut left, |_| 1_024);

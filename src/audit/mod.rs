@@ -11,6 +11,7 @@ mod inbox;
 pub mod journal;
 pub mod key;
 mod ledger;
+pub mod loss;
 pub mod merkle;
 pub mod note;
 #[cfg(test)]
@@ -35,7 +36,7 @@ pub use publish::unwatched;
 pub use receipt::Receipt;
 pub use trail::{Closed, OpenIntent, State, Trail, Unconfirmed};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the trail is told by the config.
@@ -55,6 +56,16 @@ pub struct Settings {
     pub seen_file: PathBuf,
     /// An idle trail says so often that it is alive.
     pub heartbeat: Duration,
+}
+
+impl Settings {
+    /// The seen file of a key where none is named: `KEY_FILE.seen`.
+    #[must_use]
+    pub fn seen_beside(key_file: &Path) -> PathBuf {
+        let mut name = key_file.as_os_str().to_owned();
+        name.push(".seen");
+        name.into()
+    }
 }
 
 /// Why the trail takes no deletions.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::custody::{Custody, LOCK, Opened, Text, closed, trouble};
 use super::disk::{Access, Disk, File, Folder};
+use super::entry::{Kind, LossAccepted};
 use super::gate::Gate;
 use super::journal::append::Appender;
 use super::journal::batch::{Batch, Link};
@@ -21,15 +22,15 @@ use super::ledger::Ledger;
 use super::publish::{Publisher, Publishing, Synced};
 use super::store::{SMALL_SEGMENT, Store};
 use super::unsynced::{Unsynced, padded};
-use super::{Cause, Closed, Settings};
+use super::{Cause, Closed, Settings, loss};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use retrace::{Published, Retrace};
 
 /// The name of the file with the public key.
-const VERIFIER: &str = "verifier";
-const FOLDER_MODE: u32 = 0o750;
-const LOCK_MODE: u32 = 0o600;
+pub(super) const VERIFIER: &str = "verifier";
+pub(super) const FOLDER_MODE: u32 = 0o750;
+pub(super) const LOCK_MODE: u32 = 0o600;
 /// So many bytes of entries are held while what is missing is published.
 const CATCH_UP_BYTES: usize = 16 << 20;
 /// A smaller segment could not hold the largest batch deletion.
@@ -54,7 +55,7 @@ pub(super) fn open(
         return Err(closed(Cause::KeyUnusable, what));
     }
     let key = Arc::new(key);
-    let custody = enter(disk, settings, &key)?;
+    let (custody, loss) = enter(disk, settings, &key)?;
     let mut ledger = Ledger::new(clock.clone());
     let verifier = key.verifier();
     let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
@@ -72,13 +73,29 @@ pub(super) fn open(
         metrics: metrics.clone(),
     };
     write_again(&mut store, last)?;
+    if let Some(loss) = loss {
+        begin_after(&mut store, &mut ledger, loss)?;
+    }
     let publisher = catch_up(&store, retrace.into_published())?;
     store.publishing = Some(Publishing::new(publisher));
     Ok((store, ledger))
 }
 
-/// Takes the lock and sees that the folder is this key's.
-fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Arc<Key>) -> Result<Custody, Closed> {
+/// Begins a log with the loss of the one before; a crash may have come after that was done.
+fn begin_after(store: &mut Store, ledger: &mut Ledger, loss: LossAccepted) -> Result<(), Closed> {
+    if ledger.next_index() == 0 {
+        ledger.note(&Kind::LossAccepted(loss));
+        store.flush(&mut ledger.unsynced)?;
+    }
+    loss::begun(&*store.custody.root)
+}
+
+/// Takes the lock, finishes an accepted loss, and sees that the folder is this key's.
+fn enter(
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    key: &Arc<Key>,
+) -> Result<(Custody, Option<LossAccepted>), Closed> {
     let path = settings.directory.clone();
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let root = disk
@@ -90,6 +107,7 @@ fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Arc<Key>) -> Result<Cu
     if !lock.lock().map_err(at("cannot take the lock"))? {
         return Err(closed(Cause::Locked, "another process writes this trail"));
     }
+    let loss = loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key)?;
     // A process id alone may be another container's, too.
     let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
@@ -103,7 +121,7 @@ fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Arc<Key>) -> Result<Cu
         Text::new(name, file, content.into_bytes())
             .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
     };
-    Custody::new(Opened {
+    let custody = Custody::new(Opened {
         disk: Arc::clone(disk),
         path,
         root,
@@ -111,7 +129,8 @@ fn enter(disk: &Arc<dyn Disk>, settings: &Settings, key: &Arc<Key>) -> Result<Cu
         lock: text(LOCK, lock, name)?,
         verifier: text(VERIFIER, verifier, line)?,
         key: Arc::clone(key),
-    })
+    })?;
+    Ok((custody, loss))
 }
 
 /// A folder belongs to one origin and key: the first one's public key stands in it.

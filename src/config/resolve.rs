@@ -203,7 +203,7 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
     let directory = named.path(&audit.directory.as_ref()?.value);
     let seen_file = match &audit.seen_file {
         Some(file) => named.path(&file.value),
-        None => beside(&key_path),
+        None => audit::Settings::seen_beside(&key_path),
     };
     if let Some(file) = audit
         .seen_file
@@ -223,13 +223,6 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
         seen_file,
         heartbeat: audit.heartbeat.value,
     })
-}
-
-/// The seen file of a key where none is named: `KEY_FILE.seen`.
-fn beside(key_file: &std::path::Path) -> std::path::PathBuf {
-    let mut name = key_file.as_os_str().to_owned();
-    name.push(".seen");
-    name.into()
 }
 
 fn reconcile(

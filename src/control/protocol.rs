@@ -5,7 +5,9 @@ use std::io;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Closed;
 use crate::audit::entry::Found;
+use crate::audit::loss::Accepted;
 
 /// Bytes of a request's line: room for a reason and for as many names as one request may hold.
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -22,6 +24,13 @@ pub const MAX_SETTLED: usize = 100;
 pub enum Request {
     /// Read the users of deletions in doubt back.
     Reconcile(Reconcile),
+    /// Move what is left of a lost log aside.
+    AcceptLoss {
+        /// Why, in the operator's words; it is put on record.
+        reason: String,
+        /// The new log's name.
+        origin: String,
+    },
 }
 
 /// Which deletions are read back, and why.
@@ -38,12 +47,43 @@ pub struct Reconcile {
     pub after: Option<u64>,
 }
 
+impl Answer {
+    /// Of a loss that was accepted, or was not: 1 where nothing is lost.
+    #[must_use]
+    pub fn of_loss(result: Result<Accepted, Closed>) -> Self {
+        match result {
+            Ok(accepted) => Self::LossAccepted {
+                left_in: accepted.left_in,
+                old_origin: accepted.old_origin,
+                old_checkpoint: accepted.old_checkpoint,
+            },
+            Err(closed) => Self::Refused {
+                exit: 1,
+                message: format!(
+                    "no loss was accepted: {}: {}",
+                    closed.cause.as_str(),
+                    closed.detail
+                ),
+            },
+        }
+    }
+}
+
 /// What the gateway answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// What reading back said.
     Reconciled(Reconciled),
+    /// What was left of the log was moved aside.
+    LossAccepted {
+        /// The folder in the audit folder that holds it.
+        left_in: String,
+        /// The lost log's name, where it is known.
+        old_origin: Option<String>,
+        /// Its newest known checkpoint, the signed note.
+        old_checkpoint: Option<String>,
+    },
     /// It was not done.
     Refused {
         /// The command's exit code.
@@ -93,7 +133,8 @@ impl Request {
     /// Where it is none, or its reason is empty or too long.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let request: Self = parse(line)?;
-        let Self::Reconcile(Reconcile { reason, .. }) = &request;
+        let (Self::Reconcile(Reconcile { reason, .. }) | Self::AcceptLoss { reason, .. }) =
+            &request;
         check_reason(reason).map_err(|fault| Malformed(fault.to_owned()))?;
         Ok(request)
     }
@@ -172,6 +213,18 @@ mod tests {
     fn a_request_has_the_written_form() {
         let line = br#"{"command":"reconcile","reason":"asked","now":false,"deletions":["4"],"after":null}"#;
         assert_eq!(Request::parse(line), Ok(reconcile("asked")));
+    }
+
+    #[test]
+    fn a_loss_is_accepted_with_a_reason_and_a_name() {
+        let line = br#"{"command":"accept_loss","reason":"the disk is gone","origin":"b"}"#;
+        let wanted = Request::AcceptLoss {
+            reason: "the disk is gone".into(),
+            origin: "b".into(),
+        };
+        assert_eq!(Request::parse(line), Ok(wanted));
+        let reasonless = br#"{"command":"accept_loss","reason":"","origin":"b"}"#;
+        assert!(Request::parse(reasonless).is_err());
     }
 
     #[test]

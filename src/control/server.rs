@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::protocol::MAX_REQUEST_BYTES;
 use super::socket::{Identity, Place};
@@ -22,13 +23,20 @@ const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After an accept that failed.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
-/// The socket, served as long as this lives; dropped, it is removed.
+/// The socket, served as long as this lives; dropped, it is removed, and whatever is being answered ends.
 #[derive(Debug)]
 pub struct Server {
     place: Place,
     identity: Identity,
-    /// Whatever is being answered ends with it.
-    _serving: AbortOnDropHandle<()>,
+    _accepting: AbortOnDropHandle<()>,
+    conversations: Conversations,
+}
+
+/// Those under way, and how they are ended.
+#[derive(Clone, Debug, Default)]
+struct Conversations {
+    under_way: TaskTracker,
+    ended: CancellationToken,
 }
 
 impl Server {
@@ -54,30 +62,45 @@ impl Server {
         let (listener, identity) = place.bind()?;
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        let serving = tokio::spawn(serve(listener, timeout, Arc::new(handle)));
+        let conversations = Conversations::default();
+        let ours = conversations.clone();
+        let accepting = tokio::spawn(accept(listener, timeout, Arc::new(handle), ours));
         Ok(Self {
             place,
             identity,
-            _serving: AbortOnDropHandle::new(serving),
+            _accepting: AbortOnDropHandle::new(accepting),
+            conversations,
         })
+    }
+
+    /// Removes the socket; what is being answered has so long to end.
+    pub async fn finish(self, at_most: Duration) {
+        self.place.remove(self.identity);
+        let under_way = &self.conversations.under_way;
+        under_way.close();
+        // Whoever takes longer is cut off when this is dropped.
+        let _ = tokio::time::timeout(at_most, under_way.wait()).await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.conversations.ended.cancel();
         self.place.remove(self.identity);
     }
 }
 
-async fn serve<H, F>(listener: UnixListener, timeout: Duration, handle: Arc<H>)
-where
+async fn accept<H, F>(
+    listener: UnixListener,
+    timeout: Duration,
+    handle: Arc<H>,
+    conversations: Conversations,
+) where
     H: Fn(Actor, Request) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut tasks = tokio::task::JoinSet::new();
     loop {
-        while tasks.try_join_next().is_some() {}
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -87,10 +110,14 @@ where
             continue;
         };
         let handle = Arc::clone(&handle);
-        tasks.spawn(async move {
+        let ended = conversations.ended.clone();
+        conversations.under_way.spawn(async move {
             let _place = place;
-            // A command that went away needs no answer.
-            let _ = converse(stream, timeout, &*handle).await;
+            tokio::select! {
+                () = ended.cancelled() => {}
+                // A command that went away needs no answer.
+                _ = converse(stream, timeout, &*handle) => {}
+            }
         });
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::health::{Current, Health};
 use crate::audit::Trail;
 use crate::audit::entry::Actor;
+use crate::audit::loss::Acceptance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::protocol::Reconcile;
@@ -22,6 +23,8 @@ use crate::tls::ClientTls;
 
 /// After a socket that could not be bound.
 const BIND_AGAIN: Duration = Duration::from_secs(5);
+/// When the lock is given back, what is being answered has so long to end.
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
 /// How often it is looked whether an unknown is old enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -82,8 +85,10 @@ impl Office {
             let answering = self.clone();
             let handle = move |actor, request| answering.clone().answer(actor, request);
             match Server::start(&directory, handle) {
-                Ok(_server) => {
+                Ok(server) => {
                     let _ = holding.wait_for(|holds| !*holds).await;
+                    // Whoever made the trail let go waits for the answer.
+                    server.finish(LAST_ANSWERS).await;
                 }
                 Err(error) => {
                     tracing::warn!("commands that write cannot ask this gateway: {error}");
@@ -101,6 +106,14 @@ impl Office {
                 Ok(reconciler) => reconciler.answer(actor, request).await,
                 Err(message) => Answer::Refused { exit: 74, message },
             },
+            Request::AcceptLoss { reason, origin } => {
+                let acceptance = Acceptance {
+                    reason,
+                    origin,
+                    actor,
+                };
+                Answer::of_loss(self.trail.accept_loss(acceptance).await)
+            }
         }
     }
 
@@ -145,6 +158,7 @@ impl Office {
             };
             match self.clone().answer(actor, request).await {
                 Answer::Refused { message, .. } => tracing::warn!("not read back: {message}"),
+                Answer::LossAccepted { .. } => {}
                 Answer::Reconciled(done) => {
                     for why in done.deletions.iter().filter_map(|d| d.why.as_ref()) {
                         tracing::warn!(index = pending.deletion.index, "not read back: {why}");

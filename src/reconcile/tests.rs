@@ -92,7 +92,7 @@ impl World {
 fn done(answer: Answer) -> Vec<Settled> {
     match answer {
         Answer::Reconciled(reconciled) => reconciled.deletions,
-        Answer::Refused { message, .. } => panic!("refused: {message}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -181,6 +181,19 @@ async fn without_credentials_it_is_a_matter_of_usage() {
     };
     assert_eq!(exit, 2);
     assert!(message.contains("reconcile_token_file"), "{message}");
+}
+
+#[tokio::test]
+async fn p2_nothing_is_asked_of_upstream_while_nothing_can_be_put_on_record() {
+    let server = Server::start(|_| GONE.to_vec()).await;
+    let world = World::new(server.address).await;
+    world.deletion("a", &["42"], server.url(""), UNKNOWN).await;
+    world.reconciler.trail.stop().await;
+    let Answer::Refused { exit: 1, message } = world.ask(true, &[]).await else {
+        panic!("it was done with a trail that had stopped")
+    };
+    assert!(message.contains("takes no entries"), "{message}");
+    assert!(server.heads().is_empty());
 }
 
 #[tokio::test]

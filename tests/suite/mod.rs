@@ -33,7 +33,8 @@ mod sync_fails;
 // Upstream breaks off.
 mod no_answer;
 
-// What is unknown is settled by command.
+// What is unknown is settled by command, and what is lost given up.
+mod loss;
 mod reconcile;
 
 // It is reloaded, stopped, and not read.

@@ -12,7 +12,7 @@ use lychgate::simulator::server::{Seen, Server};
 use serde_json::{Value, json};
 
 use super::callers::{delete, request};
-use super::program::{Home, Program, until};
+use super::program::{Home, Program};
 use super::users::{Manner, Users};
 use crate::support::{tokens, trail, wire};
 
@@ -203,17 +203,14 @@ fn without_a_token_it_is_exit_2_and_says_what_is_missing() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
-    for _ in 0..2 {
-        let output = reconcile(&home, &["--now"]);
+    let missing = |home: &Home| {
+        let output = reconcile(home, &["--now"]);
         assert_eq!(code(&output), 2);
         assert!(told(&output).contains("reconcile_token_file"));
-        if program.takes_deletions() {
-            program.signal(rustix::process::Signal::TERM);
-            until("it has stopped", || {
-                !home.audit().join("control.sock").exists()
-            });
-        }
-    }
+    };
+    missing(&home);
+    assert!(program.stop().0.success());
+    missing(&home);
     let reasonless = audit(&home, &["reconcile"]);
     assert_eq!(code(&reasonless), 2);
     assert_eq!(code(&audit(&home, &["reconcile", "--reason", " "])), 2);

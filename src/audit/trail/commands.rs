@@ -7,7 +7,8 @@ use crate::audit::Cause;
 use crate::audit::compose;
 use crate::audit::custody::closed;
 use crate::audit::entry::{Kind, Reconciled};
-use crate::audit::inbox::NewNote;
+use crate::audit::inbox::{NewLoss, NewNote};
+use crate::audit::loss::{Acceptance, Accepted};
 
 impl Trail {
     /// Whether this process holds the folder and its lock; it tells when that changes.
@@ -44,5 +45,23 @@ impl Trail {
                 Err(closed(Cause::SyncLate, what))
             }),
         }
+    }
+    /// Moves what is left of the log aside, where the trail is closed for a cause that may be a loss;
+    /// from then on only a log of the new name is opened. Waits for it.
+    ///
+    /// # Errors
+    /// The cause, where it is none that may be a loss (`recovering`: the trail is open), the name was
+    /// lost before, or the disk would not.
+    pub async fn accept_loss(&self, acceptance: Acceptance) -> Result<Accepted, Closed> {
+        let (sender, answer) = oneshot::channel();
+        let loss = NewLoss {
+            acceptance,
+            answer: sender,
+        };
+        if !self.shared().inbox.loss(loss) {
+            return Err(closed(Cause::Recovering, "another command waits"));
+        }
+        let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
+        answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 }

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::halt::Halt;
+use super::{DecidedLoss, decide};
 use crate::audit::custody::closed;
 use crate::audit::entry::Kind;
-use crate::audit::inbox::{Closing, NewIntent, NewNote, Work};
+use crate::audit::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
 use crate::audit::ledger::{Ledger, not_sent};
 use crate::audit::merkle::Hash;
 use crate::audit::store::Store;
 use crate::audit::trail::{Granted, Shared};
-use crate::audit::{Cause, Closed};
+use crate::audit::{Cause, Closed, Settings};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.
 const ROUND_BYTES: usize = 880 << 10;
@@ -104,18 +105,24 @@ impl Desk {
         Ok(())
     }
 
-    /// Serves until it is told to stop.
-    pub(super) fn serve(&mut self) {
+    /// Serves until it is told to stop, or until a loss is decided.
+    pub(super) fn serve(&mut self, settings: &Settings) -> Option<DecidedLoss> {
         loop {
-            let work = if self.halt.is_some() {
+            let mut work = if self.halt.is_some() {
                 self.serve_halted()
             } else {
                 self.shared.inbox.take(ROUND_BYTES, IDLE)
             };
+            let loss = work.loss.take();
+            let loss = loss.and_then(|loss| self.decide(settings, loss));
             let stop = work.stop && work.is_empty();
             self.round(work);
+            if loss.is_some() {
+                return loss;
+            }
             if stop {
-                return self.stop();
+                self.stop();
+                return None;
             }
             // While a sync fails no spares are made, which it would use up one by one.
             self.tend_custody();
@@ -236,6 +243,12 @@ impl Desk {
             last: self.ledger.next_index() - 1,
             answer: new.answer,
         });
+    }
+
+    fn decide(&self, settings: &Settings, loss: NewLoss) -> Option<DecidedLoss> {
+        let custody = &self.store.custody;
+        let held = Some(&custody.root);
+        decide(&self.shared, &*custody.disk, settings, loss, held)
     }
 
     fn take_note(&mut self, note: NewNote) {

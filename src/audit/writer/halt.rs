@@ -121,11 +121,12 @@ impl Desk {
         let left = again.saturating_duration_since(Instant::now());
         if left.is_zero() {
             self.try_again();
-        } else if !work.stop {
+        } else if !work.stop && work.loss.is_none() {
             self.shared.inbox.pause(left);
         }
         Work {
             stop: work.stop,
+            loss: work.loss,
             ..Work::default()
         }
     }

@@ -34,6 +34,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(Exit::Fine)
 }
 
-fn origin(text: &str) -> Result<String, &'static str> {
+/// A name that a log may have.
+pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     origin_fault(text).map_or_else(|| Ok(text.to_owned()), Err)
 }

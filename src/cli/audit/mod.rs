@@ -1,6 +1,7 @@
 //! `lychgate audit …`: read the trail, write to it, make its key. Readers take no lock and may run beside a
 //! gateway; what writes asks the gateway that holds the trail, or takes the lock where none does.
 
+mod accept_loss;
 mod deletions;
 mod export;
 mod keygen;
@@ -53,6 +54,8 @@ enum Verb {
     Reconcile(reconcile::Arguments),
     /// A proof of an entry, with the entry in it, that verifies offline
     Prove(prove::Arguments),
+    /// Give a log up that cannot be gone on with, and begin another of another name
+    AcceptLoss(accept_loss::Arguments),
     /// Make a signing key for a trail; print its verifier key
     Keygen(keygen::Arguments),
 }
@@ -71,6 +74,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Sto
         Verb::Unresolved(arguments) => unresolved::run(out, &arguments),
         Verb::Reconcile(arguments) => reconcile::run(out, &arguments),
         Verb::Prove(arguments) => prove::run(out, &arguments),
+        Verb::AcceptLoss(arguments) => accept_loss::run(out, &arguments),
         Verb::Keygen(arguments) => keygen::run(out, &arguments),
     }
 }

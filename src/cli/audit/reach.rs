@@ -46,7 +46,7 @@ pub(super) async fn reach(
             }
         }
         let settings = settings()?;
-        ours(&settings.directory)?;
+        ours(&settings)?;
         let trail = Trail::open(settings, Clock::system(), Metrics::new());
         trail.opened().await;
         let closed = trail.state().closed;
@@ -87,12 +87,20 @@ pub(super) fn stop(exit: u8, message: String) -> Stop {
 }
 
 /// There is a trail, and what is written here can be read by whoever serves it.
-fn ours(directory: &Path) -> Result<(), Stop> {
-    let shown = directory.display();
-    let metadata = std::fs::metadata(directory).map_err(|error| {
-        let message = format!("there is no trail here: {shown}: {error}");
-        Stop::with(Exit::Io, message)
-    })?;
+///
+/// # Errors
+/// Where it is not so.
+pub(super) fn ours(settings: &Settings) -> Result<(), Stop> {
+    let shown = settings.directory.display();
+    let metadata = match std::fs::metadata(&settings.directory) {
+        Ok(metadata) => metadata,
+        // The seen file knows that there was one: whatever opens it finds it rolled back.
+        Err(_) if settings.seen_file.exists() => return Ok(()),
+        Err(error) => {
+            let message = format!("there is no trail here: {shown}: {error}");
+            return Err(Stop::with(Exit::Io, message));
+        }
+    };
     let own = rustix::process::geteuid().as_raw();
     if metadata.uid() != own {
         let message = format!(
@@ -124,9 +132,20 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_not_made() {
         let folder = test_folder("reach");
-        let missing = folder.path().join("audit");
-        assert!(ours(&missing).is_err());
-        assert!(!missing.exists());
-        assert!(ours(folder.path()).is_ok());
+        let mut settings = Settings {
+            directory: folder.path().join("audit"),
+            origin: "reach.test".into(),
+            key_file: folder.path().join("audit.key"),
+            sync_timeout: Duration::from_secs(1),
+            segment_bytes: 2 << 20,
+            seen_file: folder.path().join("seen"),
+            heartbeat: Duration::from_secs(1),
+        };
+        assert!(ours(&settings).is_err());
+        assert!(!settings.directory.exists());
+        std::fs::write(&settings.seen_file, "").unwrap();
+        assert!(ours(&settings).is_ok(), "it was there once");
+        settings.directory = folder.path().to_owned();
+        assert!(ours(&settings).is_ok());
     }
 }

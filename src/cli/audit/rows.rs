@@ -100,10 +100,12 @@ fn result(deletion: &Deletion) -> Cell {
                 Verdict::Unknown | Verdict::Failed => colour(AnsiColor::Red),
                 Verdict::NotFound | Verdict::Rejected => Style::new(),
             };
-            match deletion.reason {
-                Some(reason) => Cell::new(&format!("{} {}", word(&verdict), word(&reason)), style),
-                None => Cell::new(&word(&verdict), style),
-            }
+            let reason = deletion.reason.map(|reason| format!(" {}", word(&reason)));
+            let found = deletion.reconciled.map(|found| word(&found.result));
+            // An outcome is never rewritten: what was read back stands behind it.
+            let found = found.map(|found| format!(", now {found}"));
+            let (reason, found) = (reason.unwrap_or_default(), found.unwrap_or_default());
+            Cell::new(&format!("{}{reason}{found}", word(&verdict)), style)
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Folder {
     pub key_file: Option<PathBuf>,
     /// The log's name, where a config gives it.
     pub origin: Option<String>,
+    /// Where the newest checkpoint is kept apart, where a config says so.
+    pub seen_file: Option<PathBuf>,
 }
 
 impl Source {
@@ -54,6 +56,7 @@ impl Source {
             directory,
             key_file: None,
             origin: None,
+            seen_file: None,
         })
     }
 }
@@ -69,6 +72,7 @@ struct Named {
     directory: PathBuf,
     origin: Option<String>,
     key_file: Option<PathBuf>,
+    seen_file: Option<PathBuf>,
 }
 
 /// The folder that a config names, also where something else in the config is wrong here: whoever
@@ -80,6 +84,7 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
                 directory: config.audit.directory,
                 key_file: Some(config.audit.key_file),
                 origin: Some(config.audit.origin),
+                seen_file: Some(config.audit.seen_file),
             });
         }
         Err(refused) => refused,
@@ -97,6 +102,7 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
         directory: beside.join(audit.directory),
         key_file: audit.key_file.map(|file| beside.join(file)),
         origin: audit.origin,
+        seen_file: audit.seen_file.map(|file| beside.join(file)),
     })
 }
 

@@ -126,3 +126,24 @@ async fn whoever_takes_no_answer_is_let_go() {
     }
     assert!(ask_here(&folder).await.is_some());
 }
+
+#[tokio::test]
+async fn what_is_being_answered_may_end_when_the_socket_goes() {
+    let folder = test_folder("control");
+    let (began, mut begun) = tokio::sync::mpsc::channel(1);
+    let server = Server::start(folder.path(), move |_, _| {
+        let began = began.clone();
+        async move {
+            let _ = began.send(()).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            refused("late")
+        }
+    });
+    let server = server.unwrap();
+    let path = folder.path().to_owned();
+    let asking = tokio::task::spawn_blocking(move || ask(&path, &request()).unwrap());
+    begun.recv().await.unwrap();
+    server.finish(Duration::from_secs(20)).await;
+    assert_eq!(asking.await.unwrap(), Some(refused("late")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -3,6 +3,7 @@
 mod custody;
 mod faults;
 mod late;
+mod notes;
 mod opening;
 mod publisher;
 mod steps;

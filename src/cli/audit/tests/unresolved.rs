@@ -67,6 +67,8 @@ fn p2_a_list_says_what_was_read_back_and_keeps_the_outcome() {
     let wanted = serde_json::json!({"result": "still_there", "index": 4, "actor": {"uid": 0}});
     assert_eq!(objects[0]["reconciled"], wanted);
     assert_eq!(objects[1]["reconciled"], Value::Null);
+    let (_, table) = sample(|path| write(path, &entries), &["list"]);
+    assert!(table.contains("unknown, now still_there"), "{table}");
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! `lychgate audit accept-loss`: gives a log up that cannot be gone on with, and begins another.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::keygen::origin;
+use super::reach::{Reached, block_on, ours, reach, stop};
+use super::reconcile::reason;
+use super::source::{Folder, Source};
+use crate::audit::entry::Actor;
+use crate::audit::key::Key;
+use crate::audit::loss::Acceptance;
+use crate::audit::{Cause, Settings, Trail};
+use crate::cli::escape::{escape, json_line};
+use crate::cli::exit::{Exit, Stop};
+use crate::clock::Clock;
+use crate::control::{Answer, Request};
+use crate::metrics::Metrics;
+
+/// A sync of an idle disk takes far less; here nobody waits but the operator.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+const SEGMENT_BYTES: u64 = 8 << 20;
+const HEARTBEAT: Duration = Duration::from_secs(3_600);
+/// A gateway that runs on looks once a second whether the trail is its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+const OPEN_AGAIN: Duration = Duration::from_millis(50);
+
+/// What `audit accept-loss` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate audit keygen --origin lychgate.example.com/edge-1b --out audit-1b.key
+  lychgate audit accept-loss --config lychgate.toml --origin lychgate.example.com/edge-1b \\
+      --key-file audit-1b.key --reason 'disk lost in ticket 4711'
+  then name the new origin and key in [audit], and restart the gateway
+
+For a trail that is closed as `damaged` or `rolled-back`, or for another cause that does not mend itself. What
+is left of the log moves into a folder lost-TIME in the audit folder, where `audit verify --dir` still reads
+it; nothing is deleted. The new log has another name, for two histories are never signed under one, and its
+first entry holds the reason, the old name and its newest known checkpoint. With the new key at hand (by
+--key-file, or in a config that names it already) the new log begins at once; else at the next start of a
+gateway that has it. Until then deletions are refused as `key-unusable`. A trail that opens is not given up.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Why; it is put on record
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+    /// The new log's name, which no log in this folder had: `origin` in the config from then on
+    #[arg(long, value_name = "NEW", value_parser = origin)]
+    origin: String,
+    /// The new log's signing key, made by `lychgate audit keygen --origin NEW`
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Done {
+    /// Where what is left of the old log stands.
+    left_in: PathBuf,
+    old_origin: Option<String>,
+    old_checkpoint: Option<String>,
+    origin: String,
+    /// Whether the new log has begun; else it begins with a gateway that has its key.
+    begun: bool,
+}
+
+/// Accepts a loss.
+///
+/// # Errors
+/// Where nothing is lost (1), the key is not the new log's (2), or the disk would not (74).
+pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
+    let folder = arguments.source.folder()?;
+    if let Some(file) = &arguments.key_file {
+        let key = Key::read(file).map_err(|error| Stop::with(Exit::Io, error))?;
+        if key.origin() != arguments.origin {
+            let message = format!(
+                "{} holds a key for {}, and --origin says {}",
+                file.display(),
+                key.origin(),
+                arguments.origin
+            );
+            return Err(Stop::with(Exit::Usage, message));
+        }
+    }
+    let done = block_on(accept(arguments, &folder))?;
+    print(out, arguments.json, &done)?;
+    Ok(Exit::Fine)
+}
+
+/// What opens the trail, as the config says or with another key.
+fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
+    // A seen file that only the old key gave its name is not the new one's.
+    let of_old = folder.key_file.as_deref().map(Settings::seen_beside);
+    let named = folder.seen_file.clone();
+    let named = named.filter(|seen| Some(seen) != of_old.as_ref());
+    Settings {
+        directory: folder.directory.clone(),
+        origin: origin.to_owned(),
+        key_file: key_file.to_owned(),
+        sync_timeout: SYNC_TIMEOUT,
+        segment_bytes: SEGMENT_BYTES,
+        seen_file: named.unwrap_or_else(|| Settings::seen_beside(key_file)),
+        heartbeat: HEARTBEAT,
+    }
+}
+
+async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
+    let request = Request::AcceptLoss {
+        reason: arguments.reason.clone(),
+        origin: arguments.origin.clone(),
+    };
+    let reached = reach(&folder.directory, &request, || {
+        match (&folder.origin, &folder.key_file) {
+            (Some(origin), Some(key_file)) => Ok(settings(folder, origin, key_file)),
+            _ => {
+                let message = "no gateway holds this trail: give --config, so that the command can see whether it is lost";
+                Err(Stop::with(Exit::Usage, message))
+            }
+        }
+    });
+    let answer = match reached.await? {
+        Reached::Gateway(answer) => answer,
+        Reached::Alone(trail, _) => {
+            let acceptance = Acceptance {
+                reason: arguments.reason.clone(),
+                origin: arguments.origin.clone(),
+                actor: Actor {
+                    uid: rustix::process::geteuid().as_raw(),
+                },
+            };
+            let accepted = trail.accept_loss(acceptance).await;
+            trail.stop().await;
+            Answer::of_loss(accepted)
+        }
+    };
+    let (left_in, old_origin, old_checkpoint) = match answer {
+        Answer::LossAccepted {
+            left_in,
+            old_origin,
+            old_checkpoint,
+        } => (left_in, old_origin, old_checkpoint),
+        Answer::Refused { exit, message } => return Err(stop(exit, message)),
+        Answer::Reconciled(_) => {
+            return Err(stop(74, "the gateway answered another question".into()));
+        }
+    };
+    let begun = match new_key(arguments, folder) {
+        Some(key_file) => begin(&settings(folder, &arguments.origin, &key_file)).await?,
+        None => false,
+    };
+    Ok(Done {
+        left_in: folder.directory.join(left_in),
+        old_origin,
+        old_checkpoint,
+        origin: arguments.origin.clone(),
+        begun,
+    })
+}
+
+/// The new log's key, where it is at hand.
+fn new_key(arguments: &Arguments, folder: &Folder) -> Option<PathBuf> {
+    let given = arguments.key_file.as_ref();
+    let file = given.or(folder.key_file.as_ref())?.clone();
+    let key = Key::read(&file).ok()?;
+    // What another user than the folder's wrote, its gateway could not go on with.
+    let is_ours = ours(&settings(folder, &arguments.origin, &file)).is_ok();
+    (key.origin() == arguments.origin && is_ours).then_some(file)
+}
+
+/// Opens the new log once, so that it begins.
+async fn begin(settings: &Settings) -> Result<bool, Stop> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let trail = Trail::open(settings.clone(), Clock::system(), Metrics::new());
+        trail.opened().await;
+        let closed = trail.state().closed;
+        trail.stop().await;
+        match closed {
+            None => return Ok(true),
+            Some(closed) if closed.cause == Cause::Locked && Instant::now() < until => {
+                tokio::time::sleep(OPEN_AGAIN).await;
+            }
+            Some(closed) => {
+                let message = format!(
+                    "the loss is accepted, and the new log cannot begin yet: {}: {}; a gateway that names it in its config begins it",
+                    closed.cause.as_str(),
+                    closed.detail
+                );
+                return Err(Stop::with(Exit::Io, message));
+            }
+        }
+    }
+}
+
+fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
+    if json {
+        let line = json_line(done).map_err(|e| Stop::with(Exit::Internal, e))?;
+        writeln!(out, "{line}")?;
+        return Ok(());
+    }
+    let old = done.old_origin.as_deref().unwrap_or("the old log");
+    let left_in = done.left_in.display().to_string();
+    writeln!(
+        out,
+        "what is left of {} stands in {}",
+        escape(old),
+        escape(&left_in)
+    )?;
+    let lines = done.old_checkpoint.as_deref().map(|text| text.lines());
+    if let Some(size) = lines.and_then(|mut lines| lines.nth(1)) {
+        writeln!(
+            out,
+            "its newest known checkpoint covers {} entries",
+            escape(size)
+        )?;
+    }
+    let origin = &done.origin;
+    if done.begun {
+        writeln!(
+            out,
+            "{origin} has begun: name it and its key in [audit], and restart the gateway"
+        )?;
+    } else {
+        writeln!(out, "{origin} begins with a gateway that has its key:")?;
+        writeln!(out, "  lychgate audit keygen --origin {origin} --out FILE")?;
+        writeln!(
+            out,
+            "  then name origin and key_file in [audit], and restart the gateway"
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! A log that cannot be gone on with is given up by command, and another begins; nothing is deleted.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use lychgate::audit::entry::{Entry, Kind, LossAccepted};
+use serde_json::Value;
+
+use super::callers::{delete, refusal};
+use super::program::{Home, ORIGIN, Program, until};
+use super::record::Record;
+use super::users::Users;
+use crate::support::trail;
+
+const NEW: &str = "lychgate.test/suite-2";
+
+fn accept(home: &Home, words: &[&str]) -> Output {
+    let mut command = trail::lychgate();
+    command.args([
+        "audit",
+        "accept-loss",
+        "--json",
+        "--reason",
+        "the disk is gone",
+    ]);
+    command.arg("--config").arg(home.path("lychgate.toml"));
+    command.args(words).output().unwrap()
+}
+
+fn accept_with_key(home: &Home) -> Output {
+    let key = home.path("new.key");
+    accept(
+        home,
+        &["--origin", NEW, "--key-file", key.to_str().unwrap()],
+    )
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn done(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", told(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// With a key for the new log, and two deletions on record.
+fn begun(users: &Users) -> (Home, Program) {
+    let home = Home::new(users.address(), &[]);
+    trail::keygen(NEW, &home.path("new.key"));
+    let program = home.start_ready();
+    for user in [1, 2] {
+        assert_eq!(delete(program.address, user).status, 200);
+    }
+    (home, program)
+}
+
+/// The config names the new log from now on.
+fn rename(home: &Home) {
+    let path = home.path("lychgate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    if !text.contains(NEW) {
+        let text = text.replace(ORIGIN, NEW).replace("audit.key", "new.key");
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// The new log verifies and begins with this.
+fn new_log(home: &Home) -> (LossAccepted, Vec<Entry>) {
+    let record = Record::read(&home.audit(), &home.path("new.key"));
+    let Kind::LossAccepted(loss) = record.entries[0].kind.clone() else {
+        panic!("it begins otherwise: {:?}", record.entries[0])
+    };
+    (loss, record.entries)
+}
+
+/// It takes deletions under the new name.
+fn goes_on(home: &Home) {
+    rename(home);
+    let program = home.start_ready();
+    let answer = delete(program.address, 3);
+    assert_eq!(answer.status, 200);
+    let receipt = answer.header("lychgate-receipt").unwrap();
+    assert!(receipt.starts_with(NEW), "{receipt}");
+    assert!(program.stop().0.success());
+    let (loss, entries) = new_log(home);
+    assert_eq!(loss.reason, "the disk is gone");
+    assert_eq!(loss.old_origin.as_deref(), Some(ORIGIN));
+    let losses = entries
+        .iter()
+        .filter(|e| matches!(e.kind, Kind::LossAccepted(_)));
+    assert_eq!(losses.count(), 1);
+}
+
+fn segment(directory: &Path) -> PathBuf {
+    directory.join("journal/0000000001")
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn p4_a_damaged_log_is_given_up_beside_the_gateway_that_refuses_it() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    program.kill_nine();
+    flip(&segment(&home.audit()));
+    let program = home.start();
+    program.wait_for_cause("damaged");
+    let done = done(&accept_with_key(&home));
+    assert_eq!(done["begun"], true);
+    assert_eq!(done["old_origin"], ORIGIN);
+    let left_in = PathBuf::from(done["left_in"].as_str().unwrap());
+    assert!(segment(&left_in).exists() && left_in.join("verifier").exists());
+    // The gateway that runs has the old key: it is told what to do, and goes on serving reads.
+    program.wait_for_cause("key-unusable");
+    let (code, sent, cause) = refusal(&delete(program.address, 3));
+    let expected = ("audit-unavailable", "no", "key-unusable");
+    assert_eq!((&*code, &*sent, &*cause), expected);
+    assert!(program.stop().0.success());
+    goes_on(&home);
+}
+
+#[test]
+fn p4_over_the_socket_a_log_whose_file_was_unlinked_is_given_up() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    std::fs::remove_file(segment(&home.audit())).unwrap();
+    assert_eq!(delete(program.address, 3).status, 503);
+    program.wait_for_cause("unlinked");
+    assert!(home.audit().join("control.sock").exists());
+    let refused = accept(&home, &["--origin", ORIGIN]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        told(&refused).contains("two histories"),
+        "{}",
+        told(&refused)
+    );
+    program.wait_for_cause("unlinked");
+    let done = done(&accept_with_key(&home));
+    assert_eq!(done["begun"], true);
+    until("the socket goes with the lock", || {
+        !home.audit().join("control.sock").exists()
+    });
+    program.wait_for_cause("key-unusable");
+    assert!(program.stop().0.success());
+    goes_on(&home);
+}
+
+#[test]
+fn p4_a_log_that_is_gone_is_rolled_back_and_its_checkpoint_is_kept() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    assert!(program.stop().0.success());
+    let seen = std::fs::read_to_string(home.path("audit.key.seen")).unwrap();
+    std::fs::remove_dir_all(home.audit()).unwrap();
+    let program = home.start();
+    program.wait_for_cause("rolled-back");
+    drop(program);
+    std::fs::remove_dir_all(home.audit()).unwrap();
+    let done = done(&accept_with_key(&home));
+    assert_eq!(done["old_checkpoint"], seen);
+    goes_on(&home);
+    assert_eq!(new_log(&home).0.old_checkpoint, Some(seen));
+}
+
+#[test]
+fn p4_without_its_key_the_new_log_begins_with_the_gateway_that_has_it() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    program.kill_nine();
+    flip(&segment(&home.audit()));
+    let done = done(&accept(&home, &["--origin", NEW]));
+    assert_eq!(done["begun"], false);
+    let program = home.start();
+    program.wait_for_cause("key-unusable");
+    drop(program);
+    goes_on(&home);
+}
+
+#[test]
+fn p4_a_config_that_names_the_new_log_already_begins_it_at_once() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    program.kill_nine();
+    rename(&home);
+    let done = done(&accept(&home, &["--origin", NEW]));
+    assert_eq!(done["begun"], true);
+    goes_on(&home);
+}
+
+#[test]
+fn a_log_that_can_be_gone_on_with_is_not_given_up() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    let refused = accept_with_key(&home);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        told(&refused).contains("nothing is lost"),
+        "{}",
+        told(&refused)
+    );
+    assert_eq!(delete(program.address, 3).status, 200);
+    assert!(program.stop().0.success());
+    assert_eq!(accept_with_key(&home).status.code(), Some(1));
+    let stranger = home.path("audit.key");
+    let words = ["--origin", NEW, "--key-file", stranger.to_str().unwrap()];
+    assert_eq!(accept(&home, &words).status.code(), Some(2));
+    assert_eq!(home.record().deletions.len(), 3);
+}
