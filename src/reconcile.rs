@@ -11,7 +11,7 @@ pub mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::audit::Trail;
 use crate::audit::entry::{Actor, Found, Reconciled, UserFound};
@@ -26,6 +26,8 @@ use token::TokenFile;
 
 /// Between the two reads of a user.
 pub const PAUSE: Duration = Duration::from_secs(1);
+/// For all deletions of one request; what is left is for another one. Less than a command waits.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
 /// An unknown younger than this may still come true by itself.
 pub const LEAST_AGE: Duration = Duration::from_secs(300);
 
@@ -93,13 +95,17 @@ impl Reconciler {
         }
         let all = self.in_doubt().await.map_err(|why| refused(1, why))?;
         let mut picked = pick::pick(all, &request).map_err(|why| refused(1, why))?;
-        let left = picked.len().saturating_sub(MAX_SETTLED) as u64;
+        let meant = picked.len();
         picked.truncate(MAX_SETTLED);
-        let mut deletions = Vec::new();
+        let (begun, mut deletions) = (Instant::now(), Vec::new());
         for pending in picked {
+            if begun.elapsed() > REQUEST_TIMEOUT {
+                break;
+            }
             let settled = self.one(&pending, actor, &request, &token).await;
             deletions.push(show(&pending.deletion, settled));
         }
+        let left = (meant - deletions.len()) as u64;
         Ok(protocol::Reconciled { deletions, left })
     }
 

@@ -114,7 +114,11 @@ fn p4_a_damaged_log_is_given_up_beside_the_gateway_that_refuses_it() {
     assert_eq!(done["begun"], true);
     assert_eq!(done["old_origin"], ORIGIN);
     let left_in = PathBuf::from(done["left_in"].as_str().unwrap());
-    assert!(segment(&left_in).exists() && left_in.join("verifier").exists());
+    let (sound, said) = trail::verify(&left_in);
+    assert!(
+        !sound && said.contains("damaged"),
+        "what is left is still judged: {said}"
+    );
     // The gateway that runs has the old key: it is told what to do, and goes on serving reads.
     program.wait_for_cause("key-unusable");
     let (code, sent, cause) = refusal(&delete(program.address, 3));
@@ -189,6 +193,10 @@ fn p4_a_config_that_names_the_new_log_already_begins_it_at_once() {
     rename(&home);
     let done = done(&accept(&home, &["--origin", NEW]));
     assert_eq!(done["begun"], true);
+    let left_in = PathBuf::from(done["left_in"].as_str().unwrap());
+    let (sound, said) = trail::verify(&left_in);
+    assert!(sound, "nothing was wrong with it: {said}");
+    assert_eq!(trail::list(&left_in).len(), 2);
     goes_on(&home);
 }
 

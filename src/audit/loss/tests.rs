@@ -253,3 +253,64 @@ async fn p4_accepting_a_loss_may_be_cut_off_at_any_step() {
         done.unwrap();
     }
 }
+
+/// Puts a record there that nobody accepted.
+fn forge(world: &World, name: &str, origin: &str, left_in: &str) {
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    let record = Record {
+        origin: origin.into(),
+        loss: LossAccepted {
+            accepted: "2026-11-24T12:00:00.000000Z".into(),
+            reason: "forged".into(),
+            actor: Actor { uid: 0 },
+            old_origin: Some(OLD.into()),
+            old_checkpoint: None,
+            left_in: left_in.into(),
+        },
+    };
+    record.write(&*root, name).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_whoever_forges_a_record_cannot_make_the_gateway_forget_what_it_saw() {
+    for origin in [OLD, NEW, "lychgate.test/third"] {
+        let world = World::new().await;
+        forge(&world, MOVING, origin, "lost-now");
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        let wanted = match origin {
+            OLD => Cause::RolledBack,
+            _ => Cause::KeyUnusable,
+        };
+        assert_eq!(closed.cause, wanted, "{closed:?}");
+        // Nor when the record is taken away again, and an empty folder is left.
+        let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+        let _ = root.remove(MOVED);
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::RolledBack, "{closed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_record_that_names_another_place_is_damage() {
+    let world = World::new().await;
+    for left_in in ["../elsewhere", "journal", "lost-/../..", ""] {
+        forge(&world, MOVING, NEW, left_in);
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::Damaged, "{closed:?}");
+    }
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    root.remove(MOVING).unwrap();
+    assert_eq!(world.open(OLD).await.state().closed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_record_in_a_log_that_has_begun_is_taken_away() {
+    let world = World::new().await;
+    forge(&world, MOVED, OLD, "lost-now");
+    let trail = world.open(OLD).await;
+    assert_eq!(trail.state().closed, None);
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    assert!(root.look(MOVED).is_err());
+    trail.stop().await;
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0; 0]);
+}
