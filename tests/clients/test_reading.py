@@ -189,6 +189,17 @@ class Published(refusals.Refusals, unittest.TestCase):
         self.assertEqual(one["leaf"], self.answer.headers["lychgate-receipt-leaf"])
         self.assertGreater(one["checkpoint"], one["index"])
 
+    def test_a_log_at_an_address_is_verified_whole(self):
+        kept = self.gate.folder / "kept.checkpoint"
+        kept.write_bytes(self.fetch("checkpoint").body)
+        receipt = [part for name in ("receipt", "leaf", "signature") for part in (f"--{name}", self.answer.headers["lychgate-receipt" + (f"-{name}" if name != "receipt" else "")])]
+        for more in ((), ("--against", kept), receipt):
+            done = self.remote("verify", "--json", "--key", self.gate.verifier, *more)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(self.remote("verify", "--json", "--key", another_key(self.gate.folder)).returncode, 1)
+        self.assertEqual(self.remote("verify").returncode, 2)
+        self.assertEqual(list(pathlib.Path(tempfile.gettempdir()).glob("lychgate-verify-*")), [])
+
     def test_an_address_without_the_token_or_with_another_key_is_no_answer(self):
         denied = self.remote("list", "--json", token=False)
         self.assertEqual((denied.returncode, denied.stdout), (74, ""))

@@ -6,6 +6,7 @@ mod deletions;
 mod export;
 mod keygen;
 mod list;
+mod mirror;
 mod offline;
 mod progress;
 mod prove;

@@ -4,9 +4,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::mirror::Mirror;
 use super::offline;
 use super::progress::Bar;
 use super::receipt_report::ReceiptReport;
+use super::remote::{Remote, is_address};
 use super::report::Report;
 use super::source::{Folder, Source};
 use crate::audit::Receipt;
@@ -25,8 +27,10 @@ use crate::cli::output::tell;
   lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" --against kept.checkpoint
   lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
     --receipt lychgate.example.com/edge-1/42 --leaf BASE64 --signature BASE64
+  lychgate audit verify --dir http://127.0.0.1:9080 --token-file admin.token --key \"$(cat verifier.txt)\"
   lychgate audit verify --proof deletion.tlog-proof --key \"$(cat verifier.txt)\"
 
+Of an address a copy is made in the temporary folder, judged there, and removed.
 Works beside a running gateway: deletions in flight are counted, not a fault.
 Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
 pub(super) struct Arguments {
@@ -41,6 +45,9 @@ pub(super) struct Arguments {
     /// The verifier key, NAME+HASH+BASE64; without it or a key file the folder's own, which trusts the folder
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
+    /// The admin token, where --dir is an address that asks for it
+    #[arg(long, value_name = "FILE", requires = "dir")]
+    token_file: Option<PathBuf>,
     /// A checkpoint that was kept: the log must go on from it, else it was rolled back or forked
     #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Place")]
     against: Option<PathBuf>,
@@ -62,8 +69,8 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct Place {
-    /// The audit folder
-    #[arg(long, value_name = "DIR")]
+    /// The audit folder, or the address of an admin listener or of any published log
+    #[arg(long, value_name = "DIR|ADDRESS")]
     dir: Option<PathBuf>,
     /// The config that names the audit folder
     #[arg(long, value_name = "FILE")]
@@ -89,9 +96,30 @@ impl Place {
 /// Where something cannot be read (74), the command line names nothing to judge or no key to judge by
 /// (2), or a receipt has no key to be judged by (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    match arguments.place.folder()? {
+    let mirror = arguments.mirror()?;
+    let folder = match &mirror {
+        Some(mirror) => Some(mirror.folder()),
+        None => arguments.place.folder()?,
+    };
+    match folder {
         Some(folder) if arguments.proof.is_none() => trail(out, arguments, &folder),
         folder => offline::run(out, arguments, folder.as_ref()),
+    }
+}
+
+impl Arguments {
+    /// A copy of the log, where it is at an address.
+    fn mirror(&self) -> Result<Option<Mirror>, Stop> {
+        let address = self.place.dir.as_ref().filter(|dir| is_address(dir));
+        let Some(address) = address.filter(|_| self.proof.is_none()) else {
+            return Ok(None);
+        };
+        if self.key.is_none() && self.key_file.is_none() {
+            let message = "an address cannot say which key to judge by: give --key VERIFIER";
+            return Err(Stop::with(Exit::Usage, message));
+        }
+        let remote = Remote::new(&address.to_string_lossy(), self.token_file.as_deref())?;
+        Mirror::of(&remote).map(Some)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::mirror::Mirror;
 use super::*;
 use crate::audit::reader::testing::publish;
 use crate::audit::reader::{Fault, Hole, Log};
@@ -129,4 +130,22 @@ fn a_log_is_read_through_its_address() {
     let count = log.reader().bundle(0, |entries, _| entries.len());
     assert_eq!(count, Ok(3));
     assert!(server.heads()[2].starts_with("GET /audit/tile/entries/000.p/3 "));
+}
+
+#[test]
+fn a_copy_is_made_of_what_the_checkpoint_implies_and_removed() {
+    let folder = test_folder("remote");
+    let entries: Vec<_> = (0..3).map(|i| format!("entry {i}").into_bytes()).collect();
+    publish(folder.path(), &entries);
+    let files = crate::audit::reader::FolderFiles::open(folder.path()).unwrap();
+    let mirror = Mirror::of(&files).unwrap();
+    let directory = mirror.folder().directory;
+    for path in ["checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3"] {
+        let read = |root: &Path| std::fs::read(root.join(path)).unwrap();
+        assert_eq!(read(&directory), read(folder.path()), "{path}");
+    }
+    drop(mirror);
+    assert!(!directory.exists());
+    std::fs::remove_file(folder.path().join("checkpoint")).unwrap();
+    assert!(Mirror::of(&files).is_err());
 }
