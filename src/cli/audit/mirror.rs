@@ -57,6 +57,7 @@ impl Mirror {
             directory: self.0.clone(),
             key_file: None,
             origin: None,
+            seen_file: None,
         }
     }
 
