@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::compose::test_intent;
-use crate::audit::disk::Folder;
+use crate::audit::disk::{Disk, Folder, RealDisk};
 use crate::audit::key::Key;
 use crate::audit::merkle::{Root, leaf};
-use crate::audit::reader::{FolderFiles, Hole, Log};
+use crate::audit::reader::{Files, FolderFiles, Hole, Log};
 use crate::audit::tiles::{bundles_at, decode_bundle, tiles_at};
 use crate::audit::trail::tests::{deleted, settings};
 use crate::audit::{Settings, Trail, journal, test_folder};
@@ -21,16 +21,21 @@ use crate::metrics::Metrics;
 
 /// The whole log, read from its published files alone.
 #[derive(Debug)]
-pub(super) struct Published {
-    pub(super) size: u64,
-    pub(super) entries: Vec<Vec<u8>>,
+pub(in crate::audit) struct Published {
+    pub(in crate::audit) size: u64,
+    pub(in crate::audit) entries: Vec<Vec<u8>>,
+}
+
+pub(super) fn published(settings: &Settings) -> Option<Published> {
+    let key = Key::read(&settings.key_file).unwrap();
+    published_in(RealDisk.folder(&settings.directory, None).unwrap(), &key)
 }
 
 /// Reads the folder as its checkpoint implies, and sees that all of it fits together.
-pub(super) fn published(settings: &Settings) -> Option<Published> {
-    let key = Key::read(&settings.key_file).unwrap();
-    let read = |path: &str| std::fs::read(settings.directory.join(path));
-    let checkpoint = Checkpoint::open(&read("checkpoint").ok()?, key.verifier()).unwrap();
+pub(in crate::audit) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published> {
+    let files = FolderFiles::held(root);
+    let read = |path: &str| files.file(path, 1 << 25).unwrap();
+    let checkpoint = Checkpoint::open(&read("checkpoint")?, key.verifier()).unwrap();
     let mut root = Root::default();
     let mut entries = Vec::new();
     for bundle in bundles_at(checkpoint.size) {
@@ -196,4 +201,22 @@ async fn partial_files_go_once_the_full_one_stands_and_no_sooner() {
     open(&settings).await.stop().await;
     assert_eq!(partial_folders(&settings), newest);
     published(&settings).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_log_says_that_it_is_alive_and_that_is_published_too() {
+    let folder = test_folder("alive");
+    let settings = Settings {
+        heartbeat: Duration::from_secs(1),
+        ..settings(folder.path())
+    };
+    let trail = open(&settings).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    trail.stop().await;
+    let log = published(&settings).unwrap();
+    let alive = log
+        .entries
+        .iter()
+        .filter(|entry| entry.ends_with(b"\"kind\":\"alive\"}"));
+    assert!((1..=5).contains(&alive.count()), "{}", log.entries.len());
 }

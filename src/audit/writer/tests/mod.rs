@@ -5,6 +5,7 @@ mod faults;
 mod late;
 mod notes;
 mod opening;
+mod published;
 mod publisher;
 mod steps;
 
@@ -17,6 +18,7 @@ use crate::audit::disk::{Disk, Folder};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
 use crate::audit::journal::{self, FOLDER};
 use crate::audit::key::{Key, keygen};
+use crate::audit::publish::read_whole;
 use crate::audit::publish::tests::all;
 use crate::audit::{Cause, Settings, TestFolder, Trail, test_folder};
 use crate::clock::Clock;

@@ -13,13 +13,13 @@ const PATIENT: Duration = Duration::from_secs(20);
 
 /// What callers were told.
 #[derive(Default)]
-struct Told {
-    granted: Vec<u64>,
-    confirmed: Vec<u64>,
+pub(super) struct Told {
+    pub(super) granted: Vec<u64>,
+    pub(super) confirmed: Vec<u64>,
 }
 
 /// Three deletions, the second of them with many users; faults are got over in between.
-async fn story(trail: &Trail) -> Told {
+pub(super) async fn story(trail: &Trail) -> Told {
     let mut told = Told::default();
     opens(trail).await;
     for users in [1, 3_000, 1] {
@@ -36,7 +36,7 @@ async fn story(trail: &Trail) -> Told {
 }
 
 /// Takes whether something survives from a seed.
-fn coin(seed: u64) -> impl FnMut() -> bool {
+pub(super) fn coin(seed: u64) -> impl FnMut() -> bool {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move || {
         state ^= state << 13;

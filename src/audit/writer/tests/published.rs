@@ -1,0 +1,97 @@
+//! Every step fails once, done and not done, while the trail is opened, published and pruned, and the
+//! power is lost: no checkpoint that anybody saw is ever taken back.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::steps::{coin, story};
+use super::*;
+use crate::audit::merkle::{Root, leaf};
+use crate::audit::publish::tests::published_in;
+
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// The newest checkpoint that can be seen, and its log.
+fn newest(disk: &FakeDisk, settings: &Settings) -> Checkpoint {
+    let key = Key::read(&settings.key_file).unwrap();
+    let root = Disk::folder(disk, &settings.directory, None).unwrap();
+    let bytes = read_whole(&*root, "checkpoint").unwrap().unwrap();
+    Checkpoint::open(&bytes, key.verifier()).unwrap()
+}
+
+/// After a crash the trail opens again, all of it is published before deletions are taken, and what
+/// was seen before is a part of it.
+async fn goes_on(disk: &FakeDisk, settings: &Settings, seen: &Checkpoint, case: &str) -> Trail {
+    let again = trail(disk, settings);
+    opens(&again).await;
+    let key = Key::read(&settings.key_file).unwrap();
+    let root = Disk::folder(disk, &settings.directory, None).unwrap();
+    let log = published_in(root, &key).unwrap();
+    assert_eq!(log.entries.len(), entries(disk, settings).len(), "{case}");
+    let mut part = Root::default();
+    let covered = usize::try_from(seen.size).unwrap();
+    for entry in &log.entries[..covered] {
+        part.push(leaf(entry));
+    }
+    assert_eq!(part.root(), seen.root, "{case}");
+    again
+}
+
+/// A trail with a history of several segments, as a crash leaves it.
+async fn history() -> (FakeDisk, Rig) {
+    let rig = Rig::open(PATIENT).await;
+    for _ in 0..3 {
+        story(&rig.trail).await;
+    }
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    story(&rig.trail).await;
+    (rig.disk.crash(coin(7)), rig)
+}
+
+async fn check(disk: FakeDisk, settings: Settings, seen: Checkpoint, step: usize, persisted: bool) {
+    disk.fail_step(step, persisted);
+    let first = trail(&disk, &settings);
+    opens(&first).await;
+    story(&first).await;
+    // A step that was never come to must not fail in what is asked here.
+    disk.heal();
+    let visible = newest(&disk, &settings);
+    assert!(visible.size >= seen.size);
+    for seed in 0..2 {
+        let case = format!("step {step}, persisted {persisted}, seed {seed}");
+        let after = disk.crash(coin(seed + 3 * step as u64));
+        let again = goes_on(&after, &settings, &visible, &case).await;
+        let visible = newest(&after, &settings);
+        drop(again);
+        let after = after.crash(coin(seed + 5 * step as u64));
+        goes_on(&after, &settings, &visible, &case).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_every_step_of_recovery_publishing_and_pruning_may_fail_and_power_may_be_lost() {
+    let (disk, rig) = history().await;
+    let seen = newest(&disk, &rig.settings);
+    let counted = disk.crash(|| true);
+    let before = counted.steps();
+    let whole = goes_on(&counted, &rig.settings, &seen, "no step").await;
+    story(&whole).await;
+    let steps = counted.steps() - before;
+    assert!(counted.count("remove") > 3, "segments are pruned");
+    drop(whole);
+    let mut checks = JoinSet::new();
+    // All of them take minutes: of each dozen one fails done, and one not done.
+    for step in 0..steps {
+        for persisted in [false, true] {
+            if step % 12 != usize::from(persisted) * 6 {
+                continue;
+            }
+            let (disk, settings) = (disk.crash(|| true), rig.settings.clone());
+            checks.spawn(check(disk, settings, seen.clone(), step, persisted));
+        }
+    }
+    while let Some(done) = checks.join_next().await {
+        done.unwrap();
+    }
+}
