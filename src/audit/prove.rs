@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::Checkpoint;
 use super::merkle::{Hash, leaf};
 use super::proof::{TlogProof, inclusion, verify_inclusion};
+use super::reader::Files;
 use super::verifier_key::VerifierKey;
 use super::verify::{CHECKPOINT, Failure, Trouble};
 use shelf::Shelf;
@@ -23,6 +24,26 @@ use shelf::Shelf;
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// It is looked for as often as this.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The log that a proof is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Log<'l> {
+    /// Its published files.
+    pub files: &'l dyn Files,
+    /// The audit folder, where its journal can be read too.
+    pub journal: Option<&'l Path>,
+}
+
+impl Log<'_> {
+    /// Without the journal an entry is seen once a checkpoint covers it, and not before.
+    fn may_come(&self, error: &ProveError) -> bool {
+        match error {
+            ProveError::NotYet(_) => true,
+            ProveError::NotThere(_) => self.journal.is_none(),
+            _ => false,
+        }
+    }
+}
 
 /// Why there is no proof.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +67,7 @@ pub enum ProveError {
 /// # Errors
 /// Why there is no proof, at the latest when `patience` is over.
 pub fn prove(
-    directory: &Path,
+    log: &Log<'_>,
     verifier: &VerifierKey,
     (wanted, side): (&Wanted, Side),
     given: Option<&Hash>,
@@ -55,9 +76,11 @@ pub fn prove(
     let until = Instant::now() + patience;
     let mut from = 0;
     let found = loop {
-        let (shelf, _) = look(directory, verifier)?;
+        let (shelf, _) = look(log, verifier)?;
         match find::find(&shelf, wanted, side, given.is_some(), &mut from) {
-            Err(ProveError::NotYet(_)) if Instant::now() < until => std::thread::sleep(PAUSE),
+            Err(error) if log.may_come(&error) && Instant::now() < until => {
+                std::thread::sleep(PAUSE);
+            }
             found => break found?,
         }
     };
@@ -65,7 +88,7 @@ pub fn prove(
         found.must_have(given)?;
     }
     loop {
-        let (shelf, checkpoint) = look(directory, verifier)?;
+        let (shelf, checkpoint) = look(log, verifier)?;
         if let Some((checkpoint, bytes)) = checkpoint
             && checkpoint.size > found.index
         {
@@ -86,19 +109,22 @@ pub fn prove(
 type Signed = (Checkpoint, Vec<u8>);
 
 /// The newest checkpoint, where there is one, and the files below it.
-fn look(directory: &Path, verifier: &VerifierKey) -> Result<(Shelf, Option<Signed>), Failure> {
-    let bytes = shelf::checkpoint(directory)?;
+fn look<'l>(
+    log: &'l Log<'l>,
+    verifier: &VerifierKey,
+) -> Result<(Shelf<'l>, Option<Signed>), Failure> {
+    let bytes = shelf::checkpoint(log)?;
     let opened = bytes.map(|bytes| match Checkpoint::open(&bytes, verifier) {
         Ok(checkpoint) => Ok((checkpoint, bytes)),
         Err(error) => Err(Failure::new(Trouble::Damaged, error.to_string()).in_file(CHECKPOINT)),
     });
     let opened = opened.transpose()?;
     let size = opened.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size);
-    Ok((Shelf::new(directory, size), opened))
+    Ok((Shelf::new(log, size), opened))
 }
 
 fn of(
-    shelf: &Shelf,
+    shelf: &Shelf<'_>,
     found: Found,
     checkpoint: &Checkpoint,
     bytes: Vec<u8>,

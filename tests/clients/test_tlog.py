@@ -258,6 +258,15 @@ class RealLog(refusals.Refusals, unittest.TestCase):
             other = base64.b64encode(log.hashes[0]).decode()
             self.assertEqual(self.gate.audit("prove", receipt, "--leaf", other).returncode, 1)
 
+    def test_a_proof_is_made_at_the_admin_listeners_address_too(self):
+        self.gate.start()
+        self.addCleanup(self.gate.end)
+        answer = self.delete(4712)
+        receipt, leaf = answer.headers["lychgate-receipt"], answer.headers["lychgate-receipt-leaf"]
+        made = gateway.command("audit", "prove", receipt, "--leaf", leaf, "--key", self.gate.verifier, "--dir", "http://%s:%d" % self.gate.admin)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(tlog.leaf(tlog.check_proof(made.stdout.encode(), self.key)[1]), tlog.unbase64(leaf, 32))
+
     def proved(self, *arguments):
         """The leaf of the entry that `audit prove` proves; `audit verify --proof` must agree, and differ on a changed one."""
         made = self.gate.audit("prove", *arguments)

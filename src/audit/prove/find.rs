@@ -70,7 +70,7 @@ struct Deletion {
 
 /// Finds the entry. `from` is where to begin; it is set to where the next look may begin.
 pub(super) fn find(
-    shelf: &Shelf,
+    shelf: &Shelf<'_>,
     wanted: &Wanted,
     side: Side,
     both: bool,
@@ -107,7 +107,7 @@ fn not_there(what: String) -> ProveError {
 }
 
 /// An index means its own entry, but where the deletion's intent is asked for by what closes it.
-fn by_index(shelf: &Shelf, index: u64, side: Side, both: bool) -> Result<Found, ProveError> {
+fn by_index(shelf: &Shelf<'_>, index: u64, side: Side, both: bool) -> Result<Found, ProveError> {
     let mut found = None;
     shelf.entries(index, |at, bytes| {
         found = (at == index).then(|| bytes.to_vec());
@@ -137,7 +137,7 @@ fn by_index(shelf: &Shelf, index: u64, side: Side, both: bool) -> Result<Found, 
 }
 
 /// The deletion whose (first) intent has this index; whatever else stands there is in `refused`.
-fn deletion(shelf: &Shelf, index: u64) -> Result<Deletion, ProveError> {
+fn deletion(shelf: &Shelf<'_>, index: u64) -> Result<Deletion, ProveError> {
     let mut seen = Deletion::default();
     let naming = format!("\"intent\":{index},");
     shelf.entries(index, |at, bytes| {
@@ -167,7 +167,7 @@ fn deletion(shelf: &Shelf, index: u64) -> Result<Deletion, ProveError> {
     Ok(seen)
 }
 
-fn request(shelf: &Shelf, id: &str, from: &mut u64) -> Result<Deletion, ProveError> {
+fn request(shelf: &Shelf<'_>, id: &str, from: &mut u64) -> Result<Deletion, ProveError> {
     let mut seen = Deletion::default();
     let Ok(spelled) = serde_json::to_string(id) else {
         return Ok(seen);

@@ -1,9 +1,8 @@
 //! The tiles and bundles that a checkpoint's size implies, read one by one; the journal behind them.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
 
+use super::Log;
 use crate::audit::journal;
 use crate::audit::merkle::Hash;
 use crate::audit::note::MAX_NOTE_BYTES;
@@ -15,26 +14,21 @@ const WIDTH: u64 = FULL as u64;
 
 /// A log of one size.
 #[derive(Debug)]
-pub(super) struct Shelf {
-    directory: PathBuf,
+pub(super) struct Shelf<'l> {
+    log: &'l Log<'l>,
     size: u64,
 }
 
 /// The bytes of the newest checkpoint; `None` where there is none.
-pub(super) fn checkpoint(directory: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    match read(directory, CHECKPOINT, MAX_NOTE_BYTES) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::unreadable(CHECKPOINT, &error)),
-    }
+pub(super) fn checkpoint(log: &Log<'_>) -> Result<Option<Vec<u8>>, Failure> {
+    log.files
+        .file(CHECKPOINT, MAX_NOTE_BYTES)
+        .map_err(|error| Failure::unreadable(CHECKPOINT, &error))
 }
 
-impl Shelf {
-    pub(super) fn new(directory: &Path, size: u64) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            size,
-        }
+impl<'l> Shelf<'l> {
+    pub(super) fn new(log: &'l Log<'l>, size: u64) -> Self {
+        Self { log, size }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -59,7 +53,10 @@ impl Shelf {
             }
         }
         let from = from.max(self.size);
-        let entries = match journal::read(&self.directory, None) {
+        let Some(directory) = self.log.journal else {
+            return Ok(());
+        };
+        let entries = match journal::read(directory, None) {
             Ok(entries) => entries,
             // A copy of checkpoint and tiles alone.
             Err(error) if error.fault == journal::Fault::Missing && self.size > 0 => return Ok(()),
@@ -79,12 +76,18 @@ impl Shelf {
             width: FULL,
             ..wanted
         };
-        match read(&self.directory, &wanted.path(), MAX_BUNDLE_BYTES) {
+        match self.read(&wanted.path(), MAX_BUNDLE_BYTES) {
             Ok(bytes) => Ok((wanted.path(), bytes, wanted.width)),
-            Err(_) => read(&self.directory, &full.path(), MAX_BUNDLE_BYTES)
+            Err(_) => self
+                .read(&full.path(), MAX_BUNDLE_BYTES)
                 .map(|bytes| (full.path(), bytes, FULL))
                 .map_err(|error| Failure::unreadable(&wanted.path(), &error)),
         }
+    }
+
+    fn read(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
+        let file = self.log.files.file(path, most)?;
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn tile(&self, wanted: Tile) -> io::Result<Vec<Hash>> {
@@ -93,9 +96,9 @@ impl Shelf {
             ..wanted
         };
         let most = usize::from(FULL) * size_of::<Hash>();
-        let (bytes, width) = match read(&self.directory, &wanted.path(), most) {
+        let (bytes, width) = match self.read(&wanted.path(), most) {
             Ok(bytes) => (bytes, wanted.width),
-            Err(_) => (read(&self.directory, &full.path(), most)?, FULL),
+            Err(_) => (self.read(&full.path(), most)?, FULL),
         };
         decode_tile(&bytes, width).map_err(|error| {
             let what = format!("{}: {error}", wanted.path());
@@ -104,7 +107,7 @@ impl Shelf {
     }
 }
 
-impl HashReader for Shelf {
+impl HashReader for Shelf<'_> {
     fn hash(&self, level: u8, index: u64) -> io::Result<Hash> {
         let hashes = self.hashes(level, index, 1)?;
         hashes
@@ -124,16 +127,4 @@ impl HashReader for Shelf {
         let wanted = hashes.get(place..place + count as usize);
         wanted.map(<[Hash]>::to_vec).ok_or_else(none)
     }
-}
-
-/// A file that is not longer than it may be.
-fn read(directory: &Path, path: &str, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(directory.join(path))?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > most {
-        let what = format!("{path} has more than {most} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
-    Ok(bytes)
 }

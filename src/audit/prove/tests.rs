@@ -1,7 +1,8 @@
 //! Proofs from folders, each checked by what a verifier has: the proof and the public key.
 
 use super::*;
-use crate::audit::key::test_key;
+use crate::audit::key::{Key, test_key};
+use crate::audit::reader::FolderFiles;
 use crate::audit::verify::sample::{long, publish, sound, write, write_log};
 use crate::audit::{TestFolder, test_folder};
 
@@ -18,14 +19,23 @@ fn proof_of(
     side: Side,
     given: Option<&Hash>,
 ) -> Result<TlogProof, ProveError> {
-    let key = test_key();
-    prove(
-        directory,
-        key.verifier(),
-        (&wanted, side),
-        given,
-        Duration::ZERO,
-    )
+    let wanted = (&wanted, side);
+    of_folder(directory, &test_key(), wanted, given, Duration::ZERO)
+}
+
+fn of_folder(
+    directory: &Path,
+    key: &Key,
+    wanted: (&Wanted, Side),
+    given: Option<&Hash>,
+    patience: Duration,
+) -> Result<TlogProof, ProveError> {
+    let files = FolderFiles::open(directory).unwrap();
+    let log = Log {
+        files: &files,
+        journal: Some(directory),
+    };
+    prove(&log, key.verifier(), wanted, given, patience)
 }
 
 /// The index that is proved.
@@ -128,7 +138,7 @@ fn p5_a_checkpoint_that_comes_meanwhile_is_waited_for() {
     });
     let wanted = (&Wanted::Index(299), Side::Closing);
     let patience = Duration::from_secs(60);
-    let proof = prove(folder.path(), test_key().verifier(), wanted, None, patience);
+    let proof = of_folder(folder.path(), &test_key(), wanted, None, patience);
     publisher.join().unwrap();
     assert_eq!(proof.unwrap().index, 299);
 }
@@ -174,16 +184,26 @@ fn p5_no_proof_is_made_of_a_damaged_log() {
 #[test]
 fn p5_a_checkpoint_of_another_key_proves_nothing() {
     let folder = published(&[300]);
-    let other = crate::audit::key::Key::generate("lychgate.test/log").unwrap();
+    let other = Key::generate("lychgate.test/log").unwrap();
     let wanted = (&Wanted::Index(0), Side::Closing);
-    let result = prove(
-        folder.path(),
-        other.verifier(),
-        wanted,
-        None,
-        Duration::ZERO,
-    );
+    let result = of_folder(folder.path(), &other, wanted, None, Duration::ZERO);
     assert!(
         matches!(result, Err(ProveError::Log(failure)) if failure.file.as_deref() == Some(CHECKPOINT))
     );
+}
+
+#[test]
+fn p5_published_files_alone_are_enough() {
+    let folder = published(&[299]);
+    let files = FolderFiles::open(folder.path()).unwrap();
+    let log = Log {
+        files: &files,
+        journal: None,
+    };
+    let of = |index| {
+        let wanted = (&Wanted::Deletion(index), Side::Closing);
+        prove(&log, test_key().verifier(), wanted, None, Duration::ZERO)
+    };
+    assert_eq!(of(1).unwrap().index, 2);
+    assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }

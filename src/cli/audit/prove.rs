@@ -3,10 +3,8 @@
 use std::io::Write;
 
 use super::offline::hash;
-use super::source::{Folder, Source};
-use super::verify::verifier;
-use crate::audit::prove::{PATIENCE, ProveError, Side, Wanted, prove};
-use crate::audit::verifier_key::VerifierKey;
+use super::trail::{Reading, Trail};
+use crate::audit::prove::{Log, PATIENCE, ProveError, Side, Wanted, prove};
 use crate::audit::verify::{Trouble, parse_receipt};
 use crate::cli::exit::{Exit, Stop};
 
@@ -24,16 +22,13 @@ pub(super) struct Arguments {
     #[arg(value_name = "INDEX|RECEIPT|REQUEST_ID")]
     what: String,
     #[command(flatten)]
-    source: Source,
+    reading: Reading,
     /// The header lychgate-receipt-leaf: exit 1 where it is neither of the deletion's two entries'
     #[arg(long, value_name = "BASE64")]
     leaf: Option<String>,
     /// Which entry of the deletion
     #[arg(long, value_enum, default_value = "closing")]
     entry: Which,
-    /// The verifier key that the checkpoint must be signed by; without it the folder's own
-    #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
-    key: Option<VerifierKey>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -49,31 +44,32 @@ enum Which {
 /// # Errors
 /// Where there is none to be had (1), or the trail cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
-    let wanted = wanted(&folder, &arguments.what)?;
+    let trail = arguments.reading.trail()?;
+    let wanted = wanted(&trail, &arguments.what)?;
     let given = arguments.leaf.as_deref().map(hash).transpose();
     let given = given.map_err(|what| Stop::with(Exit::No, what))?;
-    let key = match &arguments.key {
-        Some(key) => key.clone(),
-        None => folder.verifier()?.ok_or_else(|| {
-            let message = "the folder holds no verifier key: give --key VERIFIER";
-            Stop::with(Exit::No, message)
-        })?,
+    let Some(key) = trail.key() else {
+        let message = "no verifier key to judge the checkpoint by: give --key VERIFIER";
+        return Err(Stop::with(Exit::No, message));
     };
     let side = match arguments.entry {
         Which::Closing => Side::Closing,
         Which::Intent => Side::Intent,
     };
-    let directory = &folder.directory;
-    let proof = prove(directory, &key, (&wanted, side), given.as_ref(), PATIENCE);
+    let (files, journal) = trail.files()?;
+    let log = Log {
+        files: &*files,
+        journal,
+    };
+    let proof = prove(&log, key, (&wanted, side), given.as_ref(), PATIENCE);
     out.write_all(&proof.map_err(stop)?.to_text())?;
     Ok(Exit::Fine)
 }
 
-fn wanted(folder: &Folder, what: &str) -> Result<Wanted, Stop> {
+fn wanted(trail: &Trail, what: &str) -> Result<Wanted, Stop> {
     if what.contains('/') {
         let (origin, index) = parse_receipt(what).map_err(|e| Stop::with(Exit::Usage, e))?;
-        return match folder.origin()? {
+        return match trail.name() {
             Some(own) if own != origin => {
                 let message = format!("this trail is {own}, and the receipt is of {origin}");
                 Err(Stop::with(Exit::No, message))

@@ -1,12 +1,12 @@
 //! The trail that a reader was pointed at, opened anew as often as it is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::remote::{Remote, is_address};
 use super::source::Source;
 use super::verify::verifier;
-use crate::audit::reader::{Fault, Hole, Log};
+use crate::audit::reader::{Fault, Files, FolderFiles, Hole, Log};
 use crate::audit::verifier_key::VerifierKey;
 use crate::cli::exit::{Exit, Stop};
 
@@ -92,6 +92,33 @@ impl Trail {
     pub(super) fn origin(&self, log: &Log) -> Option<String> {
         let said = log.checkpoint().map(|checkpoint| checkpoint.origin.clone());
         self.origin.clone().or(said)
+    }
+
+    /// Its published files, and the folder where its journal can be read too.
+    ///
+    /// # Errors
+    /// Where the folder cannot be opened (74).
+    pub(super) fn files(&self) -> Result<(Arc<dyn Files>, Option<&Path>), Stop> {
+        match &self.place {
+            Place::Address(remote) => Ok((Arc::clone(remote) as _, None)),
+            Place::Folder(directory) => {
+                let files = FolderFiles::open(directory).map_err(|error| {
+                    let message = format!("cannot open {}: {error}", directory.display());
+                    Stop::with(Exit::Io, message)
+                })?;
+                Ok((Arc::new(files), Some(directory)))
+            }
+        }
+    }
+
+    /// The key that judges the checkpoint.
+    pub(super) fn key(&self) -> Option<&VerifierKey> {
+        self.key.as_ref()
+    }
+
+    /// The log's name, where it is known without a checkpoint.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     /// Whether only what is published can be read here.
