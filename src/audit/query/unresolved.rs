@@ -37,9 +37,17 @@ impl Unresolved {
     /// # Errors
     /// Where a part of it is a hole: an answer over that would be wrong.
     pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, Hole> {
+        Self::of(|| Log::folder(directory, None))
+    }
+
+    /// As [`Self::of_folder`], of a log that is opened twice.
+    ///
+    /// # Errors
+    /// As [`Self::of_folder`], and what `open` gives.
+    pub fn of<E: From<Hole>>(open: impl Fn() -> Result<Log, E>) -> Result<Vec<Pending>, E> {
         // First who is in doubt, then their intents: of a large trail few entries are parsed.
         let mut intents = BTreeSet::new();
-        each(directory, is_doubtful, |index, bytes| {
+        each(&mut open()?, is_doubtful, |index, bytes| {
             if let Kind::Outcome(outcome) = parse(index, bytes)?.kind {
                 let parts = outcome.leaves.len() as u64;
                 intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
@@ -50,7 +58,7 @@ impl Unresolved {
         let is_wanted = |index: u64, bytes: &[u8]| {
             intents.contains(&index) || is_doubtful(index, bytes) || is_read_back(bytes)
         };
-        each(directory, is_wanted, |index, bytes| {
+        each(&mut open()?, is_wanted, |index, bytes| {
             unresolved.push(index, parse(index, bytes)?);
             Ok(())
         })?;
@@ -96,13 +104,12 @@ impl Unresolved {
 
 /// Gives the entries that pass.
 fn each(
-    directory: &Path,
+    log: &mut Log,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), Hole>,
 ) -> Result<(), Hole> {
-    let mut log = Log::folder(directory, None)?;
     let mut broken = Ok(());
-    search(&mut log, 0, passes, |Raw { index, bytes }| {
+    search(log, 0, passes, |Raw { index, bytes }| {
         broken = each(index, &bytes);
         match broken {
             Ok(()) => ControlFlow::Continue(()),

@@ -5,7 +5,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::rows::{second, some_users, word};
-use super::source::Source;
+use super::trail::Reading;
 use crate::audit::query::{Deletion, Pending, Progress, Unresolved};
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
@@ -21,7 +21,7 @@ A deletion is unresolved while its outcome is `unknown`, or `failed` after somet
 users were not read back; `lychgate audit reconcile` does that.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    reading: Reading,
     /// One JSON object a line, with the fields of `audit list --json`
     #[arg(long)]
     json: bool,
@@ -32,8 +32,8 @@ pub(super) struct Arguments {
 /// # Errors
 /// Where the trail cannot be read (74) or is damaged (1): none is never said over a hole.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let folder = arguments.source.folder()?;
-    let all = Unresolved::of_folder(&folder.directory)?;
+    let trail = arguments.reading.trail()?;
+    let all = Unresolved::of(|| trail.open())?;
     let unresolved = all
         .iter()
         .filter(|pending| pending.deletion.reconciled.is_none());

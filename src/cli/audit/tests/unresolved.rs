@@ -3,7 +3,7 @@
 use super::*;
 use crate::audit::compose::test_reconciled;
 use crate::audit::entry::{Found, Sent, Verdict};
-use crate::audit::query::tests::outcome;
+use crate::audit::query::tests::{outcome, part};
 use crate::audit::verify::sample::leaf_of;
 
 /// intent a · unknown outcome of a · intent b · outcome of b, failed after sending · and so on.
@@ -76,4 +76,18 @@ fn p4_a_trail_with_a_read_back_verifies() {
     let entries = in_doubt(&[read_back()]);
     let (exit, text) = sample(|path| write(path, &entries), &["verify"]);
     assert_eq!(exit, Ok(Exit::Fine), "{text}");
+}
+
+#[test]
+fn p2_a_split_deletion_is_unresolved_with_all_its_users() {
+    let one = bytes(1, Kind::Intent(part("g", &["1", "2"], 1, 2)));
+    let two = bytes(1, Kind::Intent(part("g", &["3"], 2, 2)));
+    let mut unknown = outcome(0, "g", vec![leaf_of(&one), leaf_of(&two)]);
+    (unknown.ending.outcome, unknown.ending.sent) = (Verdict::Unknown, Sent::Unknown);
+    let entries = [one, two, bytes(2, Kind::Outcome(unknown))];
+    let (_, text) = sample(|path| write(path, &entries), &["unresolved", "--json"]);
+    assert_eq!(
+        objects(&text)[0]["users"],
+        serde_json::json!(["1", "2", "3"])
+    );
 }
