@@ -11,7 +11,7 @@ pub fn check(path: &str) -> Result<(), &'static str> {
     let segments = path
         .strip_prefix('/')
         .ok_or("the path must begin with a slash")?;
-    if segments.is_empty() {
+    if segments.is_empty() || is_plain_throughout(segments.as_bytes()) {
         return Ok(());
     }
     for segment in segments.split('/') {
@@ -78,6 +78,30 @@ const fn is_plain(byte: u8) -> bool {
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
         )
 }
+
+/// Whether all segments are of plain characters and none is empty or begins with a dot: as nearly every path is.
+fn is_plain_throughout(segments: &[u8]) -> bool {
+    let mut before = b'/';
+    for byte in segments {
+        let begins = before == b'/' && (*byte == b'/' || *byte == b'.');
+        if begins || !(*byte == b'/' || PLAIN[usize::from(*byte)]) {
+            return false;
+        }
+        before = *byte;
+    }
+    before != b'/'
+}
+
+/// [`is_plain`] of every byte.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_plain(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 fn check_segment(mut rest: &[u8]) -> Result<(), &'static str> {
     while let [byte, after @ ..] = rest {

@@ -58,6 +58,12 @@ impl Template {
 
     /// What a path that passed [`path::check`] holds, where it is one of this template's.
     pub(super) fn matches<'p>(&self, path: &'p str) -> Option<Parts<'p>> {
+        // Templates mostly differ in their last segment, so that is looked at first.
+        if let Some(Segment::Literal(last)) = self.segments.last()
+            && !path.ends_with(last.as_str())
+        {
+            return None;
+        }
         let mut rest = path;
         let mut parts = Parts::default();
         for wanted in &self.segments {
