@@ -35,9 +35,59 @@ impl Time {
 /// RFC 3339 in UTC with exactly six digits behind the second.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.in_four_digit_years() {
+            return f.write_str(std::str::from_utf8(&text).unwrap_or_default());
+        }
         let timestamp =
             jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         write!(f, "{timestamp:.6}")
+    }
+}
+
+impl Time {
+    /// Its text, where the year has four digits: every log line and entry holds one, so it is made
+    /// without a formatter. The calendar is reckoned in years that begin with March, whose leap day is
+    /// the last of the year.
+    fn in_four_digit_years(self) -> Option<[u8; 27]> {
+        const DAYS_OF_400_YEARS: u64 = 146_097;
+        // From 0000-03-01 to 1970-01-01.
+        const EPOCH_DAYS: u64 = 719_468;
+        let micros = u64::try_from(self.0).ok()?;
+        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+        let days = seconds / 86_400 + EPOCH_DAYS;
+        let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        // Months of 31, 30, 31, 30, 31 days, over and over, from March.
+        let march_based = (5 * day + 2) / 153;
+        let day = day - (153 * march_based + 2) / 5 + 1;
+        let month = if march_based < 10 {
+            march_based + 3
+        } else {
+            march_based - 9
+        };
+        let year = 400 * era + year + u64::from(month < 3);
+        if year > 9_999 {
+            return None;
+        }
+        let second = seconds % 86_400;
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        write_digits(&mut text[0..4], year);
+        write_digits(&mut text[5..7], month);
+        write_digits(&mut text[8..10], day);
+        write_digits(&mut text[11..13], second / 3_600);
+        write_digits(&mut text[14..16], second / 60 % 60);
+        write_digits(&mut text[17..19], second % 60);
+        write_digits(&mut text[20..26], micros);
+        Some(text)
+    }
+}
+
+/// The last digits of a number, as many as there is room for.
+fn write_digits(room: &mut [u8], mut number: u64) {
+    for place in room.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -105,6 +155,20 @@ mod tests {
         assert_eq!(time.to_string(), "2025-11-24T16:00:00.000005Z");
         assert_eq!(Time::parse(&time.to_string()), Some(time));
         assert_eq!(Time(0).to_string(), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn the_calendar_is_the_librarys() {
+        let day = 86_400_000_000_i64;
+        // Every day of 800 years, at another time of the day each.
+        let days = (-5_000..292_200_i64).map(|n| n * day + (n * 7_777_777_777).rem_euclid(day));
+        for micros in days.chain([253_402_300_799_999_999, -1, 951_782_400_000_000]) {
+            let timestamp = jiff::Timestamp::from_microsecond(micros);
+            let theirs = timestamp.map_or_else(|_| String::new(), |t| format!("{t:.6}"));
+            if !theirs.is_empty() {
+                assert_eq!(Time(micros).to_string(), theirs, "{micros}");
+            }
+        }
     }
 
     #[test]
