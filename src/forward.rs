@@ -2,26 +2,22 @@
 //! layer and the client share, so that neither needs to know the other.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::request::Parts;
+use http::{HeaderValue, Response};
 
-use crate::request::{Body, Origin};
+use crate::request::{Body, Origin, Peer};
 
 /// A request that passed every check, as it is to be sent.
 #[derive(Debug)]
 pub struct Outgoing {
     /// Where to.
     pub origin: Arc<Origin>,
-    /// The method on the wire (not the effective one), as it came.
-    pub method: Method,
-    /// Path and query, byte for byte as they came.
-    pub target: PathAndQuery,
-    /// The caller's headers, still with all that `outbound::headers` takes away; the
-    /// `authorization` in it is already the one that goes upstream, if any.
-    pub headers: HeaderMap,
+    /// The method on the wire (not the effective one) and the target, byte for byte as they came;
+    /// the caller's headers, still with all that `outbound::headers` takes away, but the
+    /// `authorization` in them is already the one that goes upstream, if any.
+    pub head: Box<Parts>,
     /// The body as it is to be sent.
     pub body: Body,
     /// How it may be sent.
@@ -29,7 +25,7 @@ pub struct Outgoing {
     /// The gateway's id of the request.
     pub request_id: HeaderValue,
     /// The caller's end of the connection, for `forwarded`.
-    pub peer: SocketAddr,
+    pub peer: Peer,
 }
 
 /// How a request may be sent, by its effect.

@@ -17,9 +17,10 @@
 //!
 //! Used by many: [`request`] and [`forward`] (what the halves hand each other),
 //! [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
-//! [`metrics`], [`telemetry`] (logs), [`clock`] and [`random`].
+//! [`metrics`], [`telemetry`] (logs), [`clock`], [`alarm`] and [`random`].
 
 pub mod admin;
+pub mod alarm;
 pub mod audit;
 pub mod cli;
 pub mod clock;

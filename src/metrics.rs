@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +22,17 @@ pub struct RequestLabels {
     /// The refusal's code, or empty where upstream's answer was passed on.
     pub code: &'static str,
 }
+
+/// One counter of [`All::requests`], where no refusal's code stands.
+#[derive(Clone, Debug)]
+struct Answers {
+    operation: Arc<str>,
+    status: u16,
+    counter: Counter,
+}
+
+/// Counters found without making labels; all others are looked up.
+const MAX_ANSWERS: usize = 64;
 
 /// Labels of a cause of trouble with the trail.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -53,6 +65,8 @@ impl Deref for Metrics {
 pub struct All {
     /// Requests answered, by operation, status and refusal code.
     pub requests: Family<RequestLabels, Counter>,
+    /// The counters of answers that upstream gave, found without making labels.
+    answers: ArcSwap<Vec<Answers>>,
     /// Seconds from a request's head to its answer's head.
     pub request_seconds: Histogram,
     /// Seconds from sending a request upstream to its answer's head.
@@ -112,11 +126,50 @@ fn latency() -> Histogram {
 }
 
 impl Metrics {
+    /// Counts a request: its operation, where one was found, the status sent, and the refusal's code.
+    pub fn count_request(&self, operation: Option<&Arc<str>>, status: u16, code: &'static str) {
+        let answers = self.answers.load();
+        let known = answers.iter().find(|known| {
+            code.is_empty()
+                && known.status == status
+                && operation.is_some_and(|name| Arc::ptr_eq(name, &known.operation))
+        });
+        if let Some(known) = known {
+            known.counter.inc();
+            return;
+        }
+        let operation = operation.map_or_else(|| "none".into(), Arc::clone);
+        let labels = RequestLabels {
+            operation,
+            status,
+            code,
+        };
+        let counter = self.requests.get_or_create_owned(&labels);
+        counter.inc();
+        if code.is_empty() {
+            // Reloads leave counters of operations behind that nobody asks for: then begun anew.
+            let keep = if answers.len() < MAX_ANSWERS {
+                &answers[..]
+            } else {
+                &[]
+            };
+            let mut more = keep.to_vec();
+            more.push(Answers {
+                operation: labels.operation,
+                status,
+                counter,
+            });
+            // Two at once may lose one of both: it is found the next time.
+            self.answers.store(Arc::new(more));
+        }
+    }
+
     /// Registers every metric.
     #[must_use]
     pub fn new() -> Self {
         let mut all = All {
             requests: Family::default(),
+            answers: ArcSwap::default(),
             request_seconds: latency(),
             upstream_seconds: latency(),
             upstream_connections: Counter::default(),

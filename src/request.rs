@@ -1,8 +1,9 @@
 //! What travels with a request: its body, its connection's facts, its origin.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -99,9 +100,41 @@ pub struct Limits {
     pub max_deletions: usize,
 }
 
-/// The caller's end of the connection, put among a request's extensions by `inbound`.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+/// The caller's end of a connection: `inbound` makes it once for all of its requests, texts included.
+#[derive(Clone, Debug)]
+pub struct Peer(Arc<Texts>);
+
+#[derive(Debug)]
+struct Texts {
+    ip: String,
+    forwarded: String,
+}
+
+impl Peer {
+    /// Of this address.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        let ip = address.ip();
+        let forwarded = match ip.to_canonical() {
+            IpAddr::V4(address) => format!("for={address};proto=http"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\";proto=http"),
+        };
+        let ip = ip.to_string();
+        Self(Arc::new(Texts { ip, forwarded }))
+    }
+
+    /// Its IP address, as log and trail tell it.
+    #[must_use]
+    pub fn ip(&self) -> &str {
+        &self.0.ip
+    }
+
+    /// What `Forwarded` says of it (RFC 7239, sections 5.2, 5.4 and 6).
+    #[must_use]
+    pub fn forwarded(&self) -> &str {
+        &self.0.forwarded
+    }
+}
 
 /// Where an account's requests go: scheme, host and port, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,7 +213,7 @@ impl Origin {
         self.host == "localhost"
             || self
                 .host
-                .parse::<std::net::IpAddr>()
+                .parse::<IpAddr>()
                 .is_ok_and(|address| address.is_loopback())
     }
 }

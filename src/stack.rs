@@ -70,7 +70,7 @@ use crate::layers::record::{Cleared, Unrecorded};
 use crate::layers::refuse::Answering;
 use crate::metrics::Metrics;
 use crate::outbound::client::{Client, Sending};
-use crate::request::{Body, Limits};
+use crate::request::{Body, Limits, Peer};
 use crate::token::Verifier;
 use crate::{audit, domain};
 
@@ -128,16 +128,17 @@ impl Stack {
         self.seam.0.store(Arc::new(inner(parts)));
     }
 
-    /// Answers one request. Its extensions hold [`crate::request::Peer`].
+    /// Answers one request of this caller.
     pub fn handle(
         &self,
         request: Request<Body>,
+        peer: &Peer,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(self.clock.clone()))
             .layer(layers::access_log::layer(self.metrics.clone()))
             .service(self.seam.clone());
-        let answer = stack.call(request);
+        let answer = stack.call((request, peer.clone()));
         async move {
             match answer.await {
                 Ok(response) => response,

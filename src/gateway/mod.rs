@@ -110,8 +110,10 @@ impl Gateway {
             parser_refusals: metrics.parser_refusals.clone(),
         };
         let handling = Arc::new(stack.clone());
-        let server = Server::start(listener, counters, move |request| handling.handle(request));
-        let admin = Server::start(admin_listener, Counters::default(), move |request| {
+        let server = Server::start(listener, counters, move |request, peer| {
+            handling.handle(request, peer)
+        });
+        let admin = Server::start(admin_listener, Counters::default(), move |request, _| {
             let pages = pages.clone();
             async move { pages.serve(request).await }
         });

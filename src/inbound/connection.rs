@@ -14,13 +14,15 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Unread, inward};
+use super::head_timer::HeadTimer;
 use super::linger::linger;
+use crate::alarm::Alarm;
 use crate::request::{Body, Peer};
 
 /// hyper's own bound on one head, held before the caller is known; the gateway's limits (60 and 64 KiB
@@ -47,19 +49,20 @@ pub(super) struct Rules {
 /// Serves it to its end.
 pub(super) async fn serve<H, F>(stream: TcpStream, peer: SocketAddr, rules: Rules, handler: H)
 where
-    H: Fn(Request<Body>) -> F,
+    H: Fn(Request<Body>, &Peer) -> F,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     // hyper's buffers cost 16 KiB: a connection that has sent nothing does without them.
     if !has_bytes(&stream, &rules).await {
         return;
     }
+    let caller = Peer::new(peer);
     let unread = Unread::default();
     let heard = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
         heard.store(true, Ordering::Relaxed);
         unread.clear();
-        let answer = handler(arrived(request, peer, &unread));
+        let answer = handler(request.map(|body| inward(body, &unread)), &caller);
         let winding_down = &*rules.winding_down;
         Box::pin(async move {
             let mut response = answer.await;
@@ -67,8 +70,9 @@ where
             Ok::<_, Infallible>(response)
         })
     });
+    let (timer, mut alarm) = (HeadTimer::new(), Alarm::default());
     let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timer.clone())
         .header_read_timeout(rules.head_timeout)
         // At most 100 header lines, hyper's own bound: told anew, it costs a heap table a request.
         .max_buf_size(MAX_HEAD_BUFFER_BYTES)
@@ -81,8 +85,13 @@ where
     let mut asked = false;
     // Polled before it is asked to stop: a request that has already arrived is still answered.
     let ended = poll_fn(|cx| {
-        if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-            return Poll::Ready(ended);
+        loop {
+            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(ended);
+            }
+            if !timer.has_come(&mut alarm, cx) {
+                break;
+            }
         }
         if !asked && stopping.as_mut().poll(cx).is_ready() {
             asked = true;
@@ -120,12 +129,6 @@ async fn has_bytes(stream: &TcpStream, rules: &Rules) -> bool {
         () = rules.stopping.cancelled() => tokio::time::timeout(LAST_CHANCE, peek()).await,
     };
     came.unwrap_or(false)
-}
-
-fn arrived(request: Request<Incoming>, peer: SocketAddr, unread: &Unread) -> Request<Body> {
-    let mut request = request.map(|incoming| inward(incoming, unread));
-    request.extensions_mut().insert(Peer(peer));
-    request
 }
 
 fn leaving(response: &mut Response<Body>, winding_down: bool) {

@@ -3,11 +3,13 @@
 //! 1. [`listener`] binds the socket and sets what the kernel is to watch;
 //! 2. [`server`] accepts within a bound and stops in order;
 //! 3. [`connection`] speaks HTTP/1.1 on one connection;
-//! 4. [`body`] takes a caller's body in, data alone;
-//! 5. [`linger`] closes so that an early answer still arrives.
+//! 4. [`head_timer`] bounds the time a head may take;
+//! 5. [`body`] takes a caller's body in, data alone;
+//! 6. [`linger`] closes so that an early answer still arrives.
 
 mod body;
 mod connection;
+mod head_timer;
 mod linger;
 pub mod listener;
 pub mod server;

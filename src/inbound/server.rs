@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Rules, serve};
 use super::listener::Listener;
-use crate::request::Body;
+use crate::request::{Body, Peer};
 
 /// After a failed accept (no file descriptors left) the next one waits, at first so long.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ impl Server {
     /// Begins to accept; every request goes to `handler`. Must be called within a tokio runtime.
     pub fn start<H, F>(listener: Listener, counters: Counters, handler: H) -> Self
     where
-        H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let rules = Rules {
@@ -93,7 +93,7 @@ impl Server {
 /// Dropping this future aborts every connection.
 async fn accept_all<H, F>(listener: Listener, counters: Counters, rules: Rules, handler: H)
 where
-    H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let Listener {

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 use super::exchange::{Arrival, Exchange};
 use crate::contract::path;
-use crate::metrics::{Metrics, RequestLabels};
+use crate::metrics::Metrics;
 use crate::request::Body;
 
 /// The layer.
@@ -61,7 +61,7 @@ where
     fn call(&mut self, arrival: Arrival) -> Self::Future {
         let line = Line {
             exchange: Arc::clone(&arrival.exchange),
-            method: arrival.request.method().clone(),
+            method: arrival.head.method.clone(),
             metrics: self.metrics.clone(),
             written: false,
         };
@@ -113,30 +113,24 @@ impl Line {
     fn write(&mut self, status: u16) {
         self.written = true;
         let exchange = &*self.exchange;
-        let seconds = exchange.started.elapsed().as_secs_f64();
-        let operation = exchange.operation.get();
-        let operation = operation.map_or_else(|| "none".into(), |found| Arc::clone(&found.name));
+        let elapsed = exchange.started.elapsed();
+        let operation = exchange.operation.get().map(|found| &found.name);
         let code = exchange.code.get().copied().unwrap_or_default();
-        self.metrics.request_seconds.observe(seconds);
-        let labels = RequestLabels {
-            operation,
-            status,
-            code,
-        };
-        self.metrics.requests.get_or_create(&labels).inc();
+        self.metrics.request_seconds.observe(elapsed.as_secs_f64());
+        self.metrics.count_request(operation, status, code);
         let identity = exchange.identity.get();
         tracing::info!(
             target: "lychgate::access",
             request_id = exchange.request_id(),
-            client = %exchange.peer.ip(),
+            client = exchange.peer.ip(),
             method = self.method.as_str(),
-            operation = &*labels.operation,
+            operation = operation.map_or("none", |name| name),
             account = plain_account(exchange),
             subject = identity.map(|identity| identity.subject.as_str()),
             status,
             code,
-            microseconds = exchange.started.elapsed().as_micros() as u64,
-            "request"
+            microseconds = elapsed.as_micros() as u64,
+            message = "request",
         );
     }
 }
@@ -163,7 +157,10 @@ mod tests {
 
     fn logged(account: &str) -> Option<String> {
         let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let exchange = Exchange::new(HeaderValue::from_static("id"), peer);
+        let exchange = Exchange::new(
+            HeaderValue::from_static("id"),
+            crate::request::Peer::new(peer),
+        );
         exchange.account.set(account.into()).unwrap();
         plain_account(&exchange).map(str::to_owned)
     }

@@ -1,22 +1,24 @@
 //! What is learned of one request on its way in, for those who need it on the way out:
 //! the access log, the metrics and the record of a refusal.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use http::{HeaderValue, Request};
+use http::HeaderValue;
+use http::request::Parts;
 
 use crate::contract::{Effect, Operation};
-use crate::request::{Body, Origin};
+use crate::request::{Body, Origin, Peer};
 use crate::token::Identity;
 
 /// A request as it came, with the place where its facts are kept.
 #[derive(Debug)]
 pub struct Arrival {
-    /// The request.
-    pub request: Request<Body>,
+    /// Method, target and headers; in a box, since every layer hands them on.
+    pub head: Box<Parts>,
+    /// The body.
+    pub body: Body,
     /// Its facts.
     pub exchange: Arc<Exchange>,
 }
@@ -27,7 +29,7 @@ pub struct Exchange {
     /// The gateway's id of the request (written by `request_id`).
     pub request_id: HeaderValue,
     /// The caller's end of the connection (`request_id`).
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// When its head was read (`request_id`).
     pub started: Instant,
     /// The operation (`route`).
@@ -80,7 +82,7 @@ pub enum BodyFault {
 impl Exchange {
     /// Nothing learned yet.
     #[must_use]
-    pub fn new(request_id: HeaderValue, peer: SocketAddr) -> Self {
+    pub fn new(request_id: HeaderValue, peer: Peer) -> Self {
         Self {
             request_id,
             peer,
@@ -140,13 +142,15 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
     fn the_first_body_fault_stands() {
         let exchange = Exchange::new(
             HeaderValue::from_static("id"),
-            SocketAddr::from(([127, 0, 0, 1], 1)),
+            Peer::new(SocketAddr::from(([127, 0, 0, 1], 1))),
         );
         assert_eq!(exchange.body_fault(), None);
         exchange.set_body_fault(BodyFault::Late);
@@ -158,7 +162,7 @@ mod tests {
     fn an_attempt_counts_as_a_deletion_until_the_operation_is_known() {
         let exchange = Exchange::new(
             HeaderValue::from_static("id"),
-            SocketAddr::from(([127, 0, 0, 1], 1)),
+            Peer::new(SocketAddr::from(([127, 0, 0, 1], 1))),
         );
         assert!(!exchange.is_deletion());
         exchange.deletion_tried.store(true, Ordering::Relaxed);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Request;
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -35,19 +35,26 @@ impl Check for Bounds {
     type Out = Arrival;
 
     fn check(&self, arrival: Arrival) -> Checked<Arrival> {
-        let Arrival { request, exchange } = arrival;
-        super::route::note_attempt(&request, &exchange);
-        self.check_target(&request)?;
-        self.check_head(&request)?;
-        self.check_length(&request)?;
-        let request = request.map(|body| self.bounded(body, &exchange));
-        Ok(Arrival { request, exchange })
+        let Arrival {
+            head,
+            body,
+            exchange,
+        } = arrival;
+        super::route::note_attempt(&head, &exchange);
+        self.check_target(&head)?;
+        self.check_head(&head)?;
+        self.check_length(&head)?;
+        Ok(Arrival {
+            body: self.bounded(body, &exchange),
+            head,
+            exchange,
+        })
     }
 }
 
 impl Bounds {
-    fn check_target(&self, request: &Request<Body>) -> Checked<()> {
-        let uri = request.uri();
+    fn check_target(&self, head: &Parts) -> Checked<()> {
+        let uri = &head.uri;
         let bytes = uri.path_and_query().map_or(0, |pq| pq.as_str().len())
             + uri.authority().map_or(0, |a| a.as_str().len());
         if bytes > self.limits.max_uri_bytes {
@@ -61,9 +68,9 @@ impl Bounds {
         Ok(())
     }
 
-    fn check_head(&self, request: &Request<Body>) -> Checked<()> {
-        let bytes: usize = request
-            .headers()
+    fn check_head(&self, head: &Parts) -> Checked<()> {
+        let bytes: usize = head
+            .headers
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 4)
             .sum();
@@ -78,9 +85,9 @@ impl Bounds {
         Ok(())
     }
 
-    fn check_length(&self, request: &Request<Body>) -> Checked<()> {
-        let declared = request
-            .headers()
+    fn check_length(&self, head: &Parts) -> Checked<()> {
+        let declared = head
+            .headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse::<u64>().ok());
@@ -194,7 +201,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use http::HeaderValue;
+    use http::{HeaderValue, Request};
     use http_body_util::{BodyExt, Full};
 
     use super::*;
@@ -213,8 +220,17 @@ mod tests {
 
     fn arrival(request: Request<Body>) -> Arrival {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let exchange = Exchange::new(HeaderValue::from_static("id"), peer).into();
-        Arrival { request, exchange }
+        let exchange = Exchange::new(
+            HeaderValue::from_static("id"),
+            crate::request::Peer::new(peer),
+        )
+        .into();
+        let (head, body) = request.into_parts();
+        Arrival {
+            head: head.into(),
+            body,
+            exchange,
+        }
     }
 
     fn code(request: http::request::Builder) -> Option<Code> {
@@ -248,7 +264,7 @@ mod tests {
         let body = Body::stream(Full::new(Bytes::from_static(b"12345")));
         let arrival = bounds().check(arrival(Request::new(body))).unwrap();
         let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.request.into_body().collect().await.is_err());
+        assert!(arrival.body.collect().await.is_err());
         assert_eq!(exchange.body_fault(), Some(BodyFault::TooLarge));
     }
 
@@ -272,7 +288,7 @@ mod tests {
             .check(arrival(Request::new(Body::stream(Never))))
             .unwrap();
         let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.request.into_body().collect().await.is_err());
+        assert!(arrival.body.collect().await.is_err());
         assert_eq!(exchange.body_fault(), Some(BodyFault::Late));
     }
 
@@ -282,7 +298,7 @@ mod tests {
             .check(arrival(Request::new(Body::stream(Fails))))
             .unwrap();
         let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.request.into_body().collect().await.is_err());
+        assert!(arrival.body.collect().await.is_err());
         assert_eq!(exchange.body_fault(), Some(BodyFault::Broken));
     }
 

@@ -173,7 +173,7 @@ fn entry(config: &str, refusal: &Refusal, exchange: &Exchange) -> Option<Refused
         token_id: identity.token_id.clone(),
         if_match: exchange.if_match.get().map(|value| without_token(value)),
         domain: exchange.origin.get().map(ToString::to_string),
-        client_ip: exchange.peer.ip().to_string(),
+        client_ip: exchange.peer.ip().to_owned(),
         config: config.to_owned(),
         code: refusal.code.as_str().to_owned(),
         rule: None,

@@ -3,7 +3,6 @@
 //! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. An id that the caller brings is not
 //! taken over: it could choose one that stands in the trail already.
 
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request};
@@ -45,7 +44,7 @@ impl<S> Layer<S> for RequestIdLayer {
     }
 }
 
-impl<S: Service<Arrival>> Service<Request<Body>> for RequestId<S> {
+impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -54,13 +53,13 @@ impl<S: Service<Arrival>> Service<Request<Body>> for RequestId<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> S::Future {
-        let peer = request
-            .extensions()
-            .get::<Peer>()
-            .map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |peer| peer.0);
-        let exchange = Exchange::new(new_id(&self.clock), peer).into();
-        self.inner.call(Arrival { request, exchange })
+    fn call(&mut self, (request, peer): (Request<Body>, Peer)) -> S::Future {
+        let (head, body) = request.into_parts();
+        self.inner.call(Arrival {
+            head: Box::new(head),
+            body,
+            exchange: Exchange::new(new_id(&self.clock), peer).into(),
+        })
     }
 }
 

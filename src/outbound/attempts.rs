@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Version};
+use http::{Uri, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::exchange::{Lost, Times, exchange};
+use super::exchange::{Lost, Message, Times, exchange};
 use super::headers::{self, Facts};
 use super::line::{Line, Want};
 use super::pool::Pool;
@@ -40,9 +40,11 @@ impl Sender {
     /// # Errors
     /// The report, where there are no connections to be had.
     pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Box<Report>> {
+        let now = Instant::now();
         let times = Times {
+            begun: now,
             head_timeout: self.head_timeout,
-            deadline: Instant::now() + self.total_timeout,
+            deadline: now + self.total_timeout,
         };
         let line = match self.pool.line(&outgoing.origin) {
             Ok(line) => line,
@@ -50,7 +52,7 @@ impl Sender {
         };
         Ok(Attempts {
             delivery: outgoing.delivery,
-            request: build(outgoing, &line),
+            message: build(outgoing, &line),
             line,
             times,
             metrics: self.metrics.clone(),
@@ -62,7 +64,7 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Attempts {
     line: Arc<Line>,
-    request: Request<Body>,
+    message: Message,
     delivery: Delivery,
     times: Times,
     metrics: Metrics,
@@ -73,9 +75,9 @@ impl Attempts {
     pub(super) async fn deliver(self) -> Report {
         let Self {
             line,
-            mut request,
+            mut message,
             delivery,
-            times,
+            mut times,
             metrics,
         } = self;
         let mut want = match delivery {
@@ -95,11 +97,10 @@ impl Attempts {
             };
             attempts += 1;
             let used = lease.is_used();
-            let spare = if used { copy(&request) } else { None };
-            let started = Instant::now();
-            let lost = match exchange(lease, request, delivery, times).await {
+            times.begun = Instant::now();
+            let lost = match exchange(lease, message, delivery, times).await {
                 Ok(response) => {
-                    let seconds = started.elapsed().as_secs_f64();
+                    let seconds = times.begun.elapsed().as_secs_f64();
                     metrics.upstream_seconds.observe(seconds);
                     return report(Ok(response), attempts);
                 }
@@ -108,14 +109,14 @@ impl Attempts {
             let again = used && attempts < MAX_ATTEMPTS && may_repeat(delivery, &lost);
             let Lost {
                 mut failure,
-                request: returned,
+                message: unsent,
                 ..
             } = *lost;
             // A read's first try counts when the second brings nothing either.
             bytes_left |= failure.bytes_left;
             failure.bytes_left = bytes_left;
-            match returned.or(spare) {
-                Some(unsent) if again => request = unsent,
+            match unsent {
+                Some(unsent) if again => message = unsent,
                 _ => return report(Err(failure), attempts),
             }
             if delivery == Delivery::Repeatable {
@@ -138,37 +139,24 @@ fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
     }
 }
 
-/// The request anew: path and query as they came, version 1.1, the headers rewritten.
-fn build(outgoing: Outgoing, line: &Line) -> Request<Body> {
-    let mut headers = outgoing.headers;
+/// The request as it is sent: path and query as they came, version 1.1, the headers rewritten.
+fn build(outgoing: Outgoing, line: &Line) -> Message {
+    let Outgoing { mut head, body, .. } = outgoing;
     let facts = Facts {
-        method: &outgoing.method,
         host: line.host(),
         request_id: outgoing.request_id,
-        peer: outgoing.peer,
-        bodiless: outgoing.body.is_end_stream(),
+        peer: &outgoing.peer,
+        bodiless: body.is_end_stream(),
     };
-    headers::rewrite(&mut headers, facts);
-    let mut request = Request::new(outgoing.body);
-    *request.method_mut() = outgoing.method;
-    *request.uri_mut() = outgoing.target.into();
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    request
-}
-
-/// A second of the same, where its body is not a stream.
-fn copy(request: &Request<Body>) -> Option<Request<Body>> {
-    let body = match request.body() {
-        Body::Empty => Body::Empty,
-        Body::Whole(bytes) => Body::Whole(bytes.clone()),
-        Body::Stream(_) => return None,
-    };
-    let mut second = Request::new(body);
-    *second.method_mut() = request.method().clone();
-    *second.uri_mut() = request.uri().clone();
-    *second.headers_mut() = request.headers().clone();
-    Some(second)
+    headers::rewrite(&mut head, facts);
+    // An absolute target has named its host already.
+    if head.uri.authority().is_some() {
+        let target = head.uri.path_and_query().cloned();
+        head.uri = target.map_or_else(Uri::default, Uri::from);
+    }
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    Message { head, body }
 }
 
 fn report(reply: Result<http::Response<Body>, Failure>, attempts: u32) -> Report {
@@ -186,7 +174,7 @@ mod tests {
                 bytes_left,
                 detail: "".into(),
             },
-            request: None,
+            message: None,
             heard,
         }
     }
@@ -219,13 +207,5 @@ mod tests {
         ] {
             assert!(!may_repeat(Delivery::Repeatable, &lost(kind, false, false)));
         }
-    }
-
-    #[test]
-    fn a_stream_has_no_copy() {
-        let stream = Body::stream(http_body_util::Empty::new());
-        assert!(copy(&Request::new(stream)).is_none());
-        let second = copy(&Request::new(Body::whole("[1]"))).unwrap();
-        assert!(matches!(second.body(), Body::Whole(bytes) if bytes == "[1]"));
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::io::{Counted, Socket};
 use super::upload::Upload;
 use super::wire::{Waiting, Wire};
+use crate::alarm::Alarm;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
@@ -42,6 +43,8 @@ pub(super) struct Connector {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
     pub(super) wire: Arc<Wire>,
+    /// Watches the time of the request under way.
+    pub(super) alarm: Alarm,
     task: AbortHandle,
 }
 
@@ -175,6 +178,7 @@ async fn drive(io: Counted, wire: Arc<Wire>) -> hyper::Result<Connection> {
     Ok(Connection {
         sender,
         wire,
+        alarm: Alarm::default(),
         task: task.abort_handle(),
     })
 }

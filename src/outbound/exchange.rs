@@ -1,24 +1,56 @@
 //! One request on one connection: sent, awaited, and its answer's head judged.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::answer;
 use super::body::answer_body;
 use super::line::Lease;
 use super::upload::Upload;
 use super::wire::Wire;
+use crate::alarm::Alarm;
 use crate::forward::{Delivery, Failure, FailureKind};
 use crate::request::Body;
+
+/// A request as it is sent; its head in a box, since it is handed on several times.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) head: Box<Parts>,
+    pub(super) body: Body,
+}
+
+impl Message {
+    fn again(unsent: Request<Upload>) -> Self {
+        let (head, upload) = unsent.into_parts();
+        Self {
+            head: Box::new(head),
+            body: upload.into_body(),
+        }
+    }
+}
+
+/// A second of the same body, where it is not a stream.
+fn second(body: &Body) -> Option<Body> {
+    match body {
+        Body::Empty => Some(Body::Empty),
+        Body::Whole(bytes) => Some(Body::Whole(bytes.clone())),
+        Body::Stream(_) => None,
+    }
+}
 
 /// How long a request and its answer may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
+    /// When it is sent.
+    pub(super) begun: Instant,
     /// From the last byte sent to the answer's head.
     pub(super) head_timeout: Duration,
     /// When all of it must be over.
@@ -29,8 +61,9 @@ pub(super) struct Times {
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) failure: Failure,
-    /// The request, where hyper gave it back untouched.
-    pub(super) request: Option<Request<Body>>,
+    /// The request once more: hyper gave it back untouched, or it was written on a used connection
+    /// and its body is not a stream.
+    pub(super) message: Option<Message>,
     /// Whether any byte of an answer came.
     pub(super) heard: bool,
 }
@@ -45,19 +78,25 @@ type Sent =
 /// Where no answer came, or one that does not count.
 pub(super) async fn exchange(
     mut lease: Lease,
-    request: Request<Body>,
+    message: Message,
     delivery: Delivery,
     times: Times,
 ) -> Result<Response<Body>, Box<Lost>> {
+    let used = lease.is_used();
     let Some(connection) = lease.connection() else {
         let failure = super::line::failure(FailureKind::Unreachable, "no connection");
-        return Err(lost(failure, Some(request), false));
+        return Err(lost(failure, Some(message), false));
     };
     let wire = Arc::clone(&connection.wire);
-    wire.begin(request.body().is_end_stream());
-    let request = request.map(|body| Upload::new(body, Arc::clone(&wire)));
-    let sending = connection.sender.try_send_request(request);
-    match answered(sending, &wire, times).await {
+    let Message { head, body } = message;
+    wire.begin(body.is_end_stream(), times.begun);
+    // Only on a used connection may it have to be sent once more.
+    let spare = second(&body).filter(|_| used);
+    wire.head.begin(spare.is_some());
+    let request = Request::from_parts(*head, Upload::new(body, Arc::clone(&wire)));
+    // Pinned here: it is large, and every hand-over would copy it.
+    let sending = pin!(connection.sender.try_send_request(request));
+    match answered(sending, &wire, &mut connection.alarm, times).await {
         Some(Ok(response)) => {
             let (mut head, incoming) = response.into_parts();
             let early = wire.was_early();
@@ -70,8 +109,13 @@ pub(super) async fn exchange(
             Ok(Response::from_parts(head, body))
         }
         Some(Err(mut error)) => {
-            let request = error.take_message().map(|sent| sent.map(Upload::into_body));
-            Err(broken(&lease, &wire, &error.into_error(), request))
+            let returned = error.take_message().map(Message::again);
+            let mut lost = broken(&lease, &wire, &error.into_error());
+            lost.message = returned.or_else(|| {
+                let (head, body) = (wire.head.again()?, spare?);
+                Some(Message { head, body })
+            });
+            Err(lost)
         }
         None => {
             let failure = Failure {
@@ -86,15 +130,24 @@ pub(super) async fn exchange(
 
 /// Waits for the answer's head; `None` once its time is over. While the request is still being
 /// sent only the deadline counts.
-async fn answered(sending: impl Future<Output = Sent>, wire: &Wire, times: Times) -> Option<Sent> {
-    let mut sending = pin!(sending);
+async fn answered(
+    mut sending: Pin<&mut impl Future<Output = Sent>>,
+    wire: &Wire,
+    alarm: &mut Alarm,
+    times: Times,
+) -> Option<Sent> {
     let Times {
+        begun,
         head_timeout,
         deadline,
     } = times;
-    let mut wake = deadline.min(Instant::now() + head_timeout);
+    let mut wake = deadline.min(begun + head_timeout);
     loop {
-        if let Ok(sent) = timeout_at(wake, sending.as_mut()).await {
+        let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
+            Poll::Ready(sent) => Poll::Ready(Some(sent)),
+            Poll::Pending => alarm.poll_at(wake, cx).map(|()| None),
+        });
+        if let Some(sent) = sent.await {
             return Some(sent);
         }
         let now = Instant::now();
@@ -111,12 +164,7 @@ async fn answered(sending: impl Future<Output = Sent>, wire: &Wire, times: Times
     }
 }
 
-fn broken(
-    lease: &Lease,
-    wire: &Wire,
-    error: &hyper::Error,
-    request: Option<Request<Body>>,
-) -> Box<Lost> {
+fn broken(lease: &Lease, wire: &Wire, error: &hyper::Error) -> Box<Lost> {
     let kind = if wire.has_body_failed() || error.is_body_write_aborted() || error.is_user() {
         FailureKind::RequestBody
     } else if error.is_parse() {
@@ -135,7 +183,7 @@ fn broken(
         bytes_left: wire.seal(),
         detail: detail.into(),
     };
-    lost(failure, request, wire.heard())
+    lost(failure, None, wire.heard())
 }
 
 fn protocol(lease: &Lease, detail: &'static str) -> Failure {
@@ -147,10 +195,10 @@ fn protocol(lease: &Lease, detail: &'static str) -> Failure {
 }
 
 #[cold]
-fn lost(failure: Failure, request: Option<Request<Body>>, heard: bool) -> Box<Lost> {
+fn lost(failure: Failure, message: Option<Message>, heard: bool) -> Box<Lost> {
     Box::new(Lost {
         failure,
-        request,
+        message,
         heard,
     })
 }

@@ -1,13 +1,12 @@
 //! A request's headers on the way up: what the caller may not say is taken away, what the
 //! gateway says is added; all else stays byte for byte, the values of a name in their order.
 
-use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
-
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, VIA};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::trace_context;
+use crate::request::Peer;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,18 +22,18 @@ const JUDGED: [&str; 4] = [
 /// What the gateway says of a request.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
-    pub(super) method: &'a Method,
     /// The origin's `host`.
     pub(super) host: &'a HeaderValue,
     pub(super) request_id: HeaderValue,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: &'a Peer,
     /// Whether no body goes up.
     pub(super) bodiless: bool,
 }
 
 /// Rewrites the caller's headers in place.
-pub(super) fn rewrite(headers: &mut HeaderMap, facts: Facts<'_>) {
-    let forwarded = forwarded(facts.peer.ip(), headers.get(HOST));
+pub(super) fn rewrite(head: &mut Parts, facts: Facts<'_>) {
+    let headers = &mut head.headers;
+    let forwarded = forwarded(facts.peer, headers.get(HOST));
     take_away(headers, is_taken_up);
     headers.insert(HOST, facts.host.clone());
     headers.insert(FORWARDED, forwarded);
@@ -42,7 +41,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap, facts: Facts<'_>) {
     headers.insert(X_REQUEST_ID, facts.request_id);
     trace_context::continue_or_begin(headers);
     // RFC 9110, section 8.6: a method that expects content says that there is none.
-    if facts.bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(facts.method) {
+    if facts.bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
@@ -50,16 +49,18 @@ pub(super) fn rewrite(headers: &mut HeaderMap, facts: Facts<'_>) {
 /// Removes what `taken` names and what `Connection` names (RFC 9110, section 7.6.1).
 pub(super) fn take_away(headers: &mut HeaderMap, taken: fn(&str) -> bool) {
     let names_some = headers.contains_key(CONNECTION);
-    let doomed: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            taken(name.as_str())
-                || is_hop_by_hop(name.as_str())
-                || names_some && is_named(headers, name)
-        })
-        .cloned()
-        .collect();
-    for name in doomed {
+    let goes = |name: &&HeaderName| {
+        taken(name.as_str())
+            || is_hop_by_hop(name.as_str())
+            || names_some && is_named(headers, name)
+    };
+    // Most heads hold one such name or none: no list of them is made.
+    let Some(first) = headers.keys().find(goes) else {
+        return;
+    };
+    let more: Vec<HeaderName> = headers.keys().filter(goes).skip(1).cloned().collect();
+    let first = first.clone();
+    for name in std::iter::once(first).chain(more) {
         headers.remove(name);
     }
 }
@@ -109,18 +110,14 @@ fn is_taken_up(name: &str) -> bool {
 }
 
 /// RFC 7239; `host` is what the caller asked for.
-fn forwarded(peer: IpAddr, host: Option<&HeaderValue>) -> HeaderValue {
-    let mut text = String::with_capacity(64);
-    // Writing to a String cannot fail.
-    let _ = match peer.to_canonical() {
-        IpAddr::V4(address) => write!(text, "for={address};proto=http"),
-        IpAddr::V6(address) => write!(text, "for=\"[{address}]\";proto=http"),
-    };
+fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
+    let mut text = String::with_capacity(96);
+    text.push_str(peer.forwarded());
     if let Some(host) = host.and_then(|host| host.to_str().ok()) {
         if host.bytes().all(is_token) {
-            let _ = write!(text, ";host={host}");
+            text.extend([";host=", host]);
         } else if !host.contains(['"', '\\']) {
-            let _ = write!(text, ";host=\"{host}\"");
+            text.extend([";host=\"", host, "\""]);
         }
     }
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown;proto=http"))
@@ -136,20 +133,19 @@ mod tests {
     use super::*;
 
     fn rewritten(method: Method, bodiless: bool, pairs: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut request = http::Request::builder().method(method);
         for (name, value) in pairs {
-            let name: HeaderName = name.parse().unwrap();
-            headers.append(name, value.parse().unwrap());
+            request = request.header(*name, *value);
         }
+        let mut head = request.body(()).unwrap().into_parts().0;
         let facts = Facts {
-            method: &method,
             host: &HeaderValue::from_static("va.ac.example"),
             request_id: HeaderValue::from_static("ours"),
-            peer: "192.0.2.60:4711".parse().unwrap(),
+            peer: &Peer::new("192.0.2.60:4711".parse().unwrap()),
             bodiless,
         };
-        rewrite(&mut headers, facts);
-        headers
+        rewrite(&mut head, facts);
+        head.headers
     }
 
     fn get(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -250,12 +246,12 @@ mod tests {
     #[test]
     fn forwarded_is_written_as_rfc_7239_says() {
         let host = HeaderValue::from_static("gate.example:8443");
-        let v6 = "2001:db8::1".parse().unwrap();
+        let peer = |ip: &str| Peer::new((ip.parse::<std::net::IpAddr>().unwrap(), 1).into());
         assert_eq!(
-            forwarded(v6, Some(&host)),
+            forwarded(&peer("2001:db8::1"), Some(&host)),
             "for=\"[2001:db8::1]\";proto=http;host=\"gate.example:8443\""
         );
-        let mapped = "::ffff:192.0.2.60".parse().unwrap();
-        assert_eq!(forwarded(mapped, None), "for=192.0.2.60;proto=http");
+        let mapped = peer("::ffff:192.0.2.60");
+        assert_eq!(forwarded(&mapped, None), "for=192.0.2.60;proto=http");
     }
 }

@@ -22,6 +22,7 @@ mod tests;
 mod trace_context;
 mod upload;
 mod wire;
+mod written;
 
 use std::path::PathBuf;
 use std::time::Duration;

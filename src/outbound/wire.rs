@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::task::{Context, Poll, ready};
 
@@ -14,6 +14,8 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use super::written::Written;
 
 /// What waits in the kernel on an idle socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +36,15 @@ const MAX_ROOM: usize = 128 * 1024;
 const BODY_COMING: u8 = 0;
 const BODY_ENDED: u8 = 1;
 const BODY_FAILED: u8 = 2;
+const BODY_NONE: u8 = 3;
 
 /// A socket and what is known of the request on it; shared by hyper's task, the lease, the
 /// request's body and the TLS stream.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
+    /// The head of the request under way.
+    pub(super) head: Written,
     /// Whether bytes pass through TLS, where an error does not say what left.
     tls: bool,
     born: Instant,
@@ -51,6 +56,8 @@ pub(super) struct Wire {
     sealed: AtomicBool,
     /// One of `BODY_…`; set by the request's body.
     body: AtomicU8,
+    /// Microseconds from `born` to the begin of the request, plus 1.
+    begun: AtomicU64,
     /// Microseconds from `born` to the last byte of the request, plus 1; 0 until then.
     sent: AtomicU64,
     /// A byte of an answer came.
@@ -65,12 +72,14 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, tls: bool) -> Arc<Self> {
         Arc::new(Self {
             stream,
+            head: Written::default(),
             tls,
             born: Instant::now(),
             written: AtomicU64::new(0),
             writing: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             body: AtomicU8::new(BODY_COMING),
+            begun: AtomicU64::new(1),
             sent: AtomicU64::new(0),
             heard: AtomicBool::new(false),
             early: AtomicBool::new(false),
@@ -78,34 +87,36 @@ impl Wire {
         })
     }
 
-    /// Begins the account of a new request; `bodiless` where nothing follows its head.
-    pub(super) fn begin(&self, bodiless: bool) {
-        self.written.store(0, SeqCst);
-        self.sent.store(0, SeqCst);
-        self.heard.store(false, SeqCst);
-        self.early.store(false, SeqCst);
-        let body = if bodiless { BODY_ENDED } else { BODY_COMING };
-        self.body.store(body, SeqCst);
+    /// Begins the account of a new request; `bodiless` where nothing follows its head. hyper is given
+    /// the request after this, so nobody else looks at the account yet.
+    pub(super) fn begin(&self, bodiless: bool, now: Instant) {
+        self.written.store(0, Relaxed);
+        self.begun.store(self.micros(now), Relaxed);
+        self.sent.store(0, Relaxed);
+        self.heard.store(false, Relaxed);
+        self.early.store(false, Relaxed);
+        let body = if bodiless { BODY_NONE } else { BODY_COMING };
+        self.body.store(body, Release);
     }
 
     /// The body has given its last byte to hyper.
     pub(super) fn body_ended(&self) {
-        self.body.store(BODY_ENDED, SeqCst);
+        self.body.store(BODY_ENDED, Release);
     }
 
     /// The body ended in an error.
     pub(super) fn body_failed(&self) {
-        self.body.store(BODY_FAILED, SeqCst);
+        self.body.store(BODY_FAILED, Release);
     }
 
     /// Whether the body ended in an error.
     pub(super) fn has_body_failed(&self) -> bool {
-        self.body.load(SeqCst) == BODY_FAILED
+        self.body.load(Acquire) == BODY_FAILED
     }
 
     /// When the last byte of the request was handed over; `None` before that.
     pub(super) fn sent_at(&self) -> Option<Instant> {
-        match self.sent.load(SeqCst) {
+        match self.sent.load(Acquire) {
             0 => None,
             micros => Some(self.born + std::time::Duration::from_micros(micros - 1)),
         }
@@ -113,12 +124,12 @@ impl Wire {
 
     /// Whether any byte of an answer came since [`Self::begin`].
     pub(super) fn heard(&self) -> bool {
-        self.heard.load(SeqCst)
+        self.heard.load(Acquire)
     }
 
     /// Whether an answer began before the request had left in full.
     pub(super) fn was_early(&self) -> bool {
-        self.early.load(SeqCst)
+        self.early.load(Acquire)
     }
 
     /// Forbids further writes, then says whether any byte of the request left. Exact for plain
@@ -153,7 +164,7 @@ impl Wire {
     ) -> Poll<io::Result<usize>> {
         self.writing.store(true, SeqCst);
         if self.sealed.load(SeqCst) {
-            self.writing.store(false, SeqCst);
+            self.writing.store(false, Release);
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
         }
         let result = write();
@@ -164,29 +175,37 @@ impl Wire {
             _ => 0,
         };
         if left > 0 {
-            self.written.fetch_add(left as u64, SeqCst);
+            self.written.fetch_add(left as u64, Relaxed);
         }
-        self.writing.store(false, SeqCst);
+        // Whoever sees this sees the count before it.
+        self.writing.store(false, Release);
         result
     }
 
     /// hyper flushes only once its own buffer is empty, so a flush behind the body's end is the
-    /// last byte of the request.
+    /// last byte of the request. A head alone leaves at once, so its begin is told for it.
     pub(super) fn flushed(&self) {
-        if self.sent.load(SeqCst) == 0
-            && self.body.load(SeqCst) == BODY_ENDED
-            && self.written.load(SeqCst) > 0
-        {
-            let micros = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX - 1);
-            self.sent.store(micros + 1, SeqCst);
+        if self.sent.load(Acquire) != 0 || self.written.load(Relaxed) == 0 {
+            return;
+        }
+        match self.body.load(Acquire) {
+            BODY_NONE => self.sent.store(self.begun.load(Relaxed), Release),
+            BODY_ENDED => self.sent.store(self.micros(Instant::now()), Release),
+            _ => {}
         }
     }
 
     pub(super) fn note_read(&self) {
-        if self.sent.load(SeqCst) == 0 {
-            self.early.store(true, SeqCst);
+        if self.sent.load(Acquire) == 0 {
+            self.early.store(true, Release);
         }
-        self.heard.store(true, SeqCst);
+        self.heard.store(true, Release);
+    }
+
+    /// Microseconds from `born`, plus 1.
+    fn micros(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.born);
+        u64::try_from(age.as_micros()).unwrap_or(u64::MAX - 1) + 1
     }
 
     pub(super) fn poll_read(

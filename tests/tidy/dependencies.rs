@@ -17,6 +17,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("metrics", Some(&[])),
     ("tls", Some(&[])),
     ("random", Some(&[])),
+    ("alarm", Some(&[])),
     // The receipt stands in a refusal of what was sent.
     ("refusal", Some(&["audit"])),
     ("request", Some(&[])),
@@ -41,10 +42,10 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     (
         "outbound",
         Some(&[
-            "request", "forward", "refusal", "layers", "metrics", "tls", "random",
+            "request", "forward", "refusal", "layers", "metrics", "tls", "random", "alarm",
         ]),
     ),
-    ("inbound", Some(&["request", "metrics"])),
+    ("inbound", Some(&["request", "metrics", "alarm"])),
     (
         "admin",
         Some(&["audit", "metrics", "config", "clock", "request"]),

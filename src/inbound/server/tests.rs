@@ -32,6 +32,7 @@ where
 {
     let counters = Counters::default();
     let listener = Listener::bind(settings).unwrap();
+    let handler = move |request, _: &Peer| handler(request);
     (Server::start(listener, counters.clone(), handler), counters)
 }
 
@@ -77,16 +78,18 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn the_handler_knows_the_peer() {
-    let (server, counters) = start(settings(), |request| async move {
-        let peer = request.extensions().get::<Peer>().unwrap().0;
-        Response::new(Body::whole(peer.to_string()))
+    let counters = Counters::default();
+    let listener = Listener::bind(settings()).unwrap();
+    let server = Server::start(listener, counters.clone(), |_, peer| {
+        let ip = peer.ip().to_owned();
+        async move { Response::new(Body::whole(ip)) }
     });
     let mut stream = send(
         &server,
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     )
     .await;
-    let own = stream.local_addr().unwrap().to_string();
+    let own = stream.local_addr().unwrap().ip().to_string();
     let answer = read_all(&mut stream).await;
     assert!(answer.ends_with(&own), "{answer}");
     until("the gauge goes back", || counters.connections.get() == 0).await;
@@ -336,7 +339,7 @@ async fn an_answer_with_two_framings_still_arrives() {
 async fn a_caller_that_does_not_read_loses_its_connection() {
     let counters = Counters::default();
     let listener = Listener::bind_with(settings(), Duration::from_millis(300)).unwrap();
-    let server = Server::start(listener, counters.clone(), |_| async {
+    let server = Server::start(listener, counters.clone(), |_, _| async {
         Response::new(Body::whole(vec![b'x'; 64 << 20]))
     });
     let stream = send(&server, GET).await;

@@ -181,7 +181,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::HeaderValue;
 
     use super::*;
     use crate::audit::entry::{Caller, Cuts};
@@ -190,10 +190,10 @@ mod tests {
     use crate::forward::Delivery;
     use crate::layers::deletions::Deletions;
     use crate::metrics::Metrics;
-    use crate::request::Origin;
+    use crate::request::{Origin, Peer};
 
-    fn peer() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 1))
+    fn peer() -> Peer {
+        Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
     /// A trail that takes nothing: its folder and key are not there.
@@ -238,9 +238,12 @@ mod tests {
     fn outgoing() -> Outgoing {
         Outgoing {
             origin: Arc::new(Origin::parse("http://a").unwrap()),
-            method: Method::DELETE,
-            target: "/2".parse().unwrap(),
-            headers: HeaderMap::new(),
+            head: http::Request::delete("/2")
+                .body(())
+                .unwrap()
+                .into_parts()
+                .0
+                .into(),
             body: Body::Empty,
             delivery: Delivery::Deletion,
             request_id: HeaderValue::from_static("id"),

@@ -196,7 +196,7 @@ impl Prepared {
             token_id: identity.token_id.clone(),
             if_match: exchange.if_match.get().cloned(),
             domain: origin.to_string(),
-            client_ip: exchange.peer.ip().to_string(),
+            client_ip: exchange.peer.ip().to_owned(),
             config: config.to_owned(),
             rule: None,
             group: None,
@@ -214,14 +214,7 @@ impl Prepared {
         }
         let outgoing = Outgoing {
             origin,
-            method: head.method,
-            // `route` has seen that there is one.
-            target: head
-                .uri
-                .into_parts()
-                .path_and_query
-                .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
-            headers: head.headers,
+            head,
             body,
             delivery: match operation.effect {
                 Effect::Read => Delivery::Repeatable,
@@ -229,7 +222,7 @@ impl Prepared {
                 Effect::Delete => Delivery::Deletion,
             },
             request_id: exchange.request_id.clone(),
-            peer: exchange.peer,
+            peer: exchange.peer.clone(),
         };
         Self {
             outgoing,

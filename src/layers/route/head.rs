@@ -133,6 +133,9 @@ fn check_host(head: &Parts) -> Checked<()> {
 
 /// RFC 9110 §7.2: `uri-host [":" port]`, and no more.
 fn is_host(text: &str) -> bool {
+    if is_name_and_port(text) {
+        return true;
+    }
     let Ok(authority) = text.parse::<Authority>() else {
         return false;
     };
@@ -143,6 +146,23 @@ fn is_host(text: &str) -> bool {
         None => false,
     };
     !host.is_empty() && !text.contains('@') && port_is_fine
+}
+
+/// The common form, judged without a copy: letters, digits, `-` and `.`, then perhaps a port.
+fn is_name_and_port(text: &str) -> bool {
+    let name = text
+        .bytes()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        .count();
+    let port = text.as_bytes().get(name..).unwrap_or_default();
+    let port_is_fine = match port {
+        [] => true,
+        [b':', digits @ ..] => {
+            (1..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    };
+    name > 0 && port_is_fine
 }
 
 fn check_connection(headers: &HeaderMap) -> Checked<()> {

@@ -7,7 +7,8 @@ mod overriding;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{Method, Request};
+use http::Method;
+use http::request::Parts;
 
 use super::check::{Check, CheckLayer};
 use super::exchange::{Arrival, Exchange, Named};
@@ -19,7 +20,7 @@ use crate::request::Body;
 /// A request whose operation is known.
 #[derive(Debug)]
 pub struct Routed {
-    head: http::request::Parts,
+    head: Box<Parts>,
     body: Body,
     query: Query,
     operation: Arc<Operation>,
@@ -31,7 +32,7 @@ pub struct Routed {
 impl Routed {
     /// Method, target and headers, as they came.
     #[must_use]
-    pub fn head(&self) -> &http::request::Parts {
+    pub fn head(&self) -> &Parts {
         &self.head
     }
 
@@ -72,7 +73,7 @@ impl Routed {
 
     /// Head, operation and facts, for what is sent.
     #[must_use]
-    pub fn into_parts(self) -> (http::request::Parts, Arc<Operation>, Arc<Exchange>) {
+    pub fn into_parts(self) -> (Box<Parts>, Arc<Operation>, Arc<Exchange>) {
         (self.head, self.operation, self.exchange)
     }
 }
@@ -94,8 +95,11 @@ impl Check for Route {
     type Out = Routed;
 
     fn check(&self, arrival: Arrival) -> Checked<Routed> {
-        let Arrival { request, exchange } = arrival;
-        let (head, body) = request.into_parts();
+        let Arrival {
+            head,
+            body,
+            exchange,
+        } = arrival;
         head::check(&head)?;
         let overriding = overriding::read(&head.headers)?;
         let Some(path) = head.uri.path_and_query().map(|_| head.uri.path()) else {
@@ -130,13 +134,13 @@ impl Check for Route {
 }
 
 /// Notes that a request means to delete, whatever becomes of it.
-pub fn note_attempt(request: &Request<Body>, exchange: &Exchange) {
-    let overridden = request
-        .headers()
+pub fn note_attempt(head: &Parts, exchange: &Exchange) {
+    let overridden = head
+        .headers
         .get_all(overriding::NAME)
         .iter()
         .any(|value| value.as_bytes().eq_ignore_ascii_case(b"DELETE"));
-    if overridden || request.method() == Method::DELETE {
+    if overridden || head.method == Method::DELETE {
         exchange.deletion_tried.store(true, Ordering::Relaxed);
     }
 }

@@ -9,10 +9,15 @@ use crate::refusal::Checked;
 /// The one header that may override the method.
 pub(super) const NAME: HeaderName = HeaderName::from_static("x-http-method-override");
 
+const LOOK_ALIKES: [HeaderName; 2] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
 /// The value of the one override header, where there is one.
 pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
-    for look_alike in ["x-http-method", "x-method-override"] {
-        if headers.contains_key(look_alike) {
+    for look_alike in LOOK_ALIKES {
+        if headers.contains_key(&look_alike) {
             return malformed(format!(
                 "the header {look_alike} is not accepted; use X-HTTP-Method-Override"
             ))

@@ -38,7 +38,8 @@ impl Bare {
 
     /// Sends without looking, and says whether a byte left.
     async fn send(&mut self, body: Body) -> (Sent, bool) {
-        self.wire.begin(matches!(body, Body::Empty));
+        self.wire
+            .begin(matches!(body, Body::Empty), tokio::time::Instant::now());
         let request = Request::delete("/").header("host", "a").body(body).unwrap();
         let sent = self.sender.try_send_request(request).await;
         let left = self.wire.has_left();

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
 use crate::outbound::wire::Wire;
-use crate::request::{Body, BoxError, Origin};
+use crate::request::{Body, BoxError, Origin, Peer};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -233,15 +233,16 @@ pub(super) fn outgoing(upstream: &Upstream, method: Method, delivery: Delivery) 
 }
 
 pub(super) fn outgoing_to(origin: Arc<Origin>, method: Method, delivery: Delivery) -> Outgoing {
+    let request = http::Request::builder()
+        .method(method)
+        .uri("/users/1?v=4.0");
     Outgoing {
         origin,
-        method,
-        target: "/users/1?v=4.0".parse().unwrap(),
-        headers: HeaderMap::new(),
+        head: request.body(()).unwrap().into_parts().0.into(),
         body: Body::Empty,
         delivery,
         request_id: HeaderValue::from_static("id-1"),
-        peer: "192.0.2.1:5".parse().unwrap(),
+        peer: Peer::new("192.0.2.1:5".parse().unwrap()),
     }
 }
 

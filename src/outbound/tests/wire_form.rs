@@ -12,6 +12,7 @@ use crate::request::Body;
 fn with(mut outgoing: Outgoing, name: &'static str, value: &[u8]) -> Outgoing {
     let value = HeaderValue::from_bytes(value).unwrap();
     outgoing
+        .head
         .headers
         .append(HeaderName::from_static(name), value);
     outgoing
@@ -27,7 +28,7 @@ async fn p1_path_query_and_if_match_arrive_byte_for_byte() {
     let upstream = Upstream::answering(OK);
     let target = "/api/account/1_A/users/9?v=4.0&%76x=a%2fB;c&x='{}|";
     let mut outgoing = outgoing(&upstream, Method::POST, Delivery::Deletion);
-    outgoing.target = target.parse().unwrap();
+    outgoing.head.uri = target.parse().unwrap();
     let outgoing = with(outgoing, "if-match", b"\"a\xe9\tb\"");
     let outgoing = with(outgoing, "x-http-method-override", b"DELETE");
     let text = seen(outgoing, &upstream).await;
