@@ -93,6 +93,12 @@ pub struct All {
     pub audit_publish_seconds: Histogram,
     /// 1 while deletions are taken, 0 while the trail is closed.
     pub audit_open: Gauge,
+    /// Bytes free on the trail's disk.
+    pub audit_free_bytes: Gauge,
+    /// 0 where they are enough, 1 below `free_space_warn`, 2 below `free_space_low`.
+    pub audit_space_level: Gauge,
+    /// Bytes of the reserve, which is given back on a full disk.
+    pub audit_reserve_bytes: Gauge,
     /// Deletions refused because of the trail, by cause.
     pub audit_refused: Family<CauseLabels, Counter>,
     /// Access lines dropped because their reader was too slow.
@@ -183,6 +189,9 @@ impl Metrics {
             audit_checkpoint_time: Gauge::default(),
             audit_publish_seconds: latency(),
             audit_open: Gauge::default(),
+            audit_free_bytes: Gauge::default(),
+            audit_space_level: Gauge::default(),
+            audit_reserve_bytes: Gauge::default(),
             audit_refused: Family::default(),
             log_lines_dropped: Counter::default(),
             token_cache_hits: Counter::default(),
@@ -302,6 +311,21 @@ impl All {
             "audit_open",
             "1 while deletions are taken",
             self.audit_open.clone(),
+        );
+        r.register(
+            "audit_free_bytes",
+            "Free on the trail's disk",
+            self.audit_free_bytes.clone(),
+        );
+        r.register(
+            "audit_space_level",
+            "0 enough, 1 warn, 2 low",
+            self.audit_space_level.clone(),
+        );
+        r.register(
+            "audit_reserve_bytes",
+            "Given back on a full disk",
+            self.audit_reserve_bytes.clone(),
         );
         r.register(
             "audit_refused",

@@ -42,6 +42,7 @@ pub(super) fn status(report: &Report) -> String {
             since: report.trail.since.to_string(),
             next_index: report.trail.next_index,
             open_intents: report.trail.open_intents,
+            free_bytes: report.trail.space.free_bytes,
         },
         reload: report.reload.as_ref().map(|reload| ReloadStatus {
             time: reload.time.to_string(),
@@ -79,6 +80,7 @@ struct Trail<'a> {
     since: String,
     next_index: u64,
     open_intents: u64,
+    free_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]

@@ -112,6 +112,11 @@ pub trait Folder: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn look(&self, name: &str) -> io::Result<Identity>;
+    /// Bytes that are free to use on its disk.
+    ///
+    /// # Errors
+    /// Where the system says so.
+    fn free_bytes(&self) -> io::Result<u64>;
     /// What the held folder is.
     ///
     /// # Errors

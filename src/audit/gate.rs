@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Cause;
 use super::custody::closed;
 use super::publish::{LONGEST_WAIT, Lag};
+use super::space::{Gauge, Levels};
 use super::trail::{Closed, State};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
@@ -31,6 +32,7 @@ pub(super) struct Gate {
     settled: watch::Sender<bool>,
     /// How far the checkpoints are behind.
     pub(super) lag: Lag,
+    pub(super) space: Gauge,
     clock: Clock,
     metrics: Metrics,
 }
@@ -42,7 +44,11 @@ struct Status {
 }
 
 impl Gate {
-    pub(super) fn new(timeout: Duration, clock: Clock, metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(
+        (timeout, levels): (Duration, Levels),
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Arc<Self> {
         let status = Status {
             closed: Some(closed(Cause::Recovering, "the trail is being opened")),
             since: clock.now(),
@@ -58,6 +64,7 @@ impl Gate {
             refused: AtomicU64::new(0),
             settled: watch::Sender::new(false),
             lag: Lag::new(LONGEST_WAIT),
+            space: Gauge::new(levels),
             clock,
             metrics,
         });
@@ -139,6 +146,7 @@ impl Gate {
             since: self.since(&status),
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
+            space: self.space.now(),
             unwatched: self.lag.why_unwatched(),
         }
     }
@@ -224,7 +232,7 @@ mod tests {
     fn gate(timeout: Duration) -> (Arc<Gate>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
-            Gate::new(timeout, clock.clone(), metrics.clone()),
+            Gate::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
             clock,
             metrics,
         )

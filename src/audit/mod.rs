@@ -23,6 +23,7 @@ pub mod query;
 pub mod reader;
 pub mod receipt;
 mod recover;
+pub mod space;
 mod store;
 mod strict;
 pub mod tiles;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub sync_timeout: Duration,
     /// Bytes of one journal segment.
     pub segment_bytes: u64,
+    /// How much space left on its disk is worth a warning.
+    pub space: space::Levels,
     /// Where the newest checkpoint is kept apart from the folder.
     pub seen_file: PathBuf,
     /// An idle trail says so often that it is alive.

@@ -20,6 +20,7 @@ use super::journal::{FOLDER, Fault, ReadError};
 use super::key::Key;
 use super::ledger::Ledger;
 use super::publish::{Publisher, Publishing, Synced};
+use super::space::Reserve;
 use super::store::{SMALL_SEGMENT, Store};
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed, Settings, loss};
@@ -65,6 +66,7 @@ pub(super) fn open(
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
         spares,
+        reserve: Reserve::new(Arc::clone(&custody.root)),
         custody,
         key,
         in_doubt: false,

@@ -1,5 +1,6 @@
 //! The writer's disk: batches out, segments in turn, custody judged after each sync.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use super::journal::append::{Appender, Current};
 use super::journal::spare::{Prepared, Spares};
 use super::key::Key;
 use super::publish::Publishing;
+use super::space::Reserve;
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed};
 use crate::metrics::Metrics;
@@ -24,6 +26,7 @@ pub(super) struct Store {
     pub(super) appender: Appender,
     pub(super) spares: Spares,
     pub(super) custody: Custody,
+    pub(super) reserve: Reserve,
     pub(super) key: Arc<Key>,
     /// Whether custody must be judged again before anything is written.
     pub(super) in_doubt: bool,
@@ -43,6 +46,10 @@ impl From<Failed> for Closed {
     fn from(failed: Failed) -> Self {
         failed.found
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    trouble(error, "").cause == Cause::DiskFull
 }
 
 /// What a sync that was late and has come back means for deletions.
@@ -110,6 +117,20 @@ impl Store {
         self.custody.check_spare(&mut self.spares)
     }
 
+    /// Shows the space that is left, and sees to the reserve where nothing else wants it.
+    pub(super) fn tend_space(&self, may_reserve: bool) {
+        let Ok(free) = self.custody.journal.free_bytes() else {
+            return;
+        };
+        self.gate.space.show(free, self.gate.now(), &self.metrics);
+        self.reserve.look();
+        if may_reserve {
+            self.reserve.tend(free, self.spares.bytes());
+        }
+        let bytes = i64::try_from(self.reserve.bytes()).unwrap_or(i64::MAX);
+        self.metrics.audit_reserve_bytes.set(bytes);
+    }
+
     /// Never writes to the segment in use again, and keeps it.
     fn doubt(&mut self) {
         self.in_doubt = true;
@@ -124,10 +145,13 @@ impl Store {
 
     /// Goes on in a new segment of at least so many bytes.
     fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
-        let prepared = self
-            .spares
-            .take(at_least, SMALL_SEGMENT)
-            .map_err(|e| trouble(&e, "cannot make a segment"))?;
+        let prepared = match self.spares.take(at_least, SMALL_SEGMENT) {
+            Err(error) if is_full(&error) && self.reserve.give_back() => {
+                self.spares.take(at_least, SMALL_SEGMENT)
+            }
+            taken => taken,
+        };
+        let prepared = prepared.map_err(|e| trouble(&e, "cannot make a segment"))?;
         self.retire();
         self.go_on_in(prepared)
     }

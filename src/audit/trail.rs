@@ -15,6 +15,7 @@ use super::inbox::{Closing, Inbox, NewIntent};
 use super::key::Key;
 use super::ledger::{not_sent, unknown};
 use super::merkle::Hash;
+use super::space::Space;
 use super::writer::Writer;
 use super::{Cause, Receipt, Settings};
 use crate::clock::{Clock, Time};
@@ -76,6 +77,8 @@ pub struct State {
     pub next_index: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
+    /// The space that is left on its disk.
+    pub space: Space,
     /// Why a folder set back to an older state would not be noticed, where it would not.
     pub unwatched: Option<String>,
 }
@@ -169,7 +172,7 @@ impl Trail {
         metrics: Metrics,
     ) -> Self {
         let timeout = settings.sync_timeout;
-        let gate = Gate::new(timeout, clock.clone(), metrics.clone());
+        let gate = Gate::new((timeout, settings.space), clock.clone(), metrics.clone());
         let shared = Arc::new(Shared {
             gate,
             inbox: Inbox::default(),

@@ -98,6 +98,8 @@ pub(super) struct Audit {
     pub(super) key_file: Option<Placed<String>>,
     pub(super) sync_timeout: Placed<Duration>,
     pub(super) segment_bytes: Placed<u64>,
+    pub(super) free_space_warn: Placed<u64>,
+    pub(super) free_space_low: Placed<u64>,
     pub(super) seen_file: Option<Placed<String>>,
     pub(super) heartbeat: Placed<Duration>,
     pub(super) reconcile: Option<Placed<bool>>,
@@ -265,6 +267,9 @@ impl Audit {
             sync_timeout: table.duration("sync_timeout", seconds(2), millis(10)..=seconds(60)),
             // A segment holds at least one batch, which is up to 1 MiB long.
             segment_bytes: table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB),
+            // Nought is a choice: never to be warned.
+            free_space_warn: table.size("free_space_warn", GIB, 0..=1_024 * GIB),
+            free_space_low: table.size("free_space_low", 256 * MIB, 0..=1_024 * GIB),
             seen_file: path(&mut table, "seen_file"),
             heartbeat: table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400)),
             reconcile: table.parsed(
@@ -278,6 +283,11 @@ impl Audit {
             ),
             reconcile_token_file: path(&mut table, "reconcile_token_file"),
         };
+        if audit.free_space_low.value > audit.free_space_warn.value {
+            let span = &audit.free_space_low.span;
+            let hint = "free_space_warn comes first: raise it, or lower this";
+            table.wrong("free_space_low", span, "is more than free_space_warn", hint);
+        }
         if !audit.segment_bytes.value.is_multiple_of(4_096) {
             let span = &audit.segment_bytes.span;
             table.wrong(

@@ -63,6 +63,9 @@ impl Config {
         if let Some(file) = &self.reconcile.token_file {
             writeln!(out, "audit.reconcile_token_file = {}", file.display())?;
         }
+        let (warn, low) = (show_size(audit.space.warn), show_size(audit.space.low));
+        writeln!(out, "audit.free_space_warn = {warn}")?;
+        writeln!(out, "audit.free_space_low = {low}")?;
         writeln!(out, "log.level = {}", self.telemetry.level)?;
         writeln!(out, "log.format = {:?}", self.telemetry.format)
     }

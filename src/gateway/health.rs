@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::parts::Kept;
 use crate::admin::{Part, Reload, Report, View};
+use crate::audit::space::{Level, Space};
 use crate::audit::{State, Trail};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
@@ -124,6 +125,10 @@ impl View for Health {
             name: "seen file".into(),
             trouble: unwatched.map(|trouble| (trouble, self.started)),
         });
+        parts.push(Part {
+            name: "trail's disk".into(),
+            trouble: space_trouble(&trail.space),
+        });
         Report {
             reads,
             deletions,
@@ -140,6 +145,17 @@ impl View for Health {
 fn trail_trouble(state: &State) -> Option<String> {
     let closed = state.closed.as_ref()?;
     Some(format!("{}: {}", closed.cause.as_str(), closed.detail))
+}
+
+fn space_trouble(space: &Space) -> Option<(String, Time)> {
+    let key = match space.level {
+        Level::Enough => return None,
+        Level::Warn => "free_space_warn",
+        Level::Low => "free_space_low",
+    };
+    let free = space.free_bytes.unwrap_or(0);
+    let what = format!("{free} bytes are free, less than `{key}`: add space before it is full");
+    Some((what, Time(space.since)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -34,6 +34,7 @@ fn same_trail(old: &audit::Settings, new: &audit::Settings) -> bool {
         key_file,
         sync_timeout,
         segment_bytes,
+        space,
         seen_file,
         heartbeat,
     } = old;
@@ -42,6 +43,7 @@ fn same_trail(old: &audit::Settings, new: &audit::Settings) -> bool {
         && *key_file == new.key_file
         && *sync_timeout == new.sync_timeout
         && *segment_bytes == new.segment_bytes
+        && *space == new.space
         && *seen_file == new.seen_file
         && *heartbeat == new.heartbeat
 }

@@ -42,6 +42,7 @@ impl World {
             key_file,
             sync_timeout: Duration::from_secs(10),
             segment_bytes: 2 << 20,
+            space: audit::space::Levels::default(),
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(3_600),
         };

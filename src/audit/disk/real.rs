@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat, flock,
-    fstat, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+    fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -125,6 +125,11 @@ impl Folder for RealFolder {
 
     fn identity(&self) -> io::Result<Identity> {
         Ok(identity_of(&fstat(&self.0)?))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = fstatvfs(&self.0)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -89,6 +89,12 @@ impl Spares {
         gone
     }
 
+    /// Bytes of a spare.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The highest number given so far.
     #[must_use]
     pub fn highest(&self) -> u64 {

@@ -23,6 +23,7 @@ pub(in crate::audit) fn settings(folder: &Path) -> Settings {
         key_file,
         sync_timeout: Duration::from_secs(10),
         segment_bytes: 256 << 10,
+        space: crate::audit::space::Levels::default(),
         seen_file: folder.join("audit.key.seen"),
         heartbeat: Duration::from_secs(3_600),
     }

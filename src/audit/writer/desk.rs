@@ -283,11 +283,18 @@ impl Desk {
 
     /// What nobody writes to is judged also where nothing is written.
     fn tend_custody(&mut self) {
-        if self.halt.is_none() && self.judged.elapsed() >= IDLE {
-            self.judged = Instant::now();
-            if let Err(found) = self.store.look_after() {
-                self.halt(found);
-            }
+        if self.judged.elapsed() < IDLE {
+            return;
+        }
+        self.judged = Instant::now();
+        // A spare is worth more than the reserve.
+        let may_reserve = self.halt.is_none() && self.no_spare.is_none();
+        self.store
+            .tend_space(may_reserve && self.store.spares.ready().is_some());
+        if self.halt.is_none()
+            && let Err(found) = self.store.look_after()
+        {
+            self.halt(found);
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod files;
 mod folders;
+mod space;
 mod writers;
 
 use std::path::PathBuf;

@@ -24,6 +24,7 @@ impl Real {
             key_file,
             sync_timeout: Duration::from_secs(10),
             segment_bytes: 256 << 10,
+            space: crate::audit::space::Levels::default(),
             seen_file: folder.path().join("audit.key.seen"),
             heartbeat: Duration::from_secs(3_600),
         };

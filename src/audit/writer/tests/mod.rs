@@ -48,6 +48,7 @@ impl Rig {
             key_file: folder.path().join("audit.key"),
             sync_timeout: timeout,
             segment_bytes: 256 << 10,
+            space: crate::audit::space::Levels::default(),
             seen_file: "/kept/audit.key.seen".into(),
             heartbeat: Duration::from_secs(3_600),
         };
