@@ -35,6 +35,9 @@ impl Follower {
     ) -> Result<(), E> {
         let mut reader = log.reader();
         let next = self.must_continue(&log, &mut reader)?;
+        if next == log.size() {
+            return Ok(());
+        }
         let mut ended = Ok(());
         search(
             &mut log,
