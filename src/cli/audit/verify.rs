@@ -33,6 +33,7 @@ use crate::cli::output::tell;
 Of an address a copy is made in the temporary folder, judged there, and removed.
 Works beside a running gateway: deletions in flight are counted, not a fault.
 Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
+#[command(group = clap::ArgGroup::new("judged").args(["proof", "receipt"]).multiple(true))]
 pub(super) struct Arguments {
     #[command(flatten)]
     place: Place,
@@ -58,7 +59,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ORIGIN/INDEX", requires_all = ["leaf", "signature"])]
     receipt: Option<String>,
     /// The header lychgate-receipt-leaf; of a proof without the entry in it, the entry's leaf hash
-    #[arg(long, value_name = "BASE64")]
+    #[arg(long, value_name = "BASE64", requires = "judged")]
     pub(super) leaf: Option<String>,
     /// The header lychgate-receipt-signature
     #[arg(long, value_name = "BASE64", requires = "receipt")]
