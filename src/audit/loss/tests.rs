@@ -55,6 +55,7 @@ impl World {
             segment_bytes: 256 << 10,
             seen_file: "/kept/seen".into(),
             heartbeat: Duration::from_secs(3_600),
+            space: crate::audit::space::Levels::default(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::source::{Folder, Source};
 use crate::audit::entry::Actor;
 use crate::audit::key::Key;
 use crate::audit::loss::Acceptance;
+use crate::audit::space::Levels;
 use crate::audit::{Cause, Settings, Trail};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
@@ -108,6 +109,7 @@ fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
         segment_bytes: SEGMENT_BYTES,
         seen_file: named.unwrap_or_else(|| Settings::seen_beside(key_file)),
         heartbeat: HEARTBEAT,
+        space: Levels::default(),
     }
 }
 

@@ -140,6 +140,7 @@ mod tests {
             segment_bytes: 2 << 20,
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(1),
+            space: crate::audit::space::Levels::default(),
         };
         assert!(ours(&settings).is_err());
         assert!(!settings.directory.exists());
