@@ -312,6 +312,13 @@ impl All {
             "1 while deletions are taken",
             self.audit_open.clone(),
         );
+        for (name, help, gauge) in [
+            ("free_bytes", "Free on its disk", &self.audit_free_bytes),
+            ("space_level", "0 to 2: low", &self.audit_space_level),
+            ("reserve_bytes", "Kept back", &self.audit_reserve_bytes),
+        ] {
+            r.register(format!("audit_{name}"), help, gauge.clone());
+        }
         r.register(
             "audit_free_bytes",
             "Free on the trail's disk",

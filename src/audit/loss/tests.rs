@@ -53,6 +53,7 @@ impl World {
             key_file: self.keys.path().join(name),
             sync_timeout: Duration::from_secs(20),
             segment_bytes: 256 << 10,
+            space: crate::audit::space::Levels::default(),
             seen_file: "/kept/seen".into(),
             heartbeat: Duration::from_secs(3_600),
             space: crate::audit::space::Levels::default(),

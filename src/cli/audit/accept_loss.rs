@@ -107,6 +107,7 @@ fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
         key_file: key_file.to_owned(),
         sync_timeout: SYNC_TIMEOUT,
         segment_bytes: SEGMENT_BYTES,
+        space: Levels::default(),
         seen_file: named.unwrap_or_else(|| Settings::seen_beside(key_file)),
         heartbeat: HEARTBEAT,
         space: Levels::default(),
