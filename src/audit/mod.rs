@@ -23,6 +23,7 @@ pub mod query;
 pub mod reader;
 pub mod receipt;
 mod recover;
+mod scrub;
 pub mod space;
 mod store;
 mod strict;

@@ -70,6 +70,7 @@ pub(super) fn open(
         custody,
         key,
         in_doubt: false,
+        scrub: None,
         publishing: None,
         gate: Arc::clone(gate),
         metrics: metrics.clone(),

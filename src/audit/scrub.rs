@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::custody::{Custody, Segments, closed};
@@ -129,78 +129,78 @@ impl Reader {
 
     /// Makes the tree again from the bundles: each file that it implies must hold just that.
     fn read_tiles(&self) -> Result<(), End> {
-        let Some(checkpoint) = self.checkpoint() else {
+        let checkpoint = self.until_right(|| self.checkpoint())?;
+        let mut tree = Tree::default();
+        for index in 0..checkpoint.size.div_ceil(u64::from(FULL)) {
+            let bytes;
+            (tree, bytes) = self.until_right(|| self.next(&tree, index, &checkpoint))?;
+            self.slow_down(bytes)?;
+        }
+        if tree.root() != checkpoint.root {
+            let what = "the tree that the bundles make is not the one under the checkpoint";
+            self.shared.tell(Some(closed(Cause::Altered, what)));
             return Err(End::Unread);
-        };
-        let (mut tree, size) = (Tree::default(), checkpoint.size);
-        for index in 0..size.div_ceil(u64::from(FULL)) {
-            let Some(bundle) = Bundle::at(index, size) else {
-                return Err(End::Unread);
-            };
-            let bytes = self.bundle(bundle, &checkpoint)?;
-            let mut full = Vec::new();
-            for entry in decode_bundle(&bytes, bundle.width).map_err(|_| End::Unread)? {
-                let keep = |piece| {
-                    full.push(piece);
-                    Ok(())
-                };
-                let pushed = tree.push(&entry, leaf(&entry), keep);
-                pushed.map_err(|_| End::Unread)?;
-            }
-            self.compare(&full, &checkpoint)?;
         }
-        self.compare(&tree.partial(), &checkpoint)?;
-        let what = "the tree that the bundles make is not the one under the checkpoint";
-        let judge = || match tree.root() == checkpoint.root {
-            true => Ok(()),
-            false => Err(closed(Cause::Altered, what)),
-        };
-        self.until_right(judge)
-    }
-
-    /// A bundle that can be read; its bytes are judged by the tiles above it.
-    fn bundle(&self, bundle: Bundle, checkpoint: &Checkpoint) -> Result<Vec<u8>, End> {
-        let path = bundle.path();
-        let mut found = Vec::new();
-        self.until_right(|| {
-            found = self.read(&path)?.unwrap_or_default();
-            if found.is_empty() && self.is_outgrown(checkpoint) {
-                return Ok(());
-            }
-            decode_bundle(&found, bundle.width)
-                .map(drop)
-                .map_err(|error| damaged(&path, found.is_empty(), &error.to_string()))
-        })?;
-        self.slow_down(found.len() as u64)?;
-        Ok(found)
-    }
-
-    fn compare(&self, pieces: &[Piece], checkpoint: &Checkpoint) -> Result<(), End> {
-        for piece in pieces {
-            self.until_right(|| match self.read(&piece.path)? {
-                Some(found) if found == piece.bytes => Ok(()),
-                None if self.is_outgrown(checkpoint) => Ok(()),
-                found => Err(damaged(
-                    &piece.path,
-                    found.is_none(),
-                    "it is not what the entries make",
-                )),
-            })?;
-            self.slow_down(piece.bytes.len() as u64)?;
-        }
+        self.shared.tell(None);
         Ok(())
     }
 
+    /// The tree with this bundle's entries, where all files that they imply are right, and how much
+    /// was read.
+    fn next(
+        &self,
+        before: &Tree,
+        index: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Tree, u64), Closed> {
+        let (mut tree, mut pieces) = (before.clone(), Vec::new());
+        let bundle = Bundle::at(index, checkpoint.size).ok_or_else(unread)?;
+        let path = bundle.path();
+        let bytes = self.there(&path, checkpoint)?;
+        let entries = decode_bundle(&bytes, bundle.width);
+        for entry in entries.map_err(|e| altered(&path, &e.to_string()))? {
+            let keep = |piece| {
+                pieces.push(piece);
+                Ok(())
+            };
+            let pushed = tree.push(entry, leaf(entry), keep);
+            pushed.map_err(|e| altered(&path, &e.to_string()))?;
+        }
+        if tree.size() == checkpoint.size {
+            pieces.extend(tree.partial());
+        }
+        let mut read = bytes.len() as u64;
+        for Piece { path, bytes } in pieces {
+            if self.there(&path, checkpoint)? != bytes {
+                return Err(altered(&path, "it is not what the entries make"));
+            }
+            read += bytes.len() as u64;
+        }
+        Ok((tree, read))
+    }
+
+    /// A file that must be there, unless the log has grown meanwhile.
+    fn there(&self, path: &str, checkpoint: &Checkpoint) -> Result<Vec<u8>, Closed> {
+        if let Some(found) = self.read(path)? {
+            return Ok(found);
+        }
+        // Partial files of a newer checkpoint have other names.
+        match self.checkpoint()?.size == checkpoint.size {
+            true => Err(closed(Cause::Unlinked, format!("{path} was unlinked"))),
+            false => Err(unread()),
+        }
+    }
+
     /// Judges until it is right; what is wrong twice in a row is told for as long as it is so.
-    fn until_right(&self, mut judge: impl FnMut() -> Result<(), Closed>) -> Result<(), End> {
+    fn until_right<T>(&self, mut judge: impl FnMut() -> Result<T, Closed>) -> Result<T, End> {
         let mut wrong = 0;
         loop {
             match judge() {
-                Ok(()) => {
+                Ok(right) => {
                     if wrong > 1 {
                         self.shared.tell(None);
                     }
-                    return Ok(());
+                    return Ok(right);
                 }
                 Err(found) if !found.cause.is_custody() => return Err(End::Unread),
                 Err(found) if wrong > 0 => self.shared.tell(Some(found)),
@@ -213,15 +213,13 @@ impl Reader {
         }
     }
 
-    /// Whether a newer checkpoint stands, whose partial tiles have other names.
-    fn is_outgrown(&self, checkpoint: &Checkpoint) -> bool {
-        self.checkpoint()
-            .is_none_or(|newest| newest.size != checkpoint.size)
-    }
-
-    fn checkpoint(&self) -> Option<Checkpoint> {
-        let bytes = read_whole(&*self.root, CHECKPOINT).ok()??;
-        Checkpoint::open(&bytes, self.key.verifier()).ok()
+    fn checkpoint(&self) -> Result<Checkpoint, Closed> {
+        let Some(bytes) = self.read(CHECKPOINT)? else {
+            let what = format!("{CHECKPOINT} was unlinked");
+            return Err(closed(Cause::Unlinked, what));
+        };
+        Checkpoint::open(&bytes, self.key.verifier())
+            .map_err(|e| altered(CHECKPOINT, &e.to_string()))
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
@@ -242,19 +240,20 @@ impl Reader {
 
     /// Lets so much time go by as this many bytes may take.
     fn slow_down(&self, bytes: u64) -> Result<(), End> {
-        let begin = Instant::now();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let takes = Duration::from_secs(1) * bytes / BYTES_A_SECOND;
-        match self.shared.pause(takes.saturating_sub(begin.elapsed())) {
+        match self.shared.pause(takes) {
             true => Ok(()),
             false => Err(End::Stopped),
         }
     }
 }
 
-fn damaged(path: &str, is_gone: bool, what: &str) -> Closed {
-    match is_gone {
-        true => closed(Cause::Unlinked, format!("{path} was unlinked")),
-        false => closed(Cause::Altered, format!("{path}: {what}")),
-    }
+fn altered(path: &str, what: &str) -> Closed {
+    closed(Cause::Altered, format!("{path}: {what}"))
+}
+
+/// Nothing is wrong, but it could not be judged.
+fn unread() -> Closed {
+    closed(Cause::SyncFailed, "the log has grown meanwhile")
 }

@@ -10,6 +10,7 @@ use super::journal::append::{Appender, Current};
 use super::journal::spare::{Prepared, Spares};
 use super::key::Key;
 use super::publish::Publishing;
+use super::scrub::Scrub;
 use super::space::Reserve;
 use super::unsynced::{Unsynced, padded};
 use super::{Cause, Closed};
@@ -25,6 +26,8 @@ pub(super) struct Store {
     pub(super) publishing: Option<Publishing>,
     pub(super) appender: Appender,
     pub(super) spares: Spares,
+    /// Reads older parts again; dropped before the lock is given back.
+    pub(super) scrub: Option<Scrub>,
     pub(super) custody: Custody,
     pub(super) reserve: Reserve,
     pub(super) key: Arc<Key>,
@@ -104,6 +107,7 @@ impl Store {
             return Err(found);
         }
         self.custody.judge_again(&last, || self.spares.highest())?;
+        self.scrubbed()?;
         self.in_doubt = false;
         Ok(())
     }
@@ -114,7 +118,14 @@ impl Store {
             self.custody.untouched(current, last)?;
         }
         self.custody.check(current, || self.spares.highest())?;
-        self.custody.check_spare(&mut self.spares)
+        self.custody.check_spare(&mut self.spares)?;
+        self.scrubbed()
+    }
+
+    /// What was found in older parts.
+    fn scrubbed(&self) -> Result<(), Closed> {
+        let found = self.scrub.as_ref().and_then(Scrub::found);
+        found.map_or(Ok(()), Err)
     }
 
     /// Shows the space that is left, and sees to the reserve where nothing else wants it.

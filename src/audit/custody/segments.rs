@@ -23,7 +23,7 @@ pub(in crate::audit) struct Segments {
     cursor: Mutex<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Kept {
     is: Identity,
     /// Its time of change when it was judged last; none where it must be judged anew.
@@ -88,6 +88,30 @@ impl Segments {
             *cursor = number;
         }
         Ok(())
+    }
+
+    /// Those that are kept now, with their lengths.
+    pub(in crate::audit) fn held(&self) -> Vec<(u64, u64)> {
+        let kept = self.kept();
+        kept.iter()
+            .map(|(number, k)| (*number, k.is.bytes))
+            .collect()
+    }
+
+    /// Reads one again, whatever its time of change says; nobody waits for it meanwhile.
+    pub(in crate::audit) fn read_again(
+        &self,
+        folder: &dyn Folder,
+        number: u64,
+        key: &Key,
+    ) -> Result<(), Closed> {
+        let known = self.kept().get(&number).copied();
+        let judged = known.map_or(Ok(()), |known| known.compare(folder, number, key));
+        // One that was let go meanwhile may be gone.
+        judged.or_else(|found| match self.kept().contains_key(&number) {
+            true => Err(found),
+            false => Ok(()),
+        })
     }
 
     /// Judges all anew, their contents too; another file that holds the same is taken in the place

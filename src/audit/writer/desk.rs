@@ -7,11 +7,12 @@ use tokio::sync::oneshot;
 
 use super::halt::Halt;
 use super::{DecidedLoss, decide};
-use crate::audit::custody::closed;
+use crate::audit::custody::{closed, trouble};
 use crate::audit::entry::Kind;
 use crate::audit::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
 use crate::audit::ledger::{Ledger, not_sent};
 use crate::audit::merkle::Hash;
+use crate::audit::scrub::Scrub;
 use crate::audit::store::Store;
 use crate::audit::trail::{Granted, Shared};
 use crate::audit::{Cause, Closed, Settings};
@@ -101,6 +102,8 @@ impl Desk {
         if let Some(publishing) = &mut self.store.publishing {
             publishing.begin()?;
         }
+        let scrub = Scrub::begin(&self.store.custody, &self.store.key);
+        self.store.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
         self.shared.gate.open();
         Ok(())
     }

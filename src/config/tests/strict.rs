@@ -359,3 +359,11 @@ fn numbers_sizes_and_durations_have_ranges_and_units() {
         8192
     );
 }
+
+#[test]
+fn the_lower_level_of_free_space_is_not_above_the_higher() {
+    let bad = edited("free_space_low = \"256MiB\"", "free_space_low = \"2GiB\"");
+    assert_one(&bad, &["more than free_space_warn"]);
+    let never = edited("free_space_low = \"256MiB\"", "free_space_low = 0");
+    assert_eq!(Folder::new().parse(&never).unwrap().audit.space.low, 0);
+}

@@ -5,6 +5,7 @@
 mod files;
 mod folders;
 mod space;
+mod tiles;
 mod writers;
 
 use std::path::PathBuf;
