@@ -56,7 +56,6 @@ impl World {
             space: crate::audit::space::Levels::default(),
             seen_file: "/kept/seen".into(),
             heartbeat: Duration::from_secs(3_600),
-            space: crate::audit::space::Levels::default(),
         }
     }
 

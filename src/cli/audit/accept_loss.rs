@@ -110,7 +110,6 @@ fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
         space: Levels::default(),
         seen_file: named.unwrap_or_else(|| Settings::seen_beside(key_file)),
         heartbeat: HEARTBEAT,
-        space: Levels::default(),
     }
 }
 

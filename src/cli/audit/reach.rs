@@ -141,7 +141,6 @@ mod tests {
             space: crate::audit::space::Levels::default(),
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(1),
-            space: crate::audit::space::Levels::default(),
         };
         assert!(ours(&settings).is_err());
         assert!(!settings.directory.exists());
