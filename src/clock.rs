@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,13 +96,20 @@ fn write_digits(room: &mut [u8], mut number: u64) {
 pub struct Clock {
     /// Set by tests alone; `None` asks the system.
     manual: Option<Arc<AtomicI64>>,
+    /// What a manual clock was moved on by in all; not what it was set to.
+    passed: Arc<AtomicI64>,
+    born: Instant,
 }
 
 impl Clock {
     /// The system's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self { manual: None }
+        Self {
+            manual: None,
+            passed: Arc::default(),
+            born: Instant::now(),
+        }
     }
 
     /// A clock that stands still until it is set or advanced.
@@ -110,6 +117,7 @@ impl Clock {
     pub fn manual(start: Time) -> Self {
         Self {
             manual: Some(Arc::new(AtomicI64::new(start.0))),
+            ..Self::system()
         }
     }
 
@@ -127,13 +135,24 @@ impl Clock {
         Time(micros)
     }
 
+    /// What has passed since the clock was made, whatever anybody set it to meanwhile.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        match &self.manual {
+            None => self.born.elapsed(),
+            Some(_) => {
+                let micros = self.passed.load(Ordering::Relaxed);
+                Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+            }
+        }
+    }
+
     /// Moves a manual clock on; the system's clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.manual {
-            manual.fetch_add(
-                i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
-                Ordering::Relaxed,
-            );
+            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+            manual.fetch_add(by, Ordering::Relaxed);
+            self.passed.fetch_add(by, Ordering::Relaxed);
         }
     }
 
@@ -178,5 +197,6 @@ mod tests {
         assert_eq!(clock.now(), Time(1_000_005));
         clock.set(Time(7));
         assert_eq!(clock.now(), Time(7));
+        assert_eq!(clock.passed(), Duration::from_secs(1));
     }
 }

@@ -13,7 +13,8 @@ use super::merkle::{Hash, leaf};
 use super::unsynced::Unsynced;
 use crate::clock::{Clock, Time};
 
-/// A step back of the clock up to this is waited out by standing still; a longer one is noted.
+/// A step back of the clock up to this is waited out by standing still; a longer one is noted, and
+/// so is a step forward.
 const STILL: Duration = Duration::from_secs(1);
 
 /// An intent that is not closed.
@@ -28,6 +29,8 @@ struct Open {
 pub(super) struct Ledger {
     clock: Clock,
     last_time: Time,
+    /// What the clock said when it was asked last, and what had passed by then.
+    asked: Option<(Time, Duration)>,
     next_index: u64,
     /// By index of the first part.
     open: BTreeMap<u64, Open>,
@@ -53,6 +56,7 @@ impl Ledger {
         Self {
             clock,
             last_time: Time(i64::MIN),
+            asked: None,
             next_index: 0,
             open: BTreeMap::new(),
             begins: 0,
@@ -170,6 +174,7 @@ impl Ledger {
     /// The time of the next entry: never before the last one's, but after an entry that says so.
     fn time(&mut self) -> Time {
         let now = self.clock.now();
+        self.note_step_forward(now);
         let back = self.last_time.0.saturating_sub(now.0);
         if back <= 0 {
             return now;
@@ -177,19 +182,37 @@ impl Ledger {
         if u128::try_from(back).unwrap_or(0) <= STILL.as_micros() {
             return self.last_time;
         }
+        self.note_step(
+            self.last_time,
+            now,
+            &format!("the clock went back by {back} microseconds, to {now}"),
+        );
+        now
+    }
+
+    /// Notes where the clock says that more has passed than has.
+    fn note_step_forward(&mut self, now: Time) {
+        let passed = self.clock.passed();
+        let Some((then, before)) = self.asked.replace((now, passed)) else {
+            return;
+        };
+        let passed = passed.saturating_sub(before).as_micros();
+        let ahead = i128::from(now.0) - i128::from(then.0) - i128::try_from(passed).unwrap_or(0);
+        if ahead > i128::try_from(STILL.as_micros()).unwrap_or(i128::MAX) && now > self.last_time {
+            let what = format!("the clock went forward by {ahead} microseconds, to {now}");
+            self.note_step(now, now, &what);
+        }
+    }
+
+    fn note_step(&mut self, at: Time, now: Time, what: &str) {
         let trouble = Trouble {
             cause: "clock".into(),
             state: "noted".into(),
             since: now.to_string(),
             refused: 0,
-            detail: format!("the clock went back by {back} microseconds, to {now}"),
+            detail: what.to_owned(),
         };
-        self.push_at(
-            self.last_time,
-            &compose::body(&Kind::Trouble(trouble)),
-            false,
-        );
-        now
+        self.push_at(at, &compose::body(&Kind::Trouble(trouble)), false);
     }
 
     /// `joined` where it must stand in the same batch as the one before it.
@@ -265,6 +288,19 @@ mod tests {
             (low, false),
             (low, false),
         ];
+        assert_eq!(times(&ledger), expected);
+    }
+
+    #[test]
+    fn a_step_forward_is_noted_and_time_that_passes_is_not() {
+        let (mut ledger, clock) = ledger(1);
+        ledger.note(&Kind::Alive {});
+        clock.advance(Duration::from_secs(86_400));
+        ledger.note(&Kind::Alive {});
+        let day = 86_400_000_001;
+        clock.set(Time(2 * day));
+        ledger.note(&Kind::Alive {});
+        let expected = [(1, false), (day, false), (2 * day, true), (2 * day, false)];
         assert_eq!(times(&ledger), expected);
     }
 

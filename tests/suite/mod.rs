@@ -25,6 +25,7 @@ mod flood;
 mod hang_up;
 
 // Its disk fails, or is somebody else's.
+mod clock_steps;
 mod custody;
 mod disk;
 mod second;
