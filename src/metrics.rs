@@ -320,21 +320,6 @@ impl All {
             r.register(format!("audit_{name}"), help, gauge.clone());
         }
         r.register(
-            "audit_free_bytes",
-            "Free on the trail's disk",
-            self.audit_free_bytes.clone(),
-        );
-        r.register(
-            "audit_space_level",
-            "0 enough, 1 warn, 2 low",
-            self.audit_space_level.clone(),
-        );
-        r.register(
-            "audit_reserve_bytes",
-            "Given back on a full disk",
-            self.audit_reserve_bytes.clone(),
-        );
-        r.register(
             "audit_refused",
             "Deletions refused by cause",
             self.audit_refused.clone(),
