@@ -113,10 +113,8 @@ impl Store {
     }
 
     fn judge(&mut self) -> Result<(), Closed> {
-        let (current, last) = (self.appender.current(), self.appender.last());
-        if let Some(current) = current {
-            self.custody.untouched(current, last)?;
-        }
+        self.untouched()?;
+        let current = self.appender.current();
         self.custody.check(current, || self.spares.highest())?;
         self.custody.check_spare(&mut self.spares)?;
         self.scrubbed()
@@ -140,6 +138,17 @@ impl Store {
         }
         let bytes = i64::try_from(self.reserve.bytes()).unwrap_or(i64::MAX);
         self.metrics.audit_reserve_bytes.set(bytes);
+    }
+
+    /// That nobody else has written to the segment in use; where somebody has, what is wrong with the
+    /// folder or the lock says more.
+    fn untouched(&mut self) -> Result<(), Closed> {
+        let (current, last) = (self.appender.current(), self.appender.last());
+        let judged = current.map_or(Ok(()), |current| self.custody.untouched(current, last));
+        judged.or_else(|found| {
+            self.custody.check(None, || self.spares.highest())?;
+            Err(found)
+        })
     }
 
     /// Never writes to the segment in use again, and keeps it.
@@ -184,9 +193,7 @@ impl Store {
         if !self.appender.has_room(length) {
             self.next_segment(length as u64)?;
         }
-        if let Some(current) = self.appender.current()
-            && let Err(found) = self.custody.untouched(current, self.appender.last())
-        {
+        if let Err(found) = self.untouched() {
             self.doubt();
             return Err(found);
         }
