@@ -91,7 +91,12 @@ async fn p1_a_large_deletion_behind_many_long_closings_stands_in_one_batch() {
 async fn p1_p3_late_and_then_failed_grants_nothing_and_both_stand_on_record() {
     let rig = Rig::open(Duration::from_secs(2)).await;
     let tasks = crowded(&rig, true).await;
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    // The sync is late, and everybody waited for it before it began.
+    let begun = std::time::Instant::now();
+    while rig.trail.state().closed.map(|closed| closed.cause) != Some(Cause::SyncLate) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "never late");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     rig.disk.hold(false);
     let told = tasks.join_all().await;
     let late = told.iter().filter(|t| **t == Err(Cause::SyncLate)).count();
