@@ -64,9 +64,14 @@ impl Setup {
 
     /// Starts the gateway on core 0 and waits until it takes connections.
     pub(crate) fn start(&self) -> Process {
+        self.start_on("0")
+    }
+
+    /// As [`Self::start`], on these cores.
+    pub(crate) fn start_on(&self, cores: &str) -> Process {
         let config = self.folder.join("lychgate.toml");
         let config = config.to_str().expect("a plain path");
-        let process = Process::start(0, &[BINARY, "run", "--config", config]);
+        let process = Process::start(cores, &[BINARY, "run", "--config", config]);
         wait_for(&self.address);
         process
     }

@@ -4,7 +4,8 @@
 //! `-- memory` or `-- start` runs one part; `-- reads COMMAND …` measures another proxy as well.
 //! It is no test: it asserts nothing and fails only where it cannot run.
 //!
-//! What is measured is pinned to core 0, load and upstream to core 1 (for reads to core 0 as well). CPU is on-CPU time of the process
+//! What is measured is pinned to core 0, load and upstream to core 1 (for reads to core 0 as well; deletions
+//! are measured a second time with the gateway on both cores). CPU is on-CPU time of the process
 //! measured, over the requests answered; each figure is the median over shuffled rounds.
 
 #![allow(

@@ -93,48 +93,49 @@ impl Proxy {
     fn beside(command: &[&str], upstream: &str) -> Self {
         let address = free_port().to_string();
         let arguments = ["--listen", &address, "--upstream", upstream];
-        let process = Process::start(0, &[command, &arguments].concat());
+        let process = Process::start("0", &[command, &arguments].concat());
         Self::new(command[0], &address, process)
     }
 }
 
-/// Durable deletions a second, beside what the disk does with one stream.
+/// Durable deletions a second, beside what the disk does with one stream: with the gateway on one core,
+/// and on the two that load and upstream use as well, as it would run.
 pub(crate) fn deletions() {
-    let setup = Setup::new();
-    let _upstream = setup.start_upstream(1);
-    let gateway = setup.start();
-    let tokens = setup.tokens();
-    load(
-        1,
-        &setup.address,
-        8,
-        Duration::from_millis(500),
-        "DELETE",
-        &tokens,
-    );
-    for connections in [1, 64] {
-        let (mut rates, mut ratios, mut latencies, mut cpus) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..ROUNDS {
-            let disk = append_and_sync(&setup.folder, Duration::from_secs(1));
-            let (cpu, seen) = cpu_per_request(&gateway, |time| {
-                load(1, &setup.address, connections, time, "DELETE", &tokens)
-            });
-            assert_eq!(seen.other, 0, "every DELETE is answered 200");
-            let rate = seen.answered / seen.seconds;
-            rates.push(rate);
-            ratios.push(rate / disk.per_second);
-            latencies.push(seen.median / disk.median.as_secs_f64());
-            cpus.push(cpu);
+    for cores in ["0", "0,1"] {
+        let setup = Setup::new();
+        let _upstream = setup.start_upstream(1);
+        let gateway = setup.start_on(cores);
+        let warm_up = Duration::from_millis(500);
+        load(1, &setup.address, 8, warm_up, "DELETE", &setup.tokens());
+        for connections in [1, 64] {
+            deletions_at(&setup, &gateway, cores, connections);
         }
-        println!(
-            "DELETE, two syncs, {connections} connections: {:.0} a second, {:.1} times the disk's append + fdatasync; \
-             p50 {:.1} times one; {:.1} us CPU",
-            median(&mut rates),
-            median(&mut ratios),
-            median(&mut latencies),
-            median(&mut cpus)
-        );
     }
+}
+
+fn deletions_at(setup: &Setup, gateway: &Process, cores: &str, connections: usize) {
+    let tokens = setup.tokens();
+    let (mut rates, mut ratios, mut latencies, mut cpus) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..ROUNDS {
+        let disk = append_and_sync(&setup.folder, Duration::from_secs(1));
+        let (cpu, seen) = cpu_per_request(gateway, |time| {
+            load(1, &setup.address, connections, time, "DELETE", &tokens)
+        });
+        assert_eq!(seen.other, 0, "every DELETE is answered 200");
+        let rate = seen.answered / seen.seconds;
+        rates.push(rate);
+        ratios.push(rate / disk.per_second);
+        latencies.push(seen.median / disk.median.as_secs_f64());
+        cpus.push(cpu);
+    }
+    println!(
+        "DELETE, two syncs, {connections} connections, gateway on core {cores}: {:.0} a second, \
+         {:.1} times the disk's append + fdatasync; p50 {:.1} times one; {:.1} us CPU",
+        median(&mut rates),
+        median(&mut ratios),
+        median(&mut latencies),
+        median(&mut cpus)
+    );
 }
 
 /// Resident memory with 1,000 idle connections.

@@ -7,10 +7,10 @@ use std::time::Duration;
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts a command on one core.
-    pub(crate) fn start(core: usize, command: &[&str]) -> Self {
+    /// Starts a command on these cores, such as `0` or `0,1`.
+    pub(crate) fn start(cores: &str, command: &[&str]) -> Self {
         let child = Command::new("taskset")
-            .args(["-c", &core.to_string()])
+            .args(["-c", cores])
             .args(command)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -25,7 +25,7 @@ impl Process {
         let me = std::env::current_exe().expect("this program has a path");
         let mut command = vec![me.to_str().expect("a plain path"), "role"];
         command.extend(words);
-        Self::start(core, &command)
+        Self::start(&core.to_string(), &command)
     }
 
     /// On-CPU time of all its threads.
