@@ -48,3 +48,6 @@ mod hyper_server;
 
 // What must stand nowhere.
 mod secrets;
+
+// The demo tells it all.
+mod story;

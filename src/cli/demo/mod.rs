@@ -1,10 +1,11 @@
 //! `lychgate demo`: the real gateway in front of the simulator, and a small story of six calls.
 //!
 //! [`scene`] sets all of it up in a temporary folder, [`story`] says what is called and what must
-//! come of it, [`call`] sends, [`page`] shows. With `--once` it ends after the story, and the exit
-//! code says whether all went as told.
+//! come of it, [`call`] sends, [`ending`] shows what the trail is good for, [`page`] shows all. With
+//! `--once` it ends after the story, and the exit code says whether all went as told.
 
 mod call;
+mod ending;
 mod page;
 mod scene;
 mod story;
@@ -18,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::output::tell;
+use crate::audit::Receipt;
 use scene::Scene;
 
 /// The gateway of the demo needs no more.
@@ -74,13 +76,20 @@ async fn perform(once: bool) -> Exit {
 /// Whether all went as told.
 async fn tell_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
     let mut as_told = true;
+    let mut entries = 0;
+    let mut receipts = Vec::new();
     write_out(|out| page::opening(out, scene))?;
     for (number, step) in story::steps(scene).iter().enumerate() {
         let happened = call::play(scene, step).await;
         let faults = story::faults(step, &happened);
         as_told &= faults.is_empty();
         write_out(|out| page::step(out, number + 1, step, &happened, &faults))?;
+        if let Some(entry) = &happened.entry {
+            entries = entry.closing_index.unwrap_or(entry.index) + 1;
+        }
+        receipts.extend(happened.answer.ok().as_ref().and_then(ending::receipt));
     }
+    as_told &= tell_ending(scene, entries, receipts.first()).await?;
     let verified = scene.verify();
     as_told &= verified.is_ok();
     write_out(|out| {
@@ -90,6 +99,31 @@ async fn tell_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
         }
         page::to_paste(out, scene)
     })?;
+    Ok(as_told)
+}
+
+/// What a checkpoint and a receipt are good for, once all entries are under a checkpoint.
+async fn tell_ending(
+    scene: &Scene,
+    entries: u64,
+    receipt: Option<&Receipt>,
+) -> std::io::Result<bool> {
+    let covered = scene.wait_for_checkpoint(entries).await;
+    let receipt = covered.and_then(|()| receipt.ok_or_else(|| "there is no receipt".to_owned()));
+    let receipt = match receipt {
+        Ok(receipt) => receipt,
+        Err(fault) => return write_out(|out| page::fault(out, &fault)).map(|()| false),
+    };
+    let mut as_told = true;
+    let stage = scene.stage();
+    let acts = [
+        ending::altered_copy(stage, receipt),
+        ending::proved_receipt(stage, receipt),
+    ];
+    for (number, act) in (story::STEPS + 1..).zip(&acts) {
+        as_told &= act.fault.is_none();
+        write_out(|out| page::act(out, number, act))?;
+    }
     Ok(as_told)
 }
 
@@ -110,3 +144,6 @@ async fn wait_for_the_end() {
         _ = terminate.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::io::{Result, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::call::{Answer, Happened};
+use super::ending::Act;
 use super::scene::{ACCOUNT, SCOPES, SUBJECT, Scene};
 use super::story::{Step, collection};
 use crate::audit::query::{Deletion, Progress};
@@ -32,7 +33,12 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
         out,
         "{DIM}$TOKEN: {SUBJECT}, account {ACCOUNT}, {scopes}{DIM:#}"
     )?;
-    writeln!(out, "{DIM}$AT:    http://{gateway}/api/account{DIM:#}\n")
+    writeln!(out, "{DIM}$AT:    http://{gateway}/api/account{DIM:#}")?;
+    let folder = scene.folder().display();
+    writeln!(
+        out,
+        "{DIM}$DEMO:  {folder}; $KEY: the trail's verifier key{DIM:#}\n"
+    )
 }
 
 /// One call, its answer, its entry.
@@ -53,15 +59,32 @@ pub(super) fn step(
         Some(entry) => writeln!(out, "  {DIM}trail{DIM:#} {}", cut(&entry_line(entry), 72))?,
         None => writeln!(out, "  {DIM}trail no entry{DIM:#}")?,
     }
-    for fault in faults {
-        writeln!(out, "  {BAD}NOT AS TOLD: {fault}{BAD:#}")?;
+    faults.iter().try_for_each(|fault| self::fault(out, fault))
+}
+
+/// Something that did not go as told.
+pub(super) fn fault(out: &mut dyn Write, fault: &str) -> Result<()> {
+    writeln!(out, "  {BAD}NOT AS TOLD: {fault}{BAD:#}")
+}
+
+/// Commands, and what the last of them answered.
+pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act) -> Result<()> {
+    writeln!(out, "{TITLE}{number} {}{TITLE:#}", act.title)?;
+    for command in &act.commands {
+        writeln!(out, "  {DIM}${DIM:#} {command}")?;
     }
-    writeln!(out)
+    let style = if act.is_yes { GOOD } else { REFUSED };
+    for line in wrapped(&act.answer, COLUMNS - 2) {
+        writeln!(out, "  {style}{line}{style:#}")?;
+    }
+    act.fault
+        .iter()
+        .try_for_each(|fault| self::fault(out, fault))
 }
 
 /// The call as it would be pasted, but for what the opening shortens.
 fn curl(step: &Step) -> String {
-    let mut line = "curl -X DELETE".to_owned();
+    let mut line = "curl -XDELETE".to_owned();
     if step.with_token {
         line += " -H \"$TOKEN\"";
     }
@@ -117,13 +140,13 @@ pub(super) fn verdict(
     match verified {
         Ok(summary) => writeln!(
             out,
-            "{GOOD}The trail verifies{GOOD:#}: {} entries, {} deletions sent, {} refused, {} open.",
+            "\n{GOOD}The trail itself verifies{GOOD:#}: {} entries, {} deletions sent, {} refused, {} open.",
             summary.entries,
             summary.deletions(),
             summary.refused,
             summary.open,
         ),
-        Err(fault) => writeln!(out, "{BAD}The trail does not verify{BAD:#}: {fault}"),
+        Err(fault) => writeln!(out, "\n{BAD}The trail does not verify{BAD:#}: {fault}"),
     }
 }
 
@@ -139,6 +162,7 @@ pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
         r#"
 {TITLE}It serves until Ctrl-C. To paste:{TITLE:#}
 LYCHGATE={program}; DEMO={}
+KEY="$(cat $DEMO/verifier.txt)"
 USERS=http://{gateway}{users}
 TOKEN="Authorization: Bearer $($LYCHGATE token mint --key $DEMO/issuer.pem \
   --issuer {ISSUER} --audience {AUDIENCE} \
@@ -159,4 +183,19 @@ fn cut(text: &str, columns: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(columns - 1).chain(['…']).collect()
+}
+
+/// Lines of at most so many characters, where words are no longer.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

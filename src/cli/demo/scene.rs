@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ending::Stage;
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::key::{Key, keygen};
 use crate::audit::query::{Deletion, Joiner};
 use crate::audit::reader::log::BUNDLE;
 use crate::audit::reader::{Hole, Log};
+use crate::audit::verifier_key::VerifierKey;
 use crate::audit::verify;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +31,8 @@ const ORIGIN: &str = "lychgate.demo/trail";
 const TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3_600);
 /// The trail is opened and the keys are fetched in less.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// A checkpoint comes within a second; deletions are refused where it is as late as this.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at whether it is ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -37,6 +42,7 @@ pub(super) struct Scene {
     gateway: Gateway,
     simulator: Simulator,
     token: String,
+    verifier: VerifierKey,
 }
 
 /// A folder that is removed with all that is in it.
@@ -62,7 +68,8 @@ impl Scene {
             "issuer.pem",
             &simulator.issuer().private_pem().map_err(text)?,
         )?;
-        keygen(ORIGIN, &folder.0.join("audit.key")).map_err(text)?;
+        let verifier = keygen(ORIGIN, &folder.0.join("audit.key")).map_err(text)?;
+        folder.write("verifier.txt", &format!("{verifier}\n"))?;
         folder.write("lychgate.toml", &config(&simulator))?;
         let config = Config::load(&folder.0.join("lychgate.toml"));
         let config = config.map_err(|problems| problems.rendered)?;
@@ -82,6 +89,7 @@ impl Scene {
             gateway,
             simulator,
             token: token.map_err(text)?,
+            verifier,
         };
         scene.wait_until_ready().await?;
         Ok(scene)
@@ -139,6 +147,28 @@ impl Scene {
     /// The demo's own folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder.0
+    }
+
+    /// Its folder and key, as the commands at the story's end see them.
+    pub(super) fn stage(&self) -> Stage<'_> {
+        Stage {
+            folder: &self.folder.0,
+            key: &self.verifier,
+        }
+    }
+
+    /// Waits until a checkpoint covers so many entries.
+    pub(super) async fn wait_for_checkpoint(&self, entries: u64) -> Result<(), String> {
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < PUBLISHED_WITHIN {
+            let bytes = std::fs::read(self.path("audit").join(verify::CHECKPOINT));
+            let checkpoint = bytes.map(|bytes| Checkpoint::open(&bytes, &self.verifier));
+            if matches!(checkpoint, Ok(Ok(checkpoint)) if checkpoint.size >= entries) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(format!("no checkpoint covers {entries} entries"))
     }
 
     fn path(&self, name: &str) -> PathBuf {

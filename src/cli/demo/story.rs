@@ -6,6 +6,9 @@ use crate::audit::entry::Verdict;
 use crate::audit::query::{Decision, Progress};
 use crate::simulator::store::FIRST_ID;
 
+/// How many calls.
+pub(super) const STEPS: usize = 6;
+
 /// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -51,7 +54,7 @@ impl Expected {
 }
 
 /// The calls in order; the revision is the one that the first of them finds.
-pub(super) fn steps(scene: &Scene) -> Vec<Step> {
+pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     let revision = scene.revision();
     let good = Step {
         title: "a good deletion",
@@ -93,7 +96,7 @@ pub(super) fn steps(scene: &Scene) -> Vec<Step> {
         expected: Expected::sent(404, Verdict::NotFound),
         ..good.clone()
     };
-    vec![
+    [
         good,
         no_token,
         no_version,

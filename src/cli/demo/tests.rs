@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::call::{Answer, Happened};
 use super::story::{Expected, Step, faults};
-use super::{page, story};
+use super::{ending, page, story};
 
 fn step(expected: Expected) -> Step {
     Step {
@@ -52,13 +52,19 @@ fn what_goes_as_told_has_no_faults() {
 fn each_departure_from_the_story_is_told() {
     for (happened, words) in [
         (refused(403, "token-missing"), "the status should be 401"),
-        (refused(401, "token-expired"), "the refusal should be token-missing"),
+        (
+            refused(401, "token-expired"),
+            "the refusal should be token-missing",
+        ),
     ] {
         assert_eq!(faults(&step(MISSING), &happened), [words]);
     }
     let mut reached = refused(401, "token-missing");
     reached.upstream_saw = 1;
-    assert_eq!(faults(&step(MISSING), &reached), ["upstream saw 1 requests"]);
+    assert_eq!(
+        faults(&step(MISSING), &reached),
+        ["upstream saw 1 requests"]
+    );
     reached.answer = Err("it hung up".to_owned());
     assert_eq!(faults(&step(MISSING), &reached), ["no answer: it hung up"]);
 }
@@ -69,7 +75,7 @@ fn a_step_is_shown_with_its_call_answer_and_entry() {
     let text = shown(&step, &refused(401, "token-missing"), &["x".to_owned()]);
     for words in [
         "1 a title",
-        "$ curl -X DELETE -H \"$TOKEN\" -H 'If-Match: 41' \"$AT/12345678/…/7?v=4.0\"",
+        "$ curl -XDELETE -H \"$TOKEN\" -H 'If-Match: 41' \"$AT/12345678/…/7?v=4.0\"",
         "401 Unauthorized token-missing",
         "Add v=4.0.",
         "trail no entry",
@@ -77,5 +83,34 @@ fn a_step_is_shown_with_its_call_answer_and_entry() {
     ] {
         assert!(text.contains(words), "{words}:\n{text}");
     }
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_act_is_shown_with_its_commands_answer_and_fault() {
+    let act = ending::Act {
+        title: "a title",
+        commands: vec!["one".to_owned(), "two \\\n      more".to_owned()],
+        answer: "word ".repeat(40).trim_end().to_owned(),
+        is_yes: false,
+        fault: Some("x".to_owned()),
+    };
+    let mut out = Vec::new();
+    page::act(&mut out, 7, &act).unwrap();
+    let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+    for words in [
+        "7 a title\n",
+        "  $ one\n  $ two \\\n      more\n",
+        "  NOT AS TOLD: x\n",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert_eq!(text.matches("word").count(), 40);
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
 }

@@ -1,0 +1,73 @@
+//! `lychgate demo` goes as told, and a shell runs what it shows.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::trail::lychgate;
+
+/// Rows of a terminal that is a screen high.
+const SCREEN: usize = 50;
+/// The last line that is there to be pasted.
+const LAST: &str = "/readyz?verbose";
+
+#[test]
+fn the_story_goes_as_told_on_one_screen() {
+    let told = lychgate().args(["demo", "--once"]).output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{text}");
+    assert!(text.contains("does NOT verify: entry 2 ("), "{text}");
+    assert!(text.contains("the proof holds: "), "{text}");
+    assert!(text.contains("The trail itself verifies: "), "{text}");
+    assert!(text.lines().count() <= SCREEN, "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_shell_runs_what_the_storys_end_shows() {
+    let mut command = lychgate();
+    let mut demo = command.arg("demo").stdout(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&demo);
+    let mut text = String::new();
+    let mut out = BufReader::new(demo.stdout.take().unwrap());
+    while !text.contains(LAST) && out.read_line(&mut text).unwrap() > 0 {}
+    let answers = paste(&script(&text));
+    kill_process(pid, Signal::TERM).unwrap();
+    out.read_to_string(&mut text).unwrap();
+    assert!(demo.wait().unwrap().success(), "{text}");
+    for words in ["does NOT verify: entry 2 (", "the proof holds: "] {
+        assert!(answers.contains(words), "{words}:\n{answers}");
+    }
+}
+
+/// The variables that are there to be pasted, then the commands of steps 7 and 8. The story has made
+/// the copy already, so it is taken away first.
+fn script(text: &str) -> String {
+    let variables = text
+        .lines()
+        .filter(|line| line.starts_with("LYCHGATE=") || line.starts_with("KEY="));
+    let (_, ending) = text.split_once("\n7 ").expect("a step 7");
+    let commands = ending.lines().filter_map(|line| {
+        let goes_on = line.starts_with("      ").then_some(line);
+        line.strip_prefix("  $ ").or(goes_on)
+    });
+    let again = std::iter::once("rm -r $DEMO/copy $DEMO/proof");
+    let lines: Vec<_> = variables.chain(again).chain(commands).collect();
+    lines.join("\n")
+}
+
+fn paste(script: &str) -> String {
+    let run = Command::new("sh").args(["-c", script]).output().unwrap();
+    let (out, err) = (run.stdout, run.stderr);
+    assert!(
+        run.status.success(),
+        "{script}\n{}",
+        String::from_utf8_lossy(&err)
+    );
+    assert!(err.is_empty(), "{}", String::from_utf8_lossy(&err));
+    String::from_utf8(out).unwrap()
+}
