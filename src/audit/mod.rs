@@ -1,5 +1,7 @@
 //! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
 
+#[cfg(test)]
+mod by_hand;
 pub mod checkpoint;
 pub mod compose;
 mod custody;

@@ -21,6 +21,8 @@ pub(super) use lag::{LONGEST_WAIT, Lag};
 pub(super) use seen::Seen;
 pub use seen::unwatched;
 pub(super) use shelf::{Shelf, read_whole};
+#[cfg(test)]
+pub(super) use thread::ByHand;
 pub(super) use thread::Publishing;
 pub(super) use tree::{Piece, Tree};
 

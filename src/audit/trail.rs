@@ -172,15 +172,13 @@ impl Trail {
         metrics: Metrics,
     ) -> Self {
         let timeout = settings.sync_timeout;
-        let gate = Gate::new((timeout, settings.space), clock.clone(), metrics.clone());
-        let shared = Arc::new(Shared {
-            gate,
-            inbox: Inbox::default(),
-            clock,
-            holding: watch::Sender::new(false),
-            floods: Mutex::new(Floods::new(Instant::now())),
-        });
+        let shared = Shared::new(&settings, clock, &metrics);
         let stopped = Writer::start(disk, settings, Arc::clone(&shared), metrics);
+        Self::of(shared, stopped, timeout)
+    }
+
+    /// A trail whose writer is somebody else's affair.
+    fn of(shared: Arc<Shared>, stopped: watch::Receiver<bool>, timeout: Duration) -> Self {
         Self {
             owner: Arc::new(Owner {
                 shared,
@@ -288,7 +286,15 @@ impl Trail {
         let _ = tokio::time::timeout(self.owner.timeout, stopped.wait_for(|s| *s)).await;
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    /// A trail without a writer's thread: whoever made it writes by hand.
+    #[cfg(test)]
+    pub(super) fn by_hand(settings: &Settings, clock: Clock, metrics: &Metrics) -> Self {
+        let (_, stopped) = watch::channel(false);
+        let shared = Shared::new(settings, clock, metrics);
+        Self::of(shared, stopped, settings.sync_timeout)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
 }
@@ -300,6 +306,17 @@ impl Drop for Owner {
 }
 
 impl Shared {
+    fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
+        let bounds = (settings.sync_timeout, settings.space);
+        Arc::new(Self {
+            gate: Gate::new(bounds, clock.clone(), metrics.clone()),
+            inbox: Inbox::default(),
+            clock,
+            holding: watch::Sender::new(false),
+            floods: Mutex::new(Floods::new(Instant::now())),
+        })
+    }
+
     /// What was summed up since it was last asked.
     pub(super) fn summary(&self) -> Option<TurnedAway> {
         self.floods().take()

@@ -28,8 +28,13 @@ impl Seen {
 
     /// Whether it is as it was judged before; where not, it is noted and must be judged now.
     pub(super) fn is_judged(&mut self, changed: i128) -> bool {
-        if self.changed != changed {
+        let is_new = self.changed != changed;
+        if is_new {
             *self = Self::new(changed);
+        }
+        #[cfg(test)]
+        if crate::audit::by_hand::is_wanted() {
+            return !is_new;
         }
         self.first.elapsed() > TICK
     }

@@ -1,15 +1,16 @@
 //! A disk in memory for tests: it fails, hangs, forgets what was not synced, and tears writes.
 
 mod handle;
+mod interrupt;
+mod power;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::Identity;
-
-/// A crash leaves each of these old or new.
-const SECTOR: usize = 512;
+pub(crate) use interrupt::interrupt;
+use power::{Contents, Names};
 
 /// All clones are one.
 #[derive(Clone, Debug, Default)]
@@ -29,16 +30,20 @@ struct State {
     hung: Option<&'static str>,
     /// So many of them pass all the same.
     passes: usize,
+    /// The power is lost at the step of this number from now, done or not done; the process goes on
+    /// with a disk that does nothing more.
+    dies: Option<(usize, bool)>,
+    is_dead: bool,
+    /// Files whose every state that could be read is kept in `shown`: folder and name.
+    watched: Vec<(usize, String)>,
+    shown: BTreeSet<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
-    bytes: Vec<u8>,
-    durable: Vec<u8>,
-    /// What is written since the last sync that the disk can still make durable.
-    dirty: bool,
+    is_folder: bool,
+    names: Names,
+    contents: Contents,
     locked: bool,
     /// Counts the changes.
     changed: i128,
@@ -80,7 +85,9 @@ impl FakeDisk {
 
     /// Nothing fails any more.
     pub(crate) fn heal(&self) {
-        self.state().rules.clear();
+        let mut state = self.state();
+        state.rules.clear();
+        state.dies = None;
     }
 
     /// Whether syncs of data hang.
@@ -104,7 +111,7 @@ impl FakeDisk {
     /// Makes a folder at a path, without a step.
     pub(crate) fn mount(&self, path: &str) {
         let mut state = self.state();
-        let node = state.make();
+        let node = state.make_folder();
         state.roots.entry(path.into()).or_insert(node);
     }
 
@@ -118,32 +125,6 @@ impl FakeDisk {
         self.state().steps.iter().filter(|s| **s == step).count()
     }
 
-    /// The disk as a crash now would leave it: of what was not synced, what `survives` says.
-    pub(crate) fn crash(&self, mut survives: impl FnMut() -> bool) -> Self {
-        let state = self.state();
-        let after = |node: &Node| {
-            let mut after = node.clone();
-            after.locked = false;
-            if node.names != node.durable_names && !survives() {
-                after.names = node.durable_names.clone();
-            }
-            after.durable_names = after.names.clone();
-            after.bytes = torn(node, &mut || node.dirty && survives());
-            after.durable = after.bytes.clone();
-            after.dirty = false;
-            after
-        };
-        let nodes = state.nodes.iter().map(after).collect();
-        let left = State {
-            nodes,
-            roots: state.roots.clone(),
-            ..State::default()
-        };
-        Self {
-            shared: Arc::new((Mutex::new(left), Condvar::new())),
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.0.lock().unwrap()
     }
@@ -154,6 +135,7 @@ impl FakeDisk {
         name: &'static str,
         act: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
+        interrupt::step();
         let mut state = self.state();
         while name == "sync_data" && state.hold {
             if state.passes > 0 {
@@ -166,28 +148,28 @@ impl FakeDisk {
             state = self.shared.1.wait(state).unwrap();
         }
         state.steps.push(name);
+        if state.is_dead {
+            return Err(io::ErrorKind::Other.into());
+        }
+        if let Some(is_done) = state.is_last_step() {
+            state.is_dead = true;
+            if is_done {
+                act(&mut state)?;
+                state.notice();
+            }
+            return Err(io::ErrorKind::Other.into());
+        }
         let Some((kind, persisted)) = state.verdict(name) else {
-            return act(&mut state);
+            let result = act(&mut state);
+            state.notice();
+            return result;
         };
         if persisted {
             act(&mut state)?;
+            state.notice();
         }
         Err(kind.into())
     }
-}
-
-/// Durable bytes with those sectors that survive of what was written over them.
-fn torn(node: &Node, survives: &mut impl FnMut() -> bool) -> Vec<u8> {
-    let mut bytes = node.durable.clone();
-    if node.dirty {
-        bytes.resize(node.bytes.len(), 0);
-    }
-    for (old, new) in bytes.chunks_mut(SECTOR).zip(node.bytes.chunks(SECTOR)) {
-        if old != new && survives() {
-            old.copy_from_slice(new);
-        }
-    }
-    bytes
 }
 
 impl State {
@@ -211,8 +193,14 @@ impl State {
         self.nodes.len() - 1
     }
 
+    fn make_folder(&mut self) -> usize {
+        let node = self.make();
+        self.nodes[node].is_folder = true;
+        node
+    }
+
     fn find(&self, folder: usize, name: &str) -> io::Result<usize> {
-        let found = self.nodes[folder].names.get(name).copied();
+        let found = self.nodes[folder].names.now.get(name).copied();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -220,7 +208,7 @@ impl State {
         Identity {
             device: 1,
             inode: node as u64,
-            bytes: self.nodes[node].bytes.len() as u64,
+            bytes: self.nodes[node].contents.now.len() as u64,
             changed: self.nodes[node].changed,
             writable: true,
         }

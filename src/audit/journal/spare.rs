@@ -95,6 +95,12 @@ impl Spares {
         self.bytes
     }
 
+    /// Whether one is being made.
+    #[cfg(test)]
+    pub(in crate::audit) fn is_making(&self) -> bool {
+        self.making.is_some()
+    }
+
     /// The highest number given so far.
     #[must_use]
     pub fn highest(&self) -> u64 {

@@ -25,6 +25,8 @@ pub(in crate::audit) struct Publishing {
     /// Until the thread has it.
     publisher: Option<Publisher>,
     thread: Option<JoinHandle<()>>,
+    #[cfg(test)]
+    by_hand: Option<ByHand>,
 }
 
 impl Publishing {
@@ -34,6 +36,8 @@ impl Publishing {
             gate: Arc::clone(&publisher.gate),
             publisher: Some(publisher),
             thread: None,
+            #[cfg(test)]
+            by_hand: None,
         }
     }
 
@@ -62,6 +66,11 @@ impl Publishing {
             handover: Arc::clone(&self.handover),
             gate: Arc::clone(&self.gate),
         };
+        #[cfg(test)]
+        if crate::audit::by_hand::is_wanted() {
+            self.by_hand = Some(ByHand(run));
+            return Ok(());
+        }
         let thread = std::thread::Builder::new().name("audit-publisher".into());
         let spawned = thread.spawn(move || run.serve());
         self.thread = Some(spawned.map_err(|e| {
@@ -122,5 +131,36 @@ impl Run {
             self.handover.published(&self.gate.lag);
         }
         works
+    }
+}
+
+#[cfg(test)]
+pub(in crate::audit) use by_hand::ByHand;
+
+#[cfg(test)]
+mod by_hand {
+    use std::time::Duration;
+
+    use super::{Publishing, Run};
+
+    /// The publisher without a thread, so that a test says when it publishes.
+    #[derive(Debug)]
+    pub(in crate::audit) struct ByHand(pub(super) Run);
+
+    impl ByHand {
+        /// What the thread does at a time; says whether that worked.
+        pub(in crate::audit) fn publish(&mut self) -> bool {
+            let run = &mut self.0;
+            let queue = run.handover.take(Duration::ZERO, Duration::ZERO);
+            run.publisher.take(queue.batches);
+            run.publisher.settled(queue.settled);
+            run.publish()
+        }
+    }
+
+    impl Publishing {
+        pub(in crate::audit) fn by_hand(&mut self) -> Option<ByHand> {
+            self.by_hand.take()
+        }
     }
 }

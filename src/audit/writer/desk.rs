@@ -18,7 +18,7 @@ use crate::audit::trail::{Granted, Shared};
 use crate::audit::{Cause, Closed, Settings};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.
-const ROUND_BYTES: usize = 880 << 10;
+pub(super) const ROUND_BYTES: usize = 880 << 10;
 /// How often the desk looks up when nothing comes.
 const IDLE: Duration = Duration::from_millis(400);
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
@@ -321,7 +321,7 @@ impl Desk {
         }
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if self.halt.is_some() {
             self.try_again();
         }

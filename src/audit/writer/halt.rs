@@ -39,6 +39,12 @@ impl Halt {
         self.found.cause
     }
 
+    /// It is tried again at once.
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self) {
+        self.again = Instant::now();
+    }
+
     fn put_off(&mut self, found: Closed, longest: Duration) {
         let custody = found.cause.is_custody();
         self.again = Instant::now() + if custody { FIRST_PAUSE } else { self.pause };

@@ -31,7 +31,7 @@ impl Disk for FakeDisk {
         let node = self.step("folder", |state| match state.roots.get(&path) {
             Some(node) => Ok(*node),
             None if create.is_some() => {
-                let node = state.make();
+                let node = state.make_folder();
                 state.roots.insert(path, node);
                 Ok(node)
             }
@@ -55,10 +55,9 @@ impl Folder for Handle {
             .disk
             .step("folder", |state| match state.find(self.node, name) {
                 Err(_) if create.is_some() => {
-                    let node = state.make();
+                    let node = state.make_folder();
                     let folder = &mut state.nodes[self.node];
-                    folder.names.insert(name.into(), node);
-                    folder.durable_names.insert(name.into(), node);
+                    folder.names.make_durably(name, node);
                     folder.changed += 1;
                     Ok(node)
                 }
@@ -68,7 +67,7 @@ impl Folder for Handle {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let names = |state: &State| state.nodes[self.node].names.keys().cloned().collect();
+        let names = |state: &State| state.nodes[self.node].names.now.keys().cloned().collect();
         self.disk.step("list", |state| Ok(names(state)))
     }
 
@@ -77,7 +76,7 @@ impl Folder for Handle {
             match (state.find(self.node, name), access) {
                 (Err(_), Access::Create(_)) => {
                     let node = state.make();
-                    state.nodes[self.node].names.insert(name.into(), node);
+                    state.nodes[self.node].names.set(name, node);
                     state.nodes[self.node].changed += 1;
                     Ok(node)
                 }
@@ -91,8 +90,7 @@ impl Folder for Handle {
         self.disk.step("rename", |state| {
             let node = state.find(self.node, from)?;
             let names = &mut state.nodes[self.node].names;
-            names.remove(from);
-            names.insert(to.into(), node);
+            names.rename(from, to, node);
             state.nodes[self.node].changed += 1;
             Ok(())
         })
@@ -110,7 +108,7 @@ impl Folder for Handle {
         self.disk.step("move", |state| {
             let node = state.find(self.node, from)?;
             state.nodes[self.node].names.remove(from);
-            state.nodes[folder].names.insert(to.into(), node);
+            state.nodes[folder].names.set(to, node);
             Ok(())
         })
     }
@@ -118,7 +116,7 @@ impl Folder for Handle {
     fn remove_folder(&self, name: &str) -> io::Result<()> {
         self.disk.step("remove_folder", |state| {
             let node = state.find(self.node, name)?;
-            if !state.nodes[node].names.is_empty() {
+            if !state.nodes[node].names.now.is_empty() {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
             state.nodes[self.node].names.remove(name);
@@ -158,8 +156,7 @@ impl Folder for Handle {
 
     fn sync(&self) -> io::Result<()> {
         self.disk.step("sync_folder", |state| {
-            let node = &mut state.nodes[self.node];
-            node.durable_names = node.names.clone();
+            state.nodes[self.node].names.sync();
             Ok(())
         })
     }
@@ -169,17 +166,13 @@ impl Handle {
     fn sync_as(&self, step: &'static str) -> io::Result<()> {
         let mut done = false;
         let result = self.disk.step(step, |state| {
-            let node = &mut state.nodes[self.node];
-            if node.dirty {
-                node.durable = node.bytes.clone();
-            }
-            node.dirty = false;
+            state.nodes[self.node].contents.sync();
             done = true;
             Ok(())
         });
-        if !done {
-            // As Linux does: after a failed sync the pages count as clean, and the next sync lies.
-            self.disk.state().nodes[self.node].dirty = false;
+        let mut state = self.disk.state();
+        if !done && !state.is_dead {
+            state.nodes[self.node].contents.fail_to_sync();
         }
         result
     }
@@ -188,7 +181,7 @@ impl Handle {
 impl File for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.disk.step("read", |state| {
-            let bytes = &state.nodes[self.node].bytes;
+            let bytes = &state.nodes[self.node].contents.now;
             let bytes = bytes.get(offset as usize..).unwrap_or_default();
             let length = bytes.len().min(buffer.len());
             buffer[..length].copy_from_slice(&bytes[..length]);
@@ -199,10 +192,7 @@ impl File for Handle {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.step("write", |state| {
             let node = &mut state.nodes[self.node];
-            let end = offset as usize + bytes.len();
-            node.bytes.resize(node.bytes.len().max(end), 0);
-            node.bytes[offset as usize..end].copy_from_slice(bytes);
-            node.dirty = true;
+            node.contents.write(bytes, offset as usize);
             node.changed += 1;
             Ok(())
         })
@@ -218,8 +208,7 @@ impl File for Handle {
 
     fn clear(&self) -> io::Result<()> {
         self.disk.step("clear", |state| {
-            state.nodes[self.node].bytes.clear();
-            state.nodes[self.node].dirty = true;
+            state.nodes[self.node].contents.clear();
             state.nodes[self.node].changed += 1;
             Ok(())
         })

@@ -1,0 +1,16 @@
+//! Whether a test drives the trail's threads by hand, in its own: then nothing goes by the clock.
+
+use std::cell::Cell;
+
+thread_local! {
+    static WANTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on what is begun in this thread has no thread of its own.
+pub(in crate::audit) fn want() {
+    WANTED.set(true);
+}
+
+pub(in crate::audit) fn is_wanted() -> bool {
+    WANTED.get()
+}

@@ -1,0 +1,243 @@
+//! What a loss of power leaves of the disk in memory: what was synced, and any part of what was not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::{FakeDisk, Node, State};
+
+/// A crash leaves each of these old or new.
+const SECTOR: usize = 512;
+/// What the system writes back at once, as far as the power lasts.
+const PAGE: usize = 4_096;
+
+/// A name that goes, and one that comes.
+type Act = (Option<String>, Option<(String, usize)>);
+
+/// The names in a folder.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) now: BTreeMap<String, usize>,
+    durable: BTreeMap<String, usize>,
+    /// What was done since the last sync.
+    pending: Vec<Act>,
+}
+
+impl Names {
+    pub(super) fn set(&mut self, name: &str, node: usize) {
+        self.act(None, Some((name.into(), node)));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.act(Some(name.into()), None);
+    }
+
+    pub(super) fn rename(&mut self, from: &str, to: &str, node: usize) {
+        self.act(Some(from.into()), Some((to.into(), node)));
+    }
+
+    pub(super) fn make_durably(&mut self, name: &str, node: usize) {
+        self.now.insert(name.into(), node);
+        self.durable.insert(name.into(), node);
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.durable = self.now.clone();
+        self.pending.clear();
+    }
+
+    fn act(&mut self, gone: Option<String>, new: Option<(String, usize)>) {
+        let act = (gone, new);
+        apply(&mut self.now, act.clone());
+        self.pending.push(act);
+    }
+
+    /// Each act since the last sync is kept or forgotten as a whole.
+    fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
+        for act in std::mem::take(&mut self.pending) {
+            if survives() {
+                apply(&mut self.durable, act);
+            }
+        }
+        self.now = self.durable.clone();
+    }
+}
+
+fn apply(names: &mut BTreeMap<String, usize>, (gone, new): Act) {
+    if let Some(gone) = gone {
+        names.remove(&gone);
+    }
+    names.extend(new);
+}
+
+/// The bytes of a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) now: Vec<u8>,
+    durable: Vec<u8>,
+    /// Pages that the next sync makes durable.
+    dirty: BTreeSet<usize>,
+    /// Pages whose sync failed: as Linux has it they count as clean, and no later sync helps.
+    lost: BTreeSet<usize>,
+    is_resized: bool,
+}
+
+impl Contents {
+    pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if end > self.now.len() {
+            self.now.resize(end, 0);
+            self.is_resized = true;
+        }
+        self.now[offset..end].copy_from_slice(bytes);
+        for page in offset / PAGE..end.div_ceil(PAGE) {
+            self.dirty.insert(page);
+            self.lost.remove(&page);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.now.clear();
+        self.dirty.clear();
+        self.is_resized = true;
+    }
+
+    pub(super) fn sync(&mut self) {
+        if std::mem::take(&mut self.is_resized) {
+            self.durable.resize(self.now.len(), 0);
+        }
+        for page in std::mem::take(&mut self.dirty) {
+            let end = self.durable.len().min((page + 1) * PAGE);
+            let all = (page * PAGE).min(end)..end;
+            self.durable[all.clone()].copy_from_slice(&self.now[all]);
+        }
+    }
+
+    pub(super) fn fail_to_sync(&mut self) {
+        self.lost.append(&mut self.dirty);
+    }
+
+    /// The length and each sector that was not made durable are old or new.
+    fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
+        if self.is_resized && survives() {
+            self.durable.resize(self.now.len(), 0);
+        }
+        for page in self.dirty.union(&self.lost) {
+            for sector in (page * PAGE..(page + 1) * PAGE).step_by(SECTOR) {
+                let end = (sector + SECTOR)
+                    .min(self.durable.len())
+                    .min(self.now.len());
+                let (old, new) = match sector < end {
+                    true => (&mut self.durable[sector..end], &self.now[sector..end]),
+                    false => continue,
+                };
+                if old != new && survives() {
+                    old.copy_from_slice(new);
+                }
+            }
+        }
+        *self = Self {
+            now: self.durable.clone(),
+            durable: std::mem::take(&mut self.durable),
+            ..Self::default()
+        };
+    }
+}
+
+impl FakeDisk {
+    /// The disk as a crash now would leave it: of what was not synced, what `survives` says.
+    pub(crate) fn crash(&self, mut survives: impl FnMut() -> bool) -> Self {
+        let state = self.state();
+        let after = |node: &Node| {
+            let mut after = Node {
+                locked: false,
+                ..node.clone()
+            };
+            after.names.crash(&mut survives);
+            after.contents.crash(&mut survives);
+            after
+        };
+        let nodes = state.nodes.iter().map(after).collect();
+        let mut left = State {
+            nodes,
+            roots: state.roots.clone(),
+            watched: state.watched.clone(),
+            shown: state.shown.clone(),
+            ..State::default()
+        };
+        left.notice();
+        Self {
+            shared: Arc::new((Mutex::new(left), Condvar::new())),
+        }
+    }
+
+    /// Loses the power at the step of this number from now, which is done or not; no step is done
+    /// after it.
+    pub(crate) fn die_at(&self, number: usize, is_done: bool) {
+        self.state().dies = Some((number, is_done));
+    }
+
+    /// Whether the power was lost.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state().is_dead
+    }
+
+    /// Keeps every state of this file that anybody could read, through crashes.
+    pub(crate) fn watch(&self, folder: &str, name: &str) {
+        let mut state = self.state();
+        let node = state.roots[folder];
+        state.watched.push((node, name.into()));
+    }
+
+    /// What the watched files ever held.
+    pub(crate) fn shown(&self) -> BTreeSet<Vec<u8>> {
+        self.state().shown.clone()
+    }
+
+    /// The names of the steps so far.
+    pub(crate) fn history(&self) -> Vec<&'static str> {
+        self.state().steps.clone()
+    }
+
+    /// Puts what can be read of a folder into one of the real disk.
+    pub(crate) fn copy_to(&self, folder: &str, target: &Path) {
+        let state = self.state();
+        state.copy(state.roots[folder], target);
+    }
+}
+
+impl State {
+    pub(super) fn is_last_step(&mut self) -> Option<bool> {
+        match &mut self.dies {
+            Some((0, is_done)) => Some(*is_done),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn notice(&mut self) {
+        for (folder, name) in &self.watched {
+            let Some(node) = self.nodes[*folder].names.now.get(name) else {
+                continue;
+            };
+            let bytes = &self.nodes[*node].contents.now;
+            if !self.shown.contains(bytes) {
+                self.shown.insert(bytes.clone());
+            }
+        }
+    }
+
+    fn copy(&self, node: usize, target: &Path) {
+        std::fs::create_dir(target).unwrap();
+        for (name, node) in &self.nodes[node].names.now {
+            let (path, file) = (target.join(name), &self.nodes[*node]);
+            match file.is_folder {
+                true => self.copy(*node, &path),
+                false => std::fs::write(path, &file.contents.now).unwrap(),
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One process of the campaign: a trail whose writer and publisher take turns as a seed says, and
+//! the callers who delete by it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::random::Random;
+use super::*;
+use crate::audit::compose::test_intent;
+use crate::audit::disk::fake::interrupt;
+use crate::audit::entry::Reason;
+use crate::audit::publish::ByHand;
+use crate::audit::trail::Shared;
+use crate::audit::writer::desk::{Desk, ROUND_BYTES};
+use crate::audit::writer::{Writer, tests::faults};
+use crate::audit::{Closed, OpenIntent, Receipt, Unconfirmed};
+
+/// What the callers know, through all crashes.
+#[derive(Default)]
+pub(super) struct Told {
+    /// How many users each deletion that was asked for has, by its request id.
+    pub(super) asked: BTreeMap<String, usize>,
+    /// What was granted: upstream's deletions, by index.
+    pub(super) granted: BTreeMap<u64, String>,
+    /// How each was to end.
+    pub(super) tried: BTreeMap<u64, Ending>,
+    /// Whose outcome was confirmed.
+    pub(super) answered: BTreeMap<u64, Receipt>,
+}
+
+/// How a life ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it was told to.
+    Stopped,
+    /// The process was killed, or the power was lost.
+    Killed,
+}
+
+type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
+
+enum Waiting {
+    Begin(String, Answer<Result<OpenIntent, Closed>>),
+    Close(u64, Answer<Result<Receipt, Unconfirmed>>),
+}
+
+pub(super) struct Life {
+    disk: FakeDisk,
+    trail: Trail,
+    /// Gives the lock back, so it goes after the publisher.
+    publisher: Rc<RefCell<ByHand>>,
+    desk: Rc<RefCell<Desk>>,
+    waiting: Vec<Waiting>,
+    open: Vec<OpenIntent>,
+}
+
+impl Life {
+    /// Opens the trail, trying again where a step fails; none where the power was lost.
+    pub(super) fn begin(disk: &FakeDisk, settings: &Settings, told: &mut Told) -> Option<Self> {
+        let (clock, metrics) = (Clock::system(), Metrics::new());
+        let trail = Trail::by_hand(settings, clock.clone(), &metrics);
+        let writer = Writer {
+            disk: Arc::new(disk.clone()),
+            settings: settings.clone(),
+            shared: Arc::clone(trail.shared()),
+            metrics,
+        };
+        let mut trouble = None;
+        for _ in 0..5 {
+            match writer.open(trouble) {
+                Ok(mut desk) => {
+                    // A thread that reads when it likes.
+                    desk.store.scrub = None;
+                    let publishing = desk.store.publishing.as_mut().unwrap();
+                    let publisher = publishing.by_hand().unwrap();
+                    return Some(Self {
+                        disk: disk.clone(),
+                        trail,
+                        publisher: Rc::new(RefCell::new(publisher)),
+                        desk: Rc::new(RefCell::new(desk)),
+                        waiting: Vec::new(),
+                        open: Vec::new(),
+                    });
+                }
+                Err(_) if disk.is_dead() => return None,
+                Err(found) => {
+                    let never = [Cause::Damaged, Cause::RolledBack, Cause::KeyUnusable];
+                    assert!(!never.contains(&found.cause), "{found:?}");
+                    trouble = Some((found.cause, clock.now()));
+                    trail.shared().gate.close(found);
+                }
+            }
+        }
+        panic!(
+            "never opens: {:?}, {} answered",
+            trail.state(),
+            told.answered.len()
+        );
+    }
+
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.trail.state().closed
+    }
+
+    /// Makes so many moves, or fewer where the power is lost.
+    pub(super) fn play(mut self, random: &mut Random, told: &mut Told, moves: usize) -> End {
+        for _ in 0..moves {
+            if self.disk.is_dead() {
+                break;
+            }
+            self.move_by(random, told);
+            self.take_turns(random);
+            self.hear(told);
+        }
+        if self.disk.is_dead() || random.coin() {
+            return End::Killed;
+        }
+        self.stop();
+        self.hear(told);
+        End::Stopped
+    }
+
+    /// A deletion as any other, and a stop.
+    pub(super) fn go_on(mut self, told: &mut Told) {
+        self.ask(told, 1);
+        self.hear(told);
+        round(&self.desk, self.trail.shared());
+        self.hear(told);
+        let open = self.open.pop().unwrap();
+        self.close(told, open, deleted());
+        self.hear(told);
+        round(&self.desk, self.trail.shared());
+        self.hear(told);
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.trail.shared().inbox.stop();
+        round(&self.desk, self.trail.shared());
+        self.desk.borrow_mut().stop();
+        self.publisher.borrow_mut().publish();
+    }
+
+    /// What callers do.
+    fn move_by(&mut self, random: &mut Random, told: &mut Told) {
+        match random.below(16) {
+            0..=4 => {
+                for _ in 0..=random.below(4) {
+                    let users = [1, 1, 1, 2, 300, 3_000][random.below(6)];
+                    self.ask(told, users);
+                }
+            }
+            5..=10 => {
+                while !self.open.is_empty() && random.below(4) > 0 {
+                    let open = self.open.swap_remove(random.below(self.open.len()));
+                    self.close(told, open, ending(random));
+                }
+            }
+            // A caller goes away, or a deletion's task is lost.
+            11 if random.coin() => drop(self.waiting.pop()),
+            11 => drop(self.open.pop()),
+            12 => self.trail.refused(faults::refusal()),
+            13 | 14 => tend(&self.desk),
+            _ => {}
+        }
+        self.hear(told);
+    }
+
+    /// The writer writes or the publisher publishes, or one while the other does.
+    fn take_turns(&self, random: &mut Random) {
+        let (desk, shared) = (Rc::clone(&self.desk), Arc::clone(self.trail.shared()));
+        let publisher = Rc::clone(&self.publisher);
+        let write = move || round(&desk, &shared);
+        let publish = move || {
+            publisher.borrow_mut().publish();
+        };
+        let number = random.below(40);
+        match random.below(8) {
+            0 => publish(),
+            1 | 2 => interrupt(publish, number, write),
+            3 | 4 => interrupt(write, number, publish),
+            _ => write(),
+        }
+    }
+
+    fn ask(&mut self, told: &mut Told, users: usize) {
+        let mut intent = test_intent(users);
+        intent.request_id = format!("request-{:08}", told.asked.len());
+        told.asked.insert(intent.request_id.clone(), users);
+        let (trail, id) = (self.trail.clone(), intent.request_id.clone());
+        let answer = Box::pin(async move { trail.begin(intent).await });
+        self.waiting.push(Waiting::Begin(id, answer));
+    }
+
+    fn close(&mut self, told: &mut Told, open: OpenIntent, ending: Ending) {
+        told.tried.insert(open.index(), ending.clone());
+        let answer = Waiting::Close(open.index(), Box::pin(open.close(ending)));
+        self.waiting.push(answer);
+    }
+
+    /// Lets everybody look whether they are answered.
+    fn hear(&mut self, told: &mut Told) {
+        let mut context = Context::from_waker(Waker::noop());
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Begin(id, mut answer) => match answer.as_mut().poll(&mut context) {
+                    Poll::Ready(Ok(open)) => {
+                        told.granted.insert(open.index(), id);
+                        self.open.push(open);
+                    }
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => self.waiting.push(Waiting::Begin(id, answer)),
+                },
+                Waiting::Close(index, mut answer) => match answer.as_mut().poll(&mut context) {
+                    Poll::Ready(Ok(receipt)) => {
+                        told.answered.insert(index, receipt);
+                    }
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => self.waiting.push(Waiting::Close(index, answer)),
+                },
+            }
+        }
+    }
+}
+
+/// What the writer's thread does at a time.
+fn round(desk: &RefCell<Desk>, shared: &Arc<Shared>) {
+    let desk = &mut *desk.borrow_mut();
+    if let Some(halt) = &mut desk.halt {
+        halt.hurry();
+        desk.serve_halted();
+        return;
+    }
+    let work = shared.inbox.take(ROUND_BYTES, Duration::ZERO);
+    desk.round(work);
+}
+
+/// What it does in between, the spare's thread waited for.
+fn tend(desk: &RefCell<Desk>) {
+    let desk = &mut *desk.borrow_mut();
+    if desk.halt.is_none()
+        && let Err(found) = desk.store.look_after()
+    {
+        desk.halt(found);
+    }
+    if let Some(halt) = &mut desk.no_spare {
+        halt.hurry();
+    }
+    while desk.halt.is_none() {
+        desk.tend_spare();
+        if !desk.store.spares.is_making() {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn ending(random: &mut Random) -> Ending {
+    let unknown = |reason| Ending {
+        outcome: Verdict::Unknown,
+        reason: Some(reason),
+        sent: Sent::Unknown,
+        status: None,
+        ..deleted()
+    };
+    match random.below(4) {
+        0 => unknown(Reason::Timeout),
+        1 => unknown(Reason::ConnectionLost),
+        _ => deleted(),
+    }
+}
