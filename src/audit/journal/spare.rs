@@ -181,6 +181,16 @@ impl Spares {
     }
 }
 
+/// The lock is given back after this: no number may be given behind it.
+impl Drop for Spares {
+    fn drop(&mut self) {
+        if let Some(making) = self.making.take() {
+            // Whether it was made or not, its thread gives no number any more.
+            let _ = making.recv();
+        }
+    }
+}
+
 /// Makes a segment under a passing name, then gives it its own: what has a number is whole.
 fn make(
     folder: &dyn Folder,
