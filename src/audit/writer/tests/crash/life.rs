@@ -127,16 +127,25 @@ impl Life {
 
     /// A deletion as any other, and a stop.
     pub(super) fn go_on(mut self, told: &mut Told) {
-        self.ask(told, 1);
-        self.hear(told);
-        round(&self.desk, self.trail.shared());
-        self.hear(told);
-        let open = self.open.pop().unwrap();
-        self.close(told, open, deleted());
-        self.hear(told);
-        round(&self.desk, self.trail.shared());
-        self.hear(told);
+        self.delete(told, 1, 1);
         self.stop();
+    }
+
+    /// So many deletions of so many users, from intent to outcome; nothing is published.
+    pub(super) fn delete(&mut self, told: &mut Told, count: usize, users: usize) {
+        for _ in 0..count {
+            self.ask(told, users);
+        }
+        self.hear(told);
+        round(&self.desk, self.trail.shared());
+        self.hear(told);
+        for open in std::mem::take(&mut self.open) {
+            self.close(told, open, deleted());
+        }
+        self.hear(told);
+        round(&self.desk, self.trail.shared());
+        self.hear(told);
+        assert!(self.waiting.is_empty());
     }
 
     fn stop(&mut self) {

@@ -4,9 +4,11 @@
 //! Writer and publisher are driven by hand in one thread, so that a seed is always the same story.
 //! `LYCHGATE_CRASH_SEED=N` tells that of one seed; `LYCHGATE_FULL` tells 10,000.
 
+mod forged;
 mod judge;
 mod life;
 mod random;
+mod torn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -68,12 +70,17 @@ fn live(disk: &FakeDisk, settings: &Settings, random: &mut Random, told: &mut To
     }
 }
 
-/// Tells the story of a seed; gives the steps that the disk was asked for.
-fn story_of(seed: u64) -> Vec<&'static str> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// What the callers' waits need.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Tells the story of a seed; gives the steps that the disk was asked for.
+fn story_of(seed: u64) -> Vec<&'static str> {
+    let runtime = runtime();
     let _entered = runtime.enter();
     by_hand::want();
     let mut random = Random::new(seed);
