@@ -63,10 +63,12 @@ where
         heard.store(true, Ordering::Relaxed);
         unread.clear();
         let answer = handler(request.map(|body| inward(body, &unread)), &caller);
-        let winding_down = &*rules.winding_down;
+        let (winding_down, unread) = (&*rules.winding_down, &unread);
         Box::pin(async move {
             let mut response = answer.await;
-            leaving(&mut response, winding_down.load(Ordering::Relaxed));
+            // Behind a body that nobody reads no other request can come: the caller is told so.
+            let last = winding_down.load(Ordering::Relaxed) || unread.is_set();
+            leaving(&mut response, last);
             Ok::<_, Infallible>(response)
         })
     });
@@ -131,10 +133,10 @@ async fn has_bytes(stream: &TcpStream, rules: &Rules) -> bool {
     came.unwrap_or(false)
 }
 
-fn leaving(response: &mut Response<Body>, winding_down: bool) {
+fn leaving(response: &mut Response<Body>, last: bool) {
     // hyper drops the whole connection, answer and all, where both framings are set.
     response.headers_mut().remove(TRANSFER_ENCODING);
-    if winding_down {
+    if last {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -80,7 +80,8 @@ class Hostile(refusals.Refusals, unittest.TestCase):
                 connection.sendall(request)
                 answer = wire.read(connection, "DELETE")
             except OSError:
-                connection = None  # It ended behind an early answer.
+                codes["broken off", 0] += 1
+                connection = None
                 continue
             codes[answer.headers.get("lychgate-refusal"), answer.status] += 1
             if answer.headers.get("connection") == "close":
@@ -91,6 +92,7 @@ class Hostile(refusals.Refusals, unittest.TestCase):
         """Each refusal of a known caller is on record, singly or in a sum, and the files hold no more than that."""
         refused = collections.Counter({code: count for (code, _), count in self.codes.items() if code != "token-malformed"})
         self.assertNotIn(None, refused, "nothing was to go upstream")
+        self.assertNotIn("broken off", refused, "a connection that ends says so in its last answer")
         self.assertEqual(UP.seen, [])
         self.assertGreater(sum(refused.values()), 2 * ENTRIES_A_MINUTE, "no flood")
         singly, summed, bytes_ = collections.Counter(), collections.Counter(), 0
