@@ -5,9 +5,9 @@ use std::io;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Closed;
 use crate::audit::entry::Found;
 use crate::audit::loss::Accepted;
+use crate::audit::{Cause, Closed};
 
 /// Bytes of a request's line: room for a reason and for as many names as one request may hold.
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -57,14 +57,15 @@ impl Answer {
                 old_origin: accepted.old_origin,
                 old_checkpoint: accepted.old_checkpoint,
             },
-            Err(closed) => Self::Refused {
-                exit: 1,
-                message: format!(
-                    "no loss was accepted: {}: {}",
-                    closed.cause.as_str(),
-                    closed.detail
-                ),
-            },
+            Err(closed) => {
+                // A trail that is open is said to be no more than in recovery.
+                let cause = match closed.cause {
+                    Cause::Recovering => String::new(),
+                    cause => format!("{}: ", cause.as_str()),
+                };
+                let message = format!("no loss was accepted: {cause}{}", closed.detail);
+                Self::Refused { exit: 1, message }
+            }
         }
     }
 }

@@ -91,6 +91,11 @@ class Reading(refusals.Refusals, unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         self.assertRegex(done.stderr, r"searched entries 0 to \d+; ")
 
+    def test_what_cannot_be_read_has_no_table_that_says_none(self):
+        for verb in ("list", "tail"):
+            done = gateway.command("audit", verb, "--dir", GATE.folder / "nothing")
+            self.assertEqual((done.returncode, done.stdout), (74, ""), done.stderr)
+
     def test_json_lines_are_those_of_list(self):
         done = GATE.audit("export")
         self.assertEqual([json.loads(line) for line in done.stdout.splitlines()], self.all)

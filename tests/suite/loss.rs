@@ -207,7 +207,7 @@ fn a_log_that_can_be_gone_on_with_is_not_given_up() {
     let refused = accept_with_key(&home);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        told(&refused).contains("nothing is lost"),
+        told(&refused).contains("accepted: deletions are taken, and nothing is lost"),
         "{}",
         told(&refused)
     );

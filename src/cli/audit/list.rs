@@ -43,9 +43,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     };
     let mut rows = Rows::new(out, arguments.json);
     let ended = pick(&trail, &query, |deletion| rows.write(&deletion));
-    if !matches!(ended, Err(Stop::Output(_))) {
-        rows.finish()?;
-    }
+    rows.finish(&ended)?;
     ended?.tell(&trail);
     Ok(Exit::Fine)
 }

@@ -32,6 +32,11 @@ use super::exit::{Exit, Stop};
 
 /// What `audit` takes.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
+  lychgate audit list --config lychgate.toml --user 4711
+  lychgate audit show --dir http://127.0.0.1:9080 lychgate.example.com/edge-1/42
+  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" --against kept.checkpoint")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

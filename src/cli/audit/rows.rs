@@ -27,6 +27,7 @@ pub(super) struct Rows<'o> {
     out: &'o mut dyn Write,
     /// `None` for JSON.
     table: Option<Table<9>>,
+    found: bool,
 }
 
 impl<'o> Rows<'o> {
@@ -35,6 +36,7 @@ impl<'o> Rows<'o> {
         Self {
             out,
             table: (!json).then(|| Table::new(TITLES)),
+            found: false,
         }
     }
 
@@ -43,6 +45,7 @@ impl<'o> Rows<'o> {
     /// # Errors
     /// Where the output takes no more.
     pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {
+        self.found = true;
         match &mut self.table {
             Some(table) => table.row(self.out, row(deletion))?,
             None => {
@@ -53,11 +56,15 @@ impl<'o> Rows<'o> {
         Ok(())
     }
 
-    /// Writes what is held back for the columns' sake.
+    /// Writes what is held back for the columns' sake. Where the search failed and nothing was found,
+    /// no head is: it would say that there is nothing.
     ///
     /// # Errors
     /// Where the output takes no more.
-    pub(super) fn finish(&mut self) -> Result<(), Stop> {
+    pub(super) fn finish<T>(&mut self, ended: &Result<T, Stop>) -> Result<(), Stop> {
+        if matches!(ended, Err(Stop::Output(_))) || (ended.is_err() && !self.found) {
+            return Ok(());
+        }
         if let Some(table) = &mut self.table {
             table.flush(self.out)?;
         }

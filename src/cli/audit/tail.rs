@@ -50,9 +50,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     };
     let mut rows = Rows::new(out, arguments.json);
     let ended = pick_in(&trail, &mut log, &query, |deletion| rows.write(&deletion));
-    if !matches!(ended, Err(Stop::Output(_))) {
-        rows.finish()?;
-    }
+    rows.finish(&ended)?;
     ended?.tell(&trail);
     if arguments.follow {
         follow::follow(&trail, &log, &query.filter, &mut rows)?;

@@ -75,7 +75,7 @@ fn look(
         true => rows.write(&deletion),
         false => Ok(()),
     })?;
-    rows.finish()
+    rows.finish(&Ok(()))
 }
 
 fn stopped() -> Result<impl Future<Output = ()>, Stop> {
