@@ -90,6 +90,7 @@ class Reading(refusals.Refusals, unittest.TestCase):
         done = GATE.audit("list", "--json", "--user", "none")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         self.assertRegex(done.stderr, r"searched entries 0 to \d+; ")
+        self.assertEqual(GATE.audit("unresolved").stderr, done.stderr)
 
     def test_what_cannot_be_read_has_no_table_that_says_none(self):
         for verb in ("list", "tail"):

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::pick::parse;
+use super::pick::{Searched, parse};
 use super::search::{Raw, search};
 use super::{Deletion, Joiner, ReadBacks};
 use crate::audit::entry::{Entry, Kind};
@@ -37,17 +38,25 @@ impl Unresolved {
     /// # Errors
     /// Where a part of it is a hole: an answer over that would be wrong.
     pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, Hole> {
-        Self::of(|| Log::folder(directory, None))
+        let (all, _) = Self::of(|| Log::folder(directory, None))?;
+        Ok(all)
     }
 
-    /// As [`Self::of_folder`], of a log that is opened twice.
+    /// As [`Self::of_folder`], of a log that is opened twice; and which entries were searched.
     ///
     /// # Errors
     /// As [`Self::of_folder`], and what `open` gives.
-    pub fn of<E: From<Hole>>(open: impl Fn() -> Result<Log, E>) -> Result<Vec<Pending>, E> {
+    pub fn of<E: From<Hole>>(
+        open: impl Fn() -> Result<Log, E>,
+    ) -> Result<(Vec<Pending>, Searched), E> {
         // First who is in doubt, then their intents: of a large trail few entries are parsed.
         let mut intents = BTreeSet::new();
-        each(&mut open()?, is_doubtful, |index, bytes| {
+        let end = AtomicU64::new(0);
+        let is_in_doubt = |index: u64, bytes: &[u8]| {
+            end.fetch_max(index + 1, Ordering::Relaxed);
+            is_doubtful(index, bytes)
+        };
+        each(&mut open()?, is_in_doubt, |index, bytes| {
             if let Kind::Outcome(outcome) = parse(index, bytes)?.kind {
                 let parts = outcome.leaves.len() as u64;
                 intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
@@ -62,7 +71,8 @@ impl Unresolved {
             unresolved.push(index, parse(index, bytes)?);
             Ok(())
         })?;
-        Ok(unresolved.finish())
+        let end = end.into_inner();
+        Ok((unresolved.finish(), Searched { first: 0, end }))
     }
 
     /// Takes the next entry.

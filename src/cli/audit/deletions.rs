@@ -62,14 +62,24 @@ pub(super) fn pick_in(
         }
         each(deletion)
     })?;
-    Ok(Covered {
-        searched,
-        size: log.checkpoint().map(|checkpoint| checkpoint.size),
-        is_judged: log.is_judged(),
-    })
+    Ok(Covered::new(searched, log))
 }
 
 impl Covered {
+    /// What was searched of this log.
+    pub(super) fn new(searched: Searched, log: &Log) -> Self {
+        Self {
+            searched,
+            size: log.checkpoint().map(|checkpoint| checkpoint.size),
+            is_judged: log.is_judged(),
+        }
+    }
+
+    /// As it is, of a log whose entries were searched so far.
+    pub(super) fn of(self, searched: Searched) -> Self {
+        Self { searched, ..self }
+    }
+
     /// Says on standard error what was searched: an answer of none means none in there.
     pub(super) fn tell(&self, trail: &Trail) {
         let published = match trail.is_address() {

@@ -1,12 +1,14 @@
 //! `lychgate audit unresolved`: deletions that may or may not have happened, and were not read back.
 
+use std::cell;
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 
+use super::deletions::Covered;
 use super::rows::{second, some_users, word};
 use super::trail::Reading;
-use crate::audit::query::{Deletion, Pending, Progress, Unresolved};
+use crate::audit::query::{Deletion, Pending, Progress, Searched, Unresolved};
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::table::{Cell, Table};
@@ -18,7 +20,8 @@ use crate::cli::table::{Cell, Table};
   lychgate audit unresolved --dir audit --json
 
 A deletion is unresolved while its outcome is `unknown`, or `failed` after something was sent, and its
-users were not read back; `lychgate audit reconcile` does that.")]
+users were not read back; `lychgate audit reconcile` does that. One that is in flight, or was when a gateway
+was killed that has not been started again, is none yet: `lychgate audit list --outcome open`.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
@@ -33,7 +36,12 @@ pub(super) struct Arguments {
 /// Where the trail cannot be read (74) or is damaged (1): none is never said over a hole.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
-    let all = Unresolved::of(|| trail.open())?;
+    let read = cell::Cell::new(None);
+    let (all, searched) = Unresolved::of(|| {
+        let log = trail.open()?;
+        read.set(Some(Covered::new(Searched::default(), &log)));
+        Ok::<_, Stop>(log)
+    })?;
     let unresolved = all
         .iter()
         .filter(|pending| pending.deletion.reconciled.is_none());
@@ -45,6 +53,9 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         }
     } else {
         print(out, unresolved)?;
+    }
+    if let Some(covered) = read.take() {
+        covered.of(searched).tell(&trail);
     }
     Ok(Exit::Fine)
 }
