@@ -1,7 +1,7 @@
 //! What happened to whom: entries joined into deletions, as `audit list --json` prints them.
 //!
 //! A deletion is an intent (all of its parts) and the entry that closes it, or one `refused`
-//! entry. [`Joiner`] makes them from entries in order, [`Filter`] picks some of them; [`pick`] does
+//! entry. [`Joiner`] makes them from entries in order, [`Filter`] picks some of them; [`pick()`] does
 //! both on a log, and reads no more of it than it must.
 
 mod filter;
