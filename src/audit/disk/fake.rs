@@ -30,9 +30,9 @@ struct State {
     hung: Option<&'static str>,
     /// So many of them pass all the same.
     passes: usize,
-    /// The power is lost at the step of this number from now, done or not done; the process goes on
-    /// with a disk that does nothing more.
-    dies: Option<(usize, bool)>,
+    /// The power is lost at the step of this number from now, among all or those of one name, done or
+    /// not done; the process goes on with a disk that does nothing more.
+    dies: Option<(Option<&'static str>, usize, bool)>,
     is_dead: bool,
     /// Files whose every state that could be read is kept in `shown`: folder and name.
     watched: Vec<(usize, String)>,
@@ -88,6 +88,7 @@ impl FakeDisk {
         let mut state = self.state();
         state.rules.clear();
         state.dies = None;
+        state.is_dead = false;
     }
 
     /// Whether syncs of data hang.
@@ -151,7 +152,7 @@ impl FakeDisk {
         if state.is_dead {
             return Err(io::ErrorKind::Other.into());
         }
-        if let Some(is_done) = state.is_last_step() {
+        if let Some(is_done) = state.is_last_step(name) {
             state.is_dead = true;
             if is_done {
                 act(&mut state)?;

@@ -171,10 +171,10 @@ impl FakeDisk {
         }
     }
 
-    /// Loses the power at the step of this number from now, which is done or not; no step is done
-    /// after it.
-    pub(crate) fn die_at(&self, number: usize, is_done: bool) {
-        self.state().dies = Some((number, is_done));
+    /// Loses the power at the step of this number from now, among all or those of this name, which is
+    /// done or not; no step is done after it, until the disk is healed.
+    pub(crate) fn die_at(&self, step: Option<&'static str>, number: usize, is_done: bool) {
+        self.state().dies = Some((step, number, is_done));
     }
 
     /// Whether the power was lost.
@@ -207,10 +207,11 @@ impl FakeDisk {
 }
 
 impl State {
-    pub(super) fn is_last_step(&mut self) -> Option<bool> {
+    pub(super) fn is_last_step(&mut self, step: &str) -> Option<bool> {
         match &mut self.dies {
-            Some((0, is_done)) => Some(*is_done),
-            Some((left, _)) => {
+            Some((Some(name), ..)) if *name != step => None,
+            Some((_, 0, is_done)) => Some(*is_done),
+            Some((_, left, _)) => {
                 *left -= 1;
                 None
             }
