@@ -50,18 +50,7 @@ impl Cause {
     /// Whether a trail that is closed for it may be lost; the others end by themselves.
     #[must_use]
     pub const fn may_be_lost(self) -> bool {
-        matches!(
-            self,
-            Self::Unlinked
-                | Self::Replaced
-                | Self::Truncated
-                | Self::Altered
-                | Self::FolderMoved
-                | Self::SecondWriter
-                | Self::RolledBack
-                | Self::Damaged
-                | Self::KeyUnusable
-        )
+        self.is_custody() || matches!(self, Self::RolledBack | Self::Damaged | Self::KeyUnusable)
     }
 }
 

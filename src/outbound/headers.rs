@@ -49,18 +49,16 @@ pub(super) fn rewrite(head: &mut Parts, facts: Facts<'_>) {
 /// Removes what `taken` names and what `Connection` names (RFC 9110, section 7.6.1).
 pub(super) fn take_away(headers: &mut HeaderMap, taken: fn(&str) -> bool) {
     let names_some = headers.contains_key(CONNECTION);
-    let goes = |name: &&HeaderName| {
-        taken(name.as_str())
-            || is_hop_by_hop(name.as_str())
-            || names_some && is_named(headers, name)
-    };
-    // Most heads hold one such name or none: no list of them is made.
-    let Some(first) = headers.keys().find(goes) else {
-        return;
-    };
-    let more: Vec<HeaderName> = headers.keys().filter(goes).skip(1).cloned().collect();
-    let first = first.clone();
-    for name in std::iter::once(first).chain(more) {
+    let doomed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            taken(name.as_str())
+                || is_hop_by_hop(name.as_str())
+                || names_some && is_named(headers, name)
+        })
+        .cloned()
+        .collect();
+    for name in doomed {
         headers.remove(name);
     }
 }
