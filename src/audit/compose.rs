@@ -149,6 +149,6 @@ fn cut_option(field: &str, text: &mut Option<String>, cuts: &mut Cuts) {
 mod tests;
 
 #[cfg(test)]
-pub(crate) use reconciled::test_reconciled;
+pub(crate) use reconciled::{test_closing, test_reconciled};
 #[cfg(test)]
 pub(in crate::audit) use tests::intent as test_intent;

@@ -86,6 +86,27 @@ pub(crate) fn test_reconciled(intent: u64, users: usize) -> Reconciled {
     }
 }
 
+/// The closing entry of an intent that ended so.
+#[cfg(test)]
+pub(crate) fn test_closing(
+    intent: u64,
+    outcome: crate::audit::entry::Verdict,
+    sent: crate::audit::entry::Sent,
+) -> Kind {
+    use crate::audit::entry::{Ending, Outcome};
+    Kind::Outcome(Outcome {
+        intent,
+        leaves: vec![],
+        request_id: "r".into(),
+        ending: Ending {
+            outcome,
+            sent,
+            ..crate::audit::ledger::not_sent()
+        },
+        cut: Cuts::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

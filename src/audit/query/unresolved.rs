@@ -143,25 +143,9 @@ pub(super) fn is_read_back(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::compose::test_reconciled;
-    use crate::audit::entry::{Ending, Outcome, Sent, Verdict};
-    use crate::audit::ledger::not_sent;
+    use crate::audit::compose::{test_closing, test_reconciled};
+    use crate::audit::entry::{Sent, Verdict};
     use crate::audit::query::tests::intent;
-
-    fn outcome(intent: u64, outcome: Verdict, sent: Sent) -> Kind {
-        let ending = Ending {
-            outcome,
-            sent,
-            ..not_sent()
-        };
-        Kind::Outcome(Outcome {
-            intent,
-            leaves: vec![],
-            request_id: "r".into(),
-            ending,
-            cut: [].into(),
-        })
-    }
 
     fn collected(kinds: Vec<Kind>) -> Vec<Pending> {
         let mut unresolved = Unresolved::default();
@@ -177,11 +161,11 @@ mod tests {
         let mut kinds: Vec<Kind> = (0..6)
             .map(|n| Kind::Intent(intent(&n.to_string(), &["1"])))
             .collect();
-        kinds.push(outcome(0, Verdict::Unknown, Sent::Unknown));
-        kinds.push(outcome(1, Verdict::Failed, Sent::Yes));
-        kinds.push(outcome(2, Verdict::Failed, Sent::No));
-        kinds.push(outcome(3, Verdict::Deleted, Sent::Yes));
-        kinds.push(outcome(4, Verdict::Rejected, Sent::Yes));
+        kinds.push(test_closing(0, Verdict::Unknown, Sent::Unknown));
+        kinds.push(test_closing(1, Verdict::Failed, Sent::Yes));
+        kinds.push(test_closing(2, Verdict::Failed, Sent::No));
+        kinds.push(test_closing(3, Verdict::Deleted, Sent::Yes));
+        kinds.push(test_closing(4, Verdict::Rejected, Sent::Yes));
         let found = collected(kinds);
         let shown: Vec<_> = found.iter().map(|p| (p.deletion.index, p.closed)).collect();
         assert_eq!(shown, [(0, Time(6_000_000)), (1, Time(7_000_000))]);
@@ -192,9 +176,9 @@ mod tests {
         let kinds = vec![
             Kind::Intent(intent("a", &["1"])),
             Kind::Intent(intent("b", &["1"])),
-            outcome(0, Verdict::Unknown, Sent::Unknown),
+            test_closing(0, Verdict::Unknown, Sent::Unknown),
             Kind::Reconciled(test_reconciled(0, 1)),
-            outcome(1, Verdict::Unknown, Sent::Unknown),
+            test_closing(1, Verdict::Unknown, Sent::Unknown),
         ];
         let found = collected(kinds);
         assert_eq!(found[0].deletion.reconciled.unwrap().index, 3);

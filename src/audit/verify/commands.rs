@@ -101,9 +101,9 @@ impl Commands {
 mod tests {
     use super::super::glance::glance;
     use super::*;
+    use crate::audit::compose::test_closing;
     use crate::audit::compose::{self, test_reconciled};
-    use crate::audit::entry::{Actor, Ending, Entry, Kind, LossAccepted, Outcome};
-    use crate::audit::ledger::not_sent;
+    use crate::audit::entry::{Actor, Entry, Kind, LossAccepted};
 
     fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Fault> {
         let time = "2026-11-24T12:00:00.000000Z".to_owned();
@@ -111,25 +111,10 @@ mod tests {
         commands.push(index, &glance(&bytes).unwrap().says)
     }
 
-    fn closing(intent: u64, outcome: Verdict, sent: Sent) -> Kind {
-        let ending = Ending {
-            outcome,
-            sent,
-            ..not_sent()
-        };
-        Kind::Outcome(Outcome {
-            intent,
-            leaves: vec![],
-            request_id: "r".into(),
-            ending,
-            cut: [].into(),
-        })
-    }
-
     /// What is said of the first entry that is wrong, behind an unknown deletion 4.
     fn judged(kinds: impl IntoIterator<Item = Kind>) -> Option<String> {
         let mut commands = Commands::default();
-        let unknown = closing(4, Verdict::Unknown, Sent::Unknown);
+        let unknown = test_closing(4, Verdict::Unknown, Sent::Unknown);
         let kinds = [unknown].into_iter().chain(kinds);
         (10..)
             .zip(kinds)
@@ -147,11 +132,11 @@ mod tests {
         let of = |intent| Kind::Reconciled(test_reconciled(intent, 1));
         assert_eq!(judged([of(4), of(4)]), None);
         assert!(judged([of(5)]).unwrap().contains("no deletion in doubt"));
-        let sent = closing(5, Verdict::Failed, Sent::Yes);
+        let sent = test_closing(5, Verdict::Failed, Sent::Yes);
         assert_eq!(judged([sent, of(5)]), None);
-        let unsent = closing(5, Verdict::Failed, Sent::No);
+        let unsent = test_closing(5, Verdict::Failed, Sent::No);
         assert!(judged([unsent, of(5)]).is_some());
-        let deleted = closing(5, Verdict::Deleted, Sent::Yes);
+        let deleted = test_closing(5, Verdict::Deleted, Sent::Yes);
         assert!(judged([deleted, of(5)]).is_some());
     }
 
