@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lychgate::token::Algorithm;
@@ -28,9 +29,11 @@ pub(crate) struct Setup {
 impl Setup {
     /// Makes keys, tokens and config.
     pub(crate) fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
         // Beside the build, since a temporary folder may be in memory and syncs there cost nothing.
-        let folder =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bench-{}-{number}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
         let [address, admin, upstream] = [free_port(), free_port(), free_port()];
         let key = Key::generate(Algorithm::ES256).expect("a key");
