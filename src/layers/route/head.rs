@@ -1,9 +1,8 @@
 //! The form of a head: framing, `Host`, and the headers that may stand once or not at all.
 
-use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, Method};
+use http::{HeaderValue, Method};
 
 use crate::refusal::{Checked, Code, Refusal};
 
@@ -46,26 +45,38 @@ const JUDGED: [&str; 23] = [
     "x-request-id",
 ];
 
-/// Judges it.
+/// Judges it, in one look over the headers.
 pub(super) fn check(head: &Parts) -> Checked<()> {
     if head.method == Method::CONNECT {
         let mut refusal = Refusal::new(Code::MethodNotAllowed, "CONNECT is not served.");
         refusal.allow = Some("GET, POST, PUT, DELETE".to_owned());
         return refusal.refuse();
     }
-    check_framing(&head.headers)?;
-    check_spelling(&head.headers)?;
-    check_host(head)?;
-    check_connection(&head.headers)?;
-    if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
-        return malformed("Authorization stands more than once").refuse();
-    }
-    for value in head.headers.get_all(EXPECT) {
-        if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            return malformed("Expect asks for something other than 100-continue").refuse();
+    let (mut host, mut authorizations, mut codings) = (None, 0, 0);
+    for (name, value) in &head.headers {
+        match name.as_str() {
+            "authorization" => authorizations += 1,
+            "connection" => check_connection(value)?,
+            "expect" => check_expect(value)?,
+            "host" if host.is_some() => return malformed("Host stands more than once").refuse(),
+            "host" => host = Some(value),
+            "transfer-encoding" if codings == 0 && value == "chunked" => codings += 1,
+            "transfer-encoding" => {
+                return malformed("Transfer-Encoding is not exactly `chunked`, once").refuse();
+            }
+            look_alike @ ("x-http-method" | "x-method-override") => {
+                return malformed(format!(
+                    "the header {look_alike} is not accepted; use X-HTTP-Method-Override"
+                ))
+                .refuse();
+            }
+            other => check_spelling(other)?,
         }
     }
-    Ok(())
+    if authorizations > 1 {
+        return malformed("Authorization stands more than once").refuse();
+    }
+    check_host(head, host)
 }
 
 /// The refusal `request-malformed`.
@@ -76,41 +87,33 @@ pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
     )
 }
 
-fn check_framing(headers: &HeaderMap) -> Checked<()> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(one), None) if one.as_bytes() == b"chunked" => Ok(()),
-        _ => malformed("Transfer-Encoding is not exactly `chunked`, once").refuse(),
+fn check_spelling(name: &str) -> Checked<()> {
+    if !name.contains('_') {
+        return Ok(());
     }
-}
-
-fn check_spelling(headers: &HeaderMap) -> Checked<()> {
-    for name in headers.keys() {
-        let name = name.as_str();
-        if !name.contains('_') {
-            continue;
-        }
-        let plain = name.replace('_', "-");
-        if JUDGED.contains(&plain.as_str())
-            || plain.starts_with("x-forwarded-")
-            || plain.starts_with("lychgate-")
-        {
-            return malformed(format!(
-                "the header {name} is spelled with `_`; use {plain}"
-            ))
-            .refuse();
-        }
+    let plain = name.replace('_', "-");
+    if JUDGED.contains(&plain.as_str())
+        || plain.starts_with("x-forwarded-")
+        || plain.starts_with("lychgate-")
+    {
+        return malformed(format!(
+            "the header {name} is spelled with `_`; use {plain}"
+        ))
+        .refuse();
     }
     Ok(())
 }
 
-fn check_host(head: &Parts) -> Checked<()> {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host,
-        (None, _) => return malformed("Host is missing").refuse(),
-        _ => return malformed("Host stands more than once").refuse(),
+fn check_expect(value: &HeaderValue) -> Checked<()> {
+    if value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+        return Ok(());
+    }
+    malformed("Expect asks for something other than 100-continue").refuse()
+}
+
+fn check_host(head: &Parts, host: Option<&HeaderValue>) -> Checked<()> {
+    let Some(host) = host else {
+        return malformed("Host is missing").refuse();
     };
     let Some(host) = host.to_str().ok().filter(|host| is_host(host)) else {
         return malformed("Host is not a host and an optional port").refuse();
@@ -165,18 +168,16 @@ fn is_name_and_port(text: &str) -> bool {
     name > 0 && port_is_fine
 }
 
-fn check_connection(headers: &HeaderMap) -> Checked<()> {
-    for value in headers.get_all(CONNECTION) {
-        let Ok(text) = value.to_str() else {
-            return malformed("Connection holds bytes beyond visible ASCII").refuse();
-        };
-        for option in text.split(',').map(str::trim).filter(|o| !o.is_empty()) {
-            if !CONNECTION_OPTIONS
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(option))
-            {
-                return malformed("Connection names a header that must reach upstream").refuse();
-            }
+fn check_connection(value: &HeaderValue) -> Checked<()> {
+    let Ok(text) = value.to_str() else {
+        return malformed("Connection holds bytes beyond visible ASCII").refuse();
+    };
+    for option in text.split(',').map(str::trim).filter(|o| !o.is_empty()) {
+        if !CONNECTION_OPTIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(option))
+        {
+            return malformed("Connection names a header that must reach upstream").refuse();
         }
     }
     Ok(())
@@ -243,6 +244,14 @@ mod tests {
             assert_eq!(with(name), Some(Code::RequestMalformed), "{name}");
         }
         assert_eq!(with("x_own"), None);
+    }
+
+    #[test]
+    fn look_alikes_of_the_override_are_refused() {
+        for name in ["x-http-method", "x-method-override"] {
+            let lines = [("host", "a"), (name, "DELETE")];
+            assert_eq!(judge("/", &lines), Some(Code::RequestMalformed), "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! `X-HTTP-Method-Override` decides what upstream does, so it decides what is judged;
-//! its look-alikes are refused.
+//! `X-HTTP-Method-Override` decides what upstream does, so it decides what is judged.
 
 use http::{HeaderMap, HeaderName};
 
@@ -9,21 +8,8 @@ use crate::refusal::Checked;
 /// The one header that may override the method.
 pub(super) const NAME: HeaderName = HeaderName::from_static("x-http-method-override");
 
-const LOOK_ALIKES: [HeaderName; 2] = [
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
-];
-
 /// The value of the one override header, where there is one.
 pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
-    for look_alike in LOOK_ALIKES {
-        if headers.contains_key(&look_alike) {
-            return malformed(format!(
-                "the header {look_alike} is not accepted; use X-HTTP-Method-Override"
-            ))
-            .refuse();
-        }
-    }
     let mut values = headers.get_all(NAME).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -57,10 +43,8 @@ mod tests {
     }
 
     #[test]
-    fn two_and_look_alikes_are_refused() {
+    fn two_are_refused() {
         let name = "x-http-method-override";
         assert!(read(&headers(&[(name, "PUT"), (name, "PUT")])).is_err());
-        assert!(read(&headers(&[("x-http-method", "DELETE")])).is_err());
-        assert!(read(&headers(&[("x-method-override", "DELETE")])).is_err());
     }
 }
