@@ -246,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn every_spelling_of_a_name_is_found(mask in any::<u8>(), before in "[a-u]{0,3}", joint in "[&;]") {
+    fn every_spelling_of_a_name_is_found(mask in any::<u8>(), before in "[a-h]{0,3}", joint in "[&;]") {
         let query = format!("{before}{joint}{}=DELETE", escaped("_method", mask));
         prop_assert!(Query::parse(&query).unwrap().method);
         let query = Query::parse(&format!("{before}{joint}{}=1", escaped("ids", mask))).unwrap();
