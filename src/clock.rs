@@ -83,6 +83,50 @@ impl Time {
     }
 }
 
+/// Shows times of which many fall into one second, as those of log lines do: the calendar is
+/// reckoned once a second.
+#[derive(Debug)]
+pub struct Stamp {
+    /// The second that `text` is of.
+    second: Option<i64>,
+    text: String,
+}
+
+impl Stamp {
+    /// One that has shown nothing; for `thread_local!`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            second: None,
+            text: String::new(),
+        }
+    }
+
+    /// The time's text.
+    pub fn show(&mut self, time: Time) -> &str {
+        const UP_TO_THE_DOT: usize = "0000-00-00T00:00:00.".len();
+        if self.second == Some(time.seconds()) {
+            let mut digits = [0; 6];
+            write_digits(&mut digits, time.0.rem_euclid(1_000_000).unsigned_abs());
+            self.text.truncate(UP_TO_THE_DOT);
+            self.text
+                .push_str(std::str::from_utf8(&digits).unwrap_or_default());
+            self.text.push('Z');
+        } else {
+            self.text = time.to_string();
+            let is_usual = self.text.len() == UP_TO_THE_DOT + "000000Z".len();
+            self.second = is_usual.then(|| time.seconds());
+        }
+        &self.text
+    }
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The last digits of a number, as many as there is room for.
 fn write_digits(room: &mut [u8], mut number: u64) {
     for place in room.iter_mut().rev() {
@@ -174,6 +218,26 @@ mod tests {
         assert_eq!(time.to_string(), "2025-11-24T16:00:00.000005Z");
         assert_eq!(Time::parse(&time.to_string()), Some(time));
         assert_eq!(Time(0).to_string(), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn a_stamp_shows_what_the_time_shows() {
+        let mut stamp = Stamp::new();
+        let day = 86_400_000_000;
+        for micros in [
+            0,
+            1,
+            999_999,
+            1_000_000,
+            day,
+            day + 7,
+            -1,
+            -2,
+            i64::MAX,
+            day,
+        ] {
+            assert_eq!(stamp.show(Time(micros)), Time(micros).to_string());
+        }
     }
 
     #[test]

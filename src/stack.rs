@@ -54,7 +54,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -63,6 +63,7 @@ use tower::{Service, ServiceBuilder};
 use crate::clock::Clock;
 use crate::contract::Contracts;
 use crate::layers;
+use crate::layers::access_log::Logged;
 use crate::layers::credentials::Credentials;
 use crate::layers::deletions::Deletions;
 use crate::layers::exchange::Arrival;
@@ -129,22 +130,30 @@ impl Stack {
     }
 
     /// Answers one request of this caller.
-    pub fn handle(
-        &self,
-        request: Request<Body>,
-        peer: &Peer,
-    ) -> impl Future<Output = Response<Body>> + Send + use<> {
+    pub fn handle(&self, request: Request<Body>, peer: &Peer) -> Handling {
         let mut stack = ServiceBuilder::new()
-            .layer(layers::request_id::layer(self.clock.clone()))
-            .layer(layers::access_log::layer(self.metrics.clone()))
-            .service(self.seam.clone());
-        let answer = stack.call((request, peer.clone()));
-        async move {
-            match answer.await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
+            .layer(layers::request_id::layer(&self.clock))
+            .layer(layers::access_log::layer(&self.metrics))
+            .service(&self.seam);
+        Handling(stack.call((request, peer.clone())))
+    }
+}
+
+/// The answer to come.
+pub struct Handling(Logged<Answering>);
+
+impl std::fmt::Debug for Handling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handling")
+    }
+}
+
+impl Future for Handling {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let Ok(response) = ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(response)
     }
 }
 
@@ -184,7 +193,7 @@ impl std::fmt::Debug for Seam {
     }
 }
 
-impl Service<Arrival> for Seam {
+impl Service<Arrival> for &Seam {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;

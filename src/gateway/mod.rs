@@ -115,7 +115,7 @@ impl Gateway {
         });
         let admin = Server::start(admin_listener, Counters::default(), move |request, _| {
             let pages = pages.clone();
-            async move { pages.serve(request).await }
+            Box::pin(async move { pages.serve(request).await })
         });
         Ok(Self {
             kept,

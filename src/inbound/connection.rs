@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Unread, inward};
+use super::gather::Gather;
 use super::head_timer::HeadTimer;
 use super::linger::linger;
 use crate::alarm::Alarm;
@@ -50,7 +51,7 @@ pub(super) struct Rules {
 pub(super) async fn serve<H, F>(stream: TcpStream, peer: SocketAddr, rules: Rules, handler: H)
 where
     H: Fn(Request<Body>, &Peer) -> F,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
 {
     // hyper's buffers cost 16 KiB: a connection that has sent nothing does without them.
     if !has_bytes(&stream, &rules).await {
@@ -63,14 +64,11 @@ where
         heard.store(true, Ordering::Relaxed);
         unread.clear();
         let answer = handler(request.map(|body| inward(body, &unread)), &caller);
-        let (winding_down, unread) = (&*rules.winding_down, &unread);
-        Box::pin(async move {
-            let mut response = answer.await;
-            // Behind a body that nobody reads no other request can come: the caller is told so.
-            let last = winding_down.load(Ordering::Relaxed) || unread.is_set();
-            leaving(&mut response, last);
-            Ok::<_, Infallible>(response)
-        })
+        Leaving {
+            answer,
+            winding_down: &rules.winding_down,
+            unread: &unread,
+        }
     });
     let (timer, mut alarm) = (HeadTimer::new(), Alarm::default());
     let mut connection = http1::Builder::new()
@@ -80,11 +78,11 @@ where
         .max_buf_size(MAX_HEAD_BUFFER_BYTES)
         // A FIN is not a hang-up: a caller who only shut its sending half gets its answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Gather(stream)), service);
 
     let mut stopping = pin!(rules.stopping.cancelled());
     let mut last_head = pin!(async { tokio::time::sleep(LAST_HEAD).await });
-    let mut asked = false;
+    let (mut asked, mut registered) = (false, false);
     // Polled before it is asked to stop: a request that has already arrived is still answered.
     let ended = poll_fn(|cx| {
         loop {
@@ -95,7 +93,10 @@ where
                 break;
             }
         }
-        if !asked && stopping.as_mut().poll(cx).is_ready() {
+        // Once it has this task's waker, there is nothing to ask until winding down, which comes first.
+        let may_stop = !asked && (!registered || rules.winding_down.load(Ordering::Relaxed));
+        registered = true;
+        if may_stop && stopping.as_mut().poll(cx).is_ready() {
             asked = true;
             Pin::new(&mut connection).graceful_shutdown();
             if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
@@ -117,7 +118,7 @@ where
         refused_by_parser(&error, late, peer, &rules)
     });
     if refused || unread.is_set() {
-        linger(parts.io.into_inner()).await;
+        linger(parts.io.into_inner().0).await;
     }
 }
 
@@ -133,13 +134,29 @@ async fn has_bytes(stream: &TcpStream, rules: &Rules) -> bool {
     came.unwrap_or(false)
 }
 
-fn leaving(response: &mut Response<Body>, last: bool) {
-    // hyper drops the whole connection, answer and all, where both framings are set.
-    response.headers_mut().remove(TRANSFER_ENCODING);
-    if last {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+/// An answer to come, and what its head says of the connection.
+struct Leaving<'a, F> {
+    answer: F,
+    winding_down: &'a AtomicBool,
+    unread: &'a Unread,
+}
+
+impl<F> Future for Leaving<'_, F>
+where
+    F: Future<Output = Response<Body>> + Unpin,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(Pin::new(&mut self.answer).poll(cx));
+        let headers = response.headers_mut();
+        // hyper drops the whole connection, answer and all, where both framings are set.
+        headers.remove(TRANSFER_ENCODING);
+        // Behind a body that nobody reads no other request can come: the caller is told so.
+        if self.winding_down.load(Ordering::Relaxed) || self.unread.is_set() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod body;
 mod connection;
+mod gather;
 mod head_timer;
 mod linger;
 pub mod listener;

@@ -48,7 +48,7 @@ impl Server {
     pub fn start<H, F>(listener: Listener, counters: Counters, handler: H) -> Self
     where
         H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + Unpin + 'static,
     {
         let rules = Rules {
             head_timeout: listener.settings.head_timeout,
@@ -94,7 +94,7 @@ impl Server {
 async fn accept_all<H, F>(listener: Listener, counters: Counters, rules: Rules, handler: H)
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
 {
     let Listener {
         socket, settings, ..

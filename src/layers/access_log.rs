@@ -16,37 +16,37 @@ use crate::contract::path;
 use crate::metrics::Metrics;
 use crate::request::Body;
 
-/// The layer.
+/// The layer; built for each request, so it borrows.
 #[must_use]
-pub fn layer(metrics: Metrics) -> AccessLogLayer {
+pub fn layer(metrics: &Metrics) -> AccessLogLayer<'_> {
     AccessLogLayer { metrics }
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct AccessLogLayer {
-    metrics: Metrics,
+pub struct AccessLogLayer<'a> {
+    metrics: &'a Metrics,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct AccessLog<S> {
-    metrics: Metrics,
+pub struct AccessLog<'a, S> {
+    metrics: &'a Metrics,
     inner: S,
 }
 
-impl<S> Layer<S> for AccessLogLayer {
-    type Service = AccessLog<S>;
+impl<'a, S> Layer<S> for AccessLogLayer<'a> {
+    type Service = AccessLog<'a, S>;
 
-    fn layer(&self, inner: S) -> AccessLog<S> {
+    fn layer(&self, inner: S) -> AccessLog<'a, S> {
         AccessLog {
-            metrics: self.metrics.clone(),
+            metrics: self.metrics,
             inner,
         }
     }
 }
 
-impl<S> Service<Arrival> for AccessLog<S>
+impl<S> Service<Arrival> for AccessLog<'_, S>
 where
     S: Service<Arrival, Response = Response<Body>>,
 {

@@ -25,20 +25,20 @@ use crate::request::Body;
 #[must_use]
 pub fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
     RefuseLayer {
-        recorder: Recorder { trail, config },
+        recorder: Arc::new(Recorder { trail, config }),
     }
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
 pub struct RefuseLayer {
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
 pub struct Refuse<S> {
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     inner: S,
 }
 
@@ -47,7 +47,7 @@ impl<S> Layer<S> for RefuseLayer {
 
     fn layer(&self, inner: S) -> Refuse<S> {
         Refuse {
-            recorder: self.recorder.clone(),
+            recorder: Arc::clone(&self.recorder),
             inner,
         }
     }
@@ -82,7 +82,7 @@ where
     /// As `call`, but shared by all requests: each gets a clone of what stands behind.
     pub fn answer(&self, arrival: Arrival) -> Answering {
         let exchange = Arc::clone(&arrival.exchange);
-        let recorder = self.recorder.clone();
+        let recorder = Arc::clone(&self.recorder);
         let mut inner = self.inner.clone();
         Box::pin(async move {
             // The checks run inside `call`, so that is contained as well.
@@ -113,7 +113,7 @@ fn defect(exchange: &Exchange) -> Refusal {
     .with_sent(sent)
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Recorder {
     trail: Trail,
     config: Arc<str>,

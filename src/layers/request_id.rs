@@ -14,37 +14,37 @@ use crate::clock::Clock;
 use crate::random;
 use crate::request::{Body, Peer};
 
-/// The layer.
+/// The layer; built for each request, so it borrows.
 #[must_use]
-pub fn layer(clock: Clock) -> RequestIdLayer {
+pub fn layer(clock: &Clock) -> RequestIdLayer<'_> {
     RequestIdLayer { clock }
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RequestIdLayer {
-    clock: Clock,
+pub struct RequestIdLayer<'a> {
+    clock: &'a Clock,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RequestId<S> {
-    clock: Clock,
+pub struct RequestId<'a, S> {
+    clock: &'a Clock,
     inner: S,
 }
 
-impl<S> Layer<S> for RequestIdLayer {
-    type Service = RequestId<S>;
+impl<'a, S> Layer<S> for RequestIdLayer<'a> {
+    type Service = RequestId<'a, S>;
 
-    fn layer(&self, inner: S) -> RequestId<S> {
+    fn layer(&self, inner: S) -> RequestId<'a, S> {
         RequestId {
-            clock: self.clock.clone(),
+            clock: self.clock,
             inner,
         }
     }
 }
 
-impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<S> {
+impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -58,7 +58,7 @@ impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<S> {
         self.inner.call(Arrival {
             head: Box::new(head),
             body,
-            exchange: Exchange::new(new_id(&self.clock), peer).into(),
+            exchange: Exchange::new(new_id(self.clock), peer).into(),
         })
     }
 }

@@ -17,7 +17,6 @@ use super::headers::{self, Facts};
 use super::line::{Line, Want};
 use super::pool::Pool;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
-use crate::metrics::Metrics;
 use crate::request::Body;
 
 /// A deletion goes out on no connection that rested longer than this.
@@ -29,7 +28,6 @@ const MAX_ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) pool: Pool,
-    pub(super) metrics: Metrics,
     pub(super) head_timeout: Duration,
     pub(super) total_timeout: Duration,
 }
@@ -55,7 +53,6 @@ impl Sender {
             message: build(outgoing, &line),
             line,
             times,
-            metrics: self.metrics.clone(),
         })
     }
 }
@@ -67,7 +64,6 @@ pub(super) struct Attempts {
     message: Message,
     delivery: Delivery,
     times: Times,
-    metrics: Metrics,
 }
 
 impl Attempts {
@@ -78,8 +74,8 @@ impl Attempts {
             mut message,
             delivery,
             mut times,
-            metrics,
         } = self;
+        let metrics = line.metrics();
         let mut want = match delivery {
             Delivery::Deletion => Want::UsedWithin(DELETION_REST),
             Delivery::Repeatable | Delivery::Once => Want::Any,
@@ -87,7 +83,7 @@ impl Attempts {
         let mut attempts = 0;
         let mut bytes_left = false;
         loop {
-            let lease = match line.check_out(want, times.deadline).await {
+            let lease = match line.check_out(want, times.begun, times.deadline).await {
                 Ok(lease) => lease,
                 Err(mut failure) => {
                     failure.bytes_left |= bytes_left;
@@ -97,7 +93,7 @@ impl Attempts {
             };
             attempts += 1;
             let used = lease.is_used();
-            times.begun = Instant::now();
+            times.begun = lease.begun();
             let lost = match exchange(lease, message, delivery, times).await {
                 Ok(response) => {
                     let seconds = times.begun.elapsed().as_secs_f64();
@@ -124,6 +120,7 @@ impl Attempts {
             }
             // Others at rest are likely as dead.
             want = Want::New;
+            times.begun = Instant::now();
         }
     }
 }

@@ -50,8 +50,7 @@ impl Client {
             idle_timeout: settings.idle_timeout,
         };
         let sender = Sender {
-            pool: Pool::new(bounds, Connector::new(tls), metrics.clone()),
-            metrics,
+            pool: Pool::new(bounds, Connector::new(tls), metrics),
             head_timeout: settings.head_timeout,
             total_timeout: settings.total_timeout,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::wire::Wire;
@@ -38,8 +39,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0
-            .poll_write_by(cx, |stream| stream.try_write_vectored(bufs))
+        self.0.poll_write_by(cx, |stream| write(stream, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -52,6 +52,14 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.0.shutdown())
+    }
+}
+
+/// A single buffer, which most requests are, is written without the cost of a list.
+fn write(stream: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    match bufs {
+        [only] => stream.try_write(only),
+        _ => stream.try_write_vectored(bufs),
     }
 }
 
@@ -117,7 +125,7 @@ impl AsyncWrite for Counted {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         match &mut *self {
             Self::Plain(Socket(wire)) => wire.count(offered, || {
-                wire.poll_write_by(cx, |stream| stream.try_write_vectored(bufs))
+                wire.poll_write_by(cx, |stream| write(stream, bufs))
             }),
             Self::Tls(wire, stream) => {
                 wire.count(offered, || Pin::new(stream).poll_write_vectored(cx, bufs))

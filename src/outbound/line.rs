@@ -64,6 +64,8 @@ pub(super) struct Lease {
     slot: Slot,
     /// Whether it carried a request before.
     used: bool,
+    /// When it was had.
+    begun: Instant,
 }
 
 /// The right to one connection.
@@ -95,12 +97,17 @@ impl Line {
         &self.origin
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The value of `host`.
     pub(super) fn host(&self) -> &HeaderValue {
         &self.host
     }
 
-    /// A connection that will do, by `deadline` at the latest.
+    /// A connection that will do, by `deadline` at the latest. `now` is the time of the call: the
+    /// clock is read again only where something was waited for.
     ///
     /// # Errors
     /// `Saturated` where no slot came free within the connect timeout, `Unreachable` where no
@@ -108,15 +115,24 @@ impl Line {
     pub(super) async fn check_out(
         self: &Arc<Self>,
         want: Want,
+        mut now: Instant,
         deadline: Instant,
     ) -> Result<Lease, Failure> {
-        let slot = self.slot(deadline).await?;
-        while let Some(mut connection) = self.rested(want) {
+        let slot = match self.free_slot() {
+            Some(slot) => slot,
+            None => {
+                let slot = Box::pin(self.wait_for_slot(now, deadline)).await?;
+                now = Instant::now();
+                slot
+            }
+        };
+        while let Some(mut connection) = self.rested(want, now) {
             if connection.is_fit(self.origin.tls, SETTLE).await {
                 return Ok(Lease {
                     connection: Some(connection),
                     slot,
                     used: true,
+                    begun: now,
                 });
             }
             connection.abort();
@@ -127,6 +143,7 @@ impl Line {
             connection: Some(connection),
             slot,
             used: false,
+            begun: Instant::now(),
         })
     }
 
@@ -165,36 +182,38 @@ impl Line {
         self.in_use() == 0 && self.idle().is_empty()
     }
 
-    async fn slot(self: &Arc<Self>, deadline: Instant) -> Result<Slot, Failure> {
-        let permit = match self.slots.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
-                match Box::pin(timeout_at(limit, self.slots.acquire())).await {
-                    Ok(Ok(permit)) => permit,
-                    _ => {
-                        let detail = format!(
-                            "all {} connections to {} were in use",
-                            self.bounds.max_connections, self.origin
-                        );
-                        return Err(failure(FailureKind::Saturated, detail));
-                    }
-                }
-            }
+    fn free_slot(self: &Arc<Self>) -> Option<Slot> {
+        let permit = self.slots.try_acquire().ok()?;
+        permit.forget();
+        Some(Slot(Arc::clone(self)))
+    }
+
+    async fn wait_for_slot(
+        self: &Arc<Self>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Slot, Failure> {
+        let limit = deadline.min(now + self.bounds.connect_timeout);
+        let Ok(Ok(permit)) = timeout_at(limit, self.slots.acquire()).await else {
+            let detail = format!(
+                "all {} connections to {} were in use",
+                self.bounds.max_connections, self.origin
+            );
+            return Err(failure(FailureKind::Saturated, detail));
         };
         permit.forget();
         Ok(Slot(Arc::clone(self)))
     }
 
     /// Takes the newest at rest, where it is young enough: all the others are older.
-    fn rested(&self, want: Want) -> Option<Connection> {
+    fn rested(&self, want: Want, now: Instant) -> Option<Connection> {
         let oldest = match want {
             Want::Any => self.bounds.idle_timeout,
             Want::UsedWithin(time) => time.min(self.bounds.idle_timeout),
             Want::New => return None,
         };
         let mut idle = self.idle();
-        if idle.last()?.since.elapsed() >= oldest {
+        if now.saturating_duration_since(idle.last()?.since) >= oldest {
             return None;
         }
         idle.pop().map(|idle| idle.connection)
@@ -235,6 +254,11 @@ impl Lease {
     /// Whether it carried a request before.
     pub(super) fn is_used(&self) -> bool {
         self.used
+    }
+
+    /// When it was had: the request is sent now.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// The origin's connections.

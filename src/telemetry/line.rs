@@ -5,8 +5,6 @@ use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::clock::Time;
-
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -19,22 +17,22 @@ pub(super) enum Style {
 }
 
 /// Appends the line, line feed included.
-pub(super) fn write(line: &mut String, style: Style, time: Time, event: &Event<'_>) {
+pub(super) fn write(line: &mut String, style: Style, time: &str, event: &Event<'_>) {
     let level = *event.metadata().level();
     // Writing to a String cannot fail.
     let _ = match style {
         Style::Json => {
-            line.push_str("{\"time\":\"");
-            let written = write!(line, "{time}");
             let target = event.metadata().target();
             line.extend([
+                "{\"time\":\"",
+                time,
                 "\",\"level\":\"",
                 name(level),
                 "\",\"target\":\"",
                 target,
                 "\"",
             ]);
-            written
+            Ok(())
         }
         Style::Plain => write!(line, "{time} {:5} ", name(level)),
         Style::Coloured => write!(

@@ -10,14 +10,29 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::queue::Queue;
 use super::{Switches, line};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 
 /// A thread's buffer is no longer than this between lines.
 const MAX_KEPT_BYTES: usize = 4 * 1024;
 
 thread_local! {
-    /// One buffer a thread: an access line costs no allocation.
-    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// One a thread: an access line costs no allocation.
+    static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer::new()) };
+}
+
+/// Where a line is made.
+struct Buffer {
+    line: String,
+    stamp: Stamp,
+}
+
+impl Buffer {
+    const fn new() -> Self {
+        Self {
+            line: String::new(),
+            stamp: Stamp::new(),
+        }
+    }
 }
 
 /// Turns events into lines.
@@ -51,9 +66,11 @@ impl Lines {
         metadata.is_event() && *metadata.level() <= most
     }
 
-    fn push(&self, line: &mut String, event: &Event<'_>) {
+    fn push(&self, buffer: &mut Buffer, event: &Event<'_>) {
+        let Buffer { line, stamp } = buffer;
         line.clear();
-        line::write(line, self.switches.style(), self.clock.now(), event);
+        let time = stamp.show(self.clock.now());
+        line::write(line, self.switches.style(), time, event);
         let urgent = *event.metadata().level() <= Level::WARN;
         self.queue.push(line.as_bytes(), urgent);
         line.shrink_to(MAX_KEPT_BYTES);
@@ -78,10 +95,10 @@ impl Subscriber for Lines {
     }
 
     fn event(&self, event: &Event<'_>) {
-        LINE.with(|line| match line.try_borrow_mut() {
-            Ok(mut line) => self.push(&mut line, event),
+        BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+            Ok(mut buffer) => self.push(&mut buffer, event),
             // A value that logs while it is being shown.
-            Err(_) => self.push(&mut String::new(), event),
+            Err(_) => self.push(&mut Buffer::new(), event),
         });
     }
 

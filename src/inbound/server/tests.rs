@@ -32,7 +32,7 @@ where
 {
     let counters = Counters::default();
     let listener = Listener::bind(settings).unwrap();
-    let handler = move |request, _: &Peer| handler(request);
+    let handler = move |request, _: &Peer| Box::pin(handler(request));
     (Server::start(listener, counters.clone(), handler), counters)
 }
 
@@ -82,7 +82,7 @@ async fn the_handler_knows_the_peer() {
     let listener = Listener::bind(settings()).unwrap();
     let server = Server::start(listener, counters.clone(), |_, peer| {
         let ip = peer.ip().to_owned();
-        async move { Response::new(Body::whole(ip)) }
+        Box::pin(async move { Response::new(Body::whole(ip)) })
     });
     let mut stream = send(
         &server,
@@ -339,8 +339,8 @@ async fn an_answer_with_two_framings_still_arrives() {
 async fn a_caller_that_does_not_read_loses_its_connection() {
     let counters = Counters::default();
     let listener = Listener::bind_with(settings(), Duration::from_millis(300)).unwrap();
-    let server = Server::start(listener, counters.clone(), |_, _| async {
-        Response::new(Body::whole(vec![b'x'; 64 << 20]))
+    let server = Server::start(listener, counters.clone(), |_, _| {
+        Box::pin(async { Response::new(Body::whole(vec![b'x'; 64 << 20])) })
     });
     let stream = send(&server, GET).await;
     until("accepted", || counters.connections.get() == 1).await;
