@@ -4,7 +4,6 @@ use super::entry::{Cut, Cuts, Ending, Entry, Intent, Kind, MAX_BYTES, MAX_REFUSE
 use super::entry::{MAX_TEXT_BYTES, Refused};
 use super::hex;
 use super::merkle::sha256;
-use crate::clock::Time;
 
 mod reconciled;
 
@@ -12,6 +11,9 @@ pub use reconciled::reconciled;
 
 /// What `time`, `group`, `part` and `parts` add to an entry at most, beside the group's own text.
 const FRAME_BYTES: usize = 160;
+
+/// Most entries are shorter.
+const USUAL_BYTES: usize = 640;
 
 /// Cuts a text to [`MAX_TEXT_BYTES`], at a character's boundary, and notes what it was.
 pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
@@ -81,14 +83,18 @@ pub fn ending(ending: &mut Ending) -> Cuts {
 /// texts were cut here.
 #[must_use]
 pub fn body(kind: &Kind) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // Strings, numbers and maps with string keys always have a JSON form.
-    serde_json::to_vec(kind).unwrap_or_default()
+    match serde_json::to_writer(&mut bytes, kind) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
 }
 
-/// The entry's bytes: the same as those of [`Entry::to_bytes`].
+/// The entry's bytes at a time as [`Time`](crate::clock::Time) shows it: the same as those of
+/// [`Entry::to_bytes`].
 #[must_use]
-pub fn stamp(time: Time, body: &[u8]) -> Vec<u8> {
-    let time = time.to_string();
+pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
     bytes.extend_from_slice(b"{\"time\":\"");
     bytes.extend_from_slice(time.as_bytes());
@@ -106,6 +112,11 @@ impl Entry {
 }
 
 fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {
+    // Texts that were cut leave room for one user at least.
+    if users.len() <= 1 {
+        intent.users = users;
+        return vec![intent];
+    }
     let frame =
         body(&Kind::Intent(intent.clone())).len() + FRAME_BYTES + intent.request_id.len() * 6;
     let room = MAX_BYTES.saturating_sub(frame);

@@ -11,7 +11,7 @@ use super::compose;
 use super::entry::{Ending, Kind, Outcome, Reason, Sent, Trouble, Verdict};
 use super::merkle::{Hash, leaf};
 use super::unsynced::Unsynced;
-use crate::clock::{Clock, Time};
+use crate::clock::{Clock, Stamp, Time};
 
 /// A step back of the clock up to this is waited out by standing still; a longer one is noted, and
 /// so is a step forward.
@@ -28,6 +28,7 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Ledger {
     clock: Clock,
+    stamp: Stamp,
     last_time: Time,
     /// What the clock said when it was asked last, and what had passed by then.
     asked: Option<(Time, Duration)>,
@@ -55,6 +56,7 @@ impl Ledger {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
             clock,
+            stamp: Stamp::new(),
             last_time: Time(i64::MIN),
             asked: None,
             next_index: 0,
@@ -217,7 +219,7 @@ impl Ledger {
 
     /// `joined` where it must stand in the same batch as the one before it.
     fn push_at(&mut self, time: Time, body: &[u8], joined: bool) -> (u64, Hash) {
-        let entry = compose::stamp(time, body);
+        let entry = compose::stamp(self.stamp.show(time), body);
         let index = self.next_index;
         let leaf = leaf(&entry);
         self.unsynced.push(entry, leaf, joined);

@@ -114,7 +114,11 @@ mod tests {
     use crate::clock::Time;
 
     fn stamped(part: &Reconciled) -> usize {
-        stamp(Time(i64::MAX / 4), &body(&Kind::Reconciled(part.clone()))).len()
+        stamp(
+            &Time(i64::MAX / 4).to_string(),
+            &body(&Kind::Reconciled(part.clone())),
+        )
+        .len()
     }
 
     #[test]

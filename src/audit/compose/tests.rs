@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::entry::Caller;
+use crate::clock::Time;
 
 pub(in crate::audit) fn intent(users: usize) -> Intent {
     Intent {
@@ -36,7 +37,7 @@ fn a_small_deletion_is_one_intent_of_one_block() {
         (parts.len(), parts[0].group.as_ref(), parts[0].part),
         (1, None, None)
     );
-    let bytes = stamp(Time(0), &body(&Kind::Intent(parts[0].clone())));
+    let bytes = stamp(&Time(0).to_string(), &body(&Kind::Intent(parts[0].clone())));
     assert!(bytes.len() < 1_000);
 }
 
@@ -50,7 +51,7 @@ fn the_largest_batch_is_split_in_parts_that_name_every_user_in_order() {
     for (part, number) in parts.iter().zip(1..) {
         assert_eq!((part.part, part.parts), (Some(number), Some(3)));
         assert_eq!(part.group.as_deref(), Some(&*whole.request_id));
-        assert!(stamp(Time(0), &body(&Kind::Intent(part.clone()))).len() <= MAX_BYTES);
+        assert!(stamp(&Time(0).to_string(), &body(&Kind::Intent(part.clone()))).len() <= MAX_BYTES);
     }
 }
 
@@ -96,14 +97,17 @@ fn a_stamped_body_is_the_entry_as_serde_writes_it_and_reads_back() {
         time: Time(5).to_string(),
         kind,
     };
-    let bytes = stamp(Time(5), &body(&entry.kind));
+    let bytes = stamp(&Time(5).to_string(), &body(&entry.kind));
     assert_eq!(bytes, entry.to_bytes());
     assert_eq!(serde_json::from_slice::<Entry>(&bytes).unwrap(), entry);
     let alive = Entry {
         time: Time(5).to_string(),
         kind: Kind::Alive {},
     };
-    assert_eq!(stamp(Time(5), &body(&alive.kind)), alive.to_bytes());
+    assert_eq!(
+        stamp(&Time(5).to_string(), &body(&alive.kind)),
+        alive.to_bytes()
+    );
     assert_eq!(
         serde_json::from_slice::<Entry>(&alive.to_bytes()).unwrap(),
         alive

@@ -40,12 +40,10 @@ where
         exchange,
         _slot: slot,
     };
+    // In a box: it is large, and spawning and ending a task copies it several times.
+    let recorded = Box::pin(deletion.record(intent, outgoing, service));
     // The handle may be dropped with the connection; the task goes on.
-    match deletions
-        .tasks
-        .spawn(deletion.record(intent, outgoing, service))
-        .await
-    {
+    match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
         Err(_) => Refusal::new(
             Code::Internal,
