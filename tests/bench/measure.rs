@@ -1,8 +1,12 @@
 //! The figures, each as a ratio to something measured in the same run.
 
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use lychgate::audit::key::Key;
+use lychgate::audit::receipt::Receipt;
 
 use super::disk::append_and_sync;
 use super::gateway::{Setup, free_port, wait_for};
@@ -10,6 +14,8 @@ use super::process::{Load, Process, load};
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
+/// The gateway's thread that writes tiles and checkpoints.
+const PUBLISHER: &str = "audit-publisher";
 
 /// Microseconds of CPU a request, with what the load saw.
 fn cpu_per_request(process: &Process, run: impl Fn(Duration) -> Load) -> (f64, Load) {
@@ -113,11 +119,30 @@ pub(crate) fn deletions() {
             deletions_at(setup, &gateway, cores, connections);
         }
     }
+    println!("a receipt's signature: {:.1} us CPU", signature());
+}
+
+/// Microseconds that one receipt takes.
+fn signature() -> f64 {
+    const RECEIPTS: u32 = 5_000;
+    let key = Key::generate("bench.test/log").expect("a key");
+    let mut rounds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let begun = Instant::now();
+            for index in 0..RECEIPTS {
+                black_box(Receipt::sign(&key, u64::from(index), &[7; 32]));
+            }
+            begun.elapsed().as_secs_f64() * 1e6 / f64::from(RECEIPTS)
+        })
+        .collect();
+    median(&mut rounds)
 }
 
 fn deletions_at(setup: &Setup, gateway: &Process, cores: &str, connections: usize) {
     let tokens = setup.tokens();
     let (mut rates, mut ratios, mut latencies, mut cpus) = (vec![], vec![], vec![], vec![]);
+    let published = gateway.cpu_of(PUBLISHER);
+    let all = gateway.cpu();
     for _ in 0..ROUNDS {
         let disk = append_and_sync(&setup.folder, Duration::from_secs(1));
         let (cpu, seen) = cpu_per_request(gateway, |time| {
@@ -130,13 +155,17 @@ fn deletions_at(setup: &Setup, gateway: &Process, cores: &str, connections: usiz
         latencies.push(seen.median / disk.median.as_secs_f64());
         cpus.push(cpu);
     }
+    let published = gateway.cpu_of(PUBLISHER) - published;
+    let all = gateway.cpu() - all;
     println!(
         "DELETE, two syncs, {connections} connections, gateway on core {cores}: {:.0} a second, \
-         {:.1} times the disk's append + fdatasync; p50 {:.1} times one; {:.1} us CPU",
+         {:.1} times the disk's append + fdatasync; p50 {:.1} times one; {:.1} us CPU, \
+         of it tiles and checkpoints {:.0} %",
         median(&mut rates),
         median(&mut ratios),
         median(&mut latencies),
-        median(&mut cpus)
+        median(&mut cpus),
+        published.as_secs_f64() / all.as_secs_f64() * 100.0
     );
 }
 

@@ -30,11 +30,23 @@ impl Process {
 
     /// On-CPU time of all its threads.
     pub(crate) fn cpu(&self) -> Duration {
+        self.cpu_where(|_| true)
+    }
+
+    /// On-CPU time of its threads of this name.
+    pub(crate) fn cpu_of(&self, thread: &str) -> Duration {
+        self.cpu_where(|name| name == thread)
+    }
+
+    fn cpu_where(&self, counts: impl Fn(&str) -> bool) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("it runs");
         let nanoseconds = tasks
             .filter_map(|task| {
-                let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-                text.split(' ').next()?.parse::<u64>().ok()
+                let task = task.ok()?.path();
+                let name = std::fs::read_to_string(task.join("comm")).ok()?;
+                let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
+                let spent = text.split(' ').next()?.parse::<u64>().ok()?;
+                counts(name.trim_end()).then_some(spent)
             })
             .sum();
         Duration::from_nanos(nanoseconds)
