@@ -11,6 +11,7 @@ mod lag;
 mod prune;
 mod seen;
 mod shelf;
+mod standing;
 mod sweep;
 mod thread;
 mod tree;
@@ -21,6 +22,7 @@ pub(super) use lag::{LONGEST_WAIT, Lag};
 pub(super) use seen::Seen;
 pub use seen::unwatched;
 pub(super) use shelf::{Shelf, read_whole};
+pub(super) use standing::Standing;
 #[cfg(test)]
 pub(super) use thread::ByHand;
 pub(super) use thread::Publishing;

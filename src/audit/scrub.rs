@@ -6,14 +6,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::checkpoint::Checkpoint;
-use super::custody::{Custody, Segments, closed};
+use super::Closed;
+use super::custody::{Custody, Segments};
 use super::disk::Folder;
 use super::key::Key;
-use super::merkle::leaf;
-use super::publish::{CHECKPOINT, Piece, Tree, read_whole};
-use super::tiles::{Bundle, FULL, decode_bundle};
-use super::{Cause, Closed};
+use super::publish::{Standing, Tree};
 
 /// So much is read in a second at most: a gigabyte takes about four minutes.
 const BYTES_A_SECOND: u32 = 4 << 20;
@@ -41,7 +38,7 @@ impl Scrub {
     pub(super) fn begin(custody: &Custody, key: &Arc<Key>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let reader = Reader {
-            root: Arc::clone(&custody.root),
+            standing: Standing::new(&custody.root, key),
             journal: Arc::clone(&custody.journal),
             segments: Arc::clone(&custody.segments),
             key: Arc::clone(key),
@@ -98,7 +95,7 @@ enum End {
 
 #[derive(Debug)]
 struct Reader {
-    root: Arc<dyn Folder>,
+    standing: Standing,
     journal: Arc<dyn Folder>,
     segments: Arc<Segments>,
     key: Arc<Key>,
@@ -129,66 +126,19 @@ impl Reader {
 
     /// Makes the tree again from the bundles: each file that it implies must hold just that.
     fn read_tiles(&self) -> Result<(), End> {
-        let checkpoint = self.until_right(|| self.checkpoint())?;
+        let checkpoint = self.until_right(|| self.standing.checkpoint())?;
         let mut tree = Tree::default();
-        for index in 0..checkpoint.size.div_ceil(u64::from(FULL)) {
+        for index in 0..Standing::bundles(&checkpoint) {
             let bytes;
-            (tree, bytes) = self.until_right(|| self.next(&tree, index, &checkpoint))?;
+            (tree, bytes) = self.until_right(|| self.standing.next(&tree, index, &checkpoint))?;
             self.slow_down(bytes)?;
         }
-        if tree.root() != checkpoint.root {
-            let what = "the tree that the bundles make is not the one under the checkpoint";
-            self.shared.tell(Some(closed(Cause::Altered, what)));
+        if let Err(found) = Standing::whole(&tree, &checkpoint) {
+            self.shared.tell(Some(found));
             return Err(End::Unread);
         }
         self.shared.tell(None);
         Ok(())
-    }
-
-    /// The tree with this bundle's entries, where all files that they imply are right, and how much
-    /// was read.
-    fn next(
-        &self,
-        before: &Tree,
-        index: u64,
-        checkpoint: &Checkpoint,
-    ) -> Result<(Tree, u64), Closed> {
-        let (mut tree, mut pieces) = (before.clone(), Vec::new());
-        let bundle = Bundle::at(index, checkpoint.size).ok_or_else(unread)?;
-        let path = bundle.path();
-        let bytes = self.there(&path, checkpoint)?;
-        let entries = decode_bundle(&bytes, bundle.width);
-        for entry in entries.map_err(|e| altered(&path, &e.to_string()))? {
-            let keep = |piece| {
-                pieces.push(piece);
-                Ok(())
-            };
-            let pushed = tree.push(entry, leaf(entry), keep);
-            pushed.map_err(|e| altered(&path, &e.to_string()))?;
-        }
-        if tree.size() == checkpoint.size {
-            pieces.extend(tree.partial());
-        }
-        let mut read = bytes.len() as u64;
-        for Piece { path, bytes } in pieces {
-            if self.there(&path, checkpoint)? != bytes {
-                return Err(altered(&path, "it is not what the entries make"));
-            }
-            read += bytes.len() as u64;
-        }
-        Ok((tree, read))
-    }
-
-    /// A file that must be there, unless the log has grown meanwhile.
-    fn there(&self, path: &str, checkpoint: &Checkpoint) -> Result<Vec<u8>, Closed> {
-        if let Some(found) = self.read(path)? {
-            return Ok(found);
-        }
-        // Partial files of a newer checkpoint have other names.
-        match self.checkpoint()?.size == checkpoint.size {
-            true => Err(closed(Cause::Unlinked, format!("{path} was unlinked"))),
-            false => Err(unread()),
-        }
     }
 
     /// Judges until it is right; what is wrong twice in a row is told for as long as it is so.
@@ -213,31 +163,6 @@ impl Reader {
         }
     }
 
-    fn checkpoint(&self) -> Result<Checkpoint, Closed> {
-        let Some(bytes) = self.read(CHECKPOINT)? else {
-            let what = format!("{CHECKPOINT} was unlinked");
-            return Err(closed(Cause::Unlinked, what));
-        };
-        Checkpoint::open(&bytes, self.key.verifier())
-            .map_err(|e| altered(CHECKPOINT, &e.to_string()))
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
-        let unread = |e: io::Error| closed(Cause::SyncFailed, e.to_string());
-        let mut folder = Arc::clone(&self.root);
-        let mut parts = path.split('/').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                return read_whole(&*folder, part).map_err(unread);
-            }
-            folder = match folder.folder(part, None) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                found => found.map_err(unread)?,
-            };
-        }
-        Ok(None)
-    }
-
     /// Lets so much time go by as this many bytes may take.
     fn slow_down(&self, bytes: u64) -> Result<(), End> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -247,13 +172,4 @@ impl Reader {
             false => Err(End::Stopped),
         }
     }
-}
-
-fn altered(path: &str, what: &str) -> Closed {
-    closed(Cause::Altered, format!("{path}: {what}"))
-}
-
-/// Nothing is wrong, but it could not be judged.
-fn unread() -> Closed {
-    closed(Cause::SyncFailed, "the log has grown meanwhile")
 }
