@@ -38,7 +38,7 @@ mod writer;
 
 pub use publish::unwatched;
 pub use receipt::Receipt;
-pub use trail::{Closed, OpenIntent, State, Trail, Unconfirmed};
+pub use trail::{Closed, Held, OpenIntent, State, Trail, Unconfirmed};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The trail as the rest of the program sees it: hand an entry in, learn when it is durable.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,10 +44,16 @@ pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) inbox: Inbox,
     pub(super) clock: Clock,
-    /// Whether the writer holds the folder and its lock.
-    pub(super) holding: watch::Sender<bool>,
+    /// Which folder the writer holds with its lock, if it holds one.
+    pub(super) holding: watch::Sender<Option<Held>>,
+    /// Folders held so far.
+    held: AtomicU64,
     floods: Mutex<Floods>,
 }
+
+/// A folder that is held; one that is held later, in its place too, is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held(u64);
 
 /// Why a deletion is not taken; nothing of it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,9 +319,21 @@ impl Shared {
             gate: Gate::new(bounds, clock.clone(), metrics.clone()),
             inbox: Inbox::default(),
             clock,
-            holding: watch::Sender::new(false),
+            holding: watch::Sender::new(None),
+            held: AtomicU64::new(0),
             floods: Mutex::new(Floods::new(Instant::now())),
         })
+    }
+
+    /// The writer holds a folder and its lock, or another one than before.
+    pub(super) fn holds(&self) {
+        let number = self.held.fetch_add(1, Ordering::Relaxed);
+        self.holding.send_replace(Some(Held(number)));
+    }
+
+    /// The writer has given the folder and its lock back.
+    pub(super) fn lets_go(&self) {
+        self.holding.send_replace(None);
     }
 
     /// What was summed up since it was last asked.

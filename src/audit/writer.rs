@@ -43,7 +43,7 @@ impl Drop for Stopping {
             gate.close(closed(Cause::SyncFailed, "the trail has stopped"));
         }
         turn_away(&self.1, self.1.inbox.take_all_but_configs(), None);
-        self.1.holding.send_replace(false);
+        self.1.lets_go();
         self.0.send_replace(true);
     }
 }
@@ -82,13 +82,13 @@ impl Writer {
         loop {
             match self.open(trouble) {
                 Ok(mut desk) => {
-                    self.shared.holding.send_replace(true);
+                    self.shared.holds();
                     let Some(decided) = desk.serve(&self.settings) else {
                         return;
                     };
                     // Gives the folder and its lock back first.
                     drop(desk);
-                    self.shared.holding.send_replace(false);
+                    self.shared.lets_go();
                     self.carry_out(decided);
                 }
                 Err(found) => {

@@ -77,16 +77,16 @@ impl Control {
 }
 
 impl Office {
-    /// Keeps the socket as long as the trail's lock is held.
+    /// Keeps the socket as long as the trail's lock is held, in the folder that is held.
     async fn serve(self, directory: PathBuf) {
         let mut holding = self.trail.holding();
         // An error: the trail is gone with the gateway.
-        while holding.wait_for(|holds| *holds).await.is_ok() {
+        while let Ok(held) = holding.wait_for(Option::is_some).await.map(|held| *held) {
             let answering = self.clone();
             let handle = move |actor, request| answering.clone().answer(actor, request);
             match Server::start(&directory, handle) {
                 Ok(server) => {
-                    let _ = holding.wait_for(|holds| !*holds).await;
+                    let _ = holding.wait_for(|now| *now != held).await;
                     // Whoever made the trail let go waits for the answer.
                     server.finish(LAST_ANSWERS).await;
                 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Closed, Trail, late};
+use super::{Closed, Held, Trail, late};
 use crate::audit::Cause;
 use crate::audit::compose;
 use crate::audit::custody::closed;
@@ -11,9 +11,9 @@ use crate::audit::inbox::{NewLoss, NewNote};
 use crate::audit::loss::{Acceptance, Accepted};
 
 impl Trail {
-    /// Whether this process holds the folder and its lock; it tells when that changes.
+    /// Which folder this process holds with its lock, if it holds one; it tells when that changes.
     #[must_use]
-    pub fn holding(&self) -> watch::Receiver<bool> {
+    pub fn holding(&self) -> watch::Receiver<Option<Held>> {
         self.shared().holding.subscribe()
     }
 
