@@ -6,6 +6,7 @@
 //! that we did not make. What is in doubt is judged anew, byte for byte, before deletions are
 //! taken again.
 
+mod copy;
 mod segments;
 mod text;
 
@@ -46,6 +47,8 @@ pub(super) struct Custody {
     names: Seen,
     /// The segment in use, and its time of change after our last write to it.
     current: Option<(u64, i128)>,
+    /// The journal of a copy that could not be synced.
+    distrusted: Option<Identity>,
 }
 
 /// What [`Custody`] is made of.
@@ -76,6 +79,7 @@ impl Custody {
             verifier: opened.verifier,
             names: Seen::new(i128::MIN),
             current: None,
+            distrusted: None,
         })
     }
 
@@ -188,6 +192,22 @@ impl Custody {
         Ok(())
     }
 
+    /// What is wrong where another folder stands at the path, or none.
+    pub(super) fn moved(&self) -> Option<Closed> {
+        let is_held = |now: &io::Result<Identity>, held: &Identity| match now {
+            Ok(now) => now.same_file(held),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        let at = |what: &str| Some(closed(Cause::FolderMoved, what));
+        if !is_held(&self.disk.look(&self.path), &self.root_is) {
+            return at("another folder stands at the trail's path");
+        }
+        if !is_held(&self.root.look(FOLDER), &self.journal_is) {
+            return at("the folder `journal` is another one");
+        }
+        None
+    }
+
     /// Judges the folders; says whether names in the journal may have changed.
     fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Closed> {
         let moved = |what: &str| closed(Cause::FolderMoved, what.to_owned());
@@ -296,21 +316,30 @@ fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Closed> {
 
 /// What stands under a name, where it is the file that is known, as long as it was.
 fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Closed> {
-    let now = match folder.look(name) {
-        Ok(now) => now,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
-        }
-        Err(error) => return Err(trouble(&error, &format!("cannot look at {name}"))),
-    };
+    let now = look_at(folder, name)?;
     if !now.same_file(known) {
         return Err(closed(
             Cause::Replaced,
             format!("{name} is another file now"),
         ));
     }
+    as_long(&now, known, name)?;
+    Ok(now)
+}
+
+/// What stands under a name.
+fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Closed> {
+    match folder.look(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(closed(Cause::Unlinked, format!("{name} was unlinked")))
+        }
+        other => found(other, name),
+    }
+}
+
+fn as_long(now: &Identity, known: &Identity, name: &str) -> Result<(), Closed> {
     match now.bytes.cmp(&known.bytes) {
-        std::cmp::Ordering::Equal => Ok(now),
+        std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(closed(
             Cause::Truncated,
             format!("{name} is shorter than it was"),

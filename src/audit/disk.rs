@@ -127,6 +127,11 @@ pub trait Folder: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn sync(&self) -> io::Result<()>;
+    /// Makes all durable that stands on its disk (`syncfs`).
+    ///
+    /// # Errors
+    /// Where the system says so: before Linux 5.8 it keeps to itself what it could not write.
+    fn sync_disk(&self) -> io::Result<()>;
 }
 
 /// An open file.

@@ -2,6 +2,7 @@
 //! segment that holds that batch again, synced, before anything is closed or written; then all that
 //! is not published.
 
+pub(super) mod copy;
 mod retrace;
 
 use std::io;
@@ -60,7 +61,7 @@ pub(super) fn open(
     let mut ledger = Ledger::new(clock.clone());
     let verifier = key.verifier();
     let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
-    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace)?;
+    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace, None)?;
     let spares = spares(&custody.journal, settings.segment_bytes)?;
     custody.keep_all()?;
     let mut store = Store {
@@ -162,15 +163,18 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> 
     Ok((file, line))
 }
 
-/// Follows the chain; gives the last whole batch and the one before it.
+/// Follows the chain, to its end or no further than a batch that is known to be the last that counts;
+/// gives the last whole batch and the one before it.
 fn follow(
     custody: &Custody,
     key: &Key,
     ledger: &mut Ledger,
     retrace: &mut Retrace,
+    until: Option<Link>,
 ) -> Result<(Option<Batch>, Link), Closed> {
     let (root, journal) = (&custody.root, Arc::clone(&custody.journal));
-    let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
+    let chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
+    let mut chain = chain.until(until);
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
     ledger.begin(link.next_index);
@@ -182,8 +186,10 @@ fn follow(
                 .map_err(|what| closed(Cause::Damaged, what))?;
             retrace.push(entry)?;
         }
-        // The last batch of all is written again and counts there.
-        custody.segments.ends_with(&link);
+        // The last batch of all is written again and counts there; in a copy all are kept by now.
+        if until.is_none() {
+            custody.segments.ends_with(&link);
+        }
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
     }
@@ -205,8 +211,8 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
         published.seen,
         (&store.gate, &store.metrics),
     );
-    let mut chain =
-        Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
+    let chain = Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
+    let mut chain = chain.until(Some(*store.appender.last()));
     publisher.begins(chain.last());
     let mut bytes = 0;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {

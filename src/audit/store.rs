@@ -97,9 +97,19 @@ impl Store {
         judged
     }
 
+    /// Begins to read older parts again.
+    pub(super) fn begin_scrub(&mut self) -> Result<(), Closed> {
+        let scrub = Scrub::begin(&self.custody, &self.key);
+        self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
+        Ok(())
+    }
+
     /// Judges again what failed custody: all that this process knows must be found, byte for byte.
     pub(super) fn judge_again(&mut self) -> Result<(), Closed> {
         let last = *self.appender.last();
+        if let Some(moved) = self.custody.moved() {
+            return Err(moved);
+        }
         // It holds nothing of the log: one that is gone is made anew.
         if let Err(found) = self.custody.check_spare(&mut self.spares)
             && !self.spares.let_go()
@@ -190,8 +200,15 @@ impl Store {
 
     fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Closed> {
         let length = padded(entries);
-        if !self.appender.has_room(length) {
-            self.next_segment(length as u64)?;
+        if !self.appender.has_room(length)
+            && let Err(found) = self.next_segment(length as u64)
+        {
+            // A folder that was removed takes no segment: another may stand in its place.
+            let Some(moved) = self.custody.moved() else {
+                return Err(found);
+            };
+            self.doubt();
+            return Err(moved);
         }
         if let Err(found) = self.untouched() {
             self.doubt();

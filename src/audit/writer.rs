@@ -159,8 +159,7 @@ impl Writer {
             };
             ledger.note(&Kind::Trouble(ended));
         }
-        let heartbeat = self.settings.heartbeat;
-        let mut desk = Desk::new(Arc::clone(shared), store, ledger, heartbeat);
+        let mut desk = Desk::new(Arc::clone(shared), store, ledger, &self.settings);
         // What could not be told is told by the next one that opens.
         desk.begin()
             .inspect_err(|_| gate.give_back_refused(refused))?;

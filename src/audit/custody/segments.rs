@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{closed, look, trouble};
+use super::{as_long, closed, look, look_at, trouble};
 use crate::audit::disk::{Access, Folder, Identity};
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
@@ -90,6 +90,24 @@ impl Segments {
         Ok(())
     }
 
+    /// The same as they stand in another folder, where each holds what is known; those of which
+    /// nothing counts may be missing.
+    pub(super) fn found_in(&self, folder: &dyn Folder, key: &Key) -> Result<Self, Closed> {
+        let mut found = BTreeMap::new();
+        // Whoever prunes or scrubs what is held does not wait meanwhile.
+        let kept = self.kept().clone();
+        for (number, known) in &kept {
+            match known.found_in(folder, *number, key) {
+                Err(gone) if known.last.is_none() && gone.cause == Cause::Unlinked => {}
+                judged => drop(found.insert(*number, judged?)),
+            }
+        }
+        Ok(Self {
+            kept: Mutex::new(found),
+            ..Self::default()
+        })
+    }
+
     /// Those that are kept now, with their lengths.
     pub(in crate::audit) fn held(&self) -> Vec<(u64, u64)> {
         let kept = self.kept();
@@ -155,6 +173,19 @@ impl Kept {
             self.judged = Some(now.changed);
         }
         Ok(())
+    }
+
+    /// It as it stands in another folder.
+    fn found_in(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<Self, Closed> {
+        let name = segment::name(number);
+        let is = look_at(folder, &name)?;
+        as_long(&is, &self.is, &name)?;
+        self.compare(folder, number, key)?;
+        Ok(Self {
+            is,
+            judged: Some(is.changed),
+            ..*self
+        })
     }
 
     /// Takes a file of the same content for it, and makes it as durable.

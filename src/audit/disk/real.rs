@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat, flock,
-    fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+    fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, syncfs,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -134,6 +135,10 @@ impl Folder for RealFolder {
 
     fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.0)?)
+    }
+
+    fn sync_disk(&self) -> io::Result<()> {
+        Ok(syncfs(&self.0)?)
     }
 }
 

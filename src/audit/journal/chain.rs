@@ -19,6 +19,8 @@ pub struct Chain<'k> {
     /// Where the next batch would stand in it.
     offset: u64,
     last: Link,
+    /// The last batch that is read, where that is not the last there is.
+    until: Option<Link>,
     done: bool,
 }
 
@@ -36,8 +38,16 @@ impl<'k> Chain<'k> {
             plan,
             span: 0,
             offset: 0,
+            until: None,
             done: false,
         })
+    }
+
+    /// Reads no further than this batch: what stands behind it does not count.
+    #[must_use]
+    pub fn until(mut self, last: Option<Link>) -> Self {
+        self.until = last;
+        self
     }
 
     /// The last batch read; before the first, what that goes on from: the default where nothing was
@@ -53,7 +63,7 @@ impl<'k> Chain<'k> {
     /// Where a batch is damaged, not this key's, or does not go on from the one before. Nothing
     /// is read after an error.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
-        if self.done {
+        if self.done || self.until == Some(self.last) {
             return Ok(None);
         }
         let next = self.step();

@@ -38,6 +38,16 @@ impl Standing {
             .map_err(|e| altered(CHECKPOINT, &e.to_string()))
     }
 
+    /// Judges all of it, at once.
+    pub(in crate::audit) fn judge(&self) -> Result<(), Closed> {
+        let checkpoint = self.checkpoint()?;
+        let mut tree = Tree::default();
+        for index in 0..Self::bundles(&checkpoint) {
+            (tree, _) = self.next(&tree, index, &checkpoint)?;
+        }
+        Self::whole(&tree, &checkpoint)
+    }
+
     /// How many bundles a checkpoint covers.
     pub(in crate::audit) fn bundles(checkpoint: &Checkpoint) -> u64 {
         checkpoint.size.div_ceil(u64::from(FULL))

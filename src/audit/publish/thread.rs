@@ -24,7 +24,9 @@ pub(in crate::audit) struct Publishing {
     gate: Arc<Gate>,
     /// Until the thread has it.
     publisher: Option<Publisher>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Run>>,
+    /// While the thread does not have it any more.
+    paused: Option<Run>,
     #[cfg(test)]
     by_hand: Option<ByHand>,
 }
@@ -36,6 +38,7 @@ impl Publishing {
             gate: Arc::clone(&publisher.gate),
             publisher: Some(publisher),
             thread: None,
+            paused: None,
             #[cfg(test)]
             by_hand: None,
         }
@@ -61,7 +64,10 @@ impl Publishing {
         publisher.settled(queue.settled);
         publisher.publish()?;
         self.handover.published(&self.gate.lag);
-        let mut run = Run {
+        // Of what another met before this one, nothing is left.
+        self.gate.lag.met(None);
+        let run = Run {
+            works: true,
             publisher,
             handover: Arc::clone(&self.handover),
             gate: Arc::clone(&self.gate),
@@ -71,8 +77,40 @@ impl Publishing {
             self.by_hand = Some(ByHand(run));
             return Ok(());
         }
+        self.start(run)
+    }
+
+    /// Publishes what is left, once, and waits until that is done or has failed.
+    pub(in crate::audit) fn stop(&mut self) {
+        self.pause();
+        self.paused = None;
+    }
+
+    /// As [`Self::stop`], until it is resumed.
+    pub(in crate::audit) fn pause(&mut self) {
+        self.handover.stop();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has published nothing since.
+            self.paused = thread.join().ok();
+        }
+    }
+
+    /// Goes on with what was paused.
+    pub(in crate::audit) fn resume(&mut self) {
+        self.handover.go_on();
+        if let Some(run) = self.paused.take()
+            && let Err(found) = self.start(run)
+        {
+            self.gate.lag.met(Some(found));
+        }
+    }
+
+    fn start(&mut self, mut run: Run) -> Result<(), Closed> {
         let thread = std::thread::Builder::new().name("audit-publisher".into());
-        let spawned = thread.spawn(move || run.serve());
+        let spawned = thread.spawn(move || {
+            run.serve();
+            run
+        });
         self.thread = Some(spawned.map_err(|e| {
             closed(
                 Cause::SyncFailed,
@@ -80,15 +118,6 @@ impl Publishing {
             )
         })?);
         Ok(())
-    }
-
-    /// Publishes what is left, once, and waits until that is done or has failed.
-    pub(in crate::audit) fn stop(&mut self) {
-        self.handover.stop();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has published nothing since.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -104,19 +133,20 @@ struct Run {
     publisher: Publisher,
     handover: Arc<Handover>,
     gate: Arc<Gate>,
+    /// Whether it worked the last time.
+    works: bool,
 }
 
 impl Run {
     fn serve(&mut self) {
-        let mut works = true;
         loop {
-            let queue = match works {
+            let queue = match self.works {
                 true => self.handover.take(GATHER, IDLE),
                 false => self.handover.take(AGAIN, AGAIN),
             };
             self.publisher.take(queue.batches);
             self.publisher.settled(queue.settled);
-            works = self.publish();
+            self.works = self.publish();
             if queue.stop {
                 return;
             }

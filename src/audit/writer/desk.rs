@@ -1,5 +1,6 @@
 //! Rounds: all that waits becomes one batch, and its waiters are answered once it is durable.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,11 @@ use tokio::sync::oneshot;
 
 use super::halt::Halt;
 use super::{DecidedLoss, decide};
-use crate::audit::custody::{closed, trouble};
+use crate::audit::custody::closed;
 use crate::audit::entry::Kind;
 use crate::audit::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
 use crate::audit::ledger::{Ledger, not_sent};
 use crate::audit::merkle::Hash;
-use crate::audit::scrub::Scrub;
 use crate::audit::store::Store;
 use crate::audit::trail::{Granted, Shared};
 use crate::audit::{Cause, Closed, Settings};
@@ -39,6 +39,7 @@ pub(super) struct Desk {
     summed_up: Instant,
     written: Instant,
     heartbeat: Duration,
+    pub(super) seen_file: PathBuf,
     judged: Instant,
 }
 
@@ -69,7 +70,7 @@ impl Desk {
         shared: Arc<Shared>,
         store: Store,
         ledger: Ledger,
-        heartbeat: Duration,
+        settings: &Settings,
     ) -> Self {
         Self {
             shared,
@@ -81,7 +82,8 @@ impl Desk {
             waiters: Vec::new(),
             summed_up: Instant::now(),
             written: Instant::now(),
-            heartbeat,
+            heartbeat: settings.heartbeat,
+            seen_file: settings.seen_file.clone(),
             judged: Instant::now(),
         }
     }
@@ -102,8 +104,7 @@ impl Desk {
         if let Some(publishing) = &mut self.store.publishing {
             publishing.begin()?;
         }
-        let scrub = Scrub::begin(&self.store.custody, &self.store.key);
-        self.store.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
+        self.store.begin_scrub()?;
         self.shared.gate.open();
         Ok(())
     }
@@ -226,7 +227,7 @@ impl Desk {
     }
 
     /// Tells the publisher which part of the journal holds no open intent.
-    fn tell_settled(&mut self) {
+    pub(super) fn tell_settled(&mut self) {
         let durable = self.store.appender.last().next_index;
         let settled = self.ledger.settled(durable);
         if let Some(publishing) = &self.store.publishing {

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
-use crate::audit::custody::trouble;
+use crate::audit::custody::{closed, trouble};
 use crate::audit::entry::{Kind, Trouble};
 use crate::audit::inbox::Work;
+use crate::audit::recover::copy;
 use crate::audit::store::{Failed, was_late};
 use crate::audit::{Cause, Closed};
 use crate::clock::Time;
@@ -45,9 +46,11 @@ impl Halt {
         self.again = Instant::now();
     }
 
-    fn put_off(&mut self, found: Closed, longest: Duration) {
+    /// It is tried again later; what judging took it rests, so that a long log is read half of the time.
+    fn put_off(&mut self, found: Closed, longest: Duration, took: Duration) {
         let custody = found.cause.is_custody();
-        self.again = Instant::now() + if custody { FIRST_PAUSE } else { self.pause };
+        let judged = FIRST_PAUSE.max(took);
+        self.again = Instant::now() + if custody { judged } else { self.pause };
         self.pause = (self.pause * 2).min(longest);
         self.found = found;
     }
@@ -142,24 +145,44 @@ impl Desk {
         let Some(mut halt) = self.halt.take() else {
             return;
         };
-        match self.write_kept(&halt) {
+        let began = Instant::now();
+        match self.write_kept(&mut halt) {
             Ok(()) => self.open_gate(),
             Err(found) => {
                 self.shared.gate.close(found.clone());
-                halt.put_off(found, LONGEST_PAUSE);
+                halt.put_off(found, LONGEST_PAUSE, began.elapsed());
                 self.halt = Some(halt);
             }
         }
     }
 
-    fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
+    fn write_kept(&mut self, halt: &mut Halt) -> Result<(), Closed> {
         if self.store.in_doubt {
-            self.store.judge_again()?;
+            match self.store.judge_again() {
+                Err(found) if found.cause == Cause::FolderMoved => {
+                    self.go_on_in_copy(&found)?;
+                    halt.found.detail = format!("{}, and holds the same", found.detail);
+                }
+                judged => judged?,
+            }
         }
         self.store.flush(&mut self.ledger.unsynced)?;
         let refused = self.shared.gate.take_refused();
         self.ledger.note(&halt.entry("ended", refused));
         self.store.flush(&mut self.ledger.unsynced)?;
+        Ok(())
+    }
+
+    /// Goes on in the folder that stands at the path now, where it holds what is known; the one that
+    /// was held is let go of. What is composed and not written stays as it is.
+    fn go_on_in_copy(&mut self, moved: &Closed) -> Result<(), Closed> {
+        let clock = &self.shared.clock;
+        self.store = copy::go_on(&mut self.store, &self.seen_file, clock).map_err(|differs| {
+            let what = format!("{}: {}", moved.detail, differs.detail);
+            closed(Cause::FolderMoved, what)
+        })?;
+        self.shared.holds();
+        self.tell_settled();
         Ok(())
     }
 
@@ -224,7 +247,7 @@ impl Desk {
 
     fn spare_failed(&mut self, found: Closed) {
         match &mut self.no_spare {
-            Some(halt) => halt.put_off(found.clone(), LONGEST_SPARE_PAUSE),
+            Some(halt) => halt.put_off(found.clone(), LONGEST_SPARE_PAUSE, Duration::ZERO),
             None => {
                 let again = Instant::now() + FIRST_PAUSE;
                 let halt = Halt::new(found.clone(), self.shared.clock.now(), again);

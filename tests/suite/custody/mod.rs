@@ -2,6 +2,7 @@
 //! the cause, everything that can be asked says so, reads go on, and deletions come back without a
 //! restart once what is found is what was known.
 
+mod copies;
 mod files;
 mod folders;
 mod space;

@@ -1,17 +1,18 @@
 //! What is published: nobody reads it again but whoever scrubs, at 4 MiB a second.
 
+use std::path::Path;
+
 use super::*;
 
-/// The one partial file of a small log below this folder.
-fn only_file(scene: &Scene, below: &str) -> PathBuf {
-    let folder = scene.file(below);
-    let files = std::fs::read_dir(&folder).unwrap().flatten();
+/// The one partial file of a small log below this folder of it.
+pub(super) fn only_file(log: &Path, below: &str) -> PathBuf {
+    let files = std::fs::read_dir(log.join(below)).unwrap().flatten();
     let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
     files.sort();
     files.pop().unwrap()
 }
 
-fn published(scene: &Scene) {
+pub(super) fn published(scene: &Scene) {
     until("all is published", || {
         let published = scene.program.metric("lychgate_audit_checkpoint_entries");
         published > 0 && published == scene.program.metric("lychgate_audit_entries_total")
@@ -27,7 +28,7 @@ fn p3_a_tile_or_bundle_that_is_altered_or_gone_is_found_by_the_scrub() {
     ] {
         let scene = Scene::new();
         published(&scene);
-        let path = only_file(&scene, below);
+        let path = only_file(&scene.file(""), below);
         let bytes = std::fs::read(&path).unwrap();
         if cause == "unlinked" {
             std::fs::remove_file(&path).unwrap();

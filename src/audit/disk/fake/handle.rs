@@ -160,6 +160,16 @@ impl Folder for Handle {
             Ok(())
         })
     }
+
+    fn sync_disk(&self) -> io::Result<()> {
+        self.disk.step("sync_disk", |state| {
+            for node in &mut state.nodes {
+                node.names.sync();
+                node.contents.sync();
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Handle {
