@@ -3,7 +3,8 @@
 //! Text, four lines: `lychgate journal floor v1`; the number of the first segment that must be there;
 //! place, sequence number, next index and digest of the batch that its first batch goes on from; the
 //! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. It is written
-//! before a segment goes, so segments below it may still be there; above it none may be missing.
+//! before a segment goes, so segments below it may still be there; above it none may be missing. A later
+//! segment may go on from that same batch: the next start's, where one batch alone was left.
 
 use std::io;
 

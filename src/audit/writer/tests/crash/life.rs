@@ -148,6 +148,19 @@ impl Life {
         assert!(self.waiting.is_empty());
     }
 
+    /// So many batches, the last of them an outcome, all of them published.
+    pub(super) fn fill(&mut self, told: &mut Told, batches: usize) {
+        tend(&self.desk);
+        for _ in 0..batches % 2 {
+            self.trail.refused(faults::refusal());
+            round(&self.desk, self.trail.shared());
+        }
+        for _ in 0..batches / 2 {
+            self.delete(told, 1, 1);
+        }
+        assert!(self.publisher.borrow_mut().publish());
+    }
+
     fn stop(&mut self) {
         self.trail.shared().inbox.stop();
         round(&self.desk, self.trail.shared());

@@ -7,6 +7,7 @@
 mod forged;
 mod judge;
 mod life;
+mod pruned;
 mod random;
 mod torn;
 
