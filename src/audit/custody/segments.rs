@@ -75,31 +75,42 @@ impl Segments {
 
     /// Judges those whose turn it is, or all; contents are read where they may have changed.
     pub(super) fn check(&self, folder: &dyn Folder, key: &Key, all: bool) -> Result<(), Closed> {
-        let mut kept = self.kept();
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = if all { kept.len() } else { AT_ONCE };
-        let behind = kept.range(*cursor + 1..).map(|(number, _)| *number);
-        let before = kept.range(..=*cursor).map(|(number, _)| *number);
-        let turn: Vec<u64> = behind.chain(before).take(count).collect();
-        for number in turn {
-            if let Some(segment) = kept.get_mut(&number) {
-                segment.check(folder, number, key)?;
+        for (number, mut segment) in self.turn(*cursor, all) {
+            let judged = segment.check(folder, number, key);
+            // One that was let go meanwhile may be gone.
+            if self.judged(number, segment) {
+                judged?;
             }
             *cursor = number;
         }
         Ok(())
     }
 
+    /// Those whose turn it is behind this number, or all; nobody waits while they are judged.
+    fn turn(&self, cursor: u64, all: bool) -> Vec<(u64, Kept)> {
+        let kept = self.kept();
+        let count = if all { kept.len() } else { AT_ONCE };
+        let turn = kept.range(cursor + 1..).chain(kept.range(..=cursor));
+        let turn = turn.map(|(number, segment)| (*number, *segment));
+        turn.take(count).collect()
+    }
+
+    /// Keeps what was found of a segment; false where it was let go meanwhile.
+    fn judged(&self, number: u64, found: Kept) -> bool {
+        let mut kept = self.kept();
+        let known = kept.get_mut(&number);
+        known.map(|known| *known = found).is_some()
+    }
+
     /// The same as they stand in another folder, where each holds what is known; those of which
     /// nothing counts may be missing.
     pub(super) fn found_in(&self, folder: &dyn Folder, key: &Key) -> Result<Self, Closed> {
         let mut found = BTreeMap::new();
-        // Whoever prunes or scrubs what is held does not wait meanwhile.
-        let kept = self.kept().clone();
-        for (number, known) in &kept {
-            match known.found_in(folder, *number, key) {
+        for (number, known) in self.turn(0, true) {
+            match known.found_in(folder, number, key) {
                 Err(gone) if known.last.is_none() && gone.cause == Cause::Unlinked => {}
-                judged => drop(found.insert(*number, judged?)),
+                judged => drop(found.insert(number, judged?)),
             }
         }
         Ok(Self {
@@ -135,22 +146,21 @@ impl Segments {
     /// Judges all anew, their contents too; another file that holds the same is taken in the place
     /// of one.
     pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Closed> {
-        let mut kept = self.kept();
-        let mut gone = Vec::new();
-        for (number, segment) in kept.iter_mut() {
+        for (number, mut segment) in self.turn(0, true) {
             segment.judged = None;
-            match segment.check(folder, *number, key) {
+            let judged = match segment.check(folder, number, key) {
                 Err(found) if segment.last.is_none() && found.cause == Cause::Unlinked => {
-                    gone.push(*number);
+                    self.forget(number);
+                    continue;
                 }
                 Err(found) if found.cause == Cause::Replaced => {
-                    segment.adopt(folder, *number, key).map_err(|_| found)?;
+                    segment.adopt(folder, number, key).map_err(|_| found)
                 }
-                judged => judged?,
+                judged => judged,
+            };
+            if self.judged(number, segment) {
+                judged?;
             }
-        }
-        for number in gone {
-            kept.remove(&number);
         }
         Ok(())
     }
