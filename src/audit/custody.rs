@@ -152,6 +152,28 @@ impl Custody {
         Ok(())
     }
 
+    /// As [`Self::check_spare`], which holds nothing of the log: one that is gone is made anew, and
+    /// another file of zeros is taken in its place.
+    pub(super) fn judge_spare_again(&self, spares: &mut Spares) -> Result<(), Closed> {
+        match self.check_spare(spares) {
+            Err(_) if spares.let_go() => Ok(()),
+            Err(found) if found.cause == Cause::Replaced => {
+                self.take_spare(spares).map_err(|_| found)
+            }
+            judged => judged,
+        }
+    }
+
+    fn take_spare(&self, spares: &mut Spares) -> Result<(), Closed> {
+        let Some(spare) = spares.ready() else {
+            return Ok(());
+        };
+        let name = segment::name(spare.number);
+        as_long(&look_at(&*self.journal, &name)?, &spare.identity, &name)?;
+        segments::is_zero_behind(&*self.journal, spare.number, 0)?;
+        found(spares.take_other(), &name)
+    }
+
     /// After a write: from here on the segment in use changes by others alone.
     pub(super) fn written(&mut self, current: &Current) {
         let now = current.identity_now();

@@ -110,12 +110,7 @@ impl Store {
         if let Some(moved) = self.custody.moved() {
             return Err(moved);
         }
-        // It holds nothing of the log: one that is gone is made anew.
-        if let Err(found) = self.custody.check_spare(&mut self.spares)
-            && !self.spares.let_go()
-        {
-            return Err(found);
-        }
+        self.custody.judge_spare_again(&mut self.spares)?;
         self.custody.judge_again(&last, || self.spares.highest())?;
         self.scrubbed()?;
         self.in_doubt = false;

@@ -77,6 +77,24 @@ impl Spares {
         }
     }
 
+    /// Takes the file that stands under the spare's name now, which holds what it held.
+    ///
+    /// # Errors
+    /// Where the system says so, or it cannot be made as durable.
+    pub fn take_other(&mut self) -> io::Result<()> {
+        let Some(spare) = &mut self.ready else {
+            return Ok(());
+        };
+        let file = self
+            .folder
+            .open(&segment::name(spare.number), Access::Write)?;
+        file.sync_all()?;
+        self.folder.sync()?;
+        spare.identity = file.identity()?;
+        spare.file = file;
+        Ok(())
+    }
+
     /// Lets go of the spare where it is gone; another is made in its place. Says whether it could be.
     pub fn let_go(&mut self) -> bool {
         let gone = self.ready.as_ref().is_some_and(|spare| {

@@ -170,6 +170,23 @@ async fn p3_a_spare_that_is_gone_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p3_a_spare_that_is_another_file_of_zeros_is_taken_and_no_other_bytes() {
+    let real = Real::open().await;
+    let spare = real.file("journal/0000000002");
+    wait(|| spare.exists()).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let zeros = std::fs::read(&spare).unwrap();
+    std::fs::rename(&spare, real.aside()).unwrap();
+    std::fs::write(&spare, [&zeros[1..], b"?"].concat()).unwrap();
+    closes(&real.trail, Cause::Replaced).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(real.delete().await, Err(Cause::Replaced));
+    std::fs::write(&spare, &zeros).unwrap();
+    real.mended().await;
+    assert!(std::fs::read(&spare).unwrap() != zeros, "it is in use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p3_a_folder_or_file_that_is_made_read_only_refuses_deletions() {
     use std::os::unix::fs::PermissionsExt;
     let real = Real::open().await;
