@@ -22,6 +22,8 @@ pub(crate) struct FakeDisk {
 struct State {
     nodes: Vec<Node>,
     roots: BTreeMap<String, usize>,
+    /// What stood at a path before a copy was put there that is not durable yet.
+    before: BTreeMap<String, usize>,
     rules: Vec<Rule>,
     steps: Vec<&'static str>,
     /// Syncs of data wait while this is set.

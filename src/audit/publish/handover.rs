@@ -79,6 +79,11 @@ impl Handover {
         self.wake.notify_one();
     }
 
+    #[cfg(test)]
+    pub(super) fn has_stopped(&self) -> bool {
+        self.lock().stop
+    }
+
     /// Something may come again.
     pub(super) fn go_on(&self) {
         self.lock().stop = false;

@@ -178,8 +178,13 @@ mod by_hand {
     pub(in crate::audit) struct ByHand(pub(super) Run);
 
     impl ByHand {
-        /// What the thread does at a time; says whether that worked.
+        /// What the thread does at a time, unless it has ended; says whether that worked.
         pub(in crate::audit) fn publish(&mut self) -> bool {
+            self.0.handover.has_stopped() || self.publish_the_rest()
+        }
+
+        /// What it does at its end.
+        pub(in crate::audit) fn publish_the_rest(&mut self) -> bool {
             let run = &mut self.0;
             let queue = run.handover.take(Duration::ZERO, Duration::ZERO);
             run.publisher.take(queue.batches);

@@ -167,6 +167,7 @@ impl Folder for Handle {
                 node.names.sync();
                 node.contents.sync();
             }
+            state.before.clear();
             Ok(())
         })
     }

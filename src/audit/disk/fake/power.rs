@@ -158,10 +158,13 @@ impl FakeDisk {
             after
         };
         let nodes = state.nodes.iter().map(after).collect();
+        let roots = state.roots_before();
+        let is_left = |folder: &usize| roots.values().any(|root| root == folder);
+        let watched = state.watched.iter().filter(|(folder, _)| is_left(folder));
         let mut left = State {
             nodes,
-            roots: state.roots.clone(),
-            watched: state.watched.clone(),
+            watched: watched.cloned().collect(),
+            roots,
             shown: state.shown.clone(),
             ..State::default()
         };
@@ -199,6 +202,26 @@ impl FakeDisk {
         self.state().steps.clone()
     }
 
+    /// Puts a copy in a folder's place, of which nothing is durable: until the disk is synced, whoever
+    /// cleans up after a loss of power finds what was copied and puts it back.
+    pub(crate) fn put_copy(&self, path: &str) {
+        let mut state = self.state();
+        let held = state.roots[path];
+        let copy = state.make_copy(held);
+        let watched = state.watched.iter().filter(|(folder, _)| *folder == held);
+        let watched: Vec<_> = watched.map(|(_, name)| (copy, name.clone())).collect();
+        state.watched.extend(watched);
+        state.roots.insert(path.into(), copy);
+        state.before.entry(path.into()).or_insert(held);
+    }
+
+    /// Puts what was copied back in its place, where the copy is not durable.
+    pub(crate) fn put_back(&self) {
+        let mut state = self.state();
+        state.roots = state.roots_before();
+        state.before.clear();
+    }
+
     /// Puts what can be read of a folder into one of the real disk.
     pub(crate) fn copy_to(&self, folder: &str, target: &Path) {
         let state = self.state();
@@ -217,6 +240,24 @@ impl State {
             }
             None => None,
         }
+    }
+
+    fn roots_before(&self) -> BTreeMap<String, usize> {
+        let mut roots = self.roots.clone();
+        roots.extend(self.before.clone());
+        roots
+    }
+
+    fn make_copy(&mut self, node: usize) -> usize {
+        let copy = self.make();
+        self.nodes[copy].is_folder = self.nodes[node].is_folder;
+        let bytes = self.nodes[node].contents.now.clone();
+        self.nodes[copy].contents.write(&bytes, 0);
+        for (name, node) in self.nodes[node].names.now.clone() {
+            let below = self.make_copy(node);
+            self.nodes[copy].names.set(&name, below);
+        }
+        copy
     }
 
     pub(super) fn notice(&mut self) {

@@ -17,6 +17,7 @@ use crate::audit::entry::Reason;
 use crate::audit::publish::ByHand;
 use crate::audit::trail::Shared;
 use crate::audit::writer::desk::{Desk, ROUND_BYTES};
+use crate::audit::writer::halt::Halt;
 use crate::audit::writer::{Writer, tests::faults};
 use crate::audit::{Closed, OpenIntent, Receipt, Unconfirmed};
 
@@ -165,7 +166,9 @@ impl Life {
         self.trail.shared().inbox.stop();
         round(&self.desk, self.trail.shared());
         self.desk.borrow_mut().stop();
-        self.publisher.borrow_mut().publish();
+        self.take_publisher();
+        self.publisher.borrow_mut().publish_the_rest();
+        self.disk.put_back();
     }
 
     /// What callers do.
@@ -188,16 +191,38 @@ impl Life {
             11 => drop(self.open.pop()),
             12 => self.trail.refused(faults::refusal()),
             13 | 14 => tend(&self.desk),
-            _ => {}
+            _ => match random.below(6) {
+                0 | 1 => self.disk.put_copy("/audit"),
+                2 => self.disk.put_back(),
+                _ => {}
+            },
         }
+        self.take_publisher();
         self.hear(told);
+    }
+
+    /// Where the writer has gone on in a copy, another publisher publishes.
+    fn take_publisher(&self) {
+        let store = &mut self.desk.borrow_mut().store;
+        let publisher = store.publishing.as_mut().and_then(|p| p.by_hand());
+        if let Some(publisher) = publisher {
+            store.scrub = None;
+            self.publisher.replace(publisher);
+        }
     }
 
     /// The writer writes or the publisher publishes, or one while the other does.
     fn take_turns(&self, random: &mut Random) {
         let (desk, shared) = (Rc::clone(&self.desk), Arc::clone(self.trail.shared()));
         let publisher = Rc::clone(&self.publisher);
-        let write = move || round(&desk, &shared);
+        let under_way = Rc::clone(&self.publisher);
+        let write = move || {
+            // The publisher is waited for before the writer goes on in a copy.
+            let moved = desk.borrow().halt.as_ref().map(Halt::cause) == Some(Cause::FolderMoved);
+            if !moved || under_way.try_borrow_mut().is_ok() {
+                round(&desk, &shared);
+            }
+        };
         let publish = move || {
             publisher.borrow_mut().publish();
         };
@@ -208,6 +233,7 @@ impl Life {
             3 | 4 => interrupt(write, number, publish),
             _ => write(),
         }
+        self.take_publisher();
     }
 
     fn ask(&mut self, told: &mut Told, users: usize) {
