@@ -203,8 +203,8 @@ impl FakeDisk {
     }
 
     /// Puts a copy in a folder's place, of which nothing is durable: until the disk is synced, whoever
-    /// cleans up after a loss of power finds what was copied and puts it back.
-    pub(crate) fn put_copy(&self, path: &str) {
+    /// cleans up after a loss of power finds what was copied and puts it back. Gives what stood there.
+    pub(crate) fn put_copy(&self, path: &str) -> usize {
         let mut state = self.state();
         let held = state.roots[path];
         let copy = state.make_copy(held);
@@ -213,6 +213,12 @@ impl FakeDisk {
         state.watched.extend(watched);
         state.roots.insert(path.into(), copy);
         state.before.entry(path.into()).or_insert(held);
+        held
+    }
+
+    /// Puts a folder that stood there before in its place.
+    pub(crate) fn put(&self, path: &str, folder: usize) {
+        self.state().roots.insert(path.into(), folder);
     }
 
     /// Puts what was copied back in its place, where the copy is not durable.

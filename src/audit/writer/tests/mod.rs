@@ -1,5 +1,6 @@
 //! Tests of the writer in trouble: on a disk that fails, and on a real one that somebody touches.
 
+mod copies;
 mod crash;
 mod custody;
 mod faults;

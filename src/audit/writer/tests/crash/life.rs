@@ -192,7 +192,9 @@ impl Life {
             12 => self.trail.refused(faults::refusal()),
             13 | 14 => tend(&self.desk),
             _ => match random.below(6) {
-                0 | 1 => self.disk.put_copy("/audit"),
+                0 | 1 => {
+                    self.disk.put_copy("/audit");
+                }
                 2 => self.disk.put_back(),
                 _ => {}
             },
