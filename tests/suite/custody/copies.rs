@@ -9,6 +9,7 @@ use std::process::Command;
 
 use lychgate::audit::entry::Verdict;
 
+use super::super::mounts::{self, beside, seen_by};
 use super::super::users::Manner;
 use super::tiles::{only_file, published};
 use super::*;
@@ -89,6 +90,29 @@ fn p3_a_copy_is_gone_on_with_where_what_was_held_is_gone_before_it_is_missed() {
     std::fs::rename(&kept, &path).unwrap();
     scene.comes_back();
     scene.ends_with(&["folder-moved"]);
+}
+
+#[test]
+fn p3_a_copy_on_another_disk_that_is_mounted_over_the_folder_is_gone_on_with() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    if !mounts::can_be_used(&home) {
+        return;
+    }
+    std::fs::create_dir(home.path("disk")).unwrap();
+    let program = mounts::start(&home, "mount -t tmpfs tmpfs \"$1/../disk\"");
+    program.wait_ready();
+    let scene = Scene::of(users, home, program);
+    published(&scene);
+    let there = "cp -a \"$1\" \"$1/../disk/copy\" && mount --bind \"$1/../disk/copy\" \"$1\"";
+    beside(&scene.program, &scene.home, there);
+    scene.program.wait_for_cause("folder-moved");
+    scene.comes_back();
+    let record = scene.home.record_at(&seen_by(&scene.program, &scene.home));
+    for user in [1_000, 2_000] {
+        assert_eq!(record.closed(user).1, Verdict::Deleted);
+    }
+    assert!(scene.program.stop().0.success());
 }
 
 #[test]
