@@ -7,6 +7,7 @@
 //! taken again.
 
 mod copy;
+mod published;
 mod segments;
 mod text;
 
@@ -23,6 +24,7 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::key::Key;
 use super::{Cause, Closed};
+pub(super) use published::{Published, altered, grown};
 pub(super) use segments::Segments;
 use text::Seen;
 pub(super) use text::Text;

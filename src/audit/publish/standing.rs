@@ -1,12 +1,11 @@
 //! Judges what is published as it stands: every tile and bundle under the checkpoint is made again
 //! from the entries and compared with the file that is there.
 
-use std::io;
 use std::sync::Arc;
 
-use super::{CHECKPOINT, Piece, Tree, read_whole};
+use super::{Piece, Tree};
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::closed;
+use crate::audit::custody::{Published, altered, closed, grown};
 use crate::audit::disk::Folder;
 use crate::audit::key::Key;
 use crate::audit::merkle::leaf;
@@ -15,27 +14,16 @@ use crate::audit::{Cause, Closed};
 
 /// The folder that is read, and whose checkpoint must stand in it.
 #[derive(Debug)]
-pub(in crate::audit) struct Standing {
-    root: Arc<dyn Folder>,
-    key: Arc<Key>,
-}
+pub(in crate::audit) struct Standing(Published);
 
 impl Standing {
     pub(in crate::audit) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
-        Self {
-            root: Arc::clone(root),
-            key: Arc::clone(key),
-        }
+        Self(Published::new(root, key))
     }
 
     /// Its checkpoint.
     pub(in crate::audit) fn checkpoint(&self) -> Result<Checkpoint, Closed> {
-        let Some(bytes) = self.read(CHECKPOINT)? else {
-            let what = format!("{CHECKPOINT} was unlinked");
-            return Err(closed(Cause::Unlinked, what));
-        };
-        Checkpoint::open(&bytes, self.key.verifier())
-            .map_err(|e| altered(CHECKPOINT, &e.to_string()))
+        self.0.checkpoint()
     }
 
     /// Judges all of it, at once.
@@ -62,9 +50,9 @@ impl Standing {
         checkpoint: &Checkpoint,
     ) -> Result<(Tree, u64), Closed> {
         let (mut tree, mut pieces) = (before.clone(), Vec::new());
-        let bundle = Bundle::at(index, checkpoint.size).ok_or_else(unread)?;
+        let bundle = Bundle::at(index, checkpoint.size).ok_or_else(grown)?;
         let path = bundle.path();
-        let bytes = self.there(&path, checkpoint)?;
+        let bytes = self.0.there(&path, checkpoint.size)?;
         let entries = decode_bundle(&bytes, bundle.width);
         for entry in entries.map_err(|e| altered(&path, &e.to_string()))? {
             let keep = |piece| {
@@ -79,7 +67,7 @@ impl Standing {
         }
         let mut read = bytes.len() as u64;
         for Piece { path, bytes } in pieces {
-            if self.there(&path, checkpoint)? != bytes {
+            if self.0.there(&path, checkpoint.size)? != bytes {
                 return Err(altered(&path, "it is not what the entries make"));
             }
             read += bytes.len() as u64;
@@ -95,41 +83,4 @@ impl Standing {
         let what = "the tree that the bundles make is not the one under the checkpoint";
         Err(closed(Cause::Altered, what))
     }
-
-    /// A file that must be there, unless the log has grown meanwhile.
-    fn there(&self, path: &str, checkpoint: &Checkpoint) -> Result<Vec<u8>, Closed> {
-        if let Some(found) = self.read(path)? {
-            return Ok(found);
-        }
-        // Partial files of a newer checkpoint have other names.
-        match self.checkpoint()?.size == checkpoint.size {
-            true => Err(closed(Cause::Unlinked, format!("{path} was unlinked"))),
-            false => Err(unread()),
-        }
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
-        let unread = |e: io::Error| closed(Cause::SyncFailed, e.to_string());
-        let mut folder = Arc::clone(&self.root);
-        let mut parts = path.split('/').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                return read_whole(&*folder, part).map_err(unread);
-            }
-            folder = match folder.folder(part, None) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                found => found.map_err(unread)?,
-            };
-        }
-        Ok(None)
-    }
-}
-
-fn altered(path: &str, what: &str) -> Closed {
-    closed(Cause::Altered, format!("{path}: {what}"))
-}
-
-/// Nothing is wrong, but it could not be judged.
-fn unread() -> Closed {
-    closed(Cause::SyncFailed, "the log has grown meanwhile")
 }

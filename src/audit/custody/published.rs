@@ -1,0 +1,139 @@
+//! The files that the log has published, as whoever judges them reads them.
+
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::closed;
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::disk::Folder;
+use crate::audit::key::Key;
+use crate::audit::publish::{CHECKPOINT, read_whole};
+use crate::audit::{Cause, Closed};
+
+/// The log's folder, and whose signature counts.
+#[derive(Clone, Debug)]
+pub(in crate::audit) struct Published {
+    root: Arc<dyn Folder>,
+    key: Arc<Key>,
+}
+
+impl Published {
+    pub(in crate::audit) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
+        Self {
+            root: Arc::clone(root),
+            key: Arc::clone(key),
+        }
+    }
+
+    /// The checkpoint that stands there now.
+    pub(in crate::audit) fn checkpoint(&self) -> Result<Checkpoint, Closed> {
+        let Some(bytes) = self.read(CHECKPOINT)? else {
+            return Err(unlinked(CHECKPOINT));
+        };
+        Checkpoint::open(&bytes, self.key.verifier())
+            .map_err(|e| altered(CHECKPOINT, &e.to_string()))
+    }
+
+    /// A file that must be there while the log has this size.
+    pub(in crate::audit) fn there(&self, path: &str, size: u64) -> Result<Vec<u8>, Closed> {
+        if let Some(found) = self.read(path)? {
+            return Ok(found);
+        }
+        // Partial files of a newer checkpoint have other names.
+        match self.checkpoint()?.size == size {
+            true => Err(unlinked(path)),
+            false => Err(grown()),
+        }
+    }
+
+    /// A file as it stands there; `None` where none does.
+    pub(in crate::audit) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(folder) = self.folder(above)? else {
+            return Ok(None);
+        };
+        read_whole(&*folder, name).map_err(|error| cannot_read(path, &error))
+    }
+
+    /// A folder below the log's; `None` where none stands there.
+    fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
+            above.folder(part, None)
+        });
+        match found {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if is_none(&error) => Ok(None),
+            Err(error) => Err(cannot_read(path, &error)),
+        }
+    }
+}
+
+/// Where a folder should stand and something else does, there is no folder.
+fn is_none(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || is_link(error)
+}
+
+/// No link is followed below the log's folder.
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+}
+
+/// What cannot be read may be no file any more; all else is the disk's own trouble.
+fn cannot_read(path: &str, error: &io::Error) -> Closed {
+    let cause = match error.kind() {
+        io::ErrorKind::IsADirectory => Cause::Replaced,
+        io::ErrorKind::FileTooLarge => Cause::Altered,
+        io::ErrorKind::UnexpectedEof => Cause::Truncated,
+        _ if is_link(error) => Cause::Replaced,
+        _ => Cause::SyncFailed,
+    };
+    closed(cause, format!("{path}: {error}"))
+}
+
+pub(in crate::audit) fn unlinked(path: &str) -> Closed {
+    closed(Cause::Unlinked, format!("{path} was unlinked"))
+}
+
+pub(in crate::audit) fn altered(path: &str, what: &str) -> Closed {
+    closed(Cause::Altered, format!("{path}: {what}"))
+}
+
+/// Nothing is wrong, but it could not be judged.
+pub(in crate::audit) fn grown() -> Closed {
+    closed(Cause::SyncFailed, "the log has grown meanwhile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::key::test_key;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn what_is_no_file_any_more_is_told_from_a_disk_that_cannot_be_read() {
+        let outer = test_folder("published");
+        let at = |name: &str| outer.path().join(name);
+        std::fs::create_dir_all(at("tile/0/001")).unwrap();
+        std::fs::write(at("tile/0/000"), b"hash").unwrap();
+        std::os::unix::fs::symlink("000", at("tile/0/002")).unwrap();
+        let long = std::fs::File::create(at("tile/0/003")).unwrap();
+        long.set_len(1 << 30).unwrap();
+        std::os::unix::fs::symlink("0", at("tile/1")).unwrap();
+        std::fs::write(at("tile/2"), b"").unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let published = Published::new(&root, &Arc::new(test_key()));
+        assert_eq!(published.read("tile/0/000").unwrap().unwrap(), b"hash");
+        for none in ["tile/0/004", "tile/1/000", "tile/2/000", "tile/3/000"] {
+            assert_eq!(published.read(none), Ok(None), "{none}");
+        }
+        let cause = |path: &str| published.read(path).unwrap_err().cause;
+        assert_eq!(cause("tile/0/001"), Cause::Replaced);
+        assert_eq!(cause("tile/0/002"), Cause::Replaced);
+        assert_eq!(cause("tile/0/003"), Cause::Altered);
+    }
+}
