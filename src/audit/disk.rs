@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub(in crate::audit) use real::descriptor;
 
 /// What tells one file from another, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

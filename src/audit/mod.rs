@@ -34,6 +34,7 @@ pub mod trail;
 mod unsynced;
 pub mod verifier_key;
 pub mod verify;
+mod watch;
 mod writer;
 
 pub use publish::unwatched;

@@ -72,6 +72,7 @@ pub(super) fn open(
         key,
         in_doubt: false,
         scrub: None,
+        watch: None,
         publishing: None,
         gate: Arc::clone(gate),
         metrics: metrics.clone(),

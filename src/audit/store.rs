@@ -13,6 +13,7 @@ use super::publish::Publishing;
 use super::scrub::Scrub;
 use super::space::Reserve;
 use super::unsynced::{Unsynced, padded};
+use super::watch::Watch;
 use super::{Cause, Closed};
 use crate::metrics::Metrics;
 
@@ -28,6 +29,8 @@ pub(super) struct Store {
     pub(super) spares: Spares,
     /// Reads older parts again; dropped before the lock is given back.
     pub(super) scrub: Option<Scrub>,
+    /// Watches what is published; dropped before the lock is given back.
+    pub(super) watch: Option<Watch>,
     pub(super) custody: Custody,
     pub(super) reserve: Reserve,
     pub(super) key: Arc<Key>,
@@ -97,10 +100,11 @@ impl Store {
         judged
     }
 
-    /// Begins to read older parts again.
-    pub(super) fn begin_scrub(&mut self) -> Result<(), Closed> {
+    /// Begins to read older parts again, and to watch what is published.
+    pub(super) fn begin_aside(&mut self) -> Result<(), Closed> {
         let scrub = Scrub::begin(&self.custody, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
+        self.watch = Watch::begin(&self.custody, &self.key);
         Ok(())
     }
 
@@ -112,7 +116,7 @@ impl Store {
         }
         self.custody.judge_spare_again(&mut self.spares)?;
         self.custody.judge_again(&last, || self.spares.highest())?;
-        self.scrubbed()?;
+        self.judged_aside()?;
         self.in_doubt = false;
         Ok(())
     }
@@ -122,12 +126,13 @@ impl Store {
         let current = self.appender.current();
         self.custody.check(current, || self.spares.highest())?;
         self.custody.check_spare(&mut self.spares)?;
-        self.scrubbed()
+        self.judged_aside()
     }
 
-    /// What was found in older parts.
-    fn scrubbed(&self) -> Result<(), Closed> {
-        let found = self.scrub.as_ref().and_then(Scrub::found);
+    /// What others found in what is published and in older parts.
+    fn judged_aside(&self) -> Result<(), Closed> {
+        let watched = self.watch.as_ref().and_then(Watch::found);
+        let found = watched.or_else(|| self.scrub.as_ref().and_then(Scrub::found));
         found.map_or(Ok(()), Err)
     }
 
@@ -225,7 +230,8 @@ impl Store {
             }
         };
         let current = self.appender.current();
-        if let Err(found) = self.custody.check(current, || self.spares.highest()) {
+        let judged = self.custody.check(current, || self.spares.highest());
+        if let Err(found) = judged.and_then(|()| self.judged_aside()) {
             self.doubt();
             return Err(found);
         }

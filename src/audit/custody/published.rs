@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::closed;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::disk::Folder;
+use crate::audit::disk::{Folder, Identity};
 use crate::audit::key::Key;
 use crate::audit::publish::{CHECKPOINT, read_whole};
 use crate::audit::{Cause, Closed};
@@ -58,13 +58,26 @@ impl Published {
     }
 
     /// A folder below the log's; `None` where none stands there.
-    fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
+    pub(in crate::audit) fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
             above.folder(part, None)
         });
         match found {
             Ok(folder) => Ok(Some(folder)),
+            Err(error) if is_none(&error) => Ok(None),
+            Err(error) => Err(cannot_read(path, &error)),
+        }
+    }
+
+    /// What stands at a path, file or folder; `None` where nothing does.
+    pub(in crate::audit) fn look(&self, path: &str) -> Result<Option<Identity>, Closed> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(folder) = self.folder(above)? else {
+            return Ok(None);
+        };
+        match folder.look(name) {
+            Ok(found) => Ok(Some(found)),
             Err(error) if is_none(&error) => Ok(None),
             Err(error) => Err(cannot_read(path, &error)),
         }
@@ -130,10 +143,12 @@ mod tests {
         assert_eq!(published.read("tile/0/000").unwrap().unwrap(), b"hash");
         for none in ["tile/0/004", "tile/1/000", "tile/2/000", "tile/3/000"] {
             assert_eq!(published.read(none), Ok(None), "{none}");
+            assert_eq!(published.look(none), Ok(None), "{none}");
         }
         let cause = |path: &str| published.read(path).unwrap_err().cause;
         assert_eq!(cause("tile/0/001"), Cause::Replaced);
         assert_eq!(cause("tile/0/002"), Cause::Replaced);
         assert_eq!(cause("tile/0/003"), Cause::Altered);
+        assert!(published.look("tile/0/002").unwrap().is_some());
     }
 }

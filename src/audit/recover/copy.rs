@@ -72,12 +72,13 @@ fn open(held: &Store, copy: Custody, seen_file: &Path, clock: &Clock) -> Result<
         key,
         in_doubt: false,
         scrub: None,
+        watch: None,
         publishing: None,
         gate: Arc::clone(&held.gate),
         metrics: held.metrics.clone(),
     };
     let publisher = catch_up(&store, retrace.into_published())?;
-    store.begin_scrub()?;
+    store.begin_aside()?;
     let mut publishing = Publishing::new(publisher);
     publishing.begin()?;
     store.publishing = Some(publishing);

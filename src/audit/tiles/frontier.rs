@@ -32,6 +32,19 @@ impl Frontier {
         Ok(frontier)
     }
 
+    /// Of these partial tiles' hashes, the lowest level first.
+    #[must_use]
+    pub fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
+        let mut frontier = Self {
+            size,
+            ..Self::default()
+        };
+        for (hashes, partial) in frontier.levels.iter_mut().zip(partial) {
+            *hashes = partial;
+        }
+        frontier
+    }
+
     /// How many leaves there are.
     #[must_use]
     pub fn size(&self) -> u64 {

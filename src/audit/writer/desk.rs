@@ -104,7 +104,7 @@ impl Desk {
         if let Some(publishing) = &mut self.store.publishing {
             publishing.begin()?;
         }
-        self.store.begin_scrub()?;
+        self.store.begin_aside()?;
         self.shared.gate.open();
         Ok(())
     }

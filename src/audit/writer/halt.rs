@@ -159,7 +159,8 @@ impl Desk {
     fn write_kept(&mut self, halt: &mut Halt) -> Result<(), Closed> {
         if self.store.in_doubt {
             match self.store.judge_again() {
-                Err(found) if found.cause == Cause::FolderMoved => {
+                // Not where a folder below `tile/` was moved, which is judged file by file.
+                Err(found) if self.store.custody.moved().is_some() => {
                     self.go_on_in_copy(&found)?;
                     halt.found.detail = format!("{}, and holds the same", found.detail);
                 }

@@ -7,6 +7,7 @@ mod files;
 mod folders;
 mod space;
 mod tiles;
+mod touched;
 mod writers;
 
 use std::path::PathBuf;

@@ -1,0 +1,82 @@
+//! Watches what is published: a file below `tile/` that somebody touches is judged at once, and not
+//! when its turn to be read again comes.
+//!
+//! The kernel's word that a name was touched is a hint and no more: what counts is what stands there.
+//! The publisher's own files are judged so too, once, when their checkpoint is there.
+
+mod doubts;
+mod folders;
+mod judge;
+mod watcher;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::Closed;
+use super::custody::{Custody, Published};
+use super::disk::descriptor;
+use super::key::Key;
+use folders::Folders;
+use watcher::{Found, Watcher};
+
+/// The thread, and what it found.
+#[derive(Debug)]
+pub(super) struct Watch {
+    found: Arc<Found>,
+    stop: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Begins to watch what is published; where that cannot be, it is said once, and what is touched
+    /// is found when it is read again.
+    pub(super) fn begin(custody: &Custody, key: &Arc<Key>) -> Option<Self> {
+        descriptor(&*custody.root)?;
+        let begun = Self::spawn(custody, key);
+        begun
+            .inspect_err(|error| {
+                tracing::warn!(
+                    %error,
+                    "the log's folders are not watched: what is changed in them is found when it is read again"
+                );
+            })
+            .ok()
+    }
+
+    fn spawn(custody: &Custody, key: &Arc<Key>) -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let stop = Arc::new(eventfd(0, flags)?);
+        let found = Arc::<Found>::default();
+        let mut folders = Folders::new()?;
+        folders.watch_root(&*custody.root)?;
+        let published = Published::new(&custody.root, key);
+        let watcher = Watcher::new(published, folders, &stop, &found);
+        let thread = std::thread::Builder::new().name("audit-watch".into());
+        Ok(Self {
+            found,
+            stop,
+            thread: Some(thread.spawn(move || watcher.serve())?),
+        })
+    }
+
+    /// What is wrong now, as far as it was judged.
+    pub(super) fn found(&self) -> Option<Closed> {
+        let found = self.found.lock();
+        found.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A counter that is full is readable, too.
+        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing that a panic could have left in disorder.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What is published is watched: an old file that is touched is found at once, on a log of any size.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::super::callers::{Load, deletion};
+use super::tiles::published;
+use super::*;
+use crate::support::tokens;
+
+/// Deletions enough for two full bundles and their tiles, and a partial one behind.
+const DELETIONS: usize = 300;
+
+/// A log with full files and partial ones, all of it under a checkpoint.
+fn grown() -> Scene {
+    let scene = Scene::new();
+    let (users, token) = (Arc::new(AtomicU64::new(10_000)), tokens::good_token());
+    let load = Load::start(scene.program.address, 8, &users, move |user| {
+        deletion(user, &token)
+    });
+    until("the log has grown", || load.answered() >= DELETIONS);
+    assert!(load.end().iter().all(|call| call.answer.is_some()));
+    published(&scene);
+    for full in ["tile/0/001", "tile/entries/001", "tile/1/000.p/2"] {
+        assert!(scene.file(full).exists(), "{full}");
+    }
+    assert!(!scene.file("tile/0/002").exists());
+    scene.users.take_seen();
+    scene
+}
+
+/// Touches the log; within a second the next deletion is refused with the cause, and the file is named.
+fn touched(scene: &Scene, path: &str, cause: &str, touch: impl FnOnce(&Path)) {
+    let begin = Instant::now();
+    touch(&scene.file(path));
+    until(cause, || !scene.program.takes_deletions());
+    scene.refuses_once(cause);
+    assert!(begin.elapsed() < AT_ONCE, "{path}: {:?}", begin.elapsed());
+    let verbose = scene.program.page("/readyz?verbose").shown();
+    assert!(verbose.contains(path), "the place is named: {verbose}");
+    scene.says(cause);
+}
+
+/// Deletions are taken again once the file is back.
+fn back(scene: &Scene, put_back: impl FnOnce()) {
+    put_back();
+    scene.comes_back();
+    published(scene);
+}
+
+fn flip(path: &Path, place: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let (file, mut byte) = (file.unwrap(), [0]);
+    file.read_exact_at(&mut byte, place).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], place).unwrap();
+}
+
+#[test]
+fn p3_an_old_file_that_is_altered_in_place_is_found_within_a_second() {
+    let scene = grown();
+    let files = ["tile/entries/000", "tile/0/001", "tile/1/000.p/2"];
+    for path in files {
+        let middle = std::fs::metadata(scene.file(path)).unwrap().len() / 2 - 3;
+        touched(&scene, path, "altered", |file| flip(file, middle));
+        back(&scene, || flip(&scene.file(path), middle));
+    }
+    scene.ends_with(&["altered"; 3]);
+}
+
+#[test]
+fn p3_an_old_file_that_is_gone_is_found_within_a_second() {
+    let scene = grown();
+    let held = scene.home.path("held");
+    for path in ["tile/0/000", "tile/entries/001"] {
+        let file = scene.file(path);
+        let bytes = std::fs::read(&file).unwrap();
+        touched(&scene, path, "unlinked", |file| {
+            std::fs::remove_file(file).unwrap();
+        });
+        scene.stays_closed("unlinked");
+        back(&scene, || std::fs::write(&file, &bytes).unwrap());
+        touched(&scene, path, "unlinked", |file| {
+            std::fs::rename(file, &held).unwrap();
+        });
+        back(&scene, || std::fs::rename(&held, &file).unwrap());
+    }
+    scene.ends_with(&["unlinked"; 4]);
+}
+
+#[test]
+fn p3_an_old_file_that_is_cut_is_found_within_a_second() {
+    let scene = grown();
+    for path in ["tile/entries/000", "tile/0/000"] {
+        let bytes = std::fs::read(scene.file(path)).unwrap();
+        touched(&scene, path, "truncated", |file| {
+            let file = OpenOptions::new().write(true).open(file).unwrap();
+            file.set_len(bytes.len() as u64 / 2).unwrap();
+        });
+        back(&scene, || std::fs::write(scene.file(path), &bytes).unwrap());
+    }
+    scene.ends_with(&["truncated"; 2]);
+}
+
+#[test]
+fn p3_an_old_file_that_another_is_moved_over_is_found_within_a_second() {
+    let scene = grown();
+    let other = scene.home.path("other");
+    for path in ["tile/entries/001", "tile/0/001"] {
+        let bytes = std::fs::read(scene.file(path)).unwrap();
+        std::fs::write(&other, &bytes).unwrap();
+        flip(&other, 40);
+        touched(&scene, path, "altered", |file| {
+            std::fs::rename(&other, file).unwrap();
+        });
+        // Another file that holds the same is as good.
+        std::fs::write(&other, &bytes).unwrap();
+        back(&scene, || {
+            std::fs::rename(&other, scene.file(path)).unwrap();
+        });
+    }
+    scene.ends_with(&["altered"; 2]);
+}
+
+#[test]
+fn p3_a_folder_of_the_log_that_is_moved_or_swapped_is_found_within_a_second() {
+    let scene = grown();
+    let held = scene.home.path("held");
+    for path in ["tile", "tile/0"] {
+        let folder = scene.file(path);
+        touched(&scene, path, "folder-moved", |folder| {
+            std::fs::rename(folder, &held).unwrap();
+        });
+        back(&scene, || std::fs::rename(&held, &folder).unwrap());
+        touched(&scene, path, "folder-moved", |folder| {
+            std::fs::rename(folder, &held).unwrap();
+            std::fs::create_dir(folder).unwrap();
+        });
+        scene.stays_closed("folder-moved");
+        // A copy is judged file by file, and is as good.
+        back(&scene, || {
+            std::fs::remove_dir(&folder).unwrap();
+            let copied = std::process::Command::new("cp")
+                .arg("-r")
+                .args([&held, &folder])
+                .status();
+            assert!(copied.unwrap().success());
+        });
+        std::fs::remove_dir_all(&held).unwrap();
+        // And watched as what stood there before.
+        touched(&scene, "tile/0/000", "altered", |file| flip(file, 40));
+        back(&scene, || flip(&scene.file("tile/0/000"), 40));
+    }
+    let one = ["folder-moved", "folder-moved", "altered"];
+    scene.ends_with(&[one, one].concat());
+}
+
+#[test]
+fn the_publishers_own_files_are_no_alarm_under_load() {
+    let scene = Scene::new();
+    let (users, token) = (Arc::new(AtomicU64::new(10_000)), tokens::good_token());
+    let load = Load::start(scene.program.address, 32, &users, move |user| {
+        deletion(user, &token)
+    });
+    std::thread::sleep(Duration::from_secs(4));
+    let calls = load.end();
+    for call in &calls {
+        let answer = call.answer.as_ref().expect("answered");
+        assert_eq!(answer.status, 200, "{}", answer.shown());
+    }
+    assert!(calls.len() > 1_000, "{} deletions", calls.len());
+    // What was published last is judged, too.
+    std::thread::sleep(AT_ONCE);
+    assert!(scene.program.takes_deletions());
+    scene.ends_with(&[]);
+}
