@@ -104,7 +104,7 @@ impl Store {
     pub(super) fn begin_aside(&mut self) -> Result<(), Closed> {
         let scrub = Scrub::begin(&self.custody, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
-        self.watch = Watch::begin(&self.custody, &self.key);
+        self.watch = Watch::begin(&self.custody.root, &self.key);
         Ok(())
     }
 

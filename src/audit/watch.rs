@@ -17,11 +17,14 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Closed;
-use super::custody::{Custody, Published};
-use super::disk::descriptor;
+use super::custody::Published;
+use super::disk::{Folder, descriptor};
 use super::key::Key;
 use folders::Folders;
 use watcher::{Found, Watcher};
+
+/// So many folders are watched at most: those of a log of 500 million entries.
+const MOST_FOLDERS: usize = 4_096;
 
 /// The thread, and what it found.
 #[derive(Debug)]
@@ -34,27 +37,24 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins to watch what is published; where that cannot be, it is said once, and what is touched
     /// is found when it is read again.
-    pub(super) fn begin(custody: &Custody, key: &Arc<Key>) -> Option<Self> {
-        descriptor(&*custody.root)?;
-        let begun = Self::spawn(custody, key);
-        begun
-            .inspect_err(|error| {
-                tracing::warn!(
-                    %error,
-                    "the log's folders are not watched: what is changed in them is found when it is read again"
-                );
-            })
-            .ok()
+    pub(super) fn begin(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Option<Self> {
+        descriptor(&**root)?;
+        let begun = Self::spawn(root, key).inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "the log's folders are not watched: what is changed in them is found when it is read again"
+            );
+        });
+        begun.ok()
     }
 
-    fn spawn(custody: &Custody, key: &Arc<Key>) -> io::Result<Self> {
+    fn spawn(root: &Arc<dyn Folder>, key: &Arc<Key>) -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let stop = Arc::new(eventfd(0, flags)?);
         let found = Arc::<Found>::default();
-        let mut folders = Folders::new()?;
-        folders.watch_root(&*custody.root)?;
-        let published = Published::new(&custody.root, key);
-        let watcher = Watcher::new(published, folders, &stop, &found);
+        let mut folders = Folders::new(MOST_FOLDERS)?;
+        folders.watch_root(&**root)?;
+        let watcher = Watcher::new(Published::new(root, key), folders, &stop, &found);
         let thread = std::thread::Builder::new().name("audit-watch".into());
         Ok(Self {
             found,

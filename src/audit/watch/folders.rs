@@ -1,4 +1,5 @@
-//! The folders below `tile/` as the kernel tells of them (inotify): which names in them were touched.
+//! The folders below `tile/` and the one above, as the kernel tells of them (inotify): which names in
+//! them were touched.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +12,10 @@ use rustix::io::Errno;
 use crate::audit::Closed;
 use crate::audit::custody::{Published, trouble};
 use crate::audit::disk::{Folder, Identity, descriptor};
+use crate::audit::publish::CHECKPOINT;
 
 /// The folder of tiles and bundles.
 pub(super) const TILES: &str = "tile";
-/// So many folders are watched at most: those of a log of 500 million entries.
-const MOST_FOLDERS: usize = 4_096;
 /// Folders that stand in each other, at most.
 const DEEPEST: usize = 10;
 /// So many bytes of events are taken at once.
@@ -36,6 +36,7 @@ pub(super) enum Touched {
 #[derive(Debug)]
 pub(super) struct Folders {
     notify: OwnedFd,
+    most: usize,
     paths: BTreeMap<i32, String>,
     known: BTreeMap<String, (i32, Identity)>,
     /// Whether it was said that not all are watched.
@@ -43,9 +44,10 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// Watches nothing yet.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Watches nothing yet, and so many folders at most.
+    pub(super) fn new(most: usize) -> io::Result<Self> {
         Ok(Self {
+            most,
             notify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
             paths: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -73,7 +75,13 @@ impl Folders {
         moved.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Watches the log's own folder for `tile` alone.
+    /// Whether some of them are not watched.
+    #[cfg(test)]
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_told
+    }
+
+    /// Watches the log's own folder, for `tile` and the checkpoint alone.
     pub(super) fn watch_root(&mut self, root: &dyn Folder) -> io::Result<()> {
         self.watch("", root)
     }
@@ -153,7 +161,7 @@ impl Folders {
             };
             let Ok(name) = name.to_str() else { continue };
             match above.as_str() {
-                "" if name == TILES => each(Touched::Path(TILES.to_owned())),
+                "" if [TILES, CHECKPOINT].contains(&name) => each(Touched::Path(name.to_owned())),
                 "" => {}
                 above => each(Touched::Path(format!("{above}/{name}"))),
             }
@@ -165,23 +173,19 @@ impl Folders {
             return Err(io::ErrorKind::Unsupported.into());
         };
         let known = self.known.get(path).copied();
-        if known.is_none() && self.paths.len() >= MOST_FOLDERS {
+        if known.is_none() && self.paths.len() >= self.most {
             return Err(Errno::NOSPC.into());
         }
-        let flags = match path {
-            "" => WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE,
-            _ => {
-                WatchFlags::CREATE
-                    | WatchFlags::DELETE
-                    | WatchFlags::MOVE
-                    | WatchFlags::MODIFY
-                    | WatchFlags::ATTRIB
-                    | WatchFlags::EXCL_UNLINK
-            }
-        };
+        let flags = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVE
+            | WatchFlags::MODIFY
+            | WatchFlags::ATTRIB
+            | WatchFlags::EXCL_UNLINK
+            | WatchFlags::ONLYDIR;
         // By the held folder and not by a path, which may lead elsewhere by now.
         let at = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
-        let watch = inotify::add_watch(&self.notify, at, flags | WatchFlags::ONLYDIR)?;
+        let watch = inotify::add_watch(&self.notify, at, flags)?;
         if let Some((before, _)) = known.filter(|(before, _)| *before != watch) {
             self.unwatch(before);
         }

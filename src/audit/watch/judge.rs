@@ -59,6 +59,11 @@ impl<'p> Judge<'p> {
         self.checkpoint.size
     }
 
+    /// Their root.
+    pub(super) fn root(&self) -> Hash {
+        self.checkpoint.root
+    }
+
     /// Judges what stands at a path. What is told may be wrong with a file above it: then that is named.
     pub(super) fn judge(&mut self, path: &str) -> Result<Judged, Closed> {
         let size = self.size();

@@ -14,6 +14,8 @@ use super::folders::{Folders, TILES, Touched, is_folder};
 use super::judge::{Judge, Judged};
 use crate::audit::custody::{Published, closed};
 use crate::audit::disk::Identity;
+use crate::audit::merkle::Hash;
+use crate::audit::publish::CHECKPOINT;
 use crate::audit::tiles::{Bundle, FULL, Tile, bundles_at, tiles_at};
 use crate::audit::{Cause, Closed};
 
@@ -39,6 +41,8 @@ pub(super) struct Watcher {
     /// What is still to be judged because events were lost.
     lost: Option<Paths>,
     lost_again: bool,
+    /// The newest checkpoint that was seen: its size and root.
+    newest: Option<(u64, Hash)>,
     mounts: Option<File>,
     stop: Arc<OwnedFd>,
     found: Arc<Found>,
@@ -61,6 +65,7 @@ impl Watcher {
             others: BTreeMap::new(),
             lost: None,
             lost_again: false,
+            newest: None,
             mounts: File::open(MOUNTS).ok(),
             stop: Arc::clone(stop),
             found: Arc::clone(found),
@@ -68,20 +73,31 @@ impl Watcher {
     }
 
     pub(super) fn serve(mut self) {
-        // What stands there at the beginning is read by whoever reads all again.
+        self.begin();
+        while let Ok(is_mounted) = self.wait() {
+            let told = self.look(is_mounted);
+            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        }
+    }
+
+    /// Watches from now on. What stands there already is for whoever reads all again.
+    fn begin(&mut self) {
+        let checkpoint = self.published.checkpoint().ok();
+        self.newest = checkpoint.map(|checkpoint| (checkpoint.size, checkpoint.root));
         if let Err(found) = self.folders.watch_all(&self.published, TILES, |_| ()) {
             tracing::warn!("the log's folders are not watched: {}", found.detail);
         }
-        while let Ok(is_mounted) = self.wait() {
-            self.take_touched();
-            if is_mounted {
-                self.doubt(self.folders.moved(&self.published));
-            }
-            self.go_on();
-            self.judge_due();
-            let told = self.doubts.told().cloned();
-            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    /// Judges what was touched and what is due; gives what is wrong.
+    fn look(&mut self, is_mounted: bool) -> Option<Closed> {
+        self.take_touched();
+        if is_mounted {
+            self.doubt(self.folders.moved(&self.published));
         }
+        self.go_on();
+        self.judge_due();
+        self.doubts.told().cloned()
     }
 
     /// Waits until something was touched or is due, and then for what comes with it; says whether
@@ -185,10 +201,16 @@ impl Watcher {
             return;
         }
         let published = self.published.clone();
-        let Ok(mut judge) = Judge::new(&published) else {
-            // The publisher says what is wrong with the checkpoint.
-            self.doubts.put_off(Instant::now());
-            return;
+        let mut judge = match self.judge(&published) {
+            Ok(judge) => judge,
+            Err(found) => {
+                // It is what all others are judged by.
+                let now = Instant::now();
+                self.doubts.add(CHECKPOINT.to_owned(), now);
+                self.doubts.judged(CHECKPOINT, Err(found), now);
+                self.doubts.put_off(now);
+                return;
+            }
         };
         for path in due {
             let judged = match is_folder(&path) {
@@ -197,6 +219,21 @@ impl Watcher {
             };
             self.doubts.judged(&path, judged, Instant::now());
         }
+    }
+
+    /// By the checkpoint, where it goes on from the one that stood there before.
+    fn judge<'p>(&mut self, published: &'p Published) -> Result<Judge<'p>, Closed> {
+        let judge = Judge::new(published)?;
+        let (size, root) = (judge.size(), judge.root());
+        if self
+            .newest
+            .is_some_and(|(newest, other)| size < newest || size == newest && root != other)
+        {
+            let what = format!("{CHECKPOINT} holds a checkpoint of {size} entries, not ours");
+            return Err(closed(Cause::SecondWriter, what));
+        }
+        self.newest = Some((size, root));
+        Ok(judge)
     }
 
     fn judge_folder(&mut self, path: &str, size: u64) -> Result<Judged, Closed> {
@@ -271,3 +308,6 @@ fn is_needed(path: &str, size: u64) -> bool {
     let width = tile.map(|tile| tile.width).or(bundle.map(|b| b.width));
     width.is_some_and(|width| width < FULL)
 }
+
+#[cfg(test)]
+mod tests;

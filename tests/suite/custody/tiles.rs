@@ -41,17 +41,3 @@ fn p3_a_file_that_is_altered_by_another_name_is_found_by_the_scrub() {
         scene.ends_with(&["altered"]);
     }
 }
-
-#[test]
-fn p3_a_checkpoint_that_is_altered_refuses_deletions_until_it_is_back() {
-    let scene = Scene::new();
-    published(&scene);
-    let path = scene.file("checkpoint");
-    let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, b"another").unwrap();
-    scene.program.wait_for_cause("altered");
-    scene.refuses("altered");
-    std::fs::write(&path, bytes).unwrap();
-    scene.comes_back();
-    scene.ends_with(&["altered"]);
-}

@@ -3,10 +3,12 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::super::callers::{Load, deletion};
+use super::super::mounts::{self, beside};
 use super::tiles::published;
 use super::*;
 use crate::support::tokens;
@@ -14,9 +16,12 @@ use crate::support::tokens;
 /// Deletions enough for two full bundles and their tiles, and a partial one behind.
 const DELETIONS: usize = 300;
 
-/// A log with full files and partial ones, all of it under a checkpoint.
 fn grown() -> Scene {
-    let scene = Scene::new();
+    grow(Scene::new())
+}
+
+/// Gives it a log with full files and partial ones, all of it under a checkpoint.
+fn grow(scene: Scene) -> Scene {
     let (users, token) = (Arc::new(AtomicU64::new(10_000)), tokens::good_token());
     let load = Load::start(scene.program.address, 8, &users, move |user| {
         deletion(user, &token)
@@ -142,10 +147,7 @@ fn p3_a_folder_of_the_log_that_is_moved_or_swapped_is_found_within_a_second() {
         // A copy is judged file by file, and is as good.
         back(&scene, || {
             std::fs::remove_dir(&folder).unwrap();
-            let copied = std::process::Command::new("cp")
-                .arg("-r")
-                .args([&held, &folder])
-                .status();
+            let copied = Command::new("cp").arg("-r").args([&held, &folder]).status();
             assert!(copied.unwrap().success());
         });
         std::fs::remove_dir_all(&held).unwrap();
@@ -155,6 +157,80 @@ fn p3_a_folder_of_the_log_that_is_moved_or_swapped_is_found_within_a_second() {
     }
     let one = ["folder-moved", "folder-moved", "altered"];
     scene.ends_with(&[one, one].concat());
+}
+
+#[test]
+fn p3_a_folder_of_the_log_that_is_mounted_over_is_found_within_a_second() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    if !mounts::can_be_used(&home) {
+        return;
+    }
+    let program = mounts::start(&home, "");
+    program.wait_ready();
+    let scene = grow(Scene::of(users, home, program));
+    for path in ["tile", "tile/0"] {
+        let mount = |command: &str| {
+            beside(
+                &scene.program,
+                &scene.home,
+                &format!("{command} \"$1/{path}\""),
+            );
+        };
+        touched(&scene, path, "folder-moved", |_| {
+            mount("mount -t tmpfs tmpfs");
+        });
+        back(&scene, || mount("umount"));
+    }
+    scene.ends_with(&["folder-moved"; 2]);
+}
+
+#[test]
+fn p3_a_checkpoint_that_is_altered_in_an_idle_log_is_found_within_a_second() {
+    let scene = Scene::new();
+    published(&scene);
+    let bytes = std::fs::read(scene.file("checkpoint")).unwrap();
+    touched(&scene, "checkpoint", "altered", |file| {
+        std::fs::write(file, b"another").unwrap();
+    });
+    scene.stays_closed("altered");
+    back(&scene, || {
+        std::fs::write(scene.file("checkpoint"), &bytes).unwrap();
+    });
+    scene.ends_with(&["altered"]);
+}
+
+#[test]
+fn where_the_kernel_watches_nothing_that_is_said_and_deletions_are_taken() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    let mut command = Command::new("unshare");
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    command.args(["--user", "--map-root-user", "sh", "-c", script, "sh"]);
+    let can = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            "true",
+        ])
+        .status();
+    if !can.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no namespace in which nothing may be watched");
+        return;
+    }
+    let gateway = home.command();
+    command.arg(gateway.get_program()).args(gateway.get_args());
+    let program = home.spawn(command);
+    program.wait_ready();
+    let scene = Scene::of(users, home, program);
+    let log = scene.program.log();
+    let said = log.matches("folders are not watched").count();
+    assert_eq!(said, 1, "{log}");
+    scene.ends_with(&[]);
 }
 
 #[test]
