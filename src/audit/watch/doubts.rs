@@ -7,9 +7,9 @@ use super::judge::Judged;
 use crate::audit::Closed;
 
 /// What is wrong, or could not be judged, is judged again so soon.
-const AGAIN: Duration = Duration::from_millis(150);
-/// What waits for its checkpoint is judged again so soon.
-const LATER: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_millis(100);
+/// What waits for its checkpoint is judged again so soon: there is a new one twice a second.
+const LATER: Duration = Duration::from_millis(500);
 /// So many paths are kept in mind.
 const MOST: usize = 65_536;
 
@@ -42,10 +42,13 @@ impl Doubts {
         is_room
     }
 
-    /// So many of those that are due.
+    /// So many of those that are due, the longest waiting first.
     pub(super) fn due(&self, now: Instant, most: usize) -> Vec<String> {
         let due = self.0.iter().filter(|(_, doubt)| doubt.due <= now);
-        due.map(|(path, _)| path.clone()).take(most).collect()
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(_, doubt)| doubt.due);
+        let due = due.into_iter().take(most);
+        due.map(|(path, _)| path.clone()).collect()
     }
 
     /// When the next one is due.
@@ -146,6 +149,9 @@ mod tests {
         assert!(!doubts.add("tile/1/000".into(), now));
         assert!(doubts.add("tile/0/0".into(), now), "it is kept already");
         assert_eq!(doubts.due(now, 64).len(), 64);
+        // None is passed over for ever.
+        doubts.judged("tile/0/0", Ok(Judged::Later), now);
+        assert!(!doubts.due(now + LATER, 64).contains(&"tile/0/0".to_owned()));
         doubts.put_off(now);
         assert!(doubts.due(now, 64).is_empty());
         assert!(doubts.is_any_below("tile/0"));

@@ -201,36 +201,40 @@ fn p3_a_checkpoint_that_is_altered_in_an_idle_log_is_found_within_a_second() {
 }
 
 #[test]
-fn where_the_kernel_watches_nothing_that_is_said_and_deletions_are_taken() {
-    let users = Users::start();
-    let home = Home::new(users.address(), &[]);
-    let mut command = Command::new("unshare");
-    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
-    command.args(["--user", "--map-root-user", "sh", "-c", script, "sh"]);
-    let can = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "sh",
-            "-c",
-            script,
-            "sh",
-            "true",
-        ])
-        .status();
-    if !can.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no namespace in which nothing may be watched");
-        return;
+fn where_the_kernel_watches_nothing_or_not_all_that_is_said_once_and_deletions_are_taken() {
+    for (limit, said) in [
+        (
+            "max_inotify_instances = 0",
+            "the log's folders are not watched",
+        ),
+        (
+            "max_inotify_watches = 3",
+            "not all folders of the log are watched",
+        ),
+    ] {
+        let (name, most) = limit.split_once(" = ").unwrap();
+        let script = format!("echo {most} > /proc/sys/user/{name} && exec \"$@\"");
+        let limited = || {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "sh", "-c", &script, "sh"]);
+            command
+        };
+        if !limited().arg("true").status().is_ok_and(|s| s.success()) {
+            eprintln!("skipped: there is no namespace with limits of its own here");
+            return;
+        }
+        let users = Users::start();
+        let home = Home::new(users.address(), &[]);
+        let (mut command, gateway) = (limited(), home.command());
+        command.arg(gateway.get_program()).args(gateway.get_args());
+        let program = home.spawn(command);
+        program.wait_ready();
+        let scene = grow(Scene::of(users, home, program));
+        let log = scene.program.log();
+        assert_eq!(log.matches(said).count(), 1, "{said}: {log}");
+        assert_eq!(log.matches("watched").count(), 1, "{log}");
+        scene.ends_with(&[]);
     }
-    let gateway = home.command();
-    command.arg(gateway.get_program()).args(gateway.get_args());
-    let program = home.spawn(command);
-    program.wait_ready();
-    let scene = Scene::of(users, home, program);
-    let log = scene.program.log();
-    let said = log.matches("folders are not watched").count();
-    assert_eq!(said, 1, "{log}");
-    scene.ends_with(&[]);
 }
 
 #[test]
