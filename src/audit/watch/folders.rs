@@ -18,8 +18,10 @@ use crate::audit::publish::CHECKPOINT;
 pub(super) const TILES: &str = "tile";
 /// Folders that stand in each other, at most.
 const DEEPEST: usize = 10;
-/// So many bytes of events are taken at once.
-const EVENTS: usize = 16 << 10;
+/// So many bytes of events are read at once.
+const EVENT_BYTES: usize = 16 << 10;
+/// So many events are taken at once, about; the rest is taken next time.
+const EVENTS: usize = 32_768;
 
 /// What was touched.
 #[derive(Debug, PartialEq, Eq)]
@@ -143,10 +145,14 @@ impl Folders {
 
     /// What was touched since it was last asked.
     pub(super) fn touched(&mut self, mut each: impl FnMut(Touched)) {
-        let mut buffer = [MaybeUninit::uninit(); EVENTS];
+        let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut reader = Reader::new(&self.notify, &mut buffer);
-        // Ends with the events, as the descriptor does not block; no other error is known.
-        while let Ok(event) = reader.next() {
+        let mut taken = 0;
+        // What was read is taken whole, or it would be lost.
+        while taken < EVENTS || !reader.is_buffer_empty() {
+            taken += 1;
+            // Ends with the events, as the descriptor does not block; no other error is known.
+            let Ok(event) = reader.next() else { return };
             let what = event.events();
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
                 each(Touched::Lost);
