@@ -7,6 +7,7 @@
 //! taken again.
 
 mod copy;
+mod placed;
 mod published;
 mod segments;
 mod text;
@@ -24,6 +25,7 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::key::Key;
 use super::{Cause, Closed};
+pub(super) use placed::Placed;
 pub(super) use published::{Published, altered, grown};
 pub(super) use segments::Segments;
 use text::Seen;
@@ -40,6 +42,8 @@ pub(super) struct Custody {
     pub(super) root: Arc<dyn Folder>,
     pub(super) journal: Arc<dyn Folder>,
     pub(super) segments: Arc<Segments>,
+    /// What the publisher has put at its place.
+    pub(super) placed: Arc<Placed>,
     key: Arc<Key>,
     root_is: Identity,
     journal_is: Identity,
@@ -76,6 +80,7 @@ impl Custody {
             root: opened.root,
             journal: opened.journal,
             segments: Arc::default(),
+            placed: Arc::default(),
             key: opened.key,
             lock: opened.lock,
             verifier: opened.verifier,

@@ -104,7 +104,8 @@ impl Store {
     pub(super) fn begin_aside(&mut self) -> Result<(), Closed> {
         let scrub = Scrub::begin(&self.custody, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
-        self.watch = Watch::begin(&self.custody.root, &self.key);
+        let custody = &self.custody;
+        self.watch = Watch::begin(&custody.root, &self.key, &custody.placed);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! when its turn to be read again comes.
 //!
 //! The kernel's word that a name was touched is a hint and no more: what counts is what stands there.
-//! The publisher's own files are judged so too, once, when their checkpoint is there.
+//! The publisher's own files are known by their inodes as long as nothing but their move is seen.
 
 mod doubts;
 mod folders;
@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Closed;
-use super::custody::Published;
+use super::custody::{Placed, Published};
 use super::disk::{Folder, descriptor};
 use super::key::Key;
 use folders::Folders;
@@ -37,9 +37,13 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins to watch what is published; where that cannot be, it is said once, and what is touched
     /// is found when it is read again.
-    pub(super) fn begin(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Option<Self> {
+    pub(super) fn begin(
+        root: &Arc<dyn Folder>,
+        key: &Arc<Key>,
+        placed: &Arc<Placed>,
+    ) -> Option<Self> {
         descriptor(&**root)?;
-        let begun = Self::spawn(root, key).inspect_err(|error| {
+        let begun = Self::spawn(root, key, placed).inspect_err(|error| {
             tracing::warn!(
                 %error,
                 "the log's folders are not watched: what is changed in them is found when it is read again"
@@ -48,13 +52,14 @@ impl Watch {
         begun.ok()
     }
 
-    fn spawn(root: &Arc<dyn Folder>, key: &Arc<Key>) -> io::Result<Self> {
+    fn spawn(root: &Arc<dyn Folder>, key: &Arc<Key>, placed: &Arc<Placed>) -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let stop = Arc::new(eventfd(0, flags)?);
         let found = Arc::<Found>::default();
         let mut folders = Folders::new(MOST_FOLDERS)?;
         folders.watch_root(&**root)?;
-        let watcher = Watcher::new(Published::new(root, key), folders, &stop, &found);
+        let published = (Published::new(root, key), Arc::clone(placed));
+        let watcher = Watcher::new(published, folders, &stop, &found);
         let thread = std::thread::Builder::new().name("audit-watch".into());
         Ok(Self {
             found,

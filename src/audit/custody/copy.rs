@@ -34,6 +34,7 @@ impl Custody {
             root,
             journal,
             segments,
+            placed: Arc::default(),
             key: Arc::clone(&self.key),
             root_is,
             journal_is,

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::tree::Piece;
+use crate::audit::custody::Placed;
 use crate::audit::disk::{Access, File, Folder, read_exact};
 use crate::audit::journal::spare::FILE_MODE;
 use crate::audit::tiles::MAX_BUNDLE_BYTES;
@@ -32,6 +33,8 @@ pub(in crate::audit) struct Shelf {
     touched: BTreeSet<String>,
     /// Passing names given so far.
     given: u64,
+    /// Told of what is put at its place.
+    placed: Arc<Placed>,
 }
 
 impl Shelf {
@@ -48,7 +51,13 @@ impl Shelf {
             written: Vec::new(),
             touched: BTreeSet::new(),
             given: 0,
+            placed: Arc::default(),
         })
+    }
+
+    /// Tells there, from now on, what it puts at its place.
+    pub(super) fn tell(&mut self, placed: &Arc<Placed>) {
+        self.placed = Arc::clone(placed);
     }
 
     /// Forgets what a failed attempt began: it is written again under other names.
@@ -130,9 +139,10 @@ impl Shelf {
         for (file, _, _) in &self.written {
             file.sync_all()?;
         }
-        for (_, passing, path) in std::mem::take(&mut self.written) {
+        for (file, passing, path) in std::mem::take(&mut self.written) {
             let (folder, name) = split(&path);
             let held = self.folder(folder)?;
+            self.placed.note(&path, file.identity()?);
             self.passing.move_into(&passing, &*held, name)?;
             self.touched.insert(folder.to_owned());
         }

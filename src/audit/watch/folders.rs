@@ -28,6 +28,8 @@ const EVENTS: usize = 32_768;
 pub(super) enum Touched {
     /// What stands or stood under this path.
     Path(String),
+    /// A file was moved to this path, and no more was seen of it.
+    Moved(String),
     /// The folder under this path is gone, whatever is made there next.
     Gone(String),
     /// The kernel could not tell all.
@@ -169,7 +171,13 @@ impl Folders {
             match above.as_str() {
                 "" if [TILES, CHECKPOINT].contains(&name) => each(Touched::Path(name.to_owned())),
                 "" => {}
-                above => each(Touched::Path(format!("{above}/{name}"))),
+                above => {
+                    let path = format!("{above}/{name}");
+                    match what == ReadFlags::MOVED_TO {
+                        true => each(Touched::Moved(path)),
+                        false => each(Touched::Path(path)),
+                    }
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::doubts::Doubts;
 use super::folders::{Folders, TILES, Touched, is_folder};
 use super::judge::{Judge, Judged};
-use crate::audit::custody::{Published, closed};
+use crate::audit::custody::{Placed, Published, closed};
 use crate::audit::disk::Identity;
 use crate::audit::merkle::Hash;
 use crate::audit::publish::CHECKPOINT;
@@ -34,6 +34,7 @@ type Paths = Box<dyn Iterator<Item = String> + Send>;
 
 pub(super) struct Watcher {
     published: Published,
+    placed: Arc<Placed>,
     folders: Folders,
     doubts: Doubts,
     /// Where another folder stands now: which, and what of it is still to be judged.
@@ -53,13 +54,14 @@ struct Stopped;
 
 impl Watcher {
     pub(super) fn new(
-        published: Published,
+        (published, placed): (Published, Arc<Placed>),
         folders: Folders,
         stop: &Arc<OwnedFd>,
         found: &Arc<Found>,
     ) -> Self {
         Self {
             published,
+            placed,
             folders,
             doubts: Doubts::default(),
             others: BTreeMap::new(),
@@ -138,20 +140,29 @@ impl Watcher {
     fn take_touched(&mut self) {
         let (mut touched, mut is_lost) = (Vec::new(), false);
         self.folders.touched(|what| match what {
-            Touched::Path(path) => touched.push(path),
+            Touched::Path(path) => touched.push((path, false)),
+            Touched::Moved(path) => touched.push((path, true)),
             Touched::Gone(path) => {
                 self.others.remove(&path);
-                touched.push(path);
+                touched.push((path, false));
             }
             Touched::Lost => is_lost = true,
         });
-        self.doubt(touched);
+        touched.retain(|(path, is_moved)| !is_moved || !self.is_placed(path));
+        self.doubt(touched.into_iter().map(|(path, _)| path));
         if is_lost {
             self.look_at_all();
         }
     }
 
-    fn doubt(&mut self, paths: Vec<String>) {
+    /// Whether the publisher put there what stands there, which need not be read again.
+    fn is_placed(&self, path: &str) -> bool {
+        let now = self.published.look(path).ok().flatten();
+        let placed = self.placed.take(path);
+        placed.is_some_and(|placed| now.is_some_and(|now| now.same_file(&placed)))
+    }
+
+    fn doubt(&mut self, paths: impl IntoIterator<Item = String>) {
         let now = Instant::now();
         let mut is_room = true;
         for path in paths {
@@ -283,6 +294,7 @@ impl Watcher {
         let watched = self
             .folders
             .watch_all(&self.published, path, |file| files.push(file));
+        files.retain(|file| !self.is_placed(file));
         self.doubt(files);
         watched
     }

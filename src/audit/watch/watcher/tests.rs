@@ -34,7 +34,7 @@ impl Scene {
         let published = Published::new(&root, &Arc::new(test_key()));
         let stop = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
         let (stop, found) = (Arc::new(stop), Arc::default());
-        let mut watcher = Watcher::new(published, folders, &stop, &found);
+        let mut watcher = Watcher::new((published, Arc::default()), folders, &stop, &found);
         watcher.begin();
         Self { watcher, folder }
     }
@@ -129,6 +129,32 @@ fn what_is_published_is_no_alarm_and_is_watched_from_then_on() {
 }
 
 #[test]
+fn p3_what_the_publisher_put_there_is_not_read_again_and_any_other_file_is() {
+    let mut scene = Scene::new();
+    let (path, passing) = ("tile/0/001", scene.at("passing"));
+    let place = |scene: &Scene| {
+        std::fs::copy(scene.at(path), &passing).unwrap();
+        let is = scene.watcher.published.look("passing").unwrap().unwrap();
+        scene.watcher.placed.note(path, is);
+        std::fs::rename(&passing, scene.at(path)).unwrap();
+    };
+    place(&scene);
+    scene.watcher.take_touched();
+    assert_eq!(scene.watcher.doubts.len(), 0);
+    // Written to behind the move.
+    place(&scene);
+    scene.flip(path);
+    scene.settles_as(Cause::Altered, path);
+    scene.flip(path);
+    scene.comes_back();
+    // Another moved over it.
+    place(&scene);
+    std::fs::write(&passing, b"other").unwrap();
+    std::fs::rename(&passing, scene.at(path)).unwrap();
+    scene.settles_as(Cause::Truncated, path);
+}
+
+#[test]
 fn p3_where_events_were_lost_every_file_is_judged() {
     let mut scene = Scene::new();
     scene.flip("tile/0/002");
@@ -180,7 +206,7 @@ fn the_thread_tells_and_ends_at_once_when_it_is_dropped() {
     let folder = test_folder("watch");
     publish(&folder, &[SIZE]);
     let root = RealDisk.folder(folder.path(), None).unwrap();
-    let watch = Watch::begin(&root, &Arc::new(test_key())).unwrap();
+    let watch = Watch::begin(&root, &Arc::new(test_key()), &Arc::default()).unwrap();
     let begin = Instant::now();
     while watch.found().is_none() {
         // Again and again: the thread may only now have begun to watch.
