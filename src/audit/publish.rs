@@ -186,7 +186,8 @@ impl Publisher {
         if self.waiting.is_empty() {
             return Ok(next);
         }
-        self.shelf.begin();
+        self.shelf.begin()?;
+        self.checkpoint.pass_through(self.shelf.passing());
         for batch in &self.waiting {
             for (entry, leaf) in batch.entries.iter().zip(&batch.leaves) {
                 next.push(entry, *leaf, |piece| self.shelf.put(&piece))?;

@@ -43,6 +43,11 @@ impl Kept {
         }
     }
 
+    /// From now on its bytes stand in this folder until they are durable.
+    pub(super) fn pass_through(&mut self, passing: &Arc<dyn Folder>) {
+        self.passing = Arc::clone(passing);
+    }
+
     /// What it is known to hold.
     pub(super) fn known(&self) -> Option<&[u8]> {
         self.known.as_deref()

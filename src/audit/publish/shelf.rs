@@ -60,14 +60,17 @@ impl Shelf {
         self.placed = Arc::clone(placed);
     }
 
-    /// Forgets what a failed attempt began: it is written again under other names.
-    pub(super) fn begin(&mut self) {
+    /// Forgets what a failed attempt began: it is written again under other names. The folder of
+    /// passing names holds nothing of the log, so one that was removed is made again.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
         for (_, name, _) in self.written.drain(..) {
             // A name that stays does no harm: it is removed at the next start.
             let _ = self.passing.remove(&name);
         }
         self.open.clear();
         self.touched.clear();
+        self.passing = self.root.folder(PASSING, Some(FOLDER_MODE))?;
+        Ok(())
     }
 
     /// Writes a file; it stands at its place once [`Self::settle`] has returned.

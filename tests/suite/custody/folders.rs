@@ -55,3 +55,14 @@ fn p3_a_folder_that_is_mounted_over_refuses_deletions_until_it_is_seen_again() {
     }
     scene.ends_with(&["folder-moved"; 3]);
 }
+
+#[test]
+fn p3_the_folder_of_passing_names_is_made_again() {
+    let scene = Scene::new();
+    tiles::published(&scene);
+    let passing = scene.file("tmp");
+    std::fs::remove_dir_all(&passing).unwrap();
+    assert_eq!(delete(scene.program.address, 1_001).status, 200);
+    tiles::published(&scene);
+    assert!(passing.is_dir());
+}
