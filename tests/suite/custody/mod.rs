@@ -5,6 +5,8 @@
 mod copies;
 mod files;
 mod folders;
+mod key;
+mod reads;
 mod space;
 mod tiles;
 mod touched;
@@ -113,6 +115,13 @@ impl Scene {
     /// Stops it; the causes that stand on record, in order, each begun and ended, with how many
     /// deletions were refused in all.
     fn ends_with(self, causes: &[&str]) -> u64 {
+        let both = |cause| [(cause, "began"), (cause, "ended")];
+        let expected: Vec<(&str, &str)> = causes.iter().copied().flat_map(both).collect();
+        self.ends_having(&expected)
+    }
+
+    /// As [`Self::ends_with`], of these causes and states.
+    fn ends_having(self, expected: &[(&str, &str)]) -> u64 {
         let (status, log) = self.program.stop();
         assert!(status.success(), "{status}\n{log}");
         let record = self.home.record();
@@ -128,10 +137,6 @@ impl Scene {
         let found: Vec<(&str, &str)> = troubles
             .iter()
             .map(|t| (t.cause.as_str(), t.state.as_str()))
-            .collect();
-        let expected: Vec<(&str, &str)> = causes
-            .iter()
-            .flat_map(|cause| [(*cause, "began"), (*cause, "ended")])
             .collect();
         assert_eq!(found, expected);
         let (singly, _) = record.refused("audit-unavailable");
