@@ -45,7 +45,7 @@ class Load(refusals.Refusals, unittest.TestCase):
         gate.process = subprocess.Popen([gateway.binary(), "run", "--config", gate.config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.addCleanup(gate.process.stdout.close)
         serving = next(line for line in gate.process.stdout if b'"serving"' in line)
-        gate.address, gate.admin = gateway.addresses(serving)
+        gate.address, gate.admin = gateway.addresses(serving.decode())
         gate.wait_until(lambda: gate.get("/readyz?for=deletions").status == 200, "ready")
         token = tokens.token()
         with httpx.Client(base_url="http://%s:%d" % gate.address, trust_env=False, headers={"Authorization": f"Bearer {token}", "If-Match": "1"}) as client:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from . import tokens
+from . import terminal, tokens
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ORIGIN = "lychgate.test/clients"
@@ -49,8 +49,8 @@ def issuer(**changes):
 class Gateway:
     """Starts at construction, ready for deletions unless `ready` is false; `stop` ends it by its process id."""
 
-    def __init__(self, users, folder=None, ready=True, files=None, **sections):
-        self._own = folder is None
+    def __init__(self, users, folder=None, ready=True, files=None, at_terminal=False, **sections):
+        self._own, self._at_terminal, self.terminal = folder is None, at_terminal, None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="lychgate-clients-"))
         self.sections = {
             "listen": {"address": "127.0.0.1:0"},
@@ -90,8 +90,13 @@ class Gateway:
         self.log = self.folder / "stdout.log"
         with open(self.log, "ab") as out, open(self.folder / "stderr.log", "ab") as err:
             self._from = out.tell()
-            self.process = subprocess.Popen([binary(), "run", "--config", self.config], stdout=out, stderr=err)
-        self.address, self.admin = addresses(self.wait_for_line(r'"serving"'))
+            command = [binary(), "run", "--config", self.config]
+            if self._at_terminal:
+                with terminal.Terminal(self.log) as self.terminal:
+                    self.process = subprocess.Popen(command, stdout=self.terminal.end, stderr=err, env=terminal.environment())
+            else:
+                self.process = subprocess.Popen(command, stdout=out, stderr=err)
+        self.address, self.admin = addresses(self.wait_for_line(r"\bserving\b"))
         if ready:
             self.wait_until(lambda: self.get("/readyz?for=deletions").status == 200, "ready for deletions")
 
@@ -172,6 +177,7 @@ class Gateway:
 
 
 def addresses(serving):
-    """Where callers and the admin listen, from the line that says "serving"."""
-    pairs = (json.loads(serving)[name].rsplit(":", 1) for name in ("address", "admin"))
+    """Where callers and the admin listen, from the line that says "serving"; at a terminal it is no JSON."""
+    fields = json.loads(serving) if serving.startswith("{") else dict(re.findall(r"(\w+)=(\S+)", terminal.COLOURS.sub("", serving)))
+    pairs = (fields[name].rsplit(":", 1) for name in ("address", "admin"))
     return [(host, int(port)) for host, port in pairs]

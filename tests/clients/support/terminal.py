@@ -1,0 +1,65 @@
+"""A real terminal for a process, which keeps every byte that is shown at it in a file."""
+
+import os
+import re
+import subprocess
+import threading
+import tty
+
+#: The escape sequences that are the program's own: colours, and nothing else.
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+#: Everything but a line feed that a terminal might act on, and marks that turn the direction of writing.
+RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def environment():
+    """One in which programs use colours at a terminal."""
+    return {**{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "TERM": "xterm"}
+
+
+class Terminal:
+    """Its end for a process is `end`, to be closed by `with` once the process has it; `path` holds what was shown."""
+
+    def __init__(self, path):
+        self.path = path
+        self._ours, self.end = os.openpty()
+        tty.setraw(self.end)
+        self._copying = threading.Thread(target=self._copy, daemon=True)
+        self._copying.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.end)
+
+    def _copy(self):
+        with open(self.path, "ab", buffering=0) as file:
+            while True:
+                try:
+                    file.write(os.read(self._ours, 1 << 16))
+                except OSError:
+                    # EIO: the last process has closed its end.
+                    return os.close(self._ours)
+
+    def lines(self):
+        """All that was shown, once whoever showed it has ended, without colours; only a line feed ends a line."""
+        self._copying.join(10)
+        assert not self._copying.is_alive(), "somebody still has the terminal"
+        with open(self.path, encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield COLOURS.sub("", line)
+
+
+def start(path, *command):
+    """Starts a command at a terminal; gives its process and the terminal."""
+    with Terminal(path) as terminal:
+        process = subprocess.Popen([*map(str, command)], stdin=subprocess.DEVNULL, stdout=terminal.end, stderr=terminal.end, env=environment())
+    return process, terminal
+
+
+def run(path, *command):
+    """Runs a command to its end at a terminal; gives the lines that it showed there."""
+    process, terminal = start(path, *command)
+    process.wait(30)
+    return list(terminal.lines())
