@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -183,6 +183,21 @@ pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
     Ok(key.verifier)
 }
 
+/// What is wrong with who may read a key file, where every user of the machine may. A group may: it is
+/// how a secret that is mounted reaches a user that is not its owner.
+#[must_use]
+pub fn exposed(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        format!(
+            "the signing key {} is open to every user of this machine (mode {mode:04o}), who could \
+             write another history with it: take it away from others (chmod o=), and make a new one if \
+             somebody may have it",
+            path.display()
+        )
+    })
+}
+
 #[cfg(test)]
 pub(crate) fn test_key() -> Key {
     let mut seed = Zeroizing::new([0; 32]);
@@ -195,7 +210,7 @@ pub(crate) fn test_key() -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs::Permissions;
 
     #[test]
     fn the_verifier_key_is_that_of_the_published_vector() {
@@ -228,6 +243,23 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         assert!(keygen("a.example/1", &path).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn p8_a_key_file_that_every_user_may_read_is_noticed_and_a_groups_is_not() {
+        let folder = crate::audit::test_folder("key-mode");
+        let path = folder.path().join("audit.key");
+        keygen("a.example/1", &path).unwrap();
+        for mode in [0o400, 0o600, 0o440, 0o640, 0o660] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposed(&path), None, "{mode:o}");
+        }
+        for mode in [0o644, 0o444, 0o602, 0o777] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let told = exposed(&path).unwrap();
+            assert!(told.contains(&format!("mode {mode:04o}")), "{told}");
+        }
+        assert_eq!(exposed(&folder.path().join("none")), None);
     }
 
     #[test]

@@ -37,7 +37,11 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         plural(config.domains.accounts.len(), "account"),
         config.hash.get(..12).unwrap_or(&config.hash),
     )?;
-    if let Some(why) = audit::unwatched(&config.audit.seen_file) {
+    let notes = [
+        audit::key::exposed(&config.audit.key_file),
+        audit::unwatched(&config.audit.seen_file),
+    ];
+    for why in notes.into_iter().flatten() {
         writeln!(out, "note: {}", escape(&why))?;
     }
     Ok(Exit::Fine)

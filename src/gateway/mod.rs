@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::admin::{self, Admin};
-use crate::audit::Trail;
+use crate::audit::{Trail, key};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbound::{self, Counters, Listener, Server};
@@ -79,6 +79,9 @@ impl Gateway {
         // Bound first: whoever connects from here on waits in the backlog and is served.
         let listener = bind(&config.listen, "listen")?;
         let admin_listener = bind(&admin_listen(&config.admin), "admin")?;
+        if let Some(why) = key::exposed(&config.audit.key_file) {
+            tracing::warn!("{why}");
+        }
         let trail = Trail::open(config.audit.clone(), clock.clone(), metrics.clone());
         let kept = Kept {
             trail,

@@ -92,6 +92,21 @@ class Check(Folder):
                 self.assertEqual((done.returncode, done.stdout), (78, ""), done.stderr)
                 self.assertRegex(done.stderr, re.escape(str(path)) + r":\d+:\d+")
 
+    def test_a_key_that_every_user_may_read_is_noted_and_warned_of(self):
+        up = upstream.Upstream()
+        self.addCleanup(up.close)
+        gate = gateway.Gateway(up, ready=False)
+        self.addCleanup(gate.stop)
+        key = gate.folder / "audit.key"
+        for mode, told in ((0o600, False), (0o440, False), (0o644, True)):
+            with self.subTest(oct(mode)):
+                gate.end()
+                key.chmod(mode)
+                check = gateway.command("check", "--config", gate.config)
+                self.assertEqual((check.returncode, "every user of this machine" in check.stdout), (0, told), check.stdout)
+                gate.start()
+                self.assertEqual('"WARN"' in gate.logged().upper() and "every user of this machine" in gate.logged(), told)
+
     def test_the_reference_config_is_fine_where_its_files_are(self):
         shutil.copy(gateway.ROOT / "config" / "lychgate.toml", self.folder)
         (self.folder / "audit.key").unlink()
