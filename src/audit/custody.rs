@@ -25,6 +25,7 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::key::Key;
 use super::{Cause, Closed};
+use copy::Distrusted;
 pub(super) use placed::Placed;
 pub(super) use published::{Published, altered, grown};
 pub(super) use segments::Segments;
@@ -53,8 +54,8 @@ pub(super) struct Custody {
     names: Seen,
     /// The segment in use, and its time of change after our last write to it.
     current: Option<(u64, i128)>,
-    /// The journal of a copy that could not be synced.
-    distrusted: Option<Identity>,
+    /// Journals of copies that could not be synced.
+    distrusted: Distrusted,
 }
 
 /// What [`Custody`] is made of.
@@ -86,7 +87,7 @@ impl Custody {
             verifier: opened.verifier,
             names: Seen::new(i128::MIN),
             current: None,
-            distrusted: None,
+            distrusted: Distrusted::default(),
         })
     }
 

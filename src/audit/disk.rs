@@ -123,6 +123,9 @@ pub trait Folder: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn identity(&self) -> io::Result<Identity>;
+    /// When it was made, in nanoseconds, where the file system says so: a number of an inode alone may
+    /// be that of one which is gone.
+    fn made(&self) -> Option<i128>;
     /// Makes its names durable.
     ///
     /// # Errors

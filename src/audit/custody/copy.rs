@@ -1,13 +1,37 @@
 //! Another folder at the trail's path that holds, byte for byte, what this process knows. Nothing is
 //! written in it while it is judged; its lock is held from before the first look until it is let go.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::text::Seen;
 use super::{Custody, FOLDER, closed, found, segments, trouble};
+use crate::audit::disk::{Folder, Identity};
 use crate::audit::journal::batch::Link;
 use crate::audit::journal::segment;
 use crate::audit::{Cause, Closed};
+
+/// So many copies are distrusted at a time.
+const MOST_DISTRUSTED: usize = 16;
+
+/// Folders that could not be synced, and when each was made: one that is made anew may have the
+/// inode of one that is gone. None is held open, so that its disk can be taken away.
+#[derive(Debug, Default)]
+pub(super) struct Distrusted(VecDeque<(Identity, Option<i128>)>);
+
+impl Distrusted {
+    fn holds(&self, folder: &dyn Folder, now: &Identity) -> bool {
+        let made = folder.made();
+        self.0
+            .iter()
+            .any(|(is, when)| is.same_file(now) && *when == made)
+    }
+
+    fn push(&mut self, folder: &dyn Folder, is: Identity) {
+        self.0.truncate(MOST_DISTRUSTED - 1);
+        self.0.push_front((is, folder.made()));
+    }
+}
 
 impl Custody {
     /// Custody of what stands at the path now, where that is known up to this last batch: `lock` and
@@ -23,7 +47,7 @@ impl Custody {
         let verifier = self.verifier.found_in(&*root, false)?;
         let journal = found(root.folder(FOLDER, None), FOLDER)?;
         let journal_is = found(journal.identity(), FOLDER)?;
-        if self.distrusted.is_some_and(|is| is.same_file(&journal_is)) {
+        if self.distrusted.holds(&*journal, &journal_is) {
             let what = "a sync failed in it, so it is not taken: put another copy there";
             return Err(closed(Cause::SyncFailed, what));
         }
@@ -42,7 +66,7 @@ impl Custody {
             verifier,
             names: Seen::new(i128::MIN),
             current: None,
-            distrusted: None,
+            distrusted: Distrusted::default(),
         };
         copy.follow_to(last)?;
         copy.holds_no_more(highest)?;
@@ -57,7 +81,7 @@ impl Custody {
             .sync_disk()
             .and_then(|()| copy.root.sync_disk());
         synced.map_err(|error| {
-            self.distrusted = Some(copy.journal_is);
+            self.distrusted.push(&*copy.journal, copy.journal_is);
             trouble(&error, "cannot sync it")
         })
     }

@@ -49,6 +49,8 @@ struct Node {
     locked: bool,
     /// Counts the changes.
     changed: i128,
+    /// The number of a node that is gone, where it has that.
+    inode: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -210,7 +212,7 @@ impl State {
     fn identity(&self, node: usize) -> Identity {
         Identity {
             device: 1,
-            inode: node as u64,
+            inode: self.nodes[node].inode.unwrap_or(node) as u64,
             bytes: self.nodes[node].contents.now.len() as u64,
             changed: self.nodes[node].changed,
             writable: true,

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat, flock,
-    fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, syncfs,
-    unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat,
+    StatxFlags, flock, fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with,
+    statat, statx, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -134,6 +134,13 @@ impl Folder for RealFolder {
         Ok(identity_of(&fstat(&self.0)?))
     }
 
+    fn made(&self) -> Option<i128> {
+        let found = statx(&self.0, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+        let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let time = found.stx_btime;
+        is_known.then(|| i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec))
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let disk = fstatvfs(&self.0)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -244,6 +251,22 @@ mod tests {
         assert!(folder.open("file", Access::Read).is_ok());
         assert!(folder.open("link", Access::Read).is_err());
         assert!(folder.folder("down", None).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_was_made_again_is_told_from_the_one_that_is_gone() {
+        let outer = test_folder("disk-made");
+        let path = outer.path().join("copy");
+        let made = || {
+            std::fs::create_dir(&path).unwrap();
+            let made = RealDisk.folder(&path, None).unwrap().made();
+            std::fs::remove_dir(&path).unwrap();
+            made
+        };
+        let first = made();
+        // A clock of the file system's goes on by ticks.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(first.is_none() || first != made());
     }
 
     #[test]

@@ -149,6 +149,10 @@ impl Folder for Handle {
         self.disk.step("identity", |state| Ok(state.identity(node)))
     }
 
+    fn made(&self) -> Option<i128> {
+        Some(self.node as i128)
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         // Enough for all that is to be written, and none for what is not asked for here.
         Ok(0)

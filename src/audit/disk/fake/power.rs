@@ -205,15 +205,16 @@ impl FakeDisk {
     /// Puts a copy in a folder's place, of which nothing is durable: until the disk is synced, whoever
     /// cleans up after a loss of power finds what was copied and puts it back. Gives what stood there.
     pub(crate) fn put_copy(&self, path: &str) -> usize {
+        self.state().put_copy(path)
+    }
+
+    /// As [`Self::put_copy`], in the place of a folder that is removed: the inodes are those of the
+    /// one that is gone.
+    pub(crate) fn put_copy_in_its_inodes(&self, path: &str) {
         let mut state = self.state();
-        let held = state.roots[path];
-        let copy = state.make_copy(held);
-        let watched = state.watched.iter().filter(|(folder, _)| *folder == held);
-        let watched: Vec<_> = watched.map(|(_, name)| (copy, name.clone())).collect();
-        state.watched.extend(watched);
-        state.roots.insert(path.into(), copy);
-        state.before.entry(path.into()).or_insert(held);
-        held
+        let gone = state.put_copy(path);
+        let copy = state.roots[path];
+        state.take_inodes(copy, gone);
     }
 
     /// Puts a folder that stood there before in its place.
@@ -252,6 +253,25 @@ impl State {
         let mut roots = self.roots.clone();
         roots.extend(self.before.clone());
         roots
+    }
+
+    fn put_copy(&mut self, path: &str) -> usize {
+        let held = self.roots[path];
+        let copy = self.make_copy(held);
+        let watched = self.watched.iter().filter(|(folder, _)| *folder == held);
+        let watched: Vec<_> = watched.map(|(_, name)| (copy, name.clone())).collect();
+        self.watched.extend(watched);
+        self.roots.insert(path.into(), copy);
+        self.before.entry(path.into()).or_insert(held);
+        held
+    }
+
+    fn take_inodes(&mut self, node: usize, gone: usize) {
+        self.nodes[node].inode = Some(self.nodes[gone].inode.unwrap_or(gone));
+        for (name, below) in self.nodes[node].names.now.clone() {
+            let gone = self.nodes[gone].names.now[&name];
+            self.take_inodes(below, gone);
+        }
     }
 
     fn make_copy(&mut self, node: usize) -> usize {

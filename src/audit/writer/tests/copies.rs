@@ -41,7 +41,7 @@ async fn p4_a_copy_whose_sync_failed_is_never_gone_on_in_but_another_is() {
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     differs(&rig, "a sync failed in it").await;
     assert_eq!(rig.disk.count("sync_disk"), 1);
-    rig.disk.put_copy("/audit");
+    rig.disk.put_copy_in_its_inodes("/audit");
     opens(&rig.trail).await;
     delete(&rig).await;
     // What was durable before is so in the copy, and so is what came behind.
