@@ -297,6 +297,7 @@ impl Custody {
             segments::holds(&*self.journal, number, last, &self.key)?;
         }
         segments::is_zero_behind(&*self.journal, number, current.offset())?;
+        note_names(current);
         self.written(current);
         Ok(())
     }
@@ -342,6 +343,16 @@ fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Closed> {
         ));
     }
     Ok(())
+}
+
+/// Says that a segment is to be had by another name as well. It is no fault: a backup may be made so.
+fn note_names(current: &Current) {
+    if current.names().is_ok_and(|names| names > 1) {
+        let name = current.name();
+        tracing::warn!(
+            "segment {name} of the trail has another name (a hard link), by which it can be altered: make backups by copying"
+        );
+    }
 }
 
 /// What stands under a name, where it is the file that is known, as long as it was.

@@ -170,6 +170,11 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn identity(&self) -> io::Result<Identity>;
+    /// How many names it has.
+    ///
+    /// # Errors
+    /// Where the system says so.
+    fn names(&self) -> io::Result<u64>;
     /// Takes the file's exclusive lock for as long as it is open; false where another holds it.
     ///
     /// # Errors

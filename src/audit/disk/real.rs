@@ -180,6 +180,10 @@ impl File for RealFile {
         Ok(identity_of(&fstat(&self.0)?))
     }
 
+    fn names(&self) -> io::Result<u64> {
+        Ok(fstat(&self.0)?.st_nlink)
+    }
+
     fn lock(&self) -> io::Result<bool> {
         match flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),

@@ -61,6 +61,14 @@ impl Current {
         self.file.identity()
     }
 
+    /// How many names its file has.
+    ///
+    /// # Errors
+    /// Where the system says so.
+    pub fn names(&self) -> io::Result<u64> {
+        self.file.names()
+    }
+
     /// Whether the last block written is found as it was written.
     ///
     /// # Errors

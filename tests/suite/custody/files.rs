@@ -136,11 +136,12 @@ fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
 }
 
 #[test]
-fn a_backup_by_hard_links_disturbs_nothing() {
+fn a_backup_by_hard_links_disturbs_nothing_and_is_noted() {
     let scene = Scene::new();
     std::fs::hard_link(scene.segment(), scene.home.path("backup")).unwrap();
     std::fs::hard_link(scene.file("verifier"), scene.home.path("verifier")).unwrap();
     assert_eq!(delete(scene.program.address, 3_000).status, 200);
     assert!(scene.program.takes_deletions());
+    until("it is noted", || scene.program.log().contains("a hard link"));
     scene.ends_with(&[]);
 }

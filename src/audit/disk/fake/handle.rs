@@ -234,6 +234,10 @@ impl File for Handle {
         self.disk.step("identity", |state| Ok(state.identity(node)))
     }
 
+    fn names(&self) -> io::Result<u64> {
+        Ok(1)
+    }
+
     fn lock(&self) -> io::Result<bool> {
         let mut had = false;
         let result = self.disk.step("lock", |state| {
