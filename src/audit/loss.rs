@@ -44,6 +44,8 @@ pub struct Accepted {
     pub old_origin: Option<String>,
     /// Its newest known checkpoint, the signed note.
     pub old_checkpoint: Option<String>,
+    /// Why it is not all there yet, where it is not: the next opening moves the rest.
+    pub unfinished: Option<String>,
 }
 
 impl Cause {
@@ -89,20 +91,17 @@ pub(super) fn decide(
     Ok(Decided(record))
 }
 
-/// Moves what is left aside; nobody in this process holds the folder any more.
-pub(super) fn carry_out(
-    disk: &dyn Disk,
-    settings: &Settings,
-    decided: Decided,
-) -> Result<Accepted, Closed> {
-    let (root, _lock) = enter(disk, settings)?;
-    aside::finish(&root, &decided.0)?;
+/// Moves what is left aside; nobody in this process holds the folder any more. The loss stays accepted
+/// where that fails.
+pub(super) fn carry_out(disk: &dyn Disk, settings: &Settings, decided: Decided) -> Accepted {
+    let finished = enter(disk, settings).and_then(|(root, _lock)| aside::finish(&root, &decided.0));
     let loss = decided.0.loss;
-    Ok(Accepted {
+    Accepted {
         left_in: loss.left_in,
         old_origin: loss.old_origin,
         old_checkpoint: loss.old_checkpoint,
-    })
+        unfinished: finished.err().map(|found| found.detail),
+    }
 }
 
 /// The folder, and its lock for as long as that is open.

@@ -135,9 +135,9 @@ impl Writer {
     }
 
     fn carry_out(&self, (decided, answer): DecidedLoss) {
-        let result = loss::carry_out(&*self.disk, &self.settings, decided);
+        let accepted = loss::carry_out(&*self.disk, &self.settings, decided);
         // Whoever asked may be gone; what was decided is done, now or at the next opening.
-        let _ = answer.send(result);
+        let _ = answer.send(Ok(accepted));
     }
 
     fn open(&self, trouble: Option<(Cause, Time)>) -> Result<Desk, Closed> {

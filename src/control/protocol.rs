@@ -56,6 +56,7 @@ impl Answer {
                 left_in: accepted.left_in,
                 old_origin: accepted.old_origin,
                 old_checkpoint: accepted.old_checkpoint,
+                unfinished: accepted.unfinished,
             },
             Err(closed) => {
                 // A trail that is open is said to be no more than in recovery.
@@ -84,6 +85,9 @@ pub enum Answer {
         old_origin: Option<String>,
         /// Its newest known checkpoint, the signed note.
         old_checkpoint: Option<String>,
+        /// Why it is not all moved yet, where it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unfinished: Option<String>,
     },
     /// It was not done.
     Refused {

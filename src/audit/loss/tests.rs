@@ -202,6 +202,20 @@ async fn p4_until_the_new_key_comes_nothing_is_opened() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_that_cannot_be_moved_aside_is_accepted_all_the_same() {
+    let world = World::new().await;
+    let trail = world.open(NEW).await;
+    let read_only = std::io::ErrorKind::ReadOnlyFilesystem;
+    world.disk.fail("move", 0, usize::MAX, read_only);
+    let accepted = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    let why = accepted.unfinished.unwrap();
+    assert!(why.contains("cannot move what is left"), "{why}");
+    world.disk.heal();
+    opens(&trail).await;
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
+}
+
 /// Accepts on a disk that fails at one step, then loses power; whatever came of it, the old log or the
 /// new one is there, never both under a name, and the new one begins with its loss.
 async fn interrupted(world: &World, step: usize, persisted: bool, survives: bool) {

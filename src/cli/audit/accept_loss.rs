@@ -67,6 +67,8 @@ struct Done {
     left_in: PathBuf,
     old_origin: Option<String>,
     old_checkpoint: Option<String>,
+    /// Why it does not all stand there yet, where it does not.
+    unfinished: Option<String>,
     origin: String,
     /// Whether the new log has begun; else it begins with a gateway that has its key.
     begun: bool,
@@ -142,12 +144,13 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
             Answer::of_loss(accepted)
         }
     };
-    let (left_in, old_origin, old_checkpoint) = match answer {
+    let (left_in, old_origin, old_checkpoint, unfinished) = match answer {
         Answer::LossAccepted {
             left_in,
             old_origin,
             old_checkpoint,
-        } => (left_in, old_origin, old_checkpoint),
+            unfinished,
+        } => (left_in, old_origin, old_checkpoint, unfinished),
         Answer::Refused { exit, message } => return Err(stop(exit, message)),
         Answer::Reconciled(_) => {
             return Err(stop(74, "the gateway answered another question".into()));
@@ -161,6 +164,8 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
         left_in: folder.directory.join(left_in),
         old_origin,
         old_checkpoint,
+        // The new log's opening has moved it.
+        unfinished: unfinished.filter(|_| !begun),
         origin: arguments.origin.clone(),
         begun,
     })
@@ -215,6 +220,13 @@ fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
         escape(old),
         escape(&left_in)
     )?;
+    if let Some(why) = &done.unfinished {
+        writeln!(
+            out,
+            "but not all of it yet: {}; the loss is accepted, and the next opening of the trail moves the rest",
+            escape(why)
+        )?;
+    }
     let lines = done.old_checkpoint.as_deref().map(|text| text.lines());
     if let Some(size) = lines.and_then(|mut lines| lines.nth(1)) {
         writeln!(

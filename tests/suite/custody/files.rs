@@ -142,6 +142,8 @@ fn a_backup_by_hard_links_disturbs_nothing_and_is_noted() {
     std::fs::hard_link(scene.file("verifier"), scene.home.path("verifier")).unwrap();
     assert_eq!(delete(scene.program.address, 3_000).status, 200);
     assert!(scene.program.takes_deletions());
-    until("it is noted", || scene.program.log().contains("a hard link"));
+    until("it is noted", || {
+        scene.program.log().contains("a hard link")
+    });
     scene.ends_with(&[]);
 }
