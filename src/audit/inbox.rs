@@ -1,6 +1,6 @@
 //! What waits for the writer: a bounded queue, emptied in rounds.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ const MAX_REFUSED: usize = 1_200;
 const MAX_NOTES: usize = 64;
 /// However long a command's entries are, they count as no more: a round must be able to take them.
 const MAX_NOTE_BYTES: usize = 256 << 10;
-/// Configs that one process can put on record.
+/// Configs that wait at most: of more, which only a trail that is closed for long can gather, the
+/// newest count.
 const MAX_CONFIGS: usize = 4_096;
 
 /// A deletion that is to be put on record.
@@ -90,7 +91,8 @@ struct Queue {
     /// Bounded by the intents that are open.
     closings: VecDeque<Closing>,
     configs: VecDeque<ConfigInForce>,
-    known_configs: HashSet<String>,
+    /// The hash handed in last.
+    last_config: Option<String>,
     intents: VecDeque<NewIntent>,
     refused: VecDeque<Vec<u8>>,
     notes: VecDeque<NewNote>,
@@ -151,14 +153,18 @@ impl Inbox {
         fits
     }
 
-    /// Hands a config in, once a hash.
+    /// Hands a config in, where it is another than the last.
     pub(super) fn config(&self, config: ConfigInForce) {
         let mut queue = self.lock();
-        let room = queue.known_configs.len() < MAX_CONFIGS;
-        if room && queue.known_configs.insert(config.config.clone()) {
-            queue.configs.push_back(config);
-            self.wake(queue);
+        if queue.last_config.as_ref() == Some(&config.config) {
+            return;
         }
+        queue.last_config = Some(config.config.clone());
+        if queue.configs.len() >= MAX_CONFIGS {
+            queue.configs.pop_front();
+        }
+        queue.configs.push_back(config);
+        self.wake(queue);
     }
 
     /// Nothing new is taken from now on; what waits is written.
@@ -326,14 +332,32 @@ mod tests {
         assert!(inbox.take(100_000, Duration::ZERO).is_empty());
     }
 
+    fn config(hash: &str) -> ConfigInForce {
+        ConfigInForce {
+            config: hash.into(),
+            contracts: [].into(),
+        }
+    }
+
+    #[test]
+    fn a_config_that_comes_back_is_in_force_again() {
+        let inbox = Inbox::default();
+        for hash in ["a", "b", "b", "a"] {
+            inbox.config(config(hash));
+        }
+        let configs = inbox.take_configs().into_iter().map(|c| c.config);
+        assert_eq!(configs.collect::<Vec<_>>(), ["a", "b", "a"]);
+        for number in 0..=MAX_CONFIGS {
+            inbox.config(config(&number.to_string()));
+        }
+        assert_eq!(inbox.take_configs().len(), MAX_CONFIGS);
+    }
+
     #[test]
     fn a_config_is_handed_in_once_and_before_its_intents() {
         let inbox = Inbox::default();
         for hash in ["a", "a", "b"] {
-            inbox.config(ConfigInForce {
-                config: hash.into(),
-                contracts: [].into(),
-            });
+            inbox.config(config(hash));
         }
         assert!(inbox.intent(intent(1)));
         // Where the configs do not fit, the intents wait with them.
