@@ -12,8 +12,9 @@ use super::loss::{Acceptance, Accepted};
 use super::merkle::Hash;
 use super::trail::{Closed, Granted};
 
-/// Intents that may wait at a time; the gateway's slots for deletions are fewer.
-pub(super) const MAX_INTENTS: usize = 4_096;
+/// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
+/// bound that callers meet.
+pub(super) const MAX_INTENTS: usize = 65_536;
 /// Refusals that may wait at a time; what is more is summed up.
 const MAX_REFUSED: usize = 1_200;
 /// Entries of commands that may wait at a time.
