@@ -114,8 +114,9 @@ impl Peer {
     /// Of this address.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        let ip = address.ip();
-        let forwarded = match ip.to_canonical() {
+        // One spelling on record, whichever listener it came by.
+        let ip = address.ip().to_canonical();
+        let forwarded = match ip {
             IpAddr::V4(address) => format!("for={address};proto=http"),
             IpAddr::V6(address) => format!("for=\"[{address}]\";proto=http"),
         };
@@ -133,6 +134,16 @@ impl Peer {
     #[must_use]
     pub fn forwarded(&self) -> &str {
         &self.0.forwarded
+    }
+}
+
+/// A header's value as text for the record. Bytes that are no text are escaped, so that no two values
+/// look alike.
+#[must_use]
+pub fn header_text(value: &http::HeaderValue) -> String {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.as_bytes().escape_ascii().to_string(),
     }
 }
 
@@ -232,6 +243,18 @@ impl fmt::Display for Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_and_a_value_have_one_spelling() {
+        let peer = Peer::new("[::ffff:10.0.0.1]:80".parse().unwrap());
+        assert_eq!(
+            (peer.ip(), peer.forwarded()),
+            ("10.0.0.1", "for=10.0.0.1;proto=http")
+        );
+        let value = |bytes| header_text(&http::HeaderValue::from_bytes(bytes).unwrap());
+        assert_eq!(value(b"12"), "12");
+        assert_ne!(value(b"1\xfe"), value(b"1\xff"));
+    }
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {

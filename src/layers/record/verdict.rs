@@ -9,7 +9,7 @@ use crate::forward::{Failure, FailureKind, Report};
 use crate::layers::exchange::Exchange;
 use crate::layers::limits::refusal_of;
 use crate::refusal::{Checked, Code, Refusal, Sent};
-use crate::request::Body;
+use crate::request::{Body, header_text};
 
 /// A deletion's answer is read whole, up to this many bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -57,7 +57,7 @@ async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Reply) {
         reason: None,
         sent: SentOnRecord::Yes,
         status: Some(head.status.as_u16()),
-        revision: revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        revision: revision.map(header_text),
         attempts,
     };
     let reply = match read_whole(body).await {

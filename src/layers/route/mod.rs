@@ -15,7 +15,7 @@ use super::exchange::{Arrival, Exchange, Named};
 use crate::contract::query::Query;
 use crate::contract::{Contracts, Effect, Found, Miss, Operation, path};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::Body;
+use crate::request::{Body, header_text};
 
 /// A request whose operation is known.
 #[derive(Debug)]
@@ -161,12 +161,7 @@ fn note(routed: &Routed) {
         });
     }
     if let Some(value) = routed.head.headers.get(http::header::IF_MATCH) {
-        // Bytes that are no text are escaped, so that no two values look alike on record.
-        let text = match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => text.to_owned(),
-            Err(_) => value.as_bytes().escape_ascii().to_string(),
-        };
-        let _ = exchange.if_match.set(text);
+        let _ = exchange.if_match.set(header_text(value));
     }
 }
 
