@@ -74,6 +74,13 @@ impl Retrace {
                 return Err(closed(Cause::RolledBack, what));
             }
         };
+        if let (Some((stands, _)), None) = (&checkpoint, &newest_seen) {
+            tracing::warn!(
+                "no seen file at {} though the log holds a checkpoint of {} entries: a roll-back before now would not be noticed; compare it with a checkpoint kept elsewhere (`lychgate audit verify --against`)",
+                seen_file.display(),
+                stands.size
+            );
+        }
         Ok(Self {
             shelf,
             seen,
