@@ -21,7 +21,9 @@ use desk::Desk;
 /// How often a trail that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// While syncs fail each try may use up a segment, so the pauses grow up to this.
-const OPEN_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+const SYNC_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+/// As above for other causes, which may also be met behind the first write.
+const OPEN_AGAIN_AT_MOST: Duration = Duration::from_secs(15);
 
 /// What the thread is started with.
 #[derive(Debug)]
@@ -93,10 +95,7 @@ impl Writer {
                 }
                 Err(found) => {
                     let since = self.shared.clock.now();
-                    pause = match found.cause {
-                        Cause::SyncFailed | Cause::SyncLate => OPEN_AGAIN_AT_MOST.min(pause * 2),
-                        _ => OPEN_AGAIN,
-                    };
+                    pause = next_pause(found.cause, pause);
                     trouble = trouble
                         .filter(|(cause, _)| *cause == found.cause)
                         .or(Some((found.cause, since)));
@@ -165,6 +164,17 @@ impl Writer {
             .inspect_err(|_| gate.give_back_refused(refused))?;
         Ok(desk)
     }
+}
+
+/// How long the next try of an opening that failed for this cause waits.
+fn next_pause(cause: Cause, pause: Duration) -> Duration {
+    let at_most = match cause {
+        // Met before anything is written.
+        Cause::Locked | Cause::KeyUnusable | Cause::RolledBack | Cause::Damaged => OPEN_AGAIN,
+        Cause::SyncFailed | Cause::SyncLate => SYNC_AGAIN_AT_MOST,
+        _ => OPEN_AGAIN_AT_MOST,
+    };
+    at_most.min(pause * 2)
 }
 
 /// A loss that is decided, and who waits for it.

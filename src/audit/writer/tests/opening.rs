@@ -34,3 +34,14 @@ async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_wri
     });
     assert_eq!(counts.sum::<u64>(), 1);
 }
+
+#[test]
+fn tries_that_may_write_come_ever_more_seldom() {
+    use crate::audit::writer::next_pause;
+
+    let after_ten =
+        |cause| (0..10).fold(Duration::from_secs(1), |pause, _| next_pause(cause, pause));
+    assert_eq!(after_ten(Cause::Locked), Duration::from_secs(1));
+    assert_eq!(after_ten(Cause::ReadOnly), Duration::from_secs(15));
+    assert_eq!(after_ten(Cause::SyncFailed), Duration::from_secs(60));
+}
