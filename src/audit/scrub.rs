@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Closed;
-use super::custody::{Custody, Segments};
+use super::custody::{Custody, Segments, is_grown};
 use super::disk::Folder;
 use super::key::Key;
 use super::publish::{Standing, Tree};
@@ -29,6 +29,8 @@ pub(super) struct Scrub {
 #[derive(Debug, Default)]
 struct Shared {
     found: Mutex<Option<Closed>>,
+    /// What was told last of what cannot be read.
+    unread: Mutex<String>,
     stop: Mutex<bool>,
     wake: Condvar,
 }
@@ -118,8 +120,11 @@ impl Reader {
     fn read_segments(&self) -> Result<(), End> {
         for (number, bytes) in self.segments.held() {
             let judge = || self.segments.read_again(&*self.journal, number, &self.key);
-            self.until_right(judge)?;
-            self.slow_down(bytes)?;
+            match self.until_right(judge) {
+                // One that cannot be read does not keep the others from being read.
+                Ok(()) | Err(End::Unread) => self.slow_down(bytes)?,
+                Err(stopped) => return Err(stopped),
+            }
         }
         Ok(())
     }
@@ -152,7 +157,10 @@ impl Reader {
                     }
                     return Ok(right);
                 }
-                Err(found) if !found.cause.is_custody() => return Err(End::Unread),
+                Err(found) if !found.cause.is_custody() => {
+                    self.tell_unread(&found);
+                    return Err(End::Unread);
+                }
                 Err(found) if wrong > 0 => self.shared.tell(Some(found)),
                 Err(_) => {}
             }
@@ -160,6 +168,19 @@ impl Reader {
             if !self.shared.pause(AGAIN) {
                 return Err(End::Stopped);
             }
+        }
+    }
+
+    /// Says that something cannot be read; once, until another thing cannot.
+    fn tell_unread(&self, found: &Closed) {
+        let told = self.shared.unread.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if !is_grown(found) && *told != found.detail {
+            tracing::warn!(
+                "a file of the log cannot be read, so nobody looks whether it, and what depends on it, is still right: {}; look at its mode and its disk",
+                found.detail
+            );
+            told.clone_from(&found.detail);
         }
     }
 

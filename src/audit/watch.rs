@@ -46,7 +46,8 @@ impl Watch {
         let begun = Self::spawn(root, key, placed).inspect_err(|error| {
             tracing::warn!(
                 %error,
-                "the log's folders are not watched: what is changed in them is found when it is read again"
+                "the log's folders are not watched, so what is changed in them is found when it is read again: {}",
+                folders::mend(error)
             );
         });
         begun.ok()

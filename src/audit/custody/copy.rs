@@ -16,7 +16,7 @@ const MOST_DISTRUSTED: usize = 16;
 
 /// Folders that could not be synced, and when each was made: one that is made anew may have the
 /// inode of one that is gone. None is held open, so that its disk can be taken away.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Distrusted(VecDeque<(Identity, Option<i128>)>);
 
 impl Distrusted {
@@ -66,7 +66,7 @@ impl Custody {
             verifier,
             names: Seen::new(i128::MIN),
             current: None,
-            distrusted: Distrusted::default(),
+            distrusted: self.distrusted.clone(),
         };
         copy.follow_to(last)?;
         copy.holds_no_more(highest)?;

@@ -41,11 +41,11 @@ impl Published {
         if let Some(found) = self.read(path)? {
             return Ok(found);
         }
-        // Partial files of a newer checkpoint have other names.
-        match self.checkpoint()?.size == size {
-            true => Err(unlinked(path)),
-            false => Err(grown()),
+        // Partial files of a newer checkpoint have other names; a full file stands for ever.
+        if path.contains(".p/") && self.checkpoint()?.size != size {
+            return Err(grown());
         }
+        Err(unlinked(path))
     }
 
     /// A file as it stands there; `None` where none does.
@@ -115,9 +115,16 @@ pub(in crate::audit) fn altered(path: &str, what: &str) -> Closed {
     closed(Cause::Altered, format!("{path}: {what}"))
 }
 
+const GROWN: &str = "the log has grown meanwhile";
+
 /// Nothing is wrong, but it could not be judged.
 pub(in crate::audit) fn grown() -> Closed {
-    closed(Cause::SyncFailed, "the log has grown meanwhile")
+    closed(Cause::SyncFailed, GROWN)
+}
+
+/// Whether nothing is wrong but that the log has grown.
+pub(in crate::audit) fn is_grown(found: &Closed) -> bool {
+    found.detail == GROWN
 }
 
 #[cfg(test)]
@@ -150,5 +157,23 @@ mod tests {
         assert_eq!(cause("tile/0/002"), Cause::Replaced);
         assert_eq!(cause("tile/0/003"), Cause::Altered);
         assert!(published.look("tile/0/002").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_full_file_that_is_missing_is_so_however_the_log_has_grown() {
+        let outer = test_folder("grown");
+        let key = Arc::new(test_key());
+        let checkpoint = Checkpoint {
+            origin: key.origin().to_owned(),
+            size: 600,
+            root: [7; 32],
+        };
+        std::fs::write(outer.path().join(CHECKPOINT), checkpoint.sign(&key)).unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let published = Published::new(&root, &key);
+        let cause = |path, size| published.there(path, size).unwrap_err();
+        assert_eq!(cause("tile/entries/000", 300).cause, Cause::Unlinked);
+        assert!(is_grown(&cause("tile/entries/001.p/44", 300)));
+        assert_eq!(cause("tile/entries/001.p/44", 600).cause, Cause::Unlinked);
     }
 }

@@ -139,7 +139,11 @@ impl Folders {
         let gone = |known: &String| *known == path || known.starts_with(&below);
         let gone: Vec<String> = self.known.keys().filter(|k| gone(k)).cloned().collect();
         for path in gone {
-            if let Some((watch, _)) = self.known.remove(&path) {
+            let Some((watch, _)) = self.known.remove(&path) else {
+                continue;
+            };
+            // A folder that was renamed and is known by its other name as well is watched on.
+            if self.paths.get(&watch) == Some(&path) {
                 self.unwatch(watch);
             }
         }
@@ -221,9 +225,21 @@ impl Folders {
             tracing::warn!(
                 %error,
                 folders,
-                "not all folders of the log are watched: what is changed in the others is found when they are read again"
+                "not all folders of the log are watched, so what is changed in the others is found when they are read again: {}",
+                mend(error)
             );
         }
+    }
+}
+
+/// What lets the kernel watch more.
+pub(super) fn mend(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSPC) => {
+            "raise the kernel's fs.inotify.max_user_watches (4,096 folders are watched at most) and restart"
+        }
+        Some(Errno::MFILE) => "raise the kernel's fs.inotify.max_user_instances and restart",
+        _ => "restart where this was a passing fault",
     }
 }
 
