@@ -160,6 +160,21 @@ fn p3_a_folder_of_the_log_that_is_moved_or_swapped_is_found_within_a_second() {
 }
 
 #[test]
+fn p3_a_folder_that_had_another_name_for_a_while_is_watched_on() {
+    let scene = grown();
+    let (folder, other) = (scene.file("tile/entries"), scene.file("tile/entries.bak"));
+    for _ in 0..3 {
+        touched(&scene, "tile/entries", "folder-moved", |_| {
+            std::fs::rename(&folder, &other).unwrap();
+        });
+        back(&scene, || std::fs::rename(&other, &folder).unwrap());
+        touched(&scene, "tile/entries/000", "altered", |file| flip(file, 40));
+        back(&scene, || flip(&scene.file("tile/entries/000"), 40));
+    }
+    scene.ends_with(&["folder-moved", "altered"].repeat(3));
+}
+
+#[test]
 fn p3_a_folder_of_the_log_that_is_mounted_over_is_found_within_a_second() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
