@@ -10,6 +10,9 @@ use crate::audit::Closed;
 const AGAIN: Duration = Duration::from_millis(100);
 /// What waits for its checkpoint is judged again so soon: there is a new one twice a second.
 const LATER: Duration = Duration::from_millis(500);
+/// What no checkpoint has come to cover after so many times is no part of the log yet, and the publisher
+/// puts its own file there before it becomes one.
+const MOST_LATER: u32 = 20;
 /// So many paths are kept in mind.
 const MOST: usize = 65_536;
 
@@ -21,6 +24,7 @@ pub(super) struct Doubts(BTreeMap<String, Doubt>);
 struct Doubt {
     due: Instant,
     wrong: u32,
+    later: u32,
     told: Option<Closed>,
 }
 
@@ -36,8 +40,13 @@ impl Doubts {
         }
         let is_room = self.0.len() < MOST;
         if is_room {
-            let (due, wrong, told) = (now, 0, None);
-            self.0.insert(path, Doubt { due, wrong, told });
+            let doubt = Doubt {
+                due: now,
+                wrong: 0,
+                later: 0,
+                told: None,
+            };
+            self.0.insert(path, doubt);
         }
         is_room
     }
@@ -77,7 +86,11 @@ impl Doubts {
             Ok(Judged::Right) => {
                 self.0.remove(path);
             }
+            Ok(Judged::Later) if doubt.later >= MOST_LATER => {
+                self.0.remove(path);
+            }
             Ok(Judged::Later) => {
+                doubt.later += 1;
                 doubt.due = now + LATER;
                 (doubt.wrong, doubt.told) = (0, None);
             }
@@ -138,6 +151,18 @@ mod tests {
             doubts.judged("tile/0/000", Ok(Judged::Right), now);
             assert_eq!(doubts.told(), None);
         }
+    }
+
+    #[test]
+    fn what_no_checkpoint_comes_to_cover_is_forgotten() {
+        let (mut doubts, now) = (Doubts::default(), Instant::now());
+        doubts.add("tile/0/500".into(), now);
+        for _ in 0..MOST_LATER {
+            doubts.judged("tile/0/500", Ok(Judged::Later), now);
+            assert_eq!(doubts.len(), 1);
+        }
+        doubts.judged("tile/0/500", Ok(Judged::Later), now);
+        assert_eq!(doubts.len(), 0);
     }
 
     #[test]

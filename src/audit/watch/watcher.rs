@@ -87,7 +87,11 @@ impl Watcher {
         let checkpoint = self.published.checkpoint().ok();
         self.newest = checkpoint.map(|checkpoint| (checkpoint.size, checkpoint.root));
         if let Err(found) = self.folders.watch_all(&self.published, TILES, |_| ()) {
-            tracing::warn!("the log's folders are not watched: {}", found.detail);
+            tracing::warn!(
+                "not all of the log's folders are watched yet, and it is tried again: {}",
+                found.detail
+            );
+            self.doubts.add(TILES.to_owned(), Instant::now());
         }
     }
 
@@ -175,14 +179,17 @@ impl Watcher {
 
     /// What was touched is not known in full: every file is judged, and every folder looked at.
     fn look_at_all(&mut self) {
-        self.lost_again = self.lost.is_some();
-        if !self.lost_again
+        self.lost_again = true;
+        if self.lost.is_none()
             && let Ok(checkpoint) = self.published.checkpoint()
         {
             self.lost = Some(files_below(TILES, checkpoint.size));
             for path in self.folders.moved(&self.published) {
                 self.doubts.add(path, Instant::now());
             }
+            // One may have been made unseen; where that cannot be said, all is done again.
+            let watched = self.folders.watch_all(&self.published, TILES, |_| ());
+            self.lost_again = watched.is_err();
         }
     }
 
