@@ -98,11 +98,12 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::Signature => (
             Code::TokenSignature,
-            "The token's signature does not verify with its issuer's key.".into(),
+            "The token's signature does not verify with its issuer's key. Fetch a new token.".into(),
         ),
         Denial::Algorithm => (
             Code::TokenAlgorithm,
-            "The token is signed with an algorithm that is not allowed for its issuer.".into(),
+            "The token is signed with an algorithm that is not allowed for its issuer. Fetch another one."
+                .into(),
         ),
         Denial::KeyUnknown => (
             Code::TokenKeyUnknown,
@@ -114,27 +115,32 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::NotYetValid => (
             Code::TokenNotYetValid,
-            "The token is not valid yet: its nbf or iat lies in the future.".into(),
+            "The token is not valid yet: its nbf or iat lies in the future. Try again shortly."
+                .into(),
         ),
         Denial::Issuer => (
             Code::TokenIssuer,
-            "The token's issuer is missing or not one that this gateway trusts.".into(),
+            "The token's issuer is missing or not one that this gateway trusts. \
+             Fetch a token from the right one."
+                .into(),
         ),
         Denial::Audience => (
             Code::TokenAudience,
-            "The token is meant for another audience than this gateway.".into(),
+            "The token is meant for another audience than this gateway. Ask its issuer for one for it."
+                .into(),
         ),
         Denial::Type(why) => (
             Code::TokenType,
-            format!("This type of token is not accepted: {why}.").into(),
+            format!("This type of token is not accepted: {why}. Send the access token.").into(),
         ),
         Denial::Claims(why) => (
             Code::TokenClaims,
-            format!("The token's claims cannot be used: {why}.").into(),
+            format!("The token's claims cannot be used: {why}. Fetch another token.").into(),
         ),
         Denial::Binding => (
             Code::TokenBinding,
-            "The token is bound to a key (cnf), which this gateway cannot check.".into(),
+            "The token is bound to a key (cnf), which this gateway cannot check. Get an unbound one."
+                .into(),
         ),
         Denial::KeysUnavailable => (
             Code::KeysUnavailable,

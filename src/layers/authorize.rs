@@ -54,7 +54,7 @@ impl Check for Authorize {
         if !identity.covers(routed.account()) {
             return Refusal::new(
                 Code::AccountForbidden,
-                "The token does not cover the account in the path.",
+                "The token does not cover the account in the path. Check it, or get a token that does.",
             )
             .refuse();
         }
@@ -62,7 +62,7 @@ impl Check for Authorize {
         if !identity.holds(scope) {
             return Refusal::new(
                 Code::ScopeMissing,
-                format!("The token lacks the scope {scope}."),
+                format!("The token lacks the scope {scope}. Ask its issuer for one with it."),
             )
             .with_scope(scope.clone())
             .refuse();

@@ -47,7 +47,7 @@ where
         Ok(result) => result,
         Err(_) => Refusal::new(
             Code::Internal,
-            "The gateway has a defect that this deletion met. Its record holds how far it came.",
+            "The gateway has a defect that this deletion met. Look before you repeat it.",
         )
         .with_sent(Sent::Unknown)
         .refuse(),
@@ -165,7 +165,8 @@ fn unavailable(closed: &Closed) -> Refusal {
     let mut refusal = Refusal::new(
         Code::AuditUnavailable,
         format!(
-            "The audit trail takes no deletions now ({}): {}. Nothing was sent.",
+            "The audit trail takes no deletions now ({}): {}. Nothing was sent: try again later. \
+             The operator finds what to do at /readyz?verbose.",
             cause.as_str(),
             closed.detail
         ),

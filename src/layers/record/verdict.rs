@@ -84,13 +84,17 @@ async fn read_whole(mut body: Body) -> Result<Body, &'static str> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return Err("Upstream answered, and its answer's body was cut short.");
+            return Err(
+                "Upstream answered, and its answer's body was cut short: go by upstream_status.",
+            );
         };
         let Some(data) = frame.data_ref() else {
             continue;
         };
         if bytes.len() + data.len() > MAX_ANSWER_BYTES {
-            return Err("Upstream answered, and its answer's body is longer than 1 MiB.");
+            return Err(
+                "Upstream answered, and its answer's body is longer than 1 MiB: go by upstream_status.",
+            );
         }
         bytes.extend_from_slice(data);
     }
