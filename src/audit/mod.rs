@@ -1,4 +1,13 @@
 //! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
+//!
+//! 1. [`trail`] is the door: an entry in, word when it is durable; `inbox` is the bounded queue behind it;
+//! 2. `writer`, one thread, takes the queue in rounds, and `halt` in it minds the troubles;
+//! 3. [`journal`] holds the entries in batches, each with one write and one sync;
+//! 4. `custody` judges whether the files are still ours; `watch` sees what is touched, `scrub` reads the rest;
+//! 5. `publish`, a second thread, makes tiles and signed checkpoints of what is synced;
+//! 6. `recover` opens it all at a start, [`loss`] gives up a log that cannot be gone on with;
+//! 7. [`reader`] gets at the log for those who read: [`query`] (what happened to whom), [`verify`] (whether it
+//!    is true), [`prove`] (a proof of one entry).
 
 #[cfg(test)]
 mod by_hand;

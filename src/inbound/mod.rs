@@ -5,7 +5,8 @@
 //! 3. [`connection`] speaks HTTP/1.1 on one connection;
 //! 4. [`head_timer`] bounds the time a head may take;
 //! 5. [`body`] takes a caller's body in, data alone;
-//! 6. [`linger`] closes so that an early answer still arrives.
+//! 6. [`gather`] sends a small answer as one piece;
+//! 7. [`linger`] closes so that an early answer still arrives.
 
 mod body;
 mod connection;

@@ -4,8 +4,8 @@
 //! says truly whether a byte of it left. Read it in this order: [`client`] (the door),
 //! `attempts` (when to try again), `exchange` (one request on one connection), `pool` and
 //! `line` (which connection), `connect` (a new one), `wire` (the byte counter and the peek),
-//! `io` (how hyper sees it), `headers`, `trace_context`, `answer` (header rules both ways), `upload` and `body`
-//! (the bodies both ways).
+//! `io` (how hyper sees it), `written` (a head kept, to be sent once more), `headers`, `trace_context`, `answer`
+//! (header rules both ways), `upload` and `body` (the bodies both ways).
 
 mod answer;
 mod attempts;
