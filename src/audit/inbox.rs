@@ -216,8 +216,8 @@ impl Inbox {
         }
     }
 
-    /// Waits, without taking anything, until it is told to stop, a closing, an intent or a loss comes,
-    /// or the time is up.
+    /// Waits, without taking anything, until the time is up or anything is handed in. It does not begin
+    /// to wait where a closing, an intent, a loss or the stop is there already; what else waits may.
     pub(super) fn pause(&self, wait: Duration) {
         let mut queue = self.lock();
         let nothing_new = queue.intents.is_empty() && queue.closings.is_empty();

@@ -51,8 +51,7 @@ impl Deletions {
     }
 
     /// Whether [`Self::drain`] was called.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
+    fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 

@@ -12,7 +12,8 @@ use crate::audit::{Cause, Closed};
 use crate::clock::Time;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// So no more segments are used up than one in this time.
+/// Pauses double up to this, since each try may use up a segment. What custody found is judged again after
+/// [`FIRST_PAUSE`] or as long as judging takes: that uses up none.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A spare takes up no number that is read, and may be tried more often.
 const LONGEST_SPARE_PAUSE: Duration = Duration::from_secs(5);
