@@ -236,7 +236,7 @@ impl Folders {
 pub(super) fn mend(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::NOSPC) => {
-            "raise the kernel's fs.inotify.max_user_watches (4,096 folders are watched at most) and restart"
+            "raise the kernel's fs.inotify.max_user_watches (the gateway takes 4,096 at most) and restart"
         }
         Some(Errno::MFILE) => "raise the kernel's fs.inotify.max_user_instances and restart",
         _ => "restart where this was a passing fault",
