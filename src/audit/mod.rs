@@ -196,8 +196,18 @@ mod test_support {
     /// Makes one.
     pub(crate) fn test_folder(name: &str) -> TestFolder {
         let unique = format!("lychgate-{name}-{}", uuid::Uuid::now_v7());
-        let path = std::env::temp_dir().join(unique);
+        let path = test_root().join(unique);
         std::fs::create_dir(&path).unwrap();
         TestFolder(path)
+    }
+
+    /// Where tests make their folders: in memory if the system has such a place, so that no trail of a
+    /// test waits for a busy disk.
+    pub(crate) fn test_root() -> PathBuf {
+        let memory = Path::new("/dev/shm");
+        match rustix::fs::access(memory, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => memory.to_owned(),
+            Err(_) => std::env::temp_dir(),
+        }
     }
 }

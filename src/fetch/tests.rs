@@ -4,6 +4,8 @@ use super::testing::{Server, ok};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Met only by a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn fetch() -> Fetch {
     Fetch::new(ClientTls::new(None).unwrap())
@@ -14,7 +16,7 @@ async fn got(answer: &[u8]) -> Result<Bytes, String> {
     let answer = answer.to_vec();
     let server = Server::start(move |_| answer.clone()).await;
     let address = Address::parse(&server.url("/keys?secret=1")).unwrap();
-    let got = fetch().get(&address, 100, 10 * SECOND).await;
+    let got = fetch().get(&address, 100, PATIENCE).await;
     got.map_err(|error| {
         let text = error.to_string();
         assert!(text.starts_with(&server.url("/keys: ")), "{text}");
@@ -43,7 +45,7 @@ async fn a_body_comes_by_length_by_chunks_or_to_the_close() {
 async fn the_request_names_its_host_and_asks_for_json() {
     let server = Server::start(|_| ok("{}")).await;
     let address = Address::parse(&server.url("/a/b?c=%2F")).unwrap();
-    fetch().get(&address, 10, 10 * SECOND).await.unwrap();
+    fetch().get(&address, 10, PATIENCE).await.unwrap();
     let head = server.heads().remove(0);
     assert!(head.starts_with("GET /a/b?c=%2F HTTP/1.1\r\n"), "{head}");
     assert!(
@@ -136,7 +138,7 @@ async fn nobody_there_is_an_error_with_the_address() {
     let url = format!("http://{}/k", listener.local_addr().unwrap());
     drop(listener);
     let address = Address::parse(&url).unwrap();
-    let error = fetch().get(&address, 10, 10 * SECOND).await.unwrap_err();
+    let error = fetch().get(&address, 10, PATIENCE).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -150,13 +152,11 @@ async fn the_time_is_bounded_where_nothing_comes() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/k", listener.local_addr().unwrap());
     let address = Address::parse(&url).unwrap();
-    let began = std::time::Instant::now();
     let error = fetch().get(&address, 10, SECOND / 10).await.unwrap_err();
     assert!(
         error.to_string().contains("no whole answer within 100ms"),
         "{error}"
     );
-    assert!(began.elapsed() < 10 * SECOND);
 }
 
 #[tokio::test]
@@ -177,9 +177,9 @@ async fn https_is_spoken_to_whom_the_roots_vouch_for_and_to_nobody_else() {
         }
     }));
     let address = Address::parse(&url).unwrap();
-    let got = Fetch::new(client).get(&address, 10, 10 * SECOND).await;
+    let got = Fetch::new(client).get(&address, 10, PATIENCE).await;
     assert_eq!(got.unwrap(), "{}");
-    let error = Fetch::new(stranger).get(&address, 10, 10 * SECOND).await;
+    let error = Fetch::new(stranger).get(&address, 10, PATIENCE).await;
     let text = error.unwrap_err().to_string();
     assert!(
         text.starts_with(&format!("{url}: TLS with 127.0.0.1 failed")),

@@ -40,7 +40,7 @@ impl World {
             directory: folder.path().join("audit"),
             origin: "reconcile.test".into(),
             key_file,
-            sync_timeout: Duration::from_secs(10),
+            sync_timeout: Duration::from_secs(600),
             segment_bytes: 2 << 20,
             space: audit::space::Levels::default(),
             seen_file: folder.path().join("seen"),

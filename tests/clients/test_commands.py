@@ -1,12 +1,10 @@
 """The commands from outside: `check` names every fault's place, `token mint` makes tokens that PyJWT verifies, exit codes, usage."""
 
 import json
-import pathlib
 import re
 import shutil
 import socket
 import stat
-import tempfile
 import time
 import unittest
 
@@ -44,7 +42,7 @@ PLACES = {(2, 11), (3, 1), (4, 16), (8, 12), (9, 15), (10, 13), (13, 1), (14, 14
 
 class Folder(unittest.TestCase):
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        self.folder = gateway.temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder)
         made = gateway.command("audit", "keygen", "--origin", gateway.ORIGIN, "--out", self.folder / "audit.key")
         self.assertEqual(made.returncode, 0)

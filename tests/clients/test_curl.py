@@ -26,7 +26,7 @@ def curl(target, *arguments, token=True):
     url = "http://%s:%d%s" % (*GATE.address, target)
     secret = f'header = "Authorization: Bearer {TOKEN}"\n' if token else ""
     command = ["curl", "--disable", "--config", "-", "--silent", "--show-error", "--include", "--globoff", "--noproxy", "*", "--max-time", "10", "--path-as-is", *arguments, url]
-    done = subprocess.run(command, input=secret.encode(), capture_output=True, timeout=15)
+    done = subprocess.run(command, input=secret.encode(), capture_output=True, timeout=wire.PATIENCE)
     if done.returncode:
         raise AssertionError(f"curl ended with {done.returncode}: {done.stderr.decode()}")
     return parse(done.stdout)

@@ -1,8 +1,6 @@
 """Records past the checkpoint of a killed gateway, forged with right digests but without the key: deletions stay closed, and nothing is signed over them."""
 
-import pathlib
 import shutil
-import tempfile
 import time
 import unittest
 
@@ -29,7 +27,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
         cls.load = killed.under_load(cls.gate, cls.key, beyond=6)
 
     def copy(self):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        folder = gateway.temporary_folder()
         self.addCleanup(shutil.rmtree, folder)
         return shutil.copytree(self.gate.folder, folder, ignore=shutil.ignore_patterns("control.sock"), dirs_exist_ok=True)
 

@@ -25,7 +25,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
     def setUp(self):
         UP.reset()
         base = "http://%s:%d" % GATE.address
-        self.client = httpx.Client(base_url=base, trust_env=False, headers={"Authorization": f"Bearer {TOKEN}"})
+        self.client = httpx.Client(base_url=base, trust_env=False, timeout=wire.PATIENCE, headers={"Authorization": f"Bearer {TOKEN}"})
         self.addCleanup(self.client.close)
 
     def raw(self, method, target, *headers, body=None):

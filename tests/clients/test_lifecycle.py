@@ -89,7 +89,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
 
         def load(number):
             headers = {"Authorization": f"Bearer {tokens.token(sub=f'load-{number}')}", "If-Match": "1"}
-            with httpx.Client(base_url="http://%s:%d" % self.gate.address, headers=headers, trust_env=False) as client:
+            with httpx.Client(base_url="http://%s:%d" % self.gate.address, headers=headers, trust_env=False, timeout=wire.PATIENCE) as client:
                 while not stop.is_set():
                     for method in ("GET", "DELETE", "PUT"):
                         got = client.request(method, f"{PATH}/{number}?v=4.0", content=b"{}" if method == "PUT" else None)
@@ -103,10 +103,10 @@ class Reload(refusals.Refusals, unittest.TestCase):
             accounts = {"12345678": "nonsense" if refused else UP.origin, f"3{number}": UP.origin}
             self.reload("reload refused" if refused else '"reloaded"', domains__accounts=accounts)
         deletions = lambda: {identity for method, identity, _ in list(done) if method == "DELETE"}
-        self.gate.wait_until(lambda: failed or len(deletions()) > 10, "there was load", 20)
+        self.gate.wait_until(lambda: failed or len(deletions()) > 10, "there was load")
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(wire.PATIENCE)
         self.assertEqual(failed, [])
         self.assertEqual({one["request_id"] for one in self.gate.deletions() if one["outcome"] == "deleted"}, deletions())
         self.assertEqual(self.gate.audit("verify").returncode, 0)
@@ -132,25 +132,25 @@ class Stop(refusals.Refusals, unittest.TestCase):
             self.addCleanup(gate.stop)
             ask(gate, "DELETE")
             gate.signal(number)
-            self.assertEqual(gate.process.wait(10), 0)
+            self.assertEqual(gate.process.wait(wire.PATIENCE), 0)
             last = json.loads(trail.journal(gate.folder / "audit").popitem()[1])
             self.assertEqual(last["kind"], "stopped")
             self.assertEqual(gate.audit("verify", "--key-file", gate.folder / "audit.key").returncode, 0)
 
     def test_a_drain_refuses_new_deletions_and_lets_those_in_flight_end(self):
-        gate = gateway.Gateway(UP, listen={"drain_timeout": "8s"})
+        gate = gateway.Gateway(UP, listen={"drain_timeout": "10m"})
         self.addCleanup(gate.stop)
         release = threading.Event()
         UP.default, kept = upstream.Held(release, UP.default), UP.default
         self.addCleanup(setattr, UP, "default", kept)
-        idle = socket.create_connection(gate.address, timeout=10)
+        idle = socket.create_connection(gate.address, timeout=wire.PATIENCE)
         self.addCleanup(idle.close)
         idle.sendall(wire.request("GET", f"{PATH}", f"Authorization: Bearer {tokens.token()}"))
         self.assert_refused(wire.read(idle), "version-missing")
-        flying = socket.create_connection(gate.address, timeout=10)
+        flying = socket.create_connection(gate.address, timeout=wire.PATIENCE)
         self.addCleanup(flying.close)
         flying.sendall(wire.request("DELETE", f"{PATH}/8?v=4.0", f"Authorization: Bearer {tokens.token()}", "If-Match: 1"))
-        started = socket.create_connection(gate.address, timeout=10)
+        started = socket.create_connection(gate.address, timeout=wire.PATIENCE)
         self.addCleanup(started.close)
         late = wire.request("DELETE", f"{PATH}/9?v=4.0", f"Authorization: Bearer {tokens.token()}", "If-Match: 1")
         started.sendall(late[:30])
@@ -164,7 +164,7 @@ class Stop(refusals.Refusals, unittest.TestCase):
         self.assert_refused(wire.read(started), "draining")
         release.set()
         self.assert_passed(wire.read(flying))
-        self.assertEqual(gate.process.wait(10), 0)
+        self.assertEqual(gate.process.wait(wire.PATIENCE), 0)
         ended = {one["users"][0]: (one["decision"], one["outcome"], one["code"]) for one in gate.deletions()}
         self.assertEqual(ended, {"8": ("forwarded", "deleted", None), "9": ("refused", None, "draining")})
 
@@ -172,11 +172,11 @@ class Stop(refusals.Refusals, unittest.TestCase):
         gate = gateway.Gateway(UP, listen={"drain_timeout": "300ms"})
         self.addCleanup(gate.stop)
         UP.then(upstream.HANG)
-        with socket.create_connection(gate.address, timeout=10) as flying:
+        with socket.create_connection(gate.address, timeout=wire.PATIENCE) as flying:
             flying.sendall(wire.request("DELETE", f"{PATH}/8?v=4.0", f"Authorization: Bearer {tokens.token()}", "If-Match: 1"))
             UP.wait(1)
             gate.signal(signal.SIGTERM)
-            self.assertEqual(gate.process.wait(10), 0)
+            self.assertEqual(gate.process.wait(wire.PATIENCE), 0)
         entry = gate.deletions()[-1]
         self.assertEqual((entry["outcome"], entry["reason"], entry["sent"]), ("unknown", "drain", "unknown"))
         self.assertEqual(gate.audit("verify").returncode, 0)

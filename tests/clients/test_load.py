@@ -4,7 +4,7 @@ import json
 import resource
 import socket
 import subprocess
-import time
+import threading
 import unittest
 
 import httpx
@@ -33,6 +33,12 @@ def deletion(user, token):
     return wire.request("DELETE", f"{PATH}/{user}?v=4.0", f"Authorization: Bearer {token}", "If-Match: 1")
 
 
+def connections(gate):
+    """Callers' connections that are open."""
+    page = gate.get("/metrics").body.decode()
+    return next(int(line.split(" ")[1]) for line in page.splitlines() if line.startswith("lychgate_connections "))
+
+
 class Load(refusals.Refusals, unittest.TestCase):
     def setUp(self):
         UP.reset()
@@ -48,15 +54,11 @@ class Load(refusals.Refusals, unittest.TestCase):
         gate.address, gate.admin = gateway.addresses(serving.decode())
         gate.wait_until(lambda: gate.get("/readyz?for=deletions").status == 200, "ready")
         token = tokens.token()
-        with httpx.Client(base_url="http://%s:%d" % gate.address, trust_env=False, headers={"Authorization": f"Bearer {token}", "If-Match": "1"}) as client:
-            slowest = 0
+        with httpx.Client(base_url="http://%s:%d" % gate.address, trust_env=False, timeout=wire.PATIENCE, headers={"Authorization": f"Bearer {token}", "If-Match": "1"}) as client:
             # 300 bytes a line fill the kernel's 64 KiB after some two hundred.
             for number in range(1, 1201):
-                begun = time.monotonic()
                 got = client.request("DELETE" if number % 100 == 0 else "GET", f"{PATH}/{number}?v=4.0")
-                slowest = max(slowest, time.monotonic() - begun)
                 self.assert_passed(got)
-        self.assertLess(slowest, 5)
         self.assertEqual(gate.end(), 0)
         self.assertEqual(sum(one["outcome"] == "deleted" for one in gate.deletions()), 12)
 
@@ -71,7 +73,7 @@ class Load(refusals.Refusals, unittest.TestCase):
         self.addCleanup(lambda: [one.close() for one in connections])
         request = wire.request("GET", f"{PATH}?v=4.0", f"Authorization: Bearer {tokens.token()}")
         for _ in range(1000):
-            connection = socket.create_connection(gate.address, timeout=10)
+            connection = socket.create_connection(gate.address, timeout=wire.PATIENCE)
             connections.append(connection)
             connection.sendall(request)
             self.assertEqual(connection.recv(12), b"HTTP/1.1 200")
@@ -81,13 +83,15 @@ class Load(refusals.Refusals, unittest.TestCase):
 
     def test_a_crowd_that_sends_deletions_and_resets_against_a_hanging_upstream(self):
         """In flight stays within the bound, each one that upstream saw has its intent, the refused are on record singly or in a count."""
-        gate = gateway.Gateway(UP, limits={"max_deletions": 16}, upstream={"head_timeout": "2s", "total_timeout": "3s"})
+        gate = gateway.Gateway(UP, limits={"max_deletions": 16}, upstream={"head_timeout": "10m", "total_timeout": "10m"})
         self.addCleanup(gate.stop)
-        UP.default, kept = upstream.HANG, UP.default
+        # It hangs, then it breaks off.
+        hangs = upstream.Held(threading.Event(), upstream.CLOSE)
+        UP.default, kept = hangs, UP.default
         self.addCleanup(setattr, UP, "default", kept)
         token, most, before = tokens.token(), 0, resident(gate.process)
         for number in range(1, 601):
-            with socket.create_connection(gate.address, timeout=10) as connection:
+            with socket.create_connection(gate.address, timeout=wire.PATIENCE) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 connection.sendall(deletion(number, token))
                 if number <= 16:
@@ -95,8 +99,12 @@ class Load(refusals.Refusals, unittest.TestCase):
             most = max(most, len(UP.seen))
         self.assertEqual((most, len(UP.seen)), (16, 16))
         self.assertLess(resident(gate.process) - before, 64 * 1024)
+        # Whoever is answered now stood last in the queue of new connections: only those that hang are left.
+        self.assertEqual(wire.send(gate.address, wire.request("GET", "/")).status, 404)
+        gate.wait_until(lambda: connections(gate) <= 16, "the crowd has gone")
         UP.default = kept
-        gate.wait_until(lambda: all(one["outcome"] != "open" for one in gate.deletions()), "all are closed", 10)
+        hangs.released.set()
+        gate.wait_until(lambda: all(one["outcome"] != "open" for one in gate.deletions()), "all are closed")
         self.assert_passed(wire.send(gate.address, deletion(4711, token)))
         self.assertEqual(gate.end(), 0)
         listed = gate.deletions()

@@ -4,11 +4,9 @@ import base64
 import datetime
 import json
 import os
-import pathlib
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -62,7 +60,7 @@ def write(folder, count):
 class Million(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        cls.folder = gateway.temporary_folder()
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         write(cls.folder, ENTRIES)
 

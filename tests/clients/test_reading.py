@@ -102,7 +102,7 @@ class Reading(refusals.Refusals, unittest.TestCase):
         self.assertEqual([json.loads(line) for line in done.stdout.splitlines()], self.all)
 
     def test_csv_is_read_back_by_another_reader_and_holds_no_formula(self):
-        done = subprocess.run([gateway.binary(), "audit", "export", "--format", "csv", "--dir", GATE.folder / "audit"], capture_output=True, timeout=30)
+        done = subprocess.run([gateway.binary(), "audit", "export", "--format", "csv", "--dir", GATE.folder / "audit"], capture_output=True, timeout=wire.PATIENCE)
         text = done.stdout.decode()
         self.assertEqual((text.count("\r\n"), text.count("\n")), (len(self.all) + 1, len(self.all) + 1))
         records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
@@ -230,7 +230,7 @@ class Large(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.count = 1_000_000 if os.environ.get("LYCHGATE_FULL") else 20_000
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        cls.folder = gateway.temporary_folder()
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         chosen = random.Random(9)
         cls.wanted = sorted(chosen.sample(range(0, cls.count, 2), 100))

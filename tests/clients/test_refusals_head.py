@@ -122,7 +122,7 @@ class Head(refusals.Refusals, unittest.TestCase):
         for data in (b"\x16\x03\x01\0\0", b"GET\r\n\r\n", f"DELETE {ONE} HTTP/1.1\nHost : a\r\n{lines}\r\n".encode(), f"DELETE {ONE} HTTP/1.1\r\nHost: a\r\n if-match: 1\r\n{lines}\r\n".encode(),
                      f"DELETE {ONE} HTTP/3.0\r\nHost: a\r\n{lines}\r\n".encode(), f"DELETE {ONE} x HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode(),
                      f"DELETE {PATH}/1\0?v=4.0 HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode(), f"DELETE {ONE} HTTP/1.1\r\nHost: a\r\n{lines}X: a\0b\r\n\r\n".encode()):
-            with self.subTest(data=data[:60]), socket.create_connection(GATE.address, timeout=5) as connection:
+            with self.subTest(data=data[:60]), socket.create_connection(GATE.address, timeout=wire.PATIENCE) as connection:
                 try:
                     connection.sendall(data)
                     got = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -147,7 +147,7 @@ class Smuggling(refusals.Refusals, unittest.TestCase):
                 with self.subTest(framing=framing, method=method):
                     UP.reset()
                     data = wire.request(method, f"{PATH}/4711?v=4.0", token, "If-Match: 1", *framing) + b"0\r\n\r\n" + hidden
-                    with socket.create_connection(GATE.address, timeout=5) as connection:
+                    with socket.create_connection(GATE.address, timeout=wire.PATIENCE) as connection:
                         connection.sendall(data)
                         connection.shutdown(socket.SHUT_WR)
                         try:

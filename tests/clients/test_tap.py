@@ -38,7 +38,7 @@ def call(target, auth, method="GET", params=None, body=None, **more):
     session.trust_env = False
     with session:
         url = "http://%s:%d%s" % (*GATE.address, target)
-        return session.request(method, url, headers={"Content-Type": "application/json", **more}, auth=auth, params=params, json=body, timeout=10)
+        return session.request(method, url, headers={"Content-Type": "application/json", **more}, auth=auth, params=params, json=body, timeout=wire.PATIENCE)
 
 
 class Tap(refusals.Refusals, unittest.TestCase):

@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import json
-import pathlib
 import shutil
-import tempfile
 import unittest
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -142,7 +140,7 @@ class OwnLog(unittest.TestCase):
     """A folder written by this side: whole it holds, and every kind of damage is found."""
 
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-"))
+        self.folder = gateway.temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder)
         self.key = tlog.Key(KEY)
         for size in (2, 5, 257):
@@ -237,7 +235,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_a_log_cut_back_to_a_kept_checkpoint_is_found_by_a_newer_one(self):
-        copy = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-")) / "audit"
+        copy = gateway.temporary_folder() / "audit"
         self.addCleanup(shutil.rmtree, copy.parent)
         shutil.copytree(self.audit, copy)
         (copy / "checkpoint").write_bytes(self.kept[1])

@@ -193,7 +193,7 @@ class Keys(refusals.Refusals, unittest.TestCase):
         self.assert_refused(ask_here(), "keys-unavailable")
         self.assertIn("keys", gate.get("/readyz?verbose").body.decode())
         theirs.status = 200
-        gate.wait_until(lambda: ask_here().status == 200, "keys are fetched again", 15)
+        gate.wait_until(lambda: ask_here().status == 200, "keys are fetched again")
         theirs.status = 500
         self.assert_passed(ask_here())
 

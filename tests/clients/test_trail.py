@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import pathlib
 import re
 import shutil
 import signal
 import socket
-import tempfile
 import unittest
 
 from support import gateway, refusals, tlog, tokens, trail, upstream, wire
@@ -41,7 +39,7 @@ class Altered(unittest.TestCase):
         cls.batches = list(trail.batches(cls.gate.folder / "audit"))
 
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-")) / "audit"
+        self.folder = gateway.temporary_folder() / "audit"
         self.addCleanup(shutil.rmtree, self.folder.parent)
         shutil.copytree(self.gate.folder / "audit", self.folder)
 
@@ -135,7 +133,7 @@ class Continued(refusals.Refusals, unittest.TestCase):
         UP.reset()
         UP.then(upstream.HANG)
 
-        with socket.create_connection(gate.address, timeout=5) as connection:
+        with socket.create_connection(gate.address, timeout=wire.PATIENCE) as connection:
             connection.sendall(wire.request("DELETE", f"{PATH}/99?v=4.0", f"Authorization: Bearer {tokens.token()}", "If-Match: 1"))
             UP.wait(1)
             self.assertEqual(gate.deletions()[-1]["outcome"], "open")

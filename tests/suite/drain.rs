@@ -12,8 +12,8 @@ use super::program::{Home, Program, until};
 use super::users::{Manner, Users};
 use crate::support::{tokens, wire};
 
-/// A gateway with a deletion in flight that was told to stop.
-fn told_to_stop(drain_timeout: &str) -> (Users, Home, Program, TcpStream) {
+/// A gateway with a deletion in flight.
+fn with_one_in_flight(drain_timeout: &str) -> (Users, Home, Program, TcpStream) {
     let users = Users::start();
     users.behave(Manner::Hang);
     let line = format!("drain_timeout = \"{drain_timeout}\"");
@@ -25,24 +25,17 @@ fn told_to_stop(drain_timeout: &str) -> (Users, Home, Program, TcpStream) {
         .write_all(&deletion(1, &tokens::good_token()))
         .unwrap();
     until("upstream has it", || users.seen_count() == 1);
-    program.signal(Signal::TERM);
-    until("it drains", || program.page("/readyz").status == 503);
     (users, home, program, caller)
 }
 
 #[test]
 fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
-    let (users, home, program, mut caller) = told_to_stop("1500ms");
+    let (users, home, program, mut caller) = with_one_in_flight("1500ms");
     let begin = Instant::now();
-    let answer = delete(program.address, 2);
-    let (code, sent, _) = refusal(&answer);
-    assert_eq!((answer.status, &*code, &*sent), (503, "draining", "no"));
-    assert!(answer.header("retry-after").is_some());
-    // A second one changes nothing.
     program.signal(Signal::TERM);
     let answer = wire::read_answer(&mut caller).expect("its caller is answered");
     assert!(
-        begin.elapsed() > Duration::from_millis(700),
+        begin.elapsed() >= Duration::from_millis(1_500),
         "it is waited for"
     );
     let (code, sent, _) = refusal(&answer);
@@ -52,10 +45,6 @@ fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
     );
     let (status, log) = program.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "and not for longer"
-    );
     assert_eq!(users.seen_count(), 1);
     let record = home.record();
     let (closed, verdict) = record.closed(1);
@@ -65,7 +54,6 @@ fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
     );
     assert_eq!(closed.sent, Some(Sent::Unknown));
     assert_eq!(receipt_index(&answer), Some(closed.index));
-    assert_eq!(record.refused("draining"), (1, 0));
     assert!(matches!(
         record.entries.last().unwrap().kind,
         Kind::Stopped {}
@@ -74,19 +62,24 @@ fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
 
 #[test]
 fn p14_a_deletion_that_ends_in_time_ends_the_draining() {
-    let (users, home, program, mut caller) = told_to_stop("15s");
-    let begin = Instant::now();
+    // Whoever waits for the end of this has failed.
+    let (users, home, program, mut caller) = with_one_in_flight("1h");
+    program.signal(Signal::TERM);
+    until("it drains", || program.page("/readyz").status == 503);
+    let answer = delete(program.address, 2);
+    let (code, sent, _) = refusal(&answer);
+    assert_eq!((answer.status, &*code, &*sent), (503, "draining", "no"));
+    assert!(answer.header("retry-after").is_some());
+    // A second one changes nothing.
+    program.signal(Signal::TERM);
     users.behave(Manner::Answer(Duration::ZERO));
     let answer = wire::read_answer(&mut caller).expect("its caller is answered");
     assert_eq!(answer.status, 200, "{}", answer.shown());
     drop(caller);
     let (status, log) = program.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "nothing was left to wait for"
-    );
     let record = home.record();
+    assert_eq!(record.refused("draining"), (1, 0));
     assert_eq!(record.closed(1).1, Verdict::Deleted);
     assert_eq!(receipt_index(&answer), Some(record.intent_of(1).index));
     assert_eq!(record.summary.open, 0);

@@ -15,11 +15,11 @@ use crate::support::{tokens, wire};
 /// upstream saw of it, and the trail as the next gateway left it. `None` where there is no strace.
 fn killed_in_sync(number: usize) -> Option<(usize, Record)> {
     let users = Users::start();
-    let home = Home::new(users.address(), &[("audit", "sync_timeout = \"20s\"")]);
+    let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
     assert_eq!(delete(program.address, 1_000).status, 200);
     users.take_seen();
-    let what = format!("fdatasync:delay_enter=60000000:when={number}");
+    let what = format!("fdatasync:delay_enter=600000000:when={number}");
     let strace = Strace::inject(&home, &program, &what)?;
     let address = program.address;
     let caller =

@@ -5,12 +5,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::callers::{Load, deletion, read};
-use super::program::{Home, full};
+use super::program::{Home, PATIENCE, full};
 use super::users::Users;
 use crate::support::tokens;
-
-/// A request slower than this has waited for somebody.
-const SLOWEST: Duration = Duration::from_secs(3);
 
 #[test]
 fn p14_requests_go_on_while_nobody_reads_standard_output() {
@@ -36,11 +33,8 @@ fn p14_requests_go_on_while_nobody_reads_standard_output() {
         if now > answered {
             (last, answered) = (Instant::now(), now);
         }
-        assert!(last.elapsed() < SLOWEST, "requests stand still");
-        assert!(
-            begin.elapsed() < stopped + Duration::from_secs(60),
-            "no line is dropped"
-        );
+        assert!(last.elapsed() < PATIENCE, "requests stand still");
+        assert!(begin.elapsed() < stopped + PATIENCE, "no line is dropped");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(program.page("/livez").status, 200);
@@ -51,12 +45,10 @@ fn p14_requests_go_on_while_nobody_reads_standard_output() {
     }
     eprintln!("{} requests unheard", calls.len());
     // It stops in order, although its last lines find no room either.
-    let begin = Instant::now();
     program.signal(rustix::process::Signal::TERM);
     std::thread::sleep(Duration::from_millis(200));
     let (status, log) = program.wait();
     assert!(status.success(), "{status}");
-    assert!(begin.elapsed() < Duration::from_secs(10));
     // The process does not wait for its reader at the end, so the very last line may be cut there.
     let whole_lines = log.rfind('\n').map_or("", |end| &log[..end]);
     for line in whole_lines.lines() {

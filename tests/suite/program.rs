@@ -18,8 +18,8 @@ use crate::support::{tokens, trail, wire};
 
 /// The trail's name.
 pub(crate) const ORIGIN: &str = "lychgate.test/suite";
-/// Every wait for a condition ends here, as a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Every wait for a condition ends here, as a failure: long, so that no busy machine reaches it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// The tables of the config that a story may add keys to.
 const TABLES: &[&str] = &[
     "listen",
@@ -39,7 +39,11 @@ pub(crate) struct Home {
 impl Home {
     /// In front of this upstream; `keys` are lines for tables of the config.
     pub(crate) fn new(upstream: SocketAddr, keys: &[(&str, &str)]) -> Self {
-        let folder = Folder::new();
+        Self::new_in(Folder::new(), upstream, keys)
+    }
+
+    /// As [`Self::new`], in this folder.
+    pub(crate) fn new_in(folder: Folder, upstream: SocketAddr, keys: &[(&str, &str)]) -> Self {
         folder.write("keys.json", tokens::key_set());
         folder.write("lychgate.toml", config(upstream, keys));
         trail::keygen(ORIGIN, &folder.path().join("audit.key"));
@@ -141,6 +145,7 @@ directory = "audit"
 origin = "{ORIGIN}"
 key_file = "audit.key"
 segment_bytes = "2MiB"
+sync_timeout = "60s"
 
 [domains.accounts]
 "{account}" = "http://{upstream}"
@@ -157,6 +162,9 @@ jwks_file = "keys.json"
     );
     for (table, line) in keys {
         assert!(TABLES.contains(table) || *table == "audit");
+        if line.starts_with("sync_timeout") {
+            text = text.replace("sync_timeout = \"60s\"\n", "");
+        }
         let head = format!("[{table}]\n");
         text = text.replacen(&head, &format!("{head}{line}\n"), 1);
     }

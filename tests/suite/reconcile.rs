@@ -12,7 +12,7 @@ use lychgate::simulator::server::{Seen, Server};
 use serde_json::{Value, json};
 
 use super::callers::{delete, request};
-use super::program::{Home, Program};
+use super::program::{Home, PATIENCE, Program};
 use super::users::{Manner, Users};
 use crate::support::{tokens, trail, wire};
 
@@ -255,8 +255,7 @@ fn hostile_input_to_the_socket_costs_nothing() {
     }
     assert_eq!(delete(program.address, 2).status, 200);
     let mut last = slow.pop().unwrap();
-    last.set_read_timeout(Some(Duration::from_secs(15)))
-        .unwrap();
+    last.set_read_timeout(Some(PATIENCE)).unwrap();
     let _ = last.read_to_end(&mut Vec::new());
     drop(slow);
     users.behave(Manner::Raw(GONE));

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::folder::place;
 use crate::support::trail::lychgate;
 
 /// Rows of a terminal that is a screen high.
@@ -12,9 +13,15 @@ const SCREEN: usize = 50;
 /// The last line that is there to be pasted.
 const LAST: &str = "/readyz?verbose";
 
+fn demo() -> Command {
+    let mut command = lychgate();
+    command.arg("demo").env("TMPDIR", place());
+    command
+}
+
 #[test]
 fn the_story_goes_as_told_on_one_screen() {
-    let told = lychgate().args(["demo", "--once"]).output().unwrap();
+    let told = demo().arg("--once").output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success(), "{text}");
     assert!(text.contains("does NOT verify: entry 2 ("), "{text}");
@@ -29,8 +36,7 @@ fn the_story_goes_as_told_on_one_screen() {
 
 #[test]
 fn a_shell_runs_what_the_storys_end_shows() {
-    let mut command = lychgate();
-    let mut demo = command.arg("demo").stdout(Stdio::piped()).spawn().unwrap();
+    let mut demo = demo().stdout(Stdio::piped()).spawn().unwrap();
     let pid = Pid::from_child(&demo);
     let mut text = String::new();
     let mut out = BufReader::new(demo.stdout.take().unwrap());

@@ -12,9 +12,18 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 impl Folder {
     /// Named after the process, so that two runs never meet.
     pub(crate) fn new() -> Self {
+        Self::new_in(&place())
+    }
+
+    /// On the disk that the build is on.
+    pub(crate) fn on_disk() -> Self {
+        Self::new_in(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    fn new_in(place: &Path) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("lychgate-test-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = place.join(name);
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -33,6 +42,16 @@ impl Folder {
     /// Every file below it.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         files_below(&self.0)
+    }
+}
+
+/// Where tests make their folders: in memory if the system has such a place, so that no trail of a test
+/// waits for a busy disk.
+pub(crate) fn place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match rustix::fs::access(memory, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => memory.to_owned(),
+        Err(_) => std::env::temp_dir(),
     }
 }
 

@@ -51,7 +51,7 @@ impl World {
             directory: "/audit".into(),
             origin: origin.into(),
             key_file: self.keys.path().join(name),
-            sync_timeout: Duration::from_secs(20),
+            sync_timeout: Duration::from_secs(600),
             segment_bytes: 256 << 10,
             space: crate::audit::space::Levels::default(),
             seen_file: "/kept/seen".into(),
@@ -91,7 +91,7 @@ fn acceptance(origin: &str) -> Acceptance {
 }
 
 async fn opens(trail: &Trail) {
-    for _ in 0..1_000 {
+    for _ in 0..12_000 {
         if trail.state().closed.is_none() {
             return;
         }

@@ -21,7 +21,7 @@ pub(in crate::audit) fn settings(folder: &Path) -> Settings {
         directory: folder.join("audit"),
         origin: "lychgate.test/edge-1".into(),
         key_file,
-        sync_timeout: Duration::from_secs(10),
+        sync_timeout: Duration::from_secs(600),
         segment_bytes: 256 << 10,
         space: crate::audit::space::Levels::default(),
         seen_file: folder.join("audit.key.seen"),
@@ -155,7 +155,7 @@ async fn p3_a_second_opener_is_locked_and_writes_nothing_until_the_first_is_gone
     assert_eq!(found.cause, Cause::Locked);
     assert_eq!(entries(&settings).len(), before);
     first.stop().await;
-    for _ in 0..200 {
+    for _ in 0..4_800 {
         if second.state().closed.is_none() {
             break;
         }

@@ -229,6 +229,8 @@ jwks_url = "{keys}"
 directory = "audit"
 origin = "{ORIGIN}"
 key_file = "audit.key"
+# A demo may run on a laptop whose disk is busy; in service, keep the default.
+sync_timeout = "60s"
 "#
     )
 }

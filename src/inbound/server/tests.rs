@@ -14,13 +14,13 @@ use crate::request::Peer;
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than anything here takes on a slow machine; met only by a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn settings() -> Settings {
     Settings {
         address: "127.0.0.1:0".parse().unwrap(),
         max_connections: 100,
-        head_timeout: Duration::from_secs(10),
+        head_timeout: 10 * PATIENCE,
         drain_timeout: Duration::from_secs(5),
     }
 }
@@ -98,7 +98,7 @@ async fn the_handler_knows_the_peer() {
 #[tokio::test]
 async fn a_head_that_is_late_is_closed_and_counted() {
     let mut settings = settings();
-    settings.head_timeout = Duration::from_millis(200);
+    settings.head_timeout = Duration::from_secs(1);
     let (server, counters) = start(settings, ok);
     let begun = Instant::now();
     let mut slow = send(&server, b"GET / HTTP/1.1\r\nHo").await;
@@ -107,7 +107,7 @@ async fn a_head_that_is_late_is_closed_and_counted() {
     assert_eq!(read_all(&mut slow).await, "");
     assert_eq!(read_all(&mut silent).await, "");
     assert!(read_all(&mut idle).await.ends_with("fine"));
-    assert!(begun.elapsed() >= Duration::from_millis(150));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     // The idle and the silent one have done nothing wrong.
     assert_eq!(counters.parser_refusals.get(), 1);
 }
@@ -204,7 +204,7 @@ async fn p14_half_a_head_does_not_hold_up_stopping() {
     let mut half = send(&server, b"GET / HTTP/1.1\r\nHo").await;
     until("accepted", || counters.connections.get() == 1).await;
     // Both the head timeout and the grace are longer than this.
-    let stopped = tokio::time::timeout(Duration::from_secs(8), server.stop(PATIENCE));
+    let stopped = tokio::time::timeout(PATIENCE, server.stop(10 * PATIENCE));
     assert!(stopped.await.is_ok());
     assert_eq!(read_all(&mut half).await, "");
 }

@@ -15,6 +15,8 @@ use crate::outbound::Settings;
 use crate::outbound::client::Client;
 
 const SHORT: Duration = Duration::from_millis(300);
+/// For what must come in time before something else does not.
+const LONGER: Duration = Duration::from_secs(3);
 
 fn client_with(change: impl FnOnce(&mut Settings)) -> Client {
     let mut settings = settings();
@@ -37,19 +39,19 @@ async fn a_slow_head_is_a_timeout_after_bytes_left() {
     let failure = failure(report);
     assert_eq!(failure.kind, FailureKind::Timeout);
     assert!(failure.bytes_left);
-    assert!(begun.elapsed() >= SHORT && begun.elapsed() < Duration::from_secs(4));
+    assert!(begun.elapsed() >= SHORT);
 }
 
 #[tokio::test]
 async fn the_head_timeout_begins_with_the_last_byte_sent() {
     let upstream = Upstream::answering(OK);
-    let client = client_with(|settings| settings.head_timeout = SHORT);
+    let client = client_with(|settings| settings.head_timeout = LONGER);
     let (feed, body) = fed();
     let mut request = outgoing(&upstream, Method::PUT, Delivery::Once);
     request.body = body;
     let sending = tokio::spawn(async move { send(&client, request).await });
     for _ in 0..6 {
-        tokio::time::sleep(SHORT / 3).await;
+        tokio::time::sleep(LONGER / 5).await;
         feed.send(Ok(Bytes::from_static(b"x"))).await.unwrap();
     }
     drop(feed);
@@ -74,7 +76,7 @@ async fn an_answers_body_is_ended_by_the_total_timeout() {
         session.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok");
         session.serve("");
     });
-    let client = client_with(|settings| settings.total_timeout = SHORT);
+    let client = client_with(|settings| settings.total_timeout = LONGER);
     let response = get(&client, &upstream).await.reply.unwrap();
     let error = text(response).await.unwrap_err();
     assert!(error.to_string().contains("in time"), "{error}");
@@ -131,7 +133,7 @@ async fn past_the_bound_a_request_waits_and_is_then_saturated() {
         let client = client.clone();
         async move { send(&client, request).await }
     });
-    tokio::time::sleep(SHORT / 3).await;
+    run_until(|| upstream.connections() == 1).await;
     let report = delete(&client, &upstream).await;
     assert_eq!(report.attempts, 0);
     let failure = failure(report);
@@ -259,7 +261,7 @@ async fn a_body_that_nobody_reads_holds_no_connection_beyond_its_time() {
         session.say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok");
         ended.send(session.is_ended()).unwrap();
     });
-    let client = client_with(|settings| settings.total_timeout = SHORT);
+    let client = client_with(|settings| settings.total_timeout = LONGER);
     let mut body = get(&client, &upstream).await.reply.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
     assert!(signed(waits).await);

@@ -168,7 +168,7 @@ async fn a_certificate_for_another_host_is_unreachable() {
 
 #[tokio::test]
 async fn a_peer_that_speaks_no_tls_is_unreachable() {
-    let plain = Upstream::answering("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let plain = Upstream::start(|_, session| session.say("HTTP/1.1 400 Bad Request\r\n\r\n"));
     let mut secure = Secure::start(1);
     secure.port = plain.address.port();
     assert_untouched(&failure(secure.delete(&secure.client()).await));

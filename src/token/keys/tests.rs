@@ -13,7 +13,7 @@ const QUICK: Pace = Pace {
     asked: Duration::from_millis(5),
     first_retry: Duration::from_millis(5),
     longest_retry: Duration::from_millis(20),
-    timeout: Duration::from_secs(5),
+    timeout: Duration::from_secs(60),
 };
 
 /// Refreshes only where it is asked to.
@@ -37,7 +37,7 @@ fn generation(keys: &Keys) -> u64 {
 
 /// Waits, with a bound that only a broken build meets.
 async fn until(what: impl Fn() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..24_000 {
         if what() {
             return;
         }

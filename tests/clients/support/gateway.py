@@ -1,5 +1,6 @@
 """A gateway process in a temporary folder: the binary as an operator runs it, known by its config, ports and logs alone."""
 
+import functools
 import json
 import os
 import pathlib
@@ -10,24 +11,33 @@ import subprocess
 import tempfile
 import time
 
-from . import terminal, tokens
+from . import terminal, tokens, wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ORIGIN = "lychgate.test/clients"
 
 
+@functools.cache
 def binary():
-    """The release build where there is one, else the debug build; LYCHGATE names another."""
+    """What LYCHGATE names, else the release build, made now; cargo says where it is."""
     named = os.environ.get("LYCHGATE")
-    for path in [pathlib.Path(named)] if named else [ROOT / "target/release/lychgate", ROOT / "target/debug/lychgate"]:
-        if path.exists():
-            return str(path)
-    raise RuntimeError("no lychgate is built: cargo build")
+    if named:
+        return named
+    command = ["cargo", "build", "--locked", "--release", "--message-format=json-render-diagnostics"]
+    messages = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return next(path for line in messages.splitlines() if (path := json.loads(line).get("executable")))
+
+
+def temporary_folder():
+    """A new folder in memory if there is such a place: a trail in it does not wait for a busy disk."""
+    memory = pathlib.Path("/dev/shm")
+    usable = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
+    return pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-", dir=memory if usable else None))
 
 
 def command(*arguments, cwd=None, stdin=None):
     """Runs a verb to its end; gives what subprocess.run gives, as text."""
-    return subprocess.run([binary(), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=30, input=stdin)
+    return subprocess.run([binary(), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=wire.PATIENCE, input=stdin)
 
 
 def toml(sections):
@@ -51,13 +61,13 @@ class Gateway:
 
     def __init__(self, users, folder=None, ready=True, files=None, at_terminal=False, **sections):
         self._own, self._at_terminal, self.terminal = folder is None, at_terminal, None
-        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="lychgate-clients-"))
+        self.folder = pathlib.Path(folder) if folder else temporary_folder()
         self.sections = {
             "listen": {"address": "127.0.0.1:0"},
             "admin": {"address": "127.0.0.1:0"},
             "issuer": [issuer()],
             "domains.accounts": {tokens.ACCOUNT: users.origin, "87654321": users.origin},
-            "audit": {"directory": "audit", "origin": ORIGIN, "key_file": "audit.key", "segment_bytes": "2MiB"},
+            "audit": {"directory": "audit", "origin": ORIGIN, "key_file": "audit.key", "segment_bytes": "2MiB", "sync_timeout": "60s"},
             "log": {"format": "json"},
         }
         self.verifier = None
@@ -104,7 +114,7 @@ class Gateway:
         """The log since the newest start."""
         return self.log.read_bytes()[self._from :].decode()
 
-    def wait_for_line(self, pattern, seconds=10):
+    def wait_for_line(self, pattern, seconds=wire.PATIENCE):
         """The first line of the log with this pattern."""
         found = []
 
@@ -117,7 +127,7 @@ class Gateway:
         self.wait_until(look, pattern, seconds)
         return found[0]
 
-    def wait_until(self, holds, what, seconds=10):
+    def wait_until(self, holds, what, seconds=wire.PATIENCE):
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -125,8 +135,6 @@ class Gateway:
 
     def get(self, target, *headers):
         """Asks the admin listener."""
-        from . import wire
-
         host = "%s:%d" % self.admin
         return wire.send(self.admin, wire.request("GET", target, *headers, host=None if any(h.lower().startswith("host:") for h in headers) else host))
 
@@ -143,7 +151,7 @@ class Gateway:
         assert listed.returncode == 0, listed.stderr
         return [json.loads(line) for line in listed.stdout.splitlines()]
 
-    def end(self, seconds=10):
+    def end(self, seconds=wire.PATIENCE):
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)

@@ -4,12 +4,11 @@ import hashlib
 import json
 import struct
 import threading
-import time
 
 from . import tlog, tokens, trail, wire
 
-#: Connections that delete at once, and how long.
-CALLERS, SECONDS = 4, 1.2
+#: Connections that delete at once, and what must have happened before the kill.
+CALLERS, ANSWERED, CHECKPOINTS = 4, 40, 3
 
 
 def call(gate, method, user):
@@ -57,18 +56,21 @@ class Load:
 
 
 def under_load(gate, key, first=1, beyond=0):
-    """Once the journal holds so many batches past the newest checkpoint."""
+    """Kills it once some deletions are answered, some checkpoints kept, and so many batches are past the newest one."""
     load = Load(gate, key, first)
-    time.sleep(SECONDS)
-    end = time.monotonic() + 10
-    while beyond and time.monotonic() < end:
+
+    def enough():
+        if len(load.answered) < ANSWERED or len(load.kept) < CHECKPOINTS:
+            return False
         try:
-            if len(past_checkpoint(gate.folder / "audit", key)) > beyond:
-                break
+            return not beyond or len(past_checkpoint(gate.folder / "audit", key)) > beyond
         except ValueError:
-            pass  # A batch was read while it was written.
-        time.sleep(0.02)
-    load.kill()
+            return False  # A batch was read while it was written.
+
+    try:
+        gate.wait_until(enough, "there was load")
+    finally:
+        load.kill()
     return load
 
 

@@ -5,6 +5,8 @@ import socket
 import threading
 from dataclasses import dataclass, field
 
+from .wire import PATIENCE
+
 HANG = object()  # Say nothing (more), and keep the connection open.
 CLOSE = object()  # Close the connection.
 
@@ -14,7 +16,7 @@ class Held:
     """An answer that waits for an event."""
 
     released: threading.Event
-    answer: bytes
+    answer: object
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Upstream:
         with self._lock:
             self.script.extend(answers)
 
-    def wait(self, count, seconds=5):
+    def wait(self, count, seconds=PATIENCE):
         """The requests seen, once there are `count`."""
         with self._lock:
             if not self._lock.wait_for(lambda: len(self.seen) >= count, seconds):
@@ -112,7 +114,7 @@ class Upstream:
                     self.seen.append(seen)
                     self._lock.notify_all()
                 if isinstance(reply, Held):
-                    reply.released.wait(10)
+                    reply.released.wait(PATIENCE)
                     reply = reply.answer
                 data, end = reply if isinstance(reply, tuple) else (reply, None)
                 data, end = (b"", data) if data in (HANG, CLOSE) else (data, end)

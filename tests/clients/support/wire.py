@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 
+#: Seconds after which a wait for what must come has failed; long, so that no busy machine reaches it.
+PATIENCE = 120
 PATH = "/api/account/12345678/configuration/le-users/users"
 
 
@@ -20,7 +22,7 @@ class Answer:
         return f"{self.status} {dict(self.headers)} {self.body!r}"
 
 
-def send(address, data, seconds=10):
+def send(address, data, seconds=PATIENCE):
     """Sends these bytes on a new connection and reads one answer."""
     with socket.create_connection(address, timeout=seconds) as connection:
         connection.sendall(data)

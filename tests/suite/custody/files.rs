@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::support::folder::Folder;
 
 /// Overwrites a byte in place; gives what stood there.
 fn alter(path: &Path, place: u64, byte: u8) -> u8 {
@@ -109,7 +110,11 @@ fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
 
 #[test]
 fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
-    let scene = Scene::new();
+    // A file system in memory lets an open file be written to in spite of the flag.
+    let users = Users::start();
+    let home = Home::new_in(Folder::on_disk(), users.address(), &[]);
+    let program = home.start_ready();
+    let scene = Scene::of(users, home, program);
     let chattr = |how: &str, name: &str| {
         let status = Command::new("chattr")
             .arg(how)
@@ -124,7 +129,10 @@ fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
     assert!(chattr("+i", "journal/0000000001"));
     scene.refuses_once("read-only");
     // The spare takes its place, which opens the gate for a moment; then no other can be made.
-    std::thread::sleep(Duration::from_millis(1_500));
+    until("no other can be made", || {
+        let verbose = scene.program.page("/readyz?verbose").shown();
+        verbose.contains("cannot make the next segment")
+    });
     scene.refuses("read-only");
     scene.stays_closed("read-only");
     assert!(chattr("-i", "journal"));

@@ -36,7 +36,6 @@ fn p3_a_key_that_is_of_no_use_refuses_deletions_until_the_right_one_is_back() {
             users,
             home,
             program: first,
-            quiet,
         } = Scene::new();
         let program = home.start();
         program.wait_for_cause("locked");
@@ -49,7 +48,6 @@ fn p3_a_key_that_is_of_no_use_refuses_deletions_until_the_right_one_is_back() {
             users,
             home,
             program,
-            quiet,
         };
         scene.refuses("key-unusable");
         restore(&path, &held);
@@ -64,7 +62,6 @@ fn p4_another_key_of_the_same_name_cannot_go_on_with_the_log() {
         users,
         home,
         program: first,
-        quiet,
     } = Scene::new();
     assert!(first.stop().0.success());
     let (path, held) = (home.path("audit.key"), home.path("held"));
@@ -74,7 +71,6 @@ fn p4_another_key_of_the_same_name_cannot_go_on_with_the_log() {
         program: home.start(),
         users,
         home,
-        quiet,
     };
     scene.program.wait_for_cause("key-unusable");
     scene.refuses("key-unusable");

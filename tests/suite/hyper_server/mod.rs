@@ -25,7 +25,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// No exchange on loopback takes so long.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(120);
 /// The gateway's `MAX_HEAD_BUFFER_BYTES`.
 const HEAD_BUFFER: usize = 128 * 1024;
 

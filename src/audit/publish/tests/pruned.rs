@@ -88,10 +88,12 @@ async fn p2_a_segment_with_an_open_intent_stays_and_all_behind_it() {
     fill(&trail, 6).await;
     let held = trail.begin(test_intent(1)).await.unwrap();
     fill(&trail, 6).await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    let first = journal::read(&settings.directory, None).unwrap().next();
-    let first = first.unwrap().unwrap().index;
-    assert!(0 < first && first <= held.index(), "{first}");
+    let first = || {
+        let first = journal::read(&settings.directory, None).unwrap().next();
+        first.unwrap().unwrap().index
+    };
+    until(|| first() > 0).await;
+    assert!(first() <= held.index(), "{}", first());
     let copied = Settings {
         directory: folder.path().join("copy"),
         seen_file: folder.path().join("copy.seen"),

@@ -6,7 +6,7 @@ use super::*;
 use crate::audit::compose::test_intent;
 use crate::audit::disk::Access;
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(600);
 
 async fn delete(rig: &Rig) {
     let open = rig.trail.begin(test_intent(1)).await.unwrap();
@@ -17,18 +17,6 @@ async fn delete(rig: &Rig) {
 async fn differs(rig: &Rig, what: &str) {
     let told = || rig.trail.state().closed;
     wait(|| told().is_some_and(|c| c.cause == Cause::FolderMoved && c.detail.contains(what))).await;
-}
-
-/// Waits until the newest checkpoint covers all there is.
-async fn published(rig: &Rig) {
-    let key = Key::read(&rig.settings.key_file).unwrap();
-    wait(|| {
-        let root = Disk::folder(&rig.disk, "/audit".as_ref(), None).unwrap();
-        let bytes = read_whole(&*root, "checkpoint").unwrap().unwrap();
-        let checkpoint = Checkpoint::open(&bytes, key.verifier()).unwrap();
-        checkpoint.size == rig.entries().len() as u64
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

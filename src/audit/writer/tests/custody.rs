@@ -22,7 +22,7 @@ impl Real {
             directory: folder.path().join("audit"),
             origin: "lychgate.test/edge-1".into(),
             key_file,
-            sync_timeout: Duration::from_secs(10),
+            sync_timeout: Duration::from_secs(600),
             segment_bytes: 256 << 10,
             space: crate::audit::space::Levels::default(),
             seen_file: folder.path().join("audit.key.seen"),
@@ -48,6 +48,24 @@ impl Real {
         open.close(deleted()).await.map(drop).map_err(|u| u.cause)
     }
 
+    /// What the journal holds.
+    fn entries(&self) -> Vec<Entry> {
+        let key = Key::read(&self.settings.key_file).unwrap();
+        let reads = journal::read(&self.settings.directory, Some(&key)).unwrap();
+        reads
+            .map(|r| serde_json::from_slice(&r.unwrap().bytes).unwrap())
+            .collect()
+    }
+
+    /// Waits until the end of this trouble is on record: its state may have passed before anybody looks.
+    async fn was(&self, cause: Cause) {
+        let is_end = |entry: &Entry| match &entry.kind {
+            Kind::Trouble(trouble) => trouble.cause == cause.as_str() && trouble.state == "ended",
+            _ => false,
+        };
+        wait(|| self.entries().iter().any(is_end)).await;
+    }
+
     /// The segment in use: the spare is the one behind it.
     fn segment(&self) -> PathBuf {
         self.settings.directory.join("journal").join("0000000001")
@@ -68,14 +86,9 @@ impl Real {
 
     /// As [`Self::mended`], while so many intents are open.
     async fn mended_but(&self, open: usize) {
-        assert!(self.trail.state().closed.is_some());
         opens(&self.trail).await;
         self.delete().await.unwrap();
-        let key = Key::read(&self.settings.key_file).unwrap();
-        let reads = journal::read(&self.settings.directory, Some(&key)).unwrap();
-        let seen: Vec<Entry> = reads
-            .map(|r| serde_json::from_slice(&r.unwrap().bytes).unwrap())
-            .collect();
+        let seen = self.entries();
         let intents = kinds(&seen).iter().filter(|k| *k == "intent").count();
         assert_eq!(endings(&seen).len() + open, intents);
     }
@@ -165,7 +178,7 @@ async fn p3_a_spare_that_is_gone_is_made_anew() {
     wait(|| spare.exists()).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
     std::fs::remove_file(&spare).unwrap();
-    closes(&real.trail, Cause::Unlinked).await;
+    real.was(Cause::Unlinked).await;
     real.mended().await;
 }
 

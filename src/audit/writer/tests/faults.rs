@@ -8,7 +8,7 @@ use crate::audit::compose::test_intent;
 use crate::audit::entry::Cuts;
 use crate::audit::entry::{Caller, Refused};
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_p3_a_failed_sync_of_an_intent_grants_nothing_and_closes_it_as_not_sent() {
@@ -64,10 +64,11 @@ async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
         rig.trail.begin(test_intent(1)).await.unwrap_err().cause,
         Cause::SyncFailed
     );
-    let used = rig.disk.count("sync_data");
+    let (used, begun) = (rig.disk.count("sync_data"), std::time::Instant::now());
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    // The pauses grow: a second has passed, so one or two more were tried, not hundreds.
-    assert!(rig.disk.count("sync_data") <= used + 2);
+    // No pause is shorter than a second.
+    let tries = rig.disk.count("sync_data") - used;
+    assert!(tries as u64 <= begun.elapsed().as_secs() + 1, "{tries}");
     rig.disk.heal();
     opens(&rig.trail).await;
     let seen = rig.entries();
@@ -78,7 +79,7 @@ async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_late_sync_refuses_at_once_and_its_intents_are_closed_first() {
-    let rig = Rig::open(Duration::from_millis(200)).await;
+    let rig = Rig::open(Duration::from_secs(2)).await;
     let kept = rig.trail.begin(test_intent(1)).await.unwrap();
     rig.disk.hold(true);
     let (late, unconfirmed) = tokio::join!(rig.trail.begin(test_intent(1)), kept.close(deleted()));
@@ -91,15 +92,9 @@ async fn p3_a_late_sync_refuses_at_once_and_its_intents_are_closed_first() {
             .is_some_and(|c| c.cause == Cause::SyncLate)
     })
     .await;
-    let begun = std::time::Instant::now();
-    assert_eq!(
-        rig.trail.begin(test_intent(1)).await.unwrap_err().cause,
-        Cause::SyncLate
-    );
-    assert!(
-        begun.elapsed() < Duration::from_millis(150),
-        "refused without waiting"
-    );
+    let asked = tokio::time::timeout(Duration::ZERO, rig.trail.begin(test_intent(1)));
+    let refused = asked.await.expect("refused without waiting");
+    assert_eq!(refused.unwrap_err().cause, Cause::SyncLate);
     rig.disk.hold(false);
     opens(&rig.trail).await;
     rig.trail
@@ -124,7 +119,7 @@ async fn p3_a_late_sync_refuses_at_once_and_its_intents_are_closed_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_late_sync_that_fails_is_a_failed_one() {
-    let rig = Rig::open(Duration::from_millis(100)).await;
+    let rig = Rig::open(Duration::from_secs(2)).await;
     rig.disk.hold(true);
     rig.disk.fail("sync_data", 0, 2, ErrorKind::Other);
     assert_eq!(
@@ -209,9 +204,16 @@ async fn p3_while_locked_nothing_is_written() {
             .map(|step| first.disk.count(step))
             .sum::<usize>()
     };
-    wait(|| first.disk.count("rename") == 2).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let before = count();
+    // It has nothing more to write: `started` is published, and the spare is there.
+    published(&first).await;
+    let root = Disk::folder(&first.disk, &first.settings.directory, None).unwrap();
+    let journal = root.folder(FOLDER, None).unwrap();
+    wait(|| journal.list().unwrap().contains(&"0000000002".to_owned())).await;
+    let mut before = 0;
+    while before != count() {
+        before = count();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     let second = trail(&first.disk, &first.settings);
     closes(&second, Cause::Locked).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;

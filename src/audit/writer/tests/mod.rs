@@ -132,7 +132,7 @@ pub(super) fn endings(entries: &[Entry]) -> std::collections::BTreeMap<u64, Endi
 
 /// Waits until deletions are taken again.
 pub(super) async fn opens(trail: &Trail) {
-    for _ in 0..2_000 {
+    for _ in 0..12_000 {
         if trail.state().closed.is_none() {
             return;
         }
@@ -146,8 +146,20 @@ pub(super) async fn closes(trail: &Trail, cause: Cause) {
     wait(|| trail.state().closed.is_some_and(|c| c.cause == cause)).await;
 }
 
+/// Waits until the newest checkpoint covers all that there is.
+pub(super) async fn published(rig: &Rig) {
+    let key = Key::read(&rig.settings.key_file).unwrap();
+    wait(|| {
+        let root = Disk::folder(&rig.disk, "/audit".as_ref(), None).unwrap();
+        let bytes = read_whole(&*root, "checkpoint").unwrap().unwrap();
+        let checkpoint = Checkpoint::open(&bytes, key.verifier()).unwrap();
+        checkpoint.size == rig.entries().len() as u64
+    })
+    .await;
+}
+
 pub(super) async fn wait(until: impl Fn() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..12_000 {
         if until() {
             return;
         }

@@ -10,7 +10,7 @@ use super::*;
 use crate::audit::merkle::{Root, leaf};
 use crate::audit::publish::tests::published_in;
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(600);
 
 /// The newest checkpoint that can be seen, and its log.
 fn newest(disk: &FakeDisk, settings: &Settings) -> Checkpoint {
@@ -44,7 +44,7 @@ async fn history() -> (FakeDisk, Rig) {
     for _ in 0..3 {
         story(&rig.trail).await;
     }
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    published(&rig).await;
     story(&rig.trail).await;
     (rig.disk.crash(coin(7)), rig)
 }
