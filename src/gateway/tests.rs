@@ -1,35 +1,15 @@
 //! What a reload may change, what it keeps, and what the admin listener is told of it.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
 use crate::audit::key::keygen;
+use crate::audit::test_folder;
 use crate::metrics::ReloadLabels;
 use crate::stack::Parts;
-
-/// A folder for a trail that nobody reads, removed when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("lychgate-gateway-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 const BASE: &str = r#"
 [listen]
@@ -51,7 +31,7 @@ max_connections = 5
 directory = "audit"
 origin = "lychgate.test/gateway"
 key_file = "audit.key"
-sync_timeout = "2s"
+sync_timeout = "60s"
 "#;
 
 /// The base config with some texts exchanged.
@@ -89,9 +69,9 @@ fn kept(config: &Config) -> Kept {
 }
 
 fn rebuilt(changes: &[(&str, &str)]) -> (Parts, Parts) {
-    let folder = Folder::new();
-    let old = config(&folder.0, &[]);
-    let new = config(&folder.0, changes);
+    let folder = test_folder("gateway");
+    let old = config(folder.path(), &[]);
+    let new = config(folder.path(), changes);
     let kept = kept(&old);
     let before = kept.build(&old, None).unwrap();
     let after = kept.build(&new, Some((&old, &before))).unwrap();
@@ -100,23 +80,23 @@ fn rebuilt(changes: &[(&str, &str)]) -> (Parts, Parts) {
 
 #[test]
 fn p12_what_needs_a_restart_is_refused_and_named() {
-    let folder = Folder::new();
-    let old = config(&folder.0, &[]);
+    let folder = test_folder("gateway");
+    let old = config(folder.path(), &[]);
     for (from, to, named) in [
         ("[listen]", "[listen]\nmax_connections = 7", "[listen]"),
         ("[listen]", "[listen]\nhead_timeout = \"7s\"", "[listen]"),
         ("[admin]", "[admin]\nhosts = [\"a\"]", "[admin]"),
-        ("\"2s\"", "\"3s\"", "[audit]"),
+        ("\"60s\"", "\"59s\"", "[audit]"),
         (
-            "\"2s\"",
-            "\"2s\"\nreconcile_token_file = \"audit.key\"",
+            "\"60s\"",
+            "\"60s\"\nreconcile_token_file = \"audit.key\"",
             "[audit]",
         ),
         ("test/gateway", "test/other", "[audit]"),
         ("\"audit\"", "\"other\"", "[audit]"),
         ("audit.key", "other.key", "[audit]"),
     ] {
-        let why = restart::needed(&old, &config(&folder.0, &[(from, to)])).unwrap();
+        let why = restart::needed(&old, &config(folder.path(), &[(from, to)])).unwrap();
         assert!(why.contains(named), "{why}");
         assert!(why.contains("needs a restart"), "{why}");
     }
@@ -124,16 +104,16 @@ fn p12_what_needs_a_restart_is_refused_and_named() {
 
 #[test]
 fn what_a_reload_may_change_needs_no_restart() {
-    let folder = Folder::new();
-    let old = config(&folder.0, &[]);
-    assert_eq!(restart::needed(&old, &config(&folder.0, &[])), None);
+    let folder = test_folder("gateway");
+    let old = config(folder.path(), &[]);
+    assert_eq!(restart::needed(&old, &config(folder.path(), &[])), None);
     for change in [
         ("va.example", "vb.example"),
         ("login.example", "other.example"),
         ("max_connections = 5", "max_connections = 6"),
         ("[limits]", "[log]\nlevel = \"debug\"\n[limits]"),
     ] {
-        let new = config(&folder.0, &[change]);
+        let new = config(folder.path(), &[change]);
         assert_eq!(restart::needed(&old, &new), None, "{change:?}");
     }
 }
@@ -165,10 +145,10 @@ async fn a_reload_with_other_bounds_makes_another_client() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named_with_what_to_do() {
-    let folder = Folder::new();
+    let folder = test_folder("gateway");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let mut config = config(&folder.0, &[]);
+    let mut config = config(folder.path(), &[]);
     config.listen.address = address;
     let error = Gateway::start(config, Clock::system()).await.unwrap_err();
     let text = error.to_string();
@@ -201,8 +181,8 @@ async fn ask(stream: &mut TcpStream, path: &str) -> String {
 /// Half of the reloads are refused; every request on every connection is answered all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p14_reloads_under_load_drop_no_request() {
-    let folder = Folder::new();
-    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let folder = test_folder("gateway");
+    let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = Arc::new(gateway.await.unwrap());
     let address = gateway.address();
     let stop = tokio_util::sync::CancellationToken::new();
@@ -227,9 +207,9 @@ async fn p14_reloads_under_load_drop_no_request() {
         let host = format!("v{round}.example");
         let change = match round % 2 {
             0 => ("va.example", host.as_str()),
-            _ => ("\"2s\"", "\"3s\""),
+            _ => ("\"60s\"", "\"59s\""),
         };
-        let reloaded = gateway.reload(config(&folder.0, &[change])).await;
+        let reloaded = gateway.reload(config(folder.path(), &[change])).await;
         assert_eq!(reloaded.is_ok(), round % 2 == 0, "{reloaded:?}");
         tokio::task::yield_now().await;
     }
@@ -248,8 +228,8 @@ async fn p14_reloads_under_load_drop_no_request() {
 
 #[tokio::test]
 async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
-    let folder = Folder::new();
-    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let folder = test_folder("gateway");
+    let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = gateway.await.unwrap();
     let hash = || gateway.health.current.lock().unwrap().config.hash.clone();
     let before = hash();
@@ -265,7 +245,7 @@ async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
     };
 
     let error = gateway
-        .reload(config(&folder.0, &[("test/gateway", "test/other")]))
+        .reload(config(folder.path(), &[("test/gateway", "test/other")]))
         .await;
     assert!(error.unwrap_err().to_string().contains("[audit]"));
     assert!(last().unwrap().contains("needs a restart"));
@@ -275,7 +255,7 @@ async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
 
     // A good one clears the reason.
     gateway
-        .reload(config(&folder.0, &[("va.example", "vb.example")]))
+        .reload(config(folder.path(), &[("va.example", "vb.example")]))
         .await
         .unwrap();
     assert_eq!(last(), None);
@@ -285,8 +265,8 @@ async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
 
 #[tokio::test]
 async fn p14_both_listeners_answer_as_soon_as_it_has_started() {
-    let folder = Folder::new();
-    let gateway = Gateway::start(config(&folder.0, &[]), Clock::system());
+    let folder = test_folder("gateway");
+    let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = gateway.await.unwrap();
     let mut stream = TcpStream::connect(gateway.admin_address()).await.unwrap();
     assert!(ask(&mut stream, "/livez").await.ends_with("\r\n\r\nok\n"));

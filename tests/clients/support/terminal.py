@@ -6,6 +6,8 @@ import subprocess
 import threading
 import tty
 
+from . import wire
+
 #: The escape sequences that are the program's own: colours, and nothing else.
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: Everything but a line feed that a terminal might act on, and marks that turn the direction of writing.
@@ -61,5 +63,5 @@ def start(path, *command):
 def run(path, *command):
     """Runs a command to its end at a terminal; gives the lines that it showed there."""
     process, terminal = start(path, *command)
-    process.wait(30)
+    process.wait(wire.PATIENCE)
     return list(terminal.lines())
