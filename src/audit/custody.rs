@@ -27,7 +27,7 @@ use super::key::Key;
 use super::{Cause, Closed};
 use copy::Distrusted;
 pub(super) use placed::Placed;
-pub(super) use published::{Published, altered, grown, is_grown};
+pub(super) use published::{Published, altered, grown, unlinked};
 pub(super) use segments::Segments;
 use text::Seen;
 pub(super) use text::Text;

@@ -22,7 +22,7 @@ pub(super) use lag::{LONGEST_WAIT, Lag};
 pub(super) use seen::Seen;
 pub use seen::unwatched;
 pub(super) use shelf::{Shelf, read_whole};
-pub(super) use standing::Standing;
+pub(super) use standing::{ROOT, Standing};
 #[cfg(test)]
 pub(super) use thread::ByHand;
 pub(super) use thread::Publishing;

@@ -4,20 +4,22 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Closed;
-use super::custody::{Custody, Segments, is_grown};
+use super::custody::{Custody, Segments};
 use super::disk::Folder;
 use super::key::Key;
-use super::publish::{Standing, Tree};
+use super::publish::{ROOT, Standing};
 
-/// So much is read in a second at most: a gigabyte takes about four minutes.
-const BYTES_A_SECOND: u32 = 4 << 20;
+/// The scrub reads so much a second at most; docs/trail.md says how long a round takes at that.
+const BYTES_A_SECOND: u64 = 4 << 20;
 /// Between two rounds, and before the first.
 const PAUSE: Duration = Duration::from_secs(5);
-/// A file that is not as it should be is looked at again so soon, and so often.
+/// A file that is not as it should be is looked at again so soon.
 const AGAIN: Duration = Duration::from_millis(300);
+/// After so many looks the scrub also reads again what that file depends on.
+const LOOKS: u32 = 10;
 
 /// The thread, and what it found.
 #[derive(Debug)]
@@ -29,8 +31,6 @@ pub(super) struct Scrub {
 #[derive(Debug, Default)]
 struct Shared {
     found: Mutex<Option<Closed>>,
-    /// What was told last of what cannot be read.
-    unread: Mutex<String>,
     stop: Mutex<bool>,
     wake: Condvar,
 }
@@ -39,13 +39,7 @@ impl Scrub {
     /// Begins to read what this custody holds.
     pub(super) fn begin(custody: &Custody, key: &Arc<Key>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let reader = Reader {
-            standing: Standing::new(&custody.root, key),
-            journal: Arc::clone(&custody.journal),
-            segments: Arc::clone(&custody.segments),
-            key: Arc::clone(key),
-            shared: Arc::clone(&shared),
-        };
+        let reader = Reader::new(custody, key, &shared);
         let thread = std::thread::Builder::new().name("audit-scrub".into());
         Ok(Self {
             shared,
@@ -88,13 +82,7 @@ impl Shared {
     }
 }
 
-/// Why a round ended before its end.
-enum End {
-    Stopped,
-    /// The disk would not say, or the log has grown meanwhile: the next round will see.
-    Unread,
-}
-
+/// Reads on step by step, round after round.
 #[derive(Debug)]
 struct Reader {
     standing: Standing,
@@ -102,95 +90,134 @@ struct Reader {
     segments: Arc<Segments>,
     key: Arc<Key>,
     shared: Arc<Shared>,
+    /// The segments that are left to read in this round, with their lengths; none between rounds.
+    left: Option<Vec<(u64, u64)>>,
+    /// How often in a row something was wrong.
+    wrong: u32,
+    /// What is wrong with what is published, and the level of the tile that tells.
+    published: Option<(u8, Closed)>,
+    /// What was told last of what cannot be read.
+    unread: String,
 }
 
 impl Reader {
-    fn serve(&self) {
-        while self.shared.pause(PAUSE) {
-            let mut round = self.read_segments();
-            if round.is_ok() {
-                round = self.read_tiles();
-            }
-            if matches!(round, Err(End::Stopped)) {
-                return;
-            }
+    fn new(custody: &Custody, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
+        Self {
+            standing: Standing::new(&custody.root, key),
+            journal: Arc::clone(&custody.journal),
+            segments: Arc::clone(&custody.segments),
+            key: Arc::clone(key),
+            shared: Arc::clone(shared),
+            left: None,
+            wrong: 0,
+            published: None,
+            unread: String::new(),
         }
     }
 
-    fn read_segments(&self) -> Result<(), End> {
-        for (number, bytes) in self.segments.held() {
-            let judge = || self.segments.read_again(&*self.journal, number, &self.key);
-            match self.until_right(judge) {
-                // One that cannot be read does not keep the others from being read.
-                Ok(()) | Err(End::Unread) => self.slow_down(bytes)?,
-                Err(stopped) => return Err(stopped),
-            }
+    fn serve(mut self) {
+        let mut left = PAUSE;
+        while self.shared.pause(left) {
+            let began = Instant::now();
+            left = self.step().saturating_sub(began.elapsed());
         }
-        Ok(())
     }
 
-    /// Makes the tree again from the bundles: each file that it implies must hold just that.
-    fn read_tiles(&self) -> Result<(), End> {
-        let checkpoint = self.until_right(|| self.standing.checkpoint())?;
-        let mut tree = Tree::default();
-        for index in 0..Standing::bundles(&checkpoint) {
-            let bytes;
-            (tree, bytes) = self.until_right(|| self.standing.next(&tree, index, &checkpoint))?;
-            self.slow_down(bytes)?;
+    /// Reads the next part; returns the time until the part behind it.
+    fn step(&mut self) -> Duration {
+        let held = || self.segments.held().into_iter().rev().collect();
+        match self.left.get_or_insert_with(held).last().copied() {
+            Some((number, bytes)) => self.read_segment(number, bytes),
+            None => self.read_published(),
         }
-        if let Err(found) = Standing::whole(&tree, &checkpoint) {
+    }
+
+    fn read_segment(&mut self, number: u64, bytes: u64) -> Duration {
+        let judged = self.segments.read_again(&*self.journal, number, &self.key);
+        match judged {
+            Err(found) if found.cause.is_custody() => {
+                self.is_wrong(found);
+                return takes(bytes).max(AGAIN);
+            }
+            // An unreadable segment does not hold up the others, unless it was wrong before.
+            Err(found) => {
+                self.tell_unread(found);
+                if self.wrong > 1 {
+                    return takes(bytes).max(AGAIN);
+                }
+            }
+            Ok(()) if self.wrong > 1 => self.tell_published(),
+            Ok(()) => {}
+        }
+        self.wrong = 0;
+        self.left.as_mut().and_then(Vec::pop);
+        takes(bytes)
+    }
+
+    /// Reads the next of what is published; goes on only when that is right.
+    fn read_published(&mut self) -> Duration {
+        let judged = self.standing.next();
+        let takes = takes(self.standing.take_read());
+        match judged {
+            Ok(level) => {
+                self.wrong = 0;
+                if self.published.take_if(|(told, _)| *told <= level).is_some() {
+                    self.tell_published();
+                }
+                if level < ROOT {
+                    return takes;
+                }
+            }
+            Err(wrong) if wrong.found.cause.is_custody() => {
+                self.is_wrong(wrong.found.clone());
+                if self.wrong > 1 {
+                    let level = self.published.take().map_or(0, |(level, _)| level);
+                    self.published = Some((level.max(wrong.level), wrong.found.clone()));
+                }
+                if self.wrong.is_multiple_of(LOOKS) {
+                    self.standing.go_back(&wrong);
+                }
+                return takes.max(AGAIN);
+            }
+            // The next round goes on from here.
+            Err(wrong) => {
+                self.wrong = 0;
+                self.tell_unread(wrong.found);
+            }
+        }
+        self.left = None;
+        takes + PAUSE
+    }
+
+    /// What is wrong twice in a row is told until it is right.
+    fn is_wrong(&mut self, found: Closed) {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.wrong > 1 {
             self.shared.tell(Some(found));
-            return Err(End::Unread);
         }
-        self.shared.tell(None);
-        Ok(())
     }
 
-    /// Judges until it is right; what is wrong twice in a row is told for as long as it is so.
-    fn until_right<T>(&self, mut judge: impl FnMut() -> Result<T, Closed>) -> Result<T, End> {
-        let mut wrong = 0;
-        loop {
-            match judge() {
-                Ok(right) => {
-                    if wrong > 1 {
-                        self.shared.tell(None);
-                    }
-                    return Ok(right);
-                }
-                Err(found) if !found.cause.is_custody() => {
-                    self.tell_unread(&found);
-                    return Err(End::Unread);
-                }
-                Err(found) if wrong > 0 => self.shared.tell(Some(found)),
-                Err(_) => {}
-            }
-            wrong += 1;
-            if !self.shared.pause(AGAIN) {
-                return Err(End::Stopped);
-            }
-        }
+    fn tell_published(&self) {
+        let found = self.published.as_ref().map(|(_, found)| found.clone());
+        self.shared.tell(found);
     }
 
     /// Says that something cannot be read; once, until another thing cannot.
-    fn tell_unread(&self, found: &Closed) {
-        let told = self.shared.unread.lock();
-        let mut told = told.unwrap_or_else(PoisonError::into_inner);
-        if !is_grown(found) && *told != found.detail {
+    fn tell_unread(&mut self, found: Closed) {
+        if self.unread != found.detail {
             tracing::warn!(
                 "a file of the log cannot be read, so nobody looks whether it, and what depends on it, is still right: {}; look at its mode and its disk",
                 found.detail
             );
-            told.clone_from(&found.detail);
-        }
-    }
-
-    /// Lets so much time go by as this many bytes may take.
-    fn slow_down(&self, bytes: u64) -> Result<(), End> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let takes = Duration::from_secs(1) * bytes / BYTES_A_SECOND;
-        match self.shared.pause(takes) {
-            true => Ok(()),
-            false => Err(End::Stopped),
+            self.unread = found.detail;
         }
     }
 }
+
+/// How long it may take to read this many bytes.
+fn takes(bytes: u64) -> Duration {
+    Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / BYTES_A_SECOND)
+}
+
+#[cfg(test)]
+mod tests;

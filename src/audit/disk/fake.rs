@@ -39,6 +39,8 @@ struct State {
     /// Files whose every state that could be read is kept in `shown`: folder and name.
     watched: Vec<(usize, String)>,
     shown: BTreeSet<Vec<u8>>,
+    /// Whether the bytes that are read are counted.
+    counts: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ struct Node {
     changed: i128,
     /// The number of a node that is gone, where it has that.
     inode: Option<usize>,
+    /// How many of its bytes were read while that was counted.
+    read: u64,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,28 @@ impl FakeDisk {
     /// How often this step was asked for.
     pub(crate) fn count(&self, step: &str) -> usize {
         self.state().steps.iter().filter(|s| **s == step).count()
+    }
+
+    /// Counts the bytes that are read meanwhile.
+    pub(crate) fn counted<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.state().counts = true;
+        let result = act();
+        self.state().counts = false;
+        result
+    }
+
+    /// How many bytes were read of all files while that was counted.
+    pub(crate) fn read(&self) -> u64 {
+        self.state().nodes.iter().map(|node| node.read).sum()
+    }
+
+    /// How many bytes were read of the file that stands at a path now, and how long it is.
+    pub(crate) fn read_of(&self, root: &str, path: &str) -> (u64, u64) {
+        let state = self.state();
+        let mut names = path.split('/');
+        let found = names.try_fold(state.roots[root], |folder, name| state.find(folder, name));
+        let node = &state.nodes[found.unwrap()];
+        (node.read, node.contents.now.len() as u64)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,86 +1,215 @@
-//! Judges what is published as it stands: every tile and bundle under the checkpoint is made again
-//! from the entries and compared with the file that is there.
+//! Judges what is published as it stands: it makes the tree again from the entries, and compares
+//! each tile that this implies, and the root, with what is there. It reads each file once.
 
 use std::sync::Arc;
 
-use super::{Piece, Tree};
+use super::CHECKPOINT;
+use crate::audit::Closed;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{Published, altered, closed, grown};
+use crate::audit::custody::{Published, altered, unlinked};
 use crate::audit::disk::Folder;
 use crate::audit::key::Key;
-use crate::audit::merkle::leaf;
-use crate::audit::tiles::{Bundle, FULL, decode_bundle};
-use crate::audit::{Cause, Closed};
+use crate::audit::merkle::{Hash, leaf};
+use crate::audit::tiles::{Bundle, FULL, Frontier, LEVELS, Tile, decode_bundle, decode_tile};
 
-/// The folder that is read, and whose checkpoint must stand in it.
+/// Above the levels of all tiles.
+pub(in crate::audit) const ROOT: u8 = LEVELS;
+/// A round takes a newer checkpoint so often at most: it must also end if the log grows faster than
+/// the scrub reads.
+const MOST_CHECKPOINTS: u32 = 16;
+
+/// A round through the folder, as far as it has come.
 #[derive(Debug)]
-pub(in crate::audit) struct Standing(Published);
+pub(in crate::audit) struct Standing {
+    published: Published,
+    /// The tree over the full bundles that were judged.
+    tree: Frontier,
+    /// The newest checkpoint that was known to cover the next full bundle.
+    checkpoint: Option<Checkpoint>,
+    /// How many of them the round has taken.
+    checkpoints: u32,
+    /// Bytes that it has read since the last [`Self::take_read`].
+    read: u64,
+}
+
+/// What does not hold.
+#[derive(Debug)]
+pub(in crate::audit) struct Wrong {
+    pub(in crate::audit) found: Closed,
+    /// The level of the tile that it was found in.
+    pub(in crate::audit) level: u8,
+    /// The first entry that may not be what it was.
+    from: u64,
+}
+
+/// A file that was read.
+struct Read {
+    path: String,
+    bytes: Vec<u8>,
+    /// The hashes or entries that it must hold.
+    width: u16,
+}
 
 impl Standing {
     pub(in crate::audit) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
-        Self(Published::new(root, key))
-    }
-
-    /// Its checkpoint.
-    pub(in crate::audit) fn checkpoint(&self) -> Result<Checkpoint, Closed> {
-        self.0.checkpoint()
+        Self {
+            published: Published::new(root, key),
+            tree: Frontier::default(),
+            checkpoint: None,
+            checkpoints: 0,
+            read: 0,
+        }
     }
 
     /// Judges all of it, at once.
-    pub(in crate::audit) fn judge(&self) -> Result<(), Closed> {
+    pub(in crate::audit) fn judge(mut self) -> Result<(), Closed> {
+        while self.next().map_err(|wrong| wrong.found)? < ROOT {}
+        Ok(())
+    }
+
+    /// Judges the next bundle and the tiles that it completes; returns the highest level of them.
+    /// After the last full bundle it judges the rest and returns [`ROOT`]: the round has ended. After
+    /// an error the next call judges the same again.
+    pub(in crate::audit) fn next(&mut self) -> Result<u8, Wrong> {
         let checkpoint = self.checkpoint()?;
-        let mut tree = Tree::default();
-        for index in 0..Self::bundles(&checkpoint) {
-            (tree, _) = self.next(&tree, index, &checkpoint)?;
-        }
-        Self::whole(&tree, &checkpoint)
-    }
-
-    /// How many bundles a checkpoint covers.
-    pub(in crate::audit) fn bundles(checkpoint: &Checkpoint) -> u64 {
-        checkpoint.size.div_ceil(u64::from(FULL))
-    }
-
-    /// The tree with this bundle's entries, where all files that they imply are right, and how much
-    /// was read.
-    pub(in crate::audit) fn next(
-        &self,
-        before: &Tree,
-        index: u64,
-        checkpoint: &Checkpoint,
-    ) -> Result<(Tree, u64), Closed> {
-        let (mut tree, mut pieces) = (before.clone(), Vec::new());
-        let bundle = Bundle::at(index, checkpoint.size).ok_or_else(grown)?;
-        let path = bundle.path();
-        let bytes = self.0.there(&path, checkpoint.size)?;
-        let entries = decode_bundle(&bytes, bundle.width);
-        for entry in entries.map_err(|e| altered(&path, &e.to_string()))? {
-            let keep = |piece| {
-                pieces.push(piece);
-                Ok(())
-            };
-            let pushed = tree.push(entry, leaf(entry), keep);
-            pushed.map_err(|e| altered(&path, &e.to_string()))?;
-        }
-        if tree.size() == checkpoint.size {
-            pieces.extend(tree.partial());
-        }
-        let mut read = bytes.len() as u64;
-        for Piece { path, bytes } in pieces {
-            if self.0.there(&path, checkpoint.size)? != bytes {
-                return Err(altered(&path, "it is not what the entries make"));
+        let (mut tree, mut tiles) = (self.tree.clone(), Vec::new());
+        let index = tree.size() / u64::from(FULL);
+        let bundle = Bundle::at(index, checkpoint.size);
+        if let Some(bundle) = bundle {
+            let file = self.read(bundle.path(), bundle.width)?;
+            let not_entries = |e: &dyn std::fmt::Display| altered(&file.path, &e.to_string());
+            let entries = decode_bundle(&file.bytes, file.width).map_err(|e| not_entries(&e))?;
+            for entry in entries.iter().take(usize::from(bundle.width)) {
+                let full = |tile, hashes: &[Hash]| {
+                    tiles.push((tile, hashes.to_vec()));
+                    Ok::<_, std::convert::Infallible>(())
+                };
+                let pushed = tree.push(leaf(entry), full);
+                pushed.map_err(|e| not_entries(&e))?;
             }
-            read += bytes.len() as u64;
         }
-        Ok((tree, read))
+        let is_last = bundle.is_none_or(|bundle| bundle.width < FULL);
+        if is_last {
+            let partial = tree.partial();
+            tiles.extend(partial.map(|(tile, hashes)| (tile, hashes.to_vec())));
+        }
+        let mut level = 0;
+        for (tile, made) in tiles {
+            self.compare(tile, &made)?;
+            level = tile.level;
+        }
+        if !is_last {
+            self.tree = tree;
+            return Ok(level);
+        }
+        if tree.root() != checkpoint.root {
+            let what = format!(
+                "it signs another root than the {} entries make",
+                tree.size()
+            );
+            return Err(Wrong {
+                found: altered(CHECKPOINT, &what),
+                level: ROOT,
+                from: 0,
+            });
+        }
+        self.begin_again();
+        Ok(ROOT)
     }
 
-    /// That the tree of all bundles is the one under the checkpoint.
-    pub(in crate::audit) fn whole(tree: &Tree, checkpoint: &Checkpoint) -> Result<(), Closed> {
-        if tree.root() == checkpoint.root {
-            return Ok(());
+    /// Goes back to the first entry that may be wrong: somebody may have put it right since.
+    pub(in crate::audit) fn go_back(&mut self, wrong: &Wrong) {
+        if wrong.from == 0 {
+            self.begin_again();
+        } else if wrong.from < self.tree.size() {
+            self.tree = self.tree.back_to(wrong.from);
         }
-        let what = "the tree that the bundles make is not the one under the checkpoint";
-        Err(closed(Cause::Altered, what))
+    }
+
+    /// How many bytes of bundles and tiles it has read since the last call.
+    pub(in crate::audit) fn take_read(&mut self) -> u64 {
+        std::mem::take(&mut self.read)
+    }
+
+    fn begin_again(&mut self) {
+        self.tree = Frontier::default();
+        self.checkpoint = None;
+        self.checkpoints = 0;
+    }
+
+    /// The checkpoint to go by: the known one while it covers another full bundle, then the one that
+    /// stands there now.
+    fn checkpoint(&mut self) -> Result<Checkpoint, Closed> {
+        let size = self.tree.size();
+        let has_next = |checkpoint: &Checkpoint| checkpoint.size - size >= u64::from(FULL);
+        let must_do = self.checkpoints >= MOST_CHECKPOINTS;
+        if let Some(known) = &self.checkpoint
+            && (must_do || has_next(known))
+        {
+            return Ok(known.clone());
+        }
+        let now = self.published.checkpoint()?;
+        if now.size < size {
+            let what = format!("it covers {} entries, and one before it {size}", now.size);
+            return Err(altered(CHECKPOINT, &what));
+        }
+        if has_next(&now) {
+            self.checkpoint = Some(now.clone());
+            self.checkpoints += 1;
+        }
+        Ok(now)
+    }
+
+    /// That a tile holds the hashes that the entries make.
+    fn compare(&mut self, tile: Tile, made: &[Hash]) -> Result<(), Wrong> {
+        let level = tile.level;
+        let at = |found| Wrong {
+            level,
+            ..Wrong::from(found)
+        };
+        let file = self.read(tile.path(), tile.width).map_err(at)?;
+        let found = decode_tile(&file.bytes, file.width);
+        let found = found.map_err(|e| at(altered(&file.path, &e.to_string())))?;
+        let mut hashes = (0..).zip(made.iter().zip(&found));
+        let Some((other, _)) = hashes.find(|(_, (made, found))| made != found) else {
+            return Ok(());
+        };
+        let covered = 1 << (8 * u32::from(level));
+        let from = (tile.index * u64::from(FULL) + other) * covered;
+        let to = from + (covered - 1);
+        let what = format!("its hash of entries {from} to {to} is not what they make");
+        Err(Wrong {
+            found: altered(&file.path, &what),
+            level,
+            from,
+        })
+    }
+
+    /// Reads a file, or the full one if a partial one has gone: the publisher removes it only once the
+    /// full one stands, which begins with the same (C2SP tlog-tiles). So no growth can end a round.
+    fn read(&mut self, mut path: String, mut width: u16) -> Result<Read, Closed> {
+        let mut found = self.published.read(&path)?;
+        if found.is_none()
+            && let Some((full, _)) = path.split_once(".p/")
+        {
+            found = self.published.read(full)?;
+            if found.is_some() {
+                (path, width) = (full.to_owned(), FULL);
+            }
+        }
+        let bytes = found.ok_or_else(|| unlinked(&path))?;
+        self.read += bytes.len() as u64;
+        Ok(Read { path, bytes, width })
+    }
+}
+
+/// A fault in one file: nothing that was read before it needs to be read again.
+impl From<Closed> for Wrong {
+    fn from(found: Closed) -> Self {
+        Self {
+            found,
+            level: 0,
+            from: u64::MAX,
+        }
     }
 }

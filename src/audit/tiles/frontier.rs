@@ -45,6 +45,18 @@ impl Frontier {
         frontier
     }
 
+    /// The edge as it was at an earlier size. No tile that was partial then may be full by now: its
+    /// hashes are gone.
+    #[must_use]
+    pub fn back_to(&self, size: u64) -> Self {
+        let partial = (0..LEVELS).zip(&self.levels).map(|(level, hashes)| {
+            let held = hashes_at(level, size) % u64::from(FULL);
+            let held = usize::try_from(held).unwrap_or(usize::MAX);
+            hashes.iter().take(held).copied().collect()
+        });
+        Self::of(size, partial)
+    }
+
     /// How many leaves there are.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -156,6 +168,20 @@ mod tests {
             .map(|tile| (tile, tree.tile(tile)))
             .collect();
         assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn it_goes_back_to_where_a_hash_of_a_tile_begins() {
+        let at = |size| Frontier::read(size, &Tree::of(size)).unwrap();
+        for (now, before) in [
+            (66_000, &[0, 65_536, 65_792, 65_999][..]),
+            (65_535, &[0, 256, 65_280, 65_534]),
+        ] {
+            let frontier = at(now);
+            for size in before {
+                assert_eq!(frontier.back_to(*size), at(*size), "{now} to {size}");
+            }
+        }
     }
 
     #[test]

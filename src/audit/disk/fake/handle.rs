@@ -196,10 +196,14 @@ impl Handle {
 impl File for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.disk.step("read", |state| {
-            let bytes = &state.nodes[self.node].contents.now;
-            let bytes = bytes.get(offset as usize..).unwrap_or_default();
+            let node = &mut state.nodes[self.node];
+            let bytes = node.contents.now.get(offset as usize..);
+            let bytes = bytes.unwrap_or_default();
             let length = bytes.len().min(buffer.len());
             buffer[..length].copy_from_slice(&bytes[..length]);
+            if state.counts {
+                node.read += length as u64;
+            }
             Ok(length)
         })
     }
