@@ -38,6 +38,9 @@ mod no_answer;
 mod loss;
 mod reconcile;
 
+// An earlier version wrote its trail.
+mod old_trail;
+
 // It is reloaded, stopped, and not read.
 mod drain;
 mod output;

@@ -27,7 +27,7 @@ pub(crate) enum Manner {
 /// One request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Its head as text, as far as it came.
+    /// Its head as text, as far as it came, and its body.
     pub(crate) head: String,
 }
 
@@ -171,9 +171,22 @@ impl Shared {
     }
 }
 
-/// Reads one request without a body; false where the connection ended first.
+/// Whether a request came in full, with the body whose length its head says.
+fn is_whole(buffer: &[u8]) -> bool {
+    let Some(end) = find(buffer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+    let length = head.split("\r\n").find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name == "content-length").then(|| value.trim().parse().ok())?
+    });
+    buffer.len() >= end + 4 + length.unwrap_or(0)
+}
+
+/// Reads one request; false where the connection ended first.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
-    while find(buffer, b"\r\n\r\n").is_none() {
+    while !is_whole(buffer) {
         match stream.read_buf(buffer).await {
             Ok(count) if count > 0 => {}
             _ => return false,
