@@ -45,11 +45,13 @@ pub enum Fault {
     Damaged,
     /// A batch with a right digest that this key did not write.
     Foreign,
+    /// A newer program wrote it, in a format that this one does not know.
+    Newer,
 }
 
 /// A fault of the journal, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("journal segment {segment:010}, offset {offset}: {what}")]
+#[error("{}: {what}", shown(*segment, *offset))]
 pub struct ReadError {
     /// The segment's number; 0 where none is meant.
     pub segment: u64,
@@ -73,5 +75,19 @@ impl ReadError {
 
     fn io(place: Place, error: &std::io::Error) -> Self {
         Self::new(Fault::Io, place, error.to_string())
+    }
+
+    fn newer(place: Place, which: &str, version: u64) -> Self {
+        let what = format!(
+            "{which} has format version {version}, and this program reads version 1: run the newer program that wrote it"
+        );
+        Self::new(Fault::Newer, place, what)
+    }
+}
+
+fn shown(segment: u64, offset: u64) -> String {
+    match segment {
+        0 => FOLDER.to_owned(),
+        _ => format!("{FOLDER} segment {segment:010}, offset {offset}"),
     }
 }

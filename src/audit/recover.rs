@@ -201,6 +201,9 @@ fn follow(
 /// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
 /// published files again that are missing.
 fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
+    // Not before: a folder that cannot be gone on with stays as it is.
+    let cleared = published.shelf.clear();
+    cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
     let Published { covered, from, .. } = &published;
     let (covered, mut next) = (*covered, from.size());
     let journal = &store.custody.journal;
@@ -274,7 +277,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
 fn unreadable(error: &ReadError) -> Closed {
     let cause = match error.fault {
         Fault::Io => Cause::SyncFailed,
-        Fault::Missing | Fault::Damaged | Fault::Foreign => Cause::Damaged,
+        Fault::Missing | Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Damaged,
     };
     closed(cause, error.to_string())
 }

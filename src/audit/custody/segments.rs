@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{as_long, closed, look, look_at, trouble};
 use crate::audit::disk::{Access, Folder, Identity};
+use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
 use crate::audit::key::Key;
@@ -262,7 +263,11 @@ pub(super) fn holds(
     };
     let (mut offset, mut before) = (0, None::<Link>);
     loop {
-        let batch = segment.batch_at(offset).map_err(|e| unread(&e))?;
+        let batch = match segment.batch_at(offset) {
+            // Bytes were read, and they are not ours.
+            Err(error) if error.fault == Fault::Newer => None,
+            found => found.map_err(|e| unread(&e))?,
+        };
         let Some((batch, bytes)) = batch.filter(|_| offset <= last.place.offset) else {
             return Err(altered(offset));
         };

@@ -20,6 +20,7 @@ pub const BLOCK: usize = 4_096;
 /// No batch is longer.
 pub const MAX_BATCH: usize = 1 << 20;
 
+/// The name of the format and the version that this program writes, the newest that it reads.
 const MAGIC: [u8; 8] = *b"LYCHGJ\x00\x01";
 const HEAD: usize = 88;
 const TAG: usize = 32;
@@ -113,6 +114,23 @@ pub fn length_of(block: &[u8]) -> Option<usize> {
     let length = u32::from_be_bytes(block.get(36..40)?.try_into().ok()?) as usize;
     let fits = length.is_multiple_of(BLOCK) && (BLOCK..=MAX_BATCH).contains(&length);
     fits.then_some(length)
+}
+
+/// The format version of a batch that a newer program wrote and that begins with this block. Only the
+/// first 8 bytes count: the rest of the head may have changed.
+#[must_use]
+pub fn newer_version(block: &[u8]) -> Option<u16> {
+    let number = |version: &[u8]| Some(u16::from_be_bytes(version.try_into().ok()?));
+    let (name, ours) = MAGIC.split_at(6);
+    let version = number(block.get(..8)?.strip_prefix(name)?)?;
+    (version > number(ours)?).then_some(version)
+}
+
+/// Makes this program's version of the one that a block names.
+pub(super) fn set_own_version(block: &mut [u8]) {
+    if let Some(head) = block.get_mut(..8) {
+        head.copy_from_slice(&MAGIC);
+    }
 }
 
 /// Reads a batch that stands at `place`. `None` where the digest is wrong or the form is not ours;
@@ -246,6 +264,21 @@ mod tests {
             ..PLACE
         };
         assert_eq!(decode(&bytes, elsewhere), None);
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_its_first_8_bytes_alone() {
+        assert_eq!(newer_version(b"LYCHGJ\x00\x02"), Some(2));
+        assert_eq!(newer_version(b"LYCHGJ\x01\x00and more"), Some(256));
+        for other in [
+            &b"LYCHGJ\x00\x01"[..],
+            b"LYCHGJ\x00\x00",
+            b"LYCHGK\x00\x02",
+            b"LYCHGJ\x00",
+            &[0; 8],
+        ] {
+            assert_eq!(newer_version(other), None, "{other:?}");
+        }
     }
 
     #[test]

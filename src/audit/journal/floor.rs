@@ -14,10 +14,13 @@ use crate::audit::disk::{Access, Folder, read_exact};
 use crate::audit::hex;
 use crate::audit::key::Key;
 use crate::audit::merkle::Hash;
+use crate::audit::strict;
 
 const NAME: &str = "floor";
 const PASSING: &str = "floor.new";
-const HEADLINE: &str = "lychgate journal floor v1";
+/// The first line, without the version behind it.
+const TITLE: &str = "lychgate journal floor v";
+const VERSION: u64 = 1;
 const FILE_MODE: u32 = 0o640;
 /// No floor is longer.
 const MAX_BYTES: u64 = 512;
@@ -37,6 +40,7 @@ impl Floor {
         let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
             return Ok(None);
         };
+        refuse_newer(&text)?;
         let fault = |fault, what: &str| Err(ReadError::new(fault, Place::default(), what));
         let Some((floor, signed, tag)) = parse(&text) else {
             return fault(Fault::Damaged, "`floor` is not as it was written");
@@ -45,6 +49,13 @@ impl Floor {
             return fault(Fault::Foreign, "`floor` was not written with this key");
         }
         Ok(Some(floor))
+    }
+
+    /// Refuses the floor of a newer program, also where nobody needs to read it: this program would write
+    /// over it.
+    pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
+        let text = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+        refuse_newer(&text.unwrap_or_default())
     }
 
     /// Makes it the journal's, durably.
@@ -67,7 +78,7 @@ impl Floor {
         let Self { segment, before } = self;
         let (place, digest) = (before.place, hex(&before.digest));
         format!(
-            "{HEADLINE}\n{segment}\n{} {} {} {} {digest}\n",
+            "{TITLE}{VERSION}\n{segment}\n{} {} {} {} {digest}\n",
             place.segment, place.offset, before.sequence, before.next_index
         )
     }
@@ -82,7 +93,20 @@ fn text_of(folder: &dyn Folder) -> io::Result<Option<String>> {
     let bytes = file.identity()?.bytes.min(MAX_BYTES);
     let mut text = vec![0; usize::try_from(bytes).unwrap_or(0)];
     read_exact(&*file, &mut text, 0)?;
-    Ok(Some(String::from_utf8(text).unwrap_or_default()))
+    // A newer program's may be longer, and cut within a character.
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn refuse_newer(text: &str) -> Result<(), ReadError> {
+    let headline = text.lines().next().unwrap_or_default();
+    match headline.strip_prefix(TITLE).and_then(strict::number) {
+        Some(version) if version > VERSION => Err(ReadError::newer(
+            Place::default(),
+            "`journal/floor`",
+            version,
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The floor, the text that its tag is over, and the tag; written again it gives the same text.
@@ -128,6 +152,19 @@ mod tests {
     use crate::audit::disk::{Disk, RealDisk};
     use crate::audit::key::test_key;
     use crate::audit::test_folder;
+
+    #[test]
+    fn a_newer_floor_is_not_read_and_says_which_version_it_has() {
+        let outer = test_folder("floor-newer");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let newer = format!("{TITLE}2\nof another form{}\n", "…".repeat(300));
+        std::fs::write(outer.path().join(NAME), newer).unwrap();
+        let error = Floor::is_not_newer(&*folder).unwrap_err();
+        assert_eq!(Floor::read(&*folder, None), Err(error.clone()));
+        assert_eq!(error.fault, Fault::Newer);
+        let expected = "journal: `journal/floor` has format version 2, and this program reads version 1: run the newer program that wrote it";
+        assert_eq!(error.to_string(), expected);
+    }
 
     #[test]
     fn p4_a_floor_is_read_as_it_was_written_and_every_flipped_bit_shows() {

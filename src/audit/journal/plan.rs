@@ -26,6 +26,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Makes one from what stands in the folder now.
     pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
+        Floor::is_not_newer(folder)?;
         let mut numbers =
             segment::numbers(folder).map_err(|e| ReadError::io(super::Place::default(), &e))?;
         let mut plan = Self::default();

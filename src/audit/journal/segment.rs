@@ -80,9 +80,8 @@ impl Segment {
     /// The batch at an offset with its bytes; `None` where no whole batch stands there.
     ///
     /// # Errors
-    /// Where the disk would not say.
+    /// Where the disk would not say, or a newer program wrote a batch there.
     pub fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
-        let place = self.place(offset);
         let Some(room) = self
             .bytes
             .checked_sub(offset)
@@ -90,14 +89,36 @@ impl Segment {
         else {
             return Ok(None);
         };
-        let mut bytes = vec![0; BLOCK];
-        self.read(&mut bytes, offset)?;
+        let mut block = vec![0; BLOCK];
+        self.read(&mut block, offset)?;
+        let Some(version) = batch::newer_version(&block) else {
+            return self.whole_batch(block, offset, room);
+        };
+        // A batch that is whole with our own version is one of ours whose version was altered.
+        batch::set_own_version(&mut block);
+        match self.whole_batch(block, offset, room)? {
+            Some(_) => Ok(None),
+            None => Err(ReadError::newer(
+                self.place(offset),
+                "the batch",
+                version.into(),
+            )),
+        }
+    }
+
+    /// The batch that begins with this block, where it is whole.
+    fn whole_batch(
+        &self,
+        mut bytes: Vec<u8>,
+        offset: u64,
+        room: u64,
+    ) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         let Some(length) = batch::length_of(&bytes).filter(|l| *l as u64 <= room) else {
             return Ok(None);
         };
         bytes.resize(length, 0);
         self.read(&mut bytes[BLOCK..], offset + BLOCK as u64)?;
-        Ok(batch::decode(&bytes, place).map(|batch| (batch, bytes)))
+        Ok(batch::decode(&bytes, self.place(offset)).map(|batch| (batch, bytes)))
     }
 
     /// The first offset at or behind `offset` whose byte is not zero; reads to the end.

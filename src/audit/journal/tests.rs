@@ -173,6 +173,69 @@ fn a_batch_behind_a_gap_tells_of_damage() {
     assert_eq!(error.fault, Fault::Damaged);
 }
 
+/// Writes a head of a newer version, with nothing behind it that this program would know.
+fn write_newer(journal: &Journal, place: Place) {
+    let file = journal
+        .folder
+        .open(&segment::name(place.segment), Access::Write)
+        .unwrap();
+    file.write_at(b"LYCHGJ\x00\x02of another form", place.offset)
+        .unwrap();
+}
+
+#[test]
+fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
+    let all = |journal: &Journal| {
+        let places = journal.model.len() as u64;
+        (0..places + 2).map(|block| block * BLOCK as u64)
+    };
+    let written = || {
+        let mut journal = Journal::new();
+        for i in 0..3 {
+            journal.append(&[entry(i, 100)]);
+        }
+        journal
+    };
+    // In place of each batch, where the next would begin, and behind that.
+    for offset in all(&written()) {
+        let journal = written();
+        let place = Place { segment: 1, offset };
+        write_newer(&journal, place);
+        let error = journal.read(None).unwrap_err();
+        assert_eq!((error.segment, error.offset), (1, offset));
+        assert_eq!(error.fault, Fault::Newer, "{error}");
+        let what = "format version 2, and this program reads version 1: run the newer program";
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+#[test]
+fn p4_a_newer_first_batch_of_a_later_segment_is_no_spare() {
+    let mut journal = Journal::new();
+    journal.append(&[entry(1, 100)]);
+    journal.spares.make_now(SEGMENT).unwrap();
+    let place = Place {
+        segment: 2,
+        offset: 0,
+    };
+    write_newer(&journal, place);
+    let error = journal.read(Some(&test_key())).unwrap_err();
+    assert_eq!((error.segment, error.fault), (2, Fault::Newer));
+}
+
+#[test]
+fn an_older_version_than_the_first_is_a_torn_write() {
+    let mut journal = Journal::new();
+    let link = journal.append(&[entry(1, 100)]);
+    let file = journal
+        .folder
+        .open(&segment::name(1), Access::Write)
+        .unwrap();
+    let end = link.place.offset + BLOCK as u64;
+    file.write_at(b"LYCHGJ\x00\x00", end).unwrap();
+    assert_eq!(journal.read(None).unwrap(), [entry(1, 100)]);
+}
+
 #[test]
 fn a_missing_segment_tells_of_damage() {
     let mut journal = Journal::new();

@@ -38,12 +38,9 @@ pub(in crate::audit) struct Shelf {
 }
 
 impl Shelf {
-    /// Opens it; what an earlier process left under passing names is removed.
+    /// Opens it.
     pub(in crate::audit) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
         let passing = root.folder(PASSING, Some(FOLDER_MODE))?;
-        for name in passing.list()? {
-            passing.remove(&name)?;
-        }
         Ok(Self {
             root: Arc::clone(root),
             passing,
@@ -53,6 +50,14 @@ impl Shelf {
             given: 0,
             placed: Arc::default(),
         })
+    }
+
+    /// Removes what an earlier process left under passing names.
+    pub(in crate::audit) fn clear(&self) -> io::Result<()> {
+        for name in self.passing.list()? {
+            self.passing.remove(&name)?;
+        }
+        Ok(())
     }
 
     /// Tells there, from now on, what it puts at its place.

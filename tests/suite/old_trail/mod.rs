@@ -1,6 +1,7 @@
 //! A trail that an earlier program wrote is read, proved and gone on with by the program as it is.
 
 mod logs;
+mod newer;
 mod recipe;
 
 use std::collections::BTreeSet;
