@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::super::callers::{delete, get, refusal};
 use super::super::program::{Home, until};
 use super::super::users::Users;
-use super::SLOW_DISK;
 use super::logs::{SECOND, audit, said};
 use crate::support::trail;
 
@@ -21,7 +20,7 @@ const ADVICE: &str =
 
 /// A trail with a deletion on record, which a gateway has left in order.
 fn left(users: &Users) -> Home {
-    let home = Home::new(users.address(), &[SLOW_DISK]);
+    let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
     assert_eq!(delete(program.address, 1).status, 200);
     let spare = home.audit().join("journal/0000000002");

@@ -13,7 +13,7 @@ use super::super::callers::{Load, delete, deletion, refusal, request, token_of};
 use super::super::program::{Home, Program, until};
 use super::super::users::{Manner, Users};
 use super::logs::{FIRST, Log, SECOND, audit, home_of, left_in, said};
-use super::{ARCHIVE, SLOW_DISK, kinds, no_new_shapes, shapes};
+use super::{ARCHIVE, kinds, no_new_shapes, shapes};
 use crate::support::{tokens, trail, wire};
 
 /// Every kind of entry that the program writes.
@@ -205,7 +205,7 @@ fn last(users: &Users, home: &Home) {
 fn the_recipe_of_the_old_trail_still_makes_one() {
     let users = Users::start();
     let token = "reconcile_token_file = \"reconcile.token\"";
-    let home = home_of(&FIRST, &users, &[("audit", token), SLOW_DISK]);
+    let home = home_of(&FIRST, &users, &[("audit", token)]);
     std::fs::write(home.path("reconcile.token"), "reads-back").unwrap();
     first_log(&home);
     endings(&users, &home);
