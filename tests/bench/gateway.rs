@@ -12,12 +12,15 @@ use serde_json::json;
 
 use super::process::Process;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_lychgate");
+/// This tree's gateway.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lychgate");
 /// Tokens in use at once: the cache holds all of them.
 const TOKENS: usize = 1_000;
 
 /// A folder that is removed when dropped.
 pub(crate) struct Setup {
+    /// The gateway's program.
+    binary: String,
     /// The folder.
     pub(crate) folder: PathBuf,
     /// Where the gateway listens.
@@ -27,8 +30,13 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Makes keys, tokens and config.
+    /// Makes keys, tokens and config for this tree's gateway.
     pub(crate) fn new() -> Self {
+        Self::of(BINARY)
+    }
+
+    /// As [`Self::new`], for another build of the gateway.
+    pub(crate) fn of(binary: &str) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         // Beside the build, since a temporary folder may be in memory and syncs there cost nothing.
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -39,7 +47,7 @@ impl Setup {
         let key = Key::generate(Algorithm::ES256).expect("a key");
         std::fs::write(folder.join("keys.json"), key.public_jwks()).expect("keys");
         std::fs::write(folder.join("tokens"), tokens(&key)).expect("tokens");
-        let made = Command::new(BINARY)
+        let made = Command::new(binary)
             .args(["audit", "keygen", "--origin", "bench.test/log", "--out"])
             .arg(folder.join("audit.key"))
             .output()
@@ -50,10 +58,12 @@ impl Setup {
              [[issuer]]\nissuer = \"https://issuer.test/\"\naudience = [\"gateway\"]\n\
              algorithms = [\"ES256\"]\njwks_file = \"keys.json\"\n\n\
              [domains.accounts]\n\"12345678\" = \"http://{upstream}\"\n\n\
-             [audit]\ndirectory = \"audit\"\norigin = \"bench.test/log\"\nkey_file = \"audit.key\"\n"
+             [audit]\ndirectory = \"audit\"\norigin = \"bench.test/log\"\nkey_file = \"audit.key\"\n\
+             sync_timeout = \"1m\"\n"
         );
         std::fs::write(folder.join("lychgate.toml"), config).expect("a config");
         Self {
+            binary: binary.to_owned(),
             folder,
             address: address.to_string(),
             upstream: upstream.to_string(),
@@ -72,9 +82,15 @@ impl Setup {
 
     /// As [`Self::start`], on these cores.
     pub(crate) fn start_on(&self, cores: &str) -> Process {
+        self.start_under(&[], cores)
+    }
+
+    /// As [`Self::start_on`], run by another program.
+    pub(crate) fn start_under(&self, runner: &[&str], cores: &str) -> Process {
         let config = self.folder.join("lychgate.toml");
         let config = config.to_str().expect("a plain path");
-        let process = Process::start(cores, &[BINARY, "run", "--config", config]);
+        let gateway = [&*self.binary, "run", "--config", config];
+        let process = Process::start(cores, &[runner, &gateway].concat());
         wait_for(&self.address);
         process
     }
@@ -93,12 +109,12 @@ impl Drop for Setup {
     }
 }
 
-/// Waits until somebody listens there, at most 10 seconds.
+/// Waits until somebody listens there, at most a minute: valgrind takes its time.
 pub(crate) fn wait_for(address: &str) {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < Duration::from_secs(60),
             "{address} is silent"
         );
         std::thread::sleep(Duration::from_micros(500));

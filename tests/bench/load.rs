@@ -45,7 +45,8 @@ pub(crate) fn role(words: &[&str]) {
     );
 }
 
-fn request(method: &str, token: &str) -> Vec<u8> {
+/// A request with this token.
+pub(super) fn request(method: &str, token: &str) -> Vec<u8> {
     format!(
         "{method} /api/account/12345678/configuration/le-users/users/700100042?v=4.0 HTTP/1.1\r\n\
          Host: gateway.test\r\nAuthorization: Bearer {token}\r\nIf-Match: 42\r\n\
@@ -89,7 +90,7 @@ async fn client(
 }
 
 /// Reads one answer; whether it is 200.
-async fn answered(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
+pub(super) async fn answered(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await.expect("an answer");

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench bench` runs everything (about four minutes); `-- reads`, `-- deletions`,
 //! `-- memory` or `-- start` runs one part; `-- reads COMMAND …` measures another proxy as well.
+//! `-- cost` counts what one request takes, and judges it beside another build: `docs/performance.md`.
 //! It is no test: it asserts nothing and fails only where it cannot run.
 //!
 //! What is measured is pinned to core 0, load and upstream to core 1 (for reads to core 0 as well; deletions
@@ -18,10 +19,12 @@
 )]
 
 mod bare;
+mod cost;
 mod disk;
 mod gateway;
 mod load;
 mod measure;
+mod paced;
 mod process;
 mod upstream;
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["role", "bare", listen, upstream] => bare::run(listen, upstream),
         ["role", "upstream", listen] => upstream::run(listen),
         ["role", "load", rest @ ..] => load::role(rest),
+        ["role", "paced", rest @ ..] => paced::role(rest),
         [] => {
             measure::reads(&[]);
             measure::deletions();
@@ -49,9 +53,10 @@ fn main() -> ExitCode {
         ["deletions"] => measure::deletions(),
         ["memory"] => measure::memory(),
         ["start"] => measure::start(),
+        ["cost", rest @ ..] => return cost::run(rest),
         _ => {
             eprintln!(
-                "usage: cargo bench --bench bench [-- reads [COMMAND …]|deletions|memory|start]"
+                "usage: cargo bench --bench bench [-- reads [COMMAND …]|deletions|memory|start|cost …]"
             );
             return ExitCode::from(2);
         }

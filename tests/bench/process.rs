@@ -28,6 +28,36 @@ impl Process {
         Self::start(&core.to_string(), &command)
     }
 
+    /// Its id; `taskset` has become the program that it started.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The ids of its threads.
+    pub(crate) fn threads(&self) -> Vec<u32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("it runs");
+        let ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+        ids.collect()
+    }
+
+    /// Its thread of this name.
+    pub(crate) fn thread(&self, name: &str) -> Option<u32> {
+        let mut threads = self.threads().into_iter();
+        threads.find(|thread| self.of_thread(*thread, "comm").trim_end() == name)
+    }
+
+    /// Whether another process traces this thread.
+    pub(crate) fn is_traced(&self, thread: u32) -> bool {
+        let status = self.of_thread(thread, "status");
+        !status.contains("\nTracerPid:\t0\n")
+    }
+
+    /// A file that tells of a thread; empty for one that has ended.
+    fn of_thread(&self, thread: u32, file: &str) -> String {
+        let path = format!("/proc/{}/task/{thread}/{file}", self.0.id());
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// On-CPU time of all its threads.
     pub(crate) fn cpu(&self) -> Duration {
         self.cpu_where(|_| true)
@@ -38,18 +68,15 @@ impl Process {
         self.cpu_where(|name| name == thread)
     }
 
-    fn cpu_where(&self, counts: impl Fn(&str) -> bool) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("it runs");
-        let nanoseconds = tasks
-            .filter_map(|task| {
-                let task = task.ok()?.path();
-                let name = std::fs::read_to_string(task.join("comm")).ok()?;
-                let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
-                let spent = text.split(' ').next()?.parse::<u64>().ok()?;
-                counts(name.trim_end()).then_some(spent)
-            })
-            .sum();
-        Duration::from_nanos(nanoseconds)
+    /// On-CPU time of its threads whose name counts.
+    pub(crate) fn cpu_where(&self, counts: impl Fn(&str) -> bool) -> Duration {
+        let nanoseconds = self.threads().into_iter().filter_map(|thread| {
+            let name = self.of_thread(thread, "comm");
+            let text = self.of_thread(thread, "schedstat");
+            let spent = text.split(' ').next()?.parse::<u64>().ok()?;
+            counts(name.trim_end()).then_some(spent)
+        });
+        Duration::from_nanos(nanoseconds.sum())
     }
 
     /// Resident memory in KiB.
@@ -92,12 +119,43 @@ pub(crate) fn load(
     method: &str,
     tokens: &str,
 ) -> Load {
+    let connections = connections.to_string();
+    let milliseconds = duration.as_millis().to_string();
+    see(
+        core,
+        &["load", address, &connections, &milliseconds, method, tokens],
+    )
+}
+
+/// How one connection sends its requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// How many.
+    pub(crate) requests: u32,
+    /// From one's time to the next one's.
+    pub(crate) apart: Duration,
+    /// From an answer to the next request, at least.
+    pub(crate) rest: Duration,
+}
+
+/// Runs one connection at a pace to its end, on core 1.
+pub(crate) fn paced(address: &str, pace: Pace, method: &str, tokens: &str) -> Load {
+    let requests = pace.requests.to_string();
+    let [apart, rest] = [pace.apart, pace.rest].map(|time| time.as_millis().to_string());
+    see(
+        1,
+        &["paced", address, &requests, &apart, &rest, method, tokens],
+    )
+}
+
+/// Runs this program in a role that prints what it saw.
+fn see(core: usize, role: &[&str]) -> Load {
     let me = std::env::current_exe().expect("this program has a path");
     let output = Command::new("taskset")
         .args(["-c", &core.to_string()])
         .arg(me)
-        .args(["role", "load", address, &connections.to_string()])
-        .args([&duration.as_millis().to_string(), method, tokens])
+        .arg("role")
+        .args(role)
         .output()
         .expect("the load runs");
     let text = String::from_utf8_lossy(&output.stdout);
