@@ -12,6 +12,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 pub use real::RealDisk;
 pub(in crate::audit) use real::descriptor;
 
@@ -180,6 +182,17 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// Where the system says so.
     fn lock(&self) -> io::Result<bool>;
+}
+
+/// Whether the process or the machine lacked descriptors or memory, or was interrupted: nothing is said
+/// of the file, and the next try may work.
+#[must_use]
+pub fn is_lack(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)
+    )
 }
 
 /// Reads exactly so many bytes.

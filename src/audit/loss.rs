@@ -145,7 +145,7 @@ fn draw_up(
     let (old_origin, old_checkpoint, left_in) = match before.map(|record| record.loss) {
         Some(loss) => (loss.old_origin, loss.old_checkpoint, loss.left_in),
         None => {
-            let (origin, checkpoint) = facts::of(disk, &**root, settings);
+            let (origin, checkpoint) = facts::of(disk, &**root, settings).map_err(unread)?;
             (origin, checkpoint, aside::name(now))
         }
     };
@@ -185,7 +185,8 @@ pub(super) fn resume(
         );
         return Err(closed(Cause::KeyUnusable, what));
     }
-    aside::seen(disk, settings, &record);
+    aside::seen(disk, settings, &record)
+        .map_err(|e| trouble(&e, "cannot rename the lost log's seen file"))?;
     Ok(Some(record.loss))
 }
 

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use rustix::io::Errno;
+
 use super::Identity;
 pub(crate) use interrupt::interrupt;
 use power::{Contents, Names};
@@ -25,6 +27,7 @@ struct State {
     /// What stood at a path before a copy was put there that is not durable yet.
     before: BTreeMap<String, usize>,
     rules: Vec<Rule>,
+    failures: usize,
     steps: Vec<&'static str>,
     /// Syncs of data wait while this is set.
     hold: bool,
@@ -57,12 +60,49 @@ struct Node {
     read: u64,
 }
 
+/// The steps that read, names and files.
+const READS: [&str; 6] = ["folder", "look", "list", "open", "identity", "read"];
+
+/// Which steps a rule is for.
+#[derive(Clone, Copy, Debug)]
+enum Steps {
+    All,
+    Named(&'static str),
+    Reads,
+}
+
+impl Steps {
+    fn has(self, step: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(name) => name == step,
+            Self::Reads => READS.contains(&step),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Kind(io::ErrorKind),
+    /// As the system numbers them.
+    System(Errno),
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Kind(kind) => kind.into(),
+            Failure::System(errno) => errno.into(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Rule {
-    step: Option<&'static str>,
+    steps: Steps,
     skip: usize,
     times: usize,
-    kind: io::ErrorKind,
+    failure: Failure,
     /// Whether the step is done all the same.
     persisted: bool,
 }
@@ -71,22 +111,37 @@ impl FakeDisk {
     /// Fails a step by its name, `times` times, after letting it pass `skip` times.
     pub(crate) fn fail(&self, step: &'static str, skip: usize, times: usize, kind: io::ErrorKind) {
         self.state().rules.push(Rule {
-            step: Some(step),
+            steps: Steps::Named(step),
             skip,
             times,
-            kind,
+            failure: Failure::Kind(kind),
             persisted: false,
         });
     }
 
+    /// Fails reads, whichever they are, as [`Self::fail`] does one step.
+    pub(crate) fn fail_reads(&self, skip: usize, times: usize, errno: Errno) {
+        self.state().rules.push(Rule {
+            steps: Steps::Reads,
+            skip,
+            times,
+            failure: Failure::System(errno),
+            persisted: false,
+        });
+    }
+
+    /// How many steps have failed by a rule so far.
+    pub(crate) fn failures(&self) -> usize {
+        self.state().failures
+    }
+
     /// Fails the step of this number from now, whichever it is.
     pub(crate) fn fail_step(&self, number: usize, persisted: bool) {
-        let kind = io::ErrorKind::Other;
         self.state().rules.push(Rule {
-            step: None,
+            steps: Steps::All,
             skip: number,
             times: 1,
-            kind,
+            failure: Failure::Kind(io::ErrorKind::Other),
             persisted,
         });
     }
@@ -190,7 +245,7 @@ impl FakeDisk {
             }
             return Err(io::ErrorKind::Other.into());
         }
-        let Some((kind, persisted)) = state.verdict(name) else {
+        let Some((failure, persisted)) = state.verdict(name) else {
             let result = act(&mut state);
             state.notice();
             return result;
@@ -199,14 +254,14 @@ impl FakeDisk {
             act(&mut state)?;
             state.notice();
         }
-        Err(kind.into())
+        Err(failure.into())
     }
 }
 
 impl State {
-    fn verdict(&mut self, name: &str) -> Option<(io::ErrorKind, bool)> {
+    fn verdict(&mut self, name: &str) -> Option<(Failure, bool)> {
         for rule in &mut self.rules {
-            if rule.step.is_some_and(|step| step != name) || rule.times == 0 {
+            if !rule.steps.has(name) || rule.times == 0 {
                 continue;
             }
             if rule.skip > 0 {
@@ -214,7 +269,8 @@ impl State {
                 continue;
             }
             rule.times -= 1;
-            return Some((rule.kind, rule.persisted));
+            self.failures += 1;
+            return Some((rule.failure, rule.persisted));
         }
         None
     }

@@ -1,6 +1,7 @@
 //! Moves what is left of a log aside.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub(super) fn name(now: Time) -> String {
 
 /// Moves all that has not moved yet; then the record says that it has.
 pub(super) fn finish(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Closed> {
-    let at = |e: std::io::Error| trouble(&e, "cannot move what is left of the log aside");
+    let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
     let left_in = &record.loss.left_in;
     if !left_in.starts_with(LOST) || left_in.contains('/') {
         let what = format!("`{MOVING}` names {left_in:?}, which is no folder for a lost log");
@@ -50,32 +51,44 @@ pub(super) fn finish(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Clos
 
 /// Renames the seen file of a log that is lost. Only whoever opens the new log, by a config and a key for
 /// it, may do so: while the old log's config is in force, that file is what keeps a second history of
-/// its name from being begun. Where it cannot be, opening finds it and says so.
-pub(super) fn seen(disk: &dyn Disk, settings: &Settings, record: &Record) {
+/// its name from being begun. One that is not there or not ours to read is left to opening, which says so.
+pub(super) fn seen(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
     let Some((folder, name)) = parted(&settings.seen_file) else {
-        return;
+        return Ok(());
     };
-    let Ok(folder) = disk.folder(folder, None) else {
-        return;
+    let read = disk.folder(folder, None).and_then(|folder| {
+        let bytes = read_whole(&*folder, &name, MAX_NOTE_BYTES)?;
+        Ok((folder, bytes))
+    });
+    let (folder, found) = match read {
+        Ok(found) => found,
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => return Ok(()),
+            _ => return Err(error),
+        },
     };
-    let found = read_whole(&*folder, &name, MAX_NOTE_BYTES).ok().flatten();
     let of_the_new_log =
         |bytes: &[u8]| bytes.starts_with(format!("{}\n", record.origin).as_bytes());
     if found.is_some_and(|bytes| !of_the_new_log(&bytes)) {
         let aside = format!("{name}.{}", record.loss.left_in);
-        let _ = folder.rename(&name, &aside).and_then(|()| folder.sync());
+        folder.rename(&name, &aside)?;
+        folder.sync()?;
     }
+    Ok(())
 }
 
 /// A name that was lost, now or before, is not taken again.
 pub(super) fn refuse_names_of_old(root: &dyn Folder, record: &Record) -> Result<(), Closed> {
-    let names = root
-        .list()
-        .map_err(|e| trouble(&e, "cannot list the trail's folder"))?;
-    let lost = names.iter().filter(|name| name.starts_with(LOST));
-    let folders = lost.filter_map(|name| root.folder(name, None).ok());
-    let mut origins = folders
-        .filter_map(|folder| facts::verifier(&*folder))
+    let unread = |e: io::Error| trouble(&e, "cannot look for names of lost logs");
+    let names = root.list().map_err(unread)?;
+    let mut keys = Vec::new();
+    for name in names.iter().filter(|name| name.starts_with(LOST)) {
+        let key = root.folder(name, None);
+        let key = key.and_then(|folder| facts::verifier(&*folder));
+        keys.extend(facts::known(key).map_err(unread)?);
+    }
+    let mut origins = keys
+        .iter()
         .map(|key| key.origin().to_owned())
         .chain(record.loss.old_origin.clone());
     if origins.any(|origin| origin == record.origin) {

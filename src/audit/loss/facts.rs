@@ -1,10 +1,12 @@
 //! What is known of a log that is lost: its name, and its newest checkpoint.
 
+use std::io;
+
 use super::aside::parted;
 use super::record::read_whole;
 use crate::audit::Settings;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::disk::{Disk, Folder};
+use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::key::Key;
 use crate::audit::note::{MAX_NOTE_BYTES, Note};
 use crate::audit::recover::VERIFIER;
@@ -13,36 +15,46 @@ use crate::audit::verifier_key::VerifierKey;
 /// Longer notes than this are not kept: ours have one signature, and fit an entry.
 const MAX_KEPT_BYTES: usize = 4_096;
 
-/// The lost log's name and its newest checkpoint, where they are known; whatever cannot be read is
-/// no reason to stop, for it may be the loss.
+/// The lost log's name and its newest checkpoint, where they are [`known`].
 pub(super) fn of(
     disk: &dyn Disk,
     root: &dyn Folder,
     settings: &Settings,
-) -> (Option<String>, Option<String>) {
-    let own = verifier(root);
+) -> io::Result<(Option<String>, Option<String>)> {
+    let own = known(verifier(root))?;
     let key = Key::read(&settings.key_file).ok();
     let key = key.map(|key| key.verifier().clone());
     let origin = own.as_ref().or(key.as_ref()).map(|k| k.origin().to_owned());
     let keys: Vec<VerifierKey> = own.into_iter().chain(key).collect();
-    let seen = parted(&settings.seen_file)
-        .and_then(|(folder, name)| disk.folder(folder, None).ok().map(|f| (f, name)))
-        .and_then(|(folder, name)| read_whole(&*folder, &name, MAX_NOTE_BYTES).ok().flatten());
-    let published = read_whole(root, "checkpoint", MAX_NOTE_BYTES)
-        .ok()
-        .flatten();
+    let seen = parted(&settings.seen_file).map(|(folder, name)| {
+        let folder = disk.folder(folder, None)?;
+        read_whole(&*folder, &name, MAX_NOTE_BYTES)
+    });
+    let seen = known(seen.unwrap_or(Ok(None)))?;
+    let published = known(read_whole(root, "checkpoint", MAX_NOTE_BYTES))?;
     let newest = [seen, published]
         .into_iter()
         .flatten()
         .filter_map(|bytes| judged(bytes, &keys))
         .max_by_key(|(rank, _)| *rank);
-    (origin, newest.map(|(_, text)| text))
+    Ok((origin, newest.map(|(_, text)| text)))
+}
+
+/// Whatever cannot be read is no reason to stop, for it may be the loss; but a lack of descriptors is none.
+pub(super) fn known<T>(read: io::Result<Option<T>>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_lack(&error) => Err(error),
+        read => Ok(read.ok().flatten()),
+    }
 }
 
 /// The public key that the folder holds, where it is one.
-pub(super) fn verifier(folder: &dyn Folder) -> Option<VerifierKey> {
-    let bytes = read_whole(folder, VERIFIER, 1_024).ok()??;
-    VerifierKey::parse(std::str::from_utf8(&bytes).ok()?).ok()
+pub(super) fn verifier(folder: &dyn Folder) -> io::Result<Option<VerifierKey>> {
+    let bytes = read_whole(folder, VERIFIER, 1_024)?;
+    let text = bytes
+        .as_deref()
+        .and_then(|bytes| std::str::from_utf8(bytes).ok());
+    Ok(text.and_then(|text| VerifierKey::parse(text).ok()))
 }
 
 /// A checkpoint's text, ranked by whether its signature is right, then by its size.

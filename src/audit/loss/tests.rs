@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::*;
 use crate::audit::compose::test_intent;
 use crate::audit::disk::fake::FakeDisk;
@@ -328,4 +330,60 @@ async fn p4_a_record_in_a_log_that_has_begun_is_taken_away() {
     assert!(root.look(MOVED).is_err());
     trail.stop().await;
     assert_eq!(losses(&world.entries(&world.disk, &[])), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_lack_of_descriptors_loses_nothing_of_what_is_accepted() {
+    let world = World::new().await;
+    let settings = world.settings(NEW);
+    let mut failed = 0;
+    for read in 0.. {
+        let disk = world.crashed(true);
+        disk.fail_reads(read, 1, Errno::MFILE);
+        let now = Clock::system().now();
+        let decide = || decide(&disk, &settings, &acceptance(NEW), now, None);
+        let decided = decide().or_else(|found| {
+            assert_eq!(found.cause, Cause::SyncFailed, "read {read}: {found:?}");
+            decide()
+        });
+        let decided = decided.unwrap();
+        if disk.failures() == 0 {
+            break;
+        }
+        failed += 1;
+        assert_eq!(decided.0.loss.old_origin.as_deref(), Some(OLD), "{read}");
+        assert!(decided.0.loss.old_checkpoint.is_some(), "read {read}");
+    }
+    assert!(failed > 9, "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_seen_file_that_cannot_be_read_is_not_left_in_place() {
+    let world = World::new().await;
+    let settings = world.settings(NEW);
+    let now = Clock::system().now();
+    let decided = decide(&world.disk, &settings, &acceptance(NEW), now, None).unwrap();
+    carry_out(&world.disk, &settings, decided);
+    let mut failed = 0;
+    for read in 0.. {
+        let disk = world.crashed(true);
+        let root = Disk::folder(&disk, &settings.directory, None).unwrap();
+        disk.fail_reads(read, 1, Errno::IO);
+        let resume = || resume(&disk, &root, &settings, NEW);
+        let resumed = resume().or_else(|found| {
+            assert_eq!(found.cause, Cause::SyncFailed, "read {read}: {found:?}");
+            resume()
+        });
+        assert!(resumed.unwrap().is_some());
+        let failures = disk.failures();
+        disk.heal();
+        // Of another log, it would be taken for a roll-back.
+        let kept = Disk::folder(&disk, "/kept".as_ref(), None).unwrap();
+        assert!(kept.look("seen").is_err(), "read {read}");
+        if failures == 0 {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed > 4, "{failed}");
 }

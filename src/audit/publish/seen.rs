@@ -9,7 +9,7 @@ use rustix::fs::Access;
 
 use super::kept::Kept;
 use super::shelf::read_whole;
-use crate::audit::disk::{Disk, Folder};
+use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::verifier_key::VerifierKey;
 use crate::audit::{Cause, Closed};
 
@@ -24,7 +24,13 @@ pub(in crate::audit) struct Seen {
 
 impl Seen {
     /// Opens it, and gives what it holds.
-    pub(in crate::audit) fn open(disk: &Arc<dyn Disk>, path: &Path) -> (Self, Option<Vec<u8>>) {
+    ///
+    /// # Errors
+    /// Where descriptors or memory are lacking: a log must not go unwatched for that until it is restarted.
+    pub(in crate::audit) fn open(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+    ) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
         let opened = folder_of(disk, path).and_then(|(folder, name)| {
             let bytes = read_whole(&*folder, &name)?;
@@ -34,6 +40,7 @@ impl Seen {
         });
         let (kept, bytes, trouble) = match opened {
             Ok((kept, bytes)) => (Some(kept), bytes, None),
+            Err(error) if is_lack(&error) => return Err(error),
             Err(error) => (None, None, Some(not_watched(&shown, &error))),
         };
         let seen = Self {
@@ -41,7 +48,7 @@ impl Seen {
             trouble,
             path: shown,
         };
-        (seen, bytes)
+        Ok((seen, bytes))
     }
 
     /// Why roll-back is not watched, where it is not.
@@ -120,7 +127,7 @@ mod tests {
         let folder = test_folder("seen");
         let path = folder.path().join("not/there.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (mut seen, found) = Seen::open(&disk, &path);
+        let (mut seen, found) = Seen::open(&disk, &path).unwrap();
         assert_eq!(found, None);
         seen.keep(b"checkpoint");
         assert!(seen.trouble().unwrap().contains("not/there.seen"));
@@ -134,11 +141,12 @@ mod tests {
         let folder = test_folder("seen");
         let path = folder.path().join("audit.key.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (mut seen, _) = Seen::open(&disk, &path);
+        let (mut seen, _) = Seen::open(&disk, &path).unwrap();
         for text in [b"one".as_slice(), b"two"] {
             seen.keep(text);
             assert!(seen.holds(text));
-            assert_eq!(Seen::open(&disk, &path).1.as_deref(), Some(text));
+            let (_, found) = Seen::open(&disk, &path).unwrap();
+            assert_eq!(found.as_deref(), Some(text));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

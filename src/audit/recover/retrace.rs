@@ -66,7 +66,8 @@ impl Retrace {
                 }
             },
         };
-        let (seen, found) = Seen::open(disk, seen_file);
+        let (seen, found) =
+            Seen::open(disk, seen_file).map_err(|e| trouble(&e, "cannot read the seen file"))?;
         let newest_seen = match found.map(|bytes| Checkpoint::open(&bytes, key)).transpose() {
             Ok(newest_seen) => newest_seen,
             Err(error) => {
