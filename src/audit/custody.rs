@@ -11,6 +11,7 @@ mod placed;
 mod published;
 mod segments;
 mod text;
+mod unread;
 
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub(super) use published::{Published, altered, grown, unlinked};
 pub(super) use segments::Segments;
 use text::Seen;
 pub(super) use text::Text;
+pub(super) use unread::{cause_of, unread};
+use unread::{is_no_folder, misread};
 
 /// The name of the lock file.
 pub(super) const LOCK: &str = "lock";
@@ -211,12 +214,12 @@ impl Custody {
     }
 
     fn follow_to(&self, last: &Link) -> Result<(), Closed> {
-        let damaged = |e: &dyn std::fmt::Display| closed(Cause::Altered, e.to_string());
-        let mut chain =
-            Chain::new(Arc::clone(&self.journal), Some(&self.key)).map_err(|e| damaged(&e))?;
+        let chain = Chain::new(Arc::clone(&self.journal), Some(&self.key));
+        let mut chain = chain.map_err(|e| misread(&e))?;
         while chain.last() != *last {
-            if chain.next_batch().map_err(|e| damaged(&e))?.is_none() {
-                return Err(damaged(&"the journal ends before the last record"));
+            if chain.next_batch().map_err(|e| misread(&e))?.is_none() {
+                let what = "the journal ends before the last record";
+                return Err(closed(Cause::Altered, what));
             }
         }
         Ok(())
@@ -224,33 +227,34 @@ impl Custody {
 
     /// What is wrong where another folder stands at the path, or none.
     pub(super) fn moved(&self) -> Option<Closed> {
-        let is_held = |now: &io::Result<Identity>, held: &Identity| match now {
-            Ok(now) => now.same_file(held),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        let found = self.held_folders().err()?;
+        (found.cause == Cause::FolderMoved).then_some(found)
+    }
+
+    /// The folders as they are now, where each name leads to the one that is held.
+    fn held_folders(&self) -> Result<(Identity, Identity), Closed> {
+        let held = |now: io::Result<Identity>, held: &Identity, place: &str, moved: &str| match now
+        {
+            Ok(now) if now.same_file(held) => Ok(now),
+            Err(error) if !is_no_folder(&error) => Err(unread(&error, place)),
+            _ => Err(closed(Cause::FolderMoved, moved)),
         };
-        let at = |what: &str| Some(closed(Cause::FolderMoved, what));
-        if !is_held(&self.disk.look(&self.path), &self.root_is) {
-            return at("another folder stands at the trail's path");
-        }
-        if !is_held(&self.root.look(FOLDER), &self.journal_is) {
-            return at("the folder `journal` is another one");
-        }
-        None
+        let (root, journal) = (self.disk.look(&self.path), self.root.look(FOLDER));
+        let moved = "another folder stands at the trail's path";
+        let root = held(
+            root,
+            &self.root_is,
+            "cannot look at the trail's path",
+            moved,
+        )?;
+        let moved = "the folder `journal` is another one";
+        let journal = held(journal, &self.journal_is, "cannot look at `journal`", moved)?;
+        Ok((root, journal))
     }
 
     /// Judges the folders; says whether names in the journal may have changed.
     fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Closed> {
-        let moved = |what: &str| closed(Cause::FolderMoved, what.to_owned());
-        let root = self.disk.look(&self.path);
-        let root = root
-            .ok()
-            .filter(|now| now.same_file(&self.root_is))
-            .ok_or_else(|| moved("another folder stands at the trail's path"))?;
-        let journal = self.root.look(FOLDER);
-        let journal = journal
-            .ok()
-            .filter(|now| now.same_file(&self.journal_is))
-            .ok_or_else(|| moved("the folder `journal` is another one"))?;
+        let (root, journal) = self.held_folders()?;
         writable(&root, &self.root_is, "the trail's folder")?;
         writable(&journal, &self.journal_is, "the folder `journal`")?;
         if self.names.is_judged(journal.changed) {
@@ -284,7 +288,7 @@ impl Custody {
                 let what = format!("{name} does not hold what was written to it");
                 return Err(closed(Cause::Altered, what));
             }
-            Err(error) => return Err(trouble(&error, &format!("cannot read {name}"))),
+            Err(error) => return Err(unread(&error, &format!("cannot read {name}"))),
         }
         self.written(current);
         Ok(())
@@ -315,11 +319,9 @@ impl Custody {
 /// What an error of the disk means for deletions.
 pub(super) fn trouble(error: &io::Error, doing: &str) -> Closed {
     let cause = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
         // Nothing but a segment is made under a name that must be free.
         io::ErrorKind::AlreadyExists => Cause::SecondWriter,
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
-        _ => Cause::SyncFailed,
+        kind => cause_of(kind),
     };
     closed(cause, format!("{doing}: {error}"))
 }

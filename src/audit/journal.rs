@@ -39,8 +39,8 @@ pub struct Place {
 pub enum Fault {
     /// There is no journal.
     Missing,
-    /// The disk would not say.
-    Io,
+    /// The disk would not say, by an error of this kind.
+    Io(std::io::ErrorKind),
     /// What stands there was not written so, or something that stood there is gone.
     Damaged,
     /// A batch with a right digest that this key did not write.
@@ -74,7 +74,7 @@ impl ReadError {
     }
 
     fn io(place: Place, error: &std::io::Error) -> Self {
-        Self::new(Fault::Io, place, error.to_string())
+        Self::new(Fault::Io(error.kind()), place, error.to_string())
     }
 
     fn newer(place: Place, which: &str, version: u64) -> Self {

@@ -89,7 +89,7 @@ impl Settings {
 pub enum Cause {
     /// No space for the next segment.
     DiskFull,
-    /// A write or sync failed.
+    /// A write, a sync or a read failed.
     SyncFailed,
     /// A sync took longer than `sync_timeout`.
     SyncLate,

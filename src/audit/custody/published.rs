@@ -1,11 +1,9 @@
 //! The files that the log has published, as whoever judges them reads them.
 
-use std::io;
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::closed;
+use super::unread::{is_no_folder, unread};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::disk::{Folder, Identity};
 use crate::audit::key::Key;
@@ -54,7 +52,7 @@ impl Published {
         let Some(folder) = self.folder(above)? else {
             return Ok(None);
         };
-        read_whole(&*folder, name).map_err(|error| cannot_read(path, &error))
+        read_whole(&*folder, name).map_err(|error| unread(&error, path))
     }
 
     /// A folder below the log's; `None` where none stands there.
@@ -65,8 +63,8 @@ impl Published {
         });
         match found {
             Ok(folder) => Ok(Some(folder)),
-            Err(error) if is_none(&error) => Ok(None),
-            Err(error) => Err(cannot_read(path, &error)),
+            Err(error) if is_no_folder(&error) => Ok(None),
+            Err(error) => Err(unread(&error, path)),
         }
     }
 
@@ -78,33 +76,10 @@ impl Published {
         };
         match folder.look(name) {
             Ok(found) => Ok(Some(found)),
-            Err(error) if is_none(&error) => Ok(None),
-            Err(error) => Err(cannot_read(path, &error)),
+            Err(error) if is_no_folder(&error) => Ok(None),
+            Err(error) => Err(unread(&error, path)),
         }
     }
-}
-
-/// Where a folder should stand and something else does, there is no folder.
-fn is_none(error: &io::Error) -> bool {
-    let kind = error.kind();
-    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || is_link(error)
-}
-
-/// No link is followed below the log's folder.
-fn is_link(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
-}
-
-/// What cannot be read may be no file any more; all else is the disk's own trouble.
-fn cannot_read(path: &str, error: &io::Error) -> Closed {
-    let cause = match error.kind() {
-        io::ErrorKind::IsADirectory => Cause::Replaced,
-        io::ErrorKind::FileTooLarge => Cause::Altered,
-        io::ErrorKind::UnexpectedEof => Cause::Truncated,
-        _ if is_link(error) => Cause::Replaced,
-        _ => Cause::SyncFailed,
-    };
-    closed(cause, format!("{path}: {error}"))
 }
 
 pub(in crate::audit) fn unlinked(path: &str) -> Closed {

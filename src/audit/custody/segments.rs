@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::unread::misread;
 use super::{as_long, closed, look, look_at, trouble};
 use crate::audit::disk::{Access, Folder, Identity};
 use crate::audit::journal::Fault;
@@ -229,12 +230,11 @@ impl Kept {
 
 /// Whether a segment holds nothing behind an offset.
 pub(super) fn is_zero_behind(folder: &dyn Folder, number: u64, from: u64) -> Result<(), Closed> {
-    let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
-    let segment = Segment::open(folder, number).map_err(|e| unread(&e))?;
+    let segment = Segment::open(folder, number).map_err(|e| misread(&e))?;
     let other = segment
         .map(|segment| segment.not_zero_behind(from))
         .transpose();
-    match other.map_err(|e| unread(&e))?.flatten() {
+    match other.map_err(|e| misread(&e))?.flatten() {
         None => Ok(()),
         Some(offset) => {
             let name = segment::name(number);
@@ -256,8 +256,7 @@ pub(super) fn holds(
         let what = format!("{name}, offset {offset}, does not hold what was written to it");
         closed(Cause::Altered, what)
     };
-    let unread = |e: &dyn std::fmt::Display| closed(Cause::SyncFailed, e.to_string());
-    let segment = Segment::open(folder, number).map_err(|e| unread(&e))?;
+    let segment = Segment::open(folder, number).map_err(|e| misread(&e))?;
     let Some(segment) = segment else {
         return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
     };
@@ -266,7 +265,7 @@ pub(super) fn holds(
         let batch = match segment.batch_at(offset) {
             // Bytes were read, and they are not ours.
             Err(error) if error.fault == Fault::Newer => None,
-            found => found.map_err(|e| unread(&e))?,
+            found => found.map_err(|e| misread(&e))?,
         };
         let Some((batch, bytes)) = batch.filter(|_| offset <= last.place.offset) else {
             return Err(altered(offset));

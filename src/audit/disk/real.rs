@@ -97,7 +97,8 @@ impl Folder for RealFolder {
             // A file system that does not know the flag leaves a moment between look and rename.
             Err(Errno::INVAL | Errno::NOSYS) => match self.look(to) {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(_) => self.rename(from, to),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+                Err(error) => Err(error),
             },
             other => Ok(other?),
         }

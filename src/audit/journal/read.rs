@@ -40,7 +40,7 @@ pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, R
         .map_err(|error| {
             let fault = match error.kind() {
                 io::ErrorKind::NotFound => Fault::Missing,
-                _ => Fault::Io,
+                kind => Fault::Io(kind),
             };
             let what = format!("{}: {error}", directory.join(FOLDER).display());
             ReadError::new(fault, Place::default(), what)

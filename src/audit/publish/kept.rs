@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::shelf::read_whole;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{closed, trouble};
+use crate::audit::custody::{closed, unread};
 use crate::audit::disk::{Access, Folder};
 use crate::audit::journal::spare::FILE_MODE;
 use crate::audit::verifier_key::VerifierKey;
@@ -56,7 +56,7 @@ impl Kept {
     /// Reads it again: it must be as this process left it.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Closed> {
         let found = read_whole(&*self.folder, &self.name)
-            .map_err(|e| trouble(&e, &format!("cannot read {}", self.name)))?;
+            .map_err(|e| unread(&e, &format!("cannot read {}", self.name)))?;
         if found == self.known {
             return Ok(());
         }

@@ -263,7 +263,7 @@ impl From<ReadError> for Hole {
         Self {
             fault: match error.fault {
                 journal::Fault::Missing => Fault::Missing,
-                journal::Fault::Io | journal::Fault::Newer => Fault::Unreadable,
+                journal::Fault::Io(_) | journal::Fault::Newer => Fault::Unreadable,
                 journal::Fault::Damaged | journal::Fault::Foreign => Fault::Damaged,
             },
             index: None,

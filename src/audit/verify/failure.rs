@@ -107,7 +107,7 @@ impl From<ReadError> for Failure {
                 Trouble::Missing,
                 format!("there is no journal: {}", error.what),
             ),
-            journal::Fault::Io | journal::Fault::Newer => (Trouble::Unreadable, error.what),
+            journal::Fault::Io(_) | journal::Fault::Newer => (Trouble::Unreadable, error.what),
             journal::Fault::Damaged | journal::Fault::Foreign => (Trouble::Damaged, error.what),
         };
         Self::new(trouble, what).placed((place.segment != 0).then_some(place))

@@ -12,8 +12,8 @@ use crate::audit::{Cause, Closed};
 use crate::clock::Time;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Pauses double up to this, since each try may use up a segment. What custody found is judged again after
-/// [`FIRST_PAUSE`] or as long as judging takes: that uses up none.
+/// Pauses double up to this, since each try may use up a segment. Where judging failed it is done again after
+/// [`FIRST_PAUSE`] or as long as it takes: that uses up none.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A spare takes up no number that is read, and may be tried more often.
 const LONGEST_SPARE_PAUSE: Duration = Duration::from_secs(5);
@@ -48,10 +48,9 @@ impl Halt {
     }
 
     /// It is tried again later; what judging took it rests, so that a long log is read half of the time.
-    fn put_off(&mut self, found: Closed, longest: Duration, took: Duration) {
-        let custody = found.cause.is_custody();
-        let judged = FIRST_PAUSE.max(took);
-        self.again = Instant::now() + if custody { judged } else { self.pause };
+    fn put_off(&mut self, found: Closed, longest: Duration, judged: Option<Duration>) {
+        let judged = judged.map(|took| FIRST_PAUSE.max(took));
+        self.again = Instant::now() + judged.unwrap_or(self.pause);
         self.pause = (self.pause * 2).min(longest);
         self.found = found;
     }
@@ -147,27 +146,35 @@ impl Desk {
             return;
         };
         let began = Instant::now();
-        match self.write_kept(&mut halt) {
+        let judged = self.judge_again(&mut halt);
+        let took = judged.is_err().then(|| began.elapsed());
+        match judged.and_then(|()| self.write_kept(&halt)) {
             Ok(()) => self.open_gate(),
             Err(found) => {
                 self.shared.gate.close(found.clone());
-                halt.put_off(found, LONGEST_PAUSE, began.elapsed());
+                let judged = took.or(found.cause.is_custody().then(|| began.elapsed()));
+                halt.put_off(found, LONGEST_PAUSE, judged);
                 self.halt = Some(halt);
             }
         }
     }
 
-    fn write_kept(&mut self, halt: &mut Halt) -> Result<(), Closed> {
-        if self.store.in_doubt {
-            match self.store.judge_again() {
-                // Not where a folder below `tile/` was moved, which is judged file by file.
-                Err(found) if self.store.custody.moved().is_some() => {
-                    self.go_on_in_copy(&found)?;
-                    halt.found.detail = format!("{}, and holds the same", found.detail);
-                }
-                judged => judged?,
-            }
+    fn judge_again(&mut self, halt: &mut Halt) -> Result<(), Closed> {
+        if !self.store.in_doubt {
+            return Ok(());
         }
+        match self.store.judge_again() {
+            // Not where a folder below `tile/` was moved, which is judged file by file.
+            Err(found) if self.store.custody.moved().is_some() => {
+                self.go_on_in_copy(&found)?;
+                halt.found.detail = format!("{}, and holds the same", found.detail);
+                Ok(())
+            }
+            judged => judged,
+        }
+    }
+
+    fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
         self.store.flush(&mut self.ledger.unsynced)?;
         let refused = self.shared.gate.take_refused();
         self.ledger.note(&halt.entry("ended", refused));
@@ -249,7 +256,10 @@ impl Desk {
 
     fn spare_failed(&mut self, found: Closed) {
         match &mut self.no_spare {
-            Some(halt) => halt.put_off(found.clone(), LONGEST_SPARE_PAUSE, Duration::ZERO),
+            Some(halt) => {
+                let judged = found.cause.is_custody().then_some(Duration::ZERO);
+                halt.put_off(found.clone(), LONGEST_SPARE_PAUSE, judged);
+            }
             None => {
                 let again = Instant::now() + FIRST_PAUSE;
                 let halt = Halt::new(found.clone(), self.shared.clock.now(), again);

@@ -7,6 +7,7 @@
 
 mod forged;
 mod judge;
+mod lacks;
 mod life;
 mod pruned;
 mod random;
