@@ -76,12 +76,14 @@ impl<'l> Shelf<'l> {
             width: FULL,
             ..wanted
         };
+        let unreadable = |error| Failure::unreadable(&wanted.path(), &error);
         match self.read(&wanted.path(), MAX_BUNDLE_BYTES) {
             Ok(bytes) => Ok((wanted.path(), bytes, wanted.width)),
-            Err(_) => self
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self
                 .read(&full.path(), MAX_BUNDLE_BYTES)
                 .map(|bytes| (full.path(), bytes, FULL))
-                .map_err(|error| Failure::unreadable(&wanted.path(), &error)),
+                .map_err(unreadable),
+            Err(error) => Err(unreadable(error)),
         }
     }
 
@@ -98,7 +100,10 @@ impl<'l> Shelf<'l> {
         let most = usize::from(FULL) * size_of::<Hash>();
         let (bytes, width) = match self.read(&wanted.path(), most) {
             Ok(bytes) => (bytes, wanted.width),
-            Err(_) => (self.read(&full.path(), most)?, FULL),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (self.read(&full.path(), most)?, FULL)
+            }
+            Err(error) => return Err(error),
         };
         decode_tile(&bytes, width).map_err(|error| {
             let what = format!("{}: {error}", wanted.path());

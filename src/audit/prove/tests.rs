@@ -207,3 +207,46 @@ fn p5_published_files_alone_are_enough() {
     assert_eq!(of(1).unwrap().index, 2);
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }
+
+/// A folder in which one file cannot be read.
+#[derive(Debug)]
+struct Unreadable(FolderFiles, &'static str);
+
+impl Files for Unreadable {
+    fn file(&self, path: &str, max_bytes: usize) -> std::io::Result<Option<Vec<u8>>> {
+        match path == self.1 {
+            true => Err(rustix::io::Errno::IO.into()),
+            false => self.0.file(path, max_bytes),
+        }
+    }
+}
+
+#[test]
+fn p5_what_cannot_be_read_is_not_said_to_be_missing() {
+    let folder = published(&[300]);
+    for path in ["tile/entries/001.p/44", "tile/0/001.p/44"] {
+        let files = Unreadable(FolderFiles::open(folder.path()).unwrap(), path);
+        let log = Log {
+            files: &files,
+            journal: None,
+        };
+        let wanted = (&Wanted::Index(299), Side::Closing);
+        let key = test_key();
+        let proof = prove(&log, key.verifier(), wanted, None, Duration::ZERO);
+        let Err(ProveError::Log(failure)) = proof else {
+            panic!("{proof:?}")
+        };
+        assert_eq!(failure.trouble, Trouble::Unreadable, "{failure}");
+    }
+}
+
+#[test]
+fn p4_a_tile_that_was_read_and_is_none_is_damage() {
+    let folder = published(&[300]);
+    std::fs::write(folder.path().join("tile/0/001.p/44"), b"short").unwrap();
+    let proof = proof_of(folder.path(), Wanted::Index(299), Side::Closing, None);
+    let Err(ProveError::Log(failure)) = proof else {
+        panic!("{proof:?}")
+    };
+    assert_eq!(failure.trouble, Trouble::Damaged, "{failure}");
+}

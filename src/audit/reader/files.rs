@@ -12,7 +12,7 @@ pub trait Files: Debug + Send + Sync {
     /// The whole file at a path such as `tile/0/000`; `None` where there is none.
     ///
     /// # Errors
-    /// Where it cannot be read, or is longer than `max_bytes`.
+    /// Where it cannot be read; `InvalidData` where it is longer than `max_bytes`.
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 

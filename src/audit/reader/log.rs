@@ -81,7 +81,7 @@ impl Log {
     pub fn published(files: Arc<dyn Files>, key: Option<&VerifierKey>) -> Result<Self, Hole> {
         let bytes = files
             .file("checkpoint", MAX_NOTE_BYTES)
-            .map_err(|error| Hole::unreadable(None, format!("checkpoint: {error}")))?;
+            .map_err(|error| Hole::unread(None, "checkpoint", &error))?;
         let checkpoint = bytes.map(|bytes| opened(&bytes, key)).transpose()?;
         let tree = match &checkpoint {
             Some(checkpoint) => Some(Tree::open(Arc::clone(&files), checkpoint)?),
@@ -227,7 +227,7 @@ impl Reader {
             let bytes = self
                 .files
                 .file(&path, MAX_BUNDLE_BYTES)
-                .map_err(|error| Hole::unreadable(first, format!("{path}: {error}")))?;
+                .map_err(|error| Hole::unread(first, &path, &error))?;
             if let Some(bytes) = bytes {
                 return Ok((path, bytes, candidate.width));
             }

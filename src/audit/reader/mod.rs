@@ -16,6 +16,7 @@ pub use files::{Files, FolderFiles};
 pub use log::{Log, Reader};
 
 use std::fmt;
+use std::io;
 
 /// What kind of hole it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,15 @@ impl Hole {
             fault: Fault::Damaged,
             index,
             what: what.into(),
+        }
+    }
+
+    /// A file that could not be read, or is longer than any that the log has.
+    fn unread(index: Option<u64>, path: &str, error: &io::Error) -> Self {
+        let what = format!("{path}: {error}");
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::damaged(index, what),
+            _ => Self::unreadable(index, what),
         }
     }
 

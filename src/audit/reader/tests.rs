@@ -159,3 +159,11 @@ fn a_young_log_has_no_checkpoint_and_a_folder_without_a_log_is_missing() {
     let nowhere = open(Path::new("/nowhere/audit")).unwrap_err();
     assert_eq!(nowhere.fault, Fault::Missing);
 }
+
+#[test]
+fn p4_a_file_that_is_longer_than_any_of_a_log_is_damage() {
+    let folder = published(300);
+    let tile = folder.path().join("tile/0/001.p/44");
+    std::fs::write(tile, vec![0; 9_000]).unwrap();
+    assert_eq!(open(folder.path()).unwrap_err().fault, Fault::Damaged);
+}

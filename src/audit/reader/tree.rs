@@ -151,7 +151,7 @@ fn read(files: &dyn Files, tile: Tile) -> Result<Vec<Hash>, Hole> {
         let path = candidate.path();
         let bytes = files
             .file(&path, TILE_BYTES)
-            .map_err(|error| Hole::unreadable(first_entry(tile), format!("{path}: {error}")))?;
+            .map_err(|error| Hole::unread(first_entry(tile), &path, &error))?;
         let Some(bytes) = bytes else { continue };
         let mut hashes = decode_tile(&bytes, candidate.width)
             .map_err(|error| Hole::damaged(first_entry(tile), format!("{path}: {error}")))?;

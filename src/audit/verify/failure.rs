@@ -63,6 +63,8 @@ impl Failure {
     pub(in crate::audit) fn unreadable(file: &str, error: &io::Error) -> Self {
         let trouble = match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,
+            // It was read, and is none of the log's.
+            io::ErrorKind::InvalidData => Trouble::Damaged,
             _ => Trouble::Unreadable,
         };
         Self::new(trouble, format!("cannot be read: {error}")).in_file(file)

@@ -121,12 +121,12 @@ impl Files {
                 Err(Failure::new(Trouble::Damaged, what).in_file(path))
             }
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && path != full
-                    && self.directory.join(full).exists() =>
-            {
-                Ok(None)
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path != full => {
+                match self.directory.join(full).try_exists() {
+                    Ok(true) => Ok(None),
+                    Ok(false) => Err(Failure::unreadable(path, &error)),
+                    Err(error) => Err(Failure::unreadable(full, &error)),
+                }
             }
             Err(error) => Err(Failure::unreadable(path, &error)),
         }

@@ -114,7 +114,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         if let Some((fault, place)) = self.fault {
             return Err(Failure::of(fault, place));
         }
-        let is_copy = size > 0 && is_no_gateways(self.job.directory);
+        let is_copy = size > 0 && is_no_gateways(self.job.directory)?;
         match self.journal.fault.take() {
             Some(fault) if fault.fault == journal::Fault::Missing && is_copy => {}
             Some(fault) => return Err(fault.into()),
@@ -198,23 +198,28 @@ fn cut_off(end: u64, size: u64) -> Failure {
 }
 
 /// Whether only checkpoint and tiles were copied here: a gateway's folder has its lock.
-fn is_no_gateways(directory: &Path) -> bool {
-    !directory.join("lock").exists() && !directory.join(journal::FOLDER).exists()
+fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
+    for name in ["lock", journal::FOLDER] {
+        let is_there = directory.join(name).try_exists();
+        if is_there.map_err(|error| Failure::unreadable(name, &error))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A young trail has a segment without entries; one without segments is gone.
 fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
     let folder = directory.join(journal::FOLDER);
-    let names = std::fs::read_dir(&folder).map_err(|error| {
+    let unlisted = |error: std::io::Error| {
         let what = format!("cannot list {}: {error}", folder.display());
         Failure::new(Trouble::Unreadable, what)
-    })?;
-    let is_segment = |name: &std::ffi::OsStr| {
-        let number = name.to_str().and_then(journal::segment::number);
-        number.is_some()
     };
-    if names.flatten().any(|item| is_segment(&item.file_name())) {
-        return Ok(());
+    for item in std::fs::read_dir(&folder).map_err(unlisted)? {
+        let name = item.map_err(unlisted)?.file_name();
+        if name.to_str().and_then(journal::segment::number).is_some() {
+            return Ok(());
+        }
     }
     let what = format!("{} holds no journal segment", folder.display());
     Err(Failure::new(Trouble::Missing, what))
