@@ -27,6 +27,7 @@ mod hang_up;
 // Its disk fails, or is somebody else's.
 mod clock_steps;
 mod custody;
+mod descriptors;
 mod disk;
 mod second;
 mod sync_fails;
