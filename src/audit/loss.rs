@@ -2,7 +2,7 @@
 //!
 //! In this order, so that whoever opens the trail next finishes what a crash cut off:
 //! 1. `loss.moving` says what is lost, by whose word, and where the rest goes; durable first;
-//! 2. all else in the folder but the lock and the socket moves into that folder (`aside`); then the record
+//! 2. all that is the log's moves into that folder (`aside`); then the record
 //!    becomes `loss.moved`, and no log of another name than the new one is opened;
 //! 3. with the new name's key the seen file of the old log is renamed, the new log's first entry is made of
 //!    the record, and once that is durable the record goes.

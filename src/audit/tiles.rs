@@ -92,6 +92,35 @@ impl Bundle {
     }
 }
 
+/// What the log uses a name below `tile/` for, by its form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A level, a group of a thousand, or the partial files of one place.
+    Folder,
+    /// A tile or a bundle.
+    File,
+}
+
+/// The form of a path's last name; `None` where no log gives such a name there.
+#[must_use]
+pub fn form(path: &str) -> Option<Form> {
+    let rest = path.strip_prefix("tile/")?;
+    let Some((above, name)) = rest.rsplit_once('/') else {
+        let level = rest.parse().ok().filter(|&level: &u8| level <= MAX_LEVEL);
+        let is_level = rest == "entries" || level.is_some_and(|level| level.to_string() == rest);
+        return is_level.then_some(Form::Folder);
+    };
+    let is_number = |text: &str| text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_group = |text: Option<&str>| text.is_some_and(|t| t.len() == 3 && is_number(t));
+    match name {
+        _ if is_group(Some(name)) || above.ends_with(".p") && is_number(name) => Some(Form::File),
+        _ if is_group(name.strip_prefix('x')) || is_group(name.strip_suffix(".p")) => {
+            Some(Form::Folder)
+        }
+        _ => None,
+    }
+}
+
 /// How many hashes a level has at this size: one for each full tile below.
 #[must_use]
 pub fn hashes_at(level: u8, size: u64) -> u64 {

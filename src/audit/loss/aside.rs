@@ -6,20 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::facts;
-use super::record::{MOVED, MOVING, NEW, Record, read_whole};
-use crate::audit::custody::{LOCK, closed, trouble};
+use super::record::{MOVED, MOVING, Record, read_whole};
+use crate::audit::custody::{closed, trouble};
 use crate::audit::disk::{Disk, Folder};
+use crate::audit::names::{LOST, is_of_the_log};
 use crate::audit::note::MAX_NOTE_BYTES;
 use crate::audit::recover::FOLDER_MODE;
 use crate::audit::{Cause, Closed, Settings};
 use crate::clock::Time;
 
-/// How the folders of lost logs begin.
-const LOST: &str = "lost-";
 /// The record, beside what is left.
 const STORY: &str = "loss.json";
-/// What stays where it is: the lock, the ways in, and the records.
-const STAYS: [&str; 6] = [LOCK, "control.sock", "control.sock.new", MOVING, MOVED, NEW];
 
 /// The folder for what is left of a log that is lost now.
 pub(super) fn name(now: Time) -> String {
@@ -27,7 +24,8 @@ pub(super) fn name(now: Time) -> String {
     format!("{LOST}{time}")
 }
 
-/// Moves all that has not moved yet; then the record says that it has.
+/// Moves all of the log that has not moved yet, and no file of another program; then the record says that
+/// it has.
 pub(super) fn finish(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Closed> {
     let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
     let left_in = &record.loss.left_in;
@@ -36,8 +34,8 @@ pub(super) fn finish(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Clos
         return Err(closed(Cause::Damaged, what));
     }
     let aside = root.folder(left_in, Some(FOLDER_MODE)).map_err(at)?;
-    let is_left = |name: &&String| !STAYS.contains(&name.as_str()) && !name.starts_with(LOST);
-    for name in root.list().map_err(at)?.iter().filter(is_left) {
+    let names = root.list().map_err(at)?;
+    for name in names.iter().filter(|name| is_of_the_log(name)) {
         root.move_into(name, &*aside, name).map_err(at)?;
     }
     // First where they are now, then where they were: no moment has them nowhere.
@@ -111,6 +109,36 @@ pub(super) fn parted(path: &Path) -> Option<(&Path, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::disk::RealDisk;
+    use crate::audit::entry::{Actor, LossAccepted};
+    use crate::audit::test_folder;
+
+    #[test]
+    fn files_of_other_programs_stay_where_they_are() {
+        let outer = test_folder("aside");
+        let path = |name: &str| outer.path().join(name);
+        for name in ["checkpoint", "verifier", ".DS_Store"] {
+            std::fs::write(path(name), name).unwrap();
+        }
+        std::fs::create_dir(path("lost+found")).unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let record = Record {
+            origin: "lychgate.test/new".into(),
+            loss: LossAccepted {
+                accepted: "2026-11-24T23:30:45.000001Z".into(),
+                reason: "the disk is gone".into(),
+                actor: Actor { uid: 7 },
+                old_origin: None,
+                old_checkpoint: None,
+                left_in: "lost-1".into(),
+            },
+        };
+        record.write(&*root, MOVING).unwrap();
+        finish(&root, &record).unwrap();
+        assert!(path("lost-1/checkpoint").exists() && path("lost-1/verifier").exists());
+        assert!(path(".DS_Store").exists() && path("lost+found").exists());
+        assert!(!path("checkpoint").exists());
+    }
 
     #[test]
     fn the_folder_of_a_lost_log_says_when() {

@@ -9,10 +9,9 @@ use super::tree::Piece;
 use crate::audit::custody::Placed;
 use crate::audit::disk::{Access, File, Folder, read_exact};
 use crate::audit::journal::spare::FILE_MODE;
+use crate::audit::names::{PASSING, is_number, is_own_in_passing};
 use crate::audit::tiles::MAX_BUNDLE_BYTES;
 
-/// The folder of passing names.
-const PASSING: &str = "tmp";
 const FOLDER_MODE: u32 = 0o750;
 /// So many files are written before they are synced one after the other: most of them then find
 /// their sync done by the first one's.
@@ -54,8 +53,9 @@ impl Shelf {
 
     /// Removes what an earlier process left under passing names.
     pub(in crate::audit) fn clear(&self) -> io::Result<()> {
-        for name in self.passing.list()? {
-            self.passing.remove(&name)?;
+        let left = self.passing.list()?;
+        for name in left.iter().filter(|name| is_own_in_passing(name)) {
+            self.passing.remove(name)?;
         }
         Ok(())
     }
@@ -110,7 +110,8 @@ impl Shelf {
         }
     }
 
-    /// Removes a folder and the files in it, where it is there.
+    /// Removes a folder of partial files, where it is there; it stays where another program has put
+    /// something in it.
     pub(super) fn remove_folder(&mut self, path: &str) -> io::Result<()> {
         self.open.remove(path);
         let (above, name) = split(path);
@@ -119,10 +120,13 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        for file in held.list()? {
-            held.remove(&file)?;
+        for file in held.list()?.iter().filter(|name| is_number(name)) {
+            held.remove(file)?;
         }
-        self.look(above)?.remove_folder(name)
+        match self.look(above)?.remove_folder(name) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Reads a file of the log's folder whole; `None` where there is none.
@@ -202,4 +206,33 @@ pub(in crate::audit) fn read_whole(folder: &dyn Folder, name: &str) -> io::Resul
 /// The folder and the name in it.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::test_folder;
+
+    #[test]
+    fn what_other_programs_left_is_not_removed_and_no_hindrance() {
+        let outer = test_folder("shelf");
+        let path = |name: &str| outer.path().join(name);
+        for folder in ["tmp/lost+found", "tile/0/000.p/lost+found"] {
+            std::fs::create_dir_all(path(folder)).unwrap();
+        }
+        for file in ["tmp/7", "tmp/checkpoint", "tmp/.DS_Store", "tile/0/000.p/7"] {
+            std::fs::write(path(file), b"").unwrap();
+        }
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let mut shelf = Shelf::open(&root).unwrap();
+        shelf.clear().unwrap();
+        assert!(!path("tmp/7").exists() && !path("tmp/checkpoint").exists());
+        assert!(path("tmp/.DS_Store").exists() && path("tmp/lost+found").exists());
+        shelf.remove_folder("tile/0/000.p").unwrap();
+        assert!(!path("tile/0/000.p/7").exists());
+        std::fs::remove_dir(path("tile/0/000.p/lost+found")).unwrap();
+        shelf.remove_folder("tile/0/000.p").unwrap();
+        assert!(!path("tile/0/000.p").exists());
+    }
 }

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, Trouble};
-use crate::audit::tiles::{Bundle, FULL, Tile, bundles_at, tiles_at};
+use super::others::Others;
+use crate::audit::names::TILES;
+use crate::audit::tiles::{Bundle, FULL, Form, Tile, bundles_at, form, tiles_at};
 
-/// The folder of the tiles.
-const FOLDER: &str = "tile";
 /// Folders within folders: a level, six groups of digits, a partial tile's own.
 const MAX_DEPTH: usize = 10;
 
@@ -18,6 +18,8 @@ pub(super) struct Files {
     directory: PathBuf,
     tiles: Vec<Tile>,
     bundles: Vec<Bundle>,
+    /// What other programs have left in the folder.
+    pub(super) others: Others,
 }
 
 impl Files {
@@ -27,8 +29,10 @@ impl Files {
             directory: directory.to_owned(),
             tiles: Vec::new(),
             bundles: Vec::new(),
+            others: Others::default(),
         };
-        files.walk(FOLDER, 0)?;
+        files.others.look(directory);
+        files.walk(TILES, 0)?;
         files.tiles.sort_unstable();
         files.bundles.sort_unstable();
         Ok(files)
@@ -149,22 +153,40 @@ impl Files {
         for item in items {
             let item = item.map_err(|error| Failure::unreadable(folder, &error))?;
             let path = format!("{folder}/{}", item.file_name().to_string_lossy());
+            let Some(form) = form(&path) else {
+                self.others.note(path);
+                continue;
+            };
             let kind = item
                 .file_type()
                 .map_err(|error| Failure::unreadable(&path, &error))?;
-            if kind.is_dir() && depth < MAX_DEPTH {
-                self.walk(&path, depth + 1)?;
-            } else if let Some(bundle) = Bundle::parse_path(&path) {
-                self.bundles.push(bundle);
-            } else if let Some(tile) = Tile::parse_path(&path) {
-                self.tiles.push(tile);
-            } else {
-                let what = "is neither a tile nor a bundle, and nothing else belongs here";
-                return Err(Failure::new(Trouble::Damaged, what).in_file(path));
+            match form {
+                Form::Folder if kind.is_dir() && depth < MAX_DEPTH => {
+                    self.walk(&path, depth + 1)?;
+                }
+                Form::File if !kind.is_dir() => self.take(path)?,
+                _ => return Err(not_the_logs(path)),
             }
         }
         Ok(())
     }
+
+    fn take(&mut self, path: String) -> Result<(), Failure> {
+        if let Some(bundle) = Bundle::parse_path(&path) {
+            self.bundles.push(bundle);
+        } else if let Some(tile) = Tile::parse_path(&path) {
+            self.tiles.push(tile);
+        } else {
+            return Err(not_the_logs(path));
+        }
+        Ok(())
+    }
+}
+
+/// It has a name as the log gives them: whoever reads the log by its names would take it for a part.
+fn not_the_logs(path: String) -> Failure {
+    let what = "is neither a tile nor a bundle, and has a name like theirs";
+    Failure::new(Trouble::Damaged, what).in_file(path)
 }
 
 /// The first entry below a hash of a tile.

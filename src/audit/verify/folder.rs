@@ -85,6 +85,7 @@ pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summa
     }
     walk.behind(size)?;
     let mut summary = walk.end(size)?;
+    summary.other_files = files.others.clone();
     if let Some(checkpoint) = checkpoint {
         summary.covered = Some(checkpoint.size);
         summary.root = Some(STANDARD.encode(checkpoint.root));

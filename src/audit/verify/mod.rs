@@ -10,6 +10,7 @@ mod failure;
 mod files;
 mod folder;
 mod glance;
+mod others;
 mod receipt;
 mod source;
 mod summary;
@@ -19,6 +20,7 @@ mod walk;
 
 pub use failure::{Failure, Trouble};
 pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};
+pub use others::Others;
 pub use receipt::{Claim, Finding, Standing, parse_receipt};
 pub use summary::Summary;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::glance::Says;
+use super::others::Others;
 use crate::audit::entry::Verdict;
 use crate::clock::Time;
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub turned_away: u64,
     /// Whether a write that a crash cut off stands behind the last entry; nobody was answered for it.
     pub cut_off: bool,
+    /// Files of other programs in the folder, which are no part of the log.
+    pub other_files: Others,
     /// How many entries the checkpoint covers; `None` where there is none yet.
     pub covered: Option<u64>,
     /// The root it signs, base64.

@@ -13,6 +13,7 @@ use crate::audit::Closed;
 use crate::audit::custody::{Published, trouble};
 use crate::audit::disk::{Folder, Identity, descriptor};
 use crate::audit::publish::CHECKPOINT;
+use crate::audit::tiles::{Form, form};
 
 /// The folder of tiles and bundles.
 pub(super) const TILES: &str = "tile";
@@ -245,7 +246,5 @@ pub(super) fn mend(error: &io::Error) -> &'static str {
 
 /// Folders are named after levels, groups of a thousand, and partial files; all else are files.
 pub(super) fn is_folder(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_level = path.matches('/').count() == 1;
-    path == TILES || is_level || name.starts_with('x') || name.ends_with(".p")
+    path == TILES || form(path) == Some(Form::Folder)
 }

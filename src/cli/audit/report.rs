@@ -214,6 +214,15 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
             "behind the last entry stands a write that was cut off; nobody was answered for it";
         lines.push(("note", note.into()));
     }
+    let others = &summary.other_files;
+    if others.count > 0 {
+        let (count, mut names) = (others.count, others.first.join(", "));
+        if count > others.first.len() as u64 {
+            names.push_str(", …");
+        }
+        let note = format!("files of other programs, no part of the trail: {count} ({names})");
+        lines.push(("note", note));
+    }
 }
 
 fn checkpoint(summary: &Summary) -> String {

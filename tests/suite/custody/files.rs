@@ -155,3 +155,51 @@ fn a_backup_by_hard_links_disturbs_nothing_and_is_noted() {
     });
     scene.ends_with(&[]);
 }
+
+#[test]
+fn p3_files_of_other_programs_are_no_trouble() {
+    let scene = Scene::new();
+    let others = [
+        ".DS_Store",
+        "#checkpoint#",
+        "lost+found/",
+        "journal/.0000000001.swp",
+        "journal/lost+found/",
+        "tile/0/000~",
+        "tile/entries/.DS_Store",
+        "tile/lost+found/",
+        "tmp/.DS_Store",
+        "tmp/lost+found/",
+    ];
+    for name in others {
+        let path = scene.file(name);
+        match name.ends_with('/') {
+            true => std::fs::create_dir(&path).unwrap(),
+            false => std::fs::write(&path, b"other").unwrap(),
+        }
+        // As an own file system's folder of what was found: root's alone.
+        let mode = Permissions::from_mode(if name.ends_with('/') { 0o700 } else { 0o600 });
+        std::fs::set_permissions(&path, mode).unwrap();
+    }
+    assert_eq!(delete(scene.program.address, 2_001).status, 200);
+    let (status, log) = scene.program.stop();
+    assert!(status.success(), "{status}\n{log}");
+    let program = scene.home.start_ready();
+    assert_eq!(delete(program.address, 2_002).status, 200);
+    let (status, log) = program.stop();
+    assert!(status.success(), "{status}\n{log}");
+
+    let record = scene.home.record();
+    assert_eq!(record.summary.other_files.count, others.len() as u64);
+    let is_trouble = |entry: &lychgate::audit::entry::Entry| matches!(entry.kind, Kind::Trouble(_));
+    assert!(!record.entries.iter().any(is_trouble));
+    let mut verify = crate::support::trail::lychgate();
+    verify
+        .args(["audit", "verify", "--dir"])
+        .arg(scene.home.audit());
+    let output = verify.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("files of other programs"), "{said}");
+    assert!(said.contains("tile/lost+found"), "{said}");
+}

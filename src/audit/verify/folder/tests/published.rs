@@ -156,10 +156,70 @@ fn p4_an_entry_dropped_from_bundle_and_tiles_leaves_the_root_that_was_signed() {
     assert_eq!(failure.index, Some(9), "{failure}");
 }
 
+/// Puts an empty file there, or a folder where the path ends with a slash.
+fn put(folder: &Path, path: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match path.to_str().unwrap().ends_with('/') {
+        true => std::fs::create_dir(path).unwrap(),
+        false => std::fs::write(path, "").unwrap(),
+    }
+}
+
 #[test]
-fn p4_what_is_no_tile_does_not_belong_there() {
-    let failure = failure(|folder| std::fs::write(folder.join("tile/0/000.bak"), "").unwrap());
-    assert_eq!(failure.file.as_deref(), Some("tile/0/000.bak"));
+fn files_of_other_programs_are_noted_and_no_fault() {
+    let (folder, _) = sample();
+    let sound = verify(folder.path()).unwrap();
+    let others = [
+        "#checkpoint#",
+        ".DS_Store",
+        "journal/.floor.swp",
+        "journal/0000000001~",
+        "lost+found/",
+        "tile/.DS_Store",
+        "tile/0/.000.swp",
+        "tile/0/000.bak",
+        "tile/0/000.p/lost+found/",
+        "tile/0/000~",
+        "tile/64",
+        "tile/entries/000.tmp/",
+        "tile/entries/lost+found/",
+        "tile/lost+found/",
+        "tmp/.DS_Store",
+    ];
+    for path in others {
+        put(folder.path(), path);
+    }
+    let found = verify(folder.path()).unwrap();
+    let first = others.map(|path| path.trim_end_matches('/').to_owned());
+    assert_eq!(found.other_files.count, others.len() as u64);
+    assert_eq!(found.other_files.first, first[..10]);
+    let other_files = sound.other_files.clone();
+    assert_eq!(
+        Summary {
+            other_files,
+            ..found
+        },
+        sound
+    );
+}
+
+#[test]
+fn p4_what_has_a_name_like_a_tiles_and_is_none_is_found() {
+    for path in [
+        "tile/0/000.p/300",
+        "tile/0/x000/001",
+        "tile/0/003/",
+        "tile/0/003.p",
+        "tile/3",
+        "tile/entries/x000",
+        "tile/entries/000.p/007",
+    ] {
+        let failure = failure(|folder| put(folder, path));
+        let file = path.trim_end_matches('/');
+        assert_eq!(failure.file.as_deref(), Some(file), "{failure}");
+        assert_eq!(failure.trouble, Trouble::Damaged);
+    }
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! The names that Lychgate gives in the audit folder. What has another name is another program's: it is
+//! left alone, and never a fault.
+
+use super::custody::LOCK;
+use super::journal::{self, segment};
+use super::publish::CHECKPOINT;
+use super::recover::VERIFIER;
+
+/// The folder of files that are not at their places yet.
+pub(super) const PASSING: &str = "tmp";
+/// The folder of tiles and bundles.
+pub(super) const TILES: &str = "tile";
+/// How the folders of lost logs begin.
+pub(super) const LOST: &str = "lost-";
+/// What makes a log, and moves aside with it.
+const OF_THE_LOG: [&str; 6] = [
+    CHECKPOINT,
+    VERIFIER,
+    journal::FOLDER,
+    TILES,
+    PASSING,
+    "reserve",
+];
+/// What stands beside it.
+const BESIDE: [&str; 7] = [
+    LOCK,
+    "control.sock",
+    "control.sock.new",
+    "loss.moving",
+    "loss.moved",
+    "loss.new",
+    "loss.json",
+];
+
+/// Whether this name in the audit folder is the log's.
+pub(super) fn is_of_the_log(name: &str) -> bool {
+    OF_THE_LOG.contains(&name)
+}
+
+/// Whether Lychgate gives this name in the audit folder.
+pub(super) fn is_own(name: &str) -> bool {
+    is_of_the_log(name) || BESIDE.contains(&name) || name.starts_with(LOST)
+}
+
+/// Whether it gives this name in the journal.
+pub(super) fn is_own_in_journal(name: &str) -> bool {
+    segment::number(name).is_some() || ["floor", "floor.new", "spare", "next"].contains(&name)
+}
+
+/// Whether it gives this name to a file that is not at its place yet.
+pub(super) fn is_own_in_passing(name: &str) -> bool {
+    name == CHECKPOINT || is_number(name)
+}
+
+/// Whether it is a name of digits alone, as passing files and partial ones have.
+pub(super) fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
