@@ -14,12 +14,11 @@ use serde_json::Value;
 
 use super::record::Record;
 use crate::support::folder::Folder;
+pub(crate) use crate::support::wire::PATIENCE;
 use crate::support::{tokens, trail, wire};
 
 /// The trail's name.
 pub(crate) const ORIGIN: &str = "lychgate.test/suite";
-/// Every wait for a condition ends here, as a failure: long, so that no busy machine reaches it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// The tables of the config that a story may add keys to.
 const TABLES: &[&str] = &[
     "listen",

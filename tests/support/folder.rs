@@ -1,7 +1,11 @@
 //! Temporary folders, removed when dropped.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use super::wire::PATIENCE;
 
 /// A new folder of this process alone.
 #[derive(Debug)]
@@ -69,6 +73,17 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Removes a folder in which something may still make files.
+pub(crate) fn remove(folder: &Path) {
+    let begin = Instant::now();
+    while let Err(error) = std::fs::remove_dir_all(folder) {
+        if error.kind() == ErrorKind::NotFound {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{}: {error}", folder.display());
+    }
 }
 
 impl Drop for Folder {

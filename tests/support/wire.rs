@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer that takes longer is a failure of the test.
+/// Every wait ends here, as a failure: it is so long that no busy machine reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One answer as it came.

@@ -13,7 +13,7 @@ use super::super::mounts::{self, beside, seen_by};
 use super::super::users::Manner;
 use super::tiles::{only_file, published};
 use super::*;
-use crate::support::folder::files_below;
+use crate::support::folder::{files_below, remove};
 use crate::support::trail;
 
 fn copy(from: &Path, to: &Path) {
@@ -84,7 +84,7 @@ fn p3_a_copy_is_gone_on_with_where_what_was_held_is_gone_before_it_is_missed() {
     published(&scene);
     let (path, kept) = (scene.file(""), scene.home.path("kept"));
     copy(&path, &kept);
-    std::fs::remove_dir_all(&path).unwrap();
+    remove(&path);
     scene.program.wait_for_cause("folder-moved");
     scene.refuses("folder-moved");
     std::fs::rename(&kept, &path).unwrap();
@@ -180,7 +180,7 @@ fn p4_a_copy_with_a_byte_changed_in_an_answered_record_stays_refused_and_says_wh
         scene.stays_closed("folder-moved");
         assert!(told(&scene).contains(said), "{said}: {}", told(&scene));
         assert_eq!(contents(&path), before, "nothing is written there");
-        std::fs::remove_dir_all(&path).unwrap();
+        remove(&path);
     }
     std::fs::rename(&held, &path).unwrap();
     scene.comes_back();
@@ -202,7 +202,7 @@ fn p4_a_copy_without_the_last_deletion_or_with_more_stays_refused() {
         told(&scene).contains("does not hold what was written")
     });
     scene.stays_closed("folder-moved");
-    std::fs::remove_dir_all(&path).unwrap();
+    remove(&path);
     copy(&held, &old);
     std::fs::write(old.join("journal/0000000777"), b"").unwrap();
     std::fs::rename(&old, &path).unwrap();
@@ -212,7 +212,7 @@ fn p4_a_copy_without_the_last_deletion_or_with_more_stays_refused() {
         "{}",
         told(&scene)
     );
-    std::fs::remove_dir_all(&path).unwrap();
+    remove(&path);
     std::fs::rename(&held, &path).unwrap();
     scene.comes_back();
     scene.ends_with(&["folder-moved"]);

@@ -2,6 +2,7 @@
 
 use super::super::mounts::{self, beside};
 use super::*;
+use crate::support::folder::remove;
 
 #[test]
 fn p3_a_folder_that_is_moved_or_swapped_refuses_deletions_until_it_is_back() {
@@ -61,7 +62,7 @@ fn p3_the_folder_of_passing_names_is_made_again() {
     let scene = Scene::new();
     tiles::published(&scene);
     let passing = scene.file("tmp");
-    std::fs::remove_dir_all(&passing).unwrap();
+    remove(&passing);
     assert_eq!(delete(scene.program.address, 1_001).status, 200);
     tiles::published(&scene);
     assert!(passing.is_dir());
