@@ -32,7 +32,7 @@ pub(super) use published::{Published, altered, grown, unlinked};
 pub(super) use segments::Segments;
 use text::Seen;
 pub(super) use text::Text;
-pub(super) use unread::{cause_of, unread};
+pub(super) use unread::{cause_at_opening, cause_of, unread, unread_at_opening};
 use unread::{is_no_folder, misread};
 
 /// The name of the lock file.

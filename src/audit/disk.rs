@@ -195,6 +195,21 @@ pub fn is_lack(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error of this kind says that no file of a log stands under a name: a folder or a link does, or
+/// the file is longer than any. All other errors say nothing of the file.
+#[must_use]
+pub fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
+    let is_other = matches!(
+        kind,
+        io::ErrorKind::IsADirectory
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::InvalidData
+    );
+    // No link is followed below the log's folder. The kind has no stable name.
+    is_other || kind == io::Error::from(Errno::LOOP).kind()
+}
+
 /// Reads exactly so many bytes.
 ///
 /// # Errors

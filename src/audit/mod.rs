@@ -206,9 +206,11 @@ mod test_support {
     /// test waits for a busy disk.
     pub(crate) fn test_root() -> PathBuf {
         let memory = Path::new("/dev/shm");
-        match rustix::fs::access(memory, rustix::fs::Access::WRITE_OK) {
-            Ok(()) => memory.to_owned(),
-            Err(_) => std::env::temp_dir(),
+        let is_writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+        let room = rustix::fs::statvfs(memory).map_or(0, |about| about.f_bavail * about.f_frsize);
+        match is_writable && room > 1 << 30 {
+            true => memory.to_owned(),
+            false => std::env::temp_dir(),
         }
     }
 }

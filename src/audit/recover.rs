@@ -8,7 +8,7 @@ mod retrace;
 use std::io;
 use std::sync::Arc;
 
-use super::custody::{Custody, LOCK, Opened, Text, cause_of, closed, trouble};
+use super::custody::{Custody, LOCK, Opened, Text, cause_at_opening, closed, trouble};
 use super::disk::{Access, Disk, File, Folder};
 use super::entry::{Kind, LossAccepted};
 use super::gate::Gate;
@@ -276,7 +276,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
 
 fn unreadable(error: &ReadError) -> Closed {
     let cause = match error.fault {
-        Fault::Io(kind) => cause_of(kind),
+        Fault::Io(kind) => cause_at_opening(kind),
         Fault::Missing | Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Damaged,
     };
     closed(cause, error.to_string())

@@ -50,12 +50,14 @@ impl Folder {
 }
 
 /// Where tests make their folders: in memory if the system has such a place, so that no trail of a test
-/// waits for a busy disk.
+/// waits for a busy disk. It must have a gigabyte: a container's often has less.
 pub(crate) fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    match rustix::fs::access(memory, rustix::fs::Access::WRITE_OK) {
-        Ok(()) => memory.to_owned(),
-        Err(_) => std::env::temp_dir(),
+    let is_writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+    let room = rustix::fs::statvfs(memory).map_or(0, |about| about.f_bavail * about.f_frsize);
+    match is_writable && room > 1 << 30 {
+        true => memory.to_owned(),
+        false => std::env::temp_dir(),
     }
 }
 

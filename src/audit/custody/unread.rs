@@ -3,9 +3,8 @@
 
 use std::io;
 
-use rustix::io::Errno;
-
 use super::closed;
+use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{Fault, ReadError};
 use crate::audit::{Cause, Closed};
 
@@ -17,6 +16,19 @@ pub(in crate::audit) fn unread(error: &io::Error, doing: &str) -> Closed {
         kind => cause_of_reading(kind),
     };
     closed(cause, format!("{doing}: {error}"))
+}
+
+/// As [`unread`], at an opening, which knows of no file that stood there before.
+pub(in crate::audit) fn unread_at_opening(error: &io::Error, doing: &str) -> Closed {
+    closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
+}
+
+/// The cause at an opening: what is no file of a log is damage.
+pub(in crate::audit) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
+    match is_no_file_of_a_log(kind) {
+        true => Cause::Damaged,
+        false => cause_of(kind),
+    }
 }
 
 /// Why the journal does not hold what it must.
@@ -41,26 +53,22 @@ pub(in crate::audit) fn cause_of(kind: io::ErrorKind) -> Cause {
 /// Whether nothing stands under a name that a folder had: also where something else does.
 pub(super) fn is_no_folder(error: &io::Error) -> bool {
     let kind = error.kind();
-    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || is_link(kind)
+    matches!(kind, io::ErrorKind::NotFound) || is_no_file_of_a_log(kind)
 }
 
 fn cause_of_reading(kind: io::ErrorKind) -> Cause {
     match kind {
         io::ErrorKind::NotFound => Cause::Unlinked,
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => Cause::Replaced,
-        _ if is_link(kind) => Cause::Replaced,
         io::ErrorKind::UnexpectedEof => Cause::Truncated,
+        _ if is_no_file_of_a_log(kind) => Cause::Replaced,
         _ => cause_of(kind),
     }
 }
 
-/// No link is followed below the log's folder. The kind has no stable name.
-fn is_link(kind: io::ErrorKind) -> bool {
-    kind == io::Error::from(Errno::LOOP).kind()
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

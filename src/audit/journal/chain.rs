@@ -79,7 +79,7 @@ impl<'k> Chain<'k> {
                 continue;
             }
             let place = span.segment.place(self.offset);
-            let Some((batch, bytes)) = span.segment.batch_at(self.offset)? else {
+            let Some((batch, bytes)) = span.segment.own_batch_at(self.offset)? else {
                 if span.last.is_some() {
                     let what = "the batch is damaged, and a later segment goes on from behind it";
                     return Err(ReadError::new(Fault::Damaged, place, what));
@@ -123,7 +123,7 @@ impl<'k> Chain<'k> {
             return Ok(true);
         };
         // Batches are written in order: if it was a live writer, this place holds one by now.
-        if span.segment.batch_at(self.offset)?.is_some() {
+        if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
         let newer = Plan::of(&*self.folder, self.key)?;
@@ -161,7 +161,7 @@ impl<'k> Chain<'k> {
     }
 }
 
-fn damaged_before(place: Place, sign: Place) -> ReadError {
+pub(super) fn damaged_before(place: Place, sign: Place) -> ReadError {
     let what = format!(
         "records are damaged or missing here: segment {:010}, offset {} was written later",
         sign.segment, sign.offset

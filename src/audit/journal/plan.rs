@@ -1,9 +1,10 @@
 //! Which parts of which segments count: found from the newest segment backwards.
 
 use super::batch::{Batch, Link};
+use super::chain::damaged_before;
 use super::floor::Floor;
 use super::segment::{self, Segment};
-use super::{Fault, ReadError};
+use super::{Fault, ReadError, tail};
 use crate::audit::disk::Folder;
 use crate::audit::key::Key;
 
@@ -35,15 +36,21 @@ impl Plan {
             let Some(segment) = Segment::open(folder, number)? else {
                 continue;
             };
-            match segment.batch_at(0)? {
-                Some((batch, _)) => {
+            match segment.batch_at(0) {
+                Ok(Some((batch, _))) => {
                     first = Some(batch);
                     plan.spans.push(Span {
                         segment,
                         last: None,
                     });
                 }
-                None => plan.behind.push(segment),
+                Ok(None) => plan.behind.push(segment),
+                Err(newer) if newer.fault == Fault::Newer => {
+                    let sign = tail::damage(&segment, 0, &plan.behind)?;
+                    let damaged = |sign| damaged_before(segment.place(0), sign);
+                    return Err(sign.map_or(newer, damaged));
+                }
+                Err(error) => return Err(error),
             }
         }
         if let Some(first) = first {
@@ -76,7 +83,7 @@ impl Plan {
                 self.before = before(&first);
                 break;
             };
-            let Some((batch, _)) = segment.batch_at(0)? else {
+            let Some((batch, _)) = segment.own_batch_at(0)? else {
                 return gone(
                     "the segment's first batch is damaged, and a later segment goes on from it",
                 );

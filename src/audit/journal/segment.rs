@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::batch::{self, BLOCK, Batch, MAX_BATCH};
-use super::{Place, ReadError};
+use super::{Fault, Place, ReadError};
 use crate::audit::disk::{Access, File, Folder, read_exact};
 
 /// The name of a segment.
@@ -103,6 +103,15 @@ impl Segment {
                 "the batch",
                 version.into(),
             )),
+        }
+    }
+
+    /// As [`Self::batch_at`]; `None` also where a newer program wrote a batch: whoever asks so judges
+    /// next what stands behind it.
+    pub(super) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
+        match self.batch_at(offset) {
+            Err(error) if error.fault == Fault::Newer => Ok(None),
+            found => found,
         }
     }
 

@@ -196,6 +196,7 @@ fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
         }
         journal
     };
+    let last = written().appender.last().place.offset;
     // In place of each batch, where the next would begin, and behind that.
     for offset in all(&written()) {
         let journal = written();
@@ -203,9 +204,33 @@ fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
         write_newer(&journal, place);
         let error = journal.read(None).unwrap_err();
         assert_eq!((error.segment, error.offset), (1, offset));
+        // This program never writes behind a newer one: what stands before its own batches is damage.
+        if offset < last {
+            assert_eq!(error.fault, Fault::Damaged, "{error}");
+            continue;
+        }
         assert_eq!(error.fault, Fault::Newer, "{error}");
         let what = "format version 2, and this program reads version 1: run the newer program";
         assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
+#[test]
+fn p4_a_newer_batch_that_a_segment_goes_on_behind_is_damage() {
+    for (segment, offset) in [(1, 0), (1, BLOCK as u64), (2, 0)] {
+        let mut journal = Journal::new();
+        for i in 0..2 {
+            journal.append(&[entry(i, 100)]);
+        }
+        let spare = journal.spares.make_now(SEGMENT).unwrap();
+        journal.appender.take(spare).unwrap();
+        journal.append(&[entry(2, 100)]);
+        if segment == 2 {
+            journal.append(&[entry(3, 100)]);
+        }
+        write_newer(&journal, Place { segment, offset });
+        let error = journal.read(None).unwrap_err();
+        assert_eq!((error.segment, error.fault), (segment, Fault::Damaged));
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::facts;
 use super::record::{MOVED, MOVING, Record, read_whole};
 use crate::audit::custody::{closed, trouble};
-use crate::audit::disk::{Disk, Folder};
+use crate::audit::disk::{Disk, Folder, is_no_file_of_a_log};
 use crate::audit::names::{LOST, is_of_the_log};
 use crate::audit::note::MAX_NOTE_BYTES;
 use crate::audit::recover::FOLDER_MODE;
@@ -49,7 +49,8 @@ pub(super) fn finish(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Clos
 
 /// Renames the seen file of a log that is lost. Only whoever opens the new log, by a config and a key for
 /// it, may do so: while the old log's config is in force, that file is what keeps a second history of
-/// its name from being begun. One that is not there or not ours to read is left to opening, which says so.
+/// its name from being begun. One that is not there, not ours to
+/// read or no such file is left to opening, which says so.
 pub(super) fn seen(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
     let Some((folder, name)) = parted(&settings.seen_file) else {
         return Ok(());
@@ -62,6 +63,8 @@ pub(super) fn seen(disk: &dyn Disk, settings: &Settings, record: &Record) -> io:
         Ok(found) => found,
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => return Ok(()),
+            // Nor is what no checkpoint can be.
+            kind if is_no_file_of_a_log(kind) => return Ok(()),
             _ => return Err(error),
         },
     };

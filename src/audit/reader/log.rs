@@ -7,6 +7,7 @@ use super::files::{Files, FolderFiles};
 use super::tree::Tree;
 use super::{Fault, Hole};
 use crate::audit::checkpoint::Checkpoint;
+use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, Entries, FOLDER, ReadError};
 use crate::audit::merkle::{Hash, leaf};
 use crate::audit::note::{MAX_NOTE_BYTES, Note};
@@ -263,6 +264,7 @@ impl From<ReadError> for Hole {
         Self {
             fault: match error.fault {
                 journal::Fault::Missing => Fault::Missing,
+                journal::Fault::Io(kind) if is_no_file_of_a_log(kind) => Fault::Damaged,
                 journal::Fault::Io(_) | journal::Fault::Newer => Fault::Unreadable,
                 journal::Fault::Damaged | journal::Fault::Foreign => Fault::Damaged,
             },

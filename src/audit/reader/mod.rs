@@ -18,6 +18,8 @@ pub use log::{Log, Reader};
 use std::fmt;
 use std::io;
 
+use crate::audit::disk::is_no_file_of_a_log;
+
 /// What kind of hole it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -49,12 +51,12 @@ impl Hole {
         }
     }
 
-    /// A file that could not be read, or is longer than any that the log has.
+    /// A file that could not be read, or is none that the log has.
     fn unread(index: Option<u64>, path: &str, error: &io::Error) -> Self {
         let what = format!("{path}: {error}");
-        match error.kind() {
-            io::ErrorKind::InvalidData => Self::damaged(index, what),
-            _ => Self::unreadable(index, what),
+        match is_no_file_of_a_log(error.kind()) {
+            true => Self::damaged(index, what),
+            false => Self::unreadable(index, what),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{closed, trouble};
+use crate::audit::custody::{closed, trouble, unread_at_opening};
 use crate::audit::disk::{Disk, Folder};
 use crate::audit::merkle::leaf;
 use crate::audit::publish::{CHECKPOINT, Piece, Seen, Shelf, Tree, read_whole};
@@ -55,7 +55,7 @@ impl Retrace {
     ) -> Result<Self, Closed> {
         let shelf = Shelf::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
         let found = read_whole(&**root, CHECKPOINT)
-            .map_err(|e| trouble(&e, "cannot read the checkpoint"))?;
+            .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
         let checkpoint = match found {
             None => None,
             Some(bytes) => match Checkpoint::open(&bytes, key) {
@@ -214,7 +214,7 @@ impl Retrace {
         let found = self
             .shelf
             .read(&piece.path)
-            .map_err(|e| trouble(&e, &format!("cannot read {}", piece.path)))?;
+            .map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))?;
         match found {
             None => self.is_missing = true,
             Some(bytes) if bytes == piece.bytes => {}

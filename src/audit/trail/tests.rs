@@ -353,3 +353,36 @@ async fn a_verifier_file_that_a_crash_left_torn_is_written_again() {
     let closed = open(&settings).await.state().closed;
     assert_eq!(closed.map(|closed| closed.cause), Some(Cause::KeyUnusable));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_link_or_a_folder_in_a_files_place_is_damage() {
+    let folder = test_folder("trail-no-file");
+    let settings = settings(folder.path());
+    let trail = open(&settings).await;
+    let deletion = trail.begin(test_intent(1)).await.unwrap();
+    deletion.close(deleted()).await.unwrap();
+    trail.stop().await;
+    let held = folder.path().join("held");
+    for name in ["checkpoint", "journal/0000000001"] {
+        let path = settings.directory.join(name);
+        std::fs::rename(&path, &held).unwrap();
+        std::os::unix::fs::symlink(&held, &path).unwrap();
+        assert_eq!(cause_at_start(&settings).await, Cause::Damaged, "{name}");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(cause_at_start(&settings).await, Cause::Damaged, "{name}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&held, &path).unwrap();
+    }
+    let trail = open(&settings).await;
+    assert_eq!(trail.state().closed, None);
+    trail.stop().await;
+}
+
+/// Why a start refuses deletions.
+async fn cause_at_start(settings: &Settings) -> Cause {
+    let trail = open(settings).await;
+    let closed = trail.state().closed.unwrap();
+    trail.stop().await;
+    closed.cause
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::Fault;
+use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, Place, ReadError};
 
 /// What kind of failure it is.
@@ -63,8 +64,7 @@ impl Failure {
     pub(in crate::audit) fn unreadable(file: &str, error: &io::Error) -> Self {
         let trouble = match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,
-            // It was read, and is none of the log's.
-            io::ErrorKind::InvalidData => Trouble::Damaged,
+            kind if is_no_file_of_a_log(kind) => Trouble::Damaged,
             _ => Trouble::Unreadable,
         };
         Self::new(trouble, format!("cannot be read: {error}")).in_file(file)
@@ -109,6 +109,7 @@ impl From<ReadError> for Failure {
                 Trouble::Missing,
                 format!("there is no journal: {}", error.what),
             ),
+            journal::Fault::Io(kind) if is_no_file_of_a_log(kind) => (Trouble::Damaged, error.what),
             journal::Fault::Io(_) | journal::Fault::Newer => (Trouble::Unreadable, error.what),
             journal::Fault::Damaged | journal::Fault::Foreign => (Trouble::Damaged, error.what),
         };

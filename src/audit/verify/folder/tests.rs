@@ -69,12 +69,12 @@ fn p4_a_missing_folder_journal_or_segment_is_found() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_from_what_is_wrong() {
+fn a_file_in_the_place_of_the_journal_is_damage() {
     let directory = test_folder("verify");
     std::fs::write(directory.path().join(journal::FOLDER), b"a file").unwrap();
     assert_eq!(
         verify(directory.path()).unwrap_err().trouble,
-        Trouble::Unreadable
+        Trouble::Damaged
     );
 }
 
