@@ -13,5 +13,4 @@ mod socket;
 
 pub use protocol::{Answer, Request};
 
-/// The socket's name in the audit folder.
-pub const SOCKET: &str = "control.sock";
+pub use crate::audit::names::SOCKET;

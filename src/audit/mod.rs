@@ -24,7 +24,7 @@ pub mod key;
 mod ledger;
 pub mod loss;
 pub mod merkle;
-mod names;
+pub(crate) mod names;
 pub mod note;
 #[cfg(test)]
 mod oracles;

@@ -12,6 +12,28 @@ pub(super) const PASSING: &str = "tmp";
 pub(super) const TILES: &str = "tile";
 /// How the folders of lost logs begin.
 pub(super) const LOST: &str = "lost-";
+/// The space that is kept in reserve.
+pub(super) const RESERVE: &str = "reserve";
+/// The control socket.
+pub const SOCKET: &str = "control.sock";
+/// A new control socket before it gets its name.
+pub(crate) const SOCKET_NEW: &str = "control.sock.new";
+/// The record of an accepted loss while things move.
+pub(super) const LOSS_MOVING: &str = "loss.moving";
+/// That record when all has moved.
+pub(super) const LOSS_MOVED: &str = "loss.moved";
+/// That record before it is durable.
+pub(super) const LOSS_NEW: &str = "loss.new";
+/// That record beside what is left of the lost log.
+pub(super) const LOSS_STORY: &str = "loss.json";
+/// In the journal: where it begins once segments were pruned.
+pub(super) const FLOOR: &str = "floor";
+/// In the journal: the same before it is durable.
+pub(super) const FLOOR_NEW: &str = "floor.new";
+/// In the journal: a spare whose number is not given yet.
+pub(super) const SPARE: &str = "spare";
+/// In the journal: a segment that is being made while the writer waits.
+pub(super) const NEXT: &str = "next";
 /// What makes a log, and moves aside with it.
 const OF_THE_LOG: [&str; 6] = [
     CHECKPOINT,
@@ -19,17 +41,17 @@ const OF_THE_LOG: [&str; 6] = [
     journal::FOLDER,
     TILES,
     PASSING,
-    "reserve",
+    RESERVE,
 ];
 /// What stands beside it.
 const BESIDE: [&str; 7] = [
     LOCK,
-    "control.sock",
-    "control.sock.new",
-    "loss.moving",
-    "loss.moved",
-    "loss.new",
-    "loss.json",
+    SOCKET,
+    SOCKET_NEW,
+    LOSS_MOVING,
+    LOSS_MOVED,
+    LOSS_NEW,
+    LOSS_STORY,
 ];
 
 /// Whether this name in the audit folder is the log's.
@@ -44,7 +66,7 @@ pub(super) fn is_own(name: &str) -> bool {
 
 /// Whether it gives this name in the journal.
 pub(super) fn is_own_in_journal(name: &str) -> bool {
-    segment::number(name).is_some() || ["floor", "floor.new", "spare", "next"].contains(&name)
+    segment::number(name).is_some() || [FLOOR, FLOOR_NEW, SPARE, NEXT].contains(&name)
 }
 
 /// Whether it gives this name to a file that is not at its place yet.

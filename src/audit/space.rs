@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::disk::{Access, File, Folder};
 use super::journal::batch::MAX_BATCH;
 use super::journal::spare::FILE_MODE;
+use super::names::RESERVE;
 use crate::clock::Time;
 use crate::metrics::Metrics;
 
-/// The name of the reserve.
-const RESERVE: &str = "reserve";
 /// Room for a small segment with the longest batch, and for the names of both.
 const RESERVE_BYTES: u64 = 2 * MAX_BATCH as u64;
 const STEP: usize = 256 << 10;

@@ -10,9 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::SOCKET;
-
-/// Where a new socket is made ready before it gets its name.
-const NEW: &str = "control.sock.new";
+use crate::audit::names::SOCKET_NEW as NEW;
 
 /// The folder, held open.
 #[derive(Debug)]

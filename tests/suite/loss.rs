@@ -82,6 +82,8 @@ fn goes_on(home: &Home) {
     assert_eq!(answer.status, 200);
     let receipt = answer.header("lychgate-receipt").unwrap();
     assert!(receipt.starts_with(NEW), "{receipt}");
+    let others = trail::other_files(&home.audit());
+    assert_eq!(others["count"], 0, "what was left is ours: {others}");
     assert!(program.stop().0.success());
     let (loss, entries) = new_log(home);
     assert_eq!(loss.reason, "the disk is gone");

@@ -42,6 +42,16 @@ pub(crate) fn verify(directory: &Path) -> (bool, String) {
     (output.status.success(), shown(&output))
 }
 
+/// What `audit verify --json` takes for files of other programs; the trail verifies.
+pub(crate) fn other_files(directory: &Path) -> Value {
+    let output = run(lychgate()
+        .args(["audit", "verify", "--json", "--dir"])
+        .arg(directory));
+    assert!(output.status.success(), "{}", shown(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    told["summary"]["other_files"].clone()
+}
+
 fn shown(output: &Output) -> String {
     format!(
         "{}\n{}{}",

@@ -14,10 +14,9 @@ use crate::audit::disk::{Access, Folder, read_exact};
 use crate::audit::hex;
 use crate::audit::key::Key;
 use crate::audit::merkle::Hash;
+use crate::audit::names::{FLOOR as NAME, FLOOR_NEW as PASSING};
 use crate::audit::strict;
 
-const NAME: &str = "floor";
-const PASSING: &str = "floor.new";
 /// The first line, without the version behind it.
 const TITLE: &str = "lychgate journal floor v";
 const VERSION: u64 = 1;

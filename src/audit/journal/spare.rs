@@ -7,13 +7,10 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use super::segment;
 use crate::audit::disk::{Access, File, Folder, Identity};
+use crate::audit::names::{NEXT, SPARE as UNNAMED};
 
 /// The mode of the trail's files.
 pub const FILE_MODE: u32 = 0o640;
-/// The name of a spare whose number is not given yet.
-const UNNAMED: &str = "spare";
-/// The name of a segment that is being made while the writer waits.
-const NEXT: &str = "next";
 const STEP: usize = 256 << 10;
 
 /// A segment full of zeros, ready to be used.

@@ -9,14 +9,11 @@ use super::facts;
 use super::record::{MOVED, MOVING, Record, read_whole};
 use crate::audit::custody::{closed, trouble};
 use crate::audit::disk::{Disk, Folder, is_no_file_of_a_log};
-use crate::audit::names::{LOST, is_of_the_log};
+use crate::audit::names::{LOSS_STORY as STORY, LOST, is_of_the_log};
 use crate::audit::note::MAX_NOTE_BYTES;
 use crate::audit::recover::FOLDER_MODE;
 use crate::audit::{Cause, Closed, Settings};
 use crate::clock::Time;
-
-/// The record, beside what is left.
-const STORY: &str = "loss.json";
 
 /// The folder for what is left of a log that is lost now.
 pub(super) fn name(now: Time) -> String {

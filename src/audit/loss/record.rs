@@ -7,13 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::audit::disk::{Access, Folder};
 use crate::audit::entry::LossAccepted;
 use crate::audit::journal::spare::FILE_MODE;
+pub(super) use crate::audit::names::{LOSS_MOVED as MOVED, LOSS_MOVING as MOVING, LOSS_NEW as NEW};
 
-/// The record while things move.
-pub(super) const MOVING: &str = "loss.moving";
-/// The record when all has moved.
-pub(super) const MOVED: &str = "loss.moved";
-/// The record before it is durable.
-pub(super) const NEW: &str = "loss.new";
 /// A checkpoint and a reason are far shorter.
 const MAX_BYTES: usize = 512 << 10;
 

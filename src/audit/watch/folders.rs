@@ -12,11 +12,10 @@ use rustix::io::Errno;
 use crate::audit::Closed;
 use crate::audit::custody::{Published, trouble};
 use crate::audit::disk::{Folder, Identity, descriptor};
+use crate::audit::names::TILES;
 use crate::audit::publish::CHECKPOINT;
 use crate::audit::tiles::{Form, form};
 
-/// The folder of tiles and bundles.
-pub(super) const TILES: &str = "tile";
 /// Folders that stand in each other, at most.
 const DEEPEST: usize = 10;
 /// So many bytes of events are read at once.

@@ -10,11 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::doubts::Doubts;
-use super::folders::{Folders, TILES, Touched, is_folder};
+use super::folders::{Folders, Touched, is_folder};
 use super::judge::{Judge, Judged};
 use crate::audit::custody::{Placed, Published, closed};
 use crate::audit::disk::Identity;
 use crate::audit::merkle::Hash;
+use crate::audit::names::TILES;
 use crate::audit::publish::CHECKPOINT;
 use crate::audit::tiles::{Bundle, FULL, Tile, bundles_at, tiles_at};
 use crate::audit::{Cause, Closed};

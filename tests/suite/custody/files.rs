@@ -203,3 +203,22 @@ fn p3_files_of_other_programs_are_no_trouble() {
     assert!(said.contains("files of other programs"), "{said}");
     assert!(said.contains("tile/lost+found"), "{said}");
 }
+
+#[test]
+fn no_file_of_a_running_gateway_is_another_programs() {
+    let Scene {
+        users: _users,
+        home,
+        program,
+    } = Scene::new();
+    // The next start begins a segment and removes the one before.
+    assert!(program.stop().0.success());
+    let program = home.start_ready();
+    assert_eq!(delete(program.address, 2_001).status, 200);
+    for name in ["control.sock", "reserve", "journal/floor"] {
+        until(name, || home.audit().join(name).exists());
+    }
+    let others = crate::support::trail::other_files(&home.audit());
+    assert_eq!(others["count"], 0, "{others}");
+    assert!(program.stop().0.success());
+}
