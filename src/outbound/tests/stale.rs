@@ -190,7 +190,12 @@ async fn a_streamed_body_cut_off_midway_is_not_sent_again() {
 async fn p7_a_deletion_takes_no_connection_that_rested_for_a_second() {
     let upstream = Upstream::answering(OK);
     let client = client();
+    let first = Instant::now();
     let reused = loop {
+        assert!(
+            first.elapsed() < PATIENCE,
+            "no deletion followed its read within half a second"
+        );
         warm(&client, &upstream).await;
         let (before, begun) = (upstream.connections(), Instant::now());
         delete(&client, &upstream).await.reply.unwrap();

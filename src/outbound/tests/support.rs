@@ -25,7 +25,7 @@ use crate::outbound::wire::Wire;
 use crate::request::{Body, BoxError, Origin, Peer};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A listener whose connections run a script.
 pub(super) struct Upstream {
@@ -218,7 +218,7 @@ pub(super) fn settings() -> Settings {
         connect_timeout: PATIENCE,
         head_timeout: PATIENCE,
         total_timeout: 2 * PATIENCE,
-        idle_timeout: Duration::from_secs(30),
+        idle_timeout: PATIENCE,
         max_connections: 4,
         roots_file: None,
     }
