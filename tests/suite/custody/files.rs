@@ -9,7 +9,7 @@ use super::*;
 use crate::support::folder::Folder;
 
 /// Overwrites a byte in place; gives what stood there.
-fn alter(path: &Path, place: u64, byte: u8) -> u8 {
+pub(super) fn alter(path: &Path, place: u64, byte: u8) -> u8 {
     let mut file = OpenOptions::new();
     let file = file.read(true).write(true).open(path).unwrap();
     let mut was = [0];
@@ -35,15 +35,17 @@ fn p3_a_file_that_is_unlinked_refuses_deletions_until_it_is_back() {
 #[test]
 fn p3_a_file_that_is_replaced_refuses_deletions_until_the_same_bytes_are_back() {
     let scene = Scene::new();
-    let (path, held) = (scene.segment(), scene.home.path("held"));
-    std::fs::rename(&path, &held).unwrap();
-    let mut other = std::fs::read(&held).unwrap();
+    let (path, beside) = (scene.segment(), scene.home.path("beside"));
+    let bytes = std::fs::read(&path).unwrap();
+    let mut other = bytes.clone();
     other[300] ^= 1;
-    std::fs::write(&path, other).unwrap();
+    // Moved over it: at no moment is there none.
+    std::fs::write(&beside, other).unwrap();
+    std::fs::rename(&beside, &path).unwrap();
     scene.refuses("replaced");
     scene.stays_closed("replaced");
-    std::fs::remove_file(&path).unwrap();
-    std::fs::copy(&held, &path).unwrap();
+    std::fs::write(&beside, bytes).unwrap();
+    std::fs::rename(&beside, &path).unwrap();
     scene.comes_back();
     scene.ends_with(&["replaced"]);
 }

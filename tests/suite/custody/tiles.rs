@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::files::alter;
 use super::*;
 
 /// The one partial file of a small log below this folder of it.
@@ -27,16 +28,14 @@ fn p3_a_file_that_is_altered_by_another_name_is_found_by_the_scrub() {
         // The kernel tells who watches the folder of the name that was used, and nobody else.
         let (path, other) = (only_file(&scene.file(""), below), scene.home.path("other"));
         std::fs::hard_link(&path, &other).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        let mut altered = bytes.clone();
-        altered[20] ^= 1;
-        std::fs::write(&other, altered).unwrap();
+        let was = std::fs::read(&path).unwrap()[20];
+        alter(&other, 20, was ^ 1);
         scene.program.wait_for_cause("altered");
         let verbose = scene.program.page("/readyz?verbose").shown();
         assert!(verbose.contains("tile/"), "the place is named: {verbose}");
         scene.refuses("altered");
         scene.stays_closed("altered");
-        std::fs::write(&other, bytes).unwrap();
+        alter(&other, 20, was);
         scene.comes_back();
         scene.ends_with(&["altered"]);
     }

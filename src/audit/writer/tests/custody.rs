@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::audit::compose::test_intent;
@@ -79,6 +79,13 @@ impl Real {
         self.settings.directory.with_extension("aside")
     }
 
+    /// Puts another file that holds this in the place of one: at no moment is there none.
+    fn replace(&self, path: &Path, bytes: &[u8]) {
+        let beside = self.settings.directory.with_extension("beside");
+        std::fs::write(&beside, bytes).unwrap();
+        std::fs::rename(&beside, path).unwrap();
+    }
+
     /// It stays refused until what is found equals what was known, then it is taken again.
     async fn mended(&self) {
         self.mended_but(0).await;
@@ -108,10 +115,10 @@ async fn p3_an_unlinked_segment_refuses_deletions_until_it_is_back() {
 async fn p3_a_replaced_segment_refuses_deletions_until_the_true_one_is_back() {
     let real = Real::open().await;
     let held = real.aside();
-    std::fs::rename(real.segment(), &held).unwrap();
+    std::fs::hard_link(real.segment(), &held).unwrap();
     let mut other = std::fs::read(&held).unwrap();
     other[100] ^= 1;
-    std::fs::write(real.segment(), other).unwrap();
+    real.replace(&real.segment(), &other);
     assert_eq!(real.delete().await, Err(Cause::Replaced));
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(real.delete().await, Err(Cause::Replaced));
@@ -121,13 +128,11 @@ async fn p3_a_replaced_segment_refuses_deletions_until_the_true_one_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_file_that_holds_what_is_known_byte_for_byte_is_taken_for_the_one_that_is_gone() {
-    let real = Real::open().await;
-    let (lock, verifier) = (real.file("lock"), real.file("verifier"));
-    for path in [real.segment(), lock, verifier] {
-        let held = real.aside();
-        std::fs::rename(&path, &held).unwrap();
-        std::fs::copy(&held, &path).unwrap();
-        assert_eq!(real.delete().await, Err(Cause::Replaced));
+    for name in ["journal/0000000001", "lock", "verifier"] {
+        let real = Real::open().await;
+        let path = real.file(name);
+        real.replace(&path, &std::fs::read(&path).unwrap());
+        real.was(Cause::Replaced).await;
         real.mended().await;
     }
 }
@@ -189,8 +194,7 @@ async fn p3_a_spare_that_is_another_file_of_zeros_is_taken_and_no_other_bytes() 
     wait(|| spare.exists()).await;
     tokio::time::sleep(Duration::from_millis(900)).await;
     let zeros = std::fs::read(&spare).unwrap();
-    std::fs::rename(&spare, real.aside()).unwrap();
-    std::fs::write(&spare, [&zeros[1..], b"?"].concat()).unwrap();
+    real.replace(&spare, &[&zeros[1..], b"?"].concat());
     closes(&real.trail, Cause::Replaced).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(real.delete().await, Err(Cause::Replaced));
@@ -243,10 +247,18 @@ async fn p3_a_segment_that_is_not_ours_is_a_second_writer() {
         std::fs::remove_file(journal.join(strange)).unwrap();
         real.mended().await;
     }
-    // Another's name on the lock, and nothing else of it: ours is written again.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_anothers_name_on_the_lock_is_a_second_writer() {
+    let real = Real::open().await;
+    // Written at once, and nothing else of it: ours is written again.
     let lock = real.file("lock");
-    std::fs::write(&lock, "7 0193-af\n").unwrap();
-    assert_eq!(real.delete().await, Err(Cause::SecondWriter));
+    let length = std::fs::metadata(&lock).unwrap().len() as usize;
+    let other = format!("{:a<1$}\n", "7 0193-", length - 1);
+    let file = OpenOptions::new().write(true).open(&lock).unwrap();
+    file.write_all_at(other.as_bytes(), 0).unwrap();
+    real.was(Cause::SecondWriter).await;
     real.mended().await;
     let name = std::fs::read_to_string(lock).unwrap();
     assert!(
