@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::compose::test_intent;
+use crate::audit::disk::Access;
 use crate::audit::entry::Cuts;
 use crate::audit::entry::{Caller, Refused};
 
@@ -64,7 +65,7 @@ async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
         rig.trail.begin(test_intent(1)).await.unwrap_err().cause,
         Cause::SyncFailed
     );
-    let (used, begun) = (rig.disk.count("sync_data"), std::time::Instant::now());
+    let (begun, used) = (std::time::Instant::now(), rig.disk.count("sync_data"));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     // No pause is shorter than a second.
     let tries = rig.disk.count("sync_data") - used;
@@ -204,21 +205,18 @@ async fn p3_while_locked_nothing_is_written() {
             .map(|step| first.disk.count(step))
             .sum::<usize>()
     };
-    // It has nothing more to write: `started` is published, and the spare is there.
-    published(&first).await;
+    // Nothing of the first one runs any more: its lock alone is still held.
+    first.trail.stop().await;
     let root = Disk::folder(&first.disk, &first.settings.directory, None).unwrap();
-    let journal = root.folder(FOLDER, None).unwrap();
-    wait(|| journal.list().unwrap().contains(&"0000000002".to_owned())).await;
-    let mut before = 0;
-    while before != count() {
-        before = count();
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    let lock = root.open("lock", Access::Write).unwrap();
+    wait(|| lock.lock().unwrap()).await;
+    let before = count();
     let second = trail(&first.disk, &first.settings);
     closes(&second, Cause::Locked).await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let tried = first.disk.count("lock");
+    wait(|| first.disk.count("lock") > tried + 1).await;
     assert_eq!(count(), before);
-    first.trail.stop().await;
+    drop(lock);
     opens(&second).await;
 }
 

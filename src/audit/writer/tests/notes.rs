@@ -8,7 +8,7 @@ use crate::audit::compose::{test_intent, test_reconciled};
 use crate::audit::entry::{Reason, Reconciled};
 use crate::audit::ledger::unknown;
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(600);
 
 /// An open trail with one deletion of unknown end, and its index.
 async fn in_doubt() -> (Rig, u64) {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::audit::compose::test_intent;
 
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(600);
 
 /// What callers were told.
 #[derive(Default)]
