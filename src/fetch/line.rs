@@ -137,14 +137,15 @@ mod tests {
     use crate::fetch::testing::{Server, ok};
     use crate::tls::ClientTls;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    /// Met only by a failure.
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     async fn got(bytes: &[u8]) -> Result<Answer, String> {
         let bytes = bytes.to_vec();
         let server = Server::start(move |_| bytes.clone()).await;
         let mut line = line(&server);
         let secret = HeaderValue::from_static("Bearer hidden");
-        line.get("/a?v=1", &secret, 100, 10 * SECOND).await
+        line.get("/a?v=1", &secret, 100, PATIENCE).await
     }
 
     fn line(server: &Server) -> Line {
@@ -186,7 +187,7 @@ mod tests {
         let mut line = line(&server);
         for _ in 0..3 {
             let token = HeaderValue::from_static("Bearer t");
-            let answer = line.get("/a", &token, 100, 10 * SECOND).await.unwrap();
+            let answer = line.get("/a", &token, 100, PATIENCE).await.unwrap();
             assert_eq!(answer.status, 200);
         }
         assert!(server.heads()[2].contains("authorization: Bearer t\r\n"));

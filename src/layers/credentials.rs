@@ -215,7 +215,7 @@ mod tests {
             "Bearer first"
         );
         std::fs::write(&path, "the-second\n").unwrap();
-        for _ in 0..100 {
+        for _ in 0..6_000 {
             // As if a second had passed.
             credentials.looked.store(0, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(20)).await;

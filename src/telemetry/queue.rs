@@ -171,26 +171,41 @@ fn write(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::mpsc::channel;
 
     use super::*;
+
+    /// Met only by a failure.
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    /// Fails where the work never ends.
+    fn ends(what: &str, work: impl FnOnce() + Send + 'static) {
+        let (done, ended) = channel();
+        std::thread::spawn(move || {
+            work();
+            let _ = done.send(());
+        });
+        assert!(ended.recv_timeout(PATIENCE).is_ok(), "{what} waited");
+    }
 
     #[test]
     fn p14_a_reader_that_has_stopped_holds_up_nobody() {
         let (mut reader, writer) = io::pipe().unwrap();
         let dropped = Counter::default();
         let queue = Queue::start(writer, dropped.clone()).unwrap();
-        let line = [b'x'; 1024];
-        let begun = Instant::now();
-        for _ in 0..4096 {
-            queue.push(&line, false);
-        }
-        assert!(begun.elapsed() < Duration::from_secs(2), "pushing waited");
+        // Nobody reads until both have ended.
+        let pushing = queue.clone();
+        ends("pushing", move || {
+            for _ in 0..4096 {
+                pushing.push(&[b'x'; 1024], false);
+            }
+        });
         let lost = dropped.get();
         assert!(lost >= 4096 - 2048 - 64 - 1);
         queue.push(b"a warning\n", true);
         assert_eq!(dropped.get(), lost);
-        queue.stop(Duration::from_millis(50));
-        assert!(begun.elapsed() < Duration::from_secs(3), "stopping waited");
+        let stopping = queue.clone();
+        ends("stopping", move || stopping.stop(Duration::from_millis(50)));
 
         // The reader comes back: what was kept flows, and the loss is told.
         let mut text = Vec::new();
@@ -208,7 +223,7 @@ mod tests {
         for number in 0..100 {
             queue.push(format!("{number}\n").as_bytes(), false);
         }
-        queue.stop(Duration::from_secs(5));
+        queue.stop(PATIENCE);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         let wanted: String = (0..100).map(|number| format!("{number}\n")).collect();
@@ -222,7 +237,7 @@ mod tests {
         let dropped = Counter::default();
         let queue = Queue::start(writer, dropped.clone()).unwrap();
         queue.push(b"lost\n", false);
-        queue.stop(Duration::from_secs(5));
+        queue.stop(PATIENCE);
         assert_eq!(dropped.get(), 1);
     }
 }

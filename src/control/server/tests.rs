@@ -5,6 +5,9 @@ use crate::audit::{TestFolder, test_folder};
 use crate::control::client::ask;
 use crate::control::protocol::Reconcile;
 
+/// Met only by a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn request() -> Request {
     Request::Reconcile(Reconcile {
         reason: "asked".into(),
@@ -15,7 +18,7 @@ fn request() -> Request {
 }
 
 fn started() -> (TestFolder, Server) {
-    started_with(LINE_TIMEOUT)
+    started_with(PATIENCE)
 }
 
 /// Answers with who asked what.
@@ -143,7 +146,7 @@ async fn what_is_being_answered_may_end_when_the_socket_goes() {
     let path = folder.path().to_owned();
     let asking = tokio::task::spawn_blocking(move || ask(&path, &request()).unwrap());
     begun.recv().await.unwrap();
-    server.finish(Duration::from_secs(20)).await;
+    server.finish(PATIENCE).await;
     assert_eq!(asking.await.unwrap(), Some(refused("late")));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

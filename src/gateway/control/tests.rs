@@ -85,7 +85,7 @@ async fn p2_at_the_start_an_unknown_is_read_back_once_it_is_old_enough() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(20), read_back).await;
+    let found = tokio::time::timeout(Duration::from_secs(120), read_back).await;
     assert_eq!(found.unwrap().result, Found::StillThere);
     gateway.stop().await;
     assert!(!folder.path().join("audit/control.sock").exists());

@@ -3,7 +3,7 @@
 use super::*;
 
 async fn until(what: impl Fn() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..24_000 {
         if what() {
             return;
         }
