@@ -44,12 +44,19 @@ fn p4_none_is_never_listed_over_damage() {
 
 #[test]
 fn p4_what_cannot_be_read_is_exit_74() {
-    let folder = |path: &Path| {
-        let bundle = path.join("tile/entries/000.p/6");
-        std::fs::remove_file(&bundle).unwrap();
-        std::fs::create_dir(&bundle).unwrap();
+    let replaced = |by: &dyn Fn(&Path)| {
+        let replace = |path: &Path| {
+            let bundle = path.join("tile/entries/000.p/6");
+            std::fs::remove_file(&bundle).unwrap();
+            by(&bundle);
+        };
+        under(6, replace, &["list"]).0
     };
-    assert_eq!(under(6, folder, &["list"]).0, Err(Exit::Io));
+    // No user may open a socket as a file; a folder says that no bundle is there.
+    let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    assert_eq!(replaced(&socket), Err(Exit::Io));
+    let folder = |path: &Path| std::fs::create_dir(path).unwrap();
+    assert_eq!(replaced(&folder), Err(Exit::No));
 }
 
 #[test]
