@@ -257,6 +257,14 @@ impl Program {
         });
     }
 
+    /// Waits until a checkpoint covers every entry.
+    pub(crate) fn wait_published(&self) {
+        until("all is published", || {
+            let published = self.metric("lychgate_audit_checkpoint_entries");
+            published > 0 && published == self.metric("lychgate_audit_entries_total")
+        });
+    }
+
     /// The sum of all metrics whose line begins so.
     pub(crate) fn metric(&self, begin: &str) -> u64 {
         let page = self.page("/metrics");

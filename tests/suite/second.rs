@@ -41,6 +41,7 @@ fn two(users: &Users) -> (Home, Program, Program, Picture) {
     let socket = home.audit().join("control.sock");
     until("the first one's spare is made", || spare.exists());
     until("the first one's socket is bound", || socket.exists());
+    first.wait_published();
     let before = picture(&home.audit());
     let second = home.start();
     second.wait_for_cause("locked");

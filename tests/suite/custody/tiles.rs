@@ -14,10 +14,7 @@ pub(super) fn only_file(log: &Path, below: &str) -> PathBuf {
 }
 
 pub(super) fn published(scene: &Scene) {
-    until("all is published", || {
-        let published = scene.program.metric("lychgate_audit_checkpoint_entries");
-        published > 0 && published == scene.program.metric("lychgate_audit_entries_total")
-    });
+    scene.program.wait_published();
 }
 
 #[test]
