@@ -76,19 +76,25 @@ fn p3_a_lack_of_descriptors_is_no_tampering() {
 
     let before = leave(&program, 0);
     let strange = home.audit().join("journal/strange");
-    until("deletions are refused", || {
-        leave(&program, 0);
-        // The journal's names have changed: they must be listed.
-        std::fs::write(&strange, b"").unwrap();
-        std::fs::remove_file(&strange).unwrap();
-        caller.is_refused()
-    });
+    let refuse = |caller: &mut Kept| {
+        until("deletions are refused", || {
+            leave(&program, 0);
+            // The journal's names have changed: they must be listed.
+            std::fs::write(&strange, b"").unwrap();
+            std::fs::remove_file(&strange).unwrap();
+            caller.is_refused()
+        });
+    };
+    refuse(&mut caller);
     assert_eq!(caller.ask(&get).status, 200, "reads go on");
     // Enough for the folder, and for one segment at a time, not for the chain.
     until("the chain is followed", || {
         leave(&program, 1);
         let shown = operator.ask(page.as_bytes()).shown();
-        assert!(caller.is_refused() || shown.is_empty(), "{shown}");
+        if !caller.is_refused() {
+            // Another descriptor was free for a moment, and the gateway has found all as it was.
+            refuse(&mut caller);
+        }
         shown.contains("journal segment") && shown.contains("Too many open files")
     });
 
