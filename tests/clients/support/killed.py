@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
+import pathlib
+import signal
 import struct
 import threading
+import time
 
 from . import tlog, tokens, trail, wire
 
@@ -56,22 +60,46 @@ class Load:
 
 
 def under_load(gate, key, first=1, beyond=0):
-    """Kills it once some deletions are answered, some checkpoints kept, and so many batches are past the newest one."""
-    load = Load(gate, key, first)
+    """Kills it once some deletions are answered, some checkpoints kept, and more than so many batches are past the newest one."""
+    load, audit = Load(gate, key, first), gate.folder / "audit"
 
     def enough():
         if len(load.answered) < ANSWERED or len(load.kept) < CHECKPOINTS:
             return False
-        try:
-            return not beyond or len(past_checkpoint(gate.folder / "audit", key)) > beyond
-        except ValueError:
-            return False  # A batch was read while it was written.
+        if not beyond:
+            return True
+        if not has_batches(audit, key, beyond):
+            return False
+        # No checkpoint may come between this and the kill.
+        halt(gate.process.pid)
+        if has_batches(audit, key, beyond):
+            return True
+        gate.signal(signal.SIGCONT)
+        return False
 
     try:
         gate.wait_until(enough, "there was load")
     finally:
         load.kill()
     return load
+
+
+def halt(pid):
+    """Stops a process, and waits until each of its threads stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    stats = list(pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
+    while any(stat.read_text().rpartition(")")[2].split()[0] not in "TZX" for stat in stats):
+        time.sleep(0.001)
+
+
+def has_batches(audit, key, beyond):
+    """Whether more than so many batches past the checkpoint stand in one segment, one with two entries among them."""
+    try:
+        batches = past_checkpoint(audit, key)
+    except ValueError:
+        return False  # A batch was read while it was written.
+    together = [batch for batch in batches if batch[0] == batches[0][0]]
+    return len(together) > beyond and any(len(batch[4]) > 1 for batch in together)
 
 
 def past_checkpoint(audit, key):
