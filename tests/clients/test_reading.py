@@ -89,8 +89,10 @@ class Reading(refusals.Refusals, unittest.TestCase):
     def test_an_answer_says_what_it_searched(self):
         done = GATE.audit("list", "--json", "--user", "none")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
-        self.assertRegex(done.stderr, r"searched entries 0 to \d+; ")
-        self.assertEqual(GATE.audit("unresolved").stderr, done.stderr)
+        # The checkpoint, which the rest of the line names, may move between the two.
+        searched = [text.partition("; ")[0] for text in (done.stderr, GATE.audit("unresolved").stderr)]
+        self.assertRegex(searched[0], r"searched entries 0 to \d+$")
+        self.assertEqual(searched[1], searched[0])
 
     def test_what_cannot_be_read_has_no_table_that_says_none(self):
         for verb in ("list", "tail"):
