@@ -13,4 +13,4 @@ mod socket;
 
 pub use protocol::{Answer, Request};
 
-pub use crate::audit::names::SOCKET;
+pub use crate::audit::disk::names::SOCKET;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::audit::Trail;
 use crate::audit::entry::{Actor, Found, Reconciled, UserFound};
-use crate::audit::query::{Deletion, Pending, Unresolved};
+use crate::audit::read::query::{Deletion, Pending, Unresolved};
 use crate::clock::{Clock, Time};
 use crate::contract::Contracts;
 use crate::control::protocol::{self, Answer, MAX_SETTLED, Reconcile, Settled};

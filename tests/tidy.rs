@@ -223,18 +223,18 @@ fn the_rules_find_what_they_are_for() {
     };
     let wrong = |path, text| dependencies::wrong_of(&file(path, text)).len();
     assert_eq!(
-        wrong("src/audit/writer.rs", "use crate::config::Config;"),
+        wrong("src/audit/writer/mod.rs", "use crate::config::Config;"),
         1
     );
     assert_eq!(
         wrong(
-            "src/audit/writer.rs",
+            "src/audit/writer/mod.rs",
             "use crate::clock::Clock;\nuse crate::audit::X;"
         ),
         0
     );
     assert_eq!(
-        wrong("src/audit/writer.rs", "let x = http::StatusCode::OK;"),
+        wrong("src/audit/writer/mod.rs", "let x = http::StatusCode::OK;"),
         1
     );
     assert_eq!(

@@ -34,7 +34,7 @@ fn fine() -> Report {
             since: Time(0),
             next_index: 7,
             open_intents: 0,
-            space: crate::audit::space::Space::default(),
+            space: crate::audit::status::space::Space::default(),
             unwatched: None,
         },
     }

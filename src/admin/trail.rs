@@ -16,9 +16,9 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{TEXT, answer, text};
-use crate::audit::note::MAX_NOTE_BYTES;
-use crate::audit::reader::{Files, FolderFiles};
-use crate::audit::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile};
+use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile};
+use crate::audit::read::{Files, FolderFiles};
 use crate::request::Body;
 
 /// Where it stands below the listener.

@@ -7,10 +7,10 @@ thread_local! {
 }
 
 /// From now on what is begun in this thread has no thread of its own.
-pub(in crate::audit) fn want() {
+pub(crate) fn want() {
     WANTED.set(true);
 }
 
-pub(in crate::audit) fn is_wanted() -> bool {
+pub(crate) fn is_wanted() -> bool {
     WANTED.get()
 }

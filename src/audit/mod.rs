@@ -1,54 +1,34 @@
 //! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
 //!
-//! 1. [`trail`] is the door: an entry in, word when it is durable; `inbox` is the bounded queue behind it;
-//! 2. `writer`, one thread, takes the queue in rounds, and `halt` in it minds the troubles;
-//! 3. [`journal`] holds the entries in batches, each with one write and one sync;
-//! 4. `custody` judges whether the files are still ours; `watch` sees what is touched, `scrub` reads the rest;
-//! 5. `publish`, a second thread, makes tiles and signed checkpoints of what is synced;
-//! 6. `recover` opens it all at a start, [`loss`] gives up a log that cannot be gone on with;
-//! 7. [`reader`] gets at the log for those who read: [`query`] (what happened to whom), [`verify`] (whether it
-//!    is true), [`prove`] (a proof of one entry).
+//! The rooms, from the door down. A room uses only rooms below it:
+//!
+//! 1. [`trail`] is the door for the rest of the crate: hand in an entry, learn when it is durable;
+//! 2. [`writer`] is one thread: the queue, the rounds that write it, recovery, accepted losses;
+//! 3. `publish` is a second thread: tiles and signed checkpoints of what is synced;
+//! 4. `integrity` judges whether the files are still ours, and reads older parts again slowly;
+//! 5. [`read`] is for those who read the log: query, verify, prove;
+//! 6. [`journal`] holds the entries in batches, each with one write and one sync;
+//! 7. [`status`] says why deletions are refused, and since when;
+//! 8. [`entry`] is what an entry says, and its bounds;
+//! 9. [`log`] holds the C2SP formats as pure functions;
+//! 10. [`disk`] is the only door to the file system.
 
 #[cfg(test)]
 mod by_hand;
-pub mod checkpoint;
-pub mod compose;
-mod custody;
 pub mod disk;
 pub mod entry;
-mod floods;
-mod gate;
-mod inbox;
+mod integrity;
 pub mod journal;
-pub mod key;
-mod ledger;
-pub mod loss;
-pub mod merkle;
-pub(crate) mod names;
-pub mod note;
-#[cfg(test)]
-mod oracles;
-pub mod proof;
-pub mod prove;
+pub mod log;
 mod publish;
-pub mod query;
-pub mod reader;
-pub mod receipt;
-mod recover;
-mod scrub;
-pub mod space;
-mod store;
-mod strict;
-pub mod tiles;
+pub mod read;
+pub mod status;
 pub mod trail;
-mod unsynced;
-pub mod verifier_key;
-pub mod verify;
 mod watch;
-mod writer;
+pub mod writer;
 
+pub use log::receipt::Receipt;
 pub use publish::unwatched;
-pub use receipt::Receipt;
 pub use trail::{Closed, Held, OpenIntent, State, Trail, Unconfirmed};
 
 use std::path::{Path, PathBuf};
@@ -68,7 +48,7 @@ pub struct Settings {
     /// Bytes of one journal segment.
     pub segment_bytes: u64,
     /// How much space left on its disk is worth a warning.
-    pub space: space::Levels,
+    pub space: status::space::Levels,
     /// Where the newest checkpoint is kept apart from the folder.
     pub seen_file: PathBuf,
     /// An idle trail says so often that it is alive.

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use super::compose;
-use super::custody::closed;
 use super::disk::{Disk, RealDisk};
+use super::entry::compose;
+use super::entry::floods::Floods;
 use super::entry::{ConfigInForce, Ending, Intent, Kind, Reason, Refused, TurnedAway};
-use super::floods::Floods;
-use super::gate::Gate;
-use super::inbox::{Closing, Inbox, NewIntent};
-use super::key::Key;
-use super::ledger::{not_sent, unknown};
-use super::merkle::Hash;
-use super::space::Space;
+use super::integrity::closed;
+use super::log::key::Key;
+use super::log::merkle::Hash;
+use super::status::gate::Gate;
+use super::status::space::Space;
 use super::writer::Writer;
+use super::writer::inbox::{Closing, Inbox, NewIntent};
+use super::writer::ledger::{not_sent, unknown};
 use super::{Cause, Receipt, Settings};
 use crate::clock::{Clock, Time};
 use crate::metrics::Metrics;
@@ -40,12 +40,12 @@ struct Owner {
 
 /// What the handles and the writer share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) gate: Arc<Gate>,
-    pub(super) inbox: Inbox,
-    pub(super) clock: Clock,
+pub(crate) struct Shared {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) inbox: Inbox,
+    pub(crate) clock: Clock,
     /// Which folder the writer holds with its lock, if it holds one.
-    pub(super) holding: watch::Sender<Option<Held>>,
+    pub(crate) holding: watch::Sender<Option<Held>>,
     /// Folders held so far.
     held: AtomicU64,
     floods: Mutex<Floods>,
@@ -93,13 +93,13 @@ pub struct State {
 /// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
 /// `sent: no`.
 #[derive(Debug)]
-pub(super) struct Granted {
-    pub(super) index: u64,
-    pub(super) leaf: Hash,
-    pub(super) key: Arc<Key>,
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Granted {
+    pub(crate) index: u64,
+    pub(crate) leaf: Hash,
+    pub(crate) key: Arc<Key>,
+    pub(crate) shared: Arc<Shared>,
     /// How it is closed when it is dropped; taken when somebody answers for it.
-    pub(super) on_drop: Option<Ending>,
+    pub(crate) on_drop: Option<Ending>,
 }
 
 impl Drop for Granted {
@@ -172,7 +172,7 @@ impl Trail {
 
     /// As [`Self::open`], on any disk.
     #[must_use]
-    pub(super) fn open_on(
+    pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         settings: Settings,
         clock: Clock,
@@ -295,13 +295,13 @@ impl Trail {
 
     /// A trail without a writer's thread: whoever made it writes by hand.
     #[cfg(test)]
-    pub(super) fn by_hand(settings: &Settings, clock: Clock, metrics: &Metrics) -> Self {
+    pub(crate) fn by_hand(settings: &Settings, clock: Clock, metrics: &Metrics) -> Self {
         let (_, stopped) = watch::channel(false);
         let shared = Shared::new(settings, clock, metrics);
         Self::of(shared, stopped, settings.sync_timeout)
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
 }
@@ -326,18 +326,18 @@ impl Shared {
     }
 
     /// The writer holds a folder and its lock, or another one than before.
-    pub(super) fn holds(&self) {
+    pub(crate) fn holds(&self) {
         let number = self.held.fetch_add(1, Ordering::Relaxed);
         self.holding.send_replace(Some(Held(number)));
     }
 
     /// The writer has given the folder and its lock back.
-    pub(super) fn lets_go(&self) {
+    pub(crate) fn lets_go(&self) {
         self.holding.send_replace(None);
     }
 
     /// What was summed up since it was last asked.
-    pub(super) fn summary(&self) -> Option<TurnedAway> {
+    pub(crate) fn summary(&self) -> Option<TurnedAway> {
         self.floods().take()
     }
 
@@ -348,7 +348,7 @@ impl Shared {
 
 impl Granted {
     /// An intent that nobody answers for yet.
-    pub(super) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
         Self {
             index,
             leaf,
@@ -367,4 +367,4 @@ fn late<T>(answer: &mut oneshot::Receiver<T>) -> Option<T> {
 }
 
 #[cfg(test)]
-pub(in crate::audit) mod tests;
+pub(crate) mod tests;

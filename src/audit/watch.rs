@@ -17,9 +17,9 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Closed;
-use super::custody::{Placed, Published};
 use super::disk::{Folder, descriptor};
-use super::key::Key;
+use super::integrity::{Placed, Published};
+use super::log::key::Key;
 use folders::Folders;
 use watcher::{Found, Watcher};
 
@@ -28,7 +28,7 @@ const MOST_FOLDERS: usize = 4_096;
 
 /// The thread, and what it found.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     found: Arc<Found>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -37,7 +37,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins to watch what is published; where that cannot be, it is said once, and what is touched
     /// is found when it is read again.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         root: &Arc<dyn Folder>,
         key: &Arc<Key>,
         placed: &Arc<Placed>,
@@ -70,7 +70,7 @@ impl Watch {
     }
 
     /// What is wrong now, as far as it was judged.
-    pub(super) fn found(&self) -> Option<Closed> {
+    pub(crate) fn found(&self) -> Option<Closed> {
         let found = self.found.lock();
         found.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -38,7 +38,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         config.hash.get(..12).unwrap_or(&config.hash),
     )?;
     let notes = [
-        audit::key::exposed(&config.audit.key_file),
+        audit::log::key::exposed(&config.audit.key_file),
         audit::unwatched(&config.audit.seen_file),
     ];
     for why in notes.into_iter().flatten() {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::findings::Findings;
 use super::reader::Placed;
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// No file that the config names is longer than this.
 const MAX_BYTES: u64 = 1 << 20;

@@ -220,7 +220,7 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
         key_file: key_path,
         sync_timeout: audit.sync_timeout.value,
         segment_bytes: audit.segment_bytes.value,
-        space: audit::space::Levels {
+        space: audit::status::space::Levels {
             warn: audit.free_space_warn.value,
             low: audit.free_space_low.value,
         },

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::reader::{Reading, Table};
 use super::*;
-use crate::audit::key::keygen;
+use crate::audit::log::key::keygen;
 
 const REFERENCE: &str = include_str!("../../config/lychgate.toml");
 const ORIGIN: &str = "lychgate.example.com/edge-1";

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::Found;
-use crate::audit::loss::Accepted;
+use crate::audit::writer::loss::Accepted;
 use crate::audit::{Cause, Closed};
 
 /// Bytes of a request's line: room for a reason and for as many names as one request may hold.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::SOCKET;
-use crate::audit::names::SOCKET_NEW as NEW;
+use crate::audit::disk::names::SOCKET_NEW as NEW;
 
 /// The folder, held open.
 #[derive(Debug)]

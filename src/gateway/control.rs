@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::health::{Current, Health};
 use crate::audit::Trail;
 use crate::audit::entry::Actor;
-use crate::audit::loss::Acceptance;
+use crate::audit::writer::loss::Acceptance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::protocol::Reconcile;

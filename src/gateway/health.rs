@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::parts::Kept;
 use crate::admin::{Part, Reload, Report, View};
-use crate::audit::space::{Level, Space};
+use crate::audit::status::space::{Level, Space};
 use crate::audit::{State, Trail};
 use crate::clock::{Clock, Time};
 use crate::config::Config;

@@ -15,7 +15,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::admin::{self, Admin};
-use crate::audit::{Trail, key};
+use crate::audit::Trail;
+use crate::audit::log::key;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbound::{self, Counters, Listener, Server};

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::audit::key::keygen;
+use crate::audit::log::key::keygen;
 use crate::audit::test_folder;
 use crate::metrics::ReloadLabels;
 use crate::stack::Parts;

@@ -1,6 +1,6 @@
 //! Which deletions a command means.
 
-use crate::audit::query::Pending;
+use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
 /// Of all deletions in doubt, oldest first, those that are meant: the named ones, also where they
@@ -38,8 +38,8 @@ fn is_called(pending: &Pending, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::audit::entry::{Actor, Found};
-    use crate::audit::query::tests::intent;
-    use crate::audit::query::{Deletion, ReadBack};
+    use crate::audit::read::query::tests::intent;
+    use crate::audit::read::query::{Deletion, ReadBack};
     use crate::clock::Time;
 
     fn pending(index: u64, request_id: &str, read_back: bool) -> Pending {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::audit::entry::{Ending, Intent, Reason, Sent, Verdict};
-use crate::audit::key::keygen;
-use crate::audit::query::tests::intent;
+use crate::audit::log::key::keygen;
+use crate::audit::read::query::tests::intent;
 use crate::audit::{self, TestFolder, test_folder};
 use crate::contract::Contract;
 use crate::domain;
@@ -42,7 +42,7 @@ impl World {
             key_file,
             sync_timeout: Duration::from_secs(600),
             segment_bytes: 2 << 20,
-            space: audit::space::Levels::default(),
+            space: audit::status::space::Levels::default(),
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(3_600),
         };

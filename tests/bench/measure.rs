@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use lychgate::audit::key::Key;
-use lychgate::audit::receipt::Receipt;
+use lychgate::audit::log::key::Key;
+use lychgate::audit::log::receipt::Receipt;
 
 use super::disk::append_and_sync;
 use super::gateway::{Setup, free_port, wait_for};

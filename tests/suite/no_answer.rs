@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use lychgate::audit::entry::{Reason, Sent, Verdict};
-use lychgate::audit::query::Deletion;
+use lychgate::audit::read::query::Deletion;
 
 use super::callers::{delete, receipt_index, refusal};
 use super::program::Home;

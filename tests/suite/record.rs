@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use lychgate::audit::entry::{Entry, Kind, Verdict};
-use lychgate::audit::key::Key;
-use lychgate::audit::query::{Decision, Deletion, Joiner, Progress};
-use lychgate::audit::verify::{self, Summary};
+use lychgate::audit::log::key::Key;
+use lychgate::audit::read::query::{Decision, Deletion, Joiner, Progress};
+use lychgate::audit::read::verify;
+use lychgate::audit::read::verify::Summary;
 
 /// A trail that verified.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `/audit/`: what is served, how, and to whom.
 
 use super::*;
-use crate::audit::reader::testing::{publish, put};
+use crate::audit::read::testing::{publish, put};
 use crate::audit::{TestFolder, test_folder};
 
 fn published() -> (TestFolder, Admin) {

@@ -28,7 +28,7 @@ struct RealFolder(OwnedFd);
 struct RealFile(std::fs::File);
 
 /// The descriptor of a folder of the real disk, for what only the kernel's own can do.
-pub(in crate::audit) fn descriptor(folder: &dyn Folder) -> Option<BorrowedFd<'_>> {
+pub(crate) fn descriptor(folder: &dyn Folder) -> Option<BorrowedFd<'_>> {
     let folder = folder.as_any().downcast_ref::<RealFolder>();
     folder.map(|folder| folder.0.as_fd())
 }

@@ -7,7 +7,7 @@ use super::batch::{self, BLOCK, Link};
 use super::spare::Prepared;
 use super::{Place, segment};
 use crate::audit::disk::{File, Identity, read_exact};
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// The segment that is written to.
 #[derive(Debug)]

@@ -12,8 +12,8 @@
 //! | 32 | digest: SHA-256 over all that stands before it |
 
 use super::Place;
-use crate::audit::key::Key;
-use crate::audit::merkle::{Hash, sha256};
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::{Hash, sha256};
 
 /// A batch begins on a multiple of this.
 pub const BLOCK: usize = 4_096;
@@ -198,7 +198,7 @@ fn entries_of(body: &[u8], count: u32) -> Option<(Vec<Vec<u8>>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::key::test_key;
+    use crate::audit::log::key::test_key;
 
     const PLACE: Place = Place {
         segment: 7,

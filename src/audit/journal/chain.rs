@@ -6,7 +6,7 @@ use super::batch::{self, Batch, Link};
 use super::plan::Plan;
 use super::{Fault, Place, ReadError, tail};
 use crate::audit::disk::Folder;
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// Reads batches in order; holds one of them at a time.
 #[derive(Debug)]

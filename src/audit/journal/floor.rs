@@ -10,12 +10,12 @@ use std::io;
 
 use super::batch::Link;
 use super::{Fault, Place, ReadError};
+use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as PASSING};
 use crate::audit::disk::{Access, Folder, read_exact};
 use crate::audit::hex;
-use crate::audit::key::Key;
-use crate::audit::merkle::Hash;
-use crate::audit::names::{FLOOR as NAME, FLOOR_NEW as PASSING};
-use crate::audit::strict;
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::strict;
 
 /// The first line, without the version behind it.
 const TITLE: &str = "lychgate journal floor v";
@@ -26,11 +26,11 @@ const MAX_BYTES: u64 = 512;
 
 /// The floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::audit) struct Floor {
+pub(crate) struct Floor {
     /// The number of the first segment that must be there.
-    pub(in crate::audit) segment: u64,
+    pub(crate) segment: u64,
     /// What its first batch goes on from.
-    pub(in crate::audit) before: Link,
+    pub(crate) before: Link,
 }
 
 impl Floor {
@@ -58,7 +58,7 @@ impl Floor {
     }
 
     /// Makes it the journal's, durably.
-    pub(in crate::audit) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
         let signed = self.signed();
         let tag = hex(&key.tag(signed.as_bytes()));
         // After a failed sync a file is never synced again.
@@ -149,7 +149,7 @@ fn unhex(text: &str) -> Option<Hash> {
 mod tests {
     use super::*;
     use crate::audit::disk::{Disk, RealDisk};
-    use crate::audit::key::test_key;
+    use crate::audit::log::key::test_key;
     use crate::audit::test_folder;
 
     #[test]

@@ -6,7 +6,7 @@ use super::floor::Floor;
 use super::segment::{self, Segment};
 use super::{Fault, ReadError, tail};
 use crate::audit::disk::Folder;
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// A segment, and the offset of its last batch that counts; `None` for the newest, which is open.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::chain::Chain;
 use super::{FOLDER, Fault, Place, ReadError};
 use crate::audit::disk::{Disk, Folder, RealDisk};
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// One entry as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use super::segment;
+use crate::audit::disk::names::{NEXT, SPARE as UNNAMED};
 use crate::audit::disk::{Access, File, Folder, Identity};
-use crate::audit::names::{NEXT, SPARE as UNNAMED};
 
 /// The mode of the trail's files.
 pub const FILE_MODE: u32 = 0o640;
@@ -112,7 +112,7 @@ impl Spares {
 
     /// Whether one is being made.
     #[cfg(test)]
-    pub(in crate::audit) fn is_making(&self) -> bool {
+    pub(crate) fn is_making(&self) -> bool {
         self.making.is_some()
     }
 

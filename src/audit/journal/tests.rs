@@ -11,7 +11,7 @@ use super::spare::Spares;
 use super::*;
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::disk::{Access, Disk, Folder};
-use crate::audit::key::{Key, test_key};
+use crate::audit::log::key::{Key, test_key};
 
 /// Every segment of the tests.
 const SEGMENT: u64 = 16 * BLOCK as u64;

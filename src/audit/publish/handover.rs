@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Lag;
 use crate::audit::journal::batch::Link;
-use crate::audit::merkle::{Hash, leaf};
+use crate::audit::log::merkle::{Hash, leaf};
 
 /// While more than this waits, deletions are refused. What is begun by then is still handed over:
 /// the outcomes of open intents, which are few.
@@ -13,17 +13,17 @@ pub(super) const MOST_BYTES: usize = 64 << 20;
 
 /// A batch that is on stable storage.
 #[derive(Debug)]
-pub(in crate::audit) struct Synced {
+pub(crate) struct Synced {
     /// Where it stands.
-    pub(in crate::audit) link: Link,
-    pub(in crate::audit) entries: Vec<Vec<u8>>,
+    pub(crate) link: Link,
+    pub(crate) entries: Vec<Vec<u8>>,
     /// Of each entry.
-    pub(in crate::audit) leaves: Vec<Hash>,
+    pub(crate) leaves: Vec<Hash>,
 }
 
 impl Synced {
     /// Of these entries of the batch.
-    pub(in crate::audit) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
         let leaves = entries.iter().map(|entry| leaf(entry)).collect();
         Self {
             link,
@@ -47,14 +47,14 @@ pub(super) struct Queue {
 
 /// The queue between the two threads.
 #[derive(Debug, Default)]
-pub(in crate::audit) struct Handover {
+pub(crate) struct Handover {
     queue: Mutex<Queue>,
     wake: Condvar,
 }
 
 impl Handover {
     /// Hands a batch over, and tells how the publisher is behind.
-    pub(in crate::audit) fn batch(&self, batch: Synced, lag: &Lag) {
+    pub(crate) fn batch(&self, batch: Synced, lag: &Lag) {
         let mut queue = self.lock();
         queue.bytes += batch.entries.iter().map(Vec::len).sum::<usize>();
         queue.batches.push(batch);
@@ -69,12 +69,12 @@ impl Handover {
     }
 
     /// Every intent below this index is closed by an entry that was handed over.
-    pub(in crate::audit) fn settled(&self, index: u64) {
+    pub(crate) fn settled(&self, index: u64) {
         self.lock().settled = index;
     }
 
     /// Nothing more comes.
-    pub(in crate::audit) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.lock().stop = true;
         self.wake.notify_one();
     }

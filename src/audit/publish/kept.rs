@@ -4,16 +4,16 @@ use std::io;
 use std::sync::Arc;
 
 use super::shelf::read_whole;
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{closed, unread};
 use crate::audit::disk::{Access, Folder};
+use crate::audit::integrity::{closed, unread};
 use crate::audit::journal::spare::FILE_MODE;
-use crate::audit::verifier_key::VerifierKey;
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::{Cause, Closed};
 
 /// The file, and what this process knows of it.
 #[derive(Debug)]
-pub(in crate::audit) struct Kept {
+pub(crate) struct Kept {
     folder: Arc<dyn Folder>,
     name: String,
     /// Where its bytes stand until they are durable.
@@ -26,7 +26,7 @@ pub(in crate::audit) struct Kept {
 }
 
 impl Kept {
-    pub(in crate::audit) fn new(
+    pub(crate) fn new(
         folder: Arc<dyn Folder>,
         name: &str,
         passing: Arc<dyn Folder>,

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use crate::audit::custody;
 use crate::audit::disk::Folder;
+use crate::audit::integrity;
 use crate::audit::journal::batch::Link;
 use crate::audit::journal::floor::Floor;
 use crate::audit::journal::segment;
-use crate::audit::key::Key;
+use crate::audit::log::key::Key;
 
 /// A segment of the chain.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ struct Known {
 pub(super) struct Segments {
     folder: Arc<dyn Folder>,
     /// Who would take a segment that goes for one that was unlinked.
-    watched: Arc<custody::Segments>,
+    watched: Arc<integrity::Segments>,
     known: VecDeque<Known>,
     last: Link,
     /// Whether what an earlier process was about to remove has been looked for.
@@ -36,7 +36,7 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub(super) fn new(folder: Arc<dyn Folder>, watched: Arc<custody::Segments>) -> Self {
+    pub(super) fn new(folder: Arc<dyn Folder>, watched: Arc<integrity::Segments>) -> Self {
         Self {
             folder,
             watched,

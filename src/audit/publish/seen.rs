@@ -10,12 +10,12 @@ use rustix::fs::Access;
 use super::kept::Kept;
 use super::shelf::read_whole;
 use crate::audit::disk::{Disk, Folder, is_lack};
-use crate::audit::verifier_key::VerifierKey;
+use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::{Cause, Closed};
 
 /// The file, where its folder is there.
 #[derive(Debug)]
-pub(in crate::audit) struct Seen {
+pub(crate) struct Seen {
     kept: Option<Kept>,
     /// Why roll-back is not watched.
     trouble: Option<String>,
@@ -27,10 +27,7 @@ impl Seen {
     ///
     /// # Errors
     /// Where descriptors or memory are lacking: a log must not go unwatched for that until it is restarted.
-    pub(in crate::audit) fn open(
-        disk: &Arc<dyn Disk>,
-        path: &Path,
-    ) -> io::Result<(Self, Option<Vec<u8>>)> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
         let opened = folder_of(disk, path).and_then(|(folder, name)| {
             let bytes = read_whole(&*folder, &name)?;

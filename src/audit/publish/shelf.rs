@@ -6,11 +6,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::tree::Piece;
-use crate::audit::custody::Placed;
+use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
 use crate::audit::disk::{Access, File, Folder, read_exact};
+use crate::audit::integrity::Placed;
 use crate::audit::journal::spare::FILE_MODE;
-use crate::audit::names::{PASSING, is_number, is_own_in_passing};
-use crate::audit::tiles::MAX_BUNDLE_BYTES;
+use crate::audit::log::tiles::MAX_BUNDLE_BYTES;
 
 const FOLDER_MODE: u32 = 0o750;
 /// So many files are written before they are synced one after the other: most of them then find
@@ -21,7 +21,7 @@ const MOST_OPEN: usize = 128;
 
 /// The folder, and what is being put into it.
 #[derive(Debug)]
-pub(in crate::audit) struct Shelf {
+pub(crate) struct Shelf {
     root: Arc<dyn Folder>,
     passing: Arc<dyn Folder>,
     /// By path below the root.
@@ -38,7 +38,7 @@ pub(in crate::audit) struct Shelf {
 
 impl Shelf {
     /// Opens it.
-    pub(in crate::audit) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
+    pub(crate) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
         let passing = root.folder(PASSING, Some(FOLDER_MODE))?;
         Ok(Self {
             root: Arc::clone(root),
@@ -52,7 +52,7 @@ impl Shelf {
     }
 
     /// Removes what an earlier process left under passing names.
-    pub(in crate::audit) fn clear(&self) -> io::Result<()> {
+    pub(crate) fn clear(&self) -> io::Result<()> {
         let left = self.passing.list()?;
         for name in left.iter().filter(|name| is_own_in_passing(name)) {
             self.passing.remove(name)?;
@@ -130,7 +130,7 @@ impl Shelf {
     }
 
     /// Reads a file of the log's folder whole; `None` where there is none.
-    pub(in crate::audit) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let (folder, name) = split(path);
         match self.look(folder) {
             Ok(folder) => read_whole(&*folder, name),
@@ -188,7 +188,7 @@ impl Shelf {
 }
 
 /// Reads a file whole, where it is there.
-pub(in crate::audit) fn read_whole(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_whole(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match folder.open(name, Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use super::CHECKPOINT;
 use crate::audit::Closed;
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{Published, altered, unlinked};
 use crate::audit::disk::Folder;
-use crate::audit::key::Key;
-use crate::audit::merkle::{Hash, leaf};
-use crate::audit::tiles::{Bundle, FULL, Frontier, LEVELS, Tile, decode_bundle, decode_tile};
+use crate::audit::integrity::{Published, altered, unlinked};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile, decode_bundle, decode_tile};
 
 /// Above the levels of all tiles.
-pub(in crate::audit) const ROOT: u8 = LEVELS;
+pub(crate) const ROOT: u8 = LEVELS;
 /// A round takes a newer checkpoint so often at most: it must also end if the log grows faster than
 /// the scrub reads.
 const MOST_CHECKPOINTS: u32 = 16;
 
 /// A round through the folder, as far as it has come.
 #[derive(Debug)]
-pub(in crate::audit) struct Standing {
+pub(crate) struct Standing {
     published: Published,
     /// The tree over the full bundles that were judged.
     tree: Frontier,
@@ -34,10 +34,10 @@ pub(in crate::audit) struct Standing {
 
 /// What does not hold.
 #[derive(Debug)]
-pub(in crate::audit) struct Wrong {
-    pub(in crate::audit) found: Closed,
+pub(crate) struct Wrong {
+    pub(crate) found: Closed,
     /// The level of the tile that it was found in.
-    pub(in crate::audit) level: u8,
+    pub(crate) level: u8,
     /// The first entry that may not be what it was.
     from: u64,
 }
@@ -51,7 +51,7 @@ struct Read {
 }
 
 impl Standing {
-    pub(in crate::audit) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
+    pub(crate) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
         Self {
             published: Published::new(root, key),
             tree: Frontier::default(),
@@ -62,7 +62,7 @@ impl Standing {
     }
 
     /// Judges all of it, at once.
-    pub(in crate::audit) fn judge(mut self) -> Result<(), Closed> {
+    pub(crate) fn judge(mut self) -> Result<(), Closed> {
         while self.next().map_err(|wrong| wrong.found)? < ROOT {}
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Standing {
     /// Judges the next bundle and the tiles that it completes; returns the highest level of them.
     /// After the last full bundle it judges the rest and returns [`ROOT`]: the round has ended. After
     /// an error the next call judges the same again.
-    pub(in crate::audit) fn next(&mut self) -> Result<u8, Wrong> {
+    pub(crate) fn next(&mut self) -> Result<u8, Wrong> {
         let checkpoint = self.checkpoint()?;
         let (mut tree, mut tiles) = (self.tree.clone(), Vec::new());
         let index = tree.size() / u64::from(FULL);
@@ -118,7 +118,7 @@ impl Standing {
     }
 
     /// Goes back to the first entry that may be wrong: somebody may have put it right since.
-    pub(in crate::audit) fn go_back(&mut self, wrong: &Wrong) {
+    pub(crate) fn go_back(&mut self, wrong: &Wrong) {
         if wrong.from == 0 {
             self.begin_again();
         } else if wrong.from < self.tree.size() {
@@ -127,7 +127,7 @@ impl Standing {
     }
 
     /// How many bytes of bundles and tiles it has read since the last call.
-    pub(in crate::audit) fn take_read(&mut self) -> u64 {
+    pub(crate) fn take_read(&mut self) -> u64 {
         std::mem::take(&mut self.read)
     }
 

@@ -6,7 +6,7 @@ use std::io;
 
 use super::shelf::Shelf;
 use super::tree::{Piece, Tree};
-use crate::audit::tiles::{Bundle, FULL, LEVELS, Tile, hashes_at};
+use crate::audit::log::tiles::{Bundle, FULL, LEVELS, Tile, hashes_at};
 
 /// Folders of partial files, such as `tile/0/000.p`, that nothing needs any more.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::handover::Handover;
 use super::{Publisher, Synced};
-use crate::audit::custody::closed;
-use crate::audit::gate::Gate;
+use crate::audit::integrity::closed;
+use crate::audit::status::gate::Gate;
 use crate::audit::{Cause, Closed};
 
 /// An entry waits so long for others, which then share its checkpoint: twice a second.
@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// The writer's end of the publisher.
 #[derive(Debug)]
-pub(in crate::audit) struct Publishing {
+pub(crate) struct Publishing {
     handover: Arc<Handover>,
     gate: Arc<Gate>,
     /// Until the thread has it.
@@ -32,7 +32,7 @@ pub(in crate::audit) struct Publishing {
 }
 
 impl Publishing {
-    pub(in crate::audit) fn new(publisher: Publisher) -> Self {
+    pub(crate) fn new(publisher: Publisher) -> Self {
         Self {
             handover: Arc::default(),
             gate: Arc::clone(&publisher.gate),
@@ -45,17 +45,17 @@ impl Publishing {
     }
 
     /// Hands over a batch that is synced and found in order.
-    pub(in crate::audit) fn hand_over(&self, batch: Synced) {
+    pub(crate) fn hand_over(&self, batch: Synced) {
         self.handover.batch(batch, &self.gate.lag);
     }
 
     /// Every intent below this index is closed by an entry that was handed over.
-    pub(in crate::audit) fn settled(&self, index: u64) {
+    pub(crate) fn settled(&self, index: u64) {
         self.handover.settled(index);
     }
 
     /// Publishes what was handed over so far, then leaves the rest to a thread.
-    pub(in crate::audit) fn begin(&mut self) -> Result<(), Closed> {
+    pub(crate) fn begin(&mut self) -> Result<(), Closed> {
         let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
         };
@@ -81,13 +81,13 @@ impl Publishing {
     }
 
     /// Publishes what is left, once, and waits until that is done or has failed.
-    pub(in crate::audit) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.pause();
         self.paused = None;
     }
 
     /// As [`Self::stop`], until it is resumed.
-    pub(in crate::audit) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.handover.stop();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has published nothing since.
@@ -96,7 +96,7 @@ impl Publishing {
     }
 
     /// Goes on with what was paused.
-    pub(in crate::audit) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.handover.go_on();
         if let Some(run) = self.paused.take()
             && let Err(found) = self.start(run)
@@ -165,7 +165,7 @@ impl Run {
 }
 
 #[cfg(test)]
-pub(in crate::audit) use by_hand::ByHand;
+pub(crate) use by_hand::ByHand;
 
 #[cfg(test)]
 mod by_hand {
@@ -175,16 +175,16 @@ mod by_hand {
 
     /// The publisher without a thread, so that a test says when it publishes.
     #[derive(Debug)]
-    pub(in crate::audit) struct ByHand(pub(super) Run);
+    pub(crate) struct ByHand(pub(super) Run);
 
     impl ByHand {
         /// What the thread does at a time, unless it has ended; says whether that worked.
-        pub(in crate::audit) fn publish(&mut self) -> bool {
+        pub(crate) fn publish(&mut self) -> bool {
             self.0.handover.has_stopped() || self.publish_the_rest()
         }
 
         /// What it does at its end.
-        pub(in crate::audit) fn publish_the_rest(&mut self) -> bool {
+        pub(crate) fn publish_the_rest(&mut self) -> bool {
             let run = &mut self.0;
             let queue = run.handover.take(Duration::ZERO, Duration::ZERO);
             run.publisher.take(queue.batches);
@@ -194,7 +194,7 @@ mod by_hand {
     }
 
     impl Publishing {
-        pub(in crate::audit) fn by_hand(&mut self) -> Option<ByHand> {
+        pub(crate) fn by_hand(&mut self) -> Option<ByHand> {
             self.by_hand.take()
         }
     }

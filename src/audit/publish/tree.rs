@@ -4,12 +4,12 @@
 
 use std::io;
 
-use crate::audit::merkle::Hash;
-use crate::audit::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
 
 /// The edge at one size.
 #[derive(Clone, Debug, Default)]
-pub(in crate::audit) struct Tree {
+pub(crate) struct Tree {
     frontier: Frontier,
     /// The entries behind the last full bundle, as they stand in one.
     bundle: Vec<u8>,
@@ -17,32 +17,32 @@ pub(in crate::audit) struct Tree {
 
 /// A file of the log's folder: a tile or a bundle.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::audit) struct Piece {
+pub(crate) struct Piece {
     /// Below the folder.
-    pub(in crate::audit) path: String,
+    pub(crate) path: String,
     /// All that stands in it.
-    pub(in crate::audit) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Tree {
     /// The edge as it stands in the tiles: `bundle` holds the entries behind the last full one.
-    pub(in crate::audit) fn at(frontier: Frontier, bundle: Vec<u8>) -> Self {
+    pub(crate) fn at(frontier: Frontier, bundle: Vec<u8>) -> Self {
         Self { frontier, bundle }
     }
 
     /// How many entries there are.
-    pub(in crate::audit) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.frontier.size()
     }
 
     /// The root over all entries so far.
-    pub(in crate::audit) fn root(&self) -> Hash {
+    pub(crate) fn root(&self) -> Hash {
         self.frontier.root()
     }
 
     /// Adds the next entry; `full` is given each file that has become full. After an error the tree
     /// is of no use.
-    pub(in crate::audit) fn push(
+    pub(crate) fn push(
         &mut self,
         entry: &[u8],
         leaf: Hash,
@@ -68,7 +68,7 @@ impl Tree {
     }
 
     /// The files that are not full at this size.
-    pub(in crate::audit) fn partial(&self) -> Vec<Piece> {
+    pub(crate) fn partial(&self) -> Vec<Piece> {
         let bundle = Bundle::at(self.size() / u64::from(FULL), self.size());
         let bundle = bundle.map(|bundle| Piece {
             path: bundle.path(),
@@ -85,8 +85,8 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::merkle::{Root, leaf};
-    use crate::audit::tiles::{bundles_at, decode_bundle, tiles_at};
+    use crate::audit::log::merkle::{Root, leaf};
+    use crate::audit::log::tiles::{bundles_at, decode_bundle, tiles_at};
     use std::collections::BTreeMap;
 
     type Files = BTreeMap<String, Vec<u8>>;

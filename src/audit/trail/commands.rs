@@ -4,11 +4,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Closed, Held, Trail, late};
 use crate::audit::Cause;
-use crate::audit::compose;
-use crate::audit::custody::closed;
+use crate::audit::entry::compose;
 use crate::audit::entry::{Kind, Reconciled};
-use crate::audit::inbox::{NewLoss, NewNote};
-use crate::audit::loss::{Acceptance, Accepted};
+use crate::audit::integrity::closed;
+use crate::audit::writer::inbox::{NewLoss, NewNote};
+use crate::audit::writer::loss::{Acceptance, Accepted};
 
 impl Trail {
     /// Which folder this process holds with its lock, if it holds one; it tells when that changes.

@@ -1,18 +1,18 @@
 //! Tests of the trail on the real disk, through its handle.
 
 use super::*;
-use crate::audit::compose::test_intent;
+use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::{Caller, Cuts, Entry, Sent, Verdict};
 use crate::audit::journal::segment;
-use crate::audit::key::keygen;
-use crate::audit::merkle::leaf;
+use crate::audit::log::key::keygen;
+use crate::audit::log::merkle::leaf;
 use crate::audit::publish::tests::all;
 use crate::audit::test_folder;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
 
-pub(in crate::audit) fn settings(folder: &Path) -> Settings {
+pub(crate) fn settings(folder: &Path) -> Settings {
     let key_file = folder.join("audit.key");
     if !key_file.exists() {
         keygen("lychgate.test/edge-1", &key_file).unwrap();
@@ -23,7 +23,7 @@ pub(in crate::audit) fn settings(folder: &Path) -> Settings {
         key_file,
         sync_timeout: Duration::from_secs(600),
         segment_bytes: 256 << 10,
-        space: crate::audit::space::Levels::default(),
+        space: crate::audit::status::space::Levels::default(),
         seen_file: folder.join("audit.key.seen"),
         heartbeat: Duration::from_secs(3_600),
     }
@@ -35,7 +35,7 @@ async fn open(settings: &Settings) -> Trail {
     trail
 }
 
-pub(in crate::audit) fn deleted() -> Ending {
+pub(crate) fn deleted() -> Ending {
     Ending {
         outcome: Verdict::Deleted,
         reason: None,

@@ -119,7 +119,7 @@ impl Doubts {
 mod tests {
     use super::*;
     use crate::audit::Cause;
-    use crate::audit::custody::{altered, closed};
+    use crate::audit::integrity::{altered, closed};
 
     #[test]
     fn what_is_wrong_twice_in_a_row_is_told_until_it_is_right() {

@@ -10,11 +10,11 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
 use crate::audit::Closed;
-use crate::audit::custody::{Published, trouble};
+use crate::audit::disk::names::TILES;
 use crate::audit::disk::{Folder, Identity, descriptor};
-use crate::audit::names::TILES;
+use crate::audit::integrity::{Published, trouble};
+use crate::audit::log::tiles::{Form, form};
 use crate::audit::publish::CHECKPOINT;
-use crate::audit::tiles::{Form, form};
 
 /// Folders that stand in each other, at most.
 const DEEPEST: usize = 10;

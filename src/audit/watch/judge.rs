@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::custody::{Published, altered, closed, grown};
-use crate::audit::merkle::{Hash, leaf, root_of};
-use crate::audit::tiles::{
+use crate::audit::integrity::{Published, altered, closed, grown};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::merkle::{Hash, leaf, root_of};
+use crate::audit::log::tiles::{
     Bundle, ContentError, FULL, Frontier, LEVELS, Tile, decode_bundle, decode_tile, hashes_at,
 };
 use crate::audit::{Cause, Closed};

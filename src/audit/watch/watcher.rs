@@ -12,12 +12,12 @@ use rustix::io::Errno;
 use super::doubts::Doubts;
 use super::folders::{Folders, Touched, is_folder};
 use super::judge::{Judge, Judged};
-use crate::audit::custody::{Placed, Published, closed};
 use crate::audit::disk::Identity;
-use crate::audit::merkle::Hash;
-use crate::audit::names::TILES;
+use crate::audit::disk::names::TILES;
+use crate::audit::integrity::{Placed, Published, closed};
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::{Bundle, FULL, Tile, bundles_at, tiles_at};
 use crate::audit::publish::CHECKPOINT;
-use crate::audit::tiles::{Bundle, FULL, Tile, bundles_at, tiles_at};
 use crate::audit::{Cause, Closed};
 
 /// What is touched in this time is looked at together.

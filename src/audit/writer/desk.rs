@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 
 use super::halt::Halt;
 use super::{DecidedLoss, decide};
-use crate::audit::custody::closed;
 use crate::audit::entry::Kind;
-use crate::audit::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
-use crate::audit::ledger::{Ledger, not_sent};
-use crate::audit::merkle::Hash;
-use crate::audit::store::Store;
+use crate::audit::integrity::closed;
+use crate::audit::log::merkle::Hash;
 use crate::audit::trail::{Granted, Shared};
+use crate::audit::writer::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
+use crate::audit::writer::ledger::{Ledger, not_sent};
+use crate::audit::writer::store::Store;
 use crate::audit::{Cause, Closed, Settings};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
-use crate::audit::custody::{closed, trouble};
 use crate::audit::entry::{Kind, Trouble};
-use crate::audit::inbox::Work;
-use crate::audit::recover::copy;
-use crate::audit::store::{Failed, was_late};
+use crate::audit::integrity::{closed, trouble};
+use crate::audit::writer::inbox::Work;
+use crate::audit::writer::recover::copy;
+use crate::audit::writer::store::{Failed, was_late};
 use crate::audit::{Cause, Closed};
 use crate::clock::Time;
 

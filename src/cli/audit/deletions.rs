@@ -1,8 +1,9 @@
 //! Deletions picked from a trail, and what of it the answer covers.
 
 use super::trail::Trail;
-use crate::audit::query::{self, Deletion, Filter, ReadBacks, Searched};
-use crate::audit::reader::Log;
+use crate::audit::read::Log;
+use crate::audit::read::query;
+use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
 

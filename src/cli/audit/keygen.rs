@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::audit::key::keygen;
-use crate::audit::verifier_key::origin_fault;
+use crate::audit::log::key::keygen;
+use crate::audit::log::verifier_key::origin_fault;
 use crate::cli::exit::{Exit, Stop};
 
 /// What `audit keygen` takes.

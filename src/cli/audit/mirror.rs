@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::progress::Bar;
 use super::source::Folder;
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::note::{MAX_NOTE_BYTES, Note};
-use crate::audit::reader::Files;
-use crate::audit::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile, bundles_at, tiles_at};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::note::{MAX_NOTE_BYTES, Note};
+use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile, bundles_at, tiles_at};
+use crate::audit::read::Files;
 use crate::cli::exit::{Exit, Stop};
 
 /// The copy.

@@ -11,10 +11,10 @@ use super::receipt_report::{ProofReport, ReceiptReport};
 use super::report::Report;
 use super::source::Folder;
 use super::verify::{Arguments, end};
-use crate::audit::merkle::{Hash, leaf};
-use crate::audit::proof::{MAX_PROOF_BYTES, TlogProof};
-use crate::audit::verifier_key::VerifierKey;
-use crate::audit::verify::{Failure, Trouble};
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify::{Failure, Trouble};
 use crate::cli::exit::{Exit, Stop};
 
 /// Judges what is given by a key, from outside or else the folder's.

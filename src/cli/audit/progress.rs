@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::audit::verify::CHECKPOINT;
+use crate::audit::read::verify::CHECKPOINT;
 
 /// The bar's cells.
 const CELLS: u64 = 30;

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use super::offline::hash;
 use super::trail::{Reading, Trail};
-use crate::audit::prove::{Log, PATIENCE, ProveError, Side, Wanted, prove};
-use crate::audit::verify::{Trouble, parse_receipt};
+use crate::audit::read::prove::{Log, PATIENCE, ProveError, Side, Wanted, prove};
+use crate::audit::read::verify::{Trouble, parse_receipt};
 use crate::cli::exit::{Exit, Stop};
 
 /// What `audit prove` takes.

@@ -138,7 +138,7 @@ mod tests {
             key_file: folder.path().join("audit.key"),
             sync_timeout: Duration::from_secs(1),
             segment_bytes: 2 << 20,
-            space: crate::audit::space::Levels::default(),
+            space: crate::audit::status::space::Levels::default(),
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(1),
         };

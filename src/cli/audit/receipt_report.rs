@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::audit::Receipt;
-use crate::audit::merkle::Hash;
-use crate::audit::verifier_key::VerifierKey;
-use crate::audit::verify::{Claim, Standing};
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify::{Claim, Standing};
 
 /// What was found of a receipt.
 #[derive(Clone, Debug, Serialize)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::runtime::Runtime;
 
-use crate::audit::reader::Files;
+use crate::audit::read::Files;
 use crate::cli::exit::{Exit, Stop};
 use crate::fetch::{Address, Answer, Fetch, Line};
 use crate::tls::ClientTls;

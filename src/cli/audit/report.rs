@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::receipt_report::{ProofJson, ProofReport, ReceiptReport};
-use crate::audit::verify::{Failure, Summary};
+use crate::audit::read::verify::{Failure, Summary};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
 

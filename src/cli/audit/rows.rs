@@ -5,7 +5,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use crate::audit::entry::Verdict;
-use crate::audit::query::{Deletion, Progress};
+use crate::audit::read::query::{Deletion, Progress};
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::table::{Cell, Table};

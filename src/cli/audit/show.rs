@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::trail::{Reading, Trail};
 use crate::audit::entry::{Entry, Kind};
-use crate::audit::query::{Raw, search};
-use crate::audit::verify::parse_receipt;
+use crate::audit::read::query::{Raw, search};
+use crate::audit::read::verify::parse_receipt;
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
 

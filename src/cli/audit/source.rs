@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::remote::is_address;
-use crate::audit::verifier_key::VerifierKey;
+use crate::audit::log::verifier_key::VerifierKey;
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;

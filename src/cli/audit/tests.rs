@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::*;
 use crate::audit::Receipt;
 use crate::audit::entry::Kind;
-use crate::audit::key::{Key, test_key};
-use crate::audit::merkle::leaf;
-use crate::audit::query::tests::intent;
+use crate::audit::log::key::{Key, test_key};
+use crate::audit::log::merkle::leaf;
+use crate::audit::read::query::tests::intent;
+use crate::audit::read::verify::sample::{bytes, sound, tamper, write};
 use crate::audit::test_folder;
-use crate::audit::verify::sample::{bytes, sound, tamper, write};
 
 mod export;
 mod prove;

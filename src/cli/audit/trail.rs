@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::remote::{Remote, is_address};
 use super::source::Source;
 use super::verify::verifier;
-use crate::audit::reader::{Fault, Files, FolderFiles, Hole, Log};
-use crate::audit::verifier_key::VerifierKey;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::{Fault, Files, FolderFiles, Hole, Log};
 use crate::cli::exit::{Exit, Stop};
 
 /// Which trail is read, and by which key its checkpoint is judged.

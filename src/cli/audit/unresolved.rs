@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::deletions::Covered;
 use super::rows::{second, some_users, word};
 use super::trail::Reading;
-use crate::audit::query::{Deletion, Pending, Progress, Searched, Unresolved};
+use crate::audit::read::query::{Deletion, Pending, Progress, Searched, Unresolved};
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::table::{Cell, Table};

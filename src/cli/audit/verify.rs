@@ -12,11 +12,12 @@ use super::remote::{Remote, is_address};
 use super::report::Report;
 use super::source::{Folder, Source};
 use crate::audit::Receipt;
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::key::Key;
-use crate::audit::note::MAX_NOTE_BYTES;
-use crate::audit::verifier_key::VerifierKey;
-use crate::audit::verify::{self, Failure, Finding, Job, Trouble};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify;
+use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::audit::entry::Verdict;
-use crate::audit::query::{Ended, Filter};
+use crate::audit::read::query::{Ended, Filter};
 use crate::clock::{Clock, Time};
 
 /// All of them must hold.

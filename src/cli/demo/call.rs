@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::scene::Scene;
 use super::story::Step;
-use crate::audit::query::Deletion;
+use crate::audit::read::query::Deletion;
 
 /// A call that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::call::Answer;
 use crate::audit::Receipt;
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::tiles::Bundle;
-use crate::audit::verifier_key::VerifierKey;
-use crate::audit::verify::{CHECKPOINT, parse_receipt};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::tiles::Bundle;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify::{CHECKPOINT, parse_receipt};
 use crate::cli::{CommandLine, Exit, Stop, Verb, audit};
 use clap::Parser as _;
 

@@ -8,8 +8,8 @@ use super::call::{Answer, Happened};
 use super::ending::Act;
 use super::scene::{ACCOUNT, SCOPES, SUBJECT, Scene};
 use super::story::{Step, collection};
-use crate::audit::query::{Deletion, Progress};
-use crate::audit::verify::Summary;
+use crate::audit::read::query::{Deletion, Progress};
+use crate::audit::read::verify::Summary;
 use crate::simulator::issuer::{AUDIENCE, ISSUER};
 use crate::simulator::store::FIRST_ID;
 

@@ -3,7 +3,7 @@
 use super::call::Happened;
 use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene};
 use crate::audit::entry::Verdict;
-use crate::audit::query::{Decision, Progress};
+use crate::audit::read::query::{Decision, Progress};
 use crate::simulator::store::FIRST_ID;
 
 /// How many calls.

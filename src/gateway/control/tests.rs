@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::audit::entry::{Ending, Found, Intent, Reason, Sent, Verdict};
-use crate::audit::key::keygen;
-use crate::audit::query::tests::intent;
-use crate::audit::query::{Pending, Unresolved};
+use crate::audit::log::key::keygen;
+use crate::audit::read::query::tests::intent;
+use crate::audit::read::query::{Pending, Unresolved};
 use crate::audit::{TestFolder, test_folder};
 use crate::clock::Time;
 use crate::fetch::testing::{Server as Upstream, ok};

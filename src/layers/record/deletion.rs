@@ -204,7 +204,7 @@ mod tests {
             origin: "test".into(),
             sync_timeout: Duration::from_secs(2),
             segment_bytes: 2 << 20,
-            space: crate::audit::space::Levels::default(),
+            space: crate::audit::status::space::Levels::default(),
             seen_file: nowhere.with_extension("seen"),
             heartbeat: Duration::from_secs(3_600),
         };

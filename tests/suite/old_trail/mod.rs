@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lychgate::audit::entry::Entry;
-use lychgate::audit::verify::{Job, check, own_verifier};
+use lychgate::audit::read::verify::{Job, check, own_verifier};
 use serde_json::Value;
 
 use super::callers::delete;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::audit::checkpoint::Checkpoint;
-use crate::audit::compose::test_intent;
 use crate::audit::disk::{Disk, Folder, RealDisk};
-use crate::audit::key::Key;
-use crate::audit::merkle::{Root, leaf};
-use crate::audit::reader::{Files, FolderFiles, Hole, Log};
-use crate::audit::tiles::{bundles_at, decode_bundle, tiles_at};
+use crate::audit::entry::compose::test_intent;
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::{Root, leaf};
+use crate::audit::log::tiles::{bundles_at, decode_bundle, tiles_at};
+use crate::audit::read::{Files, FolderFiles, Hole, Log};
 use crate::audit::trail::tests::{deleted, settings};
 use crate::audit::{Settings, Trail, journal, test_folder};
 use crate::clock::Clock;
@@ -21,9 +21,9 @@ use crate::metrics::Metrics;
 
 /// The whole log, read from its published files alone.
 #[derive(Debug)]
-pub(in crate::audit) struct Published {
-    pub(in crate::audit) size: u64,
-    pub(in crate::audit) entries: Vec<Vec<u8>>,
+pub(crate) struct Published {
+    pub(crate) size: u64,
+    pub(crate) entries: Vec<Vec<u8>>,
 }
 
 pub(super) fn published(settings: &Settings) -> Option<Published> {
@@ -32,7 +32,7 @@ pub(super) fn published(settings: &Settings) -> Option<Published> {
 }
 
 /// Reads the folder as its checkpoint implies, and sees that all of it fits together.
-pub(in crate::audit) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published> {
+pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published> {
     let files = FolderFiles::held(root);
     let read = |path: &str| files.file(path, 1 << 25).unwrap();
     let checkpoint = Checkpoint::open(&read("checkpoint")?, key.verifier()).unwrap();
@@ -62,7 +62,7 @@ pub(in crate::audit) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option
 }
 
 /// All entries, as readers have them.
-pub(in crate::audit) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
+pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     let mut log = Log::held(FolderFiles::held(root), None).unwrap();
     let (mut all, mut reader) = (Vec::new(), log.reader());
     for bundle in 0..log.bundles() {

@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::{Entry, Kind};
 use crate::audit::journal::segment;
-use crate::audit::verify;
+use crate::audit::read::verify;
 use crate::audit::{Cause, TestFolder};
 
 /// A log of which some segments are gone.

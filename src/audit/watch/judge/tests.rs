@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::audit::disk::{Disk, RealDisk};
-use crate::audit::key::test_key;
-use crate::audit::tiles::{bundles_at, encode_bundle, encode_tile, tiles_at};
-use crate::audit::verify::sample;
+use crate::audit::log::key::test_key;
+use crate::audit::log::tiles::{bundles_at, encode_bundle, encode_tile, tiles_at};
+use crate::audit::read::verify::sample;
 use crate::audit::{TestFolder, test_folder};
 
 /// Full tiles on levels 0 and 1, partial ones on 0, 1 and 2.

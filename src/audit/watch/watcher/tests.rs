@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::super::Watch;
 use super::*;
 use crate::audit::disk::{Disk, RealDisk};
-use crate::audit::key::test_key;
-use crate::audit::verify::sample;
+use crate::audit::log::key::test_key;
+use crate::audit::read::verify::sample;
 use crate::audit::{TestFolder, test_folder};
 
 /// Full tiles on level 0, partial ones on 0 and 1.

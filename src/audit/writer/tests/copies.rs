@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use super::*;
-use crate::audit::compose::test_intent;
 use crate::audit::disk::Access;
+use crate::audit::entry::compose::test_intent;
 
 const PATIENT: Duration = Duration::from_secs(600);
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::audit::compose::test_intent;
+use crate::audit::entry::compose::test_intent;
 
 struct Real {
     trail: Trail,
@@ -24,7 +24,7 @@ impl Real {
             key_file,
             sync_timeout: Duration::from_secs(600),
             segment_bytes: 256 << 10,
-            space: crate::audit::space::Levels::default(),
+            space: crate::audit::status::space::Levels::default(),
             seen_file: folder.path().join("audit.key.seen"),
             heartbeat: Duration::from_secs(3_600),
         };

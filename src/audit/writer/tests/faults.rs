@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
-use crate::audit::compose::test_intent;
 use crate::audit::disk::Access;
 use crate::audit::entry::Cuts;
+use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::{Caller, Refused};
 
 const PATIENT: Duration = Duration::from_secs(600);
@@ -39,7 +39,7 @@ async fn p1_p2_a_failed_sync_of_an_outcome_is_unconfirmed_and_recorded_once_late
     assert_eq!(unconfirmed.cause, Cause::SyncFailed);
     let key = Key::read(&rig.settings.key_file).unwrap();
     let seen = rig.entries();
-    let leaf = crate::audit::merkle::leaf(&seen[1].to_bytes());
+    let leaf = crate::audit::log::merkle::leaf(&seen[1].to_bytes());
     assert_eq!(
         unconfirmed.receipt.verify(key.verifier()),
         Some((index, leaf))

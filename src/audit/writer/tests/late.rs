@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::audit::OpenIntent;
-use crate::audit::compose::test_intent;
 use crate::audit::entry::Trouble;
+use crate::audit::entry::compose::test_intent;
 
 /// So many closings as long as they can be are more than two batches.
 const CLOSINGS: usize = 1_000;

@@ -14,12 +14,12 @@ mod steps;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::checkpoint::Checkpoint;
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::disk::{Disk, Folder};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
 use crate::audit::journal::{self, FOLDER};
-use crate::audit::key::{Key, keygen};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::{Key, keygen};
 use crate::audit::publish::read_whole;
 use crate::audit::publish::tests::all;
 use crate::audit::{Cause, Settings, TestFolder, Trail, test_folder};
@@ -50,7 +50,7 @@ impl Rig {
             key_file: folder.path().join("audit.key"),
             sync_timeout: timeout,
             segment_bytes: 256 << 10,
-            space: crate::audit::space::Levels::default(),
+            space: crate::audit::status::space::Levels::default(),
             seen_file: "/kept/audit.key.seen".into(),
             heartbeat: Duration::from_secs(3_600),
         };

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
-use crate::audit::compose::{test_intent, test_reconciled};
+use crate::audit::entry::compose::{test_intent, test_reconciled};
 use crate::audit::entry::{Reason, Reconciled};
-use crate::audit::ledger::unknown;
+use crate::audit::writer::ledger::unknown;
 
 const PATIENT: Duration = Duration::from_secs(600);
 

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
-use crate::audit::compose::test_intent;
 use crate::audit::entry::ConfigInForce;
+use crate::audit::entry::compose::test_intent;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_write() {

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::steps::{coin, story};
 use super::*;
-use crate::audit::merkle::{Root, leaf};
+use crate::audit::log::merkle::{Root, leaf};
 use crate::audit::publish::tests::published_in;
 
 const PATIENT: Duration = Duration::from_secs(600);

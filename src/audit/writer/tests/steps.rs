@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::audit::compose::test_intent;
+use crate::audit::entry::compose::test_intent;
 
 const PATIENT: Duration = Duration::from_secs(600);
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::deletions::{Query, pick_in};
 use super::trail::Reading;
 use super::wanted::Wanted;
-use crate::audit::query::Deletion;
+use crate::audit::read::query::Deletion;
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 

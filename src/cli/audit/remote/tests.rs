@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::super::mirror::Mirror;
 use super::*;
-use crate::audit::reader::testing::publish;
-use crate::audit::reader::{Fault, Hole, Log};
+use crate::audit::read::testing::publish;
+use crate::audit::read::{Fault, Hole, Log};
 use crate::audit::test_folder;
 use crate::fetch::testing::{Server, ok};
 
@@ -137,7 +137,7 @@ fn a_copy_is_made_of_what_the_checkpoint_implies_and_removed() {
     let folder = test_folder("remote");
     let entries: Vec<_> = (0..3).map(|i| format!("entry {i}").into_bytes()).collect();
     publish(folder.path(), &entries);
-    let files = crate::audit::reader::FolderFiles::open(folder.path()).unwrap();
+    let files = crate::audit::read::FolderFiles::open(folder.path()).unwrap();
     let mirror = Mirror::of(&files).unwrap();
     let directory = mirror.folder().directory;
     for path in ["checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3"] {

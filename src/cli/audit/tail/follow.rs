@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::rows::Rows;
 use super::super::trail::Trail;
-use crate::audit::query::{Filter, Follower};
-use crate::audit::reader::Log;
+use crate::audit::read::Log;
+use crate::audit::read::query::{Filter, Follower};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audit::TestFolder;
-use crate::audit::verify::sample::{checkpoint, long, write_log};
+use crate::audit::read::verify::sample::{checkpoint, long, write_log};
 
 fn published() -> TestFolder {
     let folder = test_folder("cli");

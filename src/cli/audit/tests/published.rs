@@ -1,7 +1,7 @@
 //! The verbs on folders with tiles and a checkpoint.
 
 use super::*;
-use crate::audit::reader::testing::publish;
+use crate::audit::read::testing::publish;
 
 /// The sample with its first entries under a checkpoint.
 fn under(count: usize, change: impl FnOnce(&Path), line: &[&str]) -> (Result<Exit, Exit>, String) {

@@ -1,10 +1,10 @@
 //! `audit unresolved`, and what `audit list` says of a deletion that was read back.
 
 use super::*;
-use crate::audit::compose::test_reconciled;
+use crate::audit::entry::compose::test_reconciled;
 use crate::audit::entry::{Found, Sent, Verdict};
-use crate::audit::query::tests::{outcome, part};
-use crate::audit::verify::sample::leaf_of;
+use crate::audit::read::query::tests::{outcome, part};
+use crate::audit::read::verify::sample::leaf_of;
 
 /// intent a · unknown outcome of a · intent b · outcome of b, failed after sending · and so on.
 fn in_doubt(more: &[Kind]) -> Vec<Vec<u8>> {

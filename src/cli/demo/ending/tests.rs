@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::audit::entry::Kind;
-use crate::audit::key::test_key;
-use crate::audit::merkle::leaf;
-use crate::audit::query::tests::{intent, outcome};
-use crate::audit::verify::sample::{bytes, leaf_of, write_log};
+use crate::audit::log::key::test_key;
+use crate::audit::log::merkle::leaf;
+use crate::audit::read::query::tests::{intent, outcome};
+use crate::audit::read::verify::sample::{bytes, leaf_of, write_log};
 use crate::audit::{TestFolder, test_folder};
 
 /// A log of a deletion by the name that is changed, and the deletion's receipt.

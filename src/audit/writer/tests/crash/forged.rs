@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::audit::compose::test_intent;
 use crate::audit::disk::{Access, read_exact};
+use crate::audit::entry::compose::test_intent;
 use crate::audit::journal::batch::{Batch, Link, encode};
 use crate::audit::journal::chain::Chain;
 use crate::audit::journal::{Place as At, segment};

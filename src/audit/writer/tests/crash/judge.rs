@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::life::Told;
 use super::*;
 use crate::audit::entry::{Intent, Outcome, Reason};
-use crate::audit::merkle::{Hash, Root, leaf};
-use crate::audit::verify::{Job, check};
+use crate::audit::log::merkle::{Hash, Root, leaf};
+use crate::audit::read::verify::{Job, check};
 
 pub(super) fn judge(disk: &FakeDisk, settings: &Settings, told: &Told) {
     let key = Key::read(&settings.key_file).unwrap();

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::*;
-use crate::audit::compose::test_intent;
 use crate::audit::disk::fake::interrupt;
 use crate::audit::entry::Reason;
+use crate::audit::entry::compose::test_intent;
 use crate::audit::publish::ByHand;
 use crate::audit::trail::Shared;
 use crate::audit::writer::desk::{Desk, ROUND_BYTES};

@@ -42,7 +42,7 @@ fn place() -> Place {
             key_file,
             sync_timeout: Duration::from_secs(600),
             segment_bytes: 256 << 10,
-            space: crate::audit::space::Levels::default(),
+            space: crate::audit::status::space::Levels::default(),
             seen_file: "/kept/audit.key.seen".into(),
             heartbeat: Duration::from_secs(3_600),
         },

@@ -1,0 +1,165 @@
+//! Makes entries fit: long texts are cut, large batch deletions split, all of it within bounds.
+
+use super::{Cut, Cuts, Ending, Entry, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
+use super::{MAX_TEXT_BYTES, Refused};
+use crate::audit::hex;
+use crate::audit::log::merkle::sha256;
+
+mod reconciled;
+
+pub use reconciled::reconciled;
+
+/// What `time`, `group`, `part` and `parts` add to an entry at most, beside the group's own text.
+const FRAME_BYTES: usize = 160;
+
+/// Most entries are shorter.
+const USUAL_BYTES: usize = 640;
+
+/// Cuts a text to [`MAX_TEXT_BYTES`], at a character's boundary, and notes what it was.
+pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
+    if text.len() <= MAX_TEXT_BYTES {
+        return;
+    }
+    let whole = Cut {
+        bytes: text.len() as u64,
+        sha256: hex(&sha256(text.as_bytes())),
+    };
+    cuts.insert(field.to_owned(), whole);
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+}
+
+/// Cuts an intent's texts and splits it over as many parts as its users need.
+#[must_use]
+pub fn intents(mut intent: Intent) -> Vec<Intent> {
+    let mut cuts = std::mem::take(&mut intent.cut);
+    cut_text("request_id", &mut intent.request_id, &mut cuts);
+    cut_text("account", &mut intent.account, &mut cuts);
+    cut_text("operation", &mut intent.operation, &mut cuts);
+    cut_text("token_id", &mut intent.token_id, &mut cuts);
+    cut_text("domain", &mut intent.domain, &mut cuts);
+    cut_text("caller.issuer", &mut intent.caller.issuer, &mut cuts);
+    cut_text("caller.subject", &mut intent.caller.subject, &mut cuts);
+    cut_option("caller.client", &mut intent.caller.client, &mut cuts);
+    cut_option("if_match", &mut intent.if_match, &mut cuts);
+    cut_option("rule", &mut intent.rule, &mut cuts);
+    let mut users = std::mem::take(&mut intent.users);
+    for (at, user) in users.iter_mut().enumerate() {
+        cut_text(&format!("users.{at}"), user, &mut cuts);
+    }
+    intent.cut = cuts;
+    split(intent, users)
+}
+
+/// Cuts a refusal's texts and its list of users.
+pub fn refused(refused: &mut Refused) {
+    refused.user_count = refused.user_count.max(refused.users.len() as u64);
+    refused.users.truncate(MAX_REFUSED_USERS);
+    let mut cuts = std::mem::take(&mut refused.cut);
+    for (at, user) in refused.users.iter_mut().enumerate() {
+        cut_text(&format!("users.{at}"), user, &mut cuts);
+    }
+    cut_text("request_id", &mut refused.request_id, &mut cuts);
+    cut_text("account", &mut refused.account, &mut cuts);
+    cut_text("operation", &mut refused.operation, &mut cuts);
+    cut_text("token_id", &mut refused.token_id, &mut cuts);
+    cut_text("caller.issuer", &mut refused.caller.issuer, &mut cuts);
+    cut_text("caller.subject", &mut refused.caller.subject, &mut cuts);
+    cut_option("caller.client", &mut refused.caller.client, &mut cuts);
+    cut_option("if_match", &mut refused.if_match, &mut cuts);
+    cut_option("domain", &mut refused.domain, &mut cuts);
+    cut_option("rule", &mut refused.rule, &mut cuts);
+    refused.cut = cuts;
+}
+
+/// Cuts what upstream said.
+#[must_use]
+pub fn ending(ending: &mut Ending) -> Cuts {
+    let mut cuts = Cuts::new();
+    cut_option("revision", &mut ending.revision, &mut cuts);
+    cuts
+}
+
+/// What an entry says, as JSON without its time; never longer than [`MAX_BYTES`] with it, if its
+/// texts were cut here.
+#[must_use]
+pub fn body(kind: &Kind) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    // Strings, numbers and maps with string keys always have a JSON form.
+    match serde_json::to_writer(&mut bytes, kind) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The entry's bytes at a time as [`Time`](crate::clock::Time) shows it: the same as those of
+/// [`Entry::to_bytes`].
+#[must_use]
+pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
+    bytes.extend_from_slice(b"{\"time\":\"");
+    bytes.extend_from_slice(time.as_bytes());
+    bytes.extend_from_slice(b"\",");
+    bytes.extend_from_slice(body.get(1..).unwrap_or_default());
+    bytes
+}
+
+impl Entry {
+    /// The bytes that stand in the log.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {
+    // Texts that were cut leave room for one user at least.
+    if users.len() <= 1 {
+        intent.users = users;
+        return vec![intent];
+    }
+    let frame =
+        body(&Kind::Intent(intent.clone())).len() + FRAME_BYTES + intent.request_id.len() * 6;
+    let room = MAX_BYTES.saturating_sub(frame);
+    let mut lists: Vec<Vec<String>> = Vec::new();
+    let mut used = usize::MAX;
+    for user in users {
+        // An id is a decimal number; what is not may grow sixfold when it is escaped.
+        let plain = user.bytes().all(|b| b.is_ascii_alphanumeric());
+        let bytes = if plain { user.len() } else { user.len() * 6 } + 3;
+        if used.saturating_add(bytes) > room {
+            lists.push(Vec::new());
+            used = 0;
+        }
+        used += bytes;
+        if let Some(list) = lists.last_mut() {
+            list.push(user);
+        }
+    }
+    if lists.len() <= 1 {
+        intent.users = lists.pop().unwrap_or_default();
+        return vec![intent];
+    }
+    let parts = u32::try_from(lists.len()).unwrap_or(u32::MAX);
+    let part = |(list, part)| Intent {
+        users: list,
+        group: Some(intent.request_id.clone()),
+        part: Some(part),
+        parts: Some(parts),
+        ..intent.clone()
+    };
+    lists.into_iter().zip(1..).map(part).collect()
+}
+
+fn cut_option(field: &str, text: &mut Option<String>, cuts: &mut Cuts) {
+    if let Some(text) = text {
+        cut_text(field, text, cuts);
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use reconciled::{test_closing, test_reconciled};
+#[cfg(test)]
+pub(crate) use tests::intent as test_intent;

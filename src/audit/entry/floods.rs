@@ -1,0 +1,165 @@
+//! Sums refusals up where they come too fast, so that a flood cannot fill the disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use super::{Caller, CallerCount, TurnedAway};
+use crate::clock::Time;
+
+/// Refusals of one caller that get an entry of their own, a minute.
+const PER_CALLER: u32 = 60;
+/// Refusals of all callers that get an entry of their own, a minute.
+const OVERALL: u32 = 600;
+/// Callers and codes that are told apart in a sum.
+const MAX_CALLERS: usize = 1_024;
+const MAX_CODES: usize = 128;
+/// Callers that a sum names.
+const NAMED_CALLERS: usize = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Floods {
+    minute: Instant,
+    overall: u32,
+    /// At most `OVERALL`: only who gets an entry is counted here.
+    per_caller: HashMap<Caller, u32>,
+    since: Option<Time>,
+    unknown: BTreeMap<String, u64>,
+    known: BTreeMap<String, u64>,
+    callers: HashMap<Caller, u64>,
+}
+
+impl Floods {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            minute: now,
+            overall: 0,
+            per_caller: HashMap::new(),
+            since: None,
+            unknown: BTreeMap::new(),
+            known: BTreeMap::new(),
+            callers: HashMap::new(),
+        }
+    }
+
+    /// Whether this refusal gets an entry of its own; it is summed up where it does not.
+    pub(crate) fn admits(&mut self, caller: &Caller, code: &str, now: Instant, time: Time) -> bool {
+        if now.duration_since(self.minute) >= MINUTE {
+            self.minute = now;
+            self.overall = 0;
+            self.per_caller.clear();
+        }
+        let of_caller = self.per_caller.get(caller).copied().unwrap_or(0);
+        if self.overall < OVERALL && of_caller < PER_CALLER {
+            self.overall += 1;
+            self.per_caller.insert(caller.clone(), of_caller + 1);
+            return true;
+        }
+        self.sum_up(caller, code, time);
+        false
+    }
+
+    /// Counts a known caller's refusal that gets no entry of its own.
+    pub(crate) fn sum_up(&mut self, caller: &Caller, code: &str, time: Time) {
+        self.since.get_or_insert(time);
+        count(&mut self.known, code);
+        if let Some(sum) = self.callers.get_mut(caller) {
+            *sum += 1;
+        } else if self.callers.len() < MAX_CALLERS {
+            self.callers.insert(caller.clone(), 1);
+        }
+    }
+
+    /// Counts an attempt of a caller who is not known.
+    pub(crate) fn unknown(&mut self, code: &str, time: Time) {
+        self.since.get_or_insert(time);
+        count(&mut self.unknown, code);
+    }
+
+    /// What was summed up since it was last asked, if anything was.
+    pub(crate) fn take(&mut self) -> Option<TurnedAway> {
+        let since = self.since.take()?;
+        let callers = std::mem::take(&mut self.callers).into_iter();
+        let mut callers: Vec<_> = callers
+            .map(|(caller, count)| CallerCount { caller, count })
+            .collect();
+        callers.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.caller.cmp(&b.caller)));
+        callers.truncate(NAMED_CALLERS);
+        Some(TurnedAway {
+            since: since.to_string(),
+            unknown_callers: std::mem::take(&mut self.unknown),
+            known_callers: std::mem::take(&mut self.known),
+            callers,
+        })
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, code: &str) {
+    let is_new = !counts.contains_key(code);
+    let code = if is_new && counts.len() >= MAX_CODES {
+        "other"
+    } else {
+        code
+    };
+    *counts.entry(code.to_owned()).or_insert(0) += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str) -> Caller {
+        Caller {
+            issuer: "i".into(),
+            subject: name.into(),
+            client: None,
+        }
+    }
+
+    #[test]
+    fn a_callers_sixty_first_refusal_in_a_minute_is_summed_up() {
+        let begin = Instant::now();
+        let mut floods = Floods::new(begin);
+        let admitted = (0..100)
+            .filter(|_| floods.admits(&caller("a"), "x", begin, Time(1)))
+            .count();
+        assert_eq!(admitted, 60);
+        assert!(floods.admits(&caller("b"), "x", begin, Time(2)));
+        let sum = floods.take().unwrap();
+        assert_eq!(sum.known_callers["x"], 40);
+        assert_eq!(
+            sum.callers,
+            [CallerCount {
+                caller: caller("a"),
+                count: 40
+            }]
+        );
+        assert!(floods.take().is_none());
+        assert!(floods.admits(&caller("a"), "x", begin + MINUTE, Time(3)));
+    }
+
+    #[test]
+    fn six_hundred_refusals_a_minute_are_written_over_all_callers() {
+        let begin = Instant::now();
+        let mut floods = Floods::new(begin);
+        let admitted = (0..5_000)
+            .filter(|i| floods.admits(&caller(&i.to_string()), "x", begin, Time(1)))
+            .count();
+        assert_eq!(admitted, 600);
+        assert_eq!(floods.callers.len(), MAX_CALLERS);
+        let sum = floods.take().unwrap();
+        assert_eq!((sum.known_callers["x"], sum.callers.len()), (4_400, 20));
+    }
+
+    #[test]
+    fn callers_who_are_not_known_are_counted_by_code_in_bounded_memory() {
+        let mut floods = Floods::new(Instant::now());
+        for i in 0..1_000 {
+            floods.unknown(&i.to_string(), Time(7));
+        }
+        let sum = floods.take().unwrap();
+        assert_eq!(sum.unknown_callers.len(), MAX_CODES + 1);
+        assert_eq!(sum.unknown_callers.values().sum::<u64>(), 1_000);
+        assert_eq!(sum.since, Time(7).to_string());
+    }
+}

@@ -1,0 +1,147 @@
+//! The files that the log has published, as whoever judges them reads them.
+
+use std::sync::Arc;
+
+use super::closed;
+use super::unread::{is_no_folder, unread};
+use crate::audit::disk::{Folder, Identity};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::publish::{CHECKPOINT, read_whole};
+use crate::audit::{Cause, Closed};
+
+/// The log's folder, and whose signature counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    root: Arc<dyn Folder>,
+    key: Arc<Key>,
+}
+
+impl Published {
+    pub(crate) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
+        Self {
+            root: Arc::clone(root),
+            key: Arc::clone(key),
+        }
+    }
+
+    /// The checkpoint that stands there now.
+    pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Closed> {
+        let Some(bytes) = self.read(CHECKPOINT)? else {
+            return Err(unlinked(CHECKPOINT));
+        };
+        Checkpoint::open(&bytes, self.key.verifier())
+            .map_err(|e| altered(CHECKPOINT, &e.to_string()))
+    }
+
+    /// A file that must be there while the log has this size.
+    pub(crate) fn there(&self, path: &str, size: u64) -> Result<Vec<u8>, Closed> {
+        if let Some(found) = self.read(path)? {
+            return Ok(found);
+        }
+        // Partial files of a newer checkpoint have other names; a full file stands for ever.
+        if path.contains(".p/") && self.checkpoint()?.size != size {
+            return Err(grown());
+        }
+        Err(unlinked(path))
+    }
+
+    /// A file as it stands there; `None` where none does.
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(folder) = self.folder(above)? else {
+            return Ok(None);
+        };
+        read_whole(&*folder, name).map_err(|error| unread(&error, path))
+    }
+
+    /// A folder below the log's; `None` where none stands there.
+    pub(crate) fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
+            above.folder(part, None)
+        });
+        match found {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if is_no_folder(&error) => Ok(None),
+            Err(error) => Err(unread(&error, path)),
+        }
+    }
+
+    /// What stands at a path, file or folder; `None` where nothing does.
+    pub(crate) fn look(&self, path: &str) -> Result<Option<Identity>, Closed> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(folder) = self.folder(above)? else {
+            return Ok(None);
+        };
+        match folder.look(name) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_no_folder(&error) => Ok(None),
+            Err(error) => Err(unread(&error, path)),
+        }
+    }
+}
+
+pub(crate) fn unlinked(path: &str) -> Closed {
+    closed(Cause::Unlinked, format!("{path} was unlinked"))
+}
+
+pub(crate) fn altered(path: &str, what: &str) -> Closed {
+    closed(Cause::Altered, format!("{path}: {what}"))
+}
+
+/// Nothing is wrong, but it could not be judged.
+pub(crate) fn grown() -> Closed {
+    closed(Cause::SyncFailed, "the log has grown meanwhile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::log::key::test_key;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn what_is_no_file_any_more_is_told_from_a_disk_that_cannot_be_read() {
+        let outer = test_folder("published");
+        let at = |name: &str| outer.path().join(name);
+        std::fs::create_dir_all(at("tile/0/001")).unwrap();
+        std::fs::write(at("tile/0/000"), b"hash").unwrap();
+        std::os::unix::fs::symlink("000", at("tile/0/002")).unwrap();
+        let long = std::fs::File::create(at("tile/0/003")).unwrap();
+        long.set_len(1 << 30).unwrap();
+        std::os::unix::fs::symlink("0", at("tile/1")).unwrap();
+        std::fs::write(at("tile/2"), b"").unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let published = Published::new(&root, &Arc::new(test_key()));
+        assert_eq!(published.read("tile/0/000").unwrap().unwrap(), b"hash");
+        for none in ["tile/0/004", "tile/1/000", "tile/2/000", "tile/3/000"] {
+            assert_eq!(published.read(none), Ok(None), "{none}");
+            assert_eq!(published.look(none), Ok(None), "{none}");
+        }
+        let cause = |path: &str| published.read(path).unwrap_err().cause;
+        assert_eq!(cause("tile/0/001"), Cause::Replaced);
+        assert_eq!(cause("tile/0/002"), Cause::Replaced);
+        assert_eq!(cause("tile/0/003"), Cause::Altered);
+        assert!(published.look("tile/0/002").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_full_file_that_is_missing_is_so_however_the_log_has_grown() {
+        let outer = test_folder("grown");
+        let key = Arc::new(test_key());
+        let checkpoint = Checkpoint {
+            origin: key.origin().to_owned(),
+            size: 600,
+            root: [7; 32],
+        };
+        std::fs::write(outer.path().join(CHECKPOINT), checkpoint.sign(&key)).unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        let published = Published::new(&root, &key);
+        let cause = |path, size| published.there(path, size).unwrap_err();
+        assert_eq!(cause("tile/entries/000", 300).cause, Cause::Unlinked);
+        assert_eq!(cause("tile/entries/001.p/44", 300), grown());
+        assert_eq!(cause("tile/entries/001.p/44", 600).cause, Cause::Unlinked);
+    }
+}

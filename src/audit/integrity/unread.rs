@@ -1,0 +1,103 @@
+//! The cause that follows from an error of reading: what the error says of the file, or else that the
+//! system failed, which says nothing of the file.
+
+use std::io;
+
+use super::closed;
+use crate::audit::disk::is_no_file_of_a_log;
+use crate::audit::journal::{Fault, ReadError};
+use crate::audit::{Cause, Closed};
+
+/// Why a file that is known could not be read.
+pub(crate) fn unread(error: &io::Error, doing: &str) -> Closed {
+    let cause = match error.kind() {
+        // Only the reader of whole files says so, of a length that it has seen.
+        io::ErrorKind::FileTooLarge => Cause::Altered,
+        kind => cause_of_reading(kind),
+    };
+    closed(cause, format!("{doing}: {error}"))
+}
+
+/// As [`unread`], at an opening, which knows of no file that stood there before.
+pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Closed {
+    closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
+}
+
+/// The cause at an opening: what is no file of a log is damage.
+pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
+    match is_no_file_of_a_log(kind) {
+        true => Cause::Damaged,
+        false => cause_of(kind),
+    }
+}
+
+/// Why the journal does not hold what it must.
+pub(super) fn misread(error: &ReadError) -> Closed {
+    let cause = match error.fault {
+        Fault::Io(kind) => cause_of_reading(kind),
+        Fault::Missing => Cause::Unlinked,
+        Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Altered,
+    };
+    closed(cause, error.to_string())
+}
+
+/// The cause where the system failed: it says nothing of what stands in the files.
+pub(crate) fn cause_of(kind: io::ErrorKind) -> Cause {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
+        _ => Cause::SyncFailed,
+    }
+}
+
+/// Whether nothing stands under a name that a folder had: also where something else does.
+pub(super) fn is_no_folder(error: &io::Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, io::ErrorKind::NotFound) || is_no_file_of_a_log(kind)
+}
+
+fn cause_of_reading(kind: io::ErrorKind) -> Cause {
+    match kind {
+        io::ErrorKind::NotFound => Cause::Unlinked,
+        io::ErrorKind::UnexpectedEof => Cause::Truncated,
+        _ if is_no_file_of_a_log(kind) => Cause::Replaced,
+        _ => cause_of(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn p3_only_what_an_error_says_of_a_file_is_held_against_it() {
+        let cause = |errno: Errno| unread(&errno.into(), "read").cause;
+        let system = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::INTR,
+            Errno::IO,
+            Errno::STALE,
+            Errno::AGAIN,
+            Errno::TIMEDOUT,
+        ];
+        for errno in system {
+            assert_eq!(cause(errno), Cause::SyncFailed, "{errno:?}");
+        }
+        for errno in [Errno::ACCESS, Errno::PERM, Errno::ROFS] {
+            assert_eq!(cause(errno), Cause::ReadOnly, "{errno:?}");
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert_eq!(cause(errno), Cause::DiskFull, "{errno:?}");
+        }
+        for errno in [Errno::LOOP, Errno::ISDIR, Errno::NOTDIR] {
+            assert_eq!(cause(errno), Cause::Replaced, "{errno:?}");
+        }
+        assert_eq!(cause(Errno::NOENT), Cause::Unlinked);
+        let short = unread(&io::ErrorKind::UnexpectedEof.into(), "read");
+        assert_eq!(short.cause, Cause::Truncated);
+    }
+}

@@ -1,0 +1,118 @@
+//! Entries that are composed and not synced yet, in order; the parts of one deletion stay together.
+
+use std::ops::Deref;
+
+use super::batch::{BLOCK, Link, MAX_BATCH, unpadded};
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::publish::Synced;
+
+/// The entries. Bounded by what one round takes and by the closings of all open intents.
+#[derive(Debug, Default)]
+pub(crate) struct Unsynced {
+    entries: Vec<Vec<u8>>,
+    /// Each entry's leaf hash.
+    leaves: Vec<Hash>,
+    /// For each entry whether it stands in the same batch as the one before it.
+    joined: Vec<bool>,
+}
+
+impl Deref for Unsynced {
+    type Target = [Vec<u8>];
+
+    fn deref(&self) -> &[Vec<u8>] {
+        &self.entries
+    }
+}
+
+impl Unsynced {
+    /// The entries of one batch, which is to be one again.
+    pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
+        let joined = (0..entries.len()).map(|at| at > 0).collect();
+        let leaves = entries.iter().map(|entry| leaf(entry)).collect();
+        Self {
+            entries,
+            leaves,
+            joined,
+        }
+    }
+
+    /// Adds an entry; `joined` where it must stand in the same batch as the one before it.
+    pub(crate) fn push(&mut self, entry: Vec<u8>, leaf: Hash, joined: bool) {
+        self.entries.push(entry);
+        self.leaves.push(leaf);
+        self.joined.push(joined);
+    }
+
+    /// How many of the first entries make the next batch; at least one where there is one.
+    pub(crate) fn fitting(&self) -> usize {
+        let mut bytes = unpadded(std::iter::empty());
+        let fits = |entry: &&Vec<u8>| {
+            bytes += entry.len() + 2;
+            bytes <= MAX_BATCH
+        };
+        let count = self.entries.iter().take_while(fits).count().max(1);
+        let parts = self.joined.get(..=count).unwrap_or_default();
+        let begins_run = parts.iter().rposition(|joined| !joined).unwrap_or(0);
+        // Where a run is longer than any batch, which no deletion is, there is nothing to keep.
+        if begins_run == 0 { count } else { begins_run }
+    }
+
+    /// Takes away what is synced, for the publisher.
+    pub(crate) fn synced(&mut self, count: usize, link: Link) -> Synced {
+        self.joined.drain(..count);
+        Synced {
+            link,
+            entries: self.entries.drain(..count).collect(),
+            leaves: self.leaves.drain(..count).collect(),
+        }
+    }
+}
+
+/// The length of a batch of these entries on disk.
+pub(crate) fn padded(entries: &[Vec<u8>]) -> usize {
+    unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(entries: &[(usize, bool)]) -> Unsynced {
+        let mut unsynced = Unsynced::default();
+        for (bytes, joined) in entries {
+            unsynced.push(vec![0; *bytes], [0; 32], *joined);
+        }
+        unsynced
+    }
+
+    #[test]
+    fn as_many_entries_as_fit_make_a_batch() {
+        let mut entries = of(&[(48_000, false); 30]);
+        let count = entries.fitting();
+        assert_eq!(count, 21);
+        assert!(padded(&entries[..count]) <= MAX_BATCH);
+        assert!(padded(&entries[..=count]) > MAX_BATCH);
+        entries.synced(count, Link::default());
+        assert_eq!((entries.len(), entries.fitting()), (9, 9));
+    }
+
+    #[test]
+    fn p1_the_parts_of_a_deletion_are_never_in_two_batches() {
+        // The bound falls between them, whatever stands before.
+        for before in (900_000..1_040_000).step_by(7_000) {
+            let group = [(40_000, false), (40_000, true), (40_000, true)];
+            let mut entries = of(&[&[(before, false)], &group[..], &[(10, false)]].concat());
+            let first = entries.fitting();
+            assert!([1, 4, 5].contains(&first), "{before}: {first}");
+            entries.synced(first, Link::default());
+            assert!(entries.is_empty() || entries.fitting() == entries.len());
+        }
+    }
+
+    #[test]
+    fn a_batch_that_was_one_is_one_again() {
+        let again = Unsynced::of_batch(vec![vec![0; 300_000]; 3]);
+        assert_eq!(again.fitting(), 3);
+        assert_eq!(Unsynced::of_batch(vec![vec![0; 300_000]; 4]).fitting(), 3);
+    }
+}

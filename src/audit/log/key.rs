@@ -1,0 +1,304 @@
+//! The trail's signing key: Ed25519, in the forms that signed notes use.
+//!
+//! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01 || seed)`; the
+//! verifier key is `name+hhhhhhhh+base64(01 || public key)` (C2SP signed-note). The
+//! name is the log's origin.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{hkdf, hmac, rand};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::merkle::Hash;
+use super::verifier_key::{ED25519, VerifierKey, origin_fault};
+
+const PREFIX: &str = "PRIVATE+KEY+";
+/// A key file is shorter than this: prefix, 255 bytes of name, id and 44 of base64.
+const MAX_FILE_BYTES: u64 = 512;
+
+/// Why a key is of no use; names no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(pub(crate) String);
+
+/// The signing key and what is derived from it. Its memory is wiped when dropped.
+pub struct Key {
+    verifier: VerifierKey,
+    pair: Ed25519KeyPair,
+    seed: Zeroizing<[u8; 32]>,
+    tags: hmac::Key,
+}
+
+impl Key {
+    /// A new key for this origin.
+    ///
+    /// # Errors
+    /// Where the origin is not visible ASCII without `+`, 1 to 255 bytes, or no randomness is had.
+    pub fn generate(origin: &str) -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        rand::fill(&mut *seed).map_err(|_| KeyError("no randomness for a new key".into()))?;
+        Self::from_seed(origin, seed)
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is not one key in the form above.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let place = path.display();
+        let file = File::open(path).map_err(|e| KeyError(format!("cannot open {place}: {e}")))?;
+        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE_BYTES as usize));
+        file.take(MAX_FILE_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|e| KeyError(format!("cannot read {place}: {e}")))?;
+        Self::parse(&text).map_err(|e| KeyError(format!("{place}: {e}")))
+    }
+
+    /// Reads the text of a key file; one line feed at its end is fine.
+    ///
+    /// # Errors
+    /// Where it is not one key in the form above.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let form = || KeyError("not a signing key from `lychgate audit keygen`".into());
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let mut parts = line.strip_prefix(PREFIX).ok_or_else(form)?.splitn(3, '+');
+        let (Some(name), Some(id), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(form());
+        };
+        let bytes = Zeroizing::new(STANDARD.decode(body).map_err(|_| form())?);
+        let (Some((&ED25519, rest)), true) = (bytes.split_first(), bytes.len() == 33) else {
+            return Err(form());
+        };
+        let mut seed = Zeroizing::new([0; 32]);
+        seed.copy_from_slice(rest);
+        let key = Self::from_seed(name, seed)?;
+        if crate::audit::hex(&key.verifier.id()) != id {
+            return Err(KeyError("the key's id does not fit the key".into()));
+        }
+        Ok(key)
+    }
+
+    /// The name: the origin of the log.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.verifier.origin()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// Key id and signature over a text, as in a signed note's line: 4 and 64 bytes.
+    #[must_use]
+    pub fn sign(&self, text: &[u8]) -> Vec<u8> {
+        let mut line = self.verifier.id().to_vec();
+        line.extend_from_slice(self.pair.sign(text).as_ref());
+        line
+    }
+
+    /// The tag of a journal batch.
+    #[must_use]
+    pub fn tag(&self, bytes: &[u8]) -> Hash {
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&self.tags, bytes).as_ref());
+        tag
+    }
+
+    /// Whether a tag was made with this key, in constant time.
+    #[must_use]
+    pub fn tag_holds(&self, bytes: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.tags, bytes, tag).is_ok()
+    }
+
+    fn from_seed(origin: &str, seed: Zeroizing<[u8; 32]>) -> Result<Self, KeyError> {
+        if let Some(fault) = origin_fault(origin) {
+            return Err(KeyError(fault.into()));
+        }
+        let unusable = || KeyError("the key cannot be used".into());
+        let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| unusable())?;
+        let mut public = [0; 32];
+        public.copy_from_slice(pair.public_key().as_ref());
+        let mut secret = Zeroizing::new([0; 32]);
+        let info = [b"lychgate journal tag v1\n".as_slice(), origin.as_bytes()];
+        hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+            .extract(&*seed)
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut *secret))
+            .map_err(|_| unusable())?;
+        Ok(Self {
+            verifier: VerifierKey::new(origin, public),
+            pair,
+            seed,
+            tags: hmac::Key::new(hmac::HMAC_SHA256, &*secret),
+        })
+    }
+
+    fn to_file(&self) -> Zeroizing<String> {
+        let mut body = Zeroizing::new([0; 33]);
+        body[0] = ED25519;
+        body[1..].copy_from_slice(&*self.seed);
+        let mut encoded = STANDARD.encode(*body);
+        let id = crate::audit::hex(&self.verifier.id());
+        let line = format!("{PREFIX}{}+{id}+{encoded}\n", self.origin());
+        encoded.zeroize();
+        Zeroizing::new(line)
+    }
+}
+
+/// Shows the public half alone.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, secret)", self.verifier)
+    }
+}
+
+/// Makes a key and writes it to a new file of mode 0600, synced; gives its verifier key.
+///
+/// # Errors
+/// Where the file is there already or cannot be written; no file is ever overwritten.
+pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
+    let key = Key::generate(origin)?;
+    let fault = |e| KeyError(format!("cannot write {}: {e}", path.display()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(fault)?;
+    file.write_all(key.to_file().as_bytes()).map_err(fault)?;
+    file.sync_all().map_err(fault)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
+        .and_then(|f| f.sync_all())
+        .map_err(fault)?;
+    Ok(key.verifier)
+}
+
+/// What is wrong with who may read a key file, where every user of the machine may. A group may: it is
+/// how a secret that is mounted reaches a user that is not its owner.
+#[must_use]
+pub fn exposed(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        format!(
+            "the signing key {} is open to every user of this machine (mode {mode:04o}), who could \
+             write another history with it: take it away from others (chmod o=), and make a new one if \
+             somebody may have it",
+            path.display()
+        )
+    })
+}
+
+#[cfg(test)]
+pub(crate) fn test_key() -> Key {
+    let mut seed = Zeroizing::new([0; 32]);
+    for (i, byte) in seed.iter_mut().enumerate() {
+        *byte = i as u8;
+    }
+    Key::from_seed("lychgate.test/log", seed).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+
+    #[test]
+    fn the_verifier_key_is_that_of_the_published_vector() {
+        assert_eq!(
+            test_key().verifier().to_string(),
+            "lychgate.test/log+cb21ebc1+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_is_signed_as_in_the_published_vector() {
+        let text = b"lychgate.test/log\n5\nfKo0Xb2JKmZFTWxlEuo8PqPw0+whvj/C4jdXBf049nI=\n";
+        assert_eq!(
+            STANDARD.encode(test_key().sign(text)),
+            "yyHrwWLRa0Rw2BaHc4fqmrHY0wG5iCZeW9RVJgwSEGheUEmS2f2PE06Vg4QYnqEl6jtA8wIb2/IMAraTq738plPFpQo="
+        );
+    }
+
+    #[test]
+    fn a_key_file_is_read_back_and_never_overwritten() {
+        let folder = crate::audit::test_folder("key");
+        let path = folder.path().join("audit.key");
+        let verifier = keygen("a.example/1", &path).unwrap();
+        let key = Key::read(&path).unwrap();
+        assert_eq!(key.verifier(), &verifier);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let before = std::fs::read(&path).unwrap();
+        assert!(keygen("a.example/1", &path).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn p8_a_key_file_that_every_user_may_read_is_noticed_and_a_groups_is_not() {
+        let folder = crate::audit::test_folder("key-mode");
+        let path = folder.path().join("audit.key");
+        keygen("a.example/1", &path).unwrap();
+        for mode in [0o400, 0o600, 0o440, 0o640, 0o660] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(exposed(&path), None, "{mode:o}");
+        }
+        for mode in [0o644, 0o444, 0o602, 0o777] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let told = exposed(&path).unwrap();
+            assert!(told.contains(&format!("mode {mode:04o}")), "{told}");
+        }
+        assert_eq!(exposed(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn p8_no_text_about_a_key_holds_its_secret() {
+        let key = test_key();
+        let file = key.to_file();
+        let secret = file.trim_end().rsplit('+').next().unwrap();
+        assert!(!format!("{key:?}").contains(secret));
+        let broken = file.replace("cb21ebc1", "cb21ebc2");
+        let error = Key::parse(&broken).unwrap_err();
+        assert!(!error.to_string().contains(secret));
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_refused() {
+        let good = test_key().to_file();
+        for bad in [
+            "",
+            "PRIVATE+KEY+",
+            "PRIVATE+KEY+a+b",
+            &good[8..],
+            &good.replace("AQ", "Ag"),
+            &format!("{}\n", *good),
+        ] {
+            assert!(Key::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Key::generate("a+b").is_err());
+        assert!(Key::generate("lychgate-receipt").is_err());
+    }
+
+    #[test]
+    fn a_tag_holds_for_its_bytes_and_key_alone() {
+        let tag = test_key().tag(b"batch");
+        assert!(test_key().tag_holds(b"batch", &tag));
+        assert!(!test_key().tag_holds(b"hatch", &tag));
+        assert!(
+            !Key::generate("lychgate.test/log")
+                .unwrap()
+                .tag_holds(b"batch", &tag)
+        );
+    }
+}

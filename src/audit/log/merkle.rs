@@ -1,0 +1,151 @@
+//! Hashes of the log's tree: RFC 6962 section 2.1 with SHA-256.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+
+/// A SHA-256 value.
+pub type Hash = [u8; 32];
+
+/// Hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
+#[must_use]
+pub fn leaf(entry: &[u8]) -> Hash {
+    let mut context = Context::new(&SHA256);
+    context.update(&[0]);
+    context.update(entry);
+    fixed(context.finish().as_ref())
+}
+
+/// Hash of an inner node: SHA-256 over a one byte and both children.
+#[must_use]
+pub fn node(left: &Hash, right: &Hash) -> Hash {
+    let mut context = Context::new(&SHA256);
+    context.update(&[1]);
+    context.update(left);
+    context.update(right);
+    fixed(context.finish().as_ref())
+}
+
+/// SHA-256 over some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Hash {
+    fixed(digest(&SHA256, bytes).as_ref())
+}
+
+/// The root over these hashes: that of a full tile gives the hash for the level above.
+#[must_use]
+pub fn root_of(hashes: &[Hash]) -> Hash {
+    let mut root = Root::default();
+    for hash in hashes {
+        root.push(*hash);
+    }
+    root.root()
+}
+
+/// The root over a growing list of leaves: perfect subtrees, as on a binary counter.
+#[derive(Clone, Debug, Default)]
+pub struct Root {
+    size: u64,
+    /// Roots of the perfect subtrees, the largest first; at most 64.
+    peaks: Vec<Hash>,
+}
+
+impl Root {
+    /// Adds the next leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        let mut level = self.size;
+        while level & 1 == 1 {
+            if let Some(left) = self.peaks.pop() {
+                hash = node(&left, &hash);
+            }
+            level >>= 1;
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The roots of the perfect subtrees, the largest, which is the leftmost, first.
+    pub(crate) fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
+    /// The root over all leaves so far.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let mut peaks = self.peaks.iter().rev();
+        let Some(first) = peaks.next() else {
+            return sha256(b"");
+        };
+        peaks.fold(*first, |right, left| node(left, &right))
+    }
+}
+
+fn fixed(bytes: &[u8]) -> Hash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(bytes);
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::hex;
+
+    fn root_at(size: u64) -> String {
+        let mut root = Root::default();
+        for i in 0..size {
+            root.push(leaf(format!("entry {i}").as_bytes()));
+        }
+        assert_eq!(root.size(), size);
+        hex(&root.root())
+    }
+
+    #[test]
+    fn roots_are_those_of_the_published_vectors() {
+        let vectors = [
+            (
+                0,
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ),
+            (
+                1,
+                "773885a613489e24ce2cf76199d6a423f042e4bbf12d7eecee912ef276c65701",
+            ),
+            (
+                2,
+                "5a47662fd8a317d96049a3f9f47c55dc67ca66051baa3683dbb19b2fe09a07b0",
+            ),
+            (
+                3,
+                "94fbd0dd836f50301692e6d0eade728ee19ec52bfff1606ed807c8575d5aaa19",
+            ),
+            (
+                5,
+                "7caa345dbd892a66454d6c6512ea3c3ea3f0d3ec21be3fc2e2375705fd38f672",
+            ),
+            (
+                256,
+                "da6596d95369f5fef322ab8e4e0da3b0b50236aa9c8a3b1d246f7411c9e2e32e",
+            ),
+            (
+                257,
+                "5c1fdfe835358022f2392de478dbe053fc130cfe1d3a082879a90cf6bf14bf7e",
+            ),
+        ];
+        for (size, root) in vectors {
+            assert_eq!(root_at(size), root, "{size} entries");
+        }
+    }
+
+    #[test]
+    fn a_leaf_is_not_a_node_of_the_same_bytes() {
+        let (left, right) = (leaf(b"a"), leaf(b"b"));
+        let joined = [left, right].concat();
+        assert_ne!(leaf(&joined), node(&left, &right));
+    }
+}

@@ -1,0 +1,108 @@
+//! The signed receipt of a deletion that was sent.
+//!
+//! Signed are three lines, each ended by a line feed: `lychgate-receipt`,
+//! `ORIGIN/INDEX` and the leaf in base64; so no receipt can pass for a checkpoint.
+
+use super::key::Key;
+use super::merkle::Hash;
+use super::strict;
+use super::verifier_key::VerifierKey;
+
+/// The values of the three receipt headers, as they go to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// `lychgate-receipt`: `ORIGIN/INDEX`, the index of the (first) intent.
+    pub receipt: String,
+    /// `lychgate-receipt-leaf`: base64 of the closing entry's RFC 6962 leaf hash, or of the intent's
+    /// where the outcome is not on record.
+    pub leaf: String,
+    /// `lychgate-receipt-signature`: base64 of key id (4 bytes) and Ed25519 signature (64 bytes).
+    pub signature: String,
+}
+
+impl Receipt {
+    /// Signs a receipt for the deletion whose (first) intent has this index.
+    #[must_use]
+    pub fn sign(key: &Key, index: u64, leaf: &Hash) -> Self {
+        let receipt = format!("{}/{index}", key.origin());
+        let leaf = strict::encode(leaf);
+        let signature = strict::encode(&key.sign(signed_text(&receipt, &leaf).as_bytes()));
+        Self {
+            receipt,
+            leaf,
+            signature,
+        }
+    }
+
+    /// Judges a receipt: index and leaf where it is this key's, `None` where it is not genuine.
+    /// Each field must be spelled as [`Self::sign`] spells it.
+    #[must_use]
+    pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
+        let (origin, digits) = self.receipt.rsplit_once('/')?;
+        let index = strict::number(digits)?;
+        if origin != key.origin() {
+            return None;
+        }
+        let leaf = strict::hash(&self.leaf)?;
+        let line = strict::base64(&self.signature)?;
+        let text = signed_text(&self.receipt, &self.leaf);
+        key.verify(text.as_bytes(), &line).then_some((index, leaf))
+    }
+}
+
+fn signed_text(receipt: &str, leaf: &str) -> String {
+    format!("lychgate-receipt\n{receipt}\n{leaf}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::log::key::test_key;
+    use crate::audit::log::merkle::leaf;
+
+    #[test]
+    fn p5_a_receipt_names_its_index_and_leaf() {
+        let key = test_key();
+        let receipt = Receipt::sign(&key, 42, &leaf(b"entry"));
+        assert_eq!(receipt.receipt, "lychgate.test/log/42");
+        assert_eq!(receipt.verify(key.verifier()), Some((42, leaf(b"entry"))));
+    }
+
+    #[test]
+    fn p5_a_receipt_with_anything_changed_is_not_genuine() {
+        let key = test_key();
+        let good = Receipt::sign(&key, 42, &leaf(b"entry"));
+        let other = Receipt::sign(&key, 43, &leaf(b"other"));
+        let mixed = [
+            Receipt {
+                receipt: other.receipt.clone(),
+                ..good.clone()
+            },
+            Receipt {
+                leaf: other.leaf.clone(),
+                ..good.clone()
+            },
+            Receipt {
+                signature: other.signature,
+                ..good.clone()
+            },
+            Receipt {
+                receipt: "lychgate.test/log/042".into(),
+                ..good.clone()
+            },
+            Receipt {
+                receipt: "lychgate.test/log".into(),
+                ..good.clone()
+            },
+            Receipt {
+                leaf: good.leaf.replace('=', ""),
+                ..good.clone()
+            },
+        ];
+        for bad in mixed {
+            assert_eq!(bad.verify(key.verifier()), None, "{bad:?}");
+        }
+        let stranger = Key::generate("lychgate.test/log").unwrap();
+        assert_eq!(good.verify(stranger.verifier()), None);
+    }
+}

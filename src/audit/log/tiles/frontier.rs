@@ -1,0 +1,210 @@
+//! The right edge of the log's tiles, for whoever appends: the partial tile of each level.
+
+use std::io;
+
+use super::super::merkle::{Hash, Root, node, root_of, sha256};
+use super::super::proof::HashReader;
+use super::{FULL, LEVELS, Tile, hashes_at};
+
+/// The partial tiles at one size: at most 8 levels of 255 hashes, 64 KiB in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    /// Each level's hashes past its last full tile, as many as 255.
+    levels: [Vec<Hash>; LEVELS as usize],
+}
+
+impl Frontier {
+    /// Reads it from the tiles of a log of this size.
+    ///
+    /// # Errors
+    /// What the reader gives.
+    pub fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
+        let mut frontier = Self {
+            size,
+            ..Self::default()
+        };
+        for (level, hashes) in (0..LEVELS).zip(&mut frontier.levels) {
+            let all = hashes_at(level, size);
+            let partial = all % u64::from(FULL);
+            *hashes = reader.hashes(level, all - partial, partial)?;
+        }
+        Ok(frontier)
+    }
+
+    /// Of these partial tiles' hashes, the lowest level first.
+    #[must_use]
+    pub fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
+        let mut frontier = Self {
+            size,
+            ..Self::default()
+        };
+        for (hashes, partial) in frontier.levels.iter_mut().zip(partial) {
+            *hashes = partial;
+        }
+        frontier
+    }
+
+    /// The edge as it was at an earlier size. No tile that was partial then may be full by now: its
+    /// hashes are gone.
+    #[must_use]
+    pub fn back_to(&self, size: u64) -> Self {
+        let partial = (0..LEVELS).zip(&self.levels).map(|(level, hashes)| {
+            let held = hashes_at(level, size) % u64::from(FULL);
+            let held = usize::try_from(held).unwrap_or(usize::MAX);
+            hashes.iter().take(held).copied().collect()
+        });
+        Self::of(size, partial)
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds the next leaf; `filled` is told of each tile that is full now, the lowest first.
+    ///
+    /// # Errors
+    /// What `filled` gives; the leaf is not added then.
+    pub fn push<E>(
+        &mut self,
+        leaf: Hash,
+        mut filled: impl FnMut(Tile, &[Hash]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let size = self.size + 1;
+        let mut carried = Vec::new();
+        let mut hash = leaf;
+        for (level, hashes) in (0..LEVELS).zip(&self.levels) {
+            if hashes.len() + 1 < usize::from(FULL) {
+                break;
+            }
+            let full = [hashes.as_slice(), &[hash]].concat();
+            if let Some(tile) = Tile::at(level, hashes_at(level + 1, size).saturating_sub(1), size)
+            {
+                filled(tile, &full)?;
+            }
+            hash = root_of(&full);
+            carried.push(level);
+        }
+        for level in &carried {
+            self.levels[usize::from(*level)].clear();
+        }
+        if let Some(hashes) = self.levels.get_mut(carried.len()) {
+            hashes.push(hash);
+        }
+        self.size = size;
+        Ok(())
+    }
+
+    /// The partial tiles that there are, the lowest first.
+    pub fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
+        (0..LEVELS).zip(&self.levels).filter_map(|(level, hashes)| {
+            let index = hashes_at(level, self.size) / u64::from(FULL);
+            Some((Tile::at(level, index, self.size)?, hashes.as_slice()))
+        })
+    }
+
+    /// The root over all leaves so far.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let mut right = None;
+        // The lower levels stand to the right of the higher ones.
+        for hashes in &self.levels {
+            let mut level = Root::default();
+            for hash in hashes {
+                level.push(*hash);
+            }
+            for peak in level.peaks().iter().rev() {
+                right = Some(right.map_or(*peak, |right| node(peak, &right)));
+            }
+        }
+        right.unwrap_or_else(|| sha256(b""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::log::proof::test_tree::{Tree, leaves};
+
+    fn push(frontier: &mut Frontier, leaf: Hash) -> Vec<(Tile, Vec<Hash>)> {
+        let mut full = Vec::new();
+        let mut keep = |tile: Tile, hashes: &[Hash]| {
+            full.push((tile, hashes.to_vec()));
+            Ok::<_, ()>(())
+        };
+        frontier.push(leaf, &mut keep).unwrap();
+        full
+    }
+
+    #[test]
+    fn the_root_is_that_of_all_leaves_at_each_size() {
+        let mut frontier = Frontier::default();
+        let mut root = Root::default();
+        assert_eq!(frontier.root(), root.root());
+        for leaf in leaves(70_000) {
+            push(&mut frontier, leaf);
+            root.push(leaf);
+            if root.size() < 1_030
+                || root.size() % 509 == 0
+                || root.size() > 65_530 && root.size() < 65_540
+            {
+                assert_eq!(frontier.root(), root.root(), "{} leaves", root.size());
+            }
+        }
+    }
+
+    #[test]
+    fn all_tiles_of_the_size_come_by_once() {
+        let tree = Tree::of(66_000);
+        let mut frontier = Frontier::default();
+        let mut seen: Vec<(Tile, Vec<Hash>)> = leaves(66_000)
+            .flat_map(|leaf| push(&mut frontier, leaf))
+            .collect();
+        seen.extend(frontier.partial().map(|(t, h)| (t, h.to_vec())));
+        seen.sort_unstable();
+        let wanted: Vec<_> = super::super::tiles_at(66_000)
+            .map(|tile| (tile, tree.tile(tile)))
+            .collect();
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn it_goes_back_to_where_a_hash_of_a_tile_begins() {
+        let at = |size| Frontier::read(size, &Tree::of(size)).unwrap();
+        for (now, before) in [
+            (66_000, &[0, 65_536, 65_792, 65_999][..]),
+            (65_535, &[0, 256, 65_280, 65_534]),
+        ] {
+            let frontier = at(now);
+            for size in before {
+                assert_eq!(frontier.back_to(*size), at(*size), "{now} to {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_read_back_from_tiles() {
+        let mut frontier = Frontier::default();
+        for (size, leaf) in (1..=1_100).zip(leaves(1_100)) {
+            push(&mut frontier, leaf);
+            assert_eq!(
+                Frontier::read(size, &Tree::of(size)).unwrap(),
+                frontier,
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_leaf_whose_full_tile_cannot_be_kept_is_not_added() {
+        let mut frontier = Frontier::default();
+        for leaf in leaves(255) {
+            push(&mut frontier, leaf);
+        }
+        let before = frontier.clone();
+        assert_eq!(frontier.push([0; 32], |_, _| Err("full")), Err("full"));
+        assert_eq!(frontier, before);
+    }
+}

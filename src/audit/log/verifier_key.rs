@@ -1,0 +1,160 @@
+//! The trail's public key: `name+hhhhhhhh+base64(01 || public key)` (C2SP signed-note).
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519 as ALGORITHM, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::key::KeyError;
+use super::merkle::sha256;
+
+/// The signature type byte of Ed25519.
+pub(crate) const ED25519: u8 = 1;
+
+/// Checks what the trail signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifierKey {
+    origin: String,
+    public: [u8; 32],
+}
+
+impl VerifierKey {
+    pub(crate) fn new(origin: &str, public: [u8; 32]) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            public,
+        }
+    }
+
+    /// Reads a verifier key; one line feed at its end is fine.
+    ///
+    /// # Errors
+    /// Where it is not in the form above, not Ed25519, or its id does not fit.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let form = || KeyError("not a verifier key of the form NAME+HASH+BASE64".into());
+        // Base64 may hold `+`, the name and the id may not.
+        let mut parts = line.splitn(3, '+');
+        let (Some(name), Some(_), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(form());
+        };
+        if let Some(fault) = origin_fault(name) {
+            return Err(KeyError(fault.into()));
+        }
+        let bytes = STANDARD.decode(body).map_err(|_| form())?;
+        let (Some((&ED25519, rest)), true) = (bytes.split_first(), bytes.len() == 33) else {
+            return Err(KeyError("not an Ed25519 key".into()));
+        };
+        let mut public = [0; 32];
+        public.copy_from_slice(rest);
+        let key = Self::new(name, public);
+        // Every spelling but the canonical one is refused, the id included.
+        if key.to_string() != line {
+            return Err(KeyError("the key's id does not fit the key".into()));
+        }
+        Ok(key)
+    }
+
+    /// The name: the origin of the log.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The key id: the first 4 bytes of SHA-256(name, line feed, 01, public key).
+    #[must_use]
+    pub fn id(&self) -> [u8; 4] {
+        let hash = sha256(&[self.origin.as_bytes(), b"\n\x01", &self.public].concat());
+        [hash[0], hash[1], hash[2], hash[3]]
+    }
+
+    /// Whether a line's bytes (key id and signature) are this key's over the text.
+    #[must_use]
+    pub fn verify(&self, text: &[u8], line: &[u8]) -> bool {
+        let Some((id, signature)) = line.split_at_checked(4) else {
+            return false;
+        };
+        id == self.id()
+            && UnparsedPublicKey::new(&ALGORITHM, self.public)
+                .verify(text, signature)
+                .is_ok()
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut body = vec![ED25519];
+        body.extend_from_slice(&self.public);
+        let id = crate::audit::hex(&self.id());
+        write!(f, "{}+{id}+{}", self.origin, STANDARD.encode(body))
+    }
+}
+
+/// What is wrong with an origin, if anything is.
+#[must_use]
+pub fn origin_fault(origin: &str) -> Option<&'static str> {
+    if origin.is_empty() || origin.len() > 255 {
+        return Some("an origin has 1 to 255 bytes");
+    }
+    if !origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+') {
+        return Some("an origin is visible ASCII without `+`");
+    }
+    // The first line of what a receipt signs: no checkpoint may begin so.
+    (origin == "lychgate-receipt").then_some("an origin cannot be `lychgate-receipt`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::log::key::test_key;
+
+    #[test]
+    fn a_verifier_key_is_read_back() {
+        let text = test_key().verifier().to_string();
+        let key = VerifierKey::parse(&text).unwrap();
+        assert_eq!(key.to_string(), text);
+        assert_eq!(key, VerifierKey::parse(&format!("{text}\n")).unwrap());
+    }
+
+    #[test]
+    fn p4_every_other_spelling_of_a_verifier_key_is_refused() {
+        let text = test_key().verifier().to_string();
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let bad = String::from_utf8(bytes).unwrap();
+            assert!(VerifierKey::parse(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn p4_a_signature_holds_for_its_text_alone() {
+        let key = test_key();
+        let line = key.sign(b"text\n");
+        assert!(key.verifier().verify(b"text\n", &line));
+        assert!(!key.verifier().verify(b"test\n", &line));
+        for bit in 0..line.len() * 8 {
+            let mut bad = line.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.verifier().verify(b"text\n", &bad), "bit {bit}");
+        }
+        assert!(!key.verifier().verify(b"text\n", b""));
+    }
+
+    #[test]
+    fn an_origin_is_visible_ascii_without_plus() {
+        assert_eq!(origin_fault("lychgate.example.com/edge-1"), None);
+        for bad in [
+            "",
+            "a b",
+            "a+b",
+            "ä",
+            "a\n",
+            "lychgate-receipt",
+            &"x".repeat(256),
+        ] {
+            assert!(origin_fault(bad).is_some(), "{bad:?}");
+        }
+    }
+}

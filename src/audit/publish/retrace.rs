@@ -1,0 +1,261 @@
+//! Retraces the log from the journal and holds it against what was published: no tree is signed
+//! that does not go on from the newest checkpoint, in the folder and in the seen file.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::audit::disk::{Disk, Folder};
+use crate::audit::integrity::{closed, trouble, unread_at_opening};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::merkle::leaf;
+use crate::audit::log::tiles::push_entry;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::publish::{CHECKPOINT, Piece, Seen, Shelf, Tree, read_whole};
+use crate::audit::read::log::BUNDLE;
+use crate::audit::read::{FolderFiles, Hole, Log, Reader};
+use crate::audit::{Cause, Closed};
+
+/// What the publisher goes on from.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) shelf: Shelf,
+    pub(crate) seen: Seen,
+    /// The checkpoint's bytes, and how many entries it covers.
+    pub(crate) checkpoint: Option<Vec<u8>>,
+    pub(crate) covered: u64,
+    /// The tree whose files all stand at their places.
+    pub(crate) from: Tree,
+}
+
+/// What was published, and the tree as far as it was retraced.
+#[derive(Debug)]
+pub(crate) struct Retrace {
+    shelf: Shelf,
+    seen: Seen,
+    /// The folder's own newest checkpoint, and its bytes.
+    checkpoint: Option<(Checkpoint, Vec<u8>)>,
+    /// That of the seen file.
+    newest_seen: Option<Checkpoint>,
+    tree: Tree,
+    /// The tree where the journal begins.
+    start: Tree,
+    /// The tree at the folder's checkpoint.
+    published: Tree,
+    /// Whether a published file is missing, which the journal can make again.
+    is_missing: bool,
+}
+
+impl Retrace {
+    /// Reads both checkpoints; nothing is judged yet but that they are this log's own.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        root: &Arc<dyn Folder>,
+        seen_file: &Path,
+        key: &VerifierKey,
+    ) -> Result<Self, Closed> {
+        let shelf = Shelf::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
+        let found = read_whole(&**root, CHECKPOINT)
+            .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
+        let checkpoint = match found {
+            None => None,
+            Some(bytes) => match Checkpoint::open(&bytes, key) {
+                Ok(checkpoint) => Some((checkpoint, bytes)),
+                Err(error) => {
+                    let what = format!("`checkpoint` in the trail's folder: {error}");
+                    return Err(closed(Cause::Damaged, what));
+                }
+            },
+        };
+        let (seen, found) =
+            Seen::open(disk, seen_file).map_err(|e| trouble(&e, "cannot read the seen file"))?;
+        let newest_seen = match found.map(|bytes| Checkpoint::open(&bytes, key)).transpose() {
+            Ok(newest_seen) => newest_seen,
+            Err(error) => {
+                let what = format!("the seen file {}: {error}", seen_file.display());
+                return Err(closed(Cause::RolledBack, what));
+            }
+        };
+        if let (Some((stands, _)), None) = (&checkpoint, &newest_seen) {
+            tracing::warn!(
+                "no seen file at {} though the log holds a checkpoint of {} entries: a roll-back before now would not be noticed; compare it with a checkpoint kept elsewhere (`lychgate audit verify --against`)",
+                seen_file.display(),
+                stands.size
+            );
+        }
+        Ok(Self {
+            shelf,
+            seen,
+            checkpoint,
+            newest_seen,
+            tree: Tree::default(),
+            start: Tree::default(),
+            published: Tree::default(),
+            is_missing: false,
+        })
+    }
+
+    /// The journal begins with this entry: what is before is taken from the tiles, each found under
+    /// the checkpoint.
+    pub(crate) fn begin(
+        &mut self,
+        root: &Arc<dyn Folder>,
+        index: u64,
+        key: &VerifierKey,
+    ) -> Result<(), Closed> {
+        if index == 0 {
+            return Ok(());
+        }
+        let covered = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
+        let seen = self.newest_seen.as_ref();
+        if covered < index {
+            let cause = match seen.is_some_and(|seen| seen.size > covered) {
+                true => Cause::RolledBack,
+                false => Cause::Damaged,
+            };
+            let what = format!(
+                "the checkpoint covers {covered} entries, and the journal begins with entry {index}"
+            );
+            return Err(closed(cause, what));
+        }
+        let files = Arc::new(FolderFiles::held(Arc::clone(root)));
+        let mut reader = Log::published(files, Some(key)).map_err(hole)?.reader();
+        if let Some(seen) = seen.filter(|seen| seen.size <= index)
+            && reader.root_at(seen.size).map_err(hole)? != seen.root
+        {
+            return Err(other_history(seen.size));
+        }
+        self.start = before(&mut reader, index)?;
+        self.tree = self.start.clone();
+        self.judge()
+    }
+
+    /// Takes the next entry of the journal.
+    pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Closed> {
+        let published = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
+        let mut full = Vec::new();
+        let keep = |piece| -> io::Result<()> {
+            full.push(piece);
+            Ok(())
+        };
+        self.tree
+            .push(entry, leaf(entry), keep)
+            .map_err(|e| trouble(&e, "cannot retrace the log"))?;
+        if self.tree.size() <= published {
+            for piece in &full {
+                self.compare(piece)?;
+            }
+        }
+        self.judge()
+    }
+
+    /// The journal has ended: both checkpoints must lie within it.
+    pub(crate) fn finish(&mut self) -> Result<(), Closed> {
+        let size = self.tree.size();
+        if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
+            let what = format!(
+                "the seen file knows {} entries, the trail holds {size}",
+                seen.size
+            );
+            return Err(closed(Cause::RolledBack, what));
+        }
+        match &self.checkpoint {
+            Some((checkpoint, _)) if checkpoint.size > size => {
+                let what = format!(
+                    "entry {size} is missing in the journal: its checkpoint covers {}",
+                    checkpoint.size
+                );
+                Err(closed(Cause::Damaged, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was published, for the publisher to go on from.
+    pub(crate) fn into_published(self) -> Published {
+        Published {
+            covered: self.published.size(),
+            from: match self.is_missing {
+                true => self.start,
+                false => self.published,
+            },
+            shelf: self.shelf,
+            seen: self.seen,
+            checkpoint: self.checkpoint.map(|(_, bytes)| bytes),
+        }
+    }
+
+    /// Holds the tree against the checkpoints of its size.
+    fn judge(&mut self) -> Result<(), Closed> {
+        let size = self.tree.size();
+        let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
+        let seen = self.newest_seen.as_ref();
+        if seen.is_some_and(|seen| is_other(seen, &self.tree)) {
+            return Err(other_history(size));
+        }
+        let Some((checkpoint, _)) = &self.checkpoint else {
+            return Ok(());
+        };
+        if is_other(checkpoint, &self.tree) {
+            let what =
+                format!("the first {size} entries of the journal are not those of the checkpoint");
+            return Err(closed(Cause::Damaged, what));
+        }
+        if checkpoint.size == size {
+            self.published = self.tree.clone();
+            for piece in self.published.partial() {
+                self.compare(&piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A published file never changes; one that is missing is made again.
+    fn compare(&mut self, piece: &Piece) -> Result<(), Closed> {
+        let found = self
+            .shelf
+            .read(&piece.path)
+            .map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))?;
+        match found {
+            None => self.is_missing = true,
+            Some(bytes) if bytes == piece.bytes => {}
+            Some(_) => {
+                let what = format!("{} does not hold what the journal says", piece.path);
+                return Err(closed(Cause::Damaged, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tree before this entry, which the checkpoint covers.
+fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
+    let frontier = reader.frontier(index).map_err(hole)?;
+    let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
+    let mut bundle = Vec::new();
+    if partial > 0 {
+        reader
+            .bundle(index / BUNDLE, |entries, _| {
+                for entry in entries.iter().take(partial) {
+                    // What stands in a bundle fits in one.
+                    let _ = push_entry(&mut bundle, entry);
+                }
+            })
+            .map_err(hole)?;
+    }
+    Ok(Tree::at(frontier, bundle))
+}
+
+fn other_history(size: u64) -> Closed {
+    let what =
+        format!("the first {size} entries are not those that the seen file has a checkpoint of");
+    closed(Cause::RolledBack, what)
+}
+
+fn hole(hole: Hole) -> Closed {
+    let cause = match hole.fault {
+        crate::audit::read::Fault::Unreadable => Cause::SyncFailed,
+        _ => Cause::Damaged,
+    };
+    closed(cause, hole.to_string())
+}

@@ -1,0 +1,252 @@
+//! Proofs from folders, each checked by what a verifier has: the proof and the public key.
+
+use super::*;
+use crate::audit::log::key::{Key, test_key};
+use crate::audit::read::FolderFiles;
+use crate::audit::read::verify::sample::{long, publish, sound, write, write_log};
+use crate::audit::{TestFolder, test_folder};
+
+/// 300 entries: an alive one, then intent and outcome by turns.
+fn published(sizes: &[u64]) -> TestFolder {
+    let folder = test_folder("prove");
+    write_log(folder.path(), &long(300), sizes);
+    folder
+}
+
+fn proof_of(
+    directory: &Path,
+    wanted: Wanted,
+    side: Side,
+    given: Option<&Hash>,
+) -> Result<TlogProof, ProveError> {
+    let wanted = (&wanted, side);
+    of_folder(directory, &test_key(), wanted, given, Duration::ZERO)
+}
+
+fn of_folder(
+    directory: &Path,
+    key: &Key,
+    wanted: (&Wanted, Side),
+    given: Option<&Hash>,
+    patience: Duration,
+) -> Result<TlogProof, ProveError> {
+    let files = FolderFiles::open(directory).unwrap();
+    let log = Log {
+        files: &files,
+        journal: Some(directory),
+    };
+    prove(&log, key.verifier(), wanted, given, patience)
+}
+
+/// The index that is proved.
+fn proved(directory: &Path, wanted: Wanted, side: Side) -> Result<u64, ProveError> {
+    let proof = proof_of(directory, wanted, side, None)?;
+    let text = proof.to_text();
+    let read = TlogProof::parse(&text).unwrap();
+    let (checkpoint, entry) = read.verify_entry(test_key().verifier()).unwrap();
+    assert!(checkpoint.size > read.index);
+    assert_eq!(entry, proof.extra.unwrap());
+    Ok(read.index)
+}
+
+#[test]
+fn p5_every_entry_under_the_checkpoint_is_proved_with_its_bytes() {
+    let folder = published(&[5, 260, 299]);
+    let entries = long(300);
+    for index in (0..299).step_by(7).chain([254, 255, 256, 257, 298]) {
+        let wanted = Wanted::Index(index);
+        let proof = proof_of(folder.path(), wanted, Side::Closing, None).unwrap();
+        assert_eq!(proof.extra.as_ref(), Some(&entries[index as usize]));
+        assert!(proof.verify_entry(test_key().verifier()).is_ok(), "{index}");
+    }
+}
+
+#[test]
+fn p5_a_receipt_and_a_request_id_mean_the_closing_entry_or_the_intent() {
+    let folder = published(&[300]);
+    for wanted in [Wanted::Deletion(257), Wanted::Request("request 257".into())] {
+        let of = |side| proved(folder.path(), wanted.clone(), side);
+        assert_eq!(of(Side::Closing), Ok(258));
+        assert_eq!(of(Side::Intent), Ok(257));
+    }
+    let of = |index, side| proved(folder.path(), Wanted::Index(index), side);
+    assert_eq!(of(258, Side::Closing), Ok(258));
+    assert_eq!(of(257, Side::Closing), Ok(257));
+    assert_eq!(of(258, Side::Intent), Ok(257));
+}
+
+#[test]
+fn p5_a_refusal_is_proved_by_its_request_id() {
+    let folder = test_folder("prove");
+    write_log(folder.path(), &sound(), &[7]);
+    let of = |id: &str| proved(folder.path(), Wanted::Request(id.into()), Side::Closing);
+    assert_eq!(of("c"), Ok(4));
+    assert_eq!(of("a"), Ok(5));
+    assert!(matches!(of("nobody"), Err(ProveError::NotThere(_))));
+}
+
+#[test]
+fn p5_either_entrys_leaf_will_do_and_no_other() {
+    let folder = published(&[300]);
+    let entries = long(300);
+    let (intent, closing) = (leaf(&entries[257]), leaf(&entries[258]));
+    for wanted in [
+        Wanted::Deletion(257),
+        Wanted::Request("request 257".into()),
+        Wanted::Index(257),
+        Wanted::Index(258),
+    ] {
+        let with =
+            |given: &Hash| proof_of(folder.path(), wanted.clone(), Side::Closing, Some(given));
+        assert!(with(&intent).is_ok(), "{wanted:?}");
+        assert!(with(&closing).is_ok(), "{wanted:?}");
+        let other = with(&leaf(&entries[256]));
+        assert!(matches!(other, Err(ProveError::AnotherLeaf(_))));
+    }
+}
+
+#[test]
+fn p5_a_deletion_in_flight_has_no_closing_entry_yet() {
+    let folder = test_folder("prove");
+    write_log(folder.path(), &sound(), &[7]);
+    let of = |side| proved(folder.path(), Wanted::Deletion(6), side);
+    assert!(matches!(of(Side::Closing), Err(ProveError::NotYet(_))));
+    assert_eq!(of(Side::Intent), Ok(6));
+}
+
+#[test]
+fn p5_what_no_checkpoint_covers_is_not_proved_yet() {
+    let folder = published(&[299]);
+    let error = proved(folder.path(), Wanted::Deletion(299), Side::Intent).unwrap_err();
+    assert!(
+        error.to_string().contains("under no checkpoint yet"),
+        "{error}"
+    );
+    let young = test_folder("prove");
+    write(young.path(), &sound());
+    let error = proved(young.path(), Wanted::Index(0), Side::Closing).unwrap_err();
+    assert!(matches!(error, ProveError::NotYet(_)));
+}
+
+#[test]
+fn p5_a_checkpoint_that_comes_meanwhile_is_waited_for() {
+    let folder = published(&[299]);
+    let directory = folder.path().to_owned();
+    let publisher = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        publish(&directory, &long(300), &[300], &test_key(), false);
+    });
+    let wanted = (&Wanted::Index(299), Side::Closing);
+    let patience = Duration::from_secs(60);
+    let proof = of_folder(folder.path(), &test_key(), wanted, None, patience);
+    publisher.join().unwrap();
+    assert_eq!(proof.unwrap().index, 299);
+}
+
+#[test]
+fn p5_what_is_no_deletion_or_not_there_is_said() {
+    let folder = published(&[300]);
+    for wanted in [
+        Wanted::Deletion(0),
+        Wanted::Deletion(258),
+        Wanted::Deletion(300),
+        Wanted::Index(300),
+    ] {
+        let error = proved(folder.path(), wanted.clone(), Side::Closing).unwrap_err();
+        assert!(
+            matches!(error, ProveError::NotThere(_)),
+            "{wanted:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn p5_no_proof_is_made_of_a_damaged_log() {
+    // Each file stands on the way to this entry's proof: its bundle, its siblings, the other tile's root.
+    for (file, index) in [
+        ("tile/entries/000", 0),
+        ("tile/0/000", 1),
+        ("tile/1/000.p/1", 257),
+        ("tile/0/001.p/44", 257),
+    ] {
+        let folder = published(&[300]);
+        let path = folder.path().join(file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[31] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let of = || proved(folder.path(), Wanted::Index(index), Side::Closing);
+        assert!(matches!(of(), Err(ProveError::Log(_))), "{file} altered");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(of(), Err(ProveError::Log(_))), "{file} missing");
+    }
+}
+
+#[test]
+fn p5_a_checkpoint_of_another_key_proves_nothing() {
+    let folder = published(&[300]);
+    let other = Key::generate("lychgate.test/log").unwrap();
+    let wanted = (&Wanted::Index(0), Side::Closing);
+    let result = of_folder(folder.path(), &other, wanted, None, Duration::ZERO);
+    assert!(
+        matches!(result, Err(ProveError::Log(failure)) if failure.file.as_deref() == Some(CHECKPOINT))
+    );
+}
+
+#[test]
+fn p5_published_files_alone_are_enough() {
+    let folder = published(&[299]);
+    let files = FolderFiles::open(folder.path()).unwrap();
+    let log = Log {
+        files: &files,
+        journal: None,
+    };
+    let of = |index| {
+        let wanted = (&Wanted::Deletion(index), Side::Closing);
+        prove(&log, test_key().verifier(), wanted, None, Duration::ZERO)
+    };
+    assert_eq!(of(1).unwrap().index, 2);
+    assert!(matches!(of(299), Err(ProveError::NotThere(_))));
+}
+
+/// A folder in which one file cannot be read.
+#[derive(Debug)]
+struct Unreadable(FolderFiles, &'static str);
+
+impl Files for Unreadable {
+    fn file(&self, path: &str, max_bytes: usize) -> std::io::Result<Option<Vec<u8>>> {
+        match path == self.1 {
+            true => Err(rustix::io::Errno::IO.into()),
+            false => self.0.file(path, max_bytes),
+        }
+    }
+}
+
+#[test]
+fn p5_what_cannot_be_read_is_not_said_to_be_missing() {
+    let folder = published(&[300]);
+    for path in ["tile/entries/001.p/44", "tile/0/001.p/44"] {
+        let files = Unreadable(FolderFiles::open(folder.path()).unwrap(), path);
+        let log = Log {
+            files: &files,
+            journal: None,
+        };
+        let wanted = (&Wanted::Index(299), Side::Closing);
+        let key = test_key();
+        let proof = prove(&log, key.verifier(), wanted, None, Duration::ZERO);
+        let Err(ProveError::Log(failure)) = proof else {
+            panic!("{proof:?}")
+        };
+        assert_eq!(failure.trouble, Trouble::Unreadable, "{failure}");
+    }
+}
+
+#[test]
+fn p4_a_tile_that_was_read_and_is_none_is_damage() {
+    let folder = published(&[300]);
+    std::fs::write(folder.path().join("tile/0/001.p/44"), b"short").unwrap();
+    let proof = proof_of(folder.path(), Wanted::Index(299), Side::Closing, None);
+    let Err(ProveError::Log(failure)) = proof else {
+        panic!("{proof:?}")
+    };
+    assert_eq!(failure.trouble, Trouble::Damaged, "{failure}");
+}

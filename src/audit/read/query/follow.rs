@@ -1,0 +1,151 @@
+//! The deletions that are closed between one checkpoint and the next.
+
+use super::pick::parse;
+use super::{Deletion, Joiner, search};
+use crate::audit::entry::{Kind, Outcome};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::read::log::BUNDLE;
+use crate::audit::read::{Hole, Log, Reader};
+
+/// Knows how far a log was read.
+#[derive(Debug)]
+pub struct Follower {
+    checkpoint: Option<Checkpoint>,
+    joiner: Joiner,
+}
+
+impl Follower {
+    /// Goes on behind what this log holds.
+    #[must_use]
+    pub fn new(log: &Log) -> Self {
+        Self {
+            checkpoint: log.checkpoint().cloned(),
+            joiner: Joiner::default(),
+        }
+    }
+
+    /// Gives what is closed in this later state of the log, in the order of closing.
+    ///
+    /// # Errors
+    /// Where it is not the log that was followed, or has a hole; what `each` gives.
+    pub fn advance<E: From<Hole>>(
+        &mut self,
+        mut log: Log,
+        mut each: impl FnMut(Deletion) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut reader = log.reader();
+        let next = self.must_continue(&log, &mut reader)?;
+        if next == log.size() {
+            return Ok(());
+        }
+        let mut ended = Ok(());
+        search(
+            &mut log,
+            next,
+            |_, _| true,
+            |raw| {
+                ended = self.take(&mut reader, raw.index, &raw.bytes, &mut each);
+                match ended {
+                    Ok(()) => std::ops::ControlFlow::Continue(()),
+                    Err(_) => std::ops::ControlFlow::Break(()),
+                }
+            },
+        )?;
+        ended?;
+        self.checkpoint = log.checkpoint().cloned();
+        Ok(())
+    }
+
+    /// The first entry that is new; the log must begin with the one that was followed.
+    fn must_continue(&self, log: &Log, reader: &mut Reader) -> Result<u64, Hole> {
+        let Some(old) = &self.checkpoint else {
+            return Ok(0);
+        };
+        let Some(new) = log.checkpoint() else {
+            return Err(Hole::damaged(None, "the checkpoint is gone"));
+        };
+        if new.origin != old.origin {
+            let what = format!("{} ends here, and {} begins", old.origin, new.origin);
+            return Err(Hole::damaged(None, what));
+        }
+        if new.size < old.size {
+            let what = format!(
+                "rolled back: a checkpoint of {} entries was there, now it is one of {}",
+                old.size, new.size
+            );
+            return Err(Hole::damaged(Some(new.size), what));
+        }
+        if reader.root_at(old.size)? != old.root {
+            let what = "forked: the log does not begin with the one that was followed";
+            return Err(Hole::damaged(None, what));
+        }
+        Ok(old.size)
+    }
+
+    fn take<E: From<Hole>>(
+        &mut self,
+        reader: &mut Reader,
+        index: u64,
+        bytes: &[u8],
+        each: &mut impl FnMut(Deletion) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entry = parse(index, bytes)?;
+        let closed = match &entry.kind {
+            Kind::Outcome(outcome) if !self.joiner.holds(outcome.intent) => {
+                began_before(reader, index, outcome)?
+            }
+            Kind::Outcome(outcome) => {
+                let intent = outcome.intent;
+                self.joiner.push(index, entry);
+                self.joiner.take(intent)
+            }
+            Kind::Refused(_) => {
+                self.joiner.push(index, entry);
+                self.joiner.take(index)
+            }
+            _ => {
+                self.joiner.push(index, entry);
+                None
+            }
+        };
+        closed.map_or(Ok(()), each)
+    }
+}
+
+/// The deletion of an intent that stands before what was followed.
+fn began_before(
+    reader: &mut Reader,
+    index: u64,
+    outcome: &Outcome,
+) -> Result<Option<Deletion>, Hole> {
+    let mut joiner = Joiner::default();
+    let (mut at, mut end) = (outcome.intent, outcome.intent.saturating_add(1));
+    while at < end.min(index) {
+        let first = at - at % BUNDLE;
+        let some = reader.bundle(at / BUNDLE, |entries, _| {
+            let entries = (first..).zip(entries.iter().map(|entry| entry.to_vec()));
+            let behind = entries.skip_while(|(place, _)| *place < at);
+            behind.collect::<Vec<_>>()
+        })?;
+        for (place, bytes) in some.into_iter().take_while(|(place, _)| *place < index) {
+            if place >= end {
+                break;
+            }
+            let entry = parse(place, &bytes)?;
+            if let Kind::Intent(intent) = &entry.kind
+                && place == outcome.intent
+            {
+                end = place.saturating_add(intent.parts.unwrap_or(1).into());
+            }
+            joiner.push(place, entry);
+            at = place + 1;
+        }
+        if at % BUNDLE != 0 {
+            break;
+        }
+    }
+    Ok(joiner.take(outcome.intent).map(|mut deletion| {
+        deletion.close(index, outcome.clone());
+        deletion
+    }))
+}

@@ -1,0 +1,164 @@
+//! Joins deletions while the log is read backwards: what closes an intent comes before it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::pick::parse;
+use super::sieve::Sifted;
+use super::{Deletion, Filter, Joiner};
+use crate::audit::entry::{Entry, Intent, Kind};
+use crate::audit::read::Hole;
+
+/// The newest deletions that a filter admits. It holds those, and the closing entries of the deletions
+/// that were in flight at the place it has come to.
+#[derive(Debug)]
+pub(super) struct Newest<'f> {
+    filter: &'f Filter,
+    limit: usize,
+    /// Deletions that began beyond the checkpoint: read forwards.
+    ahead: Joiner,
+    /// Closing entries by their intent's index.
+    closings: BTreeMap<u64, (u64, Vec<u8>)>,
+    /// Parts of split deletions whose first is still to come, the last part first.
+    parts: HashMap<String, Vec<Intent>>,
+    found: VecDeque<Deletion>,
+}
+
+impl<'f> Newest<'f> {
+    pub(super) fn new(filter: &'f Filter, limit: usize) -> Self {
+        Self {
+            filter,
+            limit,
+            ahead: Joiner::default(),
+            closings: BTreeMap::new(),
+            parts: HashMap::new(),
+            found: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next entry beyond the checkpoint.
+    pub(super) fn ahead(&mut self, size: u64, sifted: Sifted) -> Result<(), Hole> {
+        match sifted {
+            Sifted::Closing {
+                index,
+                intent,
+                bytes,
+            } if intent < size => {
+                self.closings.entry(intent).or_insert((index, bytes));
+            }
+            Sifted::Closing { intent, .. } if !self.ahead.holds(intent) => {}
+            Sifted::Closing { index, bytes, .. } | Sifted::Named(index, bytes) => {
+                self.ahead.push(index, parse(index, &bytes)?);
+            }
+        }
+        while let Some(deletion) = self.ahead.next_closed() {
+            self.add_newer(deletion);
+        }
+        Ok(())
+    }
+
+    /// Beyond the checkpoint nothing is left.
+    pub(super) fn ahead_ended(&mut self) {
+        for deletion in std::mem::take(&mut self.ahead).rest() {
+            self.add_newer(deletion);
+        }
+    }
+
+    /// Takes the entries of the bundle before the last one taken.
+    pub(super) fn back(&mut self, first: u64, sifted: Vec<Sifted>) -> Result<(), Hole> {
+        for one in sifted.into_iter().rev() {
+            if self.is_full() {
+                return Ok(());
+            }
+            match one {
+                Sifted::Closing {
+                    index,
+                    intent,
+                    bytes,
+                } => {
+                    // Of two, the older closed it.
+                    self.closings.insert(intent, (index, bytes));
+                }
+                Sifted::Named(index, bytes) => {
+                    let entry = parse(index, &bytes)?;
+                    self.add(index, entry)?;
+                }
+            }
+        }
+        // What closes an intent in the bundles read so far has met it by now.
+        self.closings.split_off(&first);
+        Ok(())
+    }
+
+    /// Whether as many are found as were asked for.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= self.limit
+    }
+
+    /// What was found, oldest first.
+    pub(super) fn into_found(self) -> impl Iterator<Item = Deletion> {
+        self.found.into_iter()
+    }
+
+    fn add(&mut self, index: u64, entry: Entry) -> Result<(), Hole> {
+        let deletion = match entry.kind {
+            Kind::Intent(intent) => match self.gather(intent) {
+                Some(whole) => Deletion::of_intent(index, entry.time, whole),
+                None => return Ok(()),
+            },
+            Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
+            Kind::Outcome(outcome) => {
+                // One whose bytes are not the writer's usual ones.
+                let bytes = serde_json::to_vec(&Entry {
+                    time: entry.time,
+                    kind: Kind::Outcome(outcome.clone()),
+                });
+                let bytes = bytes.unwrap_or_default();
+                self.closings.insert(outcome.intent, (index, bytes));
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let deletion = self.closed(deletion)?;
+        if self.filter.admits(&deletion) {
+            self.found.push_front(deletion);
+        }
+        Ok(())
+    }
+
+    /// The whole intent, once its first part is there.
+    fn gather(&mut self, intent: Intent) -> Option<Intent> {
+        let Some(group) = &intent.group else {
+            return Some(intent);
+        };
+        if intent.part.is_some_and(|part| part > 1) {
+            let parts = self.parts.entry(group.clone()).or_default();
+            parts.push(intent);
+            return None;
+        }
+        let later = self.parts.remove(group).unwrap_or_default();
+        let mut whole = intent;
+        for part in later.into_iter().rev() {
+            whole.users.extend(part.users);
+        }
+        Some(whole)
+    }
+
+    fn closed(&mut self, mut deletion: Deletion) -> Result<Deletion, Hole> {
+        if let Some((index, bytes)) = self.closings.remove(&deletion.index)
+            && let Kind::Outcome(outcome) = parse(index, &bytes)?.kind
+        {
+            deletion.close(index, outcome);
+        }
+        Ok(deletion)
+    }
+
+    fn add_newer(&mut self, deletion: Deletion) {
+        if self.limit == 0 || !self.filter.admits(&deletion) {
+            return;
+        }
+        if self.found.len() == self.limit {
+            self.found.pop_front();
+        }
+        self.found.push_back(deletion);
+    }
+}

@@ -1,0 +1,159 @@
+//! What reading users back said, by deletion.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::pick::parse;
+use super::search::search;
+use super::unresolved::is_read_back;
+use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled};
+use crate::audit::read::{Hole, Log};
+
+/// What reading a deletion's users back said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadBack {
+    /// The worst of its users' results.
+    pub result: Found,
+    /// Index of the (first) entry that says so.
+    pub index: u64,
+    /// Who asked for it.
+    pub actor: Actor,
+}
+
+/// Collects them from entries in order; of a deletion that was read back more than once, the newest.
+#[derive(Debug, Default)]
+pub struct ReadBacks {
+    /// By the index of the (first) intent.
+    whole: BTreeMap<u64, ReadBack>,
+    /// Parts that follow each other: the intent, the first part's index, and how many there are yet.
+    begun: Option<(u64, u64, u32)>,
+}
+
+impl ReadBacks {
+    /// Those of a log, from an entry on.
+    ///
+    /// # Errors
+    /// Where a part of it is a hole.
+    pub fn of(log: &mut Log, from: u64) -> Result<Self, Hole> {
+        let mut read_backs = Self::default();
+        let mut broken = Ok(());
+        let passes = |_, bytes: &[u8]| is_read_back(bytes);
+        search(log, from, passes, |raw| {
+            match parse(raw.index, &raw.bytes) {
+                Ok(entry) => {
+                    read_backs.push(raw.index, &entry);
+                    ControlFlow::Continue(())
+                }
+                Err(hole) => {
+                    broken = Err(hole);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        broken.map(|()| read_backs)
+    }
+
+    /// Takes the next entry; all but those of read-backs are passed over.
+    pub fn push(&mut self, index: u64, entry: &Entry) {
+        let Kind::Reconciled(entry) = &entry.kind else {
+            return;
+        };
+        let begun = self.begun.take();
+        let first = match (entry.part, entry.parts) {
+            (None, None) => Some(index),
+            (Some(1), Some(_)) => {
+                self.begun = Some((entry.intent, index, 1));
+                None
+            }
+            (Some(part), Some(parts)) => self.follow(begun, index, entry, (part, parts)),
+            _ => None,
+        };
+        if let Some(index) = first {
+            let (result, actor) = (entry.result, entry.actor);
+            let read_back = ReadBack {
+                result,
+                index,
+                actor,
+            };
+            self.whole.insert(entry.intent, read_back);
+        }
+    }
+
+    /// What is known of the deletion with this (first) intent.
+    #[must_use]
+    pub fn get(&self, intent: u64) -> Option<ReadBack> {
+        self.whole.get(&intent).copied()
+    }
+
+    /// The first part's index, where this part makes it whole: a crash may have kept the rest back.
+    fn follow(
+        &mut self,
+        begun: Option<(u64, u64, u32)>,
+        index: u64,
+        entry: &Reconciled,
+        (part, parts): (u32, u32),
+    ) -> Option<u64> {
+        let (intent, first, there) = begun?;
+        let is_next = there.checked_add(1) == Some(part) && index == first + u64::from(there);
+        if intent != entry.intent || !is_next {
+            return None;
+        }
+        if part == parts {
+            return Some(first);
+        }
+        self.begun = Some((intent, first, part));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::entry::compose;
+    use crate::audit::entry::compose::test_reconciled;
+
+    fn entry(kind: Kind) -> Entry {
+        Entry {
+            time: "2026-11-24T12:00:00.000000Z".into(),
+            kind,
+        }
+    }
+
+    fn read(kinds: impl IntoIterator<Item = Kind>) -> ReadBacks {
+        let mut read_backs = ReadBacks::default();
+        for (index, kind) in (10..).zip(kinds) {
+            read_backs.push(index, &entry(kind));
+        }
+        read_backs
+    }
+
+    fn parts() -> Vec<Kind> {
+        let parts = compose::reconciled(test_reconciled(4, 5_000));
+        assert!(parts.len() > 2);
+        parts.into_iter().map(Kind::Reconciled).collect()
+    }
+
+    #[test]
+    fn the_newest_read_back_stands() {
+        let mut second = test_reconciled(4, 1);
+        second.result = Found::StillThere;
+        let kinds = [test_reconciled(4, 1), second, test_reconciled(5, 1)];
+        let read_backs = read(kinds.map(Kind::Reconciled));
+        let of = read_backs.get(4).unwrap();
+        assert_eq!((of.result, of.index), (Found::StillThere, 11));
+        assert_eq!(read_backs.get(6), None);
+    }
+
+    #[test]
+    fn parts_count_once_all_of_them_stand_in_a_row() {
+        assert_eq!(read(parts()).get(4).unwrap().index, 10);
+        let last = parts().len() - 1;
+        assert_eq!(read(parts().into_iter().take(last)).get(4), None);
+        assert_eq!(read(parts().into_iter().skip(1)).get(4), None);
+        let mut parted = parts();
+        parted.insert(1, Kind::Alive {});
+        assert_eq!(read(parted).get(4), None);
+    }
+}

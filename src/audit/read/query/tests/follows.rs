@@ -1,0 +1,115 @@
+//! Following a log from checkpoint to checkpoint.
+
+use std::path::Path;
+
+use super::picks::{history, step};
+use super::*;
+use crate::audit::TestFolder;
+use crate::audit::read::testing::publish;
+use crate::audit::read::verify::sample;
+use crate::audit::read::{Fault, Hole, Log};
+use crate::audit::test_folder;
+use proptest::prelude::*;
+
+fn bytes(kinds: &[Kind]) -> Vec<Vec<u8>> {
+    let seconds = (0..).zip(kinds);
+    seconds
+        .map(|(second, kind)| sample::bytes(second, kind.clone()))
+        .collect()
+}
+
+fn log(directory: &Path) -> Log {
+    Log::of_folder_as_published(directory, None).unwrap()
+}
+
+fn advance(follower: &mut Follower, directory: &Path) -> Result<Vec<Deletion>, Hole> {
+    let mut seen = Vec::new();
+    follower.advance(log(directory), |deletion| -> Result<(), Hole> {
+        seen.push(deletion);
+        Ok(())
+    })?;
+    Ok(seen)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn p2_each_deletion_comes_once_when_it_is_closed(
+        steps in prop::collection::vec(step(), 1..60), cuts in prop::collection::vec(0..100_usize, 1..6),
+    ) {
+        let kinds = history(&steps);
+        let entries = bytes(&kinds);
+        let mut sizes: Vec<_> = cuts.iter().map(|cut| entries.len() * cut / 100).collect();
+        sizes.push(entries.len());
+        sizes.sort_unstable();
+        for size in &mut sizes {
+            while *size > 0 && matches!(kinds.get(*size), Some(Kind::Intent(i)) if i.part > Some(1)) {
+                *size -= 1;
+            }
+        }
+        let folder = test_folder("follow");
+        publish(folder.path(), &entries[..sizes[0]]);
+        let mut follower = Follower::new(&log(folder.path()));
+        let mut seen = Vec::new();
+        for size in &sizes[1..] {
+            publish(folder.path(), &entries[..*size]);
+            seen.extend(advance(&mut follower, folder.path()).unwrap());
+        }
+        let begun = sizes[0] as u64;
+        let ends = |deletion: &Deletion| deletion.closing_index.unwrap_or(deletion.index);
+        let mut all = joined(kinds);
+        all.retain(|deletion| deletion.outcome != Progress::Open && ends(deletion) >= begun);
+        all.sort_by_key(ends);
+        prop_assert_eq!(seen, all);
+    }
+}
+
+fn two() -> (TestFolder, Follower, Vec<Vec<u8>>) {
+    let folder = test_folder("follow");
+    let entries = bytes(&[
+        Kind::Intent(intent("a", &["1"])),
+        Kind::Alive {},
+        closed(0, "a"),
+    ]);
+    publish(folder.path(), &entries[..2]);
+    let follower = Follower::new(&log(folder.path()));
+    (folder, follower, entries)
+}
+
+#[test]
+fn nothing_new_is_nothing() {
+    let (folder, mut follower, _) = two();
+    assert_eq!(advance(&mut follower, folder.path()), Ok(Vec::new()));
+}
+
+#[test]
+fn p4_a_rolled_back_log_is_found() {
+    let (folder, mut follower, entries) = two();
+    publish(folder.path(), &entries[..1]);
+    let hole = advance(&mut follower, folder.path()).unwrap_err();
+    assert_eq!(hole.fault, Fault::Damaged);
+    assert!(hole.to_string().contains("rolled back"), "{hole}");
+}
+
+#[test]
+fn p4_a_forked_log_is_found() {
+    let (folder, mut follower, _) = two();
+    let fork = bytes(&[
+        Kind::Intent(intent("a", &["2"])),
+        Kind::Alive {},
+        closed(0, "a"),
+    ]);
+    publish(folder.path(), &fork);
+    let hole = advance(&mut follower, folder.path()).unwrap_err();
+    assert!(hole.to_string().contains("forked"), "{hole}");
+}
+
+#[test]
+fn a_log_that_has_no_checkpoint_yet_is_followed_from_its_first() {
+    let folder = test_folder("follow");
+    let mut follower = Follower::new(&log(folder.path()));
+    let entries = bytes(&[Kind::Intent(intent("a", &["1"])), closed(0, "a")]);
+    publish(folder.path(), &entries);
+    assert_eq!(advance(&mut follower, folder.path()).unwrap().len(), 1);
+}

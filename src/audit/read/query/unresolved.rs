@@ -1,0 +1,187 @@
+//! The deletions that may or may not have happened, and whether they were read back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::pick::{Searched, parse};
+use super::search::{Raw, search};
+use super::{Deletion, Joiner, ReadBacks};
+use crate::audit::entry::{Entry, Kind};
+use crate::audit::read::{Hole, Log};
+use crate::clock::Time;
+
+/// A deletion in doubt; it is unresolved as long as its `reconciled` is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The deletion.
+    pub deletion: Deletion,
+    /// When it was closed.
+    pub closed: Time,
+}
+
+/// Collects them from entries in order, from the first on. It holds the deletions in doubt and what
+/// [`Joiner`] holds, no more.
+#[derive(Debug, Default)]
+pub struct Unresolved {
+    joiner: Joiner,
+    read_backs: ReadBacks,
+    /// When intents were closed whose deletion the joiner still holds.
+    closings: HashMap<u64, Time>,
+    in_doubt: BTreeMap<u64, Pending>,
+}
+
+impl Unresolved {
+    /// All deletions in doubt of the trail in this folder, as [`Self::finish`] gives them. Takes no lock.
+    ///
+    /// # Errors
+    /// Where a part of it is a hole: an answer over that would be wrong.
+    pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, Hole> {
+        let (all, _) = Self::of(|| Log::folder(directory, None))?;
+        Ok(all)
+    }
+
+    /// As [`Self::of_folder`], of a log that is opened twice; and which entries were searched.
+    ///
+    /// # Errors
+    /// As [`Self::of_folder`], and what `open` gives.
+    pub fn of<E: From<Hole>>(
+        open: impl Fn() -> Result<Log, E>,
+    ) -> Result<(Vec<Pending>, Searched), E> {
+        // First who is in doubt, then their intents: of a large trail few entries are parsed.
+        let mut intents = BTreeSet::new();
+        let end = AtomicU64::new(0);
+        let is_in_doubt = |index: u64, bytes: &[u8]| {
+            end.fetch_max(index + 1, Ordering::Relaxed);
+            is_doubtful(index, bytes)
+        };
+        each(&mut open()?, is_in_doubt, |index, bytes| {
+            if let Kind::Outcome(outcome) = parse(index, bytes)?.kind {
+                let parts = outcome.leaves.len() as u64;
+                intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
+            }
+            Ok(())
+        })?;
+        let mut unresolved = Self::default();
+        let is_wanted = |index: u64, bytes: &[u8]| {
+            intents.contains(&index) || is_doubtful(index, bytes) || is_read_back(bytes)
+        };
+        each(&mut open()?, is_wanted, |index, bytes| {
+            unresolved.push(index, parse(index, bytes)?);
+            Ok(())
+        })?;
+        let end = end.into_inner();
+        Ok((unresolved.finish(), Searched { first: 0, end }))
+    }
+
+    /// Takes the next entry.
+    pub fn push(&mut self, index: u64, entry: Entry) {
+        self.read_backs.push(index, &entry);
+        if let Kind::Outcome(outcome) = &entry.kind
+            && let Some(time) = Time::parse(&entry.time)
+        {
+            self.closings.insert(outcome.intent, time);
+        }
+        self.joiner.push(index, entry);
+        while let Some(deletion) = self.joiner.next_closed() {
+            self.take(deletion);
+        }
+    }
+
+    /// All deletions in doubt, oldest first, those that were read back among them.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Pending> {
+        for deletion in std::mem::take(&mut self.joiner).rest() {
+            self.take(deletion);
+        }
+        let read_backs = self.read_backs;
+        let mut all: Vec<Pending> = self.in_doubt.into_values().collect();
+        for pending in &mut all {
+            pending.deletion.reconciled = read_backs.get(pending.deletion.index);
+        }
+        all
+    }
+
+    fn take(&mut self, deletion: Deletion) {
+        let closed = self.closings.remove(&deletion.index);
+        if let Some(closed) = closed.filter(|_| deletion.is_in_doubt()) {
+            let pending = Pending { deletion, closed };
+            self.in_doubt.insert(pending.deletion.index, pending);
+        }
+    }
+}
+
+/// Gives the entries that pass.
+fn each(
+    log: &mut Log,
+    passes: impl Fn(u64, &[u8]) -> bool + Sync,
+    mut each: impl FnMut(u64, &[u8]) -> Result<(), Hole>,
+) -> Result<(), Hole> {
+    let mut broken = Ok(());
+    search(log, 0, passes, |Raw { index, bytes }| {
+        broken = each(index, &bytes);
+        match broken {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    broken
+}
+
+/// Whether it may be an outcome that leaves a deletion in doubt.
+fn is_doubtful(_: u64, bytes: &[u8]) -> bool {
+    let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
+    has("\"kind\":\"outcome\"") && (has("\"outcome\":\"unknown\"") || has("\"outcome\":\"failed\""))
+}
+
+/// Whether it may be what reading users back said.
+pub(super) fn is_read_back(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"\"kind\":\"reconciled\"").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::entry::compose::{test_closing, test_reconciled};
+    use crate::audit::entry::{Sent, Verdict};
+    use crate::audit::read::query::tests::intent;
+
+    fn collected(kinds: Vec<Kind>) -> Vec<Pending> {
+        let mut unresolved = Unresolved::default();
+        for (index, kind) in (0..).zip(kinds) {
+            let time = Time(1_000_000 * i64::try_from(index).unwrap()).to_string();
+            unresolved.push(index, Entry { time, kind });
+        }
+        unresolved.finish()
+    }
+
+    #[test]
+    fn p2_unknown_and_failed_after_sending_are_in_doubt_and_nothing_else() {
+        let mut kinds: Vec<Kind> = (0..6)
+            .map(|n| Kind::Intent(intent(&n.to_string(), &["1"])))
+            .collect();
+        kinds.push(test_closing(0, Verdict::Unknown, Sent::Unknown));
+        kinds.push(test_closing(1, Verdict::Failed, Sent::Yes));
+        kinds.push(test_closing(2, Verdict::Failed, Sent::No));
+        kinds.push(test_closing(3, Verdict::Deleted, Sent::Yes));
+        kinds.push(test_closing(4, Verdict::Rejected, Sent::Yes));
+        let found = collected(kinds);
+        let shown: Vec<_> = found.iter().map(|p| (p.deletion.index, p.closed)).collect();
+        assert_eq!(shown, [(0, Time(6_000_000)), (1, Time(7_000_000))]);
+    }
+
+    #[test]
+    fn p2_a_deletion_that_was_read_back_says_so() {
+        let kinds = vec![
+            Kind::Intent(intent("a", &["1"])),
+            Kind::Intent(intent("b", &["1"])),
+            test_closing(0, Verdict::Unknown, Sent::Unknown),
+            Kind::Reconciled(test_reconciled(0, 1)),
+            test_closing(1, Verdict::Unknown, Sent::Unknown),
+        ];
+        let found = collected(kinds);
+        assert_eq!(found[0].deletion.reconciled.unwrap().index, 3);
+        assert_eq!(found[1].deletion.reconciled, None);
+    }
+}

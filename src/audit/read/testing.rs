@@ -1,0 +1,47 @@
+//! A published log for tests: tiles, bundles and checkpoint of a list of entries.
+
+use std::path::Path;
+
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::test_key;
+use crate::audit::log::merkle::{Hash, Root, leaf, root_of};
+use crate::audit::log::tiles::{bundles_at, encode_bundle, encode_tile, tiles_at};
+
+/// Writes all that a checkpoint over these entries implies, by the test key.
+pub(crate) fn publish(directory: &Path, entries: &[Vec<u8>]) -> Checkpoint {
+    let mut level: Vec<Hash> = entries.iter().map(|entry| leaf(entry)).collect();
+    let mut root = Root::default();
+    level.iter().for_each(|leaf| root.push(*leaf));
+    let mut levels = vec![level];
+    while let Some(last) = levels.last().filter(|last| last.len() >= 256) {
+        level = last.chunks_exact(256).map(root_of).collect();
+        levels.push(level);
+    }
+    let size = entries.len() as u64;
+    for tile in tiles_at(size) {
+        let hashes = &levels[usize::from(tile.level)];
+        let first = tile.index as usize * 256;
+        let bytes = encode_tile(&hashes[first..first + usize::from(tile.width)]);
+        put(directory, &tile.path(), &bytes);
+    }
+    for bundle in bundles_at(size) {
+        let first = bundle.index as usize * 256;
+        let bytes = encode_bundle(&entries[first..first + usize::from(bundle.width)]);
+        put(directory, &bundle.path(), &bytes.unwrap());
+    }
+    let key = test_key();
+    let checkpoint = Checkpoint {
+        origin: key.verifier().origin().to_owned(),
+        size,
+        root: root.root(),
+    };
+    put(directory, "checkpoint", &checkpoint.sign(&key));
+    checkpoint
+}
+
+/// Writes a file and the folders above it.
+pub(crate) fn put(directory: &Path, path: &str, bytes: &[u8]) {
+    let path = directory.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,185 @@
+//! What commands wrote can be true: a read-back is of a deletion in doubt, and says the worst of its
+//! users; an accepted loss begins its log.
+
+use std::collections::BTreeSet;
+
+use super::Fault;
+use super::glance::Says;
+use crate::audit::entry::{Found, Reconciled, Sent, Verdict};
+
+/// What is remembered of the entries before: eight bytes for each deletion in doubt.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    /// Indexes of the (first) intents.
+    in_doubt: BTreeSet<u64>,
+    /// The part of a read-back that stood right before.
+    before: Option<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    intent: u64,
+    part: u32,
+    parts: u32,
+    worst: Found,
+}
+
+impl Commands {
+    /// Takes the next entry.
+    pub(super) fn push(&mut self, index: u64, says: &Says<'_>) -> Result<(), Fault> {
+        let before = self.before.take();
+        match says {
+            Says::Outcome(outcome) => {
+                let doubtful = match outcome.verdict {
+                    Verdict::Unknown => true,
+                    Verdict::Failed => outcome.sent != Sent::No,
+                    _ => false,
+                };
+                if doubtful {
+                    self.in_doubt.insert(outcome.intent);
+                }
+                Ok(())
+            }
+            Says::Reconciled(entry) => self.reconciled(index, entry, before),
+            Says::LossAccepted if index > 0 => {
+                Err(Fault::at(index, "an accepted loss that begins no log"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reconciled(
+        &mut self,
+        index: u64,
+        entry: &Reconciled,
+        before: Option<Part>,
+    ) -> Result<(), Fault> {
+        let intent = entry.intent;
+        if !self.in_doubt.contains(&intent) {
+            let what = format!("reads back entry {intent}, which is no deletion in doubt");
+            return Err(Fault::at(index, what));
+        }
+        let Some(worst) = entry.users.iter().map(|user| user.result).max() else {
+            return Err(Fault::at(index, "reads back nobody"));
+        };
+        let (part, parts) = match (entry.part, entry.parts) {
+            (None, None) => (1, 1),
+            (Some(part), Some(parts)) if parts > 1 && (1..=parts).contains(&part) => (part, parts),
+            _ => return Err(Fault::at(index, "`part` and `parts` do not go together")),
+        };
+        let worst = match before {
+            _ if part == 1 => worst,
+            Some(before)
+                if (before.intent, before.part + 1, before.parts) == (intent, part, parts) =>
+            {
+                worst.max(before.worst)
+            }
+            _ => {
+                let what = format!("part {part} of {parts} is out of order");
+                return Err(Fault::at(index, what));
+            }
+        };
+        if worst > entry.result || (part == parts && worst != entry.result) {
+            return Err(Fault::at(
+                index,
+                "its result is not the worst of its users'",
+            ));
+        }
+        if part < parts {
+            self.before = Some(Part {
+                intent,
+                part,
+                parts,
+                worst,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::glance::glance;
+    use super::*;
+    use crate::audit::entry::compose;
+    use crate::audit::entry::compose::test_closing;
+    use crate::audit::entry::compose::test_reconciled;
+    use crate::audit::entry::{Actor, Entry, Kind, LossAccepted};
+
+    fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Fault> {
+        let time = "2026-11-24T12:00:00.000000Z".to_owned();
+        let bytes = Entry { time, kind }.to_bytes();
+        commands.push(index, &glance(&bytes).unwrap().says)
+    }
+
+    /// What is said of the first entry that is wrong, behind an unknown deletion 4.
+    fn judged(kinds: impl IntoIterator<Item = Kind>) -> Option<String> {
+        let mut commands = Commands::default();
+        let unknown = test_closing(4, Verdict::Unknown, Sent::Unknown);
+        let kinds = [unknown].into_iter().chain(kinds);
+        (10..)
+            .zip(kinds)
+            .find_map(|(index, kind)| push(&mut commands, index, kind).err())
+            .map(|fault| fault.what)
+    }
+
+    fn parts() -> Vec<Kind> {
+        let parts = compose::reconciled(test_reconciled(4, 5_000));
+        parts.into_iter().map(Kind::Reconciled).collect()
+    }
+
+    #[test]
+    fn a_read_back_is_of_a_deletion_in_doubt() {
+        let of = |intent| Kind::Reconciled(test_reconciled(intent, 1));
+        assert_eq!(judged([of(4), of(4)]), None);
+        assert!(judged([of(5)]).unwrap().contains("no deletion in doubt"));
+        let sent = test_closing(5, Verdict::Failed, Sent::Yes);
+        assert_eq!(judged([sent, of(5)]), None);
+        let unsent = test_closing(5, Verdict::Failed, Sent::No);
+        assert!(judged([unsent, of(5)]).is_some());
+        let deleted = test_closing(5, Verdict::Deleted, Sent::Yes);
+        assert!(judged([deleted, of(5)]).is_some());
+    }
+
+    #[test]
+    fn its_result_is_the_worst_of_its_users() {
+        let mut whole = test_reconciled(4, 2);
+        whole.users[1].result = Found::StillThere;
+        assert!(judged([Kind::Reconciled(whole.clone())]).is_some());
+        whole.result = Found::StillThere;
+        assert_eq!(judged([Kind::Reconciled(whole.clone())]), None);
+        whole.result = Found::CannotTell;
+        assert!(judged([Kind::Reconciled(whole.clone())]).is_some());
+        whole.users.clear();
+        assert!(judged([Kind::Reconciled(whole)]).is_some());
+    }
+
+    #[test]
+    fn its_parts_stand_in_a_row() {
+        assert!(parts().len() > 2);
+        assert_eq!(judged(parts()), None);
+        let whole = parts();
+        assert_eq!(judged(whole.into_iter().take(1)), None, "a crash cut it");
+        assert!(judged(parts().into_iter().skip(1)).is_some());
+        let mut swapped = parts();
+        swapped.swap(0, 1);
+        assert!(judged(swapped).is_some());
+        let mut odd = test_reconciled(4, 1);
+        odd.part = Some(1);
+        assert!(judged([Kind::Reconciled(odd)]).is_some());
+    }
+
+    #[test]
+    fn an_accepted_loss_begins_its_log() {
+        let loss = Kind::LossAccepted(LossAccepted {
+            accepted: "2026-11-24T12:00:00.000000Z".into(),
+            reason: "r".into(),
+            actor: Actor { uid: 0 },
+            old_origin: None,
+            old_checkpoint: None,
+            left_in: "lost".into(),
+        });
+        assert!(push(&mut Commands::default(), 0, loss.clone()).is_ok());
+        assert!(push(&mut Commands::default(), 1, loss).is_err());
+    }
+}

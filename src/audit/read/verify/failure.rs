@@ -1,0 +1,118 @@
+//! Why a trail does not verify.
+
+use std::fmt;
+use std::io;
+
+use super::Fault;
+use crate::audit::disk::is_no_file_of_a_log;
+use crate::audit::journal::{self, Place, ReadError};
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is no trail, or a part of it is gone.
+    Missing,
+    /// The trail is damaged or contradicts itself, or what was kept of it.
+    Damaged,
+    /// It could not be read.
+    Unreadable,
+}
+
+/// Why a trail does not verify: the first thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind it is.
+    pub trouble: Trouble,
+    /// The entry, where one is at fault.
+    pub index: Option<u64>,
+    /// Where the batch stands, where the journal is at fault.
+    pub place: Option<Place>,
+    /// The file below the folder, where a tile, a bundle or the checkpoint is at fault.
+    pub file: Option<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Failure {
+    /// That names no place yet.
+    #[must_use]
+    pub fn new(trouble: Trouble, what: impl Into<String>) -> Self {
+        Self {
+            trouble,
+            index: None,
+            place: None,
+            file: None,
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn in_file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, index: u64) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    pub(super) fn placed(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub(crate) fn unreadable(file: &str, error: &io::Error) -> Self {
+        let trouble = match error.kind() {
+            io::ErrorKind::NotFound => Trouble::Missing,
+            kind if is_no_file_of_a_log(kind) => Trouble::Damaged,
+            _ => Trouble::Unreadable,
+        };
+        Self::new(trouble, format!("cannot be read: {error}")).in_file(file)
+    }
+
+    pub(super) fn of(fault: Fault, place: Option<Place>) -> Self {
+        Self::new(Trouble::Damaged, fault.what)
+            .at(fault.index)
+            .placed(place)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// `entry 5 (journal segment 0000000001, offset 4096): …`, `entry 300 (tile/0/001.p/44): …`
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let segment = |place: Place| {
+            format!(
+                "journal segment {:010}, offset {}",
+                place.segment, place.offset
+            )
+        };
+        let place = self.file.clone().or(self.place.map(segment));
+        match (self.index, place) {
+            (Some(index), Some(place)) => write!(f, "entry {index} ({place}): {}", self.what),
+            (Some(index), None) => write!(f, "entry {index}: {}", self.what),
+            (None, Some(place)) => write!(f, "{place}: {}", self.what),
+            (None, None) => f.write_str(&self.what),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let place = Place {
+            segment: error.segment,
+            offset: error.offset,
+        };
+        let (trouble, what) = match error.fault {
+            journal::Fault::Missing => (
+                Trouble::Missing,
+                format!("there is no journal: {}", error.what),
+            ),
+            journal::Fault::Io(kind) if is_no_file_of_a_log(kind) => (Trouble::Damaged, error.what),
+            journal::Fault::Io(_) | journal::Fault::Newer => (Trouble::Unreadable, error.what),
+            journal::Fault::Damaged | journal::Fault::Foreign => (Trouble::Damaged, error.what),
+        };
+        Self::new(trouble, what).placed((place.segment != 0).then_some(place))
+    }
+}

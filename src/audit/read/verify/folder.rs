@@ -1,0 +1,191 @@
+//! A whole audit folder, from its checkpoint, tiles and bundles to the journal's last entry.
+
+use std::io;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Summary;
+use super::failure::{Failure, Trouble};
+use super::files::Files;
+use super::source::Journal;
+use super::walk::Walk;
+use crate::audit::entry::Entry;
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::verifier_key::VerifierKey;
+
+/// The file with the newest checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
+/// The file with the public key.
+pub const VERIFIER: &str = "verifier";
+/// So often the folder is looked at again where its writer has gone on between two looks.
+const LOOKS: u32 = 5;
+
+/// What is to be verified, and by what.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'j> {
+    /// The audit folder.
+    pub directory: &'j Path,
+    /// The signing key: with it the tags of the journal's batches are checked too.
+    pub key: Option<&'j Key>,
+    /// The key that the checkpoint must be signed by.
+    pub verifier: Option<&'j VerifierKey>,
+    /// A checkpoint that was kept: the log must go on from it.
+    pub against: Option<&'j Checkpoint>,
+}
+
+/// Verifies the trail in a folder, by the key, or else by the folder's own. Each entry is shown to
+/// `seen` with its index and RFC 6962 leaf hash, before it is known whether the whole holds.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn folder(
+    directory: &Path,
+    key: Option<&Key>,
+    mut seen: impl FnMut(u64, &Entry, &Hash),
+) -> Result<Summary, Failure> {
+    let own = match key {
+        Some(key) => Some(key.verifier().clone()),
+        None => own_verifier(directory)?,
+    };
+    let job = Job {
+        directory,
+        key,
+        verifier: own.as_ref(),
+        against: None,
+    };
+    check(&job, |index, bytes, leaf| {
+        // What is no entry is a fault, which is told in the end.
+        if let Ok(entry) = serde_json::from_slice(bytes) {
+            seen(index, &entry, leaf);
+        }
+    })
+}
+
+/// Verifies a trail from its files alone: checkpoint, every tile and bundle that stands there, the
+/// journal, and every entry. `seen` is as for [`folder`].
+///
+/// Takes no lock and may run beside a writer: open intents are counted, not a fault. Holds one bundle
+/// and one batch of the journal at a time, the open intents, and 24 bytes for each file of the tree.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
+    let (checkpoint, files, journal) = look(job)?;
+    let size = checkpoint.as_ref().map_or(0, |c| c.size);
+    not_rolled_back(job.against, size)?;
+    let mut walk = Walk::new(job, &files, journal, seen);
+    walk.covered(size)?;
+    if let Some(checkpoint) = &checkpoint {
+        walk.judge(checkpoint)?;
+    }
+    walk.behind(size)?;
+    let mut summary = walk.end(size)?;
+    summary.other_files = files.others.clone();
+    if let Some(checkpoint) = checkpoint {
+        summary.covered = Some(checkpoint.size);
+        summary.root = Some(STANDARD.encode(checkpoint.root));
+    }
+    Ok(summary)
+}
+
+/// The public key that a folder holds; `None` where it holds none.
+///
+/// # Errors
+/// Where it cannot be read, or is no key.
+pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
+    let Some(bytes) = read_small(directory, VERIFIER, 1_024)? else {
+        return Ok(None);
+    };
+    // A gateway that has only just begun may have made it, and not yet written it.
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    VerifierKey::parse(&text)
+        .map(Some)
+        .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).in_file(VERIFIER))
+}
+
+/// What stands in the folder at one time: first the checkpoint, then what it covers, then the journal
+/// that all of it was made from.
+fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Files, Journal<'j>), Failure> {
+    let mut looks = 1;
+    loop {
+        let checkpoint = read_checkpoint(job)?;
+        let files = Files::list(job.directory)?;
+        let journal = Journal::open(job.directory, job.key);
+        let size = checkpoint.as_ref().map_or(0, |c| c.size);
+        // A writer beside us may have published and pruned between two of these.
+        match files.complete(size).and_then(|()| reaches(&journal, size)) {
+            Err(failure) if looks == LOOKS => {
+                not_rolled_back(job.against, size)?;
+                return Err(failure);
+            }
+            Err(_) => looks += 1,
+            Ok(()) => return Ok((checkpoint, files, journal)),
+        }
+    }
+}
+
+/// Whether the journal begins where the checkpoint ends, or before.
+fn reaches(journal: &Journal<'_>, size: u64) -> Result<(), Failure> {
+    match journal.first.filter(|first| *first > size) {
+        None => Ok(()),
+        Some(first) => {
+            let what = format!(
+                "the journal begins with entry {first}, and the checkpoint covers {size}: those between are missing"
+            );
+            Err(Failure::new(Trouble::Missing, what).at(size))
+        }
+    }
+}
+
+fn read_checkpoint(job: &Job<'_>) -> Result<Option<Checkpoint>, Failure> {
+    let Some(bytes) = read_small(job.directory, CHECKPOINT, MAX_NOTE_BYTES)? else {
+        return Ok(None);
+    };
+    let failure = |what: String| Failure::new(Trouble::Damaged, what).in_file(CHECKPOINT);
+    let Some(verifier) = job.verifier else {
+        return Err(failure("there is no verifier key to judge it by".into()));
+    };
+    Checkpoint::open(&bytes, verifier)
+        .map(Some)
+        .map_err(|error| failure(error.to_string()))
+}
+
+/// A small file; `None` where there is none.
+fn read_small(directory: &Path, name: &str, most: usize) -> Result<Option<Vec<u8>>, Failure> {
+    use std::io::Read as _;
+    let read = || -> io::Result<Vec<u8>> {
+        let file = std::fs::File::open(directory.join(name))?;
+        let mut bytes = Vec::new();
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::unreadable(name, &error)),
+    }
+}
+
+fn not_rolled_back(kept: Option<&Checkpoint>, size: u64) -> Result<(), Failure> {
+    let Some(kept) = kept.filter(|kept| size < kept.size) else {
+        return Ok(());
+    };
+    let what = format!(
+        "the log was rolled back: it has {size} entries, and a checkpoint of {} was kept",
+        kept.size
+    );
+    Err(Failure::new(Trouble::Damaged, what)
+        .in_file(CHECKPOINT)
+        .at(size))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Whether a trail is what its checkpoint says, and whether its entries can be true: their form, order,
+//! times, and that every intent is closed at most once, by an outcome that names its very bytes.
+//!
+//! [`check`] goes through a folder; [`Checker`] judges entries, whatever they were read from. Digests,
+//! tags and the chain are the journal reader's. A trail of any length takes little memory.
+
+mod commands;
+mod deletions;
+mod failure;
+mod files;
+mod folder;
+mod glance;
+mod others;
+mod receipt;
+mod source;
+mod summary;
+mod tail;
+mod tree;
+mod walk;
+
+pub use failure::{Failure, Trouble};
+pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};
+pub use others::Others;
+pub use receipt::{Claim, Finding, Standing, parse_receipt};
+pub use summary::Summary;
+
+use commands::Commands;
+use deletions::Deletions;
+pub(crate) use glance::{Says, glance};
+
+use crate::audit::entry::Entry;
+use crate::clock::Time;
+
+/// What is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {index}: {what}")]
+pub struct Fault {
+    /// The first entry that is wrong.
+    pub index: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Fault {
+    fn at(index: u64, what: impl Into<String>) -> Self {
+        Self {
+            index,
+            what: what.into(),
+        }
+    }
+}
+
+/// Takes every entry from the first on, and says what is wrong with the first that is.
+#[derive(Debug, Default)]
+pub struct Checker {
+    next_index: u64,
+    newest: Option<Time>,
+    clock_stepped: bool,
+    deletions: Deletions,
+    commands: Commands,
+    summary: Summary,
+}
+
+impl Checker {
+    /// Judges the next entry by its bytes; `leaf` is their RFC 6962 leaf hash.
+    ///
+    /// # Errors
+    /// What is wrong with it. The checker is of no use afterwards.
+    pub fn push(&mut self, index: u64, bytes: &[u8], leaf: &[u8; 32]) -> Result<(), Fault> {
+        if index != self.next_index {
+            let expected = self.next_index;
+            return Err(Fault::at(index, format!("found where {expected} belongs")));
+        }
+        self.next_index += 1;
+        let entry = glance(bytes).map_err(|what| Fault { index, what })?;
+        let time = self.check_time(index, &entry.time)?;
+        match &entry.says {
+            Says::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
+            Says::Outcome(outcome) => self.deletions.close(index, outcome)?,
+            _ => {}
+        }
+        self.commands.push(index, &entry.says)?;
+        self.summary.count(&entry.says, time);
+        self.clock_stepped = matches!(entry.says, Says::ClockStep);
+        Ok(())
+    }
+
+    /// What the trail holds, when its end is reached.
+    ///
+    /// # Errors
+    /// A split deletion whose parts are not all there: they are written together.
+    pub fn finish(mut self) -> Result<Summary, Fault> {
+        self.deletions.finish()?;
+        self.summary.open = self.deletions.open();
+        Ok(self.summary)
+    }
+
+    /// Time may stand still, and may go back only right after the entry that says so.
+    fn check_time(&mut self, index: u64, text: &str) -> Result<Time, Fault> {
+        let time = Time::parse(text)
+            .filter(|time| time.to_string() == text)
+            .ok_or_else(|| Fault::at(index, "its time is not RFC 3339 in UTC with microseconds"))?;
+        if let Some(before) = self.newest
+            && time < before
+            && !self.clock_stepped
+        {
+            return Err(Fault::at(
+                index,
+                format!(
+                    "its time {time} lies before {before} of the entry before it, and no `trouble` entry says that the clock was set back"
+                ),
+            ));
+        }
+        self.newest = Some(time);
+        Ok(time)
+    }
+}
+
+/// Whether an entry is one of ours to the last bit. Under a checkpoint the tree says so; what stands
+/// in the journal alone is held against this.
+fn well_formed(bytes: &[u8]) -> Result<(), String> {
+    decode(bytes).map(drop)
+}
+
+/// An entry, where encoding it again gives the same bytes: so no bit is without meaning.
+fn decode(bytes: &[u8]) -> Result<Entry, String> {
+    let entry: Entry = serde_json::from_slice(bytes)
+        .map_err(|error| format!("not an entry that this version knows: {error}"))?;
+    match serde_json::to_vec(&entry) {
+        Ok(again) if again == bytes => Ok(entry),
+        _ => Err("encoded again it gives other bytes".into()),
+    }
+}
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! Whether the trail bears out a receipt.
+
+use super::glance::{Says, glance};
+
+/// What a receipt claims: the index of its (first) intent, and the leaf hash of the entry that
+/// closed it, or of that intent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Index of the (first) intent.
+    pub index: u64,
+    /// The leaf hash.
+    pub leaf: [u8; 32],
+}
+
+/// What the trail says of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The leaf is that of the entry with this index, which closes the deletion.
+    Closing(u64),
+    /// The leaf is the intent's.
+    Intent,
+    /// The trail does not bear it out: why.
+    NotBorneOut(String),
+}
+
+/// Looks for the entries that a claim is about, while all entries pass by.
+#[derive(Debug)]
+pub struct Finding {
+    claim: Claim,
+    seen: Option<Seen>,
+    closing: Option<(u64, bool)>,
+}
+
+#[derive(Debug)]
+enum Seen {
+    Intent { same_leaf: bool },
+    Other,
+}
+
+impl Finding {
+    /// For this claim.
+    #[must_use]
+    pub fn new(claim: Claim) -> Self {
+        Self {
+            claim,
+            seen: None,
+            closing: None,
+        }
+    }
+
+    /// Takes the next entry.
+    pub fn push(&mut self, index: u64, entry: &[u8], leaf: &[u8; 32]) {
+        if index < self.claim.index {
+            return;
+        }
+        let same_leaf = *leaf == self.claim.leaf;
+        let says = glance(entry).map(|entry| entry.says);
+        match says {
+            Ok(Says::Intent(_)) if index == self.claim.index => {
+                self.seen = Some(Seen::Intent { same_leaf });
+            }
+            Ok(Says::Outcome(outcome)) if outcome.intent == self.claim.index => {
+                self.closing = Some((index, same_leaf));
+            }
+            _ if index == self.claim.index => self.seen = Some(Seen::Other),
+            _ => {}
+        }
+    }
+
+    /// What was found, when the trail has ended.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let index = self.claim.index;
+        let no = |why: String| Standing::NotBorneOut(why);
+        match (&self.seen, self.closing) {
+            (Some(Seen::Intent { same_leaf: true }), _) => Standing::Intent,
+            (Some(Seen::Intent { .. }), Some((closing, true))) => Standing::Closing(closing),
+            (Some(Seen::Intent { .. }), Some((closing, false))) => no(format!(
+                "the leaf is neither that of entry {index} nor that of entry {closing}, which closes it"
+            )),
+            (Some(Seen::Intent { .. }), None) => no(format!(
+                "the leaf is not that of entry {index}, and no entry closes it"
+            )),
+            (Some(Seen::Other), _) => no(format!("entry {index} is no intent")),
+            (None, _) => no(format!("the trail ends before entry {index}")),
+        }
+    }
+}
+
+impl Claim {
+    /// What a proof that holds says of the claim: that an entry with this leaf hash has this index. The
+    /// entry's bytes are looked into where they are at hand.
+    #[must_use]
+    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> Standing {
+        let no = |why: String| Standing::NotBorneOut(why);
+        if *leaf != self.leaf {
+            return no(format!(
+                "the proof is of entry {index}, which has another leaf hash than the receipt"
+            ));
+        }
+        let says = entry.map(|entry| glance(entry).map(|entry| entry.says));
+        match says {
+            Some(Ok(Says::Intent(_))) | None if index == self.index => Standing::Intent,
+            Some(Ok(Says::Outcome(outcome))) if outcome.intent == self.index => {
+                Standing::Closing(index)
+            }
+            None => Standing::Closing(index),
+            Some(_) => no(format!(
+                "entry {index} is neither entry {} nor what closes it",
+                self.index
+            )),
+        }
+    }
+}
+
+/// Reads `ORIGIN/INDEX`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
+    let (origin, index) = text
+        .rsplit_once('/')
+        .ok_or("a receipt is ORIGIN/INDEX, as in the header lychgate-receipt")?;
+    let number: u64 = index
+        .parse()
+        .map_err(|_| format!("`{index}` is not an index"))?;
+    if origin.is_empty() || number.to_string() != index {
+        return Err("a receipt is ORIGIN/INDEX, the index without sign or leading zeros".into());
+    }
+    Ok((origin, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::sound;
+    use super::*;
+    use crate::audit::log::merkle::leaf;
+
+    fn standing(index: u64, leaf_hash: [u8; 32]) -> Standing {
+        let mut finding = Finding::new(Claim {
+            index,
+            leaf: leaf_hash,
+        });
+        for (index, bytes) in sound().iter().enumerate() {
+            finding.push(index as u64, bytes, &leaf(bytes));
+        }
+        finding.standing()
+    }
+
+    #[test]
+    fn p5_the_closing_entrys_leaf_bears_it_out() {
+        assert_eq!(standing(1, leaf(&sound()[5])), Standing::Closing(5));
+    }
+
+    #[test]
+    fn p5_the_intents_own_leaf_bears_it_out() {
+        assert_eq!(standing(1, leaf(&sound()[1])), Standing::Intent);
+        assert_eq!(standing(6, leaf(&sound()[6])), Standing::Intent);
+    }
+
+    #[test]
+    fn p5_a_leaf_of_another_entry_does_not() {
+        let Standing::NotBorneOut(why) = standing(1, leaf(&sound()[3])) else {
+            panic!("borne out by another deletion's outcome");
+        };
+        assert!(why.contains("neither"), "{why}");
+    }
+
+    #[test]
+    fn p5_a_receipt_beyond_the_end_is_evidence_of_a_rolled_back_log() {
+        let Standing::NotBorneOut(why) = standing(99, [0; 32]) else {
+            panic!("borne out by nothing");
+        };
+        assert!(why.contains("ends before entry 99"), "{why}");
+    }
+
+    #[test]
+    fn p5_an_entry_that_is_no_intent_bears_out_nothing() {
+        assert!(matches!(
+            standing(4, leaf(&sound()[4])),
+            Standing::NotBorneOut(_)
+        ));
+        assert!(matches!(standing(6, [0; 32]), Standing::NotBorneOut(_)));
+    }
+
+    #[test]
+    fn p5_a_receipt_is_an_origin_and_an_index() {
+        assert_eq!(
+            parse_receipt("gate.example/edge-1/42"),
+            Ok(("gate.example/edge-1", 42))
+        );
+        for bad in ["42", "/42", "o/", "o/042", "o/+1", "o/-1", "o/x"] {
+            assert!(parse_receipt(bad).is_err(), "{bad}");
+        }
+    }
+}

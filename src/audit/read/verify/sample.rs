@@ -1,0 +1,134 @@
+//! A sound trail for tests, as entries and as a folder.
+
+mod published;
+
+pub(crate) use published::{checkpoint, publish};
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::audit::disk::{Disk, RealDisk};
+use crate::audit::entry::{Kind, Started, Verdict};
+use crate::audit::journal::batch::{self, Link};
+use crate::audit::journal::floor::Floor;
+use crate::audit::journal::{FOLDER, Place, segment};
+use crate::audit::log::key::{Key, test_key};
+use crate::audit::log::merkle::leaf;
+use crate::audit::read::query::tests::{entry, intent, outcome, refused};
+
+/// The bytes of an entry at a second of the day.
+pub(crate) fn bytes(second: i64, kind: Kind) -> Vec<u8> {
+    serde_json::to_vec(&entry(second, kind)).unwrap()
+}
+
+/// As an outcome names it.
+pub(crate) fn leaf_of(bytes: &[u8]) -> String {
+    STANDARD.encode(leaf(bytes))
+}
+
+/// started · intent a · intent b · outcome of b · refused c · outcome of a · open intent d
+pub(crate) fn sound() -> Vec<Vec<u8>> {
+    let started = Started {
+        version: "0.1.0".into(),
+        recovered: 0,
+    };
+    let a = bytes(1, Kind::Intent(intent("a", &["1"])));
+    let b = bytes(2, Kind::Intent(intent("b", &["2"])));
+    let mut not_found = outcome(2, "b", vec![leaf_of(&b)]);
+    not_found.ending.outcome = Verdict::NotFound;
+    let close_a = outcome(1, "a", vec![leaf_of(&a)]);
+    vec![
+        bytes(0, Kind::Started(started)),
+        a,
+        b,
+        bytes(3, Kind::Outcome(not_found)),
+        bytes(4, Kind::Refused(refused("c", "scope-missing"))),
+        bytes(5, Kind::Outcome(close_a)),
+        bytes(6, Kind::Intent(intent("d", &["4"]))),
+    ]
+}
+
+/// So many entries of a sound trail: one deletion after the other, each closed at once.
+pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
+    let mut entries = vec![bytes(0, Kind::Alive {})];
+    while entries.len() < count {
+        let index = entries.len();
+        let second = index as i64 / 100;
+        let id = format!("request {index}");
+        let open = bytes(second, Kind::Intent(intent(&id, &["1"])));
+        let close = outcome(index as u64, &id, vec![leaf_of(&open)]);
+        entries.extend([open, bytes(second, Kind::Outcome(close))]);
+    }
+    entries.truncate(count);
+    entries
+}
+
+/// Writes a folder with a journal of all entries in few batches, and the log published at these sizes;
+/// gives the newest signed checkpoint.
+pub(crate) fn write_log(directory: &Path, entries: &[Vec<u8>], sizes: &[u64]) -> Vec<u8> {
+    let batches: Vec<_> = entries.chunks(500).map(<[Vec<u8>]>::to_vec).collect();
+    write_batches(directory, &batches, &test_key());
+    std::fs::write(directory.join("lock"), "").unwrap();
+    publish(directory, entries, sizes, &test_key(), false)
+}
+
+/// Bytes of one segment here.
+const SEGMENT_BYTES: usize = 1 << 17;
+
+/// Writes a folder whose journal has one batch for each entry, all in segment 1, by the test key.
+pub(crate) fn write(directory: &Path, entries: &[Vec<u8>]) {
+    let batches: Vec<_> = entries.iter().map(|entry| vec![entry.clone()]).collect();
+    write_batches(directory, &batches, &test_key());
+}
+
+/// As [`write`], with these batches and this key.
+pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Key) {
+    write_segment(directory, 1, batches, Link::default(), key);
+    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+}
+
+/// Writes a journal whose first segment was pruned: it held the first `pruned` batches.
+pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: usize, key: &Key) {
+    let before = write_segment(directory, 1, &batches[..pruned], Link::default(), key);
+    write_segment(directory, 2, &batches[pruned..], before, key);
+    std::fs::remove_file(directory.join(FOLDER).join(segment::name(1))).unwrap();
+    let folder = RealDisk.folder(&directory.join(FOLDER), None).unwrap();
+    Floor { segment: 2, before }.write(&*folder, key).unwrap();
+    std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
+}
+
+/// Gives its last batch.
+fn write_segment(
+    directory: &Path,
+    number: u64,
+    batches: &[Vec<Vec<u8>>],
+    before: Link,
+    key: &Key,
+) -> Link {
+    let mut bytes = Vec::new();
+    let mut link = before;
+    for entries in batches {
+        let place = Place {
+            segment: number,
+            offset: bytes.len() as u64,
+        };
+        let (batch, next) = batch::encode(entries, &link, place, key).unwrap();
+        bytes.extend(batch);
+        link = next;
+    }
+    bytes.resize(bytes.len().max(SEGMENT_BYTES), 0);
+    let journal = directory.join(FOLDER);
+    std::fs::create_dir_all(&journal).unwrap();
+    std::fs::write(journal.join(segment::name(number)), bytes).unwrap();
+    link
+}
+
+/// Changes the bytes of segment 1.
+pub(crate) fn tamper(directory: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = directory.join(FOLDER).join(segment::name(1));
+    let mut segment = std::fs::read(&path).unwrap();
+    change(&mut segment);
+    std::fs::write(&path, segment).unwrap();
+}

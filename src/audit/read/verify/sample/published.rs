@@ -1,0 +1,91 @@
+//! Publishes entries as the publisher does, without its care for crashes.
+
+use std::fs;
+use std::path::Path;
+
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle;
+use crate::audit::log::merkle::{Hash, root_of};
+use crate::audit::log::tiles::{
+    Bundle, FULL, Tile, bundles_between, encode_bundle, encode_tile, tiles_between,
+};
+
+/// Publishes the log's sizes, ascending, one after the other; gives the newest signed checkpoint.
+/// Partial tiles go once the full one stands where `tidy` says so.
+pub(crate) fn publish(
+    directory: &Path,
+    entries: &[Vec<u8>],
+    sizes: &[u64],
+    key: &Key,
+    tidy: bool,
+) -> Vec<u8> {
+    let levels = levels(entries);
+    let mut old = 0;
+    let mut newest = Vec::new();
+    for &size in sizes {
+        for bundle in bundles_between(old, size) {
+            let first = bundle.index as usize * usize::from(FULL);
+            let part = &entries[first..first + usize::from(bundle.width)];
+            put(directory, &bundle.path(), &encode_bundle(part).unwrap());
+        }
+        for tile in tiles_between(old, size) {
+            let first = tile.index as usize * usize::from(FULL);
+            let hashes = &levels[usize::from(tile.level)];
+            let part = &hashes[first..first + usize::from(tile.width)];
+            put(directory, &tile.path(), &encode_tile(part));
+        }
+        newest = checkpoint(&entries[..size as usize], key).sign(key);
+        put(directory, "checkpoint", &newest);
+        if tidy {
+            clean(directory, old, size);
+        }
+        old = size;
+    }
+    newest
+}
+
+/// The checkpoint over entries.
+pub(crate) fn checkpoint(entries: &[Vec<u8>], key: &Key) -> Checkpoint {
+    let leaves: Vec<Hash> = entries.iter().map(|entry| merkle::leaf(entry)).collect();
+    Checkpoint {
+        origin: key.origin().to_owned(),
+        size: entries.len() as u64,
+        root: root_of(&leaves),
+    }
+}
+
+fn levels(entries: &[Vec<u8>]) -> Vec<Vec<Hash>> {
+    let mut levels = vec![entries.iter().map(|entry| merkle::leaf(entry)).collect()];
+    while let Some(below) = levels.last().filter(|below: &&Vec<Hash>| !below.is_empty()) {
+        let (full, _) = below.as_chunks::<{ FULL as usize }>();
+        let next = full.iter().map(|tile| root_of(tile)).collect();
+        levels.push(next);
+    }
+    levels
+}
+
+fn put(directory: &Path, path: &str, bytes: &[u8]) {
+    let path = directory.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// Takes away the partial tiles at the old right edge that are full by now.
+fn clean(directory: &Path, old: u64, new: u64) {
+    let partial = |path: String| directory.join(format!("{path}.p"));
+    for bundle in bundles_between(old, new).filter(|bundle| bundle.width == FULL) {
+        let full = Bundle {
+            width: FULL,
+            ..bundle
+        };
+        let _ = fs::remove_dir_all(partial(full.path()));
+    }
+    for tile in tiles_between(old, new).filter(|tile| tile.width == FULL) {
+        let full = Tile {
+            width: FULL,
+            ..tile
+        };
+        let _ = fs::remove_dir_all(partial(full.path()));
+    }
+}

@@ -1,0 +1,230 @@
+//! Computes the tree again from the entries, and holds every tile and bundle against it.
+//!
+//! Where two of them disagree, it is the root at the checkpoint's size that says which is wrong: so a
+//! disagreement is kept as a [`Suspect`] until that root is known. At most one bundle is held.
+
+use super::failure::{Failure, Trouble};
+use super::files::{Files, first_entry};
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::{
+    Bundle, FULL, Frontier, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile, hashes_at,
+    push_entry,
+};
+
+const WIDTH: u64 = FULL as u64;
+
+/// What does not agree with the entries that were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suspect {
+    /// The level of the hash, 0 for leaves and entries: the lower, the nearer to what is wrong.
+    level: u8,
+    /// The first entry it concerns.
+    pub(super) index: u64,
+    /// What is wrong, should the entries be right.
+    pub(super) failure: Failure,
+}
+
+/// The tree over the entries so far.
+#[derive(Debug)]
+pub(super) struct Tree<'f> {
+    files: &'f Files,
+    frontier: Frontier,
+    /// The bundle that is being filled, as it must stand on disk.
+    bundle: Vec<u8>,
+    /// Where each of its entries ends in it.
+    ends: Vec<usize>,
+    suspect: Option<Suspect>,
+}
+
+impl<'f> Tree<'f> {
+    pub(super) fn new(files: &'f Files) -> Self {
+        Self {
+            files,
+            frontier: Frontier::default(),
+            bundle: Vec::new(),
+            ends: Vec::new(),
+            suspect: None,
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// The file that an entry was read from at a size.
+    pub(super) fn bundle_of(&self, index: u64, size: u64) -> String {
+        let wanted = Bundle::at(index / WIDTH, size);
+        wanted.map_or_else(String::new, |wanted| self.files.bundle_of(wanted).path())
+    }
+
+    pub(super) fn root(&self) -> Hash {
+        self.frontier.root()
+    }
+
+    pub(super) fn suspect(&self) -> Option<&Suspect> {
+        self.suspect.as_ref()
+    }
+
+    /// Adds a disagreement about an entry.
+    pub(super) fn suspect_entry(&mut self, index: u64, failure: Failure) {
+        self.suspect_also(0, index, failure);
+    }
+
+    /// Of all disagreements that of the lowest level stays, and of these that of the first entry.
+    fn suspect_also(&mut self, level: u8, index: u64, failure: Failure) {
+        let now = self.suspect.as_ref().map(|s| (s.level, s.index));
+        if now.is_none_or(|now| (level, index) < now) {
+            self.suspect = Some(Suspect {
+                level,
+                index,
+                failure,
+            });
+        }
+    }
+
+    /// Adds the next entry, and judges the tiles and the bundle that it fills.
+    pub(super) fn push(&mut self, entry: &[u8], leaf: Hash) -> Result<(), Failure> {
+        let index = self.frontier.size();
+        push_entry(&mut self.bundle, entry)
+            .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).at(index))?;
+        self.ends.push(self.bundle.len());
+        let mut filled = Vec::new();
+        self.frontier.push(leaf, |tile, hashes| {
+            filled.push((tile, hashes.to_vec()));
+            Ok::<_, Failure>(())
+        })?;
+        for (tile, hashes) in filled {
+            self.judge_tile(tile, &hashes)?;
+        }
+        if self.ends.len() as u64 == WIDTH {
+            self.judge_bundle(index / WIDTH)?;
+            self.bundle.clear();
+            self.ends.clear();
+        }
+        Ok(())
+    }
+
+    /// Judges the partial tiles and the partial bundle at the right edge, as far as the entries reach.
+    pub(super) fn judge_edge(&mut self) -> Result<(), Failure> {
+        let edge: Vec<(Tile, Vec<Hash>)> = self
+            .frontier
+            .partial()
+            .map(|(tile, hashes)| (tile, hashes.to_vec()))
+            .collect();
+        for (tile, hashes) in edge {
+            self.judge_tile(tile, &hashes)?;
+        }
+        if !self.ends.is_empty() {
+            self.judge_bundle(self.frontier.size() / WIDTH)?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing stands in the folder past the last entry: tiles are made from the journal.
+    pub(super) fn ends_here(&self) -> Result<(), Failure> {
+        let size = self.frontier.size();
+        let beyond = |path: String, first: u64| {
+            let what = format!("reaches beyond the last entry on record: there are {size}");
+            Failure::new(Trouble::Damaged, what)
+                .in_file(path)
+                .at(first.max(size))
+        };
+        let edge = self.files.bundles(size / WIDTH).iter();
+        let wide = edge
+            .filter(|b| u64::from(b.width) > size % WIDTH)
+            .copied()
+            .next();
+        let past = wide.or_else(|| self.files.bundle_behind(size / WIDTH + 1));
+        if let Some(bundle) = past {
+            return Err(beyond(bundle.path(), bundle.index * WIDTH));
+        }
+        for level in 0..64 {
+            let hashes = hashes_at(level, size);
+            let edge = self.files.tiles(level, hashes / WIDTH).iter();
+            let wide = edge
+                .filter(|t| u64::from(t.width) > hashes % WIDTH)
+                .copied()
+                .next();
+            let past = wide.or_else(|| self.files.behind(level, hashes / WIDTH + 1));
+            if let Some(tile) = past {
+                return Err(beyond(tile.path(), first_entry(tile.level, tile.index, 0)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds every tile that stands at a place against the hashes that belong there.
+    fn judge_tile(&mut self, place: Tile, hashes: &[Hash]) -> Result<(), Failure> {
+        let full = Tile {
+            width: FULL,
+            ..place
+        }
+        .path();
+        let files = self.files;
+        for tile in files.tiles(place.level, place.index) {
+            let path = tile.path();
+            let Some(bytes) = files.read(&path, &full, usize::from(FULL) * 32)? else {
+                continue;
+            };
+            let first = |hash| first_entry(tile.level, tile.index, hash);
+            let found = decode_tile(&bytes, tile.width).map_err(|error| {
+                Failure::new(Trouble::Damaged, error.to_string())
+                    .in_file(&path)
+                    .at(first(0))
+            })?;
+            let wrong = found.iter().zip(hashes).position(|(a, b)| a != b);
+            if let Some(hash) = wrong {
+                let what = match tile.level {
+                    0 => format!("its hash {hash} is not this entry's leaf hash"),
+                    _ => format!("its hash {hash} is not the root of the tile below"),
+                };
+                let index = first(hash as u64);
+                let failure = Failure::new(Trouble::Damaged, what).in_file(path).at(index);
+                self.suspect_also(tile.level, index, failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds every bundle that stands at a place against the entries that belong there.
+    fn judge_bundle(&mut self, place: u64) -> Result<(), Failure> {
+        let full = Bundle {
+            index: place,
+            width: FULL,
+        }
+        .path();
+        let files = self.files;
+        for bundle in files.bundles(place) {
+            let path = bundle.path();
+            let Some(bytes) = files.read(&path, &full, MAX_BUNDLE_BYTES)? else {
+                continue;
+            };
+            let known = self.ends.len().min(usize::from(bundle.width));
+            let end = self.ends.get(known.saturating_sub(1)).copied().unwrap_or(0);
+            let is_whole = usize::from(bundle.width) > known || bytes.len() == end;
+            if is_whole && bytes.get(..end) == self.bundle.get(..end) {
+                continue;
+            }
+            let same = self.same_entries(&bytes);
+            let index = place * WIDTH + same as u64;
+            let failure = match decode_bundle(&bytes, bundle.width) {
+                Err(error) => Failure::new(Trouble::Damaged, error.to_string()),
+                Ok(_) => Failure::new(Trouble::Damaged, "holds another entry here"),
+            };
+            self.suspect_entry(index, failure.in_file(path).at(index));
+        }
+        Ok(())
+    }
+
+    /// How many entries these bytes begin with that are the same in the bundle that is being filled.
+    fn same_entries(&self, bytes: &[u8]) -> usize {
+        let mut from = 0;
+        let is_other = |end: &usize| {
+            let same = bytes.get(from..*end) == self.bundle.get(from..*end);
+            from = *end;
+            !same
+        };
+        let first = self.ends.iter().position(is_other);
+        first.unwrap_or(self.ends.len().saturating_sub(1))
+    }
+}

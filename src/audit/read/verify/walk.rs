@@ -1,0 +1,227 @@
+//! The way through a folder: the entries under the checkpoint, what the checkpoint says of them, and what
+//! stands in the journal alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::failure::{Failure, Trouble};
+use super::files::Files;
+use super::folder::{CHECKPOINT, Job};
+use super::source::{Journal, Source};
+use super::tree::Tree;
+use super::{Checker, Fault, Summary, tail, well_formed};
+use crate::audit::journal::{self, Place};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::merkle;
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::bundles_at;
+
+/// A log publishes within a second, and takes no deletion when that is ten late.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// The way through a folder.
+pub(super) struct Walk<'f, 'j, S> {
+    job: &'f Job<'j>,
+    files: &'f Files,
+    journal: Journal<'j>,
+    tree: Tree<'f>,
+    checker: Checker,
+    /// The first thing that an entry says and that cannot be true: kept, since it may be the
+    /// consequence of damage that the tree will name.
+    fault: Option<(Fault, Option<Place>)>,
+    /// The root at the kept checkpoint's size.
+    kept: Option<Hash>,
+    seen: S,
+}
+
+impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
+    /// At the beginning.
+    pub(super) fn new(job: &'f Job<'j>, files: &'f Files, journal: Journal<'j>, seen: S) -> Self {
+        let mut walk = Self {
+            job,
+            files,
+            journal,
+            tree: Tree::new(files),
+            checker: Checker::default(),
+            fault: None,
+            kept: None,
+            seen,
+        };
+        walk.keep();
+        walk
+    }
+
+    /// Goes through the entries under the checkpoint.
+    pub(super) fn covered(&mut self, size: u64) -> Result<(), Failure> {
+        let mut index = 0;
+        for wanted in bundles_at(size) {
+            let source = Source::read(self.files, wanted)?;
+            for entry in source.entries(self.files, wanted)? {
+                let leaf = merkle::leaf(entry);
+                if let Some(read) = self.journal.take(index)
+                    && read.bytes != entry
+                {
+                    let what = "the journal holds another entry here than the log";
+                    let failure = Failure::new(Trouble::Damaged, what).at(index);
+                    self.tree
+                        .suspect_entry(index, failure.placed(Some(read.place)));
+                }
+                self.entry(index, entry, leaf, None)?;
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what was read by the checkpoint, and by the one that was kept.
+    pub(super) fn judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        if self.tree.root() != checkpoint.root {
+            self.tree.judge_edge()?;
+            return Err(not_as_signed(&self.tree, checkpoint));
+        }
+        if let Some(suspect) = self.tree.suspect() {
+            return Err(suspect.failure.clone());
+        }
+        if let (Some(kept), Some(root)) = (self.job.against, self.kept)
+            && kept.root != root
+        {
+            let what = format!(
+                "another history: its first {} entries are not those of the checkpoint that was kept",
+                kept.size
+            );
+            return Err(Failure::new(Trouble::Damaged, what).in_file(CHECKPOINT));
+        }
+        Ok(())
+    }
+
+    /// Goes on with what stands in the journal alone.
+    pub(super) fn behind(&mut self, size: u64) -> Result<(), Failure> {
+        let mut index = size;
+        while let Some(read) = self.journal.take(index) {
+            let leaf = merkle::leaf(&read.bytes);
+            if self.fault.is_none()
+                && let Err(what) = well_formed(&read.bytes)
+            {
+                self.fault = Some((Fault { index, what }, Some(read.place)));
+            }
+            self.entry(index, &read.bytes, leaf, Some(read.place))?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// What the trail holds, when all of it has passed.
+    pub(super) fn end(mut self, size: u64) -> Result<Summary, Failure> {
+        if let Some((fault, place)) = self.fault {
+            return Err(Failure::of(fault, place));
+        }
+        let is_copy = size > 0 && is_no_gateways(self.job.directory)?;
+        match self.journal.fault.take() {
+            Some(fault) if fault.fault == journal::Fault::Missing && is_copy => {}
+            Some(fault) => return Err(fault.into()),
+            None if self.journal.end < size => return Err(cut_off(self.journal.end, size)),
+            None => {}
+        }
+        self.tree.judge_edge()?;
+        if let Some(suspect) = self.tree.suspect() {
+            return Err(suspect.failure.clone());
+        }
+        self.tree.ends_here()?;
+        let finished = self.checker.finish();
+        let mut summary = finished.map_err(|fault| Failure::of(fault, None))?;
+        if size == 0 && summary.span() > YOUNG {
+            let what = "is gone: the entries are not those of a log that has just begun";
+            return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
+        }
+        if self.journal.first.is_none() && size == 0 {
+            segments_must_be_there(self.job.directory)?;
+        }
+        summary.journal = self.journal.first;
+        if !is_copy {
+            summary.cut_off = tail::is_cut_off(self.job.directory, self.journal.last)?;
+        }
+        Ok(summary)
+    }
+
+    fn entry(
+        &mut self,
+        index: u64,
+        bytes: &[u8],
+        leaf: Hash,
+        place: Option<Place>,
+    ) -> Result<(), Failure> {
+        if self.fault.is_none() {
+            match self.checker.push(index, bytes, &leaf) {
+                Ok(()) => (self.seen)(index, bytes, &leaf),
+                Err(fault) => self.fault = Some((fault, place)),
+            }
+        }
+        self.tree.push(bytes, leaf)?;
+        self.keep();
+        Ok(())
+    }
+
+    fn keep(&mut self) {
+        if self
+            .job
+            .against
+            .is_some_and(|kept| kept.size == self.tree.size())
+        {
+            self.kept = Some(self.tree.root());
+        }
+    }
+}
+
+/// The entries do not give the root that was signed: where they begin to differ, by the tiles.
+fn not_as_signed(tree: &Tree<'_>, checkpoint: &Checkpoint) -> Failure {
+    let damaged = |what: String| Failure::new(Trouble::Damaged, what);
+    match tree.suspect() {
+        Some(suspect) => {
+            let witness = suspect.failure.file.as_deref().unwrap_or("the journal");
+            let what = format!(
+                "the entry is not the one that was signed: {witness} disagrees, and the checkpoint's root does not come out"
+            );
+            damaged(what)
+                .in_file(tree.bundle_of(suspect.index, checkpoint.size))
+                .at(suspect.index)
+        }
+        None => damaged(format!(
+            "its root is not that of the {} entries, which agree with all tiles",
+            checkpoint.size
+        ))
+        .in_file(CHECKPOINT),
+    }
+}
+
+fn cut_off(end: u64, size: u64) -> Failure {
+    let what = format!("the journal ends before this entry, and the checkpoint covers {size}");
+    Failure::new(Trouble::Damaged, what).at(end)
+}
+
+/// Whether only checkpoint and tiles were copied here: a gateway's folder has its lock.
+fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
+    for name in ["lock", journal::FOLDER] {
+        let is_there = directory.join(name).try_exists();
+        if is_there.map_err(|error| Failure::unreadable(name, &error))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A young trail has a segment without entries; one without segments is gone.
+fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
+    let folder = directory.join(journal::FOLDER);
+    let unlisted = |error: std::io::Error| {
+        let what = format!("cannot list {}: {error}", folder.display());
+        Failure::new(Trouble::Unreadable, what)
+    };
+    for item in std::fs::read_dir(&folder).map_err(unlisted)? {
+        let name = item.map_err(unlisted)?.file_name();
+        if name.to_str().and_then(journal::segment::number).is_some() {
+            return Ok(());
+        }
+    }
+    let what = format!("{} holds no journal segment", folder.display());
+    Err(Failure::new(Trouble::Missing, what))
+}

@@ -1,0 +1,307 @@
+//! Whether deletions are taken, for everybody to see without waiting for the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::space::{Gauge, Levels};
+use crate::audit::Cause;
+use crate::audit::integrity::closed;
+use crate::audit::publish::{LONGEST_WAIT, Lag};
+use crate::audit::trail::{Closed, State};
+use crate::clock::{Clock, Time};
+use crate::metrics::{CauseLabels, Metrics};
+
+/// Set by the writer alone, but for the counts of what was refused.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    status: ArcSwap<Status>,
+    /// Microseconds from `born` to the begin of the sync under way, plus one; 0 where there is none.
+    sync_began: AtomicU64,
+    /// What the clock said then.
+    sync_began_at: AtomicI64,
+    born: Instant,
+    timeout: Duration,
+    next_index: AtomicU64,
+    open_intents: AtomicU64,
+    /// Deletions refused since the gate was closed.
+    refused: AtomicU64,
+    settled: watch::Sender<bool>,
+    /// How far the checkpoints are behind.
+    pub(crate) lag: Lag,
+    pub(crate) space: Gauge,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Status {
+    closed: Option<Closed>,
+    since: Time,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        (timeout, levels): (Duration, Levels),
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let status = Status {
+            closed: Some(closed(Cause::Recovering, "the trail is being opened")),
+            since: clock.now(),
+        };
+        let gate = Arc::new(Self {
+            status: ArcSwap::from_pointee(status),
+            sync_began: AtomicU64::new(0),
+            sync_began_at: AtomicI64::new(0),
+            born: Instant::now(),
+            timeout,
+            next_index: AtomicU64::new(0),
+            open_intents: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            settled: watch::Sender::new(false),
+            lag: Lag::new(LONGEST_WAIT),
+            space: Gauge::new(levels),
+            clock,
+            metrics,
+        });
+        // A sync that hangs sets no metric, so the gate is asked when they are read.
+        let asked = Arc::downgrade(&gate);
+        gate.metrics.before_reading(move || {
+            if let Some(gate) = asked.upgrade() {
+                gate.show_open();
+            }
+        });
+        gate.show_open();
+        gate
+    }
+
+    /// Why deletions are refused, where they are. A sync that is under way for too long counts
+    /// before the writer, which hangs in it, can say so.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        let status = self.status.load();
+        if status.closed.is_some() {
+            return status.closed.clone();
+        }
+        if self.is_late() {
+            let what = "the disk has not answered in time";
+            return Some(closed(Cause::SyncLate, what));
+        }
+        self.lag.closed().map(|(found, _)| found)
+    }
+
+    /// Since when it is as [`Self::closed`] says.
+    fn since(&self, status: &Status) -> Time {
+        if status.closed.is_none() && self.is_late() {
+            return self.late_since();
+        }
+        if let Some((_, closed_for)) = self.lag.closed().filter(|_| status.closed.is_none()) {
+            let micros = i64::try_from(closed_for.as_micros()).unwrap_or(i64::MAX);
+            return Time(self.clock.now().0.saturating_sub(micros));
+        }
+        status.since
+    }
+
+    /// When the sync under way began to be late.
+    fn late_since(&self) -> Time {
+        let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
+        Time(
+            self.sync_began_at
+                .load(Ordering::Relaxed)
+                .saturating_add(timeout),
+        )
+    }
+
+    fn show_open(&self) {
+        let is_open = self.closed().is_none();
+        self.metrics.audit_open.set(i64::from(is_open));
+    }
+
+    /// As [`Self::closed`], counted for the metrics.
+    pub(crate) fn pass(&self) -> Result<(), Closed> {
+        self.closed().map_or(Ok(()), |closed| {
+            self.count(closed.cause);
+            Err(closed)
+        })
+    }
+
+    pub(crate) fn count(&self, cause: Cause) {
+        let cause = cause.as_str();
+        let labels = CauseLabels { cause };
+        self.metrics.audit_refused.get_or_create(&labels).inc();
+    }
+
+    /// Counts a deletion that was refused while the gate was closed.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let status = self.status.load();
+        State {
+            closed: self.closed(),
+            since: self.since(&status),
+            next_index: self.next_index.load(Ordering::Relaxed),
+            open_intents: self.open_intents.load(Ordering::Relaxed),
+            space: self.space.now(),
+            unwatched: self.lag.why_unwatched(),
+        }
+    }
+
+    pub(crate) fn close(&self, closed: Closed) {
+        let status = self.status.load();
+        let since = match &status.closed {
+            Some(before) if before.cause == closed.cause => status.since,
+            None if closed.cause == Cause::SyncLate && self.is_late() => self.late_since(),
+            _ => self.clock.now(),
+        };
+        let settled = closed.cause != Cause::Recovering;
+        let closed = Some(closed);
+        self.status.store(Arc::new(Status { closed, since }));
+        self.show_open();
+        self.settled
+            .send_if_modified(|s| settled && !std::mem::replace(s, true));
+    }
+
+    pub(crate) fn open(&self) {
+        let since = self.clock.now();
+        self.status.store(Arc::new(Status {
+            closed: None,
+            since,
+        }));
+        self.show_open();
+        self.settled.send_replace(true);
+    }
+
+    /// The time by the trail's clock.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Deletions refused since it was last asked.
+    pub(crate) fn take_refused(&self) -> u64 {
+        self.refused.swap(0, Ordering::Relaxed)
+    }
+
+    /// Counts again what was taken and could not be put on record.
+    pub(crate) fn give_back_refused(&self, refused: u64) {
+        self.refused.fetch_add(refused, Ordering::Relaxed);
+    }
+
+    pub(crate) fn show(&self, next_index: u64, open_intents: usize) {
+        self.next_index.store(next_index, Ordering::Relaxed);
+        let open = open_intents as u64;
+        self.open_intents.store(open, Ordering::Relaxed);
+        let gauge = i64::try_from(open).unwrap_or(i64::MAX);
+        self.metrics.deletions_in_flight.set(gauge);
+    }
+
+    pub(crate) fn sync_begins(&self) {
+        let now = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(0) + 1;
+        self.sync_began_at
+            .store(self.clock.now().0, Ordering::Relaxed);
+        self.sync_began.store(now, Ordering::Release);
+    }
+
+    /// Whether the sync under way, if there is one, takes too long.
+    pub(crate) fn is_late(&self) -> bool {
+        let began = self.sync_began.load(Ordering::Acquire);
+        let took = self.born.elapsed();
+        began != 0 && took.saturating_sub(Duration::from_micros(began)) > self.timeout
+    }
+
+    /// The sync under way has come back; where it was late, [`Self::close`] comes before this.
+    pub(crate) fn sync_ended(&self) {
+        self.sync_began.store(0, Ordering::Release);
+    }
+
+    /// Waits until the trail was opened or found closed.
+    pub(crate) async fn settled(&self) {
+        // The sender lives as long as the gate.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(timeout: Duration) -> (Arc<Gate>, Clock, Metrics) {
+        let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
+        (
+            Gate::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
+            clock,
+            metrics,
+        )
+    }
+
+    #[test]
+    fn a_trail_begins_closed_as_recovering() {
+        let (gate, _, metrics) = gate(Duration::ZERO);
+        assert_eq!(gate.closed().unwrap().cause, Cause::Recovering);
+        assert_eq!(metrics.audit_open.get(), 0);
+        gate.open();
+        assert_eq!((gate.closed(), metrics.audit_open.get()), (None, 1));
+    }
+
+    #[test]
+    fn p3_a_sync_under_way_for_too_long_closes_the_gate_by_the_clock_alone() {
+        let (late, clock, metrics) = gate(Duration::from_millis(2));
+        late.open();
+        clock.set(Time(10_000));
+        late.sync_begins();
+        clock.set(Time(50_000));
+        std::thread::sleep(Duration::from_millis(5));
+        let state = late.state();
+        assert_eq!(state.closed.unwrap().cause, Cause::SyncLate);
+        // It counts from when the sync became late, for the metric too.
+        assert_eq!(state.since, Time(12_000));
+        assert!(metrics.encode().contains("lychgate_audit_open 0"));
+        late.close(closed(Cause::SyncLate, "the writer says so, too"));
+        assert_eq!(late.state().since, Time(12_000));
+        late.open();
+        late.sync_ended();
+        assert_eq!(late.closed(), None);
+        assert!(metrics.encode().contains("lychgate_audit_open 1"));
+        let (in_time, _, _) = gate(Duration::from_secs(600));
+        in_time.open();
+        in_time.sync_begins();
+        assert_eq!(in_time.closed(), None);
+    }
+
+    #[test]
+    fn since_is_when_the_cause_began_not_when_it_was_last_seen() {
+        let (gate, clock, _) = gate(Duration::ZERO);
+        clock.set(Time(10));
+        gate.close(closed(Cause::DiskFull, "first"));
+        clock.set(Time(20));
+        gate.close(closed(Cause::DiskFull, "second"));
+        assert_eq!(gate.state().since, Time(10));
+        gate.close(closed(Cause::SyncFailed, "third"));
+        assert_eq!(gate.state().since, Time(20));
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_by_cause_and_for_the_trail_once() {
+        let (gate, _, metrics) = gate(Duration::ZERO);
+        gate.close(closed(Cause::Locked, "another"));
+        assert_eq!(gate.pass().unwrap_err().cause, Cause::Locked);
+        let labels = CauseLabels { cause: "locked" };
+        assert_eq!(metrics.audit_refused.get_or_create(&labels).get(), 1);
+        gate.count_refused();
+        assert_eq!((gate.take_refused(), gate.take_refused()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_trail_hears_of_trouble_too() {
+        let (gate, _, _) = gate(Duration::ZERO);
+        gate.close(closed(Cause::Recovering, "still"));
+        let early = tokio::time::timeout(Duration::from_millis(20), gate.settled()).await;
+        assert!(early.is_err());
+        gate.close(closed(Cause::Damaged, "here"));
+        gate.settled().await;
+    }
+}

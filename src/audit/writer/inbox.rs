@@ -1,0 +1,378 @@
+//! What waits for the writer: a bounded queue, emptied in rounds.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::loss::{Acceptance, Accepted};
+use crate::audit::Cause;
+use crate::audit::entry::{ConfigInForce, Ending};
+use crate::audit::log::merkle::Hash;
+use crate::audit::trail::{Closed, Granted};
+
+/// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
+/// bound that callers meet.
+pub(crate) const MAX_INTENTS: usize = 65_536;
+/// Refusals that may wait at a time; what is more is summed up.
+const MAX_REFUSED: usize = 1_200;
+/// Entries of commands that may wait at a time.
+const MAX_NOTES: usize = 64;
+/// However long a command's entries are, they count as no more: a round must be able to take them.
+const MAX_NOTE_BYTES: usize = 256 << 10;
+/// Configs that wait at most: of more, which only a trail that is closed for long can gather, the
+/// newest count.
+const MAX_CONFIGS: usize = 4_096;
+
+/// A deletion that is to be put on record.
+#[derive(Debug)]
+pub(crate) struct NewIntent {
+    pub(crate) request_id: String,
+    /// Each part's entry without its time.
+    pub(crate) bodies: Vec<Vec<u8>>,
+    pub(crate) answer: oneshot::Sender<Result<Granted, Closed>>,
+}
+
+/// An intent that is to be closed.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) intent: u64,
+    pub(crate) ending: Ending,
+    pub(crate) answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
+}
+
+/// Entries that a command asks for, written in a row.
+#[derive(Debug)]
+pub(crate) struct NewNote {
+    /// Each entry without its time.
+    pub(crate) bodies: Vec<Vec<u8>>,
+    /// Gets the index of the first, once all are durable.
+    pub(crate) answer: oneshot::Sender<Result<u64, Closed>>,
+}
+
+/// A loss that somebody accepts.
+#[derive(Debug)]
+pub(crate) struct NewLoss {
+    pub(crate) acceptance: Acceptance,
+    pub(crate) answer: oneshot::Sender<Result<Accepted, Closed>>,
+}
+
+/// What one round takes.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) closings: Vec<Closing>,
+    pub(crate) configs: Vec<ConfigInForce>,
+    pub(crate) intents: Vec<NewIntent>,
+    pub(crate) refused: Vec<Vec<u8>>,
+    pub(crate) notes: Vec<NewNote>,
+    pub(crate) loss: Option<NewLoss>,
+    pub(crate) stop: bool,
+}
+
+impl Work {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.closings.is_empty()
+            && self.configs.is_empty()
+            && self.intents.is_empty()
+            && self.refused.is_empty()
+            && self.notes.is_empty()
+            && self.loss.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Bounded by the intents that are open.
+    closings: VecDeque<Closing>,
+    configs: VecDeque<ConfigInForce>,
+    /// The hash handed in last.
+    last_config: Option<String>,
+    intents: VecDeque<NewIntent>,
+    refused: VecDeque<Vec<u8>>,
+    notes: VecDeque<NewNote>,
+    loss: Option<NewLoss>,
+    stop: bool,
+    /// Whether the writer waits to be woken.
+    sleeping: bool,
+}
+
+impl Inbox {
+    /// Hands an intent in; false where too many wait.
+    pub(crate) fn intent(&self, intent: NewIntent) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.intents.len() < MAX_INTENTS && !queue.stop;
+        if fits {
+            queue.intents.push_back(intent);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    pub(crate) fn closing(&self, closing: Closing) {
+        let mut queue = self.lock();
+        queue.closings.push_back(closing);
+        self.wake(queue);
+    }
+
+    /// Hands a refusal in; false where too many wait.
+    pub(crate) fn refused(&self, body: Vec<u8>) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.refused.len() < MAX_REFUSED;
+        if fits {
+            queue.refused.push_back(body);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands a command's entries in; false where too many wait.
+    pub(crate) fn note(&self, note: NewNote) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
+        if fits {
+            queue.notes.push_back(note);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands an accepted loss in; false where another waits.
+    pub(crate) fn loss(&self, loss: NewLoss) -> bool {
+        let mut queue = self.lock();
+        let fits = queue.loss.is_none() && !queue.stop;
+        if fits {
+            queue.loss = Some(loss);
+            self.wake(queue);
+        }
+        fits
+    }
+
+    /// Hands a config in, where it is another than the last.
+    pub(crate) fn config(&self, config: ConfigInForce) {
+        let mut queue = self.lock();
+        if queue.last_config.as_ref() == Some(&config.config) {
+            return;
+        }
+        queue.last_config = Some(config.config.clone());
+        if queue.configs.len() >= MAX_CONFIGS {
+            queue.configs.pop_front();
+        }
+        queue.configs.push_back(config);
+        self.wake(queue);
+    }
+
+    /// Nothing new is taken from now on; what waits is written.
+    pub(crate) fn stop(&self) {
+        let mut queue = self.lock();
+        queue.stop = true;
+        self.wake(queue);
+    }
+
+    /// Waits until there is work or the time is up, then takes at most about `limit` bytes of it.
+    pub(crate) fn take(&self, limit: usize, wait: Duration) -> Work {
+        let mut queue = self.lock();
+        if queue.is_idle() {
+            queue.sleeping = true;
+            queue = self
+                .wake
+                .wait_timeout(queue, wait)
+                .map_or_else(|e| e.into_inner().0, |(queue, _)| queue);
+            queue.sleeping = false;
+        }
+        queue.take(limit)
+    }
+
+    /// Takes the configs that wait.
+    pub(crate) fn take_configs(&self) -> Vec<ConfigInForce> {
+        self.lock().configs.drain(..).collect()
+    }
+
+    /// Gives configs back that could not be put on record; they come before all that wait.
+    pub(crate) fn give_back_configs(&self, configs: Vec<ConfigInForce>) {
+        let mut queue = self.lock();
+        for config in configs.into_iter().rev() {
+            queue.configs.push_front(config);
+        }
+    }
+
+    /// Takes what must not wait for the disk, without waiting: everything but configs.
+    pub(crate) fn take_all_but_configs(&self) -> Work {
+        let mut queue = self.lock();
+        Work {
+            closings: queue.closings.drain(..).collect(),
+            configs: Vec::new(),
+            intents: queue.intents.drain(..).collect(),
+            refused: queue.refused.drain(..).collect(),
+            notes: queue.notes.drain(..).collect(),
+            loss: queue.loss.take(),
+            stop: queue.stop,
+        }
+    }
+
+    /// Waits, without taking anything, until the time is up or anything is handed in. It does not begin
+    /// to wait where a closing, an intent, a loss or the stop is there already; what else waits may.
+    pub(crate) fn pause(&self, wait: Duration) {
+        let mut queue = self.lock();
+        let nothing_new = queue.intents.is_empty() && queue.closings.is_empty();
+        if nothing_new && queue.loss.is_none() && !queue.stop {
+            queue.sleeping = true;
+            drop(self.wake.wait_timeout(queue, wait));
+            self.lock().sleeping = false;
+        }
+    }
+
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        // A wake costs a system call, so only where somebody sleeps.
+        if std::mem::take(&mut queue.sleeping) {
+            drop(queue);
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.closings.is_empty()
+            && self.configs.is_empty()
+            && self.intents.is_empty()
+            && self.refused.is_empty()
+            && self.notes.is_empty()
+            && self.loss.is_none()
+            && !self.stop
+    }
+
+    fn take(&mut self, limit: usize) -> Work {
+        let mut left = limit;
+        let mut work = Work {
+            stop: self.stop,
+            loss: self.loss.take(),
+            ..Work::default()
+        };
+        take_while(&mut self.closings, &mut work.closings, &mut left, |_| 1_024);
+        take_while(&mut self.configs, &mut work.configs, &mut left, |c| {
+            256 + c.contracts.len() * 256
+        });
+        // An intent may name a config that did not fit: it waits for it.
+        if self.configs.is_empty() {
+            take_while(&mut self.intents, &mut work.intents, &mut left, |i| {
+                i.bodies.iter().map(|b| b.len() + 64).sum()
+            });
+        }
+        take_while(&mut self.refused, &mut work.refused, &mut left, |b| {
+            b.len() + 64
+        });
+        take_while(&mut self.notes, &mut work.notes, &mut left, |n| {
+            let bytes: usize = n.bodies.iter().map(|b| b.len() + 64).sum();
+            bytes.min(MAX_NOTE_BYTES)
+        });
+        work
+    }
+}
+
+fn take_while<T>(
+    from: &mut VecDeque<T>,
+    to: &mut Vec<T>,
+    left: &mut usize,
+    bytes: impl Fn(&T) -> usize,
+) {
+    while let Some(next) = from.front() {
+        let Some(rest) = left.checked_sub(bytes(next)) else {
+            *left = 0;
+            return;
+        };
+        *left = rest;
+        to.extend(from.pop_front());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(bytes: usize) -> NewIntent {
+        let (answer, _) = oneshot::channel();
+        NewIntent {
+            request_id: "r".into(),
+            bodies: vec![vec![0; bytes]],
+            answer,
+        }
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_more() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_INTENTS {
+            assert!(inbox.intent(intent(1)));
+        }
+        assert!(!inbox.intent(intent(1)));
+        assert_eq!(
+            (0..2_000).filter(|_| inbox.refused(vec![])).count(),
+            MAX_REFUSED
+        );
+    }
+
+    #[test]
+    fn a_round_takes_no_more_than_its_bytes_and_keeps_the_order() {
+        let inbox = Inbox::default();
+        for bytes in [40_000, 40_000, 40_000] {
+            assert!(inbox.intent(intent(bytes)));
+        }
+        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 2);
+        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 1);
+        assert!(inbox.take(100_000, Duration::ZERO).is_empty());
+    }
+
+    fn config(hash: &str) -> ConfigInForce {
+        ConfigInForce {
+            config: hash.into(),
+            contracts: [].into(),
+        }
+    }
+
+    #[test]
+    fn a_config_that_comes_back_is_in_force_again() {
+        let inbox = Inbox::default();
+        for hash in ["a", "b", "b", "a"] {
+            inbox.config(config(hash));
+        }
+        let configs = inbox.take_configs().into_iter().map(|c| c.config);
+        assert_eq!(configs.collect::<Vec<_>>(), ["a", "b", "a"]);
+        for number in 0..=MAX_CONFIGS {
+            inbox.config(config(&number.to_string()));
+        }
+        assert_eq!(inbox.take_configs().len(), MAX_CONFIGS);
+    }
+
+    #[test]
+    fn a_config_is_handed_in_once_and_before_its_intents() {
+        let inbox = Inbox::default();
+        for hash in ["a", "a", "b"] {
+            inbox.config(config(hash));
+        }
+        assert!(inbox.intent(intent(1)));
+        // Where the configs do not fit, the intents wait with them.
+        let first = inbox.take(300, Duration::ZERO);
+        assert_eq!((first.configs.len(), first.intents.len()), (1, 0));
+        let second = inbox.take(1_000, Duration::ZERO);
+        assert_eq!((second.configs.len(), second.intents.len()), (1, 1));
+    }
+
+    #[test]
+    fn nothing_new_is_taken_after_stop() {
+        let inbox = Inbox::default();
+        inbox.stop();
+        assert!(!inbox.intent(intent(1)));
+        assert!(inbox.take(1, Duration::from_secs(60)).stop);
+    }
+}

@@ -1,0 +1,389 @@
+//! A log is lost, by the operator's word, and another begins; on a disk that may fail at any step.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::audit::disk::fake::FakeDisk;
+use crate::audit::entry::compose::test_intent;
+use crate::audit::entry::{Entry, Kind};
+use crate::audit::log::key::keygen;
+use crate::audit::publish::tests::all;
+use crate::audit::writer::ledger::not_sent;
+use crate::audit::{TestFolder, Trail, test_folder};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+const OLD: &str = "lychgate.test/old";
+const NEW: &str = "lychgate.test/new";
+
+/// A disk with an old log of one deletion, and the keys of both names.
+struct World {
+    disk: FakeDisk,
+    keys: TestFolder,
+}
+
+impl World {
+    async fn new() -> Self {
+        let keys = test_folder("loss");
+        for (origin, name) in [(OLD, "old.key"), (NEW, "new.key")] {
+            keygen(origin, &keys.path().join(name)).unwrap();
+        }
+        let world = Self {
+            disk: FakeDisk::default(),
+            keys,
+        };
+        world.disk.mount("/kept");
+        let trail = world.open(OLD).await;
+        let open = trail.begin(test_intent(1)).await.unwrap();
+        open.close(not_sent()).await.unwrap();
+        trail.stop().await;
+        world
+    }
+
+    /// The same, as a crash leaves it.
+    fn crashed(&self, survives: bool) -> FakeDisk {
+        self.disk.crash(|| survives)
+    }
+
+    fn settings(&self, origin: &str) -> Settings {
+        let name = if origin == OLD { "old.key" } else { "new.key" };
+        Settings {
+            directory: "/audit".into(),
+            origin: origin.into(),
+            key_file: self.keys.path().join(name),
+            sync_timeout: Duration::from_secs(600),
+            segment_bytes: 256 << 10,
+            space: crate::audit::status::space::Levels::default(),
+            seen_file: "/kept/seen".into(),
+            heartbeat: Duration::from_secs(3_600),
+        }
+    }
+
+    async fn open(&self, origin: &str) -> Trail {
+        self.open_on(&self.disk, origin).await
+    }
+
+    async fn open_on(&self, disk: &FakeDisk, origin: &str) -> Trail {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let settings = self.settings(origin);
+        let trail = Trail::open_on(disk, settings, Clock::system(), Metrics::new());
+        trail.opened().await;
+        trail
+    }
+
+    fn entries(&self, disk: &FakeDisk, below: &[&str]) -> Vec<Entry> {
+        let mut folder = Disk::folder(disk, "/audit".as_ref(), None).unwrap();
+        for name in below {
+            folder = folder.folder(name, None).unwrap();
+        }
+        let entries = all(folder);
+        let entries = entries.iter().map(|e| serde_json::from_slice(e).unwrap());
+        entries.collect()
+    }
+}
+
+fn acceptance(origin: &str) -> Acceptance {
+    Acceptance {
+        reason: "the disk is gone".into(),
+        origin: origin.into(),
+        actor: Actor { uid: 7 },
+    }
+}
+
+async fn opens(trail: &Trail) {
+    for _ in 0..12_000 {
+        if trail.state().closed.is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still closed: {:?}", trail.state());
+}
+
+fn losses(entries: &[Entry]) -> Vec<usize> {
+    let is_loss =
+        |(at, entry): (usize, &Entry)| matches!(entry.kind, Kind::LossAccepted(_)).then_some(at);
+    entries.iter().enumerate().filter_map(is_loss).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_what_is_left_moves_aside_whole_and_the_new_log_says_so_first() {
+    let world = World::new().await;
+    let old = world.entries(&world.disk, &[]);
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    let kept = Disk::folder(&world.disk, "/kept".as_ref(), None).unwrap();
+    let signed = record::read_whole(&*root, "checkpoint", 4_096).unwrap();
+    let signed = String::from_utf8(signed.unwrap()).unwrap();
+
+    let trail = world.open(NEW).await;
+    assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
+    let accepted = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    assert_eq!(accepted.old_origin.as_deref(), Some(OLD));
+    opens(&trail).await;
+    let new = world.entries(&world.disk, &[]);
+    let Kind::LossAccepted(loss) = &new[0].kind else {
+        panic!("{new:?}")
+    };
+    assert_eq!((&*loss.reason, loss.actor.uid), ("the disk is gone", 7));
+    assert_eq!(loss.old_origin.as_deref(), Some(OLD));
+    assert_eq!(loss.old_checkpoint.as_ref(), Some(&signed));
+    assert!(matches!(new[1].kind, Kind::Started(_)));
+    assert_eq!(world.entries(&world.disk, &[&accepted.left_in]), old);
+    assert!(root.look(MOVED).is_err() && root.look(MOVING).is_err());
+    // The seen file of the old log stands beside that of the new one.
+    let aside = format!("seen.{}", accepted.left_in);
+    let seen = record::read_whole(&*kept, &aside, 4_096).unwrap().unwrap();
+    assert_eq!(seen, signed.as_bytes());
+    trail.stop().await;
+    let seen = record::read_whole(&*kept, "seen", 4_096).unwrap().unwrap();
+    assert!(seen.starts_with(NEW.as_bytes()));
+    // The old log's config opens nothing there any more.
+    let trail = world.open(OLD).await;
+    assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_a_trail_that_takes_deletions_or_mends_itself_is_not_lost() {
+    let world = World::new().await;
+    let trail = world.open(OLD).await;
+    let refused = trail.accept_loss(acceptance(NEW)).await.unwrap_err();
+    assert!(refused.detail.contains("nothing is lost"), "{refused:?}");
+    let second = world.open(NEW).await;
+    let refused = second.accept_loss(acceptance(NEW)).await.unwrap_err();
+    assert_eq!(refused.cause, Cause::Locked);
+    let open = trail.begin(test_intent(1)).await.unwrap();
+    open.close(not_sent()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_name_that_was_lost_is_never_taken_again() {
+    let world = World::new().await;
+    let trail = world.open(NEW).await;
+    let again = trail.accept_loss(acceptance(OLD)).await.unwrap_err();
+    assert!(again.detail.contains("two histories"), "{again:?}");
+    trail.accept_loss(acceptance(NEW)).await.unwrap();
+    opens(&trail).await;
+    trail.stop().await;
+    let trail = world.open(OLD).await;
+    assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
+    for name in [OLD, NEW] {
+        let again = trail.accept_loss(acceptance(name)).await.unwrap_err();
+        assert!(again.detail.contains("two histories"), "{again:?}");
+    }
+    assert!(trail.accept_loss(acceptance("a+b")).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_until_the_new_key_comes_nothing_is_opened() {
+    let world = World::new().await;
+    let trail = world.open(NEW).await;
+    trail
+        .accept_loss(acceptance("lychgate.test/third"))
+        .await
+        .unwrap();
+    trail.stop().await;
+    // Nor is the seen file touched, which is what guards the old name.
+    let kept = Disk::folder(&world.disk, "/kept".as_ref(), None).unwrap();
+    assert!(kept.look("seen").is_ok());
+    for origin in [OLD, NEW] {
+        let closed = world.open(origin).await.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::KeyUnusable);
+        assert!(closed.detail.contains("lychgate.test/third"), "{closed:?}");
+    }
+    // Accepted again under another name, it is still the same loss.
+    let trail = world.open(NEW).await;
+    let again = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    assert_eq!(again.old_origin.as_deref(), Some(OLD));
+    opens(&trail).await;
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
+    assert_eq!(
+        losses(&world.entries(&world.disk, &[&again.left_in])),
+        [0; 0]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_that_cannot_be_moved_aside_is_accepted_all_the_same() {
+    let world = World::new().await;
+    let trail = world.open(NEW).await;
+    let read_only = std::io::ErrorKind::ReadOnlyFilesystem;
+    world.disk.fail("move", 0, usize::MAX, read_only);
+    let accepted = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    let why = accepted.unfinished.unwrap();
+    assert!(why.contains("cannot move what is left"), "{why}");
+    world.disk.heal();
+    opens(&trail).await;
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
+}
+
+/// Accepts on a disk that fails at one step, then loses power; whatever came of it, the old log or the
+/// new one is there, never both under a name, and the new one begins with its loss.
+async fn interrupted(world: &World, step: usize, persisted: bool, survives: bool) {
+    let told = format!("step {step}, persisted {persisted}, survives {survives}");
+    let disk = world.crashed(true);
+    let trail = world.open_on(&disk, NEW).await;
+    disk.fail_step(step, persisted);
+    let _ = trail.accept_loss(acceptance(NEW)).await;
+    trail.stop().await;
+    let after = disk.crash(|| survives);
+    let trail = world.open_on(&after, NEW).await;
+    if trail.state().closed.is_some() {
+        let closed = trail.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::KeyUnusable, "{told}");
+        trail
+            .accept_loss(acceptance(NEW))
+            .await
+            .unwrap_or_else(|e| panic!("{told}: {e:?}"));
+    }
+    opens(&trail).await;
+    let open = trail.begin(test_intent(1)).await.unwrap();
+    open.close(not_sent()).await.unwrap();
+    trail.stop().await;
+    let entries = world.entries(&after, &[]);
+    assert_eq!(losses(&entries), [0], "{told}");
+    let Kind::LossAccepted(loss) = &entries[0].kind else {
+        unreachable!("{told}")
+    };
+    assert_eq!(loss.old_origin.as_deref(), Some(OLD), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_accepting_a_loss_may_be_cut_off_at_any_step() {
+    let world = Arc::new(World::new().await);
+    let whole = world.crashed(true);
+    let trail = world.open_on(&whole, NEW).await;
+    let before = whole.steps();
+    trail.accept_loss(acceptance(NEW)).await.unwrap();
+    opens(&trail).await;
+    let steps = whole.steps() - before;
+    assert!(steps > 20, "{steps}");
+    let mut checks = tokio::task::JoinSet::new();
+    for step in 0..steps {
+        for (persisted, survives) in [(false, false), (false, true), (true, false), (true, true)] {
+            let world = Arc::clone(&world);
+            checks.spawn(async move { interrupted(&world, step, persisted, survives).await });
+        }
+    }
+    while let Some(done) = checks.join_next().await {
+        done.unwrap();
+    }
+}
+
+/// Puts a record there that nobody accepted.
+fn forge(world: &World, name: &str, origin: &str, left_in: &str) {
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    let record = Record {
+        origin: origin.into(),
+        loss: LossAccepted {
+            accepted: "2026-11-24T12:00:00.000000Z".into(),
+            reason: "forged".into(),
+            actor: Actor { uid: 0 },
+            old_origin: Some(OLD.into()),
+            old_checkpoint: None,
+            left_in: left_in.into(),
+        },
+    };
+    record.write(&*root, name).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_whoever_forges_a_record_cannot_make_the_gateway_forget_what_it_saw() {
+    for origin in [OLD, NEW, "lychgate.test/third"] {
+        let world = World::new().await;
+        forge(&world, MOVING, origin, "lost-now");
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        let wanted = match origin {
+            OLD => Cause::RolledBack,
+            _ => Cause::KeyUnusable,
+        };
+        assert_eq!(closed.cause, wanted, "{closed:?}");
+        // Nor when the record is taken away again, and an empty folder is left.
+        let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+        let _ = root.remove(MOVED);
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::RolledBack, "{closed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_record_that_names_another_place_is_damage() {
+    let world = World::new().await;
+    for left_in in ["../elsewhere", "journal", "lost-/../..", ""] {
+        forge(&world, MOVING, NEW, left_in);
+        let closed = world.open(OLD).await.state().closed.unwrap();
+        assert_eq!(closed.cause, Cause::Damaged, "{closed:?}");
+    }
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    root.remove(MOVING).unwrap();
+    assert_eq!(world.open(OLD).await.state().closed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_record_in_a_log_that_has_begun_is_taken_away() {
+    let world = World::new().await;
+    forge(&world, MOVED, OLD, "lost-now");
+    let trail = world.open(OLD).await;
+    assert_eq!(trail.state().closed, None);
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    assert!(root.look(MOVED).is_err());
+    trail.stop().await;
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_lack_of_descriptors_loses_nothing_of_what_is_accepted() {
+    let world = World::new().await;
+    let settings = world.settings(NEW);
+    let mut failed = 0;
+    for read in 0.. {
+        let disk = world.crashed(true);
+        disk.fail_reads(read, 1, Errno::MFILE);
+        let now = Clock::system().now();
+        let decide = || decide(&disk, &settings, &acceptance(NEW), now, None);
+        let decided = decide().or_else(|found| {
+            assert_eq!(found.cause, Cause::SyncFailed, "read {read}: {found:?}");
+            decide()
+        });
+        let decided = decided.unwrap();
+        if disk.failures() == 0 {
+            break;
+        }
+        failed += 1;
+        assert_eq!(decided.0.loss.old_origin.as_deref(), Some(OLD), "{read}");
+        assert!(decided.0.loss.old_checkpoint.is_some(), "read {read}");
+    }
+    assert!(failed > 9, "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_seen_file_that_cannot_be_read_is_not_left_in_place() {
+    let world = World::new().await;
+    let settings = world.settings(NEW);
+    let now = Clock::system().now();
+    let decided = decide(&world.disk, &settings, &acceptance(NEW), now, None).unwrap();
+    carry_out(&world.disk, &settings, decided);
+    let mut failed = 0;
+    for read in 0.. {
+        let disk = world.crashed(true);
+        let root = Disk::folder(&disk, &settings.directory, None).unwrap();
+        disk.fail_reads(read, 1, Errno::IO);
+        let resume = || resume(&disk, &root, &settings, NEW);
+        let resumed = resume().or_else(|found| {
+            assert_eq!(found.cause, Cause::SyncFailed, "read {read}: {found:?}");
+            resume()
+        });
+        assert!(resumed.unwrap().is_some());
+        let failures = disk.failures();
+        disk.heal();
+        // Of another log, it would be taken for a roll-back.
+        let kept = Disk::folder(&disk, "/kept".as_ref(), None).unwrap();
+        assert!(kept.look("seen").is_err(), "read {read}");
+        if failures == 0 {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed > 4, "{failed}");
+}

@@ -1,0 +1,284 @@
+//! Opens the trail: the lock, the key's folder, the chain to its last whole batch, and a new
+//! segment that holds that batch again, synced, before anything is closed or written; then all that
+//! is not published.
+
+pub(crate) mod copy;
+
+use std::io;
+use std::sync::Arc;
+
+use super::ledger::Ledger;
+use super::loss;
+use super::store::{SMALL_SEGMENT, Store};
+use crate::audit::disk::{Access, Disk, File, Folder};
+use crate::audit::entry::{Kind, LossAccepted};
+use crate::audit::integrity::{Custody, LOCK, Opened, Text, cause_at_opening, closed, trouble};
+use crate::audit::journal::append::Appender;
+use crate::audit::journal::batch::{Batch, Link};
+use crate::audit::journal::chain::Chain;
+use crate::audit::journal::segment;
+use crate::audit::journal::segment::Segment;
+use crate::audit::journal::spare::{FILE_MODE, Spares};
+use crate::audit::journal::unsynced::{Unsynced, padded};
+use crate::audit::journal::{FOLDER, Fault, ReadError};
+use crate::audit::log::key::Key;
+use crate::audit::publish::retrace::{Published, Retrace};
+use crate::audit::publish::{Publisher, Publishing, Synced};
+use crate::audit::status::gate::Gate;
+use crate::audit::status::space::Reserve;
+use crate::audit::{Cause, Closed, Settings};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// The name of the file with the public key.
+pub(crate) const VERIFIER: &str = "verifier";
+pub(crate) const FOLDER_MODE: u32 = 0o750;
+pub(crate) const LOCK_MODE: u32 = 0o600;
+/// So many bytes of entries are held while what is missing is published.
+const CATCH_UP_BYTES: usize = 16 << 20;
+/// A smaller segment could not hold the largest batch deletion.
+const MIN_SEGMENT: u64 = 256 << 10;
+
+/// Opens the trail as at any start. Nothing is written in the folder while another holds the lock.
+pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    clock: &Clock,
+    gate: &Arc<Gate>,
+    metrics: &Metrics,
+) -> Result<(Store, Ledger), Closed> {
+    let key =
+        Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
+    if key.origin() != settings.origin {
+        let what = format!(
+            "the key is for `{}`, the config says `{}`",
+            key.origin(),
+            settings.origin
+        );
+        return Err(closed(Cause::KeyUnusable, what));
+    }
+    let key = Arc::new(key);
+    let (custody, loss) = enter(disk, settings, &key)?;
+    let mut ledger = Ledger::new(clock.clone());
+    let verifier = key.verifier();
+    let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
+    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace, None)?;
+    let spares = spares(&custody.journal, settings.segment_bytes)?;
+    custody.keep_all()?;
+    let mut store = Store {
+        appender: Appender::new(Arc::clone(&key), before),
+        spares,
+        reserve: Reserve::new(Arc::clone(&custody.root)),
+        custody,
+        key,
+        in_doubt: false,
+        scrub: None,
+        watch: None,
+        publishing: None,
+        gate: Arc::clone(gate),
+        metrics: metrics.clone(),
+    };
+    write_again(&mut store, last)?;
+    if let Some(loss) = loss {
+        begin_after(&mut store, &mut ledger, loss)?;
+    }
+    let publisher = catch_up(&store, retrace.into_published())?;
+    store.publishing = Some(Publishing::new(publisher));
+    Ok((store, ledger))
+}
+
+/// Begins a log with the loss of the one before; a crash may have come after that was done.
+fn begin_after(store: &mut Store, ledger: &mut Ledger, loss: LossAccepted) -> Result<(), Closed> {
+    if ledger.next_index() == 0 {
+        ledger.note(&Kind::LossAccepted(loss));
+        store.flush(&mut ledger.unsynced)?;
+    }
+    loss::begun(&*store.custody.root)
+}
+
+/// Takes the lock, finishes an accepted loss, and sees that the folder is this key's.
+fn enter(
+    disk: &Arc<dyn Disk>,
+    settings: &Settings,
+    key: &Arc<Key>,
+) -> Result<(Custody, Option<LossAccepted>), Closed> {
+    let path = settings.directory.clone();
+    let at = |doing| move |e: io::Error| trouble(&e, doing);
+    let root = disk
+        .folder(&path, Some(FOLDER_MODE))
+        .map_err(at("cannot open the trail's folder"))?;
+    let lock = root
+        .open(LOCK, Access::Create(LOCK_MODE))
+        .map_err(at("cannot open the lock"))?;
+    if !lock.lock().map_err(at("cannot take the lock"))? {
+        return Err(closed(Cause::Locked, "another process writes this trail"));
+    }
+    let loss = loss::resume(&**disk, &root, settings, key.origin())?;
+    let (verifier, line) = own(&*root, key)?;
+    // A process id alone may be another container's, too.
+    let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
+    lock.clear()
+        .and_then(|()| lock.write_at(name.as_bytes(), 0))
+        .map_err(at("cannot write to the lock"))?;
+    let journal = root
+        .folder(FOLDER, Some(FOLDER_MODE))
+        .map_err(at("cannot open the journal"))?;
+    let text = |name, file, content: String| {
+        Text::new(name, file, content.into_bytes())
+            .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
+    };
+    let custody = Custody::new(Opened {
+        disk: Arc::clone(disk),
+        path,
+        root,
+        journal,
+        lock: text(LOCK, lock, name)?,
+        verifier: text(VERIFIER, verifier, line)?,
+        key: Arc::clone(key),
+    })?;
+    Ok((custody, loss))
+}
+
+/// A folder belongs to one origin and key: the first one's public key stands in it.
+fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> {
+    let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
+    let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
+    let line = format!("{}\n", key.verifier());
+    let mut found = vec![0; line.len() + 1];
+    let length = file.read_at(&mut found, 0).map_err(at)?;
+    match &found[..length] {
+        // A crash may have left it empty, zeroed, or begun.
+        text if line.len() > text.len() && line.as_bytes().starts_with(text)
+            || text.iter().all(|byte| *byte == 0) =>
+        {
+            file.write_at(line.as_bytes(), 0).map_err(at)?;
+            file.sync_all().map_err(at)?;
+            root.sync().map_err(at)?;
+        }
+        text if text == line.as_bytes() => {}
+        _ => {
+            let what =
+                "the folder belongs to another key: its `verifier` is not that of `key_file`";
+            return Err(closed(Cause::KeyUnusable, what));
+        }
+    }
+    Ok((file, line))
+}
+
+/// Follows the chain, to its end or no further than a batch that is known to be the last that counts;
+/// gives the last whole batch and the one before it.
+fn follow(
+    custody: &Custody,
+    key: &Key,
+    ledger: &mut Ledger,
+    retrace: &mut Retrace,
+    until: Option<Link>,
+) -> Result<(Option<Batch>, Link), Closed> {
+    let (root, journal) = (&custody.root, Arc::clone(&custody.journal));
+    let chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
+    let mut chain = chain.until(until);
+    let (mut last, mut before) = (None, chain.last());
+    let mut link = chain.last();
+    ledger.begin(link.next_index);
+    retrace.begin(root, link.next_index, key.verifier())?;
+    while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        for entry in &batch.entries {
+            ledger
+                .replay(entry)
+                .map_err(|what| closed(Cause::Damaged, what))?;
+            retrace.push(entry)?;
+        }
+        // The last batch of all is written again and counts there; in a copy all are kept by now.
+        if until.is_none() {
+            custody.segments.ends_with(&link);
+        }
+        before = std::mem::replace(&mut link, batch.link);
+        last = Some(batch);
+    }
+    retrace.finish()?;
+    Ok((last, before))
+}
+
+/// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
+/// published files again that are missing.
+fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
+    // Not before: a folder that cannot be gone on with stays as it is.
+    let cleared = published.shelf.clear();
+    cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
+    let Published { covered, from, .. } = &published;
+    let (covered, mut next) = (*covered, from.size());
+    let journal = &store.custody.journal;
+    let mut publisher = Publisher::new(
+        &store.key,
+        &store.custody,
+        published.shelf,
+        (published.from, published.checkpoint),
+        published.seen,
+        (&store.gate, &store.metrics),
+    );
+    let chain = Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
+    let mut chain = chain.until(Some(*store.appender.last()));
+    publisher.begins(chain.last());
+    let mut bytes = 0;
+    while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        let mut part = Vec::new();
+        for (index, entry) in (batch.first_index..).zip(batch.entries) {
+            if index == next {
+                bytes += entry.len();
+                part.push(entry);
+                next += 1;
+            }
+            if next == covered && !part.is_empty() {
+                publisher.take([Synced::of(batch.link, std::mem::take(&mut part))]);
+                publisher.make_again(covered)?;
+            }
+        }
+        publisher.take([Synced::of(batch.link, part)]);
+        if bytes > CATCH_UP_BYTES {
+            publisher.make_again(covered)?;
+            bytes = 0;
+        }
+    }
+    Ok(publisher)
+}
+
+/// Numbers go on behind all there are; a spare that was never used is kept.
+fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
+    let at = |e: io::Error| trouble(&e, "cannot list the journal");
+    let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
+    let bytes = bytes.max(MIN_SEGMENT).next_multiple_of(4_096);
+    let mut spares = Spares::new(Arc::clone(journal), highest, bytes);
+    let newest = Segment::open(&**journal, highest).map_err(|e| unreadable(&e))?;
+    if let Some(newest) = newest.filter(|s| s.bytes == bytes)
+        && newest
+            .not_zero_behind(0)
+            .map_err(|e| unreadable(&e))?
+            .is_none()
+    {
+        spares.adopt(highest);
+    }
+    Ok(spares)
+}
+
+/// The last batch may stand in the page cache alone: a new segment goes on from the one before it,
+/// and holds it again, synced.
+fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
+    let entries = last.map(|batch| batch.entries).unwrap_or_default();
+    let mut entries = Unsynced::of_batch(entries);
+    let room = padded(&entries) as u64 + SMALL_SEGMENT;
+    let prepared = store
+        .spares
+        .make_now(room)
+        .map_err(|e| trouble(&e, "cannot make a segment"))?;
+    store.go_on_in(prepared)?;
+    store.flush(&mut entries)?;
+    Ok(())
+}
+
+fn unreadable(error: &ReadError) -> Closed {
+    let cause = match error.fault {
+        Fault::Io(kind) => cause_at_opening(kind),
+        Fault::Missing | Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Damaged,
+    };
+    closed(cause, error.to_string())
+}

@@ -1,0 +1,242 @@
+//! The writer's disk: batches out, segments in turn, custody judged after each sync.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::audit::integrity::scrub::Scrub;
+use crate::audit::integrity::{Custody, closed, trouble};
+use crate::audit::journal::append::{Appender, Current};
+use crate::audit::journal::spare::{Prepared, Spares};
+use crate::audit::journal::unsynced::{Unsynced, padded};
+use crate::audit::log::key::Key;
+use crate::audit::publish::Publishing;
+use crate::audit::status::gate::Gate;
+use crate::audit::status::space::Reserve;
+use crate::audit::watch::Watch;
+use crate::audit::{Cause, Closed};
+use crate::metrics::Metrics;
+
+/// A segment that is made while a waiter stands is not longer than it must be.
+pub(crate) const SMALL_SEGMENT: u64 = 512 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// Whom what is durable is handed to; none while the last batch is written again. Dropped first:
+    /// its thread must have ended before the lock is given back.
+    pub(crate) publishing: Option<Publishing>,
+    pub(crate) appender: Appender,
+    pub(crate) spares: Spares,
+    /// Reads older parts again; dropped before the lock is given back.
+    pub(crate) scrub: Option<Scrub>,
+    /// Watches what is published; dropped before the lock is given back.
+    pub(crate) watch: Option<Watch>,
+    pub(crate) custody: Custody,
+    pub(crate) reserve: Reserve,
+    pub(crate) key: Arc<Key>,
+    /// Whether custody must be judged again before anything is written.
+    pub(crate) in_doubt: bool,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) metrics: Metrics,
+}
+
+/// A batch that could not be written.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) found: Closed,
+    /// Whether the disk was late in this batch or in one before it.
+    pub(crate) late: bool,
+}
+
+impl From<Failed> for Closed {
+    fn from(failed: Failed) -> Self {
+        failed.found
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    trouble(error, "").cause == Cause::DiskFull
+}
+
+/// What a sync that was late and has come back means for deletions.
+pub(crate) fn was_late() -> Closed {
+    closed(
+        Cause::SyncLate,
+        "the disk answered later than `sync_timeout`",
+    )
+}
+
+impl Store {
+    /// Writes and syncs all of these entries, in batches; those that are durable leave the list.
+    /// Says whether the disk was late, which has then closed the gate.
+    pub(crate) fn flush(&mut self, entries: &mut Unsynced) -> Result<bool, Failed> {
+        let mut late = false;
+        while !entries.is_empty() {
+            let count = entries.fitting();
+            self.gate.sync_begins();
+            let result = self.write(&entries[..count]);
+            if self.gate.is_late() {
+                late = true;
+                self.gate.close(was_late());
+            }
+            self.gate.sync_ended();
+            result.map_err(|found| Failed { found, late })?;
+            self.metrics.audit_entries.inc_by(count as u64);
+            let written = entries.synced(count, *self.appender.last());
+            if let Some(publishing) = &self.publishing {
+                publishing.hand_over(written);
+            }
+        }
+        Ok(late)
+    }
+
+    /// Judges what nobody writes to now, and the spare; where something is wrong, the segment in use
+    /// is not written to again.
+    pub(crate) fn look_after(&mut self) -> Result<(), Closed> {
+        let judged = self.judge();
+        if judged.is_err() {
+            self.doubt();
+        }
+        judged
+    }
+
+    /// Begins to read older parts again, and to watch what is published.
+    pub(crate) fn begin_aside(&mut self) -> Result<(), Closed> {
+        let scrub = Scrub::begin(&self.custody, &self.key);
+        self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
+        let custody = &self.custody;
+        self.watch = Watch::begin(&custody.root, &self.key, &custody.placed);
+        Ok(())
+    }
+
+    /// Judges again what failed custody: all that this process knows must be found, byte for byte.
+    pub(crate) fn judge_again(&mut self) -> Result<(), Closed> {
+        let last = *self.appender.last();
+        if let Some(moved) = self.custody.moved() {
+            return Err(moved);
+        }
+        self.custody.judge_spare_again(&mut self.spares)?;
+        self.custody.judge_again(&last, || self.spares.highest())?;
+        self.judged_aside()?;
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Result<(), Closed> {
+        self.untouched()?;
+        let current = self.appender.current();
+        self.custody.check(current, || self.spares.highest())?;
+        self.custody.check_spare(&mut self.spares)?;
+        self.judged_aside()
+    }
+
+    /// What others found in what is published and in older parts.
+    fn judged_aside(&self) -> Result<(), Closed> {
+        let watched = self.watch.as_ref().and_then(Watch::found);
+        let found = watched.or_else(|| self.scrub.as_ref().and_then(Scrub::found));
+        found.map_or(Ok(()), Err)
+    }
+
+    /// Shows the space that is left, and sees to the reserve where nothing else wants it.
+    pub(crate) fn tend_space(&self, may_reserve: bool) {
+        let Ok(free) = self.custody.journal.free_bytes() else {
+            return;
+        };
+        self.gate.space.show(free, self.gate.now(), &self.metrics);
+        self.reserve.look();
+        if may_reserve {
+            self.reserve.tend(free, self.spares.bytes());
+        }
+        let bytes = i64::try_from(self.reserve.bytes()).unwrap_or(i64::MAX);
+        self.metrics.audit_reserve_bytes.set(bytes);
+    }
+
+    /// That nobody else has written to the segment in use; where somebody has, what is wrong with the
+    /// folder or the lock says more.
+    fn untouched(&mut self) -> Result<(), Closed> {
+        let (current, last) = (self.appender.current(), self.appender.last());
+        let judged = current.map_or(Ok(()), |current| self.custody.untouched(current, last));
+        judged.or_else(|found| {
+            self.custody.check(None, || self.spares.highest())?;
+            Err(found)
+        })
+    }
+
+    /// Never writes to the segment in use again, and keeps it.
+    fn doubt(&mut self) {
+        self.in_doubt = true;
+        self.retire();
+    }
+
+    fn retire(&mut self) {
+        if let Some(current) = self.appender.give_up() {
+            self.custody.keep(&current, self.appender.last());
+        }
+    }
+
+    /// Goes on in a new segment of at least so many bytes.
+    fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
+        let prepared = match self.spares.take(at_least, SMALL_SEGMENT) {
+            Err(error) if is_full(&error) && self.reserve.give_back() => {
+                self.spares.take(at_least, SMALL_SEGMENT)
+            }
+            taken => taken,
+        };
+        let prepared = prepared.map_err(|e| trouble(&e, "cannot make a segment"))?;
+        self.retire();
+        self.go_on_in(prepared)
+    }
+
+    /// Writes to this segment from now on.
+    pub(crate) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Closed> {
+        let was = prepared.identity.changed;
+        self.appender
+            .take(prepared)
+            .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
+        if let Some(current) = self.appender.current() {
+            self.custody.taken(current, was);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Closed> {
+        let length = padded(entries);
+        if !self.appender.has_room(length)
+            && let Err(found) = self.next_segment(length as u64)
+        {
+            // A folder that was removed takes no segment: another may stand in its place.
+            let Some(moved) = self.custody.moved() else {
+                return Err(found);
+            };
+            self.doubt();
+            return Err(moved);
+        }
+        if let Err(found) = self.untouched() {
+            self.doubt();
+            return Err(found);
+        }
+        let before = self.appender.current().map(Current::known);
+        let began = Instant::now();
+        let written = self.appender.write(entries);
+        self.metrics
+            .audit_sync_seconds
+            .observe(began.elapsed().as_secs_f64());
+        let link = match written {
+            Ok(link) => link,
+            Err(error) => {
+                if let Some((number, is)) = before {
+                    self.custody.keep_known(number, is, self.appender.last());
+                }
+                return Err(trouble(&error, "cannot write to the journal"));
+            }
+        };
+        let current = self.appender.current();
+        let judged = self.custody.check(current, || self.spares.highest());
+        if let Err(found) = judged.and_then(|()| self.judged_aside()) {
+            self.doubt();
+            return Err(found);
+        }
+        self.appender.accept(link);
+        Ok(())
+    }
+}
