@@ -14,13 +14,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::request::Origin;
 use crate::tls::ClientTls;
-use line::Open;
+use keep_alive::Open;
 
 mod address;
-mod line;
+mod keep_alive;
 
 pub use address::Address;
-pub use line::{Answer, Line};
+pub use keep_alive::{Answer, Line};
 
 /// How the gateway's own calls name it.
 const USER_AGENT: &str = concat!("lychgate/", env!("CARGO_PKG_VERSION"));

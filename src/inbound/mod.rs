@@ -2,17 +2,11 @@
 //!
 //! 1. [`listener`] binds the socket and sets what the kernel is to watch;
 //! 2. [`server`] accepts within a bound and stops in order;
-//! 3. [`connection`] speaks HTTP/1.1 on one connection;
-//! 4. [`head_timer`] bounds the time a head may take;
-//! 5. [`body`] takes a caller's body in, data alone;
-//! 6. [`gather`] sends a small answer as one piece;
-//! 7. [`linger`] closes so that an early answer still arrives.
+//! 3. [`http1`] speaks HTTP/1.1 on one connection;
+//! 4. [`body`] takes a caller's body in, data alone.
 
 mod body;
-mod connection;
-mod gather;
-mod head_timer;
-mod linger;
+mod http1;
 pub mod listener;
 pub mod server;
 

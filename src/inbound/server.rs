@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::{Rules, serve};
+use super::http1::{Rules, serve};
 use super::listener::Listener;
 use crate::request::{Body, Peer};
 

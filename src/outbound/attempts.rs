@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::exchange::{Lost, Message, Times, exchange};
 use super::headers::{self, Facts};
-use super::line::{Line, Want};
+use super::origin_pool::{Line, Want};
 use super::pool::Pool;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::request::Body;

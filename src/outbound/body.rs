@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::line::Lease;
+use super::origin_pool::Lease;
 use crate::request::{Body, BoxError};
 
 /// Why an answer's body ended before its end.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Settings;
 use super::attempts::Sender;
 use super::connect::Connector;
-use super::line::Bounds;
+use super::origin_pool::Bounds;
 use super::pool::Pool;
 use crate::layers::record::{Cleared, Unrecorded};
 use crate::metrics::Metrics;
@@ -75,7 +75,10 @@ impl Client {
     }
 
     #[cfg(test)]
-    pub(super) fn line(&self, origin: &Arc<crate::request::Origin>) -> Arc<super::line::Line> {
+    pub(super) fn line(
+        &self,
+        origin: &Arc<crate::request::Origin>,
+    ) -> Arc<super::origin_pool::Line> {
         self.inner.sender.pool.line(origin).unwrap()
     }
 }

@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::counted_stream::{Waiting, Wire};
 use super::io::{Counted, Socket};
 use super::upload::Upload;
-use super::wire::{Waiting, Wire};
 use crate::alarm::Alarm;
 use crate::request::Origin;
 use crate::tls::ClientTls;

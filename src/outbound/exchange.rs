@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::answer;
 use super::body::answer_body;
-use super::line::Lease;
+use super::counted_stream::Wire;
+use super::origin_pool::Lease;
 use super::upload::Upload;
-use super::wire::Wire;
 use crate::alarm::Alarm;
 use crate::forward::{Delivery, Failure, FailureKind};
 use crate::request::Body;
@@ -84,7 +84,7 @@ pub(super) async fn exchange(
 ) -> Result<Response<Body>, Box<Lost>> {
     let used = lease.is_used();
     let Some(connection) = lease.connection() else {
-        let failure = super::line::failure(FailureKind::Unreachable, "no connection");
+        let failure = super::origin_pool::failure(FailureKind::Unreachable, "no connection");
         return Err(lost(failure, Some(message), false));
     };
     let wire = Arc::clone(&connection.wire);

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::wire::Wire;
+use super::counted_stream::Wire;
 
 /// The socket as TLS sees it: not counted, because handshakes are no request.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Its promise: an origin gets each request once, rebuilt from what was judged, and a failure
 //! says truly whether a byte of it left. Read it in this order: [`client`] (the door),
 //! `attempts` (when to try again), `exchange` (one request on one connection), `pool` and
-//! `line` (which connection), `connect` (a new one), `wire` (the byte counter and the peek),
+//! `origin_pool` (which connection), `connect` (a new one), `counted_stream` (the byte counter and the peek),
 //! `io` (how hyper sees it), `written` (a head kept, to be sent once more), `headers`, `trace_context`, `answer`
 //! (header rules both ways), `upload` and `body` (the bodies both ways).
 
@@ -12,16 +12,16 @@ mod attempts;
 mod body;
 pub mod client;
 mod connect;
+mod counted_stream;
 mod exchange;
 mod headers;
 mod io;
-mod line;
+mod origin_pool;
 mod pool;
 #[cfg(test)]
 mod tests;
 mod trace_context;
 mod upload;
-mod wire;
 mod written;
 
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::connect::Connector;
-use super::line::{Bounds, Line, failure};
+use super::origin_pool::{Bounds, Line, failure};
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::wire::Wire;
+use super::counted_stream::Wire;
 use crate::request::{Body, BoxError};
 
 /// A request's body bound to the connection it is sent on.

@@ -13,8 +13,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 
 use super::support::*;
+use crate::outbound::counted_stream::{Waiting, Wire};
 use crate::outbound::io::{Counted, Socket};
-use crate::outbound::wire::{Waiting, Wire};
 use crate::request::Body;
 
 struct Bare {

@@ -11,7 +11,7 @@ use super::support::*;
 use crate::forward::{Delivery, FailureKind};
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
-use crate::outbound::wire::{Waiting, Wire};
+use crate::outbound::counted_stream::{Waiting, Wire};
 use crate::request::{Body, Origin};
 
 /// Answers one request on the first connection, then waits for a sign and does `then`; later

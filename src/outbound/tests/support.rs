@@ -21,7 +21,7 @@ use crate::layers::record::Cleared;
 use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
-use crate::outbound::wire::Wire;
+use crate::outbound::counted_stream::Wire;
 use crate::request::{Body, BoxError, Origin, Peer};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

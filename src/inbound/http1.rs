@@ -1,5 +1,9 @@
 //! One connection: HTTP/1.1 by hyper, its bounds, and its end when the gateway stops.
 
+mod coalesced_writes;
+mod head_timer;
+mod lingering_close;
+
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -20,11 +24,11 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Unread, inward};
-use super::gather::Gather;
-use super::head_timer::HeadTimer;
-use super::linger::linger;
 use crate::alarm::Alarm;
 use crate::request::{Body, Peer};
+use coalesced_writes::Gather;
+use head_timer::HeadTimer;
+use lingering_close::linger;
 
 /// hyper's own bound on one head, held before the caller is known; the gateway's limits (60 and 64 KiB
 /// at most) lie below, so that a head too long is refused by code.

@@ -240,7 +240,10 @@ impl Line {
 
     /// What the tests see of the connections at rest.
     #[cfg(test)]
-    pub(super) fn at_rest<T>(&self, look: impl Fn(&Arc<super::wire::Wire>) -> T) -> Vec<T> {
+    pub(super) fn at_rest<T>(
+        &self,
+        look: impl Fn(&Arc<super::counted_stream::Wire>) -> T,
+    ) -> Vec<T> {
         let idle = self.idle();
         idle.iter().map(|at| look(&at.connection.wire)).collect()
     }
