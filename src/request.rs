@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 
@@ -100,28 +101,45 @@ pub struct Limits {
     pub max_deletions: usize,
 }
 
-/// The caller's end of a connection: `inbound` makes it once for all of its requests, texts included.
+/// The caller's end of a connection: `inbound` makes it once for all requests, texts included.
 #[derive(Clone, Debug)]
-pub struct Peer(Arc<Texts>);
+pub struct Peer(Arc<Facts>);
 
 #[derive(Debug)]
-struct Texts {
+struct Facts {
+    address: SocketAddr,
     ip: String,
     forwarded: String,
 }
 
 impl Peer {
-    /// Of this address.
+    /// The peer of a plain connection.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        // One spelling on record, whichever listener it came by.
+        Self::over(&Scheme::HTTP, address)
+    }
+
+    /// The peer of a connection with this scheme.
+    #[must_use]
+    pub fn over(scheme: &Scheme, address: SocketAddr) -> Self {
+        // The record has one spelling of an address, whichever listener accepted it.
         let ip = address.ip().to_canonical();
         let forwarded = match ip {
-            IpAddr::V4(address) => format!("for={address};proto=http"),
-            IpAddr::V6(address) => format!("for=\"[{address}]\";proto=http"),
+            IpAddr::V4(ip) => format!("for={ip};proto={scheme}"),
+            IpAddr::V6(ip) => format!("for=\"[{ip}]\";proto={scheme}"),
         };
         let ip = ip.to_string();
-        Self(Arc::new(Texts { ip, forwarded }))
+        Self(Arc::new(Facts {
+            address,
+            ip,
+            forwarded,
+        }))
+    }
+
+    /// Its address, as the connection has it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     /// Its IP address, as log and trail tell it.
@@ -251,6 +269,8 @@ mod tests {
             (peer.ip(), peer.forwarded()),
             ("10.0.0.1", "for=10.0.0.1;proto=http")
         );
+        let peer = Peer::over(&Scheme::HTTPS, "[2001:db8::1]:80".parse().unwrap());
+        assert_eq!(peer.forwarded(), "for=\"[2001:db8::1]\";proto=https");
         let value = |bytes| header_text(&http::HeaderValue::from_bytes(bytes).unwrap());
         assert_eq!(value(b"12"), "12");
         assert_ne!(value(b"1\xfe"), value(b"1\xff"));

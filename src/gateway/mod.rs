@@ -114,10 +114,10 @@ impl Gateway {
             parser_refusals: metrics.parser_refusals.clone(),
         };
         let handling = Arc::new(stack.clone());
-        let server = Server::start(listener, counters, move |request, peer| {
+        let server = inbound::serve(listener, counters, move |request, peer| {
             handling.handle(request, peer)
         });
-        let admin = Server::start(admin_listener, Counters::default(), move |request, _| {
+        let admin = inbound::serve(admin_listener, Counters::default(), move |request, _| {
             let pages = pages.clone();
             Box::pin(async move { pages.serve(request).await })
         });

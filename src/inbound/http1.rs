@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 by hyper, its bounds, and its end when the gateway stops.
+//! HTTP/1.1 on one connection, by hyper.
 
 mod coalesced_writes;
 mod head_timer;
@@ -6,9 +6,7 @@ mod lingering_close;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,158 +18,200 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
-use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 
 use super::body::{Unread, inward};
+use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::alarm::Alarm;
 use crate::request::{Body, Peer};
-use coalesced_writes::Gather;
+use coalesced_writes::CoalescedWrites;
 use head_timer::HeadTimer;
-use lingering_close::linger;
+use lingering_close::lingering_close;
 
-/// hyper's own bound on one head, held before the caller is known; the gateway's limits (60 and 64 KiB
-/// at most) lie below, so that a head too long is refused by code.
+/// hyper's own bound on one head. The gateway's limits (60 and 64 KiB at most) are lower, so a head that is too long
+/// gets its refusal code.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
-/// A connection taken from the backlog while stopping may show within this that it has a request.
+/// How long a connection may take to send its first byte after the stop.
 const LAST_CHANCE: Duration = Duration::from_millis(50);
-/// A first head that is still incomplete when stopping has so long, whatever the head timeout is.
+/// How long an incomplete first head may take after the stop, whatever the head timeout is.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
-/// What every connection of a listener shares.
+/// Serves HTTP/1.1.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
+pub(super) struct Http1 {
     /// From a head's first byte to its end, and how long a connection may idle.
     pub(super) head_timeout: Duration,
-    /// Set: answers ask the caller to go elsewhere.
-    pub(super) winding_down: Arc<AtomicBool>,
-    /// Set: idle connections close, busy ones after their answer.
-    pub(super) stopping: CancellationToken,
-    /// Heads that the parser refused, late ones included.
+    /// Counts heads that the parser refused, late ones included.
     pub(super) parser_refusals: Counter,
 }
 
-/// Serves it to its end.
-pub(super) async fn serve<H, F>(stream: TcpStream, peer: SocketAddr, rules: Rules, handler: H)
-where
-    H: Fn(Request<Body>, &Peer) -> F,
-    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
-{
-    // hyper's buffers cost 16 KiB: a connection that has sent nothing does without them.
-    if !has_bytes(&stream, &rules).await {
-        return;
-    }
-    let caller = Peer::new(peer);
-    let unread = Unread::default();
-    let heard = AtomicBool::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
-        heard.store(true, Ordering::Relaxed);
-        unread.clear();
-        let answer = handler(request.map(|body| inward(body, &unread)), &caller);
-        Leaving {
-            answer,
-            winding_down: &rules.winding_down,
-            unread: &unread,
+impl Protocol for Http1 {
+    async fn serve<Io, H>(self, connection: Connection<Io>, handler: H, drain: Drain)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Handler,
+    {
+        let Connection { io, peer } = connection;
+        // hyper's buffers take 16 KiB, so they wait for the first byte.
+        let mut io = BufReader::with_capacity(1, io);
+        if !self.has_begun(&mut io, &drain).await {
+            return;
         }
-    });
-    let (timer, mut alarm) = (HeadTimer::new(), Alarm::default());
-    let mut connection = http1::Builder::new()
-        .timer(timer.clone())
-        .header_read_timeout(rules.head_timeout)
-        // At most 100 header lines, hyper's own bound: told anew, it costs a heap table a request.
-        .max_buf_size(MAX_HEAD_BUFFER_BYTES)
-        // A FIN is not a hang-up: a caller who only shut its sending half gets its answer.
-        .half_close(true)
-        .serve_connection(TokioIo::new(Gather(stream)), service);
+        let unread = Unread::default();
+        let heard = AtomicBool::new(false);
+        let service = service_fn(|request: Request<Incoming>| {
+            heard.store(true, Ordering::Relaxed);
+            unread.clear();
+            Answer {
+                answering: handler.answer(request.map(|body| inward(body, &unread)), &peer),
+                drain: &drain,
+                unread: &unread,
+            }
+        });
+        let (timer, mut alarm) = (HeadTimer::new(), Alarm::default());
+        let mut connection = http1::Builder::new()
+            .timer(timer.clone())
+            .header_read_timeout(self.head_timeout)
+            // hyper's default of 100 header lines stays: a set value costs a heap table per request.
+            .max_buf_size(MAX_HEAD_BUFFER_BYTES)
+            // A FIN is not a hang-up: a caller that only shut its sending half gets its answer.
+            .half_close(true)
+            .serve_connection(TokioIo::new(CoalescedWrites(io)), service);
 
-    let mut stopping = pin!(rules.stopping.cancelled());
-    let mut last_head = pin!(async { tokio::time::sleep(LAST_HEAD).await });
-    let (mut asked, mut registered) = (false, false);
-    // Polled before it is asked to stop: a request that has already arrived is still answered.
-    let ended = poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-                return Poll::Ready(ended);
+        let mut stopping = pin!(drain.stopping());
+        let mut last_head = pin!(async { tokio::time::sleep(LAST_HEAD).await });
+        let (mut asked, mut registered) = (false, false);
+        // hyper is polled before it is asked to stop, so a request that has arrived still gets its answer.
+        let ended = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                    return Poll::Ready(ended);
+                }
+                if !timer.has_come(&mut alarm, cx) {
+                    break;
+                }
             }
-            if !timer.has_come(&mut alarm, cx) {
-                break;
+            // After the first poll the signal has this task's waker, and winding down always comes before it.
+            let may_stop = !asked && (!registered || drain.is_winding_down());
+            registered = true;
+            if may_stop && stopping.as_mut().poll(cx).is_ready() {
+                asked = true;
+                Pin::new(&mut connection).graceful_shutdown();
+                if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                    return Poll::Ready(ended);
+                }
             }
-        }
-        // Once it has this task's waker, there is nothing to ask until winding down, which comes first.
-        let may_stop = !asked && (!registered || rules.winding_down.load(Ordering::Relaxed));
-        registered = true;
-        if may_stop && stopping.as_mut().poll(cx).is_ready() {
-            asked = true;
-            Pin::new(&mut connection).graceful_shutdown();
-            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-                return Poll::Ready(ended);
+            let waits_for_head = asked && !heard.load(Ordering::Relaxed);
+            if waits_for_head && last_head.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
             }
-        }
-        let waits_for_head = asked && !heard.load(Ordering::Relaxed);
-        if waits_for_head && last_head.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
-    })
-    .await;
+            Poll::Pending
+        })
+        .await;
 
-    let parts = connection.into_parts();
-    let refused = ended.is_err_and(|error| {
-        // The head timer is the idle timer too: only begun heads are late.
-        let late = error.is_timeout() && !parts.read_buf.is_empty();
-        refused_by_parser(&error, late, peer, &rules)
-    });
-    if refused || unread.is_set() {
-        linger(parts.io.into_inner().0).await;
+        let parts = connection.into_parts();
+        let refused = ended.is_err_and(|error| {
+            // The head timer is the idle timer too: only a head that has begun is late.
+            let late = error.is_timeout() && !parts.read_buf.is_empty();
+            self.is_refusal(&error, late, &peer)
+        });
+        if refused || unread.is_set() {
+            lingering_close(parts.io.into_inner()).await;
+        }
     }
 }
 
-/// Waits for the first byte; false where the connection is to be closed unheard.
-async fn has_bytes(stream: &TcpStream, rules: &Rules) -> bool {
-    // Not `readable`, which says yes at first whatever has come.
-    let peek = async || stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0);
-    let came = tokio::select! {
-        biased;
-        came = tokio::time::timeout(rules.head_timeout, peek()) => came,
-        () = rules.stopping.cancelled() => tokio::time::timeout(LAST_CHANCE, peek()).await,
-    };
-    came.unwrap_or(false)
+impl Http1 {
+    /// Waits for the first byte; false if none comes in time.
+    async fn has_begun<Io>(&self, io: &mut BufReader<Io>, drain: &Drain) -> bool
+    where
+        Io: AsyncRead + Unpin,
+    {
+        let mut begins = async || io.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty());
+        let begun = tokio::select! {
+            biased;
+            begun = tokio::time::timeout(self.head_timeout, begins()) => begun,
+            () = drain.stopping() => tokio::time::timeout(LAST_CHANCE, begins()).await,
+        };
+        begun.unwrap_or(false)
+    }
+
+    /// Counts and logs a head that hyper refused before any layer saw it. True if hyper has answered it.
+    fn is_refusal(&self, error: &hyper::Error, late: bool, peer: &Peer) -> bool {
+        let peer = peer.address();
+        if late {
+            self.parser_refusals.inc();
+            tracing::debug!(%peer, "closed a connection: the request's head was late");
+        } else if error.is_parse() {
+            self.parser_refusals.inc();
+            tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
+        }
+        error.is_parse()
+    }
 }
 
-/// An answer to come, and what its head says of the connection.
-struct Leaving<'a, F> {
-    answer: F,
-    winding_down: &'a AtomicBool,
+/// A future answer; it sets the headers that concern the connection.
+struct Answer<'a, F> {
+    answering: F,
+    drain: &'a Drain,
     unread: &'a Unread,
 }
 
-impl<F> Future for Leaving<'_, F>
+impl<F> Future for Answer<'_, F>
 where
     F: Future<Output = Response<Body>> + Unpin,
 {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answer).poll(cx));
+        let mut response = ready!(Pin::new(&mut self.answering).poll(cx));
         let headers = response.headers_mut();
-        // hyper drops the whole connection, answer and all, where both framings are set.
+        // hyper drops the connection, answer and all, if both framings are set.
         headers.remove(TRANSFER_ENCODING);
-        // Behind a body that nobody reads no other request can come: the caller is told so.
-        if self.winding_down.load(Ordering::Relaxed) || self.unread.is_set() {
+        // No request can follow a body that nobody reads.
+        if self.drain.is_winding_down() || self.unread.is_set() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response))
     }
 }
 
-/// Counts and tells of what hyper turned away itself; no layer has seen it. True where hyper has answered.
-fn refused_by_parser(error: &hyper::Error, late: bool, peer: SocketAddr, rules: &Rules) -> bool {
-    if late {
-        rules.parser_refusals.inc();
-        tracing::debug!(%peer, "closed a connection: the request's head was late");
-    } else if error.is_parse() {
-        rules.parser_refusals.inc();
-        tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
+#[cfg(test)]
+mod tests {
+    use http::uri::Scheme;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_needs_no_socket() {
+        let (mut caller, io) = duplex(4096);
+        let address = "192.0.2.60:4711".parse().unwrap();
+        let peer = Peer::over(&Scheme::HTTPS, address);
+        let http1 = Http1 {
+            head_timeout: Duration::from_secs(120),
+            parser_refusals: Counter::default(),
+        };
+        let echo = |request: Request<Body>, peer: &Peer| {
+            let seen = format!("{} {}", request.uri(), peer.forwarded());
+            Box::pin(async { Response::new(Body::whole(seen)) })
+        };
+        let drain = Drain::default();
+        let serving = http1.serve(Connection { io, peer }, echo, drain.clone());
+        let calling = async {
+            let mut answer = Vec::new();
+            caller
+                .write_all(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n")
+                .await?;
+            while !answer.ends_with(b"/a for=192.0.2.60;proto=https") {
+                caller.read_buf(&mut answer).await?;
+            }
+            drain.stop();
+            // Reads to the end: the idle connection closes when the server drains.
+            caller.read_to_end(&mut answer).await
+        };
+        let both = async { tokio::join!(serving, calling) };
+        let ended = tokio::time::timeout(Duration::from_secs(120), both).await;
+        assert_eq!(ended.unwrap().1.unwrap(), 0);
     }
-    error.is_parse()
 }

@@ -1,26 +1,40 @@
-//! The listening socket: bound early, so that callers wait in the kernel's backlog while the rest starts.
+//! The listening socket. It is bound early: callers wait in the kernel's backlog while the rest starts.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::Settings;
+use super::connection::Connection;
+use crate::request::Peer;
 
-/// Connections that the kernel holds ready before they are accepted.
+/// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
-/// A peer that takes none of the bytes sent for so long is gone (`TCP_USER_TIMEOUT`).
+/// A peer that acknowledges no byte for this long is gone (`TCP_USER_TIMEOUT`).
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// A quiet peer is asked after this whether it is still there.
+/// The kernel probes a quiet peer after this.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 
-/// A bound socket that accepts nothing yet.
+/// A listener's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The most connections at once; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// From the first byte of a head to its end, and how long a connection may idle.
+    pub head_timeout: Duration,
+    /// How long the stop waits for requests in flight.
+    pub drain_timeout: Duration,
+}
+
+/// A bound socket.
 #[derive(Debug)]
 pub struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) settings: Settings,
+    socket: TcpListener,
+    settings: Settings,
     address: SocketAddr,
 }
 
@@ -28,12 +42,12 @@ impl Listener {
     /// Binds and listens. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// Where the address cannot be bound.
+    /// If the address cannot be bound.
     pub fn bind(settings: Settings) -> io::Result<Self> {
         Self::bind_with(settings, STALLED_AFTER)
     }
 
-    /// As [`Self::bind`], with another bound on a peer that does not read.
+    /// Like [`Self::bind`], with another bound on a peer that does not read.
     pub(super) fn bind_with(settings: Settings, stalled_after: Duration) -> io::Result<Self> {
         let domain = Domain::for_address(settings.address);
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
@@ -52,17 +66,32 @@ impl Listener {
         })
     }
 
-    /// Where it listens: the real port where the settings said 0.
+    /// Where it listens: the real port if the settings say 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    pub(super) fn max_connections(&self) -> usize {
+        self.settings.max_connections
+    }
+
+    pub(super) fn head_timeout(&self) -> Duration {
+        self.settings.head_timeout
+    }
+
+    /// Waits for the next caller.
+    pub(super) async fn accept(&self) -> io::Result<Connection<TcpStream>> {
+        let (io, address) = self.socket.accept().await?;
+        let peer = Peer::new(address);
+        Ok(Connection { io, peer })
+    }
 }
 
-/// Options that Linux hands down to every accepted connection, so that none costs a call of its own.
+/// Options that every accepted connection inherits on Linux, without a call of its own.
 fn inherit(socket: &Socket, stalled_after: Duration) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    // A caller who reads nothing would hold its connection for ever: no timer of hyper's covers writes.
+    // hyper bounds no write: without this, a caller that reads nothing would hold its connection forever.
     socket.set_tcp_user_timeout(Some(stalled_after))?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)

@@ -1,30 +1,47 @@
 //! Bytes in: the listener, its connections, and how they end.
 //!
-//! 1. [`listener`] binds the socket and sets what the kernel is to watch;
-//! 2. [`server`] accepts within a bound and stops in order;
-//! 3. [`http1`] speaks HTTP/1.1 on one connection;
-//! 4. [`body`] takes a caller's body in, data alone.
+//! 1. [`listener`] binds the socket and makes a connection of each caller;
+//! 2. [`server`] accepts up to a bound, and stops in order;
+//! 3. [`connection`] is the seam: a stream with the facts about its peer, and the protocol that serves it;
+//! 4. [`http1`] serves HTTP/1.1, and holds all that belongs to HTTP/1.1 alone;
+//! 5. [`body`] passes a caller's body on, data only.
+//!
+//! HTTP/2 goes into `http2.rs`, beside `http1.rs`: a second implementation of `connection::Protocol`.
 
 mod body;
+mod connection;
 mod http1;
-pub mod listener;
-pub mod server;
+mod listener;
+mod server;
 
-pub use listener::Listener;
-pub use server::{Counters, Server};
+pub use listener::{Listener, Settings};
+pub use server::Server;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use http::{Request, Response};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 
-/// What the listener is told by the config.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where to listen.
-    pub address: SocketAddr,
-    /// Connections at once; past it, new ones wait in the kernel's backlog.
-    pub max_connections: usize,
-    /// From the first byte of a head to its end, and how long a connection may idle.
-    pub head_timeout: Duration,
-    /// How long stopping waits for what is in flight.
-    pub drain_timeout: Duration,
+use crate::request::{Body, Peer};
+use http1::Http1;
+
+/// What a listener counts.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Open connections.
+    pub connections: Gauge,
+    /// Heads that the parser refused, late ones included.
+    pub parser_refusals: Counter,
+}
+
+/// Begins to accept; every request goes to `handler`. Must be called within a tokio runtime.
+pub fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
+where
+    H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
+{
+    let http1 = Http1 {
+        head_timeout: listener.head_timeout(),
+        parser_refusals: counters.parser_refusals,
+    };
+    Server::start(listener, counters.connections, http1, handler)
 }

@@ -2,67 +2,63 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{Request, Response};
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::http1::{Rules, serve};
+use super::connection::{Connection, Drain, Handler, Protocol};
 use super::listener::Listener;
-use crate::request::{Body, Peer};
 
-/// After a failed accept (no file descriptors left) the next one waits, at first so long.
+/// The first pause after a failed accept (no file descriptors left); each next one is twice as long.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
-/// And at last so long.
+/// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// What stands ready in the backlog when stopping shows within this.
+/// How long the stop looks for one more connection in the backlog.
 const BACKLOG_WAIT: Duration = Duration::from_millis(5);
 
-/// What a server counts.
-#[derive(Clone, Debug, Default)]
-pub struct Counters {
-    /// Connections open.
-    pub connections: Gauge,
-    /// Heads that the parser refused, late ones included.
-    pub parser_refusals: Counter,
-}
-
-/// A listener that serves; dropped without [`Server::stop`] it ends everything at once.
+/// A listener that serves. If dropped without [`Server::stop`], it ends everything at once.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    winding_down: Arc<AtomicBool>,
-    stopping: CancellationToken,
+    drain: Drain,
     accepting: AbortOnDropHandle<()>,
 }
 
 impl Server {
-    /// Begins to accept; every request goes to `handler`. Must be called within a tokio runtime.
-    pub fn start<H, F>(listener: Listener, counters: Counters, handler: H) -> Self
+    /// Begins to accept. `connections` counts the open ones.
+    pub(super) fn start<P, H>(
+        listener: Listener,
+        connections: Gauge,
+        protocol: P,
+        handler: H,
+    ) -> Self
     where
-        H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + Unpin + 'static,
+        P: Protocol,
+        H: Handler,
     {
-        let rules = Rules {
-            head_timeout: listener.settings.head_timeout,
-            winding_down: Arc::default(),
-            stopping: CancellationToken::new(),
-            parser_refusals: counters.parser_refusals.clone(),
+        let address = listener.address();
+        let drain = Drain::default();
+        let serve = {
+            let drain = drain.clone();
+            move |connection: Connection<TcpStream>| {
+                let open = Open::new(&connections);
+                let serving = protocol
+                    .clone()
+                    .serve(connection, handler.clone(), drain.clone());
+                async move {
+                    serving.await;
+                    drop(open);
+                }
+            }
         };
+        let accepting = tokio::spawn(accept_all(listener, drain.clone(), serve));
         Self {
-            address: listener.address(),
-            winding_down: Arc::clone(&rules.winding_down),
-            stopping: rules.stopping.clone(),
-            accepting: AbortOnDropHandle::new(tokio::spawn(accept_all(
-                listener, counters, rules, handler,
-            ))),
+            address,
+            drain,
+            accepting: AbortOnDropHandle::new(accepting),
         }
     }
 
@@ -72,15 +68,14 @@ impl Server {
         self.address
     }
 
-    /// From now on answers carry `connection: close`; everything is still served.
+    /// From now on answers ask callers to go elsewhere; the server still serves every request.
     pub fn wind_down(&self) {
-        self.winding_down.store(true, Ordering::Relaxed);
+        self.drain.wind_down();
     }
 
-    /// Accepts no more, closes idle connections, lets requests in flight end; after `grace` all are cut.
+    /// Accepts no more, closes idle connections, lets requests in flight end. Cuts the rest after `grace`.
     pub async fn stop(self, grace: Duration) {
-        self.winding_down.store(true, Ordering::Relaxed);
-        self.stopping.cancel();
+        self.drain.stop();
         if tokio::time::timeout(grace, self.accepting).await.is_err() {
             tracing::warn!(
                 address = %self.address,
@@ -91,57 +86,41 @@ impl Server {
 }
 
 /// Dropping this future aborts every connection.
-async fn accept_all<H, F>(listener: Listener, counters: Counters, rules: Rules, handler: H)
+async fn accept_all<S, F>(listener: Listener, drain: Drain, serve: S)
 where
-    H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
+    S: Fn(Connection<TcpStream>) -> F,
+    F: Future<Output = ()> + Send + 'static,
 {
-    let Listener {
-        socket, settings, ..
-    } = listener;
     let mut tasks = JoinSet::new();
-    let spawn = |tasks: &mut JoinSet<()>, (stream, peer): (TcpStream, SocketAddr)| {
-        let open = Open::new(&counters.connections);
-        let served = serve(stream, peer, rules.clone(), handler.clone());
-        tasks.spawn(async move {
-            served.await;
-            drop(open);
-        });
-    };
     let mut pause = MIN_PAUSE;
     loop {
-        // At the bound nothing is accepted: new connections wait in the kernel's backlog.
-        let may_accept = tasks.len() < settings.max_connections;
+        // At the bound, new connections wait in the kernel's backlog.
+        let may_accept = tasks.len() < listener.max_connections();
         tokio::select! {
             biased;
-            () = rules.stopping.cancelled() => break,
+            () = drain.stopping() => break,
             Some(_) = tasks.join_next() => {}
-            accepted = socket.accept(), if may_accept => match accepted {
-                Ok(accepted) => {
+            accepted = listener.accept(), if may_accept => match accepted {
+                Ok(connection) => {
                     pause = MIN_PAUSE;
-                    spawn(&mut tasks, accepted);
+                    tasks.spawn(serve(connection));
                 }
-                Err(error) => back_off(&error, &mut pause, &rules.stopping).await,
+                Err(error) => back_off(&error, &mut pause, &drain).await,
             }
         }
     }
-    while tasks.len() < settings.max_connections
-        && let Some(accepted) = waiting(&socket).await
+    // A connection that was established before the stop is not reset unheard.
+    while tasks.len() < listener.max_connections()
+        && let Ok(Ok(connection)) = tokio::time::timeout(BACKLOG_WAIT, listener.accept()).await
     {
-        spawn(&mut tasks, accepted);
+        tasks.spawn(serve(connection));
     }
-    drop(socket);
+    drop(listener);
     while tasks.join_next().await.is_some() {}
 }
 
-/// A connection that was established before the gateway stopped is not reset unheard.
-async fn waiting(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    let accepted = tokio::time::timeout(BACKLOG_WAIT, socket.accept()).await;
-    accepted.ok()?.ok()
-}
-
-/// A listener never ends for an error: it says so and tries again.
-async fn back_off(error: &io::Error, pause: &mut Duration, stopping: &CancellationToken) {
+/// An error never ends a listener: it logs the error and tries again.
+async fn back_off(error: &io::Error, pause: &mut Duration, drain: &Drain) {
     if is_of_one_connection(error) {
         return;
     }
@@ -151,12 +130,12 @@ async fn back_off(error: &io::Error, pause: &mut Duration, stopping: &Cancellati
     );
     tokio::select! {
         () = tokio::time::sleep(*pause) => {}
-        () = stopping.cancelled() => {}
+        () = drain.stopping() => {}
     }
     *pause = (*pause * 2).min(MAX_PAUSE);
 }
 
-/// The caller was gone before it was accepted; the next one may be fine.
+/// The caller left before the accept; the next one may be fine.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -167,7 +146,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Counts a connection for as long as it is open, however its task ends.
+/// Counts a connection while it is open, however its task ends.
 struct Open(Gauge);
 
 impl Open {

@@ -118,7 +118,7 @@ fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
             text.extend([";host=\"", host, "\""]);
         }
     }
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown;proto=http"))
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 
 /// RFC 9110, section 5.6.2, as far as a host needs it.

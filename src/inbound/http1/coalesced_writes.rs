@@ -1,21 +1,20 @@
-//! A caller's socket that sends a small answer as one piece: a head and a body of a few hundred bytes
-//! cost less to copy together than to hand to the kernel as a list.
+//! A stream that sends a small answer as one piece: to copy a head and a body of a few hundred bytes together
+//! costs less than to hand them to the kernel as a list.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// At most so much is copied; it stands on the stack.
+/// A longer answer is not copied; this much is on the stack.
 const MAX_BYTES: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Gather(pub(super) TcpStream);
+pub(super) struct CoalescedWrites<Io>(pub(super) Io);
 
-impl AsyncRead for Gather {
+impl<Io: AsyncRead + Unpin> AsyncRead for CoalescedWrites<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -25,7 +24,7 @@ impl AsyncRead for Gather {
     }
 }
 
-impl AsyncWrite for Gather {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for CoalescedWrites<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -41,7 +40,7 @@ impl AsyncWrite for Gather {
     ) -> Poll<io::Result<usize>> {
         let stream = Pin::new(&mut self.0);
         let mut room = [0; MAX_BYTES];
-        match gathered(bufs, &mut room) {
+        match coalesced(bufs, &mut room) {
             Some(all) => stream.poll_write(cx, all),
             None => stream.poll_write_vectored(cx, bufs),
         }
@@ -60,8 +59,8 @@ impl AsyncWrite for Gather {
     }
 }
 
-/// All buffers in one, where they fit.
-fn gathered<'a>(bufs: &'a [IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+/// All buffers as one, if they fit.
+fn coalesced<'a>(bufs: &'a [IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
     if let [only] = bufs {
         return Some(only);
     }
@@ -80,18 +79,18 @@ mod tests {
 
     fn joined(parts: &[&[u8]], room: usize) -> Option<Vec<u8>> {
         let bufs: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        gathered(&bufs, &mut vec![0; room]).map(<[u8]>::to_vec)
+        coalesced(&bufs, &mut vec![0; room]).map(<[u8]>::to_vec)
     }
 
     #[test]
-    fn what_fits_becomes_one_piece_in_order() {
+    fn small_buffers_become_one_piece_in_order() {
         assert_eq!(joined(&[b"ab", b"", b"cd"], 4).unwrap(), b"abcd");
         assert_eq!(joined(&[b"ab", b"cd"], 3), None);
         assert_eq!(joined(&[], 3).unwrap(), b"");
     }
 
     #[test]
-    fn a_single_buffer_is_not_copied_however_long() {
+    fn a_single_buffer_is_not_copied() {
         assert_eq!(joined(&[b"abcdef"], 1).unwrap(), b"abcdef");
     }
 }

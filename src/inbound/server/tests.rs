@@ -1,16 +1,17 @@
 //! The listener over real sockets, with a handler of the test's own.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
-use http::StatusCode;
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::inbound::Settings;
-use crate::request::Peer;
+use crate::inbound::{Counters, Settings, serve};
+use crate::request::{Body, Peer};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than anything here takes on a slow machine; met only by a failure.
@@ -33,7 +34,7 @@ where
     let counters = Counters::default();
     let listener = Listener::bind(settings).unwrap();
     let handler = move |request, _: &Peer| Box::pin(handler(request));
-    (Server::start(listener, counters.clone(), handler), counters)
+    (serve(listener, counters.clone(), handler), counters)
 }
 
 async fn ok(_: Request<Body>) -> Response<Body> {
@@ -80,7 +81,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 async fn the_handler_knows_the_peer() {
     let counters = Counters::default();
     let listener = Listener::bind(settings()).unwrap();
-    let server = Server::start(listener, counters.clone(), |_, peer| {
+    let server = serve(listener, counters.clone(), |_, peer| {
         let ip = peer.ip().to_owned();
         Box::pin(async move { Response::new(Body::whole(ip)) })
     });
@@ -210,7 +211,7 @@ async fn p14_half_a_head_does_not_hold_up_stopping() {
 }
 
 #[tokio::test]
-async fn p14_winding_down_asks_callers_to_go_elsewhere_and_still_serves() {
+async fn p14_winding_down_still_serves_and_says_close() {
     let (server, _) = start(settings(), ok);
     server.wind_down();
     let answer = read_all(&mut send(&server, GET).await).await;
@@ -339,7 +340,7 @@ async fn an_answer_with_two_framings_still_arrives() {
 async fn a_caller_that_does_not_read_loses_its_connection() {
     let counters = Counters::default();
     let listener = Listener::bind_with(settings(), Duration::from_millis(300)).unwrap();
-    let server = Server::start(listener, counters.clone(), |_, _| {
+    let server = serve(listener, counters.clone(), |_, _| {
         Box::pin(async { Response::new(Body::whole(vec![b'x'; 64 << 20])) })
     });
     let stream = send(&server, GET).await;
@@ -349,17 +350,17 @@ async fn a_caller_that_does_not_read_loses_its_connection() {
 }
 
 #[tokio::test]
-async fn a_failed_accept_waits_longer_each_time_and_never_ends_the_listener() {
-    let stopping = CancellationToken::new();
-    stopping.cancel();
+async fn a_failed_accept_pauses_longer_each_time() {
+    let drain = Drain::default();
+    drain.stop();
     let mut pause = MIN_PAUSE;
     let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
-    back_off(&gone, &mut pause, &stopping).await;
+    back_off(&gone, &mut pause, &drain).await;
     assert_eq!(pause, MIN_PAUSE);
     let no_files = io::Error::from_raw_os_error(24);
     for _ in 0..20 {
         let before = pause;
-        back_off(&no_files, &mut pause, &stopping).await;
+        back_off(&no_files, &mut pause, &drain).await;
         assert!(pause > before || pause == MAX_PAUSE);
     }
     assert_eq!(pause, MAX_PAUSE);
