@@ -15,8 +15,6 @@ use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::written::Written;
-
 /// What waits in the kernel on an idle socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
@@ -43,8 +41,6 @@ const BODY_NONE: u8 = 3;
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
-    /// The head of the request under way.
-    pub(super) head: Written,
     /// Whether bytes pass through TLS, where an error does not say what left.
     tls: bool,
     born: Instant,
@@ -72,7 +68,6 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, tls: bool) -> Arc<Self> {
         Arc::new(Self {
             stream,
-            head: Written::default(),
             tls,
             born: Instant::now(),
             written: AtomicU64::new(0),

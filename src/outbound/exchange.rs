@@ -28,21 +28,23 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn again(unsent: Request<Upload>) -> Self {
-        let (head, upload) = unsent.into_parts();
+    fn unsent(request: Request<Upload>) -> Self {
+        let (head, upload) = request.into_parts();
         Self {
             head: Box::new(head),
             body: upload.into_body(),
         }
     }
-}
 
-/// A second of the same body, where it is not a stream.
-fn second(body: &Body) -> Option<Body> {
-    match body {
-        Body::Empty => Some(Body::Empty),
-        Body::Whole(bytes) => Some(Body::Whole(bytes.clone())),
-        Body::Stream(_) => None,
+    /// The same request once more; `None` if its body is a stream.
+    fn try_clone(&self) -> Option<Self> {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Whole(bytes) => Body::Whole(bytes.clone()),
+            Body::Stream(_) => return None,
+        };
+        let head = self.head.clone();
+        Some(Self { head, body })
     }
 }
 
@@ -61,8 +63,7 @@ pub(super) struct Times {
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) failure: Failure,
-    /// The request once more: hyper gave it back untouched, or it was written on a used connection
-    /// and its body is not a stream.
+    /// The request once more: hyper gave it back untouched, or the connection was used and the body is no stream.
     pub(super) message: Option<Message>,
     /// Whether any byte of an answer came.
     pub(super) heard: bool,
@@ -88,11 +89,10 @@ pub(super) async fn exchange(
         return Err(lost(failure, Some(message), false));
     };
     let wire = Arc::clone(&connection.wire);
+    // hyper consumes what it sends, and only a used connection may turn out dead.
+    let copy = if used { message.try_clone() } else { None };
     let Message { head, body } = message;
     wire.begin(body.is_end_stream(), times.begun);
-    // Only on a used connection may it have to be sent once more.
-    let spare = second(&body).filter(|_| used);
-    wire.head.begin(spare.is_some());
     let request = Request::from_parts(*head, Upload::new(body, Arc::clone(&wire)));
     // Pinned here: it is large, and every hand-over would copy it.
     let sending = pin!(connection.sender.try_send_request(request));
@@ -109,12 +109,9 @@ pub(super) async fn exchange(
             Ok(Response::from_parts(head, body))
         }
         Some(Err(mut error)) => {
-            let returned = error.take_message().map(Message::again);
+            let unsent = error.take_message().map(Message::unsent);
             let mut lost = broken(&lease, &wire, &error.into_error());
-            lost.message = returned.or_else(|| {
-                let (head, body) = (wire.head.again()?, spare?);
-                Some(Message { head, body })
-            });
+            lost.message = unsent.or(copy);
             Err(lost)
         }
         None => {

@@ -103,7 +103,6 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.wire().head.offer(buf);
         match &mut *self {
             Self::Plain(Socket(wire)) => wire.count(buf.len(), || {
                 wire.poll_write_by(cx, |stream| stream.try_write(buf))
@@ -119,9 +118,6 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) {
-            self.wire().head.offer(first);
-        }
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         match &mut *self {
             Self::Plain(Socket(wire)) => wire.count(offered, || {

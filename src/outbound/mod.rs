@@ -4,8 +4,7 @@
 //! says truly whether a byte of it left. Read it in this order: [`client`] (the door),
 //! `attempts` (when to try again), `exchange` (one request on one connection), `pool` and
 //! `origin_pool` (which connection), `connect` (a new one), `counted_stream` (the byte counter and the peek),
-//! `io` (how hyper sees it), `written` (a head kept, to be sent once more), `headers`, `trace_context`, `answer`
-//! (header rules both ways), `upload` and `body` (the bodies both ways).
+//! `io` (how hyper sees it), `headers`, `trace_context`, `answer` (header rules both ways), `upload` and `body` (the bodies both ways).
 
 mod answer;
 mod attempts;
@@ -22,7 +21,6 @@ mod pool;
 mod tests;
 mod trace_context;
 mod upload;
-mod written;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method, Uri};
 
 use super::support::*;
 use crate::forward::{Delivery, FailureKind};
@@ -142,6 +142,24 @@ async fn a_read_on_a_used_connection_is_sent_once_more_on_a_new_one() {
     assert_eq!(report.reply.unwrap().status(), 200);
     assert_eq!((upstream.count("GET"), upstream.connections()), (3, 2));
     assert_eq!(metrics.upstream_retries.get(), 1);
+}
+
+#[tokio::test]
+async fn p7_a_read_is_sent_again_byte_for_byte() {
+    let upstream = Upstream::start(reads_and_closes);
+    let client = client();
+    warm(&client, &upstream).await;
+    let mut read = outgoing(&upstream, Method::GET, Delivery::Repeatable);
+    read.head.uri = Uri::from_static("/users/1?v=4.0&x='{}|");
+    for value in [&b"\"a\xe9\tb\""[..], b"", b"1"] {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        read.head.headers.append("x", value);
+    }
+    assert_eq!(send(&client, read).await.attempts, 2);
+    let seen = upstream.seen();
+    assert_eq!((seen.len(), &seen[1]), (3, &seen[2]));
+    assert!(seen[1].starts_with("GET /users/1?v=4.0&x='{}| HTTP/1.1\r\n"));
+    assert!(seen[1].contains("\r\nx: \"a\u{e9}\tb\"\r\nx: \r\nx: 1\r\n"));
 }
 
 #[tokio::test]
