@@ -1,15 +1,15 @@
-//! An answer's head: whether it counts, and what of it goes down.
+//! An answer's head: whether it is usable, and which headers the caller gets.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
-use super::headers::take_away;
+use super::headers::remove_headers;
 use crate::forward::Delivery;
 
-/// Judges an answer's head. `early` where it began before the request had left in full.
+/// Judges an answer's head. `early` if it began before the whole request had left.
 ///
 /// # Errors
-/// Why it does not count, for the caller and the log.
+/// Why it is not usable, for the caller and the log.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,
@@ -35,15 +35,14 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// Takes away what is the gateway's own to say and what ends at this hop; the body gives the
-/// framing anew.
+/// Removes the headers that only the gateway sets and those of this hop; the body sets the framing.
 pub(super) fn rewrite(headers: &mut HeaderMap) {
-    take_away(headers, |name| {
+    remove_headers(headers, |name| {
         name == "x-request-id" || name.starts_with("lychgate-")
     });
 }
 
-/// One framing, said once (RFC 9112, section 6): anything else may be read in two ways.
+/// Exactly one framing (RFC 9112, section 6): any other can be read in two ways.
 fn judge_framing(headers: &HeaderMap) -> Result<(), &'static str> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -88,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn one_framing_counts() {
+    fn one_framing_is_usable() {
         assert!(counts(200, &[("content-length", "3")]));
         assert!(counts(200, &[("transfer-encoding", "Chunked")]));
         assert!(counts(200, &[]));
     }
 
     #[test]
-    fn two_framings_or_a_strange_one_do_not_count() {
+    fn two_framings_or_an_unknown_one_are_not_usable() {
         for pairs in [
             &[("content-length", "3"), ("transfer-encoding", "chunked")][..],
             &[("content-length", "3"), ("content-length", "3")],
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_counts_from_200_to_599() {
+    fn a_status_from_200_to_599_is_usable() {
         for status in [200, 204, 304, 404, 408, 599] {
             assert!(counts(status, &[]), "{status}");
         }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn p7_a_408_or_an_early_answer_counts_for_no_deletion() {
+    fn p7_a_408_or_an_early_answer_fails_a_deletion() {
         let judged =
             |status, early, delivery| judge(status, &HeaderMap::new(), delivery, early).is_ok();
         let late = StatusCode::REQUEST_TIMEOUT;
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_upstreams_own_headers_go_down() {
+    fn the_caller_gets_only_upstreams_own_headers() {
         let mut headers = headers(&[
             ("lychgate-refusal", "token-missing"),
             ("lychgate-receipt", "x"),

@@ -1,9 +1,8 @@
 //! When a request may be tried again.
 //!
-//! Only where a connection that had carried another request was found dead: then once more, on
-//! a new one. A write or a deletion where not one byte had left; a read also where bytes had
-//! left and no byte of an answer had come. "The server closed, so it never read it" is no
-//! reason: a server may read a request, act on it, and close.
+//! Only if a used connection turns out dead, and then on a new one. A write or a deletion: only if no byte left. A
+//! read: also if bytes left but no byte of an answer came. "The server closed, so it never read it" is no reason: a
+//! server may read a request, act on it, and close.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +13,17 @@ use tokio::time::Instant;
 
 use super::exchange::{Lost, Message, Times, exchange};
 use super::headers::{self, Facts};
-use super::origin_pool::{Line, Want};
+use super::origin_pool::{OriginPool, Want};
 use super::pool::Pool;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::request::Body;
 
-/// A deletion goes out on no connection that rested longer than this.
-const DELETION_REST: Duration = Duration::from_secs(1);
-/// Connections one request is tried on at most.
+/// A deletion never uses a connection that was idle for longer.
+const DELETION_IDLE: Duration = Duration::from_secs(1);
+/// The most connections for one request.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// What every request is sent with.
+/// Sends requests over the pool.
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) pool: Pool,
@@ -33,10 +32,10 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Makes ready what is sent, without waiting.
+    /// Prepares the request without waiting.
     ///
     /// # Errors
-    /// The report, where there are no connections to be had.
+    /// The report, if there is no pool for the origin.
     pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Box<Report>> {
         let now = Instant::now();
         let times = Times {
@@ -44,46 +43,46 @@ impl Sender {
             head_timeout: self.head_timeout,
             deadline: now + self.total_timeout,
         };
-        let line = match self.pool.line(&outgoing.origin) {
-            Ok(line) => line,
+        let pool = match self.pool.origin_pool(&outgoing.origin) {
+            Ok(pool) => pool,
             Err(failure) => return Err(Box::new(report(Err(failure), 0))),
         };
         Ok(Attempts {
             delivery: outgoing.delivery,
-            message: build(outgoing, &line),
-            line,
+            message: build(outgoing, &pool),
+            pool,
             times,
         })
     }
 }
 
-/// One request on its way, whatever it takes.
+/// One request and all its tries.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    line: Arc<Line>,
+    pool: Arc<OriginPool>,
     message: Message,
     delivery: Delivery,
     times: Times,
 }
 
 impl Attempts {
-    /// Sends it and says what came.
+    /// Sends it and reports the result.
     pub(super) async fn deliver(self) -> Report {
         let Self {
-            line,
+            pool,
             mut message,
             delivery,
             mut times,
         } = self;
-        let metrics = line.metrics();
+        let metrics = pool.metrics();
         let mut want = match delivery {
-            Delivery::Deletion => Want::UsedWithin(DELETION_REST),
+            Delivery::Deletion => Want::UsedWithin(DELETION_IDLE),
             Delivery::Repeatable | Delivery::Once => Want::Any,
         };
         let mut attempts = 0;
         let mut bytes_left = false;
         loop {
-            let lease = match line.check_out(want, times.begun, times.deadline).await {
+            let lease = match pool.check_out(want, times.begun, times.deadline).await {
                 Ok(lease) => lease,
                 Err(mut failure) => {
                     failure.bytes_left |= bytes_left;
@@ -108,7 +107,7 @@ impl Attempts {
                 message: unsent,
                 ..
             } = *lost;
-            // A read's first try counts when the second brings nothing either.
+            // Bytes of a read's first try count if the second try fails too.
             bytes_left |= failure.bytes_left;
             failure.bytes_left = bytes_left;
             match unsent {
@@ -118,35 +117,35 @@ impl Attempts {
             if delivery == Delivery::Repeatable {
                 metrics.upstream_retries.inc();
             }
-            // Others at rest are likely as dead.
+            // Other idle connections are likely dead too.
             want = Want::New;
             times.begun = Instant::now();
         }
     }
 }
 
-/// Whether a request that was lost on a used connection may go out on a new one.
+/// Whether a request lost on a used connection may go out on a new one.
 fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
     if lost.failure.kind != FailureKind::ConnectionLost {
         return false;
     }
     match delivery {
-        Delivery::Repeatable => !lost.heard || !lost.failure.bytes_left,
+        Delivery::Repeatable => !lost.answer_begun || !lost.failure.bytes_left,
         Delivery::Once | Delivery::Deletion => !lost.failure.bytes_left,
     }
 }
 
-/// The request as it is sent: path and query as they came, version 1.1, the headers rewritten.
-fn build(outgoing: Outgoing, line: &Line) -> Message {
+/// The request to send: path and query as they came, version 1.1, the headers rewritten.
+fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
     let Outgoing { mut head, body, .. } = outgoing;
     let facts = Facts {
-        host: line.host(),
+        host: pool.host(),
         request_id: outgoing.request_id,
         peer: &outgoing.peer,
         bodiless: body.is_end_stream(),
     };
     headers::rewrite(&mut head, facts);
-    // An absolute target has named its host already.
+    // The host of an absolute target was judged; upstream gets the path and query.
     if head.uri.authority().is_some() {
         let target = head.uri.path_and_query().cloned();
         head.uri = target.map_or_else(Uri::default, Uri::from);
@@ -164,7 +163,7 @@ fn report(reply: Result<http::Response<Body>, Failure>, attempts: u32) -> Report
 mod tests {
     use super::*;
 
-    fn lost(kind: FailureKind, bytes_left: bool, heard: bool) -> Lost {
+    fn lost(kind: FailureKind, bytes_left: bool, answer_begun: bool) -> Lost {
         Lost {
             failure: Failure {
                 kind,
@@ -172,12 +171,12 @@ mod tests {
                 detail: "".into(),
             },
             message: None,
-            heard,
+            answer_begun,
         }
     }
 
     #[test]
-    fn p7_a_deletion_or_write_is_repeated_only_where_no_byte_left() {
+    fn p7_a_deletion_or_write_is_repeated_only_if_no_byte_left() {
         for delivery in [Delivery::Deletion, Delivery::Once] {
             let gone = FailureKind::ConnectionLost;
             assert!(may_repeat(delivery, &lost(gone, false, false)));

@@ -1,10 +1,8 @@
 //! The answer's body on its way to the caller.
 //!
-//! It ends in an error where upstream cut it short or the request's time is over, it drops
-//! trailers, and it gives its connection back once it is read to the end; dropped before
-//! that, it closes the connection. A caller that stops reading cannot hold the connection
-//! beyond the request's time: nobody polls such a body, so from its first part on a watch of
-//! its own ends it.
+//! It ends in an error if upstream cuts it short or the request's time is over. It drops trailers. At its end it
+//! returns the connection; a drop before that closes the connection. If the caller stops reading, nothing polls the
+//! body, so after its first part a task enforces the request's time.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +27,7 @@ enum BodyError {
     TimedOut,
 }
 
-/// Wraps what hyper gives; nothing is left to wrap where the answer has no body.
+/// Wraps hyper's body. An answer without a body returns its connection at once.
 pub(super) fn answer_body(incoming: Incoming, lease: Lease, deadline: Instant) -> Body {
     if incoming.is_end_stream() {
         lease.give_back();
@@ -47,17 +45,17 @@ struct AnswerBody {
     incoming: Incoming,
     held: Held,
     deadline: Instant,
-    /// Ends the first wait, which most answers have, without a task of its own.
+    /// Bounds the first wait without a task.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// Who holds the connection.
+/// The holder of the connection.
 enum Held {
-    /// The body alone: most are over before anything has to be watched.
+    /// The body alone: most bodies end before they need a task.
     Own(Lease),
-    /// The body and its watch, which takes the lease when the time is over.
+    /// The body and its task, which takes the lease when the time is over.
     Watched(Watch),
-    /// Nobody: the body has ended, one way or the other.
+    /// Neither: the body has ended.
     Ended,
 }
 
@@ -93,7 +91,7 @@ fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
 }
 
 impl AnswerBody {
-    /// Watches the time from now on.
+    /// Starts the task.
     fn watch(&mut self) {
         if let Held::Own(_) = self.held
             && let Held::Own(lease) = std::mem::replace(&mut self.held, Held::Ended)
@@ -104,7 +102,7 @@ impl AnswerBody {
 
     /// Waits for upstream, until the time is over.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // The watch ends the connection, and with it this wait.
+        // The task closes the connection, which ends this wait.
         if let Held::Watched(_) = self.held {
             return Poll::Pending;
         }
@@ -113,12 +111,12 @@ impl AnswerBody {
             .timer
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         ready!(timer.as_mut().poll(cx));
-        // Dropping the lease closes the connection.
+        // The drop of the lease closes the connection.
         drop(self.end());
         Poll::Ready(Some(Err(BodyError::TimedOut.into())))
     }
 
-    /// The lease, where its time was not over.
+    /// The lease, if its time was not over.
     fn end(&mut self) -> Option<Lease> {
         match std::mem::replace(&mut self.held, Held::Ended) {
             Held::Own(lease) => Some(lease),
@@ -127,8 +125,7 @@ impl AnswerBody {
         }
     }
 
-    /// Read to the end: the connection can be used again. An end that the watch has made is none,
-    /// though hyper may call it one.
+    /// Returns the connection for reuse. If the task closed it, the end is an error, whatever hyper says.
     fn finish(&mut self) -> Result<(), BoxError> {
         let lease = self.end().ok_or(BodyError::TimedOut)?;
         lease.give_back();
@@ -150,7 +147,7 @@ impl http_body::Body for AnswerBody {
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    // The reader may stop here where the length is known.
+                    // A reader that knows the length may stop here.
                     if !self.incoming.is_end_stream() {
                         self.watch();
                     } else if let Err(error) = self.finish() {
@@ -158,7 +155,7 @@ impl http_body::Body for AnswerBody {
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                // Trailers are dropped.
+                // Drops trailers.
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => {
                     let error = match self.end() {

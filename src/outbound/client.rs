@@ -1,10 +1,11 @@
-//! Sends what is cleared and gives back what came, unrecorded.
+//! The door of `outbound`: takes a cleared request, returns an unrecorded answer.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Settings;
 use super::attempts::Sender;
 use super::connect::Connector;
 use super::origin_pool::Bounds;
@@ -13,14 +14,30 @@ use crate::layers::record::{Cleared, Unrecorded};
 use crate::metrics::Metrics;
 use crate::tls::ClientTls;
 
-/// The way out: one for the whole gateway, cheap to clone; its pool outlives a reload
-/// where its settings stay the same.
+/// The settings of the way to upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// From the first packet to a usable connection, TLS included.
+    pub connect_timeout: Duration,
+    /// From the last byte sent to the answer's head.
+    pub head_timeout: Duration,
+    /// One request with all of its answer.
+    pub total_timeout: Duration,
+    /// An idle connection closes after this.
+    pub idle_timeout: Duration,
+    /// Connections to one origin at once.
+    pub max_connections: usize,
+    /// PEM file of the roots to trust instead of the system's.
+    pub roots_file: Option<PathBuf>,
+}
+
+/// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// An answer to come: small enough for the allocator's fast path.
+/// A future answer, small enough for the allocator's fast path.
 pub type Sending = Pin<Box<dyn Future<Output = Unrecorded> + Send>>;
 
 #[derive(Debug)]
@@ -29,7 +46,7 @@ struct Inner {
     sender: Sender,
 }
 
-/// Why no client could be made.
+/// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The roots cannot be read or hold no certificate.
@@ -38,10 +55,10 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// Reads the roots, makes an empty pool; opens nothing yet. Must be called within a tokio runtime.
+    /// Reads the roots and makes an empty pool. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// Where the roots cannot be read.
+    /// If the roots cannot be read.
     pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, ClientError> {
         let tls = ClientTls::new(settings.roots_file.as_deref()).map_err(ClientError::Roots)?;
         let bounds = Bounds {
@@ -59,14 +76,13 @@ impl Client {
         })
     }
 
-    /// What it was made from.
+    /// The settings that it was made from.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
     }
 
-    /// Sends it; the report says what came and how often it was tried. Dropping the future
-    /// ends the attempt and closes its connection.
+    /// Sends it. The report says what came and counts the tries. A drop of the future closes the connection.
     pub fn send(&self, cleared: Cleared) -> Sending {
         match self.inner.sender.prepare(cleared.into_outgoing()) {
             Ok(attempts) => Box::pin(async move { Unrecorded::new(attempts.deliver().await) }),
@@ -75,10 +91,10 @@ impl Client {
     }
 
     #[cfg(test)]
-    pub(super) fn line(
+    pub(super) fn origin_pool(
         &self,
         origin: &Arc<crate::request::Origin>,
-    ) -> Arc<super::origin_pool::Line> {
-        self.inner.sender.pool.line(origin).unwrap()
+    ) -> Arc<super::origin_pool::OriginPool> {
+        self.inner.sender.pool.origin_pool(origin).unwrap()
     }
 }

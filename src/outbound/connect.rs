@@ -1,4 +1,4 @@
-//! A new connection: name, TCP, TLS, and the task in which hyper drives it.
+//! Makes a connection: name, TCP, TLS, and the task in which hyper drives it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -13,21 +13,21 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::counted_stream::{Waiting, Wire};
-use super::io::{Counted, Socket};
+use super::counted_stream::{CountedStream, Waiting};
+use super::io::{HyperIo, Socket};
 use super::upload::Upload;
 use crate::alarm::Alarm;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
-/// Name look-ups at once: each holds a thread that cannot be cancelled.
+/// Name look-ups at once. Each holds a thread that nothing can cancel.
 const MAX_LOOKUPS: usize = 8;
-/// Addresses of one name that are tried.
+/// Addresses to try per name.
 const MAX_ADDRESSES: usize = 8;
-/// A silent peer is probed after this, then every [`KEEPALIVE_INTERVAL`].
+/// The kernel probes a silent peer after this, then every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// hyper's read buffer and with it the longest head of an answer, in bytes.
+/// hyper's read buffer, and so the longest head of an answer.
 const MAX_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Makes connections; one for all origins.
@@ -37,13 +37,13 @@ pub(super) struct Connector {
     lookups: Arc<Semaphore>,
 }
 
-/// A connection that hyper drives in a task of its own. Dropped while idle it closes in good
-/// order; [`Self::abort`] closes it at once.
+/// A connection that hyper drives in its own task. A drop closes an idle one in order; [`Self::abort`] closes any at
+/// once.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
-    pub(super) wire: Arc<Wire>,
-    /// Watches the time of the request under way.
+    pub(super) stream: Arc<CountedStream>,
+    /// Times the current request.
     pub(super) alarm: Alarm,
     task: AbortHandle,
 }
@@ -56,8 +56,7 @@ impl Connector {
         }
     }
 
-    /// Connects by `deadline`; the caller bounds the whole of it, this only shares the time
-    /// among several addresses.
+    /// Connects. The caller enforces `deadline`; this only divides the time among the addresses.
     ///
     /// # Errors
     /// A sentence for the caller and the log.
@@ -67,21 +66,21 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Connection, String> {
         let addresses = self.resolve(origin).await?;
-        let stream = reach(&addresses, deadline)
+        let socket = reach(&addresses, deadline)
             .await
             .map_err(|error| format!("{origin} cannot be reached: {error}"))?;
-        let wire = Wire::new(stream, origin.tls);
+        let stream = CountedStream::new(socket, origin.tls);
         let io = if origin.tls {
-            let stream = self
+            let tls = self
                 .tls
-                .connect(&origin.host, Socket(Arc::clone(&wire)))
+                .connect(&origin.host, Socket(Arc::clone(&stream)))
                 .await
                 .map_err(|error| format!("{origin}: {error}"))?;
-            Counted::Tls(Arc::clone(&wire), Box::new(stream))
+            HyperIo::Tls(Arc::clone(&stream), Box::new(tls))
         } else {
-            Counted::Plain(Socket(Arc::clone(&wire)))
+            HyperIo::Plain(Socket(Arc::clone(&stream)))
         };
-        drive(io, wire)
+        drive(io, stream)
             .await
             .map_err(|error| format!("{origin}: {error}"))
     }
@@ -92,7 +91,7 @@ impl Connector {
         }
         let permit = Arc::clone(&self.lookups).acquire_owned().await;
         let (host, port) = (origin.host.clone(), origin.port);
-        // The thread holds the permit: the look-up goes on when nobody waits for it any more.
+        // The thread holds the permit: the look-up continues even if its caller stops waiting.
         let found = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             (host.as_str(), port)
@@ -111,8 +110,8 @@ impl Connector {
 }
 
 impl Connection {
-    /// Whether it may carry another request: its task is done with the last one and nothing
-    /// waits in the kernel. Bytes under TLS may be session tickets, so hyper may read them first.
+    /// Whether it may carry another request: hyper has finished the last one, and no byte waits in the kernel.
+    /// Under TLS, waiting bytes may be session tickets, so hyper reads them first.
     pub(super) async fn is_fit(&mut self, tls: bool, settle: Duration) -> bool {
         if !self.sender.is_ready() {
             let ready = Box::pin(tokio::time::timeout(settle, self.sender.ready())).await;
@@ -120,24 +119,24 @@ impl Connection {
                 return false;
             }
         }
-        match self.wire.peek() {
+        match self.stream.peek() {
             Waiting::Nothing => true,
             Waiting::Bytes if tls => {
                 tokio::task::yield_now().await;
-                self.wire.peek() == Waiting::Nothing && self.sender.is_ready()
+                self.stream.peek() == Waiting::Nothing && self.sender.is_ready()
             }
             Waiting::Bytes | Waiting::End => false,
         }
     }
 
-    /// Closes it at once, whatever is under way on it.
+    /// Closes it at once, even during a request.
     pub(super) fn abort(&self) {
-        self.wire.seal();
+        self.stream.seal();
         self.task.abort();
     }
 }
 
-/// Tries the addresses in order; each but the last gets its share of the time left.
+/// Tries the addresses in order. Each gets an equal share of the remaining time.
 async fn reach(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
     for (tried, address) in addresses.iter().enumerate() {
@@ -166,18 +165,18 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-async fn drive(io: Counted, wire: Arc<Wire>) -> hyper::Result<Connection> {
+async fn drive(io: HyperIo, stream: Arc<CountedStream>) -> hyper::Result<Connection> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_BUFFER_BYTES)
         .handshake(TokioIo::new(io))
         .await?;
-    // Its error reaches whoever waits for the answer; nobody else wants to know.
+    // The request that waits for the answer gets the error too.
     let task = tokio::spawn(async move {
         let _ = connection.await;
     });
     Ok(Connection {
         sender,
-        wire,
+        stream,
         alarm: Alarm::default(),
         task: task.abort_handle(),
     })

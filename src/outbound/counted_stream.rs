@@ -1,8 +1,8 @@
-//! A connection's socket, and the evidence of what left on it.
+//! A connection's socket, with a count of the bytes that left on it.
 //!
-//! hyper does not say whether a byte of a failed request left, so every write is counted here,
-//! and a used socket is peeked at before it is used again: a FIN, or an answer that nobody asked
-//! for, may wait in the kernel while hyper still calls the connection ready.
+//! hyper does not say whether a byte of a failed request left, so this stream counts every write. It also peeks before
+//! the next request: a FIN or an unrequested answer may wait in the kernel while hyper still calls the connection
+//! ready.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -15,91 +15,91 @@ use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// What waits in the kernel on an idle socket.
+/// Input that waits in the kernel on an idle socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
-    /// Nothing: it can be used.
+    /// None: the connection can be used.
     Nothing,
-    /// Bytes: an answer nobody asked for, or (under TLS) records that are no answer.
+    /// Bytes: an unrequested answer, or (under TLS) records that are no answer.
     Bytes,
-    /// Its end, or an error.
+    /// The end of the stream, or an error.
     End,
 }
 
-/// Bytes of a read: at first, and after reads that filled all they could.
+/// Bytes of one read: the least, and the most after reads that filled their buffer.
 const MIN_ROOM: usize = 2 * 1024;
 const MAX_ROOM: usize = 128 * 1024;
 
-/// How far the body of the request has come.
+/// States of the request's body.
 const BODY_COMING: u8 = 0;
 const BODY_ENDED: u8 = 1;
 const BODY_FAILED: u8 = 2;
 const BODY_NONE: u8 = 3;
 
-/// A socket and what is known of the request on it; shared by hyper's task, the lease, the
-/// request's body and the TLS stream.
+/// A socket and the progress of the request on it. hyper's task, the lease, the request's body and the TLS stream
+/// share it.
 #[derive(Debug)]
-pub(super) struct Wire {
-    stream: TcpStream,
-    /// Whether bytes pass through TLS, where an error does not say what left.
+pub(super) struct CountedStream {
+    socket: TcpStream,
+    /// Under TLS, an error does not say how many bytes left.
     tls: bool,
-    born: Instant,
-    /// Bytes of this request taken by the kernel (by TLS, where there is TLS).
+    created: Instant,
+    /// Bytes of this request that the kernel (or TLS) has accepted.
     written: AtomicU64,
-    /// A write is under way; together with `sealed` it makes [`Self::seal`] exact.
+    /// A write is in progress; together with `sealed` it makes [`Self::seal`] exact.
     writing: AtomicBool,
-    /// Nothing more may be written.
+    /// No more writes.
     sealed: AtomicBool,
-    /// One of `BODY_…`; set by the request's body.
+    /// One of `BODY_…`; the request's body sets it.
     body: AtomicU8,
-    /// Microseconds from `born` to the begin of the request, plus 1.
+    /// Microseconds from `created` to the start of the request, plus 1.
     begun: AtomicU64,
-    /// Microseconds from `born` to the last byte of the request, plus 1; 0 until then.
+    /// Microseconds from `created` to the last byte of the request, plus 1; 0 until then.
     sent: AtomicU64,
     /// A byte of an answer came.
-    heard: AtomicBool,
+    answer_begun: AtomicBool,
     /// A byte of an answer came before the last byte of the request had left.
     early: AtomicBool,
-    /// Bytes of the next read: what it may fill has to be zeroed first, and most answers are short.
+    /// Bytes of the next read. A read zeroes its buffer first, and most answers are short.
     room: AtomicUsize,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, tls: bool) -> Arc<Self> {
+impl CountedStream {
+    pub(super) fn new(socket: TcpStream, tls: bool) -> Arc<Self> {
         Arc::new(Self {
-            stream,
+            socket,
             tls,
-            born: Instant::now(),
+            created: Instant::now(),
             written: AtomicU64::new(0),
             writing: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             body: AtomicU8::new(BODY_COMING),
             begun: AtomicU64::new(1),
             sent: AtomicU64::new(0),
-            heard: AtomicBool::new(false),
+            answer_begun: AtomicBool::new(false),
             early: AtomicBool::new(false),
             room: AtomicUsize::new(MIN_ROOM),
         })
     }
 
-    /// Begins the account of a new request; `bodiless` where nothing follows its head. hyper is given
-    /// the request after this, so nobody else looks at the account yet.
+    /// Resets the progress for a new request; `bodiless` if nothing follows its head. hyper gets the request after
+    /// this, so no other task looks yet.
     pub(super) fn begin(&self, bodiless: bool, now: Instant) {
         self.written.store(0, Relaxed);
         self.begun.store(self.micros(now), Relaxed);
         self.sent.store(0, Relaxed);
-        self.heard.store(false, Relaxed);
+        self.answer_begun.store(false, Relaxed);
         self.early.store(false, Relaxed);
         let body = if bodiless { BODY_NONE } else { BODY_COMING };
         self.body.store(body, Release);
     }
 
-    /// The body has given its last byte to hyper.
+    /// Notes that hyper has the body's last byte.
     pub(super) fn body_ended(&self) {
         self.body.store(BODY_ENDED, Release);
     }
 
-    /// The body ended in an error.
+    /// Notes that the body ended in an error.
     pub(super) fn body_failed(&self) {
         self.body.store(BODY_FAILED, Release);
     }
@@ -109,26 +109,26 @@ impl Wire {
         self.body.load(Acquire) == BODY_FAILED
     }
 
-    /// When the last byte of the request was handed over; `None` before that.
+    /// When the last byte of the request left; `None` before that.
     pub(super) fn sent_at(&self) -> Option<Instant> {
         match self.sent.load(Acquire) {
             0 => None,
-            micros => Some(self.born + std::time::Duration::from_micros(micros - 1)),
+            micros => Some(self.created + std::time::Duration::from_micros(micros - 1)),
         }
     }
 
-    /// Whether any byte of an answer came since [`Self::begin`].
-    pub(super) fn heard(&self) -> bool {
-        self.heard.load(Acquire)
+    /// Whether a byte of an answer came since [`Self::begin`].
+    pub(super) fn answer_begun(&self) -> bool {
+        self.answer_begun.load(Acquire)
     }
 
-    /// Whether an answer began before the request had left in full.
+    /// Whether an answer began before the whole request had left.
     pub(super) fn was_early(&self) -> bool {
         self.early.load(Acquire)
     }
 
-    /// Forbids further writes, then says whether any byte of the request left. Exact for plain
-    /// TCP, on the safe side (`true`) while a write is under way and under TLS.
+    /// Forbids further writes, then says whether a byte of the request left. Exact for plain TCP; `true` if in doubt,
+    /// which means during a write and under TLS.
     pub(super) fn seal(&self) -> bool {
         self.sealed.store(true, SeqCst);
         self.has_left()
@@ -140,11 +140,11 @@ impl Wire {
         self.writing.load(SeqCst) || self.written.load(SeqCst) > 0
     }
 
-    /// Looks at what waits in the kernel, taking nothing.
+    /// Looks for input in the kernel without reading it.
     pub(super) fn peek(&self) -> Waiting {
         let mut byte = [0_u8; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        match recv(&self.stream, &mut byte[..], flags) {
+        match recv(&self.socket, &mut byte[..], flags) {
             Ok((_, 0)) => Waiting::End,
             Ok(_) => Waiting::Bytes,
             Err(rustix::io::Errno::AGAIN) => Waiting::Nothing,
@@ -172,13 +172,13 @@ impl Wire {
         if left > 0 {
             self.written.fetch_add(left as u64, Relaxed);
         }
-        // Whoever sees this sees the count before it.
+        // A reader that sees this also sees the count.
         self.writing.store(false, Release);
         result
     }
 
-    /// hyper flushes only once its own buffer is empty, so a flush behind the body's end is the
-    /// last byte of the request. A head alone leaves at once, so its begin is told for it.
+    /// hyper flushes only when its own buffer is empty, so a flush after the body's end is the request's last byte. A
+    /// head without a body leaves at once, so its start counts as its end.
     pub(super) fn flushed(&self) {
         if self.sent.load(Acquire) != 0 || self.written.load(Relaxed) == 0 {
             return;
@@ -194,12 +194,12 @@ impl Wire {
         if self.sent.load(Acquire) == 0 {
             self.early.store(true, Release);
         }
-        self.heard.store(true, Release);
+        self.answer_begun.store(true, Release);
     }
 
-    /// Microseconds from `born`, plus 1.
+    /// Microseconds from `created`, plus 1.
     fn micros(&self, now: Instant) -> u64 {
-        let age = now.saturating_duration_since(self.born);
+        let age = now.saturating_duration_since(self.created);
         u64::try_from(age.as_micros()).unwrap_or(u64::MAX - 1) + 1
     }
 
@@ -210,13 +210,13 @@ impl Wire {
     ) -> Poll<io::Result<()>> {
         let space = buf.remaining();
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
+            ready!(self.socket.poll_read_ready(cx))?;
             let mut got = 0;
             let room = space.min(self.room.load(Relaxed));
-            let outcome = self.stream.try_io(Interest::READABLE, || {
+            let outcome = self.socket.try_io(Interest::READABLE, || {
                 let target = buf.initialize_unfilled_to(room);
-                got = recv(&self.stream, target, RecvFlags::empty())?.1;
-                // A short read has emptied the socket: say so, and save the next call.
+                got = recv(&self.socket, target, RecvFlags::empty())?.1;
+                // A short read has emptied the socket: `WouldBlock` saves the next call.
                 if 0 < got && got < room {
                     return Err(ErrorKind::WouldBlock.into());
                 }
@@ -241,8 +241,8 @@ impl Wire {
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match write(&self.stream) {
+            ready!(self.socket.poll_write_ready(cx))?;
+            match write(&self.socket) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
@@ -251,6 +251,6 @@ impl Wire {
 
     /// Ends the sending half.
     pub(super) fn shutdown(&self) -> io::Result<()> {
-        shutdown(&self.stream, Shutdown::Write).map_err(Into::into)
+        shutdown(&self.socket, Shutdown::Write).map_err(Into::into)
     }
 }

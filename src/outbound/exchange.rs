@@ -1,4 +1,4 @@
-//! One request on one connection: sent, awaited, and its answer's head judged.
+//! One request on one connection: sends it, waits, and judges the answer's head.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use super::answer;
 use super::body::answer_body;
-use super::counted_stream::Wire;
-use super::origin_pool::Lease;
+use super::counted_stream::CountedStream;
+use super::origin_pool::{Lease, failure};
 use super::upload::Upload;
 use crate::alarm::Alarm;
 use crate::forward::{Delivery, Failure, FailureKind};
 use crate::request::Body;
 
-/// A request as it is sent; its head in a box, since it is handed on several times.
+/// A request ready to be sent. Its head is boxed because it moves several times.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) head: Box<Parts>,
@@ -48,35 +48,35 @@ impl Message {
     }
 }
 
-/// How long a request and its answer may take.
+/// The time bounds of a request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// When it is sent.
+    /// When the gateway sends it.
     pub(super) begun: Instant,
     /// From the last byte sent to the answer's head.
     pub(super) head_timeout: Duration,
-    /// When all of it must be over.
+    /// When all of it must have ended.
     pub(super) deadline: Instant,
 }
 
-/// No answer that counts; the connection is closed.
+/// No usable answer; the connection is closed.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) failure: Failure,
-    /// The request once more: hyper gave it back untouched, or the connection was used and the body is no stream.
+    /// The request, if it can be sent once more: hyper returned it unsent, or a copy was made.
     pub(super) message: Option<Message>,
     /// Whether any byte of an answer came.
-    pub(super) heard: bool,
+    pub(super) answer_begun: bool,
 }
 
-type Sent =
+type Reply =
     Result<Response<hyper::body::Incoming>, hyper::client::conn::TrySendError<Request<Upload>>>;
 
-/// Sends the request and gives back the answer, its body still coming. Dropping the future
-/// closes the connection.
+/// Sends the request and returns the answer while its body is still arriving. A drop of the future closes the
+/// connection.
 ///
 /// # Errors
-/// Where no answer came, or one that does not count.
+/// If no answer came, or no usable one.
 pub(super) async fn exchange(
     mut lease: Lease,
     message: Message,
@@ -85,21 +85,21 @@ pub(super) async fn exchange(
 ) -> Result<Response<Body>, Box<Lost>> {
     let used = lease.is_used();
     let Some(connection) = lease.connection() else {
-        let failure = super::origin_pool::failure(FailureKind::Unreachable, "no connection");
-        return Err(lost(failure, Some(message), false));
+        let why = failure(FailureKind::Unreachable, "no connection");
+        return Err(lost(why, Some(message), false));
     };
-    let wire = Arc::clone(&connection.wire);
-    // hyper consumes what it sends, and only a used connection may turn out dead.
+    let stream = Arc::clone(&connection.stream);
+    // hyper consumes the request, and a used connection may be dead.
     let copy = if used { message.try_clone() } else { None };
     let Message { head, body } = message;
-    wire.begin(body.is_end_stream(), times.begun);
-    let request = Request::from_parts(*head, Upload::new(body, Arc::clone(&wire)));
-    // Pinned here: it is large, and every hand-over would copy it.
+    stream.begin(body.is_end_stream(), times.begun);
+    let request = Request::from_parts(*head, Upload::new(body, Arc::clone(&stream)));
+    // Pinned here: it is large, and every move would copy it.
     let sending = pin!(connection.sender.try_send_request(request));
-    match answered(sending, &wire, &mut connection.alarm, times).await {
+    match answered(sending, &stream, &mut connection.alarm, times).await {
         Some(Ok(response)) => {
             let (mut head, incoming) = response.into_parts();
-            let early = wire.was_early();
+            let early = stream.was_early();
             if let Err(detail) = answer::judge(head.status, &head.headers, delivery, early) {
                 return Err(lost(protocol(&lease, detail), None, true));
             }
@@ -110,29 +110,28 @@ pub(super) async fn exchange(
         }
         Some(Err(mut error)) => {
             let unsent = error.take_message().map(Message::unsent);
-            let mut lost = broken(&lease, &wire, &error.into_error());
+            let mut lost = broken(&lease, &stream, &error.into_error());
             lost.message = unsent.or(copy);
             Err(lost)
         }
         None => {
             let failure = Failure {
                 kind: FailureKind::Timeout,
-                bytes_left: wire.seal(),
-                detail: format!("{} did not answer in time", lease.line().origin()).into(),
+                bytes_left: stream.seal(),
+                detail: format!("{} did not answer in time", lease.pool().origin()).into(),
             };
-            Err(lost(failure, None, wire.heard()))
+            Err(lost(failure, None, stream.answer_begun()))
         }
     }
 }
 
-/// Waits for the answer's head; `None` once its time is over. While the request is still being
-/// sent only the deadline counts.
+/// Waits for the answer's head; `None` when its time is over. Until the request has left, only the deadline counts.
 async fn answered(
-    mut sending: Pin<&mut impl Future<Output = Sent>>,
-    wire: &Wire,
+    mut sending: Pin<&mut impl Future<Output = Reply>>,
+    stream: &CountedStream,
     alarm: &mut Alarm,
     times: Times,
-) -> Option<Sent> {
+) -> Option<Reply> {
     let Times {
         begun,
         head_timeout,
@@ -140,62 +139,62 @@ async fn answered(
     } = times;
     let mut wake = deadline.min(begun + head_timeout);
     loop {
-        let sent = poll_fn(|cx| match sending.as_mut().poll(cx) {
-            Poll::Ready(sent) => Poll::Ready(Some(sent)),
+        let reply = poll_fn(|cx| match sending.as_mut().poll(cx) {
+            Poll::Ready(reply) => Poll::Ready(Some(reply)),
             Poll::Pending => alarm.poll_at(wake, cx).map(|()| None),
         });
-        if let Some(sent) = sent.await {
-            return Some(sent);
+        if let Some(reply) = reply.await {
+            return Some(reply);
         }
         let now = Instant::now();
         if now >= deadline {
             return None;
         }
-        let next = match wire.sent_at() {
+        let next = match stream.sent_at() {
             Some(sent) if sent + head_timeout <= now => return None,
             Some(sent) => sent + head_timeout,
-            // Looked at again soon: an upload's head timeout is late by an eighth at most.
+            // Looks again soon: an upload's head timeout is late by an eighth at most.
             None => now + (head_timeout / 8).max(Duration::from_millis(5)),
         };
         wake = deadline.min(next);
     }
 }
 
-fn broken(lease: &Lease, wire: &Wire, error: &hyper::Error) -> Box<Lost> {
-    let kind = if wire.has_body_failed() || error.is_body_write_aborted() || error.is_user() {
+fn broken(lease: &Lease, stream: &CountedStream, error: &hyper::Error) -> Box<Lost> {
+    let kind = if stream.has_body_failed() || error.is_body_write_aborted() || error.is_user() {
         FailureKind::RequestBody
     } else if error.is_parse() {
         FailureKind::Protocol
     } else {
         FailureKind::ConnectionLost
     };
-    let origin = lease.line().origin();
+    let origin = lease.pool().origin();
     let detail = match std::error::Error::source(error) {
-        // The caller's own error is for the layer that made it.
+        // The layer that made the body reports its error.
         Some(cause) if kind != FailureKind::RequestBody => format!("{origin}: {error}: {cause}"),
         _ => format!("{origin}: {error}"),
     };
     let failure = Failure {
         kind,
-        bytes_left: wire.seal(),
+        bytes_left: stream.seal(),
         detail: detail.into(),
     };
-    lost(failure, None, wire.heard())
+    lost(failure, None, stream.answer_begun())
 }
 
 fn protocol(lease: &Lease, detail: &'static str) -> Failure {
     Failure {
         kind: FailureKind::Protocol,
         bytes_left: true,
-        detail: format!("{}: {detail}", lease.line().origin()).into(),
+        detail: format!("{}: {detail}", lease.pool().origin()).into(),
     }
 }
 
 #[cold]
-fn lost(failure: Failure, message: Option<Message>, heard: bool) -> Box<Lost> {
+fn lost(failure: Failure, message: Option<Message>, answer_begun: bool) -> Box<Lost> {
     Box::new(Lost {
         failure,
         message,
-        heard,
+        answer_begun,
     })
 }

@@ -1,5 +1,5 @@
-//! A request's headers on the way up: what the caller may not say is taken away, what the
-//! gateway says is added; all else stays byte for byte, the values of a name in their order.
+//! A request's headers on the way up. The gateway removes those that a caller may not set and adds its own; all others
+//! stay byte for byte, the values of a name in their order.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, VIA};
 use http::request::Parts;
@@ -10,8 +10,7 @@ use crate::request::Peer;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Headers that were judged: `Connection` never takes them away (such a request is refused
-/// before it comes here; this is the second lock).
+/// Headers that a layer judged. `Connection` never removes them; `route` refuses such a request anyway.
 const JUDGED: [&str; 4] = [
     "if-match",
     "x-http-method-override",
@@ -19,14 +18,14 @@ const JUDGED: [&str; 4] = [
     "content-type",
 ];
 
-/// What the gateway says of a request.
+/// The facts that the gateway adds.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     /// The origin's `host`.
     pub(super) host: &'a HeaderValue,
     pub(super) request_id: HeaderValue,
     pub(super) peer: &'a Peer,
-    /// Whether no body goes up.
+    /// Whether the request has no body.
     pub(super) bodiless: bool,
 }
 
@@ -34,36 +33,36 @@ pub(super) struct Facts<'a> {
 pub(super) fn rewrite(head: &mut Parts, facts: Facts<'_>) {
     let headers = &mut head.headers;
     let forwarded = forwarded(facts.peer, headers.get(HOST));
-    take_away(headers, is_taken_up);
+    remove_headers(headers, is_forbidden);
     headers.insert(HOST, facts.host.clone());
     headers.insert(FORWARDED, forwarded);
     headers.insert(VIA, HeaderValue::from_static("1.1 lychgate"));
     headers.insert(X_REQUEST_ID, facts.request_id);
     trace_context::continue_or_begin(headers);
-    // RFC 9110, section 8.6: a method that expects content says that there is none.
+    // RFC 9110, section 8.6: a method that expects content says if it has none.
     if facts.bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 
-/// Removes what `taken` names and what `Connection` names (RFC 9110, section 7.6.1).
-pub(super) fn take_away(headers: &mut HeaderMap, taken: fn(&str) -> bool) {
-    let names_some = headers.contains_key(CONNECTION);
-    let doomed: Vec<HeaderName> = headers
+/// Removes the headers that `is_removed` or `Connection` names (RFC 9110, section 7.6.1).
+pub(super) fn remove_headers(headers: &mut HeaderMap, is_removed: fn(&str) -> bool) {
+    let connection_names = headers.contains_key(CONNECTION);
+    let removed: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            taken(name.as_str())
+            is_removed(name.as_str())
                 || is_hop_by_hop(name.as_str())
-                || names_some && is_named(headers, name)
+                || connection_names && is_named(headers, name)
         })
         .cloned()
         .collect();
-    for name in doomed {
+    for name in removed {
         headers.remove(name);
     }
 }
 
-/// RFC 9110, sections 7.6.1 and 11.7, and the framing, which the body gives anew.
+/// RFC 9110, sections 7.6.1 and 11.7, and the framing, which the body sets.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -94,20 +93,20 @@ fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
     })
 }
 
-/// Names are in lower case; many servers read `_` as `-`.
-fn is_taken_up(name: &str) -> bool {
+/// Headers that a caller may not set. Names are in lower case; many servers read `_` as `-`.
+fn is_forbidden(name: &str) -> bool {
     if name.contains('_') {
-        return is_taken_up(&name.replace('_', "-"));
+        return is_forbidden(&name.replace('_', "-"));
     }
     matches!(
         name,
         "cookie" | "cookie2" | "expect" | "forwarded" | "via" | "x-real-ip" | "x-request-id"
-        // Some frameworks take the target from these instead of the one that was judged.
+        // Some frameworks read the target from these instead of the request line.
         | "x-original-url" | "x-rewrite-url"
     ) || name.starts_with("x-forwarded-")
 }
 
-/// RFC 7239; `host` is what the caller asked for.
+/// RFC 7239; `host` is the host that the caller named.
 fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
     let mut text = String::with_capacity(96);
     text.push_str(peer.forwarded());
@@ -121,7 +120,7 @@ fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 
-/// RFC 9110, section 5.6.2, as far as a host needs it.
+/// RFC 9110, section 5.6.2, the part that a host needs.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
 }
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_may_not_say_is_taken_away() {
+    fn forbidden_headers_are_removed() {
         let headers = get(&[
             ("cookie", "a=b"),
             ("x-forwarded-for", "1.2.3.4"),
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_own_facts_are_replaced_not_joined() {
+    fn the_callers_own_facts_are_replaced() {
         let headers = get(&[
             ("forwarded", "for=1.2.3.4"),
             ("forwarded", "for=5.6.7.8"),
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_stays_byte_for_byte_and_in_order() {
+    fn other_headers_stay_byte_for_byte_and_in_order() {
         let headers = get(&[
             ("if-match", "\"7\""),
             ("x-http-method-override", "DELETE"),
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_never_takes_a_judged_header_away() {
+    fn connection_never_removes_a_judged_header() {
         let pairs = [("connection", "if-match"), ("if-match", "1")];
         assert_eq!(get(&pairs)["if-match"], "1");
     }

@@ -1,4 +1,4 @@
-//! A [`Wire`] as tokio and hyper see it, plain or under TLS.
+//! A [`CountedStream`] as TLS and hyper use it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::counted_stream::Wire;
+use super::counted_stream::CountedStream;
 
-/// The socket as TLS sees it: not counted, because handshakes are no request.
+/// The socket under TLS. It counts nothing: a handshake is not a request.
 #[derive(Debug)]
-pub(super) struct Socket(pub(super) Arc<Wire>);
+pub(super) struct Socket(pub(super) Arc<CountedStream>);
 
 impl AsyncRead for Socket {
     fn poll_read(
@@ -31,7 +31,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_by(cx, |stream| stream.try_write(buf))
+        self.0.poll_write_by(cx, |socket| socket.try_write(buf))
     }
 
     fn poll_write_vectored(
@@ -39,7 +39,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_by(cx, |stream| write(stream, bufs))
+        self.0.poll_write_by(cx, |socket| write(socket, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -55,31 +55,31 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A single buffer, which most requests are, is written without the cost of a list.
-fn write(stream: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+/// Most requests are a single buffer, which needs no list.
+fn write(socket: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     match bufs {
-        [only] => stream.try_write(only),
-        _ => stream.try_write_vectored(bufs),
+        [only] => socket.try_write(only),
+        _ => socket.try_write_vectored(bufs),
     }
 }
 
-/// What hyper reads and writes: plain or TLS, every byte counted.
+/// The stream that hyper reads and writes, plain or TLS. Every byte counts.
 #[derive(Debug)]
-pub(super) enum Counted {
+pub(super) enum HyperIo {
     Plain(Socket),
-    Tls(Arc<Wire>, Box<TlsStream<Socket>>),
+    Tls(Arc<CountedStream>, Box<TlsStream<Socket>>),
 }
 
-impl Counted {
-    fn wire(&self) -> &Wire {
+impl HyperIo {
+    fn counted(&self) -> &CountedStream {
         match self {
             Self::Plain(socket) => &socket.0,
-            Self::Tls(wire, _) => wire,
+            Self::Tls(counted, _) => counted,
         }
     }
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for HyperIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -88,27 +88,27 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         ready!(match &mut *self {
             Self::Plain(socket) => socket.0.poll_read(cx, buf),
-            Self::Tls(_, stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(_, tls) => Pin::new(tls).poll_read(cx, buf),
         })?;
         if buf.filled().len() > before {
-            self.wire().note_read();
+            self.counted().note_read();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for HyperIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(Socket(wire)) => wire.count(buf.len(), || {
-                wire.poll_write_by(cx, |stream| stream.try_write(buf))
+            Self::Plain(Socket(counted)) => counted.count(buf.len(), || {
+                counted.poll_write_by(cx, |socket| socket.try_write(buf))
             }),
-            Self::Tls(wire, stream) => {
-                wire.count(buf.len(), || Pin::new(stream).poll_write(cx, buf))
+            Self::Tls(counted, tls) => {
+                counted.count(buf.len(), || Pin::new(tls).poll_write(cx, buf))
             }
         }
     }
@@ -120,11 +120,11 @@ impl AsyncWrite for Counted {
     ) -> Poll<io::Result<usize>> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         match &mut *self {
-            Self::Plain(Socket(wire)) => wire.count(offered, || {
-                wire.poll_write_by(cx, |stream| write(stream, bufs))
+            Self::Plain(Socket(counted)) => counted.count(offered, || {
+                counted.poll_write_by(cx, |socket| write(socket, bufs))
             }),
-            Self::Tls(wire, stream) => {
-                wire.count(offered, || Pin::new(stream).poll_write_vectored(cx, bufs))
+            Self::Tls(counted, tls) => {
+                counted.count(offered, || Pin::new(tls).poll_write_vectored(cx, bufs))
             }
         }
     }
@@ -134,17 +134,17 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Tls(_, stream) = &mut *self {
-            ready!(Pin::new(stream).poll_flush(cx))?;
+        if let Self::Tls(_, tls) = &mut *self {
+            ready!(Pin::new(tls).poll_flush(cx))?;
         }
-        self.wire().flushed();
+        self.counted().flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(_, stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(_, tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The connections to one origin: those at rest, newest last, and a slot for each in use.
+//! The connections to one origin: the idle ones, newest last, and a slot for each one in use.
 //!
-//! In use and at rest together never pass `max_connections`: a slot is taken before anything
-//! else, and a new connection pushes the oldest at rest out where there is no room.
+//! Idle and used connections together never exceed `max_connections`: a request takes a slot first, and a new
+//! connection pushes the oldest idle one out if there is no room.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,15 +16,15 @@ use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;
 
-/// How long hyper's task may take to say that a returned connection is ready again.
+/// How long hyper's task may take to make a returned connection ready again.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Which connections will do for a request.
+/// Which connection suits a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
-    /// Any that lives.
+    /// Any live one.
     Any,
-    /// A new one, or one that was in use within this time.
+    /// A new one, or one that was used within this time.
     UsedWithin(Duration),
     /// A new one.
     New,
@@ -40,14 +40,14 @@ pub(super) struct Bounds {
 
 /// One origin's connections.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct OriginPool {
     origin: Arc<Origin>,
     host: HeaderValue,
     bounds: Bounds,
     connector: Arc<Connector>,
     metrics: Metrics,
     slots: Semaphore,
-    /// Oldest first; the lock is held for a push or a pop.
+    /// Oldest first. The lock covers a push or a pop.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -57,23 +57,23 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection in use. Dropped, it is closed at once; [`Self::give_back`] puts it to rest.
+/// A connection in use. A drop closes it at once; [`Self::give_back`] makes it idle.
 #[derive(Debug)]
 pub(super) struct Lease {
     connection: Option<Connection>,
     slot: Slot,
     /// Whether it carried a request before.
     used: bool,
-    /// When it was had.
+    /// When the request got it.
     begun: Instant,
 }
 
 /// The right to one connection.
 #[derive(Debug)]
-struct Slot(Arc<Line>);
+struct Slot(Arc<OriginPool>);
 
-impl Line {
-    /// An origin without connections; its host was judged when the origin was parsed.
+impl OriginPool {
+    /// A pool without connections.
     pub(super) fn new(
         origin: Arc<Origin>,
         bounds: Bounds,
@@ -106,12 +106,12 @@ impl Line {
         &self.host
     }
 
-    /// A connection that will do, by `deadline` at the latest. `now` is the time of the call: the
-    /// clock is read again only where something was waited for.
+    /// A suitable connection, by `deadline` at the latest. `now` is the time of the call: this reads the clock again
+    /// only after a wait.
     ///
     /// # Errors
-    /// `Saturated` where no slot came free within the connect timeout, `Unreachable` where no
-    /// connection could be made within it. No byte has left.
+    /// `Saturated` if no slot came free within the connect timeout, `Unreachable` if no connection was made within it.
+    /// No byte has left.
     pub(super) async fn check_out(
         self: &Arc<Self>,
         want: Want,
@@ -126,7 +126,7 @@ impl Line {
                 slot
             }
         };
-        while let Some(mut connection) = self.rested(want, now) {
+        while let Some(mut connection) = self.take_idle(want, now) {
             if connection.is_fit(self.origin.tls, SETTLE).await {
                 return Ok(Lease {
                     connection: Some(connection),
@@ -137,7 +137,7 @@ impl Line {
             }
             connection.abort();
         }
-        // In a box: a request that finds a connection at rest carries no room for making one.
+        // Boxed: a request that finds an idle connection needs no room to make one.
         let connection = Box::pin(self.connect(deadline)).await?;
         Ok(Lease {
             connection: Some(connection),
@@ -163,7 +163,7 @@ impl Line {
         Ok(connection)
     }
 
-    /// Closes what has rested too long or was closed by upstream.
+    /// Drops connections that were idle for too long or that upstream closed.
     pub(super) fn reap(&self, now: Instant) {
         let idle_timeout = self.bounds.idle_timeout;
         let mut idle = self.idle();
@@ -177,7 +177,7 @@ impl Line {
         drop(over);
     }
 
-    /// Whether nothing is open or awaited here.
+    /// Whether no connection is open or under construction.
     pub(super) fn is_unused(&self) -> bool {
         self.in_use() == 0 && self.idle().is_empty()
     }
@@ -205,8 +205,8 @@ impl Line {
         Ok(Slot(Arc::clone(self)))
     }
 
-    /// Takes the newest at rest, where it is young enough: all the others are older.
-    fn rested(&self, want: Want, now: Instant) -> Option<Connection> {
+    /// Takes the newest idle connection if it is young enough: all others are older.
+    fn take_idle(&self, want: Want, now: Instant) -> Option<Connection> {
         let oldest = match want {
             Want::Any => self.bounds.idle_timeout,
             Want::UsedWithin(time) => time.min(self.bounds.idle_timeout),
@@ -238,14 +238,14 @@ impl Line {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the tests see of the connections at rest.
+    /// Shows every idle connection to a test.
     #[cfg(test)]
-    pub(super) fn at_rest<T>(
+    pub(super) fn each_idle<T>(
         &self,
-        look: impl Fn(&Arc<super::counted_stream::Wire>) -> T,
+        look: impl Fn(&Arc<super::counted_stream::CountedStream>) -> T,
     ) -> Vec<T> {
         let idle = self.idle();
-        idle.iter().map(|at| look(&at.connection.wire)).collect()
+        idle.iter().map(|at| look(&at.connection.stream)).collect()
     }
 }
 
@@ -259,23 +259,23 @@ impl Lease {
         self.used
     }
 
-    /// When it was had: the request is sent now.
+    /// When the request got it.
     pub(super) fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// The origin's connections.
-    pub(super) fn line(&self) -> &Line {
+    /// The pool that it belongs to.
+    pub(super) fn pool(&self) -> &OriginPool {
         &self.slot.0
     }
 
-    /// Puts it to rest; closes it where the request is not sent in full (an early answer) or
-    /// upstream has closed it. Call it once the answer is read to its end.
+    /// Makes it idle, after the answer's last byte. Closes it if the whole request has not left (an early answer) or
+    /// upstream has closed it.
     pub(super) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else {
             return;
         };
-        if connection.sender.is_closed() || connection.wire.sent_at().is_none() {
+        if connection.sender.is_closed() || connection.stream.sent_at().is_none() {
             connection.abort();
             return;
         }
@@ -298,7 +298,7 @@ impl Drop for Slot {
     }
 }
 
-/// A failure before any byte left.
+/// A failure before a byte left.
 pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
     Failure {
         kind,

@@ -1,4 +1,4 @@
-//! The connections to all origins, and the task that closes those at rest too long.
+//! One pool per origin, and the task that closes connections that were idle for too long.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::connect::Connector;
-use super::origin_pool::{Bounds, Line, failure};
+use super::origin_pool::{Bounds, OriginPool, failure};
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;
@@ -17,13 +17,13 @@ use crate::request::Origin;
 /// Origins that may have connections at once.
 const MAX_ORIGINS: usize = 1024;
 
-type Lines = HashMap<Arc<Origin>, Arc<Line>>;
+type OriginPools = HashMap<Arc<Origin>, Arc<OriginPool>>;
 
-/// One [`Line`] an origin.
+/// One [`OriginPool`] per origin.
 #[derive(Debug)]
 pub(super) struct Pool {
-    lines: Arc<ArcSwap<Lines>>,
-    /// Taken to add a line; looking one up takes no lock.
+    origins: Arc<ArcSwap<OriginPools>>,
+    /// Held to add an origin; a look-up takes no lock.
     adding: Mutex<()>,
     bounds: Bounds,
     connector: Arc<Connector>,
@@ -32,12 +32,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// An empty pool; must be called within a tokio runtime, for its reaper.
+    /// An empty pool. Must be called within a tokio runtime.
     pub(super) fn new(bounds: Bounds, connector: Connector, metrics: Metrics) -> Self {
-        let lines = Arc::new(ArcSwap::from_pointee(Lines::new()));
-        let reaper = tokio::spawn(reap(Arc::downgrade(&lines), bounds.idle_timeout));
+        let origins = Arc::new(ArcSwap::from_pointee(OriginPools::new()));
+        let reaper = tokio::spawn(reap(Arc::downgrade(&origins), bounds.idle_timeout));
         Self {
-            lines,
+            origins,
             adding: Mutex::new(()),
             bounds,
             connector: Arc::new(connector),
@@ -46,35 +46,35 @@ impl Pool {
         }
     }
 
-    /// The origin's connections.
+    /// The pool of this origin.
     ///
     /// # Errors
-    /// `Saturated` where too many other origins are in use.
-    pub(super) fn line(&self, origin: &Arc<Origin>) -> Result<Arc<Line>, Failure> {
-        if let Some(line) = self.lines.load().get(origin) {
-            return Ok(Arc::clone(line));
+    /// `Saturated` if too many other origins are in use.
+    pub(super) fn origin_pool(&self, origin: &Arc<Origin>) -> Result<Arc<OriginPool>, Failure> {
+        if let Some(pool) = self.origins.load().get(origin) {
+            return Ok(Arc::clone(pool));
         }
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines = Lines::clone(&self.lines.load());
-        if let Some(line) = lines.get(origin) {
-            return Ok(Arc::clone(line));
+        let mut origins = OriginPools::clone(&self.origins.load());
+        if let Some(pool) = origins.get(origin) {
+            return Ok(Arc::clone(pool));
         }
-        if lines.len() >= MAX_ORIGINS {
-            lines.retain(|_, line| !line.is_unused());
+        if origins.len() >= MAX_ORIGINS {
+            origins.retain(|_, pool| !pool.is_unused());
         }
-        if lines.len() >= MAX_ORIGINS {
+        if origins.len() >= MAX_ORIGINS {
             let detail = "connections to too many origins are in use";
             return Err(failure(FailureKind::Saturated, detail));
         }
-        let line = Line::new(
+        let pool = OriginPool::new(
             Arc::clone(origin),
             self.bounds,
             Arc::clone(&self.connector),
             self.metrics.clone(),
         )?;
-        lines.insert(Arc::clone(origin), Arc::clone(&line));
-        self.lines.store(Arc::new(lines));
-        Ok(line)
+        origins.insert(Arc::clone(origin), Arc::clone(&pool));
+        self.origins.store(Arc::new(origins));
+        Ok(pool)
     }
 }
 
@@ -84,16 +84,16 @@ impl Drop for Pool {
     }
 }
 
-async fn reap(lines: Weak<ArcSwap<Lines>>, idle_timeout: Duration) {
+async fn reap(origins: Weak<ArcSwap<OriginPools>>, idle_timeout: Duration) {
     let pause = (idle_timeout / 4).clamp(Duration::from_millis(20), Duration::from_secs(5));
     loop {
         tokio::time::sleep(pause).await;
-        let Some(lines) = lines.upgrade() else {
+        let Some(origins) = origins.upgrade() else {
             return;
         };
         let now = Instant::now();
-        for line in lines.load().values() {
-            line.reap(now);
+        for pool in origins.load().values() {
+            pool.reap(now);
         }
     }
 }
@@ -121,19 +121,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_origin_has_one_line() {
+    async fn an_origin_has_one_pool() {
         let pool = pool();
-        let first = pool.line(&origin(1)).unwrap();
-        assert!(Arc::ptr_eq(&first, &pool.line(&origin(1)).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &pool.line(&origin(2)).unwrap()));
+        let first = pool.origin_pool(&origin(1)).unwrap();
+        assert!(Arc::ptr_eq(&first, &pool.origin_pool(&origin(1)).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &pool.origin_pool(&origin(2)).unwrap()));
     }
 
     #[tokio::test]
     async fn unused_origins_make_room_for_new_ones() {
         let pool = pool();
         for port in 1..=2_000 {
-            pool.line(&origin(port)).unwrap();
+            pool.origin_pool(&origin(port)).unwrap();
         }
-        assert!(pool.lines.load().len() <= MAX_ORIGINS);
+        assert!(pool.origins.load().len() <= MAX_ORIGINS);
     }
 }

@@ -1,4 +1,4 @@
-//! `traceparent` (W3C Trace Context, section 3.2): continued with a span id of our own, or begun.
+//! `traceparent` (W3C Trace Context, section 3.2): continues the caller's trace with a new span id, or begins one.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -11,8 +11,8 @@ const LENGTH: usize = 55;
 /// The flags this version knows: sampled, and (level 2) a random trace id.
 const KNOWN_FLAGS: u8 = 0b11;
 
-/// Puts the gateway's own span into the headers. A `traceparent` that is not valid, or not
-/// alone, begins a new trace, and `tracestate` goes with it (section 4.3).
+/// Puts the gateway's own span into the headers. If `traceparent` is invalid or repeated, a new trace begins and
+/// `tracestate` is removed (section 4.3).
 pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
     let Some(mut random) = random::bytes::<24>() else {
         headers.remove(TRACEPARENT);
@@ -47,7 +47,7 @@ pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
     }
 }
 
-/// The trace id's digits and the flags, where the whole is valid.
+/// The trace id's digits and the flags, if the value is valid.
 fn parse(value: &HeaderValue) -> Option<([u8; 32], u8)> {
     let text = value.as_bytes();
     let head = text.get(..LENGTH)?;
@@ -76,7 +76,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
     }
 }
 
-/// Lower case alone: upper case is not valid here.
+/// Lower case only: upper case is invalid here.
 fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -1,4 +1,4 @@
-//! The request's body on its way to hyper: data alone, and its end is told to the wire.
+//! The request's body on its way to hyper: data frames only. It tells the stream when it ends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::counted_stream::Wire;
+use super::counted_stream::CountedStream;
 use crate::request::{Body, BoxError};
 
 /// A request's body bound to the connection it is sent on.
 #[derive(Debug)]
 pub(super) struct Upload {
     body: Body,
-    wire: Arc<Wire>,
+    stream: Arc<CountedStream>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Body, wire: Arc<Wire>) -> Self {
-        Self { body, wire }
+    pub(super) fn new(body: Body, stream: Arc<CountedStream>) -> Self {
+        Self { body, stream }
     }
 
-    /// The body again, where hyper gave the request back unsent.
+    /// The body of a request that hyper returned unsent.
     pub(super) fn into_body(self) -> Body {
         self.body
     }
@@ -40,18 +40,18 @@ impl http_body::Body for Upload {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => {
                     if self.body.is_end_stream() {
-                        self.wire.body_ended();
+                        self.stream.body_ended();
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                // Trailers are dropped.
+                // Drops trailers.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    self.wire.body_failed();
+                    self.stream.body_failed();
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    self.wire.body_ended();
+                    self.stream.body_ended();
                     return Poll::Ready(None);
                 }
             }

@@ -1,4 +1,4 @@
-//! What comes back, and what does not count.
+//! Answers: how they come back, and which are not usable.
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -147,7 +147,7 @@ async fn p7_an_answer_before_the_last_byte_counts_for_no_deletion() {
 }
 
 #[tokio::test]
-async fn an_early_answer_counts_for_a_write_whose_connection_is_then_closed() {
+async fn an_early_answer_to_a_write_counts_and_closes() {
     let upstream = answers_early();
     let (feed, body) = fed();
     feed.send(Ok(Bytes::from_static(b"first"))).await.unwrap();

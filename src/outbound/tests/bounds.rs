@@ -1,4 +1,4 @@
-//! How long, how many, and what is closed.
+//! Bounds on time and on connections.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::outbound::client::Client;
 use crate::request::Body;
 
 const SHORT: Duration = Duration::from_millis(300);
-/// For what should come in time before something else does not; where it does not either, again.
+/// For an event that should come before another one times out.
 const LONGER: Duration = Duration::from_secs(1);
 
 fn client_with(change: impl FnOnce(&mut Settings)) -> Client {
@@ -27,8 +27,7 @@ fn client_with(change: impl FnOnce(&mut Settings)) -> Client {
     Client::new(settings, Metrics::new()).unwrap()
 }
 
-/// An answer and its body's first bytes, which came in time: a machine that stood still for so long is asked
-/// again.
+/// An answer with its body's first bytes in time; tries again if the machine stalls.
 async fn begun_in_time(client: &Client, upstream: &Upstream) -> Body {
     let begun = Instant::now();
     loop {
@@ -191,7 +190,7 @@ async fn a_waiter_gets_the_connection_that_comes_free() {
 }
 
 #[tokio::test]
-async fn a_new_connection_pushes_the_oldest_at_rest_out() {
+async fn a_new_connection_pushes_the_oldest_idle_one_out() {
     let upstream = Upstream::answering(OK);
     let client = client_with(|settings| settings.max_connections = 1);
     warm(&client, &upstream).await;
@@ -232,7 +231,7 @@ async fn dropping_an_answer_half_read_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn what_rests_too_long_is_closed() {
+async fn a_connection_idle_for_too_long_is_closed() {
     let (ended, waits) = channel();
     let upstream = Upstream::start(move |_, session| {
         session.request();
@@ -277,7 +276,7 @@ async fn a_connection_that_upstream_ends_after_its_answer_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_holds_no_connection_beyond_its_time() {
+async fn an_unread_body_holds_no_connection_beyond_its_time() {
     let ended = Arc::new(AtomicUsize::new(0));
     let ends = Arc::clone(&ended);
     let upstream = Upstream::start(move |_, session| {

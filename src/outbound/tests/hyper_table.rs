@@ -1,5 +1,4 @@
-//! What hyper's client does by itself: the table of how to know that no byte left. A change of
-//! version that changes a row shows here.
+//! hyper's client on its own: how to know that no byte left. A version of hyper that changes this fails here.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -13,36 +12,36 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 
 use super::support::*;
-use crate::outbound::counted_stream::{Waiting, Wire};
-use crate::outbound::io::{Counted, Socket};
+use crate::outbound::counted_stream::{CountedStream, Waiting};
+use crate::outbound::io::{HyperIo, Socket};
 use crate::request::Body;
 
 struct Bare {
     sender: SendRequest<Body>,
-    wire: Arc<Wire>,
+    stream: Arc<CountedStream>,
 }
 
-type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+type Reply = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
 impl Bare {
     async fn connect(upstream: &Upstream) -> Self {
-        let stream = tokio::net::TcpStream::connect(upstream.address)
+        let socket = tokio::net::TcpStream::connect(upstream.address)
             .await
             .unwrap();
-        let wire = Wire::new(stream, false);
-        let io = Counted::Plain(Socket(Arc::clone(&wire)));
+        let stream = CountedStream::new(socket, false);
+        let io = HyperIo::Plain(Socket(Arc::clone(&stream)));
         let (sender, connection) = handshake(TokioIo::new(io)).await.unwrap();
         tokio::spawn(connection);
-        Self { sender, wire }
+        Self { sender, stream }
     }
 
     /// Sends without looking, and says whether a byte left.
-    async fn send(&mut self, body: Body) -> (Sent, bool) {
-        self.wire
+    async fn send(&mut self, body: Body) -> (Reply, bool) {
+        self.stream
             .begin(matches!(body, Body::Empty), tokio::time::Instant::now());
         let request = Request::delete("/").header("host", "a").body(body).unwrap();
         let sent = self.sender.try_send_request(request).await;
-        let left = self.wire.has_left();
+        let left = self.stream.has_left();
         (sent, left)
     }
 
@@ -56,12 +55,12 @@ impl Bare {
     }
 }
 
-fn returned(sent: Sent) -> (bool, hyper::Error) {
+fn returned(sent: Reply) -> (bool, hyper::Error) {
     let mut error = sent.unwrap_err();
     (error.take_message().is_some(), error.into_error())
 }
 
-/// Answers once, waits for the sign, says `more` and closes its half.
+/// Answers once, waits for the sign, sends `more` and shuts its sending half.
 fn once_then(more: &'static str) -> (std::sync::mpsc::Sender<()>, Upstream) {
     let (sign, signed) = channel::<()>();
     let signed = Mutex::new(signed);
@@ -91,9 +90,9 @@ async fn a_close_the_task_has_seen_returns_the_request() {
 async fn a_fin_in_the_kernel_shows_in_a_peek_and_nowhere_else() {
     let (sign, upstream) = once_then("");
     let mut bare = Bare::warm(&upstream).await;
-    assert_eq!(bare.wire.peek(), Waiting::Nothing);
+    assert_eq!(bare.stream.peek(), Waiting::Nothing);
     sign.send(()).unwrap();
-    hold_until(|| bare.wire.peek() == Waiting::End);
+    hold_until(|| bare.stream.peek() == Waiting::End);
     assert!(bare.sender.is_ready() && !bare.sender.is_closed());
     let (sent, left) = bare.send(Body::Empty).await;
     let (returned, error) = returned(sent);
@@ -106,12 +105,12 @@ async fn an_unasked_answer_in_the_kernel_shows_in_a_peek() {
     let (sign, upstream) = once_then("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n");
     let bare = Bare::warm(&upstream).await;
     sign.send(()).unwrap();
-    hold_until(|| bare.wire.peek() == Waiting::Bytes);
+    hold_until(|| bare.stream.peek() == Waiting::Bytes);
     assert!(bare.sender.is_ready() && !bare.sender.is_closed());
 }
 
 #[tokio::test]
-async fn a_surplus_answer_in_the_buffer_closes_the_connection_with_no_byte_left() {
+async fn a_surplus_answer_closes_before_a_byte_leaves() {
     let upstream = Upstream::start(|_, session| {
         session.request();
         session.say(&format!("{OK}{OK}"));
@@ -188,10 +187,10 @@ async fn an_answer_dropped_unread_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_once_a_wire_is_sealed() {
+async fn nothing_is_written_after_a_seal() {
     let upstream = Upstream::answering(OK);
     let mut bare = Bare::connect(&upstream).await;
-    assert!(!bare.wire.seal());
+    assert!(!bare.stream.seal());
     let (sent, left) = bare.send(Body::Empty).await;
     assert!(sent.is_err() && !left);
     assert_eq!(upstream.seen().len(), 0);

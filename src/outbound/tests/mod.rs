@@ -1,6 +1,5 @@
-//! The way out against scripted raw sockets: `hyper_table` pins what hyper does by itself,
-//! `stale` what we do about it, `wire_form` what upstream sees, `answers` what comes back,
-//! `bounds` how long and how many, `tls` the same under TLS.
+//! `outbound` against scripted raw sockets: `hyper_table` pins hyper's own behavior, `stale` ours on dead connections,
+//! `wire_form` the bytes that upstream gets, `answers` the way back, `bounds` times and counts, `tls` the same under TLS.
 
 mod answers;
 mod bounds;

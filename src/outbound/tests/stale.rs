@@ -1,4 +1,4 @@
-//! Connections that died at rest, and what may be sent again.
+//! Connections that died while idle, and requests that may be sent again.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,11 @@ use super::support::*;
 use crate::forward::{Delivery, FailureKind};
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
-use crate::outbound::counted_stream::{Waiting, Wire};
+use crate::outbound::counted_stream::{CountedStream, Waiting};
 use crate::request::{Body, Origin};
 
-/// Answers one request on the first connection, then waits for a sign and does `then`; later
-/// connections answer everything.
+/// Answers one request on the first connection, then waits for a sign and calls `then`; later connections answer
+/// everything.
 fn after_one(sign: Receiver<()>, then: impl Fn(&mut Session) + Send + Sync + 'static) -> Upstream {
     let sign = Mutex::new(sign);
     Upstream::start(move |number, session| {
@@ -43,9 +43,9 @@ async fn p7_a_close_that_hyper_saw_costs_a_deletion_nothing() {
     let client = client();
     warm(&client, &upstream).await;
     sign.send(()).unwrap();
-    let is_gone = |wire: &Arc<Wire>| Arc::strong_count(wire) == 1;
+    let is_gone = |stream: &Arc<CountedStream>| Arc::strong_count(stream) == 1;
     run_until(|| {
-        at_rest(&client, &upstream, is_gone)
+        each_idle(&client, &upstream, is_gone)
             .into_iter()
             .all(|gone| gone)
     })
@@ -63,8 +63,8 @@ async fn p7_a_fin_in_the_kernel_costs_a_deletion_nothing() {
     let client = client();
     warm(&client, &upstream).await;
     sign.send(()).unwrap();
-    hold_until(|| at_rest(&client, &upstream, |wire| wire.peek()) == [Waiting::End]);
-    assert_eq!(idle_count(&client, &upstream), 1, "still at rest");
+    hold_until(|| each_idle(&client, &upstream, |stream| stream.peek()) == [Waiting::End]);
+    assert_eq!(idle_count(&client, &upstream), 1, "still idle");
     let report = delete(&client, &upstream).await;
     assert_eq!(report.attempts, 1);
     assert_eq!(report.reply.unwrap().status(), 200);
@@ -73,7 +73,7 @@ async fn p7_a_fin_in_the_kernel_costs_a_deletion_nothing() {
 }
 
 #[tokio::test]
-async fn p7_an_unasked_408_in_the_kernel_is_no_answer_to_a_deletion() {
+async fn p7_an_unasked_408_in_the_kernel_answers_no_deletion() {
     let (sign, signed) = channel();
     let upstream = after_one(signed, |session| {
         session.say("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n");
@@ -82,14 +82,14 @@ async fn p7_an_unasked_408_in_the_kernel_is_no_answer_to_a_deletion() {
     let client = client();
     warm(&client, &upstream).await;
     sign.send(()).unwrap();
-    hold_until(|| at_rest(&client, &upstream, |wire| wire.peek()) == [Waiting::Bytes]);
+    hold_until(|| each_idle(&client, &upstream, |stream| stream.peek()) == [Waiting::Bytes]);
     let report = delete(&client, &upstream).await;
     assert_eq!(report.reply.unwrap().status(), 200);
     assert_eq!(upstream.connections(), 2);
 }
 
 #[tokio::test]
-async fn p7_a_surplus_answer_in_hypers_buffer_is_no_answer_to_a_deletion() {
+async fn p7_a_surplus_answer_in_the_buffer_answers_no_deletion() {
     let surplus = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     let upstream = Upstream::start(move |number, session| {
         if number > 0 {
@@ -108,7 +108,7 @@ async fn p7_a_surplus_answer_in_hypers_buffer_is_no_answer_to_a_deletion() {
 }
 
 #[tokio::test]
-async fn p7_a_deletion_that_was_read_and_not_answered_is_not_sent_again() {
+async fn p7_a_deletion_read_but_not_answered_is_not_sent_again() {
     let upstream = Upstream::start(reads_and_closes);
     let client = client();
     warm(&client, &upstream).await;
@@ -122,7 +122,7 @@ async fn p7_a_deletion_that_was_read_and_not_answered_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_read_and_not_answered_is_not_sent_again() {
+async fn a_write_read_but_not_answered_is_not_sent_again() {
     let upstream = Upstream::start(reads_and_closes);
     let client = client();
     warm(&client, &upstream).await;
@@ -205,7 +205,7 @@ async fn a_streamed_body_cut_off_midway_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn p7_a_deletion_takes_no_connection_that_rested_for_a_second() {
+async fn p7_a_deletion_uses_no_connection_idle_for_a_second() {
     let upstream = Upstream::answering(OK);
     let client = client();
     let first = Instant::now();
@@ -217,7 +217,7 @@ async fn p7_a_deletion_takes_no_connection_that_rested_for_a_second() {
         warm(&client, &upstream).await;
         let (before, begun) = (upstream.connections(), Instant::now());
         delete(&client, &upstream).await.reply.unwrap();
-        // A machine that stood still meanwhile says nothing about a moment.
+        // A stalled machine proves nothing: it tries again.
         if begun.elapsed() < Duration::from_millis(500) {
             break upstream.connections() == before;
         }
@@ -234,17 +234,17 @@ async fn p7_a_deletion_takes_no_connection_that_rested_for_a_second() {
     assert_eq!(upstream.connections(), before + 1);
 }
 
-/// Every connection at rest fails at its next write, before a byte leaves.
-fn break_at_rest(client: &Client, upstream: &Upstream) {
-    at_rest(client, upstream, |wire| wire.seal());
+/// Makes every idle connection fail at its next write, before a byte leaves.
+fn break_idle(client: &Client, upstream: &Upstream) {
+    each_idle(client, upstream, |stream| stream.seal());
 }
 
 #[tokio::test]
-async fn p7_a_deletion_of_which_no_byte_left_goes_out_once_on_a_new_connection() {
+async fn p7_an_unsent_deletion_goes_out_once_on_a_new_connection() {
     let upstream = Upstream::answering(OK);
     let client = client();
     warm(&client, &upstream).await;
-    break_at_rest(&client, &upstream);
+    break_idle(&client, &upstream);
     let mut batch = outgoing(&upstream, Method::DELETE, Delivery::Deletion);
     batch.body = Body::whole("[1,2]");
     let report = send(&client, batch).await;
@@ -255,22 +255,22 @@ async fn p7_a_deletion_of_which_no_byte_left_goes_out_once_on_a_new_connection()
 }
 
 #[tokio::test]
-async fn a_write_of_which_no_byte_left_goes_out_once_on_a_new_connection() {
+async fn an_unsent_write_goes_out_once_on_a_new_connection() {
     let upstream = Upstream::answering(OK);
     let client = client();
     warm(&client, &upstream).await;
-    break_at_rest(&client, &upstream);
+    break_idle(&client, &upstream);
     let report = put(&client, &upstream).await;
     assert_eq!((report.attempts, report.reply.is_ok()), (2, true));
     assert_eq!(upstream.count("PUT"), 1);
 }
 
 #[tokio::test]
-async fn a_stream_that_may_be_consumed_is_not_sent_again_and_nothing_left() {
+async fn a_stream_that_may_be_consumed_is_not_sent_again() {
     let upstream = Upstream::answering(OK);
     let client = client();
     warm(&client, &upstream).await;
-    break_at_rest(&client, &upstream);
+    break_idle(&client, &upstream);
     let (feed, body) = fed();
     feed.send(Ok(Bytes::from_static(b"first"))).await.unwrap();
     let mut outgoing = outgoing(&upstream, Method::PUT, Delivery::Once);
@@ -283,7 +283,7 @@ async fn a_stream_that_may_be_consumed_is_not_sent_again_and_nothing_left() {
 }
 
 #[tokio::test]
-async fn bytes_of_a_first_try_count_when_the_second_finds_nobody() {
+async fn bytes_of_a_first_try_count_if_the_second_fails() {
     // One connection alone is taken: the listener is gone before the second request is read.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -21,7 +21,7 @@ use crate::layers::record::Cleared;
 use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
-use crate::outbound::counted_stream::Wire;
+use crate::outbound::counted_stream::CountedStream;
 use crate::request::{Body, BoxError, Origin, Peer};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -134,7 +134,7 @@ impl Session {
         Some(text)
     }
 
-    /// Reads until `mark` stands behind `from`; the place behind it.
+    /// Reads until `mark` follows `from`; returns the place after it.
     pub(super) fn until(&mut self, mark: &str, from: usize) -> Option<usize> {
         loop {
             let found = match self.pending.get(from..) {
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// What came and was not taken by [`Self::request`].
+    /// The bytes that [`Self::request`] has not taken.
     pub(super) fn pending(&self) -> String {
         latin1(&self.pending)
     }
@@ -279,7 +279,7 @@ pub(super) async fn text(response: Response<Body>) -> Result<String, BoxError> {
     Ok(latin1(&bytes))
 }
 
-/// A GET answered in full, so that its connection is at rest.
+/// A GET answered in full, so that its connection is idle.
 pub(super) async fn warm(client: &Client, upstream: &Upstream) {
     let report = get(client, upstream).await;
     assert_eq!(text(report.reply.unwrap()).await.unwrap(), "ok");
@@ -291,16 +291,16 @@ pub(super) fn failure(report: Report) -> Failure {
 }
 
 pub(super) fn idle_count(client: &Client, upstream: &Upstream) -> usize {
-    at_rest(client, upstream, |_| ()).len()
+    each_idle(client, upstream, |_| ()).len()
 }
 
-/// Looks at every connection at rest.
-pub(super) fn at_rest<T>(
+/// Looks at every idle connection.
+pub(super) fn each_idle<T>(
     client: &Client,
     upstream: &Upstream,
-    look: impl Fn(&Arc<Wire>) -> T,
+    look: impl Fn(&Arc<CountedStream>) -> T,
 ) -> Vec<T> {
-    client.line(&upstream.origin()).at_rest(look)
+    client.origin_pool(&upstream.origin()).each_idle(look)
 }
 
 /// Holds the runtime still until it is so: bytes arrive in the kernel, no task is polled.

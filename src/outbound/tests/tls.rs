@@ -1,4 +1,4 @@
-//! The same over TLS: who is trusted, what counts as left, what a peek says.
+//! The same over TLS: trust, the count of bytes that left, and peeks.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -136,7 +136,7 @@ async fn a_connection_under_tls_is_used_again() {
 }
 
 #[tokio::test]
-async fn p7_a_deletion_read_under_tls_and_not_answered_has_left_and_is_not_repeated() {
+async fn p7_a_deletion_lost_under_tls_is_not_sent_again() {
     let secure = Secure::start(1);
     let client = secure.client();
     let response = secure.delete(&client).await.reply.unwrap();
@@ -149,7 +149,7 @@ async fn p7_a_deletion_read_under_tls_and_not_answered_has_left_and_is_not_repea
 }
 
 #[tokio::test]
-async fn a_certificate_of_nobody_we_trust_is_unreachable() {
+async fn an_untrusted_certificate_is_unreachable() {
     let secure = Secure::start(1);
     let other = Secure::start(1);
     let failure = failure(secure.delete(&other.client()).await);

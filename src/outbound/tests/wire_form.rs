@@ -1,4 +1,4 @@
-//! What upstream sees, byte for byte.
+//! The bytes that upstream gets.
 
 use std::sync::mpsc::channel;
 
