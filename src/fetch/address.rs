@@ -7,11 +7,11 @@ use crate::request::Origin;
 /// Bytes of a URL.
 const MAX_URL_BYTES: usize = 2048;
 
-/// A URL that may be fetched: `https` or `http`, a host, an optional port, path and query. Whether
-/// `http` is allowed there is the config's to say.
+/// A URL that the gateway may call: `https` or `http`, a host, an optional port, path and query. The config decides
+/// whether `http` is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Where.
+    /// Its origin.
     pub origin: Origin,
     /// Path and query.
     pub target: String,
@@ -21,12 +21,12 @@ impl Address {
     /// Reads a URL.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence that names the fault.
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         if url.len() > MAX_URL_BYTES {
             return Err("is longer than 2,048 bytes");
         }
-        // What RFC 3986 §2 has no place for.
+        // RFC 3986 §2 allows none of these.
         let stray = |byte: u8| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte);
         if url.bytes().any(stray) {
             return Err("holds a character that a URL may not hold");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_url_is_refused() {
+    fn a_url_with_other_parts_is_refused() {
         for url in [
             "",
             "a.example/keys",
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn p8_what_is_shown_has_no_query() {
+    fn p8_a_shown_url_has_no_query() {
         let address = Address::parse("https://a.example/keys?token=secret").unwrap();
         assert_eq!(address.to_string(), "https://a.example/keys");
     }

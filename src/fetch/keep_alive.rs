@@ -1,4 +1,4 @@
-//! Many reads from one origin, one after another on one connection: any status is an answer here.
+//! Many reads from one origin, one after another on one connection. Any status is an answer here.
 
 use std::time::Duration;
 
@@ -6,55 +6,44 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::{Fetch, USER_AGENT, broken, is_plain, read_body};
+use super::connection::{Connection, USER_AGENT, broken, is_plain, read_body};
 use crate::request::Origin;
+use crate::tls::ClientTls;
 
-/// What came.
+/// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
     pub status: u16,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body; `None` where it was too long, broken off, encoded, or framed in two ways.
+    /// Its body; `None` if it was too long, cut short, encoded, or framed in two ways.
     pub body: Option<Bytes>,
 }
 
-/// A connection that is made where one is needed.
+/// A client of one origin that reuses its connection and connects again if needed.
 #[derive(Debug)]
-pub struct Line {
-    fetch: Fetch,
+pub struct KeepAliveClient {
+    tls: ClientTls,
     origin: Origin,
-    open: Option<Open>,
+    idle: Option<Connection>,
 }
 
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) sender: SendRequest<Empty<Bytes>>,
-    pub(super) _driver: AbortOnDropHandle<()>,
-}
-
-impl Fetch {
-    /// A line to this origin; nothing is opened yet.
-    #[must_use]
-    pub fn line(&self, origin: Origin) -> Line {
-        Line {
-            fetch: self.clone(),
+impl KeepAliveClient {
+    pub(super) fn new(tls: ClientTls, origin: Origin) -> Self {
+        Self {
+            tls,
             origin,
-            open: None,
+            idle: None,
         }
     }
-}
 
-impl Line {
-    /// GET, with this `Authorization` where one is given: whatever status comes within `timeout`, which counts from the
-    /// look-up of the name to the body's last byte. A redirect is not followed.
+    /// GET, with this `Authorization` if there is one. `timeout` covers everything from the look-up of the name to the
+    /// body's last byte. Redirects are not followed.
     ///
     /// # Errors
-    /// Where no answer came: what happened, at which host.
+    /// If no answer came: the host and the reason.
     pub async fn get<'a>(
         &mut self,
         target: &str,
@@ -68,8 +57,8 @@ impl Line {
             Err(_) => Err(format!("no whole answer within {timeout:?}")),
         };
         result.map_err(|why| {
-            // What is left of an answer must not be taken for the next one's.
-            self.open = None;
+            // The rest of a late answer must not become the next one.
+            self.idle = None;
             format!("{}: {why}", self.origin)
         })
     }
@@ -80,19 +69,19 @@ impl Line {
         authorization: Option<&HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, String> {
-        if let Some(open) = self.open.take().filter(|open| !open.sender.is_closed())
-            && let Ok(answer) = self.exchange(open, target, authorization, max_bytes).await
+        if let Some(idle) = self.idle.take().filter(|idle| !idle.sender.is_closed())
+            && let Ok(answer) = self.exchange(idle, target, authorization, max_bytes).await
         {
             return Ok(answer);
         }
-        // A read may be sent again: upstream may have closed the connection meanwhile.
-        let open = self.fetch.open(&self.origin).await?;
-        self.exchange(open, target, authorization, max_bytes).await
+        // A read may be sent again: the server may have closed the idle connection.
+        let new = Connection::open(&self.tls, &self.origin).await?;
+        self.exchange(new, target, authorization, max_bytes).await
     }
 
     async fn exchange(
         &mut self,
-        mut open: Open,
+        mut connection: Connection,
         target: &str,
         authorization: Option<&HeaderValue>,
         max_bytes: usize,
@@ -107,17 +96,21 @@ impl Line {
         let request = request
             .body(Empty::new())
             .map_err(|error| format!("cannot be asked for: {error}"))?;
-        open.sender.ready().await.map_err(broken)?;
-        let answer = open.sender.send_request(request).await.map_err(broken)?;
+        connection.sender.ready().await.map_err(broken)?;
+        let answer = connection
+            .sender
+            .send_request(request)
+            .await
+            .map_err(broken)?;
         let (answer, whole) = take(answer, max_bytes).await;
         if whole {
-            self.open = Some(open);
+            self.idle = Some(connection);
         }
         Ok(answer)
     }
 }
 
-/// The answer, and whether its connection can be used again.
+/// The answer, and whether its connection can be reused.
 async fn take(answer: Response<Incoming>, max_bytes: usize) -> (Answer, bool) {
     let plain = is_plain(answer.headers());
     let (head, body) = answer.into_parts();
@@ -134,23 +127,23 @@ async fn take(answer: Response<Incoming>, max_bytes: usize) -> (Answer, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::Fetch;
     use crate::fetch::testing::{Server, ok};
-    use crate::tls::ClientTls;
 
-    /// Met only by a failure.
+    /// Reached only by a failure.
     const PATIENCE: Duration = Duration::from_secs(120);
 
     async fn got(bytes: &[u8]) -> Result<Answer, String> {
         let bytes = bytes.to_vec();
         let server = Server::start(move |_| bytes.clone()).await;
-        let mut line = line(&server);
+        let mut client = client(&server);
         let secret = HeaderValue::from_static("Bearer hidden");
-        line.get("/a?v=1", &secret, 100, PATIENCE).await
+        client.get("/a?v=1", &secret, 100, PATIENCE).await
     }
 
-    fn line(server: &Server) -> Line {
+    fn client(server: &Server) -> KeepAliveClient {
         let origin = Origin::parse(&server.url("")).unwrap();
-        Fetch::new(ClientTls::new(None).unwrap()).line(origin)
+        Fetch::new(ClientTls::new(None).unwrap()).keep_alive(origin)
     }
 
     #[tokio::test]
@@ -164,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_cannot_be_judged_is_none() {
+    async fn an_unusable_body_is_none() {
         let long = ok(&"x".repeat(101));
         let encoded = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx";
         let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx";
@@ -182,12 +175,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_was_closed_meanwhile_is_made_again() {
+    async fn a_closed_connection_is_replaced() {
         let server = Server::start(|_| ok("{}")).await;
-        let mut line = line(&server);
+        let mut client = client(&server);
         for _ in 0..3 {
             let token = HeaderValue::from_static("Bearer t");
-            let answer = line.get("/a", &token, 100, PATIENCE).await.unwrap();
+            let answer = client.get("/a", &token, 100, PATIENCE).await.unwrap();
             assert_eq!(answer.status, 200);
         }
         assert!(server.heads()[2].contains("authorization: Bearer t\r\n"));

@@ -1,17 +1,17 @@
-//! Calls over real sockets: what is brought, what is refused, and what is said.
+//! Calls over real sockets.
 
 use super::testing::{Server, ok};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Met only by a failure.
+/// Reached only by a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn fetch() -> Fetch {
     Fetch::new(ClientTls::new(None).unwrap())
 }
 
-/// What comes of a server that sends these bytes, at most 100 of them as a body.
+/// The result of a call to a server that sends these bytes; the body may have 100.
 async fn got(answer: &[u8]) -> Result<Bytes, String> {
     let answer = answer.to_vec();
     let server = Server::start(move |_| answer.clone()).await;
@@ -57,7 +57,7 @@ async fn the_request_names_its_host_and_asks_for_json() {
 }
 
 #[tokio::test]
-async fn any_status_but_200_is_an_error_and_redirects_are_not_followed() {
+async fn any_status_but_200_is_an_error_and_so_is_a_redirect() {
     let server = Server::start(|_| ok("{}")).await;
     let moved = format!(
         "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
@@ -94,7 +94,7 @@ async fn a_body_is_bounded_whichever_way_it_comes() {
 }
 
 #[tokio::test]
-async fn an_announced_length_beyond_the_bound_is_refused_before_the_body() {
+async fn a_length_beyond_the_bound_is_refused_before_the_body() {
     let text = why(b"HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n").await;
     assert!(text.contains("longer than 100 bytes"), "{text}");
 }
@@ -148,7 +148,7 @@ async fn nobody_there_is_an_error_with_the_address() {
 }
 
 #[tokio::test]
-async fn the_time_is_bounded_where_nothing_comes() {
+async fn the_time_is_bounded_if_no_answer_comes() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/k", listener.local_addr().unwrap());
     let address = Address::parse(&url).unwrap();
@@ -160,13 +160,13 @@ async fn the_time_is_bounded_where_nothing_comes() {
 }
 
 #[tokio::test]
-async fn https_is_spoken_to_whom_the_roots_vouch_for_and_to_nobody_else() {
+async fn https_trusts_only_the_configured_roots() {
     let (client, server) = crate::tls::testing::pair("fetch", &["127.0.0.1"]);
     let (stranger, _) = crate::tls::testing::pair("stranger", &["127.0.0.1"]);
     let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(server));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/k", listener.local_addr().unwrap());
-    let _serving = AbortOnDropHandle::new(tokio::spawn(async move {
+    let _serving = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
             if let Ok(mut io) = acceptor.accept(tcp).await {

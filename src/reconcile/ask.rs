@@ -68,7 +68,7 @@ async fn read_all(
     let next = Arc::new(AtomicUsize::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..READERS.min(users.len()) {
-        let (mut line, token) = (fetch.line(origin.clone()), token.clone());
+        let (mut client, token) = (fetch.keep_alive(origin.clone()), token.clone());
         let (users, next) = (Arc::clone(users), Arc::clone(&next));
         readers.spawn(async move {
             let mut seen = Vec::new();
@@ -79,7 +79,7 @@ async fn read_all(
                     return seen;
                 };
                 let timeout = READ_TIMEOUT.min(left);
-                let answer = line.get(target, token.header(), MAX_BODY_BYTES, timeout);
+                let answer = client.get(target, token.header(), MAX_BODY_BYTES, timeout);
                 match answer.await {
                     Ok(answer) => seen.push((at, see(&answer))),
                     Err(why) => tracing::warn!("a user could not be read back: {why}"),

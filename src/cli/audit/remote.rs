@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::audit::read::Files;
 use crate::cli::exit::{Exit, Stop};
-use crate::fetch::{Address, Answer, Fetch, Line};
+use crate::fetch::{Address, Answer, Fetch, KeepAliveClient};
 use crate::tls::ClientTls;
 
 /// A file must come whole within this.
@@ -30,7 +30,7 @@ pub(super) struct Remote {
     address: Address,
     authorization: Option<HeaderValue>,
     fetch: Fetch,
-    lines: Mutex<Vec<Line>>,
+    clients: Mutex<Vec<KeepAliveClient>>,
     runtime: Runtime,
 }
 
@@ -71,20 +71,20 @@ impl Remote {
             address,
             authorization,
             fetch: Fetch::new(ClientTls::new(None).map_err(broken)?),
-            lines: Mutex::default(),
+            clients: Mutex::default(),
             runtime,
         })
     }
 
     fn ask(&self, path: &str, max_bytes: usize) -> io::Result<Answer> {
-        let lines = || self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = lines().pop();
-        let mut line = idle.unwrap_or_else(|| self.fetch.line(self.address.origin.clone()));
+        let clients = || self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = clients().pop();
+        let mut client = idle.unwrap_or_else(|| self.fetch.keep_alive(self.address.origin.clone()));
         let target = format!("{}{path}", self.address.target);
         let authorization = self.authorization.as_ref();
-        let got = line.get(&target, authorization, max_bytes, TIMEOUT);
+        let got = client.get(&target, authorization, max_bytes, TIMEOUT);
         let answer = self.runtime.block_on(got).map_err(io::Error::other)?;
-        lines().push(line);
+        clients().push(client);
         Ok(answer)
     }
 }
