@@ -1,14 +1,14 @@
-//! A timer that is set for every request and hardly ever rings.
+//! A timer that every request sets and that hardly ever rings.
 //!
-//! A sleep of tokio's costs a lock when it is begun and another when it is dropped. An alarm keeps one
-//! sleep for many waits: where it stands for an earlier time, it is left alone and set again when it rings.
+//! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm keeps one sleep for many waits:
+//! if the sleep ends before the new deadline, it stays as it is and starts again when it rings.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// One wait at a time; whoever polls it last is woken.
+/// One wait at a time; it wakes the task that polled it last.
 #[derive(Debug, Default)]
 pub struct Alarm {
     set: Option<Set>,
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_rings_at_its_time_whatever_was_waited_for_before() {
+    async fn it_rings_on_time_after_any_earlier_wait() {
         let mut alarm = Alarm::default();
         for (waits, millis) in [(false, 30), (true, 10), (true, 20), (false, 5), (true, 40)] {
             let at = Instant::now() + Duration::from_millis(millis);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_last_is_woken() {
+    async fn the_last_task_to_poll_wakes() {
         let alarm = std::sync::Arc::new(std::sync::Mutex::new(Alarm::default()));
         let first = std::sync::Arc::clone(&alarm);
         let at = Instant::now() + Duration::from_millis(30);

@@ -1,11 +1,10 @@
-//! Random bytes for ids: nothing secret hangs on them.
+//! Random bytes for ids, never for secrets.
 //!
-//! The library's generator asks the processor anew at every call, which costs microseconds; so
-//! each thread draws for many ids at once.
+//! Each call of the library's generator costs microseconds, so each thread draws bytes for many ids at once.
 
 use std::cell::RefCell;
 
-/// Drawn at once.
+/// Bytes per draw.
 const DRAWN_BYTES: usize = 1024;
 
 thread_local! {
@@ -19,8 +18,7 @@ struct Drawn {
     used: usize,
 }
 
-/// `N` random bytes, never given twice; `None` where the system has no randomness. At most
-/// 1,024 bytes.
+/// `N` random bytes, at most 1,024; `None` if the system has no randomness.
 #[must_use]
 pub fn bytes<const N: usize>() -> Option<[u8; N]> {
     const { assert!(N <= DRAWN_BYTES) };

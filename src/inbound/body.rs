@@ -1,4 +1,4 @@
-//! A caller's body on its way in: data frames alone, and a note where it was not read to its end.
+//! A caller's body on its way in: data frames only, and a note if it was not read to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use crate::request::Body;
 
-/// Whether the last request's body was left before its end; one flag a connection.
+/// Whether the last request's body was dropped before its end; one flag per connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unread(Arc<AtomicBool>);
 
@@ -21,13 +21,13 @@ impl Unread {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Whether bytes of a body may still be on their way.
+    /// Whether bytes of a body may still arrive.
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What the stack is given for hyper's body.
+/// The stack's form of hyper's body.
 pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
     if incoming.is_end_stream() {
         return Body::Empty;
@@ -39,7 +39,7 @@ pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
     })
 }
 
-/// Trailers are dropped: hyper would hand on an `if-match` in them as if it had been judged.
+/// Drops trailers: hyper would pass on an `if-match` in them as if a layer had judged it.
 struct DataOnly {
     incoming: Incoming,
     ended: bool,

@@ -1,7 +1,7 @@
-//! The time that a caller has for a head, as hyper asks for it, without a timer a request.
+//! hyper's timer for a head, without a tokio timer per request.
 //!
-//! hyper makes a timer for every head and drops it when the head is there. Here it only notes its time;
-//! the connection, in whose task hyper is polled, watches it with one [`Alarm`] for all its requests.
+//! hyper makes a timer for every head and drops it when the head has come. This one only notes the deadline; the
+//! connection, whose task polls hyper, watches the deadline with one [`Alarm`] for all requests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,16 +14,16 @@ use hyper::rt::{Sleep, Timer};
 
 use crate::alarm::Alarm;
 
-/// hyper's timer of one connection; all clones are one.
+/// The timer of one connection; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct HeadTimer(Arc<Times>);
 
 #[derive(Debug)]
 struct Times {
-    born: Instant,
-    /// Microseconds from `born` to what is waited for; [`NEVER`] where nothing is.
+    created: Instant,
+    /// Microseconds from `created` to the deadline, or [`NEVER`].
     noted: AtomicU64,
-    /// Microseconds from `born` that have surely passed.
+    /// Microseconds from `created` that have certainly passed.
     passed: AtomicU64,
 }
 
@@ -32,20 +32,19 @@ const NEVER: u64 = u64::MAX;
 impl HeadTimer {
     pub(super) fn new() -> Self {
         Self(Arc::new(Times {
-            born: Instant::now(),
+            created: Instant::now(),
             noted: AtomicU64::new(NEVER),
             passed: AtomicU64::new(0),
         }))
     }
 
-    /// Whether a noted time has come: hyper is then to be polled again. To be called whenever hyper
-    /// has been polled.
+    /// Whether the deadline has passed; poll hyper again if so. Call this after every poll of hyper.
     pub(super) fn has_come(&self, alarm: &mut Alarm, cx: &mut Context<'_>) -> bool {
         let noted = self.0.noted.load(Ordering::Relaxed);
         if noted == NEVER {
             return false;
         }
-        let at = self.0.born + Duration::from_micros(noted);
+        let at = self.0.created + Duration::from_micros(noted);
         let has_come = alarm.poll_at(at.into(), cx).is_ready();
         if has_come {
             self.0.passed.store(noted, Ordering::Relaxed);
@@ -60,8 +59,8 @@ impl Timer for HeadTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        let after = deadline.saturating_duration_since(self.0.born);
-        // Rounded up: it must not be said to have come before it has.
+        let after = deadline.saturating_duration_since(self.0.created);
+        // Rounds up: the deadline must not pass early.
         let noted = u64::try_from(after.as_micros()).unwrap_or(NEVER - 2) + 1;
         self.0.noted.store(noted, Ordering::Relaxed);
         Box::pin(Noted {
@@ -71,7 +70,7 @@ impl Timer for HeadTimer {
     }
 }
 
-/// A time that hyper waits for; one at a time.
+/// A deadline that hyper waits for; one at a time.
 struct Noted {
     times: Arc<Times>,
     noted: u64,
@@ -86,7 +85,7 @@ impl Future for Noted {
         if self.times.passed.load(Ordering::Relaxed) >= self.noted {
             Poll::Ready(())
         } else {
-            // Woken by the connection's alarm, which is polled in the same task.
+            // The connection polls its alarm in the same task, and the alarm wakes it.
             Poll::Pending
         }
     }
@@ -94,7 +93,7 @@ impl Future for Noted {
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        // The next one may have been noted already.
+        // hyper may have noted the next deadline already.
         let _ = self.times.noted.compare_exchange(
             self.noted,
             NEVER,

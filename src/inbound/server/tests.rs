@@ -14,7 +14,7 @@ use crate::inbound::{Counters, Settings, serve};
 use crate::request::{Body, Peer};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
-/// Longer than anything here takes on a slow machine; met only by a failure.
+/// Longer than any step here takes on a slow machine; reached only by a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn settings() -> Settings {
@@ -51,7 +51,7 @@ async fn send(server: &Server, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// All that comes until the other side closes.
+/// Reads until the other side closes.
 async fn read_all(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
@@ -168,7 +168,7 @@ async fn p14_stopping_closes_idle_connections_and_lets_requests_end() {
         .unwrap();
 }
 
-/// On one thread the server cannot accept before the test waits: these stand in the backlog.
+/// On one thread the server cannot accept before the test waits, so these are in the backlog.
 #[tokio::test]
 async fn p14_requests_in_the_backlog_are_answered_when_stopping() {
     let (server, _) = start(settings(), ok);
@@ -289,7 +289,7 @@ async fn no_body_is_an_empty_body() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_turned_away_and_counted() {
+async fn input_that_is_not_http_is_refused_and_counted() {
     let (server, counters) = start(settings(), ok);
     let bad: [&[u8]; 4] = [
         b"GET / HTTP/1.1\r\nContent-Length: +3\r\n\r\n",
