@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::batch::{self, Batch, Link};
 use super::plan::Plan;
-use super::{Fault, Place, ReadError, tail};
+use super::tail::{self, Tail};
+use super::{Fault, Place, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
@@ -22,6 +23,8 @@ pub struct Chain<'k> {
     /// The last batch that is read, where that is not the last there is.
     until: Option<Link>,
     done: bool,
+    /// Whether a torn write stands behind the end.
+    torn: bool,
 }
 
 impl<'k> Chain<'k> {
@@ -40,6 +43,7 @@ impl<'k> Chain<'k> {
             offset: 0,
             until: None,
             done: false,
+            torn: false,
         })
     }
 
@@ -55,6 +59,11 @@ impl<'k> Chain<'k> {
     #[must_use]
     pub fn last(&self) -> Link {
         self.last
+    }
+
+    /// Whether the end was reached, and a write that a crash cut off stands behind it.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// The next batch; `None` at the end, which may be a torn write.
@@ -119,7 +128,9 @@ impl<'k> Chain<'k> {
         let Some(span) = self.plan.spans.get(self.span) else {
             return Ok(true);
         };
-        let Some(damage) = tail::damage(&span.segment, self.offset, &self.plan.behind)? else {
+        let tail = tail::judge(&span.segment, self.offset, &self.plan.behind)?;
+        let Tail::Damaged(damage) = tail else {
+            self.torn = tail == Tail::Torn;
             return Ok(true);
         };
         // Batches are written in order: if it was a live writer, this place holds one by now.
@@ -145,18 +156,21 @@ impl<'k> Chain<'k> {
         Ok(!goes_on)
     }
 
-    fn end_of_empty(&self) -> Result<Option<Batch>, ReadError> {
+    fn end_of_empty(&mut self) -> Result<Option<Batch>, ReadError> {
         let Some((first, behind)) = self.plan.behind.split_first() else {
             return Ok(None);
         };
         if !self.plan.spans.is_empty() {
             return Ok(None);
         }
-        match tail::damage(first, 0, behind)? {
-            Some(damage) if Plan::of(&*self.folder, self.key)?.spans.is_empty() => {
+        match tail::judge(first, 0, behind)? {
+            Tail::Damaged(damage) if Plan::of(&*self.folder, self.key)?.spans.is_empty() => {
                 Err(damaged_before(first.place(0), damage))
             }
-            _ => Ok(None),
+            tail => {
+                self.torn = tail == Tail::Torn;
+                Ok(None)
+            }
         }
     }
 }

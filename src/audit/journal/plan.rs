@@ -4,7 +4,8 @@ use super::batch::{Batch, Link};
 use super::chain::damaged_before;
 use super::floor::Floor;
 use super::segment::{self, Segment};
-use super::{Fault, ReadError, tail};
+use super::tail::{self, Tail};
+use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
@@ -46,9 +47,10 @@ impl Plan {
                 }
                 Ok(None) => plan.behind.push(segment),
                 Err(newer) if newer.fault == Fault::Newer => {
-                    let sign = tail::damage(&segment, 0, &plan.behind)?;
-                    let damaged = |sign| damaged_before(segment.place(0), sign);
-                    return Err(sign.map_or(newer, damaged));
+                    return Err(match tail::judge(&segment, 0, &plan.behind)? {
+                        Tail::Damaged(sign) => damaged_before(segment.place(0), sign),
+                        Tail::Clean | Tail::Torn => newer,
+                    });
                 }
                 Err(error) => return Err(error),
             }

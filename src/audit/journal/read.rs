@@ -63,6 +63,14 @@ pub fn read_folder<'k>(
     })
 }
 
+impl Entries<'_> {
+    /// Whether the end was reached, and a write that a crash cut off stands behind it.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.chain.is_torn()
+    }
+}
+
 impl Iterator for Entries<'_> {
     type Item = Result<Read, ReadError>;
 

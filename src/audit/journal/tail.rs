@@ -1,35 +1,45 @@
-//! What stands behind the last whole batch: a torn write that nobody was answered for, damage, or what a
-//! newer program wrote.
+//! What stands behind the last whole batch: zeros, a torn write that nobody was answered for, damage, or what
+//! a newer program wrote.
 
 use super::batch::{BLOCK, MAX_BATCH};
 use super::segment::Segment;
 use super::{Fault, Place, ReadError};
 
-/// The place of a sign that answered records are damaged, if there is one: a whole batch behind
-/// `end`, in this segment or one behind it, or a byte that is not zero beyond the longest batch.
+/// What the bytes behind the last whole batch are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Zeros.
+    Clean,
+    /// A write that a crash cut off; nobody was answered for it.
+    Torn,
+    /// Answered records are damaged: a whole batch stands here, or a byte that is not zero beyond the
+    /// reach of the longest batch.
+    Damaged(Place),
+}
+
+/// Judges what stands behind `end`, in this segment and those behind it.
 ///
 /// The error is [`Fault::Newer`] if a newer program's batch stands there and none of this version behind
 /// it: this program never writes behind a newer one, so any batch of its own there tells of damage.
-pub(super) fn damage(
-    segment: &Segment,
-    end: u64,
-    behind: &[Segment],
-) -> Result<Option<Place>, ReadError> {
-    let mut newer = Ok(None);
+pub(super) fn judge(segment: &Segment, end: u64, behind: &[Segment]) -> Result<Tail, ReadError> {
+    let (mut tail, mut newer) = (Tail::Clean, None);
     let behind = behind.iter().map(|segment| (segment, 0));
     for (segment, end) in std::iter::once((segment, end)).chain(behind) {
         match in_segment(segment, end) {
-            Ok(None) => {}
-            Err(error) if error.fault == Fault::Newer => newer = newer.and(Err(error)),
+            Ok(Tail::Clean) => {}
+            Ok(Tail::Torn) => tail = Tail::Torn,
+            Err(error) if error.fault == Fault::Newer => {
+                newer.get_or_insert(error);
+            }
             told => return told,
         }
     }
-    newer
+    newer.map_or(Ok(tail), Err)
 }
 
-fn in_segment(segment: &Segment, end: u64) -> Result<Option<Place>, ReadError> {
+fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
     let Some(first) = segment.not_zero_behind(end)? else {
-        return Ok(None);
+        return Ok(Tail::Clean);
     };
     let limit = end + MAX_BATCH as u64;
     let beyond = segment.not_zero_behind(limit.max(first))?;
@@ -39,7 +49,7 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Option<Place>, ReadError> {
     let mut at = first - first % BLOCK as u64;
     while at < segment.bytes && (at < limit || newer.is_some()) {
         match segment.batch_at(at) {
-            Ok(Some(_)) => return Ok(Some(segment.place(at))),
+            Ok(Some(_)) => return Ok(Tail::Damaged(segment.place(at))),
             Ok(None) => {}
             Err(error) if error.fault == Fault::Newer => {
                 newer.get_or_insert(error);
@@ -51,5 +61,5 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Option<Place>, ReadError> {
     if let Some(newer) = newer {
         return Err(newer);
     }
-    Ok(beyond.filter(|b| *b >= limit).map(|b| segment.place(b)))
+    Ok(beyond.map_or(Tail::Torn, |at| Tail::Damaged(segment.place(at))))
 }

@@ -14,7 +14,6 @@ mod others;
 mod receipt;
 mod source;
 mod summary;
-mod tail;
 mod tree;
 mod walk;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::{Failure, Trouble};
 use super::files::Files;
-use crate::audit::journal::{self, Place, Read, ReadError};
+use crate::audit::journal::{self, Read, ReadError};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile};
@@ -92,8 +92,6 @@ pub(super) struct Journal<'k> {
     pub(super) first: Option<u64>,
     /// The index behind the last entry taken.
     pub(super) end: u64,
-    /// Where the batch stands that was read last.
-    pub(super) last: Option<Place>,
 }
 
 impl<'k> Journal<'k> {
@@ -105,7 +103,6 @@ impl<'k> Journal<'k> {
             fault: None,
             first: None,
             end: 0,
-            last: None,
         };
         match journal::read(directory, key) {
             Ok(entries) => journal.entries = Some(entries),
@@ -127,12 +124,14 @@ impl<'k> Journal<'k> {
         read
     }
 
+    /// Whether a write that a crash cut off stands behind its end.
+    pub(super) fn is_torn(&self) -> bool {
+        self.entries.as_ref().is_some_and(journal::Entries::is_torn)
+    }
+
     fn advance(&mut self) {
         match self.entries.as_mut().and_then(Iterator::next) {
-            Some(Ok(read)) => {
-                self.last = Some(read.place);
-                self.next = Some(read);
-            }
+            Some(Ok(read)) => self.next = Some(read),
             Some(Err(fault)) => self.fault = Some(fault),
             None => {}
         }

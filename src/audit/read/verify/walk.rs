@@ -9,7 +9,7 @@ use super::files::Files;
 use super::folder::{CHECKPOINT, Job};
 use super::source::{Journal, Source};
 use super::tree::Tree;
-use super::{Checker, Fault, Summary, tail, well_formed};
+use super::{Checker, Fault, Summary, well_formed};
 use crate::audit::journal::{self, Place};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle;
@@ -137,9 +137,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             segments_must_be_there(self.job.directory)?;
         }
         summary.journal = self.journal.first;
-        if !is_copy {
-            summary.cut_off = tail::is_cut_off(self.job.directory, self.journal.last)?;
-        }
+        summary.cut_off = self.journal.is_torn();
         Ok(summary)
     }
 

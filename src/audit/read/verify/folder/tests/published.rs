@@ -258,6 +258,12 @@ fn p4_a_journal_that_ends_before_the_checkpoint_is_found() {
 }
 
 #[test]
+fn p4_an_altered_last_batch_under_the_checkpoint_is_found() {
+    let failure = failure(|directory| flip(directory, "journal/0000000001", 200));
+    assert_eq!(failure.trouble, Trouble::Damaged);
+}
+
+#[test]
 fn p4_a_journal_that_holds_another_entry_than_the_log_is_found() {
     let (folder, _) = sample();
     let mut entries = long(300);
