@@ -6,8 +6,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::Found;
-use crate::audit::writer::loss::Accepted;
-use crate::audit::{Cause, Closed};
 
 /// Bytes of a request's line: room for a reason and for as many names as one request may hold.
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -24,13 +22,6 @@ pub const MAX_SETTLED: usize = 100;
 pub enum Request {
     /// Read the users of deletions in doubt back.
     Reconcile(Reconcile),
-    /// Move what is left of a lost log aside.
-    AcceptLoss {
-        /// Why, in the operator's words; it is put on record.
-        reason: String,
-        /// The new log's name.
-        origin: String,
-    },
 }
 
 /// Which deletions are read back, and why.
@@ -47,48 +38,12 @@ pub struct Reconcile {
     pub after: Option<u64>,
 }
 
-impl Answer {
-    /// Of a loss that was accepted, or was not: 1 where nothing is lost.
-    #[must_use]
-    pub fn of_loss(result: Result<Accepted, Closed>) -> Self {
-        match result {
-            Ok(accepted) => Self::LossAccepted {
-                left_in: accepted.left_in,
-                old_origin: accepted.old_origin,
-                old_checkpoint: accepted.old_checkpoint,
-                unfinished: accepted.unfinished,
-            },
-            Err(closed) => {
-                // A trail that is open is said to be no more than in recovery.
-                let cause = match closed.cause {
-                    Cause::Recovering => String::new(),
-                    cause => format!("{}: ", cause.as_str()),
-                };
-                let message = format!("no loss was accepted: {cause}{}", closed.detail);
-                Self::Refused { exit: 1, message }
-            }
-        }
-    }
-}
-
 /// What the gateway answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// What reading back said.
     Reconciled(Reconciled),
-    /// What was left of the log was moved aside.
-    LossAccepted {
-        /// The folder in the audit folder that holds it.
-        left_in: String,
-        /// The lost log's name, where it is known.
-        old_origin: Option<String>,
-        /// Its newest known checkpoint, the signed note.
-        old_checkpoint: Option<String>,
-        /// Why it is not all moved yet, where it is not.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unfinished: Option<String>,
-    },
     /// It was not done.
     Refused {
         /// The command's exit code.
@@ -138,8 +93,7 @@ impl Request {
     /// Where it is none, or its reason is empty or too long.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let request: Self = parse(line)?;
-        let (Self::Reconcile(Reconcile { reason, .. }) | Self::AcceptLoss { reason, .. }) =
-            &request;
+        let Self::Reconcile(Reconcile { reason, .. }) = &request;
         check_reason(reason).map_err(|fault| Malformed(fault.to_owned()))?;
         Ok(request)
     }
@@ -221,18 +175,6 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_accepted_with_a_reason_and_a_name() {
-        let line = br#"{"command":"accept_loss","reason":"the disk is gone","origin":"b"}"#;
-        let wanted = Request::AcceptLoss {
-            reason: "the disk is gone".into(),
-            origin: "b".into(),
-        };
-        assert_eq!(Request::parse(line), Ok(wanted));
-        let reasonless = br#"{"command":"accept_loss","reason":"","origin":"b"}"#;
-        assert!(Request::parse(reasonless).is_err());
-    }
-
-    #[test]
     fn what_is_no_request_is_refused() {
         for line in [
             "",
@@ -240,6 +182,7 @@ mod tests {
             "null",
             "[]",
             r#"{"command":"forget"}"#,
+            r#"{"command":"accept_loss","reason":"x","origin":"b"}"#,
             r#"{"command":"reconcile"}"#,
             r#"{"command":"reconcile","reason":"x","now":false,"deletions":[],"after":null,"as":0}"#,
             r#"{"command":"reconcile","reason":"x","now":1,"deletions":[],"after":null}"#,

@@ -1,5 +1,5 @@
 //! The gateway's end: one request a connection, bounded in length and number. A line has a bound in time
-//! each way; the work in between has none, since an accepted loss waits for the disk.
+//! each way; the work in between bounds itself.
 
 use std::io;
 use std::path::Path;

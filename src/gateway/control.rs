@@ -10,7 +10,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::health::{Current, Health};
 use crate::audit::Trail;
 use crate::audit::entry::Actor;
-use crate::audit::writer::loss::Acceptance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::protocol::Reconcile;
@@ -87,7 +86,7 @@ impl Office {
             match Server::start(&directory, handle) {
                 Ok(server) => {
                     let _ = holding.wait_for(|now| *now != held).await;
-                    // Whoever made the trail let go waits for the answer.
+                    // Commands under way still wait for their answers.
                     server.finish(LAST_ANSWERS).await;
                 }
                 Err(error) => {
@@ -101,19 +100,10 @@ impl Office {
     async fn answer(self, actor: Actor, request: Request) -> Answer {
         tracing::info!(uid = actor.uid, "a command asks over the control socket");
         let _one_at_a_time = self.writing.lock().await;
-        match request {
-            Request::Reconcile(request) => match self.reconciler() {
-                Ok(reconciler) => reconciler.answer(actor, request).await,
-                Err(message) => Answer::Refused { exit: 74, message },
-            },
-            Request::AcceptLoss { reason, origin } => {
-                let acceptance = Acceptance {
-                    reason,
-                    origin,
-                    actor,
-                };
-                Answer::of_loss(self.trail.accept_loss(acceptance).await)
-            }
+        let Request::Reconcile(request) = request;
+        match self.reconciler() {
+            Ok(reconciler) => reconciler.answer(actor, request).await,
+            Err(message) => Answer::Refused { exit: 74, message },
         }
     }
 
@@ -158,7 +148,6 @@ impl Office {
             };
             match self.clone().answer(actor, request).await {
                 Answer::Refused { message, .. } => tracing::warn!("not read back: {message}"),
-                Answer::LossAccepted { .. } => {}
                 Answer::Reconciled(done) => {
                     for why in done.deletions.iter().filter_map(|d| d.why.as_ref()) {
                         tracing::warn!(index = pending.deletion.index, "not read back: {why}");

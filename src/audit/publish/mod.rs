@@ -20,8 +20,8 @@ mod tree;
 pub(crate) use super::status::lag::{LONGEST_WAIT, Lag};
 pub(crate) use handover::Synced;
 pub(crate) use kept::Kept;
-pub(crate) use seen::Seen;
 pub use seen::unwatched;
+pub(crate) use seen::{Seen, folder_of};
 pub(crate) use shelf::{Shelf, read_whole};
 pub(crate) use standing::{ROOT, Standing};
 #[cfg(test)]

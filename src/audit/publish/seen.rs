@@ -29,7 +29,7 @@ impl Seen {
     /// Where descriptors or memory are lacking: a log must not go unwatched for that until it is restarted.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
-        let opened = folder_of(disk, path).and_then(|(folder, name)| {
+        let opened = folder_of(&**disk, path).and_then(|(folder, name)| {
             let bytes = read_whole(&*folder, &name)?;
             let passing = format!("{name}.new");
             let kept = Kept::new(Arc::clone(&folder), &name, folder, &passing, bytes.clone());
@@ -95,7 +95,8 @@ pub fn unwatched(path: &Path) -> Option<String> {
     Some(not_watched(&path.display().to_string(), &error))
 }
 
-fn folder_of(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
+/// A file's folder, opened, and its name in it.
+pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
     let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
     else {
         return Err(io::ErrorKind::InvalidFilename.into());

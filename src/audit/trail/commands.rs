@@ -1,14 +1,20 @@
-//! What commands write into the trail.
+//! What commands do to the trail.
+
+use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
 use super::{Closed, Held, Trail, late};
-use crate::audit::Cause;
+use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::compose;
 use crate::audit::entry::{Kind, Reconciled};
 use crate::audit::integrity::closed;
-use crate::audit::writer::inbox::{NewLoss, NewNote};
-use crate::audit::writer::loss::{Acceptance, Accepted};
+use crate::audit::writer::inbox::NewNote;
+use crate::audit::writer::loss;
+use crate::audit::writer::loss::{Acceptance, Accepted, NotAccepted};
+use crate::audit::{Cause, Settings};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 impl Trail {
     /// Which folder this process holds with its lock, if it holds one; it tells when that changes.
@@ -46,22 +52,33 @@ impl Trail {
             }),
         }
     }
-    /// Moves what is left of the log aside, where the trail is closed for a cause that may be a loss;
-    /// from then on only a log of the new name is opened. Waits for it.
+
+    /// Abandons the log in a folder that no process holds, if it does not open, and moves its files
+    /// aside. From then on only a log of the new name opens.
     ///
     /// # Errors
-    /// The cause, where it is none that may be a loss (`recovering`: the trail is open), the name was
-    /// lost before, or the disk would not.
-    pub async fn accept_loss(&self, acceptance: Acceptance) -> Result<Accepted, Closed> {
-        let (sender, answer) = oneshot::channel();
-        let loss = NewLoss {
-            acceptance,
-            answer: sender,
-        };
-        if !self.shared().inbox.loss(loss) {
-            return Err(closed(Cause::Recovering, "another command waits"));
-        }
-        let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+    /// If the log opens, another process holds it, the cause ends by itself, the name was lost before,
+    /// or the disk failed.
+    pub async fn accept_loss(
+        settings: Settings,
+        acceptance: &Acceptance,
+        clock: Clock,
+    ) -> Result<Accepted, NotAccepted> {
+        Self::accept_loss_on(Arc::new(RealDisk), settings, acceptance, clock).await
+    }
+
+    /// As [`Self::accept_loss`], on any disk.
+    pub(crate) async fn accept_loss_on(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        acceptance: &Acceptance,
+        clock: Clock,
+    ) -> Result<Accepted, NotAccepted> {
+        let metrics = Metrics::new();
+        let trail = Self::open_on(Arc::clone(&disk), settings.clone(), clock.clone(), metrics);
+        trail.opened().await;
+        let found = trail.state().closed;
+        trail.stop().await;
+        loss::accept(&*disk, &settings, acceptance, found, clock.now())
     }
 }

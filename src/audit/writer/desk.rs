@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::halt::Halt;
-use super::{DecidedLoss, decide};
 use crate::audit::entry::Kind;
 use crate::audit::integrity::closed;
 use crate::audit::log::merkle::Hash;
 use crate::audit::trail::{Granted, Shared};
-use crate::audit::writer::inbox::{Closing, NewIntent, NewLoss, NewNote, Work};
+use crate::audit::writer::inbox::{Closing, NewIntent, NewNote, Work};
 use crate::audit::writer::ledger::{Ledger, not_sent};
 use crate::audit::writer::store::Store;
 use crate::audit::{Cause, Closed, Settings};
@@ -109,24 +108,19 @@ impl Desk {
         Ok(())
     }
 
-    /// Serves until it is told to stop, or until a loss is decided.
-    pub(super) fn serve(&mut self, settings: &Settings) -> Option<DecidedLoss> {
+    /// Serves until it is told to stop.
+    pub(super) fn serve(&mut self) {
         loop {
-            let mut work = if self.halt.is_some() {
+            let work = if self.halt.is_some() {
                 self.serve_halted()
             } else {
                 self.shared.inbox.take(ROUND_BYTES, IDLE)
             };
-            let loss = work.loss.take();
-            let loss = loss.and_then(|loss| self.decide(settings, loss));
             let stop = work.stop && work.is_empty();
             self.round(work);
-            if loss.is_some() {
-                return loss;
-            }
             if stop {
                 self.stop();
-                return None;
+                return;
             }
             // While a sync fails no spares are made, which it would use up one by one.
             self.tend_custody();
@@ -247,12 +241,6 @@ impl Desk {
             last: self.ledger.next_index() - 1,
             answer: new.answer,
         });
-    }
-
-    fn decide(&self, settings: &Settings, loss: NewLoss) -> Option<DecidedLoss> {
-        let custody = &self.store.custody;
-        let held = Some(&custody.root);
-        decide(&self.shared, &*custody.disk, settings, loss, held)
     }
 
     fn take_note(&mut self, note: NewNote) {

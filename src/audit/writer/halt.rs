@@ -130,12 +130,11 @@ impl Desk {
         let left = again.saturating_duration_since(Instant::now());
         if left.is_zero() {
             self.try_again();
-        } else if !work.stop && work.loss.is_none() {
+        } else if !work.stop {
             self.shared.inbox.pause(left);
         }
         Work {
             stop: work.stop,
-            loss: work.loss,
             ..Work::default()
         }
     }

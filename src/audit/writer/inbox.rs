@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::loss::{Acceptance, Accepted};
 use crate::audit::Cause;
 use crate::audit::entry::{ConfigInForce, Ending};
 use crate::audit::log::merkle::Hash;
@@ -51,13 +50,6 @@ pub(crate) struct NewNote {
     pub(crate) answer: oneshot::Sender<Result<u64, Closed>>,
 }
 
-/// A loss that somebody accepts.
-#[derive(Debug)]
-pub(crate) struct NewLoss {
-    pub(crate) acceptance: Acceptance,
-    pub(crate) answer: oneshot::Sender<Result<Accepted, Closed>>,
-}
-
 /// What one round takes.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
@@ -66,7 +58,6 @@ pub(crate) struct Work {
     pub(crate) intents: Vec<NewIntent>,
     pub(crate) refused: Vec<Vec<u8>>,
     pub(crate) notes: Vec<NewNote>,
-    pub(crate) loss: Option<NewLoss>,
     pub(crate) stop: bool,
 }
 
@@ -77,7 +68,6 @@ impl Work {
             && self.intents.is_empty()
             && self.refused.is_empty()
             && self.notes.is_empty()
-            && self.loss.is_none()
     }
 }
 
@@ -97,7 +87,6 @@ struct Queue {
     intents: VecDeque<NewIntent>,
     refused: VecDeque<Vec<u8>>,
     notes: VecDeque<NewNote>,
-    loss: Option<NewLoss>,
     stop: bool,
     /// Whether the writer waits to be woken.
     sleeping: bool,
@@ -138,17 +127,6 @@ impl Inbox {
         let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
         if fits {
             queue.notes.push_back(note);
-            self.wake(queue);
-        }
-        fits
-    }
-
-    /// Hands an accepted loss in; false where another waits.
-    pub(crate) fn loss(&self, loss: NewLoss) -> bool {
-        let mut queue = self.lock();
-        let fits = queue.loss.is_none() && !queue.stop;
-        if fits {
-            queue.loss = Some(loss);
             self.wake(queue);
         }
         fits
@@ -211,17 +189,16 @@ impl Inbox {
             intents: queue.intents.drain(..).collect(),
             refused: queue.refused.drain(..).collect(),
             notes: queue.notes.drain(..).collect(),
-            loss: queue.loss.take(),
             stop: queue.stop,
         }
     }
 
-    /// Waits, without taking anything, until the time is up or anything is handed in. It does not begin
-    /// to wait where a closing, an intent, a loss or the stop is there already; what else waits may.
+    /// Waits, without taking anything, until the time is up or anything is handed in. Returns at once
+    /// if a closing, an intent or a stop is queued.
     pub(crate) fn pause(&self, wait: Duration) {
         let mut queue = self.lock();
         let nothing_new = queue.intents.is_empty() && queue.closings.is_empty();
-        if nothing_new && queue.loss.is_none() && !queue.stop {
+        if nothing_new && !queue.stop {
             queue.sleeping = true;
             drop(self.wake.wait_timeout(queue, wait));
             self.lock().sleeping = false;
@@ -248,7 +225,6 @@ impl Queue {
             && self.intents.is_empty()
             && self.refused.is_empty()
             && self.notes.is_empty()
-            && self.loss.is_none()
             && !self.stop
     }
 
@@ -256,7 +232,6 @@ impl Queue {
         let mut left = limit;
         let mut work = Work {
             stop: self.stop,
-            loss: self.loss.take(),
             ..Work::default()
         };
         take_while(&mut self.closings, &mut work.closings, &mut left, |_| 1_024);

@@ -1,30 +1,39 @@
-//! An accepted loss: what is left of a log is moved aside, and a new one, of another name, may begin.
+//! `audit accept-loss`: abandons a log that cannot go on, so that a log of another name can begin.
+//! It works offline, under the trail's lock. Each step is durable before the next:
 //!
-//! In this order, so that whoever opens the trail next finishes what a crash cut off:
-//! 1. `loss.moving` says what is lost, by whose word, and where the rest goes; durable first;
-//! 2. all that is the log's moves into that folder (`aside`); then the record
-//!    becomes `loss.moved`, and no log of another name than the new one is opened;
-//! 3. with the new name's key the seen file of the old log is renamed, the new log's first entry is made of
-//!    the record, and once that is durable the record goes.
+//! 1. decide: `loss.moving` records what is lost, who accepts it, and where the files go;
+//! 2. quarantine: all files of the old log move into that folder, then the record becomes `loss.moved`;
+//! 3. begin: with the new key, the old seen file is renamed, and the record becomes the new log's first entry;
+//! 4. report: [`Accepted`] says what moved and what is left to do.
 //!
-//! Two histories are never signed under one origin: a name that was lost is not taken again.
+//! After a crash, the next opening of the trail finishes steps 2 and 3. Lychgate never signs two histories
+//! under one origin, so a lost name is not taken again.
 
-mod aside;
-mod facts;
-mod record;
-
+use std::io;
 use std::sync::Arc;
 
-use super::recover::{FOLDER_MODE, LOCK_MODE};
-use crate::audit::disk::{Access, Disk, File, Folder};
+use serde::{Deserialize, Serialize};
+
+use super::recover::{FOLDER_MODE, LOCK_MODE, VERIFIER};
+use crate::audit::disk::names::{
+    LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST, is_of_the_log,
+};
+use crate::audit::disk::{Access, Disk, File, Folder, is_lack, is_no_file_of_a_log};
 use crate::audit::entry::{Actor, LossAccepted};
 use crate::audit::integrity::{LOCK, closed, trouble};
-use crate::audit::log::verifier_key::origin_fault;
+use crate::audit::journal::spare::FILE_MODE;
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::note::Note;
+use crate::audit::log::verifier_key::{VerifierKey, origin_fault};
+use crate::audit::publish::{CHECKPOINT, folder_of, read_whole};
 use crate::audit::{Cause, Closed, Settings};
 use crate::clock::Time;
-use record::{MOVED, MOVING, Record};
 
-/// What somebody accepts.
+/// An entry has no room for a longer checkpoint; ours have one signature and are far shorter.
+const MAX_CHECKPOINT_BYTES: usize = 4_096;
+
+/// What the operator accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// Why, in the operator's words.
@@ -35,76 +44,72 @@ pub struct Acceptance {
     pub actor: Actor,
 }
 
-/// What became of what was left.
+/// What became of the old log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The folder in the audit folder that holds it.
     pub left_in: String,
-    /// The lost log's name, where it is known.
+    /// Its name, if known.
     pub old_origin: Option<String>,
     /// Its newest known checkpoint, the signed note.
     pub old_checkpoint: Option<String>,
-    /// Why it is not all there yet, where it is not: the next opening moves the rest.
+    /// Why some files have not moved yet; the next opening moves them.
     pub unfinished: Option<String>,
 }
 
+/// Why no loss is accepted; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// The log opens.
+    #[error("deletions are taken, and nothing is lost")]
+    NothingIsLost,
+    /// Another process holds the lock; its id, if the lock names one.
+    #[error(
+        "{} holds the trail's lock: stop the gateway, run this command again, then start the gateway with the new origin",
+        .0.map_or("another process".into(), |pid| format!("process {pid}"))
+    )]
+    Held(Option<u32>),
+    /// The log is closed for a cause that ends by itself, the new name is refused, or the disk failed.
+    #[error("{}: {}", .0.cause.as_str(), .0.detail)]
+    Closed(Closed),
+}
+
+/// Abandons the log in the folder. `found` is why it does not open, if it does not.
+pub(crate) fn accept(
+    disk: &dyn Disk,
+    settings: &Settings,
+    acceptance: &Acceptance,
+    found: Option<Closed>,
+    now: Time,
+) -> Result<Accepted, NotAccepted> {
+    let refused = |closed: Closed| match closed.cause {
+        Cause::Locked => NotAccepted::Held(lock_holder(disk, settings)),
+        _ => NotAccepted::Closed(closed),
+    };
+    match found {
+        None => return Err(NotAccepted::NothingIsLost),
+        Some(found) if !found.cause.may_be_lost() => return Err(refused(found)),
+        Some(_) => {}
+    }
+    let (root, _lock) = enter(disk, settings).map_err(refused)?;
+    let record = decide(disk, &*root, settings, acceptance, now).map_err(refused)?;
+    let unfinished = quarantine(&root, &record).err();
+    Ok(Accepted {
+        left_in: record.loss.left_in,
+        old_origin: record.loss.old_origin,
+        old_checkpoint: record.loss.old_checkpoint,
+        unfinished: unfinished.map(|found| found.detail),
+    })
+}
+
 impl Cause {
-    /// Whether a trail that is closed for it may be lost; the others end by themselves.
-    #[must_use]
-    pub const fn may_be_lost(self) -> bool {
+    /// Whether a log that is closed for this cause may be lost; other causes end by themselves.
+    pub(crate) const fn may_be_lost(self) -> bool {
         self.is_custody() || matches!(self, Self::RolledBack | Self::Damaged | Self::KeyUnusable)
     }
 }
 
-/// An acceptance that is on stable storage: whoever opens the folder next carries it out.
-#[derive(Debug)]
-pub(crate) struct Decided(Record);
-
-/// Puts an acceptance on stable storage; from then on there is no way back. The caller knows that the
-/// trail is closed for a cause that may be a loss; `held` is the folder whose lock it has, if it has one.
-pub(crate) fn decide(
-    disk: &dyn Disk,
-    settings: &Settings,
-    acceptance: &Acceptance,
-    now: Time,
-    held: Option<&Arc<dyn Folder>>,
-) -> Result<Decided, Closed> {
-    if let Some(fault) = origin_fault(&acceptance.origin) {
-        return Err(closed(Cause::KeyUnusable, fault));
-    }
-    let still_there = |held: &&Arc<dyn Folder>| {
-        let (known, now) = (held.identity(), disk.look(&settings.directory));
-        matches!((known, now), (Ok(known), Ok(now)) if known.same_file(&now))
-    };
-    let (root, _lock) = match held.filter(still_there) {
-        Some(held) => (Arc::clone(held), None),
-        None => {
-            let (root, lock) = enter(disk, settings)?;
-            (root, Some(lock))
-        }
-    };
-    let record = draw_up(disk, &root, settings, acceptance, now)?;
-    aside::refuse_names_of_old(&*root, &record)?;
-    record
-        .write(&*root, MOVING)
-        .map_err(|e| trouble(&e, "cannot write `loss.moving`"))?;
-    Ok(Decided(record))
-}
-
-/// Moves what is left aside; nobody in this process holds the folder any more. The loss stays accepted
-/// where that fails.
-pub(crate) fn carry_out(disk: &dyn Disk, settings: &Settings, decided: Decided) -> Accepted {
-    let finished = enter(disk, settings).and_then(|(root, _lock)| aside::finish(&root, &decided.0));
-    let loss = decided.0.loss;
-    Accepted {
-        left_in: loss.left_in,
-        old_origin: loss.old_origin,
-        old_checkpoint: loss.old_checkpoint,
-        unfinished: finished.err().map(|found| found.detail),
-    }
-}
-
-/// The folder, and its lock for as long as that is open.
+/// The folder and its lock, held while the file is open.
 type Held = (Arc<dyn Folder>, Arc<dyn File>);
 
 fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Closed> {
@@ -114,42 +119,40 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Closed> {
     let lock = root
         .open(LOCK, Access::Create(LOCK_MODE))
         .map_err(|e| trouble(&e, "cannot open the lock"))?;
-    if !lock
-        .lock()
-        .map_err(|e| trouble(&e, "cannot take the lock"))?
-    {
-        return Err(closed(Cause::Locked, "another process writes this trail"));
+    match lock.lock() {
+        Ok(true) => Ok((root, lock)),
+        Ok(false) => Err(closed(Cause::Locked, "another process writes this trail")),
+        Err(error) => Err(trouble(&error, "cannot take the lock")),
     }
-    Ok((root, lock))
 }
 
-/// The record of this acceptance: where one was cut off, or its new log has not begun, the loss is
-/// still that one.
-fn draw_up(
+/// The process id in the lock file: the writer puts it there once it holds the lock.
+fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
+    let root = disk.folder(&settings.directory, None).ok()?;
+    let line = String::from_utf8(read_whole(&*root, LOCK).ok()??).ok()?;
+    line.split(' ').next()?.parse().ok()
+}
+
+/// Step 1: puts the decision on stable storage. From then on only a log of the new name can open.
+fn decide(
     disk: &dyn Disk,
-    root: &Arc<dyn Folder>,
+    root: &dyn Folder,
     settings: &Settings,
     acceptance: &Acceptance,
     now: Time,
 ) -> Result<Record, Closed> {
-    let unread = |e: std::io::Error| trouble(&e, "cannot read what was accepted before");
-    let cut_off = Record::read(&**root, MOVING).map_err(unread)?;
-    let not_begun = || match root.look(crate::audit::journal::FOLDER) {
-        Ok(_) => Ok(None),
-        Err(_) => Record::read(&**root, MOVED),
-    };
-    let before = match cut_off {
-        Some(record) => Some(record),
-        None => not_begun().map_err(unread)?,
-    };
-    let (old_origin, old_checkpoint, left_in) = match before.map(|record| record.loss) {
+    if let Some(fault) = origin_fault(&acceptance.origin) {
+        return Err(closed(Cause::KeyUnusable, fault));
+    }
+    let unread = |e: io::Error| trouble(&e, "cannot read what was accepted before");
+    let (old_origin, old_checkpoint, left_in) = match unfinished_loss(root).map_err(unread)? {
         Some(loss) => (loss.old_origin, loss.old_checkpoint, loss.left_in),
         None => {
-            let (origin, checkpoint) = facts::of(disk, &**root, settings).map_err(unread)?;
-            (origin, checkpoint, aside::name(now))
+            let (origin, checkpoint) = known_of_old(disk, root, settings).map_err(unread)?;
+            (origin, checkpoint, quarantine_name(now))
         }
     };
-    Ok(Record {
+    let record = Record {
         origin: acceptance.origin.clone(),
         loss: LossAccepted {
             accepted: now.to_string(),
@@ -159,22 +162,131 @@ fn draw_up(
             old_checkpoint,
             left_in,
         },
-    })
+    };
+    refuse_lost_names(root, &record)?;
+    let unwritten = |e: io::Error| trouble(&e, "cannot write `loss.moving`");
+    record.write(root, LOSS_MOVING).map_err(unwritten)?;
+    Ok(record)
 }
 
-/// Finishes what a crash cut off; gives the loss that the new log must begin with, if there is one.
-/// The caller holds the lock, and has not looked at anything else in the folder.
+/// The loss that was accepted before and whose new log has not begun: it is still the same loss.
+fn unfinished_loss(root: &dyn Folder) -> io::Result<Option<LossAccepted>> {
+    let mut record = Record::read(root, LOSS_MOVING)?;
+    if record.is_none() && root.look(crate::audit::journal::FOLDER).is_err() {
+        record = Record::read(root, LOSS_MOVED)?;
+    }
+    Ok(record.map(|record| record.loss))
+}
+
+/// The old log's name and its newest checkpoint, as far as they are [`known`].
+fn known_of_old(
+    disk: &dyn Disk,
+    root: &dyn Folder,
+    settings: &Settings,
+) -> io::Result<(Option<String>, Option<String>)> {
+    let own = known(verifier(root))?;
+    let key = Key::read(&settings.key_file).ok();
+    let keys: Vec<_> = own
+        .into_iter()
+        .chain(key.map(|key| key.verifier().clone()))
+        .collect();
+    let seen = folder_of(disk, &settings.seen_file);
+    let seen = known(seen.and_then(|(folder, name)| read_whole(&*folder, &name)))?;
+    let published = known(read_whole(root, CHECKPOINT))?;
+    let newest = [seen, published]
+        .into_iter()
+        .flatten()
+        .filter_map(|bytes| ranked(bytes, &keys))
+        .max_by_key(|(rank, _)| *rank);
+    let origin = keys.first().map(|key| key.origin().to_owned());
+    Ok((origin, newest.map(|(_, text)| text)))
+}
+
+/// What cannot be read may be the loss itself, so it stops nothing. Only a lack of descriptors or memory does.
+fn known<T>(read: io::Result<Option<T>>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_lack(&error) => Err(error),
+        read => Ok(read.ok().flatten()),
+    }
+}
+
+/// The public key in a folder, if it holds one.
+fn verifier(folder: &dyn Folder) -> io::Result<Option<VerifierKey>> {
+    let bytes = read_whole(folder, VERIFIER)?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.and_then(|text| VerifierKey::parse(&text).ok()))
+}
+
+/// A checkpoint's text, ranked by whether its signature is right, then by its size.
+fn ranked(bytes: Vec<u8>, keys: &[VerifierKey]) -> Option<((bool, u64), String)> {
+    let note = Note::parse(&bytes).ok()?;
+    let size = Checkpoint::parse(note.text()).ok()?.size;
+    let genuine = keys.iter().any(|key| Checkpoint::open(&bytes, key).is_ok());
+    let text = String::from_utf8(bytes).ok()?;
+    (text.len() <= MAX_CHECKPOINT_BYTES).then_some(((genuine, size), text))
+}
+
+/// Refuses the name of a log that is lost, now or before.
+fn refuse_lost_names(root: &dyn Folder, record: &Record) -> Result<(), Closed> {
+    let unread = |e: io::Error| trouble(&e, "cannot look for names of lost logs");
+    let mut lost: Vec<String> = record.loss.old_origin.clone().into_iter().collect();
+    let names = root.list().map_err(unread)?;
+    for name in names.iter().filter(|name| name.starts_with(LOST)) {
+        let key = root.folder(name, None);
+        let key = known(key.and_then(|folder| verifier(&*folder))).map_err(unread)?;
+        lost.extend(key.map(|key| key.origin().to_owned()));
+    }
+    if lost.contains(&record.origin) {
+        let what = format!(
+            "{} is the name of a log that is lost: two histories are never signed under one origin",
+            record.origin
+        );
+        return Err(closed(Cause::KeyUnusable, what));
+    }
+    Ok(())
+}
+
+/// The folder for the files of a log that is lost now.
+fn quarantine_name(now: Time) -> String {
+    let time = now.to_string().replace([':', '-'], "");
+    format!("{LOST}{time}")
+}
+
+/// Step 2: moves the log's files that have not moved yet, and no other program's; then the record says so.
+fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Closed> {
+    let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
+    let left_in = &record.loss.left_in;
+    if !left_in.starts_with(LOST) || left_in.contains('/') {
+        let what = format!("`{LOSS_MOVING}` names {left_in:?}, which is no folder for a lost log");
+        return Err(closed(Cause::Damaged, what));
+    }
+    let aside = root.folder(left_in, Some(FOLDER_MODE)).map_err(at)?;
+    let names = root.list().map_err(at)?;
+    for name in names.iter().filter(|name| is_of_the_log(name)) {
+        root.move_into(name, &*aside, name).map_err(at)?;
+    }
+    // The new place first, so that a power loss never leaves the files in neither.
+    aside.sync().and_then(|()| root.sync()).map_err(at)?;
+    // For whoever finds the folder, and in case the new log is lost as well before it begins.
+    record.write(&*aside, LOSS_STORY).map_err(at)?;
+    root.rename(LOSS_MOVING, LOSS_MOVED)
+        .and_then(|()| root.sync())
+        .map_err(at)
+}
+
+/// Step 3, at an opening: finishes step 2 and returns the loss that the new log must begin with, if
+/// one was accepted. The caller holds the lock and has read nothing else in the folder.
 pub(crate) fn resume(
     disk: &dyn Disk,
     root: &Arc<dyn Folder>,
     settings: &Settings,
     key_origin: &str,
 ) -> Result<Option<LossAccepted>, Closed> {
-    let unread = |e: std::io::Error| trouble(&e, "cannot read what loss was accepted");
-    if let Some(record) = Record::read(&**root, MOVING).map_err(unread)? {
-        aside::finish(root, &record)?;
+    let unread = |e: io::Error| trouble(&e, "cannot read what loss was accepted");
+    if let Some(record) = Record::read(&**root, LOSS_MOVING).map_err(unread)? {
+        quarantine(root, &record)?;
     }
-    let Some(record) = Record::read(&**root, MOVED).map_err(unread)? else {
+    let Some(record) = Record::read(&**root, LOSS_MOVED).map_err(unread)? else {
         return Ok(None);
     };
     if record.origin != key_origin {
@@ -185,16 +297,79 @@ pub(crate) fn resume(
         );
         return Err(closed(Cause::KeyUnusable, what));
     }
-    aside::seen(disk, settings, &record)
+    rename_seen_file(disk, settings, &record)
         .map_err(|e| trouble(&e, "cannot rename the lost log's seen file"))?;
     Ok(Some(record.loss))
 }
 
-/// The new log's first entry is durable: the record goes.
+/// Renames the old log's seen file. Only an opening with the new key may: under the old config this file
+/// prevents a second history of the old name. One that is missing, unreadable or no checkpoint is
+/// left to the opening, which reports it.
+fn rename_seen_file(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
+    let read = folder_of(disk, &settings.seen_file).and_then(|(folder, name)| {
+        let bytes = read_whole(&*folder, &name)?;
+        Ok((folder, name, bytes))
+    });
+    let (folder, name, found) = match read {
+        Ok(found) => found,
+        Err(error) if cannot_be_a_seen_file(error.kind()) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let new = format!("{}\n", record.origin);
+    if found.is_some_and(|bytes| !bytes.starts_with(new.as_bytes())) {
+        let aside = format!("{name}.{}", record.loss.left_in);
+        folder.rename(&name, &aside)?;
+        folder.sync()?;
+    }
+    Ok(())
+}
+
+fn cannot_be_a_seen_file(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotFound, PermissionDenied};
+    matches!(kind, InvalidFilename | NotFound | PermissionDenied) || is_no_file_of_a_log(kind)
+}
+
+/// The end of step 3: the new log's first entry is durable, so the record goes.
 pub(crate) fn begun(root: &dyn Folder) -> Result<(), Closed> {
-    root.remove(MOVED)
+    root.remove(LOSS_MOVED)
         .and_then(|()| root.sync())
         .map_err(|e| trouble(&e, "cannot remove `loss.moved`"))
+}
+
+/// The record of an accepted loss, in a file until the new log holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    /// The new log's name.
+    origin: String,
+    /// Its first entry.
+    loss: LossAccepted,
+}
+
+impl Record {
+    /// Reads the record of this name; `None` if there is none.
+    fn read(root: &dyn Folder, name: &str) -> io::Result<Option<Self>> {
+        let Some(bytes) = read_whole(root, name)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}")))
+    }
+
+    /// Writes the record durably under this name.
+    fn write(&self, root: &dyn Folder, name: &str) -> io::Result<()> {
+        // A file is never synced again after a failed sync, so each attempt makes a new one.
+        match root.remove(LOSS_NEW) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = root.open(LOSS_NEW, Access::Create(FILE_MODE))?;
+        file.write_at(&serde_json::to_vec(self)?, 0)?;
+        file.sync_all()?;
+        root.rename(LOSS_NEW, name)?;
+        root.sync()
+    }
 }
 
 #[cfg(test)]

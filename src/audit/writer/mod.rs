@@ -12,9 +12,9 @@ mod halt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::disk::{Disk, Folder};
+use super::disk::Disk;
 use super::entry::{Kind, Started, Trouble};
 use super::integrity::closed;
 use super::trail::Shared;
@@ -22,7 +22,7 @@ use super::{Cause, Closed, Settings};
 use crate::clock::Time;
 use crate::metrics::Metrics;
 use desk::Desk;
-use inbox::{NewLoss, Work};
+use inbox::Work;
 
 /// How often a trail that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
@@ -91,13 +91,8 @@ impl Writer {
             match self.open(trouble) {
                 Ok(mut desk) => {
                     self.shared.holds();
-                    let Some(decided) = desk.serve(&self.settings) else {
-                        return;
-                    };
-                    // Gives the folder and its lock back first.
-                    drop(desk);
-                    self.shared.lets_go();
-                    self.carry_out(decided);
+                    desk.serve();
+                    return;
                 }
                 Err(found) => {
                     let since = self.shared.clock.now();
@@ -119,30 +114,15 @@ impl Writer {
         let until = Instant::now() + pause;
         loop {
             let closed = self.shared.gate.closed();
-            let mut work = self.shared.inbox.take_all_but_configs();
+            let work = self.shared.inbox.take_all_but_configs();
             let stop = work.stop;
-            let loss = work.loss.take();
             turn_away(&self.shared, work, closed.as_ref());
-            if let Some(loss) = loss {
-                if let Some(decided) = decide(&self.shared, &*self.disk, &self.settings, loss, None)
-                {
-                    self.carry_out(decided);
-                }
-                // Opened again at once, so that what it is closed for now is told.
-                return stop;
-            }
             let left = until.saturating_duration_since(Instant::now());
             if stop || left.is_zero() {
                 return stop;
             }
             self.shared.inbox.pause(left);
         }
-    }
-
-    fn carry_out(&self, (decided, answer): DecidedLoss) {
-        let accepted = loss::carry_out(&*self.disk, &self.settings, decided);
-        // Whoever asked may be gone; what was decided is done, now or at the next opening.
-        let _ = answer.send(Ok(accepted));
     }
 
     fn open(&self, trouble: Option<(Cause, Time)>) -> Result<Desk, Closed> {
@@ -183,45 +163,6 @@ fn next_pause(cause: Cause, pause: Duration) -> Duration {
     at_most.min(pause * 2)
 }
 
-/// A loss that is decided, and who waits for it.
-type DecidedLoss = (
-    loss::Decided,
-    oneshot::Sender<Result<loss::Accepted, Closed>>,
-);
-
-/// Decides a loss where the trail is closed for a cause that may be one; else, and where it cannot be
-/// put on record, it is answered and nothing has changed.
-fn decide(
-    shared: &Shared,
-    disk: &dyn Disk,
-    settings: &Settings,
-    loss: NewLoss,
-    held: Option<&Arc<dyn Folder>>,
-) -> Option<DecidedLoss> {
-    let result = match shared.gate.closed() {
-        Some(found) if found.cause.may_be_lost() => {
-            let now = shared.clock.now();
-            loss::decide(disk, settings, &loss.acceptance, now, held)
-        }
-        found => Err(not_lost(found)),
-    };
-    match result {
-        Ok(decided) => Some((decided, loss.answer)),
-        Err(why) => {
-            let _ = loss.answer.send(Err(why));
-            None
-        }
-    }
-}
-
-/// Why nothing is lost.
-fn not_lost(found: Option<Closed>) -> Closed {
-    found.unwrap_or_else(|| {
-        let what = "deletions are taken, and nothing is lost";
-        closed(Cause::Recovering, what)
-    })
-}
-
 /// Answers what came while the trail is closed and knows of no open intent.
 fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
     let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
@@ -242,9 +183,6 @@ fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
     }
     for _ in work.refused {
         shared.gate.count_refused();
-    }
-    if let Some(loss) = work.loss {
-        let _ = loss.answer.send(Err(not_lost(why.cloned())));
     }
 }
 

@@ -1,33 +1,29 @@
-//! `lychgate audit accept-loss`: gives a log up that cannot be gone on with, and begins another.
+//! `lychgate audit accept-loss`: abandons a log that cannot go on, and begins another. It works offline.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::keygen::origin;
-use super::reach::{Reached, block_on, ours, reach, stop};
+use super::reach::{block_on, ours};
 use super::reconcile::reason;
 use super::source::{Folder, Source};
 use crate::audit::entry::Actor;
 use crate::audit::log::key::Key;
 use crate::audit::status::space::Levels;
 use crate::audit::writer::loss::Acceptance;
-use crate::audit::{Cause, Settings, Trail};
+use crate::audit::{Settings, Trail};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
 use crate::clock::Clock;
-use crate::control::{Answer, Request};
 use crate::metrics::Metrics;
 
 /// A sync of an idle disk takes far less; here nobody waits but the operator.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 const SEGMENT_BYTES: u64 = 8 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
-/// A gateway that runs on looks once a second whether the trail is its own.
-const PATIENCE: Duration = Duration::from_secs(10);
-const OPEN_AGAIN: Duration = Duration::from_millis(50);
 
 /// What `audit accept-loss` takes.
 #[derive(Debug, clap::Args)]
@@ -35,14 +31,15 @@ const OPEN_AGAIN: Duration = Duration::from_millis(50);
   lychgate audit keygen --origin lychgate.example.com/edge-1b --out audit-1b.key
   lychgate audit accept-loss --config lychgate.toml --origin lychgate.example.com/edge-1b \\
       --key-file audit-1b.key --reason 'disk lost in ticket 4711'
-  then name the new origin and key in [audit], and restart the gateway
+  then name the new origin and key in [audit], and start the gateway
 
-For a trail that is closed as `damaged` or `rolled-back`, or for another cause that does not mend itself. What
-is left of the log moves into a folder lost-TIME in the audit folder, where `audit verify --dir` still reads
-it; nothing is deleted. The new log has another name, for two histories are never signed under one, and its
-first entry holds the reason, the old name and its newest known checkpoint. With the new key at hand (by
---key-file, or in a config that names it already) the new log begins at once; else at the next start of a
-gateway that has it. Until then deletions are refused as `key-unusable`. A trail that opens is not given up.")]
+Stop the gateway first: while it holds the trail's lock, the command changes nothing, names the process and
+exits 1. It is for a trail that is closed as `damaged` or `rolled-back`, or for another cause that does not end
+by itself; it does not abandon a trail that opens. The files of the old log move into a folder lost-TIME in the
+audit folder, where `audit verify --dir` still reads them; nothing is deleted. The new log has another name,
+for two histories are never signed under one, and its first entry holds the reason, the old name and its newest
+known checkpoint. With the new key at hand (--key-file, or a config that names it already) the new log begins
+at once, else at the next start of a gateway that has the key.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
@@ -77,7 +74,7 @@ struct Done {
 /// Accepts a loss.
 ///
 /// # Errors
-/// Where nothing is lost (1), the key is not the new log's (2), or the disk would not (74).
+/// If no loss is accepted (1), the key is not the new log's (2), or the disk failed (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     if let Some(file) = &arguments.key_file {
@@ -116,92 +113,63 @@ fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
 }
 
 async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
-    let request = Request::AcceptLoss {
+    let (Some(old), Some(old_key)) = (&folder.origin, &folder.key_file) else {
+        let message = "give --config, so that the command can see whether the log is lost";
+        return Err(Stop::with(Exit::Usage, message));
+    };
+    let old = settings(folder, old, old_key);
+    ours(&old)?;
+    let acceptance = Acceptance {
         reason: arguments.reason.clone(),
         origin: arguments.origin.clone(),
+        actor: Actor {
+            uid: rustix::process::geteuid().as_raw(),
+        },
     };
-    let reached = reach(&folder.directory, &request, || {
-        match (&folder.origin, &folder.key_file) {
-            (Some(origin), Some(key_file)) => Ok(settings(folder, origin, key_file)),
-            _ => {
-                let message = "no gateway holds this trail: give --config, so that the command can see whether it is lost";
-                Err(Stop::with(Exit::Usage, message))
-            }
-        }
-    });
-    let answer = match reached.await? {
-        Reached::Gateway(answer) => answer,
-        Reached::Alone(trail, _) => {
-            let acceptance = Acceptance {
-                reason: arguments.reason.clone(),
-                origin: arguments.origin.clone(),
-                actor: Actor {
-                    uid: rustix::process::geteuid().as_raw(),
-                },
-            };
-            let accepted = trail.accept_loss(acceptance).await;
-            trail.stop().await;
-            Answer::of_loss(accepted)
-        }
-    };
-    let (left_in, old_origin, old_checkpoint, unfinished) = match answer {
-        Answer::LossAccepted {
-            left_in,
-            old_origin,
-            old_checkpoint,
-            unfinished,
-        } => (left_in, old_origin, old_checkpoint, unfinished),
-        Answer::Refused { exit, message } => return Err(stop(exit, message)),
-        Answer::Reconciled(_) => {
-            return Err(stop(74, "the gateway answered another question".into()));
-        }
-    };
+    let accepted = Trail::accept_loss(old, &acceptance, Clock::system()).await;
+    let accepted =
+        accepted.map_err(|why| Stop::with(Exit::No, format!("no loss was accepted: {why}")))?;
     let begun = match new_key(arguments, folder) {
-        Some(key_file) => begin(&settings(folder, &arguments.origin, &key_file)).await?,
+        Some(key_file) => {
+            begin(settings(folder, &arguments.origin, &key_file)).await?;
+            true
+        }
         None => false,
     };
     Ok(Done {
-        left_in: folder.directory.join(left_in),
-        old_origin,
-        old_checkpoint,
+        left_in: folder.directory.join(accepted.left_in),
+        old_origin: accepted.old_origin,
+        old_checkpoint: accepted.old_checkpoint,
         // The new log's opening has moved it.
-        unfinished: unfinished.filter(|_| !begun),
+        unfinished: accepted.unfinished.filter(|_| !begun),
         origin: arguments.origin.clone(),
         begun,
     })
 }
 
-/// The new log's key, where it is at hand.
+/// The new log's key, if it is at hand.
 fn new_key(arguments: &Arguments, folder: &Folder) -> Option<PathBuf> {
     let given = arguments.key_file.as_ref();
     let file = given.or(folder.key_file.as_ref())?.clone();
     let key = Key::read(&file).ok()?;
-    // What another user than the folder's wrote, its gateway could not go on with.
-    let is_ours = ours(&settings(folder, &arguments.origin, &file)).is_ok();
-    (key.origin() == arguments.origin && is_ours).then_some(file)
+    (key.origin() == arguments.origin).then_some(file)
 }
 
 /// Opens the new log once, so that it begins.
-async fn begin(settings: &Settings) -> Result<bool, Stop> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let trail = Trail::open(settings.clone(), Clock::system(), Metrics::new());
-        trail.opened().await;
-        let closed = trail.state().closed;
-        trail.stop().await;
-        match closed {
-            None => return Ok(true),
-            Some(closed) if closed.cause == Cause::Locked && Instant::now() < until => {
-                tokio::time::sleep(OPEN_AGAIN).await;
-            }
-            Some(closed) => {
-                let message = format!(
-                    "the loss is accepted, and the new log cannot begin yet: {}: {}; a gateway that names it in its config begins it",
-                    closed.cause.as_str(),
-                    closed.detail
-                );
-                return Err(Stop::with(Exit::Io, message));
-            }
+async fn begin(settings: Settings) -> Result<(), Stop> {
+    let trail = Trail::open(settings, Clock::system(), Metrics::new());
+    trail.opened().await;
+    let closed = trail.state().closed;
+    trail.stop().await;
+    match closed {
+        None => Ok(()),
+        Some(closed) => {
+            let message = format!(
+                "the loss is accepted, and the new log cannot begin yet: {}: {}; a gateway that names it in its config begins it",
+                closed.cause.as_str(),
+                closed.detail
+            );
+            Err(Stop::with(Exit::Io, message))
         }
     }
 }
@@ -239,14 +207,14 @@ fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
     if done.begun {
         writeln!(
             out,
-            "{origin} has begun: name it and its key in [audit], and restart the gateway"
+            "{origin} has begun: name it and its key in [audit], and start the gateway"
         )?;
     } else {
         writeln!(out, "{origin} begins with a gateway that has its key:")?;
         writeln!(out, "  lychgate audit keygen --origin {origin} --out FILE")?;
         writeln!(
             out,
-            "  then name origin and key_file in [audit], and restart the gateway"
+            "  then name origin and key_file in [audit], and start the gateway"
         )?;
     }
     Ok(())

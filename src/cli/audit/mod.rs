@@ -1,5 +1,6 @@
 //! `lychgate audit …`: read the trail, write to it, make its key. Readers take no lock and may run beside a
-//! gateway; what writes asks the gateway that holds the trail, or takes the lock where none does.
+//! gateway. `reconcile` asks the gateway that holds the trail, or takes the lock if none does; `accept-loss`
+//! takes the lock.
 
 mod accept_loss;
 mod deletions;
@@ -60,7 +61,7 @@ enum Verb {
     Reconcile(reconcile::Arguments),
     /// A proof of an entry, with the entry in it, that verifies offline
     Prove(prove::Arguments),
-    /// Give a log up that cannot be gone on with, and begin another of another name
+    /// Abandon a log that cannot go on, with the gateway stopped, and begin one of another name
     AcceptLoss(accept_loss::Arguments),
     /// Make a signing key for a trail; print its verifier key
     Keygen(keygen::Arguments),

@@ -109,9 +109,6 @@ async fn ask(
     match answer {
         Answer::Reconciled(done) => Ok(done),
         Answer::Refused { exit, message } => Err(stop(exit, message)),
-        Answer::LossAccepted { .. } => {
-            Err(stop(74, "the gateway answered another question".into()))
-        }
     }
 }
 

@@ -1,14 +1,15 @@
-//! A log is lost, by the operator's word, and another begins; on a disk that may fail at any step.
+//! The operator accepts the loss of a log, and another begins; on a disk that may fail at any step.
 
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::*;
+use crate::audit::disk::RealDisk;
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::{Entry, Kind};
-use crate::audit::log::key::keygen;
+use crate::audit::log::key::{keygen, test_key};
 use crate::audit::publish::tests::all;
 use crate::audit::writer::ledger::not_sent;
 use crate::audit::{TestFolder, Trail, test_folder};
@@ -73,6 +74,22 @@ impl World {
         trail
     }
 
+    /// Runs the command with the config of `origin`, for a new log of the name `new`.
+    async fn accept(&self, origin: &str, new: &str) -> Result<Accepted, NotAccepted> {
+        self.accept_on(&self.disk, origin, new).await
+    }
+
+    async fn accept_on(
+        &self,
+        disk: &FakeDisk,
+        origin: &str,
+        new: &str,
+    ) -> Result<Accepted, NotAccepted> {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let settings = self.settings(origin);
+        Trail::accept_loss_on(disk, settings, &acceptance(new), Clock::system()).await
+    }
+
     fn entries(&self, disk: &FakeDisk, below: &[&str]) -> Vec<Entry> {
         let mut folder = Disk::folder(disk, "/audit".as_ref(), None).unwrap();
         for name in below {
@@ -92,14 +109,11 @@ fn acceptance(origin: &str) -> Acceptance {
     }
 }
 
-async fn opens(trail: &Trail) {
-    for _ in 0..12_000 {
-        if trail.state().closed.is_none() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+fn cause(refused: Result<Accepted, NotAccepted>) -> Closed {
+    match refused {
+        Err(NotAccepted::Closed(closed)) => closed,
+        other => panic!("{other:?}"),
     }
-    panic!("still closed: {:?}", trail.state());
 }
 
 fn losses(entries: &[Entry]) -> Vec<usize> {
@@ -109,19 +123,18 @@ fn losses(entries: &[Entry]) -> Vec<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_what_is_left_moves_aside_whole_and_the_new_log_says_so_first() {
+async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so_first() {
     let world = World::new().await;
     let old = world.entries(&world.disk, &[]);
     let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
     let kept = Disk::folder(&world.disk, "/kept".as_ref(), None).unwrap();
-    let signed = record::read_whole(&*root, "checkpoint", 4_096).unwrap();
+    let signed = read_whole(&*root, "checkpoint").unwrap();
     let signed = String::from_utf8(signed.unwrap()).unwrap();
 
-    let trail = world.open(NEW).await;
-    assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
-    let accepted = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    let accepted = world.accept(NEW, NEW).await.unwrap();
     assert_eq!(accepted.old_origin.as_deref(), Some(OLD));
-    opens(&trail).await;
+    let trail = world.open(NEW).await;
+    assert_eq!(trail.state().closed, None);
     let new = world.entries(&world.disk, &[]);
     let Kind::LossAccepted(loss) = &new[0].kind else {
         panic!("{new:?}")
@@ -131,13 +144,13 @@ async fn p4_what_is_left_moves_aside_whole_and_the_new_log_says_so_first() {
     assert_eq!(loss.old_checkpoint.as_ref(), Some(&signed));
     assert!(matches!(new[1].kind, Kind::Started(_)));
     assert_eq!(world.entries(&world.disk, &[&accepted.left_in]), old);
-    assert!(root.look(MOVED).is_err() && root.look(MOVING).is_err());
+    assert!(root.look(LOSS_MOVED).is_err() && root.look(LOSS_MOVING).is_err());
     // The seen file of the old log stands beside that of the new one.
     let aside = format!("seen.{}", accepted.left_in);
-    let seen = record::read_whole(&*kept, &aside, 4_096).unwrap().unwrap();
+    let seen = read_whole(&*kept, &aside).unwrap().unwrap();
     assert_eq!(seen, signed.as_bytes());
     trail.stop().await;
-    let seen = record::read_whole(&*kept, "seen", 4_096).unwrap().unwrap();
+    let seen = read_whole(&*kept, "seen").unwrap().unwrap();
     assert!(seen.starts_with(NEW.as_bytes()));
     // The old log's config opens nothing there any more.
     let trail = world.open(OLD).await;
@@ -145,45 +158,59 @@ async fn p4_what_is_left_moves_aside_whole_and_the_new_log_says_so_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_trail_that_takes_deletions_or_mends_itself_is_not_lost() {
+async fn p3_a_trail_that_opens_or_ends_its_trouble_is_not_lost() {
+    let world = World::new().await;
+    let opens = world.accept(OLD, NEW).await;
+    assert_eq!(opens, Err(NotAccepted::NothingIsLost));
+    let full = io::ErrorKind::StorageFull;
+    world.disk.fail("write", 0, usize::MAX, full);
+    assert_eq!(cause(world.accept(OLD, NEW).await).cause, Cause::DiskFull);
+    world.disk.heal();
+    assert_eq!(losses(&world.entries(&world.disk, &[])), [0; 0]);
+    assert_eq!(world.open(OLD).await.state().closed, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_while_another_holds_the_lock_no_loss_is_accepted() {
     let world = World::new().await;
     let trail = world.open(OLD).await;
-    let refused = trail.accept_loss(acceptance(NEW)).await.unwrap_err();
-    assert!(refused.detail.contains("nothing is lost"), "{refused:?}");
-    let second = world.open(NEW).await;
-    let refused = second.accept_loss(acceptance(NEW)).await.unwrap_err();
-    assert_eq!(refused.cause, Cause::Locked);
-    let open = trail.begin(test_intent(1)).await.unwrap();
-    open.close(not_sent()).await.unwrap();
+    for origin in [OLD, NEW] {
+        let refused = world.accept(origin, NEW).await.unwrap_err();
+        assert_eq!(refused, NotAccepted::Held(Some(std::process::id())));
+        let told = format!("process {} holds the trail's lock", std::process::id());
+        assert!(refused.to_string().contains(&told), "{refused}");
+    }
+    let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
+    root.open(LOCK, Access::Write).unwrap().clear().unwrap();
+    let refused = world.accept(OLD, NEW).await.unwrap_err();
+    assert_eq!(refused, NotAccepted::Held(None));
+    assert!(root.look(LOSS_MOVING).is_err());
+    trail.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_name_that_was_lost_is_never_taken_again() {
     let world = World::new().await;
-    let trail = world.open(NEW).await;
-    let again = trail.accept_loss(acceptance(OLD)).await.unwrap_err();
+    let again = cause(world.accept(NEW, OLD).await);
     assert!(again.detail.contains("two histories"), "{again:?}");
-    trail.accept_loss(acceptance(NEW)).await.unwrap();
-    opens(&trail).await;
-    trail.stop().await;
-    let trail = world.open(OLD).await;
-    assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
+    world.accept(NEW, NEW).await.unwrap();
+    world.open(NEW).await.stop().await;
     for name in [OLD, NEW] {
-        let again = trail.accept_loss(acceptance(name)).await.unwrap_err();
+        let again = cause(world.accept(OLD, name).await);
         assert!(again.detail.contains("two histories"), "{again:?}");
     }
-    assert!(trail.accept_loss(acceptance("a+b")).await.is_err());
+    assert_eq!(
+        cause(world.accept(OLD, "a+b").await).cause,
+        Cause::KeyUnusable
+    );
+    let closed = world.open(OLD).await.state().closed.unwrap();
+    assert_eq!(closed.cause, Cause::KeyUnusable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_until_the_new_key_comes_nothing_is_opened() {
     let world = World::new().await;
-    let trail = world.open(NEW).await;
-    trail
-        .accept_loss(acceptance("lychgate.test/third"))
-        .await
-        .unwrap();
-    trail.stop().await;
+    world.accept(NEW, "lychgate.test/third").await.unwrap();
     // Nor is the seen file touched, which is what guards the old name.
     let kept = Disk::folder(&world.disk, "/kept".as_ref(), None).unwrap();
     assert!(kept.look("seen").is_ok());
@@ -193,10 +220,9 @@ async fn p4_until_the_new_key_comes_nothing_is_opened() {
         assert!(closed.detail.contains("lychgate.test/third"), "{closed:?}");
     }
     // Accepted again under another name, it is still the same loss.
-    let trail = world.open(NEW).await;
-    let again = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    let again = world.accept(NEW, NEW).await.unwrap();
     assert_eq!(again.old_origin.as_deref(), Some(OLD));
-    opens(&trail).await;
+    assert_eq!(world.open(NEW).await.state().closed, None);
     assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
     assert_eq!(
         losses(&world.entries(&world.disk, &[&again.left_in])),
@@ -207,37 +233,33 @@ async fn p4_until_the_new_key_comes_nothing_is_opened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loss_that_cannot_be_moved_aside_is_accepted_all_the_same() {
     let world = World::new().await;
-    let trail = world.open(NEW).await;
-    let read_only = std::io::ErrorKind::ReadOnlyFilesystem;
+    let read_only = io::ErrorKind::ReadOnlyFilesystem;
     world.disk.fail("move", 0, usize::MAX, read_only);
-    let accepted = trail.accept_loss(acceptance(NEW)).await.unwrap();
+    let accepted = world.accept(NEW, NEW).await.unwrap();
     let why = accepted.unfinished.unwrap();
     assert!(why.contains("cannot move what is left"), "{why}");
     world.disk.heal();
-    opens(&trail).await;
+    assert_eq!(world.open(NEW).await.state().closed, None);
     assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
 }
 
-/// Accepts on a disk that fails at one step, then loses power; whatever came of it, the old log or the
-/// new one is there, never both under a name, and the new one begins with its loss.
+/// Accepts and opens on a disk that fails at one step, then loses power; whatever came of it, the old
+/// log or the new one is there, never both under a name, and the new one begins with its loss.
 async fn interrupted(world: &World, step: usize, persisted: bool, survives: bool) {
     let told = format!("step {step}, persisted {persisted}, survives {survives}");
     let disk = world.crashed(true);
-    let trail = world.open_on(&disk, NEW).await;
     disk.fail_step(step, persisted);
-    let _ = trail.accept_loss(acceptance(NEW)).await;
-    trail.stop().await;
+    let _ = world.accept_on(&disk, NEW, NEW).await;
+    world.open_on(&disk, NEW).await.stop().await;
     let after = disk.crash(|| survives);
-    let trail = world.open_on(&after, NEW).await;
-    if trail.state().closed.is_some() {
-        let closed = trail.state().closed.unwrap();
+    let mut trail = world.open_on(&after, NEW).await;
+    if let Some(closed) = trail.state().closed {
         assert_eq!(closed.cause, Cause::KeyUnusable, "{told}");
-        trail
-            .accept_loss(acceptance(NEW))
-            .await
-            .unwrap_or_else(|e| panic!("{told}: {e:?}"));
+        trail.stop().await;
+        let accepted = world.accept_on(&after, NEW, NEW).await;
+        accepted.unwrap_or_else(|e| panic!("{told}: {e:?}"));
+        trail = world.open_on(&after, NEW).await;
     }
-    opens(&trail).await;
     let open = trail.begin(test_intent(1)).await.unwrap();
     open.close(not_sent()).await.unwrap();
     trail.stop().await;
@@ -253,10 +275,9 @@ async fn interrupted(world: &World, step: usize, persisted: bool, survives: bool
 async fn p4_accepting_a_loss_may_be_cut_off_at_any_step() {
     let world = Arc::new(World::new().await);
     let whole = world.crashed(true);
-    let trail = world.open_on(&whole, NEW).await;
     let before = whole.steps();
-    trail.accept_loss(acceptance(NEW)).await.unwrap();
-    opens(&trail).await;
+    world.accept_on(&whole, NEW, NEW).await.unwrap();
+    world.open_on(&whole, NEW).await.stop().await;
     let steps = whole.steps() - before;
     assert!(steps > 20, "{steps}");
     let mut checks = tokio::task::JoinSet::new();
@@ -289,10 +310,10 @@ fn forge(world: &World, name: &str, origin: &str, left_in: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_whoever_forges_a_record_cannot_make_the_gateway_forget_what_it_saw() {
+async fn p4_a_forged_record_makes_the_gateway_forget_nothing() {
     for origin in [OLD, NEW, "lychgate.test/third"] {
         let world = World::new().await;
-        forge(&world, MOVING, origin, "lost-now");
+        forge(&world, LOSS_MOVING, origin, "lost-now");
         let closed = world.open(OLD).await.state().closed.unwrap();
         let wanted = match origin {
             OLD => Cause::RolledBack,
@@ -301,7 +322,7 @@ async fn p4_whoever_forges_a_record_cannot_make_the_gateway_forget_what_it_saw()
         assert_eq!(closed.cause, wanted, "{closed:?}");
         // Nor when the record is taken away again, and an empty folder is left.
         let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
-        let _ = root.remove(MOVED);
+        let _ = root.remove(LOSS_MOVED);
         let closed = world.open(OLD).await.state().closed.unwrap();
         assert_eq!(closed.cause, Cause::RolledBack, "{closed:?}");
     }
@@ -311,23 +332,23 @@ async fn p4_whoever_forges_a_record_cannot_make_the_gateway_forget_what_it_saw()
 async fn p4_a_record_that_names_another_place_is_damage() {
     let world = World::new().await;
     for left_in in ["../elsewhere", "journal", "lost-/../..", ""] {
-        forge(&world, MOVING, NEW, left_in);
+        forge(&world, LOSS_MOVING, NEW, left_in);
         let closed = world.open(OLD).await.state().closed.unwrap();
         assert_eq!(closed.cause, Cause::Damaged, "{closed:?}");
     }
     let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
-    root.remove(MOVING).unwrap();
+    root.remove(LOSS_MOVING).unwrap();
     assert_eq!(world.open(OLD).await.state().closed, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_record_in_a_log_that_has_begun_is_taken_away() {
     let world = World::new().await;
-    forge(&world, MOVED, OLD, "lost-now");
+    forge(&world, LOSS_MOVED, OLD, "lost-now");
     let trail = world.open(OLD).await;
     assert_eq!(trail.state().closed, None);
     let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
-    assert!(root.look(MOVED).is_err());
+    assert!(root.look(LOSS_MOVED).is_err());
     trail.stop().await;
     assert_eq!(losses(&world.entries(&world.disk, &[])), [0; 0]);
 }
@@ -341,7 +362,10 @@ async fn p4_a_lack_of_descriptors_loses_nothing_of_what_is_accepted() {
         let disk = world.crashed(true);
         disk.fail_reads(read, 1, Errno::MFILE);
         let now = Clock::system().now();
-        let decide = || decide(&disk, &settings, &acceptance(NEW), now, None);
+        let decide = || {
+            let (root, _lock) = enter(&disk, &settings)?;
+            decide(&disk, &*root, &settings, &acceptance(NEW), now)
+        };
         let decided = decide().or_else(|found| {
             assert_eq!(found.cause, Cause::SyncFailed, "read {read}: {found:?}");
             decide()
@@ -351,8 +375,8 @@ async fn p4_a_lack_of_descriptors_loses_nothing_of_what_is_accepted() {
             break;
         }
         failed += 1;
-        assert_eq!(decided.0.loss.old_origin.as_deref(), Some(OLD), "{read}");
-        assert!(decided.0.loss.old_checkpoint.is_some(), "read {read}");
+        assert_eq!(decided.loss.old_origin.as_deref(), Some(OLD), "{read}");
+        assert!(decided.loss.old_checkpoint.is_some(), "read {read}");
     }
     assert!(failed > 9, "{failed}");
 }
@@ -361,9 +385,7 @@ async fn p4_a_lack_of_descriptors_loses_nothing_of_what_is_accepted() {
 async fn p4_a_seen_file_that_cannot_be_read_is_not_left_in_place() {
     let world = World::new().await;
     let settings = world.settings(NEW);
-    let now = Clock::system().now();
-    let decided = decide(&world.disk, &settings, &acceptance(NEW), now, None).unwrap();
-    carry_out(&world.disk, &settings, decided);
+    world.accept(NEW, NEW).await.unwrap();
     let mut failed = 0;
     for read in 0.. {
         let disk = world.crashed(true);
@@ -386,4 +408,57 @@ async fn p4_a_seen_file_that_cannot_be_read_is_not_left_in_place() {
         failed += 1;
     }
     assert!(failed > 4, "{failed}");
+}
+
+#[test]
+fn files_of_other_programs_stay_where_they_are() {
+    let outer = test_folder("aside");
+    let path = |name: &str| outer.path().join(name);
+    for name in ["checkpoint", "verifier", ".DS_Store"] {
+        std::fs::write(path(name), name).unwrap();
+    }
+    std::fs::create_dir(path("lost+found")).unwrap();
+    let root = RealDisk.folder(outer.path(), None).unwrap();
+    let record = Record {
+        origin: NEW.into(),
+        loss: LossAccepted {
+            accepted: "2026-11-24T23:30:45.000001Z".into(),
+            reason: "the disk is gone".into(),
+            actor: Actor { uid: 7 },
+            old_origin: None,
+            old_checkpoint: None,
+            left_in: "lost-1".into(),
+        },
+    };
+    record.write(&*root, LOSS_MOVING).unwrap();
+    quarantine(&root, &record).unwrap();
+    assert!(path("lost-1/checkpoint").exists() && path("lost-1/verifier").exists());
+    assert!(path(".DS_Store").exists() && path("lost+found").exists());
+    assert!(!path("checkpoint").exists());
+}
+
+#[test]
+fn the_folder_of_a_lost_log_says_when() {
+    let time = Time::parse("2026-11-24T23:30:45.000001Z").unwrap();
+    assert_eq!(quarantine_name(time), "lost-20261124T233045.000001Z");
+}
+
+#[test]
+fn the_newest_genuine_checkpoint_ranks_highest() {
+    let signed = |key: &Key, size: u64| {
+        let checkpoint = Checkpoint {
+            origin: key.origin().to_owned(),
+            size,
+            root: [7; 32],
+        };
+        checkpoint.sign(key)
+    };
+    let key = test_key();
+    let stranger = Key::generate(key.origin()).unwrap();
+    let keys = [key.verifier().clone()];
+    let rank = |bytes: Vec<u8>| ranked(bytes, &keys).map(|(rank, _)| rank);
+    assert!(rank(signed(&key, 6)) > rank(signed(&key, 5)));
+    assert!(rank(signed(&key, 5)) > rank(signed(&stranger, 9)));
+    assert_eq!(rank(signed(&stranger, 9)), Some((false, 9)));
+    assert_eq!(rank(b"no note".to_vec()), None);
 }
