@@ -24,7 +24,6 @@ mod publish;
 pub mod read;
 pub mod status;
 pub mod trail;
-mod watch;
 pub mod writer;
 
 pub use log::receipt::Receipt;

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 pub use real::RealDisk;
-pub(crate) use real::descriptor;
 
 /// What tells one file from another, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

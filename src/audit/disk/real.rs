@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,12 +26,6 @@ struct RealFolder(OwnedFd);
 
 #[derive(Debug)]
 struct RealFile(std::fs::File);
-
-/// The descriptor of a folder of the real disk, for what only the kernel's own can do.
-pub(crate) fn descriptor(folder: &dyn Folder) -> Option<BorrowedFd<'_>> {
-    let folder = folder.as_any().downcast_ref::<RealFolder>();
-    folder.map(|folder| folder.0.as_fd())
-}
 
 impl Disk for RealDisk {
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {

@@ -9,7 +9,6 @@
 pub(crate) mod scrub;
 
 mod copy;
-mod placed;
 mod published;
 mod segments;
 mod text;
@@ -19,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::disk::{Disk, Folder, Identity};
+use super::disk::{Disk, File, Folder, Identity};
 use super::journal::FOLDER;
 use super::journal::append::Current;
 use super::journal::batch::Link;
@@ -28,9 +27,7 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
 use super::{Cause, Closed};
-use copy::Distrusted;
-pub(crate) use placed::Placed;
-pub(crate) use published::{Published, altered, grown, unlinked};
+pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
 use text::Seen;
 pub(crate) use text::Text;
@@ -48,8 +45,6 @@ pub(crate) struct Custody {
     pub(crate) root: Arc<dyn Folder>,
     pub(crate) journal: Arc<dyn Folder>,
     pub(crate) segments: Arc<Segments>,
-    /// What the publisher has put at its place.
-    pub(crate) placed: Arc<Placed>,
     key: Arc<Key>,
     root_is: Identity,
     journal_is: Identity,
@@ -59,8 +54,8 @@ pub(crate) struct Custody {
     names: Seen,
     /// The segment in use, and its time of change after our last write to it.
     current: Option<(u64, i128)>,
-    /// Journals of copies that could not be synced.
-    distrusted: Distrusted,
+    /// Journals of copies that could not be synced, and when each was made.
+    unsynced: Vec<(Identity, Option<i128>)>,
 }
 
 /// What [`Custody`] is made of.
@@ -86,13 +81,12 @@ impl Custody {
             root: opened.root,
             journal: opened.journal,
             segments: Arc::default(),
-            placed: Arc::default(),
             key: opened.key,
             lock: opened.lock,
             verifier: opened.verifier,
             names: Seen::new(i128::MIN),
             current: None,
-            distrusted: Distrusted::default(),
+            unsynced: Vec::new(),
         })
     }
 
@@ -227,7 +221,12 @@ impl Custody {
         Ok(())
     }
 
-    /// What is wrong where another folder stands at the path, or none.
+    /// The lock that is held, if it is the one in this folder.
+    pub(crate) fn lock_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
+        self.lock.file_in(folder)
+    }
+
+    /// What is wrong if the path does not lead to the held folders any more.
     pub(crate) fn moved(&self) -> Option<Closed> {
         let found = self.held_folders().err()?;
         (found.cause == Cause::FolderMoved).then_some(found)
@@ -242,14 +241,14 @@ impl Custody {
             _ => Err(closed(Cause::FolderMoved, moved)),
         };
         let (root, journal) = (self.disk.look(&self.path), self.root.look(FOLDER));
-        let moved = "another folder stands at the trail's path";
+        let moved = "the trail's path leads to another folder";
         let root = held(
             root,
             &self.root_is,
             "cannot look at the trail's path",
             moved,
         )?;
-        let moved = "the folder `journal` is another one";
+        let moved = "`journal` is another folder";
         let journal = held(journal, &self.journal_is, "cannot look at `journal`", moved)?;
         Ok((root, journal))
     }

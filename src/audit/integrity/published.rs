@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::closed;
 use super::unread::{is_no_folder, unread};
-use crate::audit::disk::{Folder, Identity};
+use crate::audit::disk::Folder;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::publish::{CHECKPOINT, read_whole};
@@ -34,18 +34,6 @@ impl Published {
             .map_err(|e| altered(CHECKPOINT, &e.to_string()))
     }
 
-    /// A file that must be there while the log has this size.
-    pub(crate) fn there(&self, path: &str, size: u64) -> Result<Vec<u8>, Closed> {
-        if let Some(found) = self.read(path)? {
-            return Ok(found);
-        }
-        // Partial files of a newer checkpoint have other names; a full file stands for ever.
-        if path.contains(".p/") && self.checkpoint()?.size != size {
-            return Err(grown());
-        }
-        Err(unlinked(path))
-    }
-
     /// A file as it stands there; `None` where none does.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -56,26 +44,13 @@ impl Published {
     }
 
     /// A folder below the log's; `None` where none stands there.
-    pub(crate) fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
+    fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
             above.folder(part, None)
         });
         match found {
             Ok(folder) => Ok(Some(folder)),
-            Err(error) if is_no_folder(&error) => Ok(None),
-            Err(error) => Err(unread(&error, path)),
-        }
-    }
-
-    /// What stands at a path, file or folder; `None` where nothing does.
-    pub(crate) fn look(&self, path: &str) -> Result<Option<Identity>, Closed> {
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(folder) = self.folder(above)? else {
-            return Ok(None);
-        };
-        match folder.look(name) {
-            Ok(found) => Ok(Some(found)),
             Err(error) if is_no_folder(&error) => Ok(None),
             Err(error) => Err(unread(&error, path)),
         }
@@ -88,11 +63,6 @@ pub(crate) fn unlinked(path: &str) -> Closed {
 
 pub(crate) fn altered(path: &str, what: &str) -> Closed {
     closed(Cause::Altered, format!("{path}: {what}"))
-}
-
-/// Nothing is wrong, but it could not be judged.
-pub(crate) fn grown() -> Closed {
-    closed(Cause::SyncFailed, "the log has grown meanwhile")
 }
 
 #[cfg(test)]
@@ -118,30 +88,10 @@ mod tests {
         assert_eq!(published.read("tile/0/000").unwrap().unwrap(), b"hash");
         for none in ["tile/0/004", "tile/1/000", "tile/2/000", "tile/3/000"] {
             assert_eq!(published.read(none), Ok(None), "{none}");
-            assert_eq!(published.look(none), Ok(None), "{none}");
         }
         let cause = |path: &str| published.read(path).unwrap_err().cause;
         assert_eq!(cause("tile/0/001"), Cause::Replaced);
         assert_eq!(cause("tile/0/002"), Cause::Replaced);
         assert_eq!(cause("tile/0/003"), Cause::Altered);
-        assert!(published.look("tile/0/002").unwrap().is_some());
-    }
-
-    #[test]
-    fn a_full_file_that_is_missing_is_so_however_the_log_has_grown() {
-        let outer = test_folder("grown");
-        let key = Arc::new(test_key());
-        let checkpoint = Checkpoint {
-            origin: key.origin().to_owned(),
-            size: 600,
-            root: [7; 32],
-        };
-        std::fs::write(outer.path().join(CHECKPOINT), checkpoint.sign(&key)).unwrap();
-        let root = RealDisk.folder(outer.path(), None).unwrap();
-        let published = Published::new(&root, &key);
-        let cause = |path, size| published.there(path, size).unwrap_err();
-        assert_eq!(cause("tile/entries/000", 300).cause, Cause::Unlinked);
-        assert_eq!(cause("tile/entries/001.p/44", 300), grown());
-        assert_eq!(cause("tile/entries/001.p/44", 600).cause, Cause::Unlinked);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::unread::misread;
-use super::{as_long, closed, look, look_at, trouble};
+use super::{closed, look, trouble};
 use crate::audit::disk::{Access, Folder, Identity};
 use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
@@ -105,22 +105,6 @@ impl Segments {
         known.map(|known| *known = found).is_some()
     }
 
-    /// The same as they stand in another folder, where each holds what is known; those of which
-    /// nothing counts may be missing.
-    pub(super) fn found_in(&self, folder: &dyn Folder, key: &Key) -> Result<Self, Closed> {
-        let mut found = BTreeMap::new();
-        for (number, known) in self.turn(0, true) {
-            match known.found_in(folder, number, key) {
-                Err(gone) if known.last.is_none() && gone.cause == Cause::Unlinked => {}
-                judged => drop(found.insert(number, judged?)),
-            }
-        }
-        Ok(Self {
-            kept: Mutex::new(found),
-            ..Self::default()
-        })
-    }
-
     /// Those that are kept now, with their lengths.
     pub(crate) fn held(&self) -> Vec<(u64, u64)> {
         let kept = self.kept();
@@ -185,19 +169,6 @@ impl Kept {
             self.judged = Some(now.changed);
         }
         Ok(())
-    }
-
-    /// It as it stands in another folder.
-    fn found_in(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<Self, Closed> {
-        let name = segment::name(number);
-        let is = look_at(folder, &name)?;
-        as_long(&is, &self.is, &name)?;
-        self.compare(folder, number, key)?;
-        Ok(Self {
-            is,
-            judged: Some(is.changed),
-            ..*self
-        })
     }
 
     /// Takes a file of the same content for it, and makes it as durable.

@@ -94,29 +94,10 @@ impl Text {
         Ok(())
     }
 
-    /// The file of the same content in another folder; `locked` where its lock must be had, which is
-    /// ours already where both names lead to one file.
-    pub(super) fn found_in(&self, folder: &dyn Folder, locked: bool) -> Result<Self, Closed> {
-        let name = self.name;
-        let at = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => closed(Cause::Unlinked, format!("`{name}` is not there")),
-            _ => trouble(&e, &format!("cannot open `{name}`")),
-        };
-        let mut file = folder.open(name, Access::Write).map_err(at)?;
-        let is = found(file.identity(), name)?;
-        if is.same_file(&self.is) {
-            file = Arc::clone(&self.file);
-        } else if locked && !file.lock().map_err(at)? {
-            return Err(closed(Cause::Locked, "another process writes in it"));
-        }
-        self.compare(&*file)?;
-        Ok(Self {
-            name,
-            file,
-            is,
-            content: self.content.clone(),
-            seen: Seen::new(i128::MIN),
-        })
+    /// The file, if it is the one under its name in this folder.
+    pub(super) fn file_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
+        let now = folder.look(self.name).ok()?;
+        now.same_file(&self.is).then(|| Arc::clone(&self.file))
     }
 
     /// Writes its content again, over what somebody else wrote in its place.

@@ -84,11 +84,6 @@ impl Handover {
         self.lock().stop
     }
 
-    /// Something may come again.
-    pub(super) fn go_on(&self) {
-        self.lock().stop = false;
-    }
-
     /// Waits until something has waited for `patience`, it is told to stop, or `idle` is over; then
     /// takes all there is.
     pub(super) fn take(&self, patience: Duration, idle: Duration) -> Queue {

@@ -71,12 +71,11 @@ impl Publisher {
     pub(crate) fn new(
         key: &Arc<Key>,
         custody: &Custody,
-        mut shelf: Shelf,
+        shelf: Shelf,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
         seen: Seen,
         (gate, metrics): (&Arc<Gate>, &Metrics),
     ) -> Self {
-        shelf.tell(&custody.placed);
         let passing = Arc::clone(shelf.passing());
         // What cannot be looked for now is found at the next start.
         let outgrown = Outgrown::find(&shelf, published.size()).unwrap_or_default();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::tree::Piece;
 use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
 use crate::audit::disk::{Access, File, Folder, read_exact};
-use crate::audit::integrity::Placed;
 use crate::audit::journal::spare::FILE_MODE;
 use crate::audit::log::tiles::MAX_BUNDLE_BYTES;
 
@@ -32,8 +31,6 @@ pub(crate) struct Shelf {
     touched: BTreeSet<String>,
     /// Passing names given so far.
     given: u64,
-    /// Told of what is put at its place.
-    placed: Arc<Placed>,
 }
 
 impl Shelf {
@@ -47,7 +44,6 @@ impl Shelf {
             written: Vec::new(),
             touched: BTreeSet::new(),
             given: 0,
-            placed: Arc::default(),
         })
     }
 
@@ -58,11 +54,6 @@ impl Shelf {
             self.passing.remove(name)?;
         }
         Ok(())
-    }
-
-    /// Tells there, from now on, what it puts at its place.
-    pub(super) fn tell(&mut self, placed: &Arc<Placed>) {
-        self.placed = Arc::clone(placed);
     }
 
     /// Forgets what a failed attempt began: it is written again under other names. The folder of
@@ -151,10 +142,9 @@ impl Shelf {
         for (file, _, _) in &self.written {
             file.sync_all()?;
         }
-        for (file, passing, path) in std::mem::take(&mut self.written) {
+        for (_, passing, path) in std::mem::take(&mut self.written) {
             let (folder, name) = split(&path);
             let held = self.folder(folder)?;
-            self.placed.note(&path, file.identity()?);
             self.passing.move_into(&passing, &*held, name)?;
             self.touched.insert(folder.to_owned());
         }

@@ -61,12 +61,6 @@ impl Standing {
         }
     }
 
-    /// Judges all of it, at once.
-    pub(crate) fn judge(mut self) -> Result<(), Closed> {
-        while self.next().map_err(|wrong| wrong.found)? < ROOT {}
-        Ok(())
-    }
-
     /// Judges the next bundle and the tiles that it completes; returns the highest level of them.
     /// After the last full bundle it judges the rest and returns [`ROOT`]: the round has ended. After
     /// an error the next call judges the same again.

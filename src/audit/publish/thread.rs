@@ -24,9 +24,7 @@ pub(crate) struct Publishing {
     gate: Arc<Gate>,
     /// Until the thread has it.
     publisher: Option<Publisher>,
-    thread: Option<JoinHandle<Run>>,
-    /// While the thread does not have it any more.
-    paused: Option<Run>,
+    thread: Option<JoinHandle<()>>,
     #[cfg(test)]
     by_hand: Option<ByHand>,
 }
@@ -38,7 +36,6 @@ impl Publishing {
             gate: Arc::clone(&publisher.gate),
             publisher: Some(publisher),
             thread: None,
-            paused: None,
             #[cfg(test)]
             by_hand: None,
         }
@@ -82,35 +79,16 @@ impl Publishing {
 
     /// Publishes what is left, once, and waits until that is done or has failed.
     pub(crate) fn stop(&mut self) {
-        self.pause();
-        self.paused = None;
-    }
-
-    /// As [`Self::stop`], until it is resumed.
-    pub(crate) fn pause(&mut self) {
         self.handover.stop();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has published nothing since.
-            self.paused = thread.join().ok();
-        }
-    }
-
-    /// Goes on with what was paused.
-    pub(crate) fn resume(&mut self) {
-        self.handover.go_on();
-        if let Some(run) = self.paused.take()
-            && let Err(found) = self.start(run)
-        {
-            self.gate.lag.met(Some(found));
+            let _ = thread.join();
         }
     }
 
     fn start(&mut self, mut run: Run) -> Result<(), Closed> {
         let thread = std::thread::Builder::new().name("audit-publisher".into());
-        let spawned = thread.spawn(move || {
-            run.serve();
-            run
-        });
+        let spawned = thread.spawn(move || run.serve());
         self.thread = Some(spawned.map_err(|e| {
             closed(
                 Cause::SyncFailed,

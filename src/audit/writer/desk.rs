@@ -1,6 +1,5 @@
 //! Rounds: all that waits becomes one batch, and its waiters are answered once it is durable.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,7 +37,7 @@ pub(super) struct Desk {
     summed_up: Instant,
     written: Instant,
     heartbeat: Duration,
-    pub(super) seen_file: PathBuf,
+    pub(super) settings: Settings,
     judged: Instant,
 }
 
@@ -82,7 +81,7 @@ impl Desk {
             summed_up: Instant::now(),
             written: Instant::now(),
             heartbeat: settings.heartbeat,
-            seen_file: settings.seen_file.clone(),
+            settings: settings.clone(),
             judged: Instant::now(),
         }
     }
@@ -100,10 +99,7 @@ impl Desk {
         }
         self.show();
         self.tell_settled();
-        if let Some(publishing) = &mut self.store.publishing {
-            publishing.begin()?;
-        }
-        self.store.begin_aside()?;
+        self.store.begin()?;
         self.shared.gate.open();
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Trouble while the trail is open: what failed is written again in a new segment, once that works.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use crate::audit::entry::{Kind, Trouble};
 use crate::audit::integrity::{closed, trouble};
 use crate::audit::writer::inbox::Work;
-use crate::audit::writer::recover::copy;
+use crate::audit::writer::recover;
+use crate::audit::writer::recover::Expected;
 use crate::audit::writer::store::{Failed, was_late};
 use crate::audit::{Cause, Closed};
 use crate::clock::Time;
@@ -145,7 +147,7 @@ impl Desk {
             return;
         };
         let began = Instant::now();
-        let judged = self.judge_again(&mut halt);
+        let judged = self.judge_again();
         let took = judged.is_err().then(|| began.elapsed());
         match judged.and_then(|()| self.write_kept(&halt)) {
             Ok(()) => self.open_gate(),
@@ -158,19 +160,41 @@ impl Desk {
         }
     }
 
-    fn judge_again(&mut self, halt: &mut Halt) -> Result<(), Closed> {
+    fn judge_again(&mut self) -> Result<(), Closed> {
         if !self.store.in_doubt {
             return Ok(());
         }
-        match self.store.judge_again() {
-            // Not where a folder below `tile/` was moved, which is judged file by file.
-            Err(found) if self.store.custody.moved().is_some() => {
-                self.go_on_in_copy(&found)?;
-                halt.found.detail = format!("{}, and holds the same", found.detail);
-                Ok(())
-            }
-            judged => judged,
+        if self.store.custody.moved().is_none() && !self.store.is_let_go() {
+            return self.store.judge_again();
         }
+        self.store.let_go();
+        self.open_again().map_err(|found| {
+            let what = format!(
+                "the trail's folder was moved, and the log at its path is not opened: {}",
+                found.detail
+            );
+            closed(Cause::FolderMoved, what)
+        })
+    }
+
+    /// Opens the log that stands at the path now. What is composed and not written yet is written there
+    /// next; what was held is let go of only then.
+    fn open_again(&mut self) -> Result<(), Closed> {
+        let store = &mut self.store;
+        let disk = Arc::clone(&store.custody.disk);
+        let expected = Expected {
+            last: *store.appender.last(),
+            kept: &self.ledger.unsynced,
+            held: &mut store.custody,
+        };
+        let (clock, gate) = (&self.shared.clock, &self.shared.gate);
+        let (settings, metrics) = (&self.settings, &store.metrics);
+        let (mut opened, _) = recover::open(&disk, settings, clock, gate, metrics, Some(expected))?;
+        opened.begin()?;
+        self.store = opened;
+        self.shared.holds();
+        self.tell_settled();
+        Ok(())
     }
 
     fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
@@ -178,19 +202,6 @@ impl Desk {
         let refused = self.shared.gate.take_refused();
         self.ledger.note(&halt.entry("ended", refused));
         self.store.flush(&mut self.ledger.unsynced)?;
-        Ok(())
-    }
-
-    /// Goes on in the folder that stands at the path now, where it holds what is known; the one that
-    /// was held is let go of. What is composed and not written stays as it is.
-    fn go_on_in_copy(&mut self, moved: &Closed) -> Result<(), Closed> {
-        let clock = &self.shared.clock;
-        self.store = copy::go_on(&mut self.store, &self.seen_file, clock).map_err(|differs| {
-            let what = format!("{}: {}", moved.detail, differs.detail);
-            closed(Cause::FolderMoved, what)
-        })?;
-        self.shared.holds();
-        self.tell_settled();
         Ok(())
     }
 

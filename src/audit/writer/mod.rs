@@ -129,7 +129,7 @@ impl Writer {
         let shared = &self.shared;
         let (gate, clock) = (&shared.gate, &shared.clock);
         let (store, mut ledger) =
-            recover::open(&self.disk, &self.settings, clock, gate, &self.metrics)?;
+            recover::open(&self.disk, &self.settings, clock, gate, &self.metrics, None)?;
         let recovered = ledger.close_after_crash();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         ledger.note(&Kind::Started(Started { version, recovered }));

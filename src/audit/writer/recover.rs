@@ -1,8 +1,9 @@
 //! Opens the trail: the lock, the key's folder, the chain to its last whole batch, and a new
 //! segment that holds that batch again, synced, before anything is closed or written; then all that
-//! is not published.
+//! is not published. After the folder was moved, the log at its path is opened in the same way, but it
+//! goes on behind the last batch that was answered for.
 
-pub(crate) mod copy;
+mod expected;
 
 use std::io;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::audit::status::space::Reserve;
 use crate::audit::{Cause, Closed, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+pub(crate) use expected::Expected;
 
 /// The name of the file with the public key.
 pub(crate) const VERIFIER: &str = "verifier";
@@ -39,13 +41,15 @@ const CATCH_UP_BYTES: usize = 16 << 20;
 /// A smaller segment could not hold the largest batch deletion.
 const MIN_SEGMENT: u64 = 256 << 10;
 
-/// Opens the trail as at any start. Nothing is written in the folder while another holds the lock.
+/// Opens the trail. Nothing is written in the folder while another process holds the lock. A log that
+/// lacks a byte of what is expected stays closed, and the error says where.
 pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     settings: &Settings,
     clock: &Clock,
     gate: &Arc<Gate>,
     metrics: &Metrics,
+    mut expected: Option<Expected<'_>>,
 ) -> Result<(Store, Ledger), Closed> {
     let key =
         Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
@@ -58,11 +62,14 @@ pub(crate) fn open(
         return Err(closed(Cause::KeyUnusable, what));
     }
     let key = Arc::new(key);
-    let (custody, loss) = enter(disk, settings, &key)?;
+    let (mut custody, loss) = enter(disk, settings, &key, expected.as_ref())?;
     let mut ledger = Ledger::new(clock.clone());
     let verifier = key.verifier();
     let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
-    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace, None)?;
+    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace, expected.as_ref())?;
+    if let Some(expected) = &mut expected {
+        expected.held.sync_copy(&mut custody)?;
+    }
     let spares = spares(&custody.journal, settings.segment_bytes)?;
     custody.keep_all()?;
     let mut store = Store {
@@ -73,12 +80,13 @@ pub(crate) fn open(
         key,
         in_doubt: false,
         scrub: None,
-        watch: None,
         publishing: None,
         gate: Arc::clone(gate),
         metrics: metrics.clone(),
     };
-    write_again(&mut store, last)?;
+    if expected.is_none() {
+        write_again(&mut store, last)?;
+    }
     if let Some(loss) = loss {
         begin_after(&mut store, &mut ledger, loss)?;
     }
@@ -101,18 +109,16 @@ fn enter(
     disk: &Arc<dyn Disk>,
     settings: &Settings,
     key: &Arc<Key>,
+    expected: Option<&Expected<'_>>,
 ) -> Result<(Custody, Option<LossAccepted>), Closed> {
+    // Where a log is expected, an empty folder stays empty.
+    let create = expected.is_none().then_some(FOLDER_MODE);
     let path = settings.directory.clone();
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let root = disk
-        .folder(&path, Some(FOLDER_MODE))
+        .folder(&path, create)
         .map_err(at("cannot open the trail's folder"))?;
-    let lock = root
-        .open(LOCK, Access::Create(LOCK_MODE))
-        .map_err(at("cannot open the lock"))?;
-    if !lock.lock().map_err(at("cannot take the lock"))? {
-        return Err(closed(Cause::Locked, "another process writes this trail"));
-    }
+    let lock = lock(&*root, expected)?;
     let loss = loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key)?;
     // A process id alone may be another container's, too.
@@ -121,7 +127,7 @@ fn enter(
         .and_then(|()| lock.write_at(name.as_bytes(), 0))
         .map_err(at("cannot write to the lock"))?;
     let journal = root
-        .folder(FOLDER, Some(FOLDER_MODE))
+        .folder(FOLDER, create)
         .map_err(at("cannot open the journal"))?;
     let text = |name, file, content: String| {
         Text::new(name, file, content.into_bytes())
@@ -137,6 +143,26 @@ fn enter(
         key: Arc::clone(key),
     })?;
     Ok((custody, loss))
+}
+
+/// Takes the lock, or keeps it if it is held already.
+fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Closed> {
+    let at = |doing| move |e: io::Error| trouble(&e, doing);
+    let held = expected.and_then(|expected| expected.held.lock_in(root));
+    if let Some(held) = held {
+        return Ok(held);
+    }
+    let access = match expected {
+        Some(_) => Access::Write,
+        None => Access::Create(LOCK_MODE),
+    };
+    let lock = root
+        .open(LOCK, access)
+        .map_err(at("cannot open the lock"))?;
+    match lock.lock().map_err(at("cannot take the lock"))? {
+        true => Ok(lock),
+        false => Err(closed(Cause::Locked, "another process writes this trail")),
+    }
 }
 
 /// A folder belongs to one origin and key: the first one's public key stands in it.
@@ -165,35 +191,41 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> 
     Ok((file, line))
 }
 
-/// Follows the chain, to its end or no further than a batch that is known to be the last that counts;
-/// gives the last whole batch and the one before it.
+/// Follows the chain to its end; gives the last whole batch and the one before it. If a log is expected,
+/// nothing counts behind its last batch, which nobody needs to write again: gives that one to go on from.
 fn follow(
     custody: &Custody,
     key: &Key,
     ledger: &mut Ledger,
     retrace: &mut Retrace,
-    until: Option<Link>,
+    expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link), Closed> {
     let (root, journal) = (&custody.root, Arc::clone(&custody.journal));
-    let chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
-    let mut chain = chain.until(until);
+    let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
     ledger.begin(link.next_index);
     retrace.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
+        if let Some(expected) = expected.filter(|expected| expected.last == link) {
+            expected.is_kept(&batch)?;
+            continue;
+        }
         for entry in &batch.entries {
             ledger
                 .replay(entry)
                 .map_err(|what| closed(Cause::Damaged, what))?;
             retrace.push(entry)?;
         }
-        // The last batch of all is written again and counts there; in a copy all are kept by now.
-        if until.is_none() {
-            custody.segments.ends_with(&link);
-        }
+        // At a start the last batch of all is written again, and counts there.
+        custody.segments.ends_with(&link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
+    }
+    if let Some(expected) = expected {
+        expected.is_reached(&link)?;
+        custody.segments.ends_with(&link);
+        (last, before) = (None, link);
     }
     retrace.finish()?;
     Ok((last, before))

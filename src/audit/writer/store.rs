@@ -13,7 +13,6 @@ use crate::audit::log::key::Key;
 use crate::audit::publish::Publishing;
 use crate::audit::status::gate::Gate;
 use crate::audit::status::space::Reserve;
-use crate::audit::watch::Watch;
 use crate::audit::{Cause, Closed};
 use crate::metrics::Metrics;
 
@@ -22,15 +21,13 @@ pub(crate) const SMALL_SEGMENT: u64 = 512 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// Whom what is durable is handed to; none while the last batch is written again. Dropped first:
-    /// its thread must have ended before the lock is given back.
+    /// The publisher. `None` while the log is opened and after [`Self::let_go`]. Dropped first: its
+    /// thread must end before the lock is given back.
     pub(crate) publishing: Option<Publishing>,
     pub(crate) appender: Appender,
     pub(crate) spares: Spares,
     /// Reads older parts again; dropped before the lock is given back.
     pub(crate) scrub: Option<Scrub>,
-    /// Watches what is published; dropped before the lock is given back.
-    pub(crate) watch: Option<Watch>,
     pub(crate) custody: Custody,
     pub(crate) reserve: Reserve,
     pub(crate) key: Arc<Key>,
@@ -100,24 +97,36 @@ impl Store {
         judged
     }
 
-    /// Begins to read older parts again, and to watch what is published.
-    pub(crate) fn begin_aside(&mut self) -> Result<(), Closed> {
+    /// Begins to publish, and to read older parts again.
+    pub(crate) fn begin(&mut self) -> Result<(), Closed> {
+        if let Some(publishing) = &mut self.publishing {
+            publishing.begin()?;
+        }
         let scrub = Scrub::begin(&self.custody, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
-        let custody = &self.custody;
-        self.watch = Watch::begin(&custody.root, &self.key, &custody.placed);
         Ok(())
+    }
+
+    /// Lets go of a log that was moved, but for its lock, which stays held until another is opened.
+    pub(crate) fn let_go(&mut self) {
+        self.publishing = None;
+        self.scrub = None;
+        // Waits for a spare that is being made.
+        let journal = Arc::clone(&self.custody.journal);
+        self.spares = Spares::new(journal, self.spares.highest(), self.spares.bytes());
+    }
+
+    /// Whether it was let go of: then a log is opened again at the path, be it the same one.
+    pub(crate) fn is_let_go(&self) -> bool {
+        self.publishing.is_none()
     }
 
     /// Judges again what failed custody: all that this process knows must be found, byte for byte.
     pub(crate) fn judge_again(&mut self) -> Result<(), Closed> {
         let last = *self.appender.last();
-        if let Some(moved) = self.custody.moved() {
-            return Err(moved);
-        }
         self.custody.judge_spare_again(&mut self.spares)?;
         self.custody.judge_again(&last, || self.spares.highest())?;
-        self.judged_aside()?;
+        self.scrubbed()?;
         self.in_doubt = false;
         Ok(())
     }
@@ -127,13 +136,12 @@ impl Store {
         let current = self.appender.current();
         self.custody.check(current, || self.spares.highest())?;
         self.custody.check_spare(&mut self.spares)?;
-        self.judged_aside()
+        self.scrubbed()
     }
 
-    /// What others found in what is published and in older parts.
-    fn judged_aside(&self) -> Result<(), Closed> {
-        let watched = self.watch.as_ref().and_then(Watch::found);
-        let found = watched.or_else(|| self.scrub.as_ref().and_then(Scrub::found));
+    /// What the scrub found wrong in older parts.
+    fn scrubbed(&self) -> Result<(), Closed> {
+        let found = self.scrub.as_ref().and_then(Scrub::found);
         found.map_or(Ok(()), Err)
     }
 
@@ -232,7 +240,7 @@ impl Store {
         };
         let current = self.appender.current();
         let judged = self.custody.check(current, || self.spares.highest());
-        if let Err(found) = judged.and_then(|()| self.judged_aside()) {
+        if let Err(found) = judged.and_then(|()| self.scrubbed()) {
             self.doubt();
             return Err(found);
         }

@@ -8,7 +8,6 @@ mod folders;
 mod key;
 mod space;
 mod tiles;
-mod touched;
 mod writers;
 
 use std::path::PathBuf;

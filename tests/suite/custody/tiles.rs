@@ -1,4 +1,4 @@
-//! What is published, where nobody tells that it was touched: it is found when its turn comes.
+//! What is published: the scrub reads it again and finds what somebody has touched.
 
 use std::path::Path;
 
@@ -17,23 +17,57 @@ pub(super) fn published(scene: &Scene) {
     scene.program.wait_published();
 }
 
+/// Touches a published file; the scrub finds it when its turn comes, and names it.
+fn is_found(scene: &Scene, cause: &str, place: &str, touch: impl FnOnce()) {
+    touch();
+    scene.program.wait_for_cause(cause);
+    let verbose = scene.program.page("/readyz?verbose").shown();
+    assert!(verbose.contains(place), "the place is named: {verbose}");
+    scene.refuses(cause);
+    scene.stays_closed(cause);
+}
+
 #[test]
-fn p3_a_file_that_is_altered_by_another_name_is_found_by_the_scrub() {
+fn p3_the_scrub_finds_a_published_file_that_is_altered() {
     for below in ["tile/0/000.p", "tile/entries/000.p"] {
         let scene = Scene::new();
         published(&scene);
-        // The kernel tells who watches the folder of the name that was used, and nobody else.
-        let (path, other) = (only_file(&scene.file(""), below), scene.home.path("other"));
-        std::fs::hard_link(&path, &other).unwrap();
+        let path = only_file(&scene.file(""), below);
         let was = std::fs::read(&path).unwrap()[20];
-        alter(&other, 20, was ^ 1);
-        scene.program.wait_for_cause("altered");
-        let verbose = scene.program.page("/readyz?verbose").shown();
-        assert!(verbose.contains("tile/"), "the place is named: {verbose}");
-        scene.refuses("altered");
-        scene.stays_closed("altered");
-        alter(&other, 20, was);
+        is_found(&scene, "altered", "tile/", || {
+            alter(&path, 20, was ^ 1);
+        });
+        alter(&path, 20, was);
         scene.comes_back();
         scene.ends_with(&["altered"]);
     }
+}
+
+#[test]
+fn p3_the_scrub_finds_a_file_or_a_folder_that_is_gone() {
+    for name in ["tile/0", "tile/entries/000.p", "checkpoint"] {
+        let scene = Scene::new();
+        published(&scene);
+        let (path, held) = (scene.file(name), scene.home.path("held"));
+        is_found(&scene, "unlinked", name, || {
+            std::fs::rename(&path, &held).unwrap();
+        });
+        std::fs::rename(&held, &path).unwrap();
+        scene.comes_back();
+        scene.ends_with(&["unlinked"]);
+    }
+}
+
+#[test]
+fn p3_the_scrub_finds_an_altered_checkpoint_in_an_idle_log() {
+    let scene = Scene::new();
+    published(&scene);
+    let path = scene.file("checkpoint");
+    let bytes = std::fs::read(&path).unwrap();
+    is_found(&scene, "altered", "checkpoint", || {
+        std::fs::write(&path, b"another").unwrap();
+    });
+    std::fs::write(&path, &bytes).unwrap();
+    scene.comes_back();
+    scene.ends_with(&["altered"]);
 }

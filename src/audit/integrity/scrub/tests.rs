@@ -51,7 +51,7 @@ impl Log {
         let trail = Trail::by_hand(&settings, clock.clone(), &metrics);
         let held: Arc<dyn Disk> = Arc::new(disk.clone());
         let gate = &trail.shared().gate;
-        let (mut store, _) = recover::open(&held, &settings, &clock, gate, &metrics).unwrap();
+        let (mut store, _) = recover::open(&held, &settings, &clock, gate, &metrics, None).unwrap();
         let publishing = store.publishing.as_mut().unwrap();
         publishing.begin().unwrap();
         Self {

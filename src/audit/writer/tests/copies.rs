@@ -1,4 +1,4 @@
-//! A copy stands in the folder's place, and what is needed to go on in it fails.
+//! A copy stands in the folder's place, and what is needed to open it fails.
 
 use std::io::ErrorKind;
 
@@ -20,7 +20,7 @@ async fn differs(rig: &Rig, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_copy_whose_sync_failed_is_never_gone_on_in_but_another_is() {
+async fn p4_a_copy_whose_sync_failed_is_never_opened_but_another_is() {
     let rig = Rig::open(PATIENT).await;
     delete(&rig).await;
     rig.disk.fail("sync_disk", 0, 1, ErrorKind::Other);
@@ -39,7 +39,7 @@ async fn p4_a_copy_whose_sync_failed_is_never_gone_on_in_but_another_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_where_the_seen_file_does_not_agree_no_copy_is_gone_on_in_and_the_held_one_is() {
+async fn p4_no_log_is_opened_again_that_the_seen_file_disagrees_with() {
     let rig = Rig::open(PATIENT).await;
     delete(&rig).await;
     published(&rig).await;
@@ -50,16 +50,17 @@ async fn p4_where_the_seen_file_does_not_agree_no_copy_is_gone_on_in_and_the_hel
     seen.write_at(b"?", 3).unwrap();
     let held = rig.disk.put_copy("/audit");
     differs(&rig, "the seen file /kept/audit.key.seen").await;
-    // The publisher that was halted for it goes on, too.
     rig.disk.put("/audit", held);
-    opens(&rig.trail).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    differs(&rig, "the seen file /kept/audit.key.seen").await;
     seen.write_at(&byte, 3).unwrap();
+    opens(&rig.trail).await;
     delete(&rig).await;
     published(&rig).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_a_copy_made_before_the_newest_checkpoint_is_published_further() {
+async fn p2_a_copy_without_the_newest_checkpoint_is_published_further() {
     let rig = Rig::open(PATIENT).await;
     rig.disk.hang(Some("move"));
     delete(&rig).await;
@@ -71,4 +72,26 @@ async fn p2_a_copy_made_before_the_newest_checkpoint_is_published_further() {
     delete(&rig).await;
     published(&rig).await;
     assert_eq!(endings(&rig.entries()).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_kept_outcomes_are_written_first_in_the_opened_log() {
+    let rig = Rig::open(PATIENT).await;
+    let open = rig.trail.begin(test_intent(1)).await.unwrap();
+    let index = open.index();
+    // The copy is not opened.
+    rig.disk.fail("sync_disk", 0, usize::MAX, ErrorKind::Other);
+    let held = rig.disk.put_copy("/audit");
+    closes(&rig.trail, Cause::FolderMoved).await;
+    let unconfirmed = open.close(deleted()).await.unwrap_err();
+    assert_eq!(unconfirmed.cause, Cause::FolderMoved);
+    let before = rig.entries().len();
+    rig.disk.put("/audit", held);
+    opens(&rig.trail).await;
+    delete(&rig).await;
+    let seen = rig.entries();
+    assert_eq!(endings(&seen)[&index].outcome, Verdict::Deleted);
+    let behind = kinds(&seen[before..]);
+    let place = |name: &str| behind.iter().position(|kind| kind == name);
+    assert!(place("outcome") < place("intent"), "{behind:?}");
 }

@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::audit::entry::compose::test_intent;
 
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
 struct Real {
     trail: Trail,
     settings: Settings,
@@ -273,6 +281,32 @@ async fn p3_a_moved_folder_refuses_deletions_until_it_is_back() {
     std::fs::rename(&real.settings.directory, real.aside()).unwrap();
     assert_eq!(real.delete().await, Err(Cause::FolderMoved));
     std::fs::rename(real.aside(), &real.settings.directory).unwrap();
+    real.mended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_copy_that_another_gateway_wrote_in_stays_closed() {
+    let real = Real::open().await;
+    let (path, held) = (&real.settings.directory, real.aside());
+    std::fs::rename(path, &held).unwrap();
+    // An attempt that was refused stands behind the last record, in the copy too.
+    assert_eq!(real.delete().await, Err(Cause::FolderMoved));
+    let other = Settings {
+        directory: real.settings.directory.with_extension("other"),
+        seen_file: real.settings.directory.with_extension("other.seen"),
+        ..real.settings.clone()
+    };
+    copy(&held, &other.directory);
+    let gateway = Trail::open(other.clone(), Clock::system(), Metrics::new());
+    gateway.opened().await;
+    gateway.begin(test_intent(1)).await.unwrap();
+    gateway.stop().await;
+    std::fs::rename(&other.directory, path).unwrap();
+    let told = || real.trail.state().closed;
+    wait(|| told().is_some_and(|found| found.detail.contains("another process wrote here"))).await;
+    assert_eq!(real.delete().await, Err(Cause::FolderMoved));
+    std::fs::remove_dir_all(path).unwrap();
+    std::fs::rename(&held, path).unwrap();
     real.mended().await;
 }
 

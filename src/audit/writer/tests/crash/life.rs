@@ -230,7 +230,7 @@ impl Life {
         self.hear(told);
     }
 
-    /// Where the writer has gone on in a copy, another publisher publishes.
+    /// Once the writer has opened the log again, another publisher publishes.
     fn take_publisher(&self) {
         let store = &mut self.desk.borrow_mut().store;
         let publisher = store.publishing.as_mut().and_then(|p| p.by_hand());
@@ -246,7 +246,7 @@ impl Life {
         let publisher = Rc::clone(&self.publisher);
         let under_way = Rc::clone(&self.publisher);
         let write = move || {
-            // The publisher is waited for before the writer goes on in a copy.
+            // The writer waits for the publisher before it opens the log again.
             let moved = desk.borrow().halt.as_ref().map(Halt::cause) == Some(Cause::FolderMoved);
             if !moved || under_way.try_borrow_mut().is_ok() {
                 round(&desk, &shared);

@@ -83,7 +83,7 @@ fn live(disk: &FakeDisk, settings: &Settings, random: &mut Random, told: &mut To
     while let Some(life) = Life::begin(disk, settings, told) {
         let moves = 1 + random.below(60);
         let end = life.play(random, told, moves);
-        // A copy that nobody went on in was of no use.
+        // A copy that nobody opened was of no use.
         disk.put_back();
         if end != End::Stopped {
             return;
@@ -189,5 +189,5 @@ fn a_seed_is_always_the_same_story() {
         );
         copies += one.iter().filter(|step| **step == "sync_disk").count();
     }
-    assert!(copies > 3, "{copies} copies were gone on in");
+    assert!(copies > 3, "{copies} copies were opened");
 }

@@ -1,0 +1,53 @@
+//! What a log must hold to be opened again in the place of the one that this process held.
+
+use crate::audit::integrity::{Custody, closed};
+use crate::audit::journal::Place;
+use crate::audit::journal::batch::{Batch, Link};
+use crate::audit::journal::segment;
+use crate::audit::{Cause, Closed};
+
+/// What this process knows of the log; its open intents and its kept outcomes stay with the caller.
+#[derive(Debug)]
+pub(crate) struct Expected<'h> {
+    /// The last batch that was answered for.
+    pub(crate) last: Link,
+    /// Entries that no batch holds yet. A batch of them may stand behind the last one: this process
+    /// wrote it and did not accept it.
+    pub(crate) kept: &'h [Vec<u8>],
+    /// What is held. If the log at the path has the same lock, that stays held.
+    pub(crate) held: &'h mut Custody,
+}
+
+impl Expected<'_> {
+    /// Fails if the chain ended before the last batch that was answered for.
+    pub(super) fn is_reached(&self, end: &Link) -> Result<(), Closed> {
+        if *end == self.last {
+            return Ok(());
+        }
+        let what = format!(
+            "{}: the last record that was answered for is missing",
+            shown(self.last.place)
+        );
+        Err(closed(Cause::Altered, what))
+    }
+
+    /// Fails if a batch behind the last one holds anything but the kept entries.
+    pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Closed> {
+        let first = batch.first_index.checked_sub(self.last.next_index);
+        let first = first.and_then(|first| usize::try_from(first).ok());
+        let kept = first.and_then(|first| self.kept.get(first..));
+        if kept.is_some_and(|kept| kept.starts_with(&batch.entries)) {
+            return Ok(());
+        }
+        let what = format!("{}: another process wrote here", shown(batch.link.place));
+        Err(closed(Cause::SecondWriter, what))
+    }
+}
+
+fn shown(place: Place) -> String {
+    format!(
+        "segment {}, offset {}",
+        segment::name(place.segment),
+        place.offset
+    )
+}
