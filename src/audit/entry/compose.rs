@@ -1,6 +1,6 @@
 //! Makes entries fit: long texts are cut, large batch deletions split, all of it within bounds.
 
-use super::{Cut, Cuts, Ending, Entry, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
+use super::{Cut, Cuts, Ending, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
 use super::{MAX_TEXT_BYTES, Refused};
 use crate::audit::hex;
 use crate::audit::log::merkle::sha256;
@@ -92,7 +92,7 @@ pub fn body(kind: &Kind) -> Vec<u8> {
 }
 
 /// The entry's bytes at a time as [`Time`](crate::clock::Time) shows it: the same as those of
-/// [`Entry::to_bytes`].
+/// [`Entry::to_bytes`](super::Entry::to_bytes).
 #[must_use]
 pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
@@ -101,14 +101,6 @@ pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(b"\",");
     bytes.extend_from_slice(body.get(1..).unwrap_or_default());
     bytes
-}
-
-impl Entry {
-    /// The bytes that stand in the log.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
 }
 
 fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {

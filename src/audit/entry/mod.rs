@@ -12,8 +12,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod commands;
+mod head;
+mod spelling;
 
 pub use commands::{Actor, Found, LossAccepted, Reconciled, UserFound};
+pub(crate) use head::{EntryHead, EntrySummary, IntentSummary, OutcomeSummary};
+pub use spelling::{Needle, Spelled};
 
 /// No entry is longer than this.
 pub const MAX_BYTES: usize = 48_000;
@@ -302,4 +306,37 @@ pub struct Entry {
     /// What happened.
     #[serde(flatten)]
     pub kind: Kind,
+}
+
+impl Entry {
+    /// The bytes that stand in the log.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Strings, numbers and maps with string keys always have a JSON form.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Decodes a whole entry.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| not_an_entry(&error))
+    }
+
+    /// Decodes a whole entry that gives the same bytes if encoded again: so no bit is without meaning.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
+        let entry = Self::decode(bytes)?;
+        match entry.to_bytes() == bytes {
+            true => Ok(entry),
+            false => Err("encoded again it gives other bytes".into()),
+        }
+    }
+}
+
+fn not_an_entry(error: &serde_json::Error) -> String {
+    format!("not an entry that this version knows: {error}")
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 
 use crate::audit::entry::compose;
-use crate::audit::entry::{Ending, Kind, Outcome, Reason, Sent, Trouble, Verdict};
+use crate::audit::entry::{
+    Ending, EntryHead, EntrySummary, Kind, Outcome, Reason, Sent, Trouble, Verdict,
+};
 use crate::audit::journal::unsynced::Unsynced;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Stamp, Time};
@@ -40,16 +41,6 @@ pub(crate) struct Ledger {
     /// Closings that may not be synced yet: their index, and the intent that each closes.
     closing: BTreeMap<u64, u64>,
     pub(crate) unsynced: Unsynced,
-}
-
-/// What recovery must know of an entry.
-#[derive(Deserialize)]
-struct Known {
-    kind: String,
-    time: String,
-    request_id: Option<String>,
-    intent: Option<u64>,
-    part: Option<u32>,
 }
 
 impl Ledger {
@@ -95,22 +86,23 @@ impl Ledger {
     /// Takes an entry of the journal into account; says what is wrong with it, if anything is.
     pub(crate) fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
         let index = self.next_index;
-        let known: Known = serde_json::from_slice(bytes)
+        let head = EntryHead::decode(bytes)
             .map_err(|error| format!("entry {index} cannot be read: {error}"))?;
-        let time = Time::parse(&known.time).ok_or_else(|| format!("entry {index} has no time"))?;
-        match (known.kind.as_str(), known.intent) {
-            ("intent", _) => {
-                let first = index.saturating_sub(u64::from(known.part.unwrap_or(1)) - 1);
+        let time = Time::parse(&head.time).ok_or_else(|| format!("entry {index} has no time"))?;
+        match head.summary {
+            EntrySummary::Intent(intent) => {
+                let first = intent.first(index);
                 let open = self.open.entry(first).or_insert_with(|| Open {
-                    request_id: known.request_id.unwrap_or_default(),
+                    request_id: intent.request_id.into_owned(),
                     leaves: Vec::new(),
                 });
                 open.leaves.push(leaf(bytes));
             }
-            ("outcome", Some(intent))
-                if intent >= self.begins && self.open.remove(&intent).is_none() =>
-            {
-                return Err(format!("entry {index} closes {intent}, which is not open"));
+            EntrySummary::Outcome(outcome) => {
+                let intent = outcome.intent;
+                if intent >= self.begins && self.open.remove(&intent).is_none() {
+                    return Err(format!("entry {index} closes {intent}, which is not open"));
+                }
             }
             _ => {}
         }

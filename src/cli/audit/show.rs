@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::trail::{Reading, Trail};
-use crate::audit::entry::{Entry, Kind};
+use crate::audit::entry::{Entry, Kind, Needle};
 use crate::audit::read::query::{Raw, search};
 use crate::audit::read::verify::parse_receipt;
 use crate::cli::escape::{escape, json_line};
@@ -92,12 +92,10 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
 
 /// Every entry of a request: the gateway gives each request an id of its own.
 fn by_request(trail: &Trail, id: &str) -> Result<Vec<Shown>, Stop> {
-    let spelled = serde_json::to_vec(id).map_err(|e| Stop::with(Exit::Internal, e))?;
-    let needle = memchr::memmem::Finder::new(&spelled);
-    // An entry without a backslash holds each of its strings as it is.
+    let needle = Needle::string(id);
     let names = |_, bytes: &[u8]| {
-        (needle.find(bytes).is_some() || memchr::memchr(b'\\', bytes).is_some())
-            && serde_json::from_slice(bytes).is_ok_and(|entry| request_id(&entry) == Some(id))
+        needle.may_be_in(bytes)
+            && Entry::decode(bytes).is_ok_and(|entry| request_id(&entry) == Some(id))
     };
     collect(trail, 0, usize::MAX, names)
 }
@@ -149,10 +147,7 @@ fn request_id(entry: &Entry) -> Option<&str> {
 
 fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
     let index = raw.index;
-    let entry = serde_json::from_slice(&raw.bytes).map_err(|error| {
-        let message = format!("entry {index} is none that this version knows: {error}");
-        Stop::with(Exit::No, message)
-    })?;
+    let entry = raw.decode()?;
     Ok(Shown {
         index,
         leaf: STANDARD.encode(raw.leaf()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ending::Stage;
+use crate::audit::entry::Entry;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::log::verifier_key::VerifierKey;
@@ -179,7 +180,7 @@ impl Scene {
     pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let mut joiner = Joiner::default();
         let mut push = |index, bytes: &[u8]| -> Option<()> {
-            joiner.push(index, serde_json::from_slice(bytes).ok()?);
+            joiner.push(index, Entry::decode(bytes).ok()?);
             Some(())
         };
         let mut log = Log::folder(&self.path("audit"), None).ok()?;

@@ -1,7 +1,7 @@
 //! Tests of how entries are made to fit.
 
 use super::*;
-use crate::audit::entry::Caller;
+use crate::audit::entry::{Caller, Entry};
 use crate::clock::Time;
 
 pub(crate) fn intent(users: usize) -> Intent {

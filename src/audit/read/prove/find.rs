@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::ProveError;
 use super::shelf::Shelf;
+use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::read::verify::{Says, glance};
 
 /// What is to be proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,9 +116,9 @@ fn by_index(shelf: &Shelf<'_>, index: u64, side: Side, both: bool) -> Result<Fou
     let Some(bytes) = found else {
         return Err(not_there(format!("the log ends before entry {index}")));
     };
-    let (is_intent, closes) = match glance(&bytes).map(|entry| entry.says) {
-        Ok(Says::Intent(_)) => (true, None),
-        Ok(Says::Outcome(outcome)) => (false, Some(outcome.intent)),
+    let (is_intent, closes) = match EntryHead::decode(&bytes).map(|head| head.summary) {
+        Ok(EntrySummary::Intent(_)) => (true, None),
+        Ok(EntrySummary::Outcome(outcome)) => (false, Some(outcome.intent)),
         _ => (false, None),
     };
     if let (Side::Intent, Some(intent)) = (side, closes) {
@@ -146,15 +146,15 @@ fn deletion(shelf: &Shelf<'_>, index: u64) -> Result<Deletion, ProveError> {
                 index,
                 bytes: bytes.to_vec(),
             });
-            match glance(bytes).map(|entry| entry.says) {
-                Ok(Says::Intent(_)) => seen.intent = entry,
+            match EntryHead::decode(bytes).map(|head| head.summary) {
+                Ok(EntrySummary::Intent(_)) => seen.intent = entry,
                 _ => seen.refused = entry,
             }
             return seen.refused.is_some();
         }
-        let says = holds(bytes, &naming).then(|| glance(bytes));
-        if let Some(Ok(entry)) = says
-            && let Says::Outcome(outcome) = entry.says
+        let head = holds(bytes, &naming).then(|| EntryHead::decode(bytes));
+        if let Some(Ok(head)) = head
+            && let EntrySummary::Outcome(outcome) = head.summary
             && outcome.intent == index
         {
             seen.closing = Some(Seen {
@@ -184,10 +184,10 @@ fn request(shelf: &Shelf<'_>, id: &str, from: &mut u64) -> Result<Deletion, Prov
             index: at,
             bytes: bytes.to_vec(),
         });
-        match glance(bytes).map(|entry| entry.says) {
-            Ok(Says::Intent(_)) if seen.intent.is_none() => seen.intent = entry,
-            Ok(Says::Outcome(_)) => seen.closing = entry,
-            Ok(Says::Refused) => seen.refused = entry,
+        match EntryHead::decode(bytes).map(|head| head.summary) {
+            Ok(EntrySummary::Intent(_)) if seen.intent.is_none() => seen.intent = entry,
+            Ok(EntrySummary::Outcome(_)) => seen.closing = entry,
+            Ok(EntrySummary::Refused) => seen.refused = entry,
             _ => {}
         }
         seen.closing.is_some() || seen.refused.is_some()

@@ -1,6 +1,6 @@
 //! The deletions that are closed between one checkpoint and the next.
 
-use super::pick::parse;
+use super::search::decode;
 use super::{Deletion, Joiner, search};
 use crate::audit::entry::{Kind, Outcome};
 use crate::audit::log::checkpoint::Checkpoint;
@@ -89,7 +89,7 @@ impl Follower {
         bytes: &[u8],
         each: &mut impl FnMut(Deletion) -> Result<(), E>,
     ) -> Result<(), E> {
-        let entry = parse(index, bytes)?;
+        let entry = decode(index, bytes)?;
         let closed = match &entry.kind {
             Kind::Outcome(outcome) if !self.joiner.holds(outcome.intent) => {
                 began_before(reader, index, outcome)?
@@ -131,7 +131,7 @@ fn began_before(
             if place >= end {
                 break;
             }
-            let entry = parse(place, &bytes)?;
+            let entry = decode(place, &bytes)?;
             if let Kind::Intent(intent) = &entry.kind
                 && place == outcome.intent
             {

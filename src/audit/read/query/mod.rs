@@ -9,9 +9,9 @@ mod follow;
 mod join;
 mod newest;
 mod pick;
+mod prefilter;
 mod read_backs;
 mod search;
-mod sieve;
 mod unresolved;
 
 pub use filter::{Ended, Filter};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::pick::parse;
-use super::sieve::Sifted;
+use super::prefilter::Candidate;
+use super::search::decode;
 use super::{Deletion, Filter, Joiner};
 use crate::audit::entry::{Entry, Intent, Kind};
 use crate::audit::read::Hole;
@@ -36,18 +36,18 @@ impl<'f> Newest<'f> {
     }
 
     /// Takes the next entry beyond the checkpoint.
-    pub(super) fn ahead(&mut self, size: u64, sifted: Sifted) -> Result<(), Hole> {
-        match sifted {
-            Sifted::Closing {
+    pub(super) fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), Hole> {
+        match candidate {
+            Candidate::Closing {
                 index,
                 intent,
                 bytes,
             } if intent < size => {
                 self.closings.entry(intent).or_insert((index, bytes));
             }
-            Sifted::Closing { intent, .. } if !self.ahead.holds(intent) => {}
-            Sifted::Closing { index, bytes, .. } | Sifted::Named(index, bytes) => {
-                self.ahead.push(index, parse(index, &bytes)?);
+            Candidate::Closing { intent, .. } if !self.ahead.holds(intent) => {}
+            Candidate::Closing { index, bytes, .. } | Candidate::Named(index, bytes) => {
+                self.ahead.push(index, decode(index, &bytes)?);
             }
         }
         while let Some(deletion) = self.ahead.next_closed() {
@@ -64,13 +64,13 @@ impl<'f> Newest<'f> {
     }
 
     /// Takes the entries of the bundle before the last one taken.
-    pub(super) fn back(&mut self, first: u64, sifted: Vec<Sifted>) -> Result<(), Hole> {
-        for one in sifted.into_iter().rev() {
+    pub(super) fn back(&mut self, first: u64, candidates: Vec<Candidate>) -> Result<(), Hole> {
+        for one in candidates.into_iter().rev() {
             if self.is_full() {
                 return Ok(());
             }
             match one {
-                Sifted::Closing {
+                Candidate::Closing {
                     index,
                     intent,
                     bytes,
@@ -78,8 +78,8 @@ impl<'f> Newest<'f> {
                     // Of two, the older closed it.
                     self.closings.insert(intent, (index, bytes));
                 }
-                Sifted::Named(index, bytes) => {
-                    let entry = parse(index, &bytes)?;
+                Candidate::Named(index, bytes) => {
+                    let entry = decode(index, &bytes)?;
                     self.add(index, entry)?;
                 }
             }
@@ -108,12 +108,10 @@ impl<'f> Newest<'f> {
             Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
             Kind::Outcome(outcome) => {
                 // One whose bytes are not the writer's usual ones.
-                let bytes = serde_json::to_vec(&Entry {
-                    time: entry.time,
-                    kind: Kind::Outcome(outcome.clone()),
-                });
-                let bytes = bytes.unwrap_or_default();
-                self.closings.insert(outcome.intent, (index, bytes));
+                let intent = outcome.intent;
+                let (time, kind) = (entry.time, Kind::Outcome(outcome));
+                let bytes = Entry { time, kind }.to_bytes();
+                self.closings.insert(intent, (index, bytes));
                 return Ok(());
             }
             _ => return Ok(()),
@@ -145,7 +143,7 @@ impl<'f> Newest<'f> {
 
     fn closed(&mut self, mut deletion: Deletion) -> Result<Deletion, Hole> {
         if let Some((index, bytes)) = self.closings.remove(&deletion.index)
-            && let Kind::Outcome(outcome) = parse(index, &bytes)?.kind
+            && let Kind::Outcome(outcome) = decode(index, &bytes)?.kind
         {
             deletion.close(index, outcome);
         }

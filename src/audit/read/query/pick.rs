@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::newest::Newest;
-use super::sieve::{Sieve, Sifted};
+use super::prefilter::{Candidate, Prefilter};
+use super::search::decode;
 use super::{Deletion, Filter, Joiner};
-use crate::audit::entry::Entry;
-use crate::audit::read::{Fault, Hole, Log};
+use crate::audit::read::{Hole, Log};
 
 /// The entries that were searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ fn all<E: From<Hole>>(
     filter: &Filter,
     mut each: impl FnMut(Deletion) -> Result<(), E>,
 ) -> Result<Searched, E> {
-    let sieve = Sieve::of(filter);
+    let prefilter = Prefilter::of(filter);
     let mut joiner = Joiner::default();
     let mut take = |deletion: Deletion| match filter.admits(&deletion) {
         true => each(deletion),
@@ -49,8 +49,8 @@ fn all<E: From<Hole>>(
         first: 0,
         end: log.size(),
     };
-    let mut join = |sifted: Vec<Sifted>| -> Result<(), E> {
-        for one in sifted {
+    let mut join = |candidates: Vec<Candidate>| -> Result<(), E> {
+        for one in candidates {
             push(&mut joiner, one)?;
         }
         while let Some(deletion) = joiner.next_closed() {
@@ -60,16 +60,16 @@ fn all<E: From<Hole>>(
     };
     let bundles: Vec<u64> = (0..log.bundles()).collect();
     let mut broken = Ok(());
-    let sift = |first, entries: &[&[u8]]| sieve.sift(first, entries.iter().copied());
-    let mut ended = log.scan(&bundles, sift, |sifted| {
-        broken = join(sifted);
+    let sift = |first, entries: &[&[u8]]| prefilter.candidates(first, entries);
+    let mut ended = log.scan(&bundles, sift, |candidates| {
+        broken = join(candidates);
         flow(&broken)
     });
     broken?;
     if ended.is_ok() {
         let beyond = log.tail(|index, bytes| {
             searched.end = index + 1;
-            join(sieve.take(index, &bytes).into_iter().collect()).map_err(Ended::Each)
+            join(prefilter.candidate(index, &bytes).into_iter().collect()).map_err(Ended::Each)
         });
         ended = match beyond {
             Err(Ended::Each(error)) => return Err(error),
@@ -88,7 +88,7 @@ fn newest<E: From<Hole>>(
     limit: usize,
     each: impl FnMut(Deletion) -> Result<(), E>,
 ) -> Result<Searched, E> {
-    let sieve = Sieve::of(filter);
+    let prefilter = Prefilter::of(filter);
     let size = log.size();
     let mut searched = Searched {
         first: size,
@@ -97,8 +97,8 @@ fn newest<E: From<Hole>>(
     let mut newest = Newest::new(filter, limit);
     let beyond: Result<(), Hole> = log.tail(|index, bytes| {
         searched.end = index + 1;
-        match sieve.take(index, &bytes) {
-            Some(sifted) => newest.ahead(size, sifted),
+        match prefilter.candidate(index, &bytes) {
+            Some(candidate) => newest.ahead(size, candidate),
             None => Ok(()),
         }
     });
@@ -108,9 +108,9 @@ fn newest<E: From<Hole>>(
     if ended.is_ok() && !newest.is_full() {
         let bundles: Vec<u64> = (0..log.bundles()).rev().collect();
         let mut broken = Ok(());
-        let sift = |first, entries: &[&[u8]]| (first, sieve.sift(first, entries.iter().copied()));
-        ended = log.scan(&bundles, sift, |(first, sifted)| {
-            broken = newest.back(first, sifted);
+        let sift = |first, entries: &[&[u8]]| (first, prefilter.candidates(first, entries));
+        ended = log.scan(&bundles, sift, |(first, candidates)| {
+            broken = newest.back(first, candidates);
             searched.first = first;
             match newest.is_full() {
                 true => ControlFlow::Break(()),
@@ -143,21 +143,12 @@ fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {
     }
 }
 
-/// Pushes what the joiner can use: what closes a deletion that was sifted out is not even parsed.
-fn push(joiner: &mut Joiner, sifted: Sifted) -> Result<(), Hole> {
-    let (index, bytes) = match sifted {
-        Sifted::Closing { intent, .. } if !joiner.holds(intent) => return Ok(()),
-        Sifted::Closing { index, bytes, .. } | Sifted::Named(index, bytes) => (index, bytes),
+/// Pushes what the joiner can use: what closes a deletion that was dropped is not even decoded.
+fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), Hole> {
+    let (index, bytes) = match candidate {
+        Candidate::Closing { intent, .. } if !joiner.holds(intent) => return Ok(()),
+        Candidate::Closing { index, bytes, .. } | Candidate::Named(index, bytes) => (index, bytes),
     };
-    joiner.push(index, parse(index, &bytes)?);
+    joiner.push(index, decode(index, &bytes)?);
     Ok(())
-}
-
-/// Parses an entry.
-pub(super) fn parse(index: u64, bytes: &[u8]) -> Result<Entry, Hole> {
-    serde_json::from_slice(bytes).map_err(|error| Hole {
-        fault: Fault::Damaged,
-        index: Some(index),
-        what: format!("it is none that this version knows: {error}"),
-    })
 }

@@ -5,10 +5,8 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::pick::parse;
 use super::search::search;
-use super::unresolved::is_read_back;
-use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled};
+use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled, Spelled};
 use crate::audit::read::{Hole, Log};
 
 /// What reading a deletion's users back said.
@@ -39,17 +37,15 @@ impl ReadBacks {
     pub fn of(log: &mut Log, from: u64) -> Result<Self, Hole> {
         let mut read_backs = Self::default();
         let mut broken = Ok(());
-        let passes = |_, bytes: &[u8]| is_read_back(bytes);
-        search(log, from, passes, |raw| {
-            match parse(raw.index, &raw.bytes) {
-                Ok(entry) => {
-                    read_backs.push(raw.index, &entry);
-                    ControlFlow::Continue(())
-                }
-                Err(hole) => {
-                    broken = Err(hole);
-                    ControlFlow::Break(())
-                }
+        let passes = |_, bytes: &[u8]| may_be_read_back(bytes);
+        search(log, from, passes, |raw| match raw.decode() {
+            Ok(entry) => {
+                read_backs.push(raw.index, &entry);
+                ControlFlow::Continue(())
+            }
+            Err(hole) => {
+                broken = Err(hole);
+                ControlFlow::Break(())
             }
         })?;
         broken.map(|()| read_backs)
@@ -106,6 +102,11 @@ impl ReadBacks {
         self.begun = Some((intent, first, part));
         None
     }
+}
+
+/// Whether an entry may be what reading users back said.
+pub(super) fn may_be_read_back(bytes: &[u8]) -> bool {
+    Spelled::of(bytes).is_none_or(|spelled| spelled.kind == b"reconciled")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::audit::entry::Entry;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{Hole, Log};
@@ -21,6 +22,19 @@ impl Raw {
     pub fn leaf(&self) -> Hash {
         leaf(&self.bytes)
     }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// If this version does not know such an entry.
+    pub fn decode(&self) -> Result<Entry, Hole> {
+        decode(self.index, &self.bytes)
+    }
+}
+
+/// Decodes an entry.
+pub(super) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, Hole> {
+    Entry::decode(bytes).map_err(|what| Hole::damaged(Some(index), what))
 }
 
 /// Gives the entries from an index on that pass, in order, until `each` breaks off.

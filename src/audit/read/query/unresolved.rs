@@ -5,10 +5,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::pick::{Searched, parse};
-use super::search::{Raw, search};
+use memchr::memmem;
+
+use super::pick::Searched;
+use super::read_backs::may_be_read_back;
+use super::search::search;
 use super::{Deletion, Joiner, ReadBacks};
-use crate::audit::entry::{Entry, Kind};
+use crate::audit::entry::{Entry, Kind, Spelled};
 use crate::audit::read::{Hole, Log};
 use crate::clock::Time;
 
@@ -54,22 +57,20 @@ impl Unresolved {
         let end = AtomicU64::new(0);
         let is_in_doubt = |index: u64, bytes: &[u8]| {
             end.fetch_max(index + 1, Ordering::Relaxed);
-            is_doubtful(index, bytes)
+            may_be_in_doubt(index, bytes)
         };
-        each(&mut open()?, is_in_doubt, |index, bytes| {
-            if let Kind::Outcome(outcome) = parse(index, bytes)?.kind {
+        each(&mut open()?, is_in_doubt, |_, entry| {
+            if let Kind::Outcome(outcome) = entry.kind {
                 let parts = outcome.leaves.len() as u64;
                 intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
             }
-            Ok(())
         })?;
         let mut unresolved = Self::default();
         let is_wanted = |index: u64, bytes: &[u8]| {
-            intents.contains(&index) || is_doubtful(index, bytes) || is_read_back(bytes)
+            intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(bytes)
         };
-        each(&mut open()?, is_wanted, |index, bytes| {
-            unresolved.push(index, parse(index, bytes)?);
-            Ok(())
+        each(&mut open()?, is_wanted, |index, entry| {
+            unresolved.push(index, entry);
         })?;
         let end = end.into_inner();
         Ok((unresolved.finish(), Searched { first: 0, end }))
@@ -112,32 +113,33 @@ impl Unresolved {
     }
 }
 
-/// Gives the entries that pass.
+/// Gives the entries that pass, decoded.
 fn each(
     log: &mut Log,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
-    mut each: impl FnMut(u64, &[u8]) -> Result<(), Hole>,
+    mut each: impl FnMut(u64, Entry),
 ) -> Result<(), Hole> {
     let mut broken = Ok(());
-    search(log, 0, passes, |Raw { index, bytes }| {
-        broken = each(index, &bytes);
-        match broken {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+    search(log, 0, passes, |raw| match raw.decode() {
+        Ok(entry) => {
+            each(raw.index, entry);
+            ControlFlow::Continue(())
+        }
+        Err(hole) => {
+            broken = Err(hole);
+            ControlFlow::Break(())
         }
     })?;
     broken
 }
 
-/// Whether it may be an outcome that leaves a deletion in doubt.
-fn is_doubtful(_: u64, bytes: &[u8]) -> bool {
-    let has = |text: &str| memchr::memmem::find(bytes, text.as_bytes()).is_some();
-    has("\"kind\":\"outcome\"") && (has("\"outcome\":\"unknown\"") || has("\"outcome\":\"failed\""))
-}
-
-/// Whether it may be what reading users back said.
-pub(super) fn is_read_back(bytes: &[u8]) -> bool {
-    memchr::memmem::find(bytes, b"\"kind\":\"reconciled\"").is_some()
+/// Whether an entry may be an outcome that leaves a deletion in doubt.
+fn may_be_in_doubt(_: u64, bytes: &[u8]) -> bool {
+    let has = |text: &str| memmem::find(bytes, text.as_bytes()).is_some();
+    Spelled::of(bytes).is_none_or(|spelled| {
+        spelled.kind == b"outcome"
+            && (has("\"outcome\":\"unknown\"") || has("\"outcome\":\"failed\""))
+    })
 }
 
 #[cfg(test)]

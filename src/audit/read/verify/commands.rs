@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use super::glance::Says;
-use crate::audit::entry::{Found, Reconciled, Sent, Verdict};
+use crate::audit::entry::{EntrySummary, Found, Reconciled, Sent, Verdict};
 
 /// What is remembered of the entries before: eight bytes for each deletion in doubt.
 #[derive(Debug, Default)]
@@ -26,10 +25,10 @@ struct Part {
 
 impl Commands {
     /// Takes the next entry.
-    pub(super) fn push(&mut self, index: u64, says: &Says<'_>) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, index: u64, summary: &EntrySummary<'_>) -> Result<(), Fault> {
         let before = self.before.take();
-        match says {
-            Says::Outcome(outcome) => {
+        match summary {
+            EntrySummary::Outcome(outcome) => {
                 let doubtful = match outcome.verdict {
                     Verdict::Unknown => true,
                     Verdict::Failed => outcome.sent != Sent::No,
@@ -40,8 +39,8 @@ impl Commands {
                 }
                 Ok(())
             }
-            Says::Reconciled(entry) => self.reconciled(index, entry, before),
-            Says::LossAccepted if index > 0 => {
+            EntrySummary::Reconciled(entry) => self.reconciled(index, entry, before),
+            EntrySummary::LossAccepted if index > 0 => {
                 Err(Fault::at(index, "an accepted loss that begins no log"))
             }
             _ => Ok(()),
@@ -99,17 +98,16 @@ impl Commands {
 
 #[cfg(test)]
 mod tests {
-    use super::super::glance::glance;
     use super::*;
     use crate::audit::entry::compose;
     use crate::audit::entry::compose::test_closing;
     use crate::audit::entry::compose::test_reconciled;
-    use crate::audit::entry::{Actor, Entry, Kind, LossAccepted};
+    use crate::audit::entry::{Actor, Entry, EntryHead, Kind, LossAccepted};
 
     fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Fault> {
         let time = "2026-11-24T12:00:00.000000Z".to_owned();
         let bytes = Entry { time, kind }.to_bytes();
-        commands.push(index, &glance(&bytes).unwrap().says)
+        commands.push(index, &EntryHead::decode(&bytes).unwrap().summary)
     }
 
     /// What is said of the first entry that is wrong, behind an unknown deletion 4.

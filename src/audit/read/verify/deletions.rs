@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Fault;
-use super::glance::{Intent, Outcome};
+use crate::audit::entry::{IntentSummary, OutcomeSummary};
 
 /// The intents that are not closed yet.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Deletions {
     pub(super) fn begin(
         &mut self,
         index: u64,
-        intent: &Intent<'_>,
+        intent: &IntentSummary<'_>,
         leaf: &[u8; 32],
     ) -> Result<(), Fault> {
         let leaf = STANDARD.encode(leaf);
@@ -51,7 +51,7 @@ impl Deletions {
     }
 
     /// Takes an outcome.
-    pub(super) fn close(&mut self, index: u64, outcome: &Outcome<'_>) -> Result<(), Fault> {
+    pub(super) fn close(&mut self, index: u64, outcome: &OutcomeSummary<'_>) -> Result<(), Fault> {
         let first = outcome.intent;
         let Some(open) = self.open.remove(&first) else {
             return Err(Fault::at(
@@ -91,7 +91,7 @@ impl Deletions {
         self.open.len() as u64
     }
 
-    fn insert(&mut self, index: u64, intent: &Intent<'_>, leaf: String, parts: u32) {
+    fn insert(&mut self, index: u64, intent: &IntentSummary<'_>, leaf: String, parts: u32) {
         self.open.insert(
             index,
             Open {
@@ -105,7 +105,7 @@ impl Deletions {
     fn take_part(
         &mut self,
         index: u64,
-        intent: &Intent<'_>,
+        intent: &IntentSummary<'_>,
         leaf: String,
         (group, part, parts): (&String, u32, u32),
     ) -> Result<(), Fault> {

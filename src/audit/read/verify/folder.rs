@@ -60,7 +60,7 @@ pub fn folder(
     };
     check(&job, |index, bytes, leaf| {
         // What is no entry is a fault, which is told in the end.
-        if let Ok(entry) = serde_json::from_slice(bytes) {
+        if let Ok(entry) = Entry::decode(bytes) {
             seen(index, &entry, leaf);
         }
     })

@@ -9,7 +9,6 @@ mod deletions;
 mod failure;
 mod files;
 mod folder;
-mod glance;
 mod others;
 mod receipt;
 mod source;
@@ -25,9 +24,8 @@ pub use summary::Summary;
 
 use commands::Commands;
 use deletions::Deletions;
-pub(crate) use glance::{Says, glance};
 
-use crate::audit::entry::Entry;
+use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::clock::Time;
 
 /// What is wrong, and where.
@@ -71,16 +69,20 @@ impl Checker {
             return Err(Fault::at(index, format!("found where {expected} belongs")));
         }
         self.next_index += 1;
-        let entry = glance(bytes).map_err(|what| Fault { index, what })?;
-        let time = self.check_time(index, &entry.time)?;
-        match &entry.says {
-            Says::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
-            Says::Outcome(outcome) => self.deletions.close(index, outcome)?,
+        let head = EntryHead::decode(bytes).map_err(|what| Fault { index, what })?;
+        let time = self.check_time(index, &head.time)?;
+        match &head.summary {
+            EntrySummary::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
+            EntrySummary::Outcome(outcome) => self.deletions.close(index, outcome)?,
+            EntrySummary::Unknown(kind) => {
+                let what = format!("not an entry that this version knows: its kind is `{kind}`");
+                return Err(Fault { index, what });
+            }
             _ => {}
         }
-        self.commands.push(index, &entry.says)?;
-        self.summary.count(&entry.says, time);
-        self.clock_stepped = matches!(entry.says, Says::ClockStep);
+        self.commands.push(index, &head.summary)?;
+        self.summary.count(&head.summary, time);
+        self.clock_stepped = matches!(head.summary, EntrySummary::ClockStep);
         Ok(())
     }
 
@@ -112,22 +114,6 @@ impl Checker {
         }
         self.newest = Some(time);
         Ok(time)
-    }
-}
-
-/// Whether an entry is one of ours to the last bit. Under a checkpoint the tree says so; what stands
-/// in the journal alone is held against this.
-fn well_formed(bytes: &[u8]) -> Result<(), String> {
-    decode(bytes).map(drop)
-}
-
-/// An entry, where encoding it again gives the same bytes: so no bit is without meaning.
-fn decode(bytes: &[u8]) -> Result<Entry, String> {
-    let entry: Entry = serde_json::from_slice(bytes)
-        .map_err(|error| format!("not an entry that this version knows: {error}"))?;
-    match serde_json::to_vec(&entry) {
-        Ok(again) if again == bytes => Ok(entry),
-        _ => Err("encoded again it gives other bytes".into()),
     }
 }
 

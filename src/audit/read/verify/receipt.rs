@@ -1,6 +1,6 @@
 //! Whether the trail bears out a receipt.
 
-use super::glance::{Says, glance};
+use crate::audit::entry::{EntryHead, EntrySummary};
 
 /// What a receipt claims: the index of its (first) intent, and the leaf hash of the entry that
 /// closed it, or of that intent itself.
@@ -54,12 +54,12 @@ impl Finding {
             return;
         }
         let same_leaf = *leaf == self.claim.leaf;
-        let says = glance(entry).map(|entry| entry.says);
-        match says {
-            Ok(Says::Intent(_)) if index == self.claim.index => {
+        let summary = EntryHead::decode(entry).map(|head| head.summary);
+        match summary {
+            Ok(EntrySummary::Intent(_)) if index == self.claim.index => {
                 self.seen = Some(Seen::Intent { same_leaf });
             }
-            Ok(Says::Outcome(outcome)) if outcome.intent == self.claim.index => {
+            Ok(EntrySummary::Outcome(outcome)) if outcome.intent == self.claim.index => {
                 self.closing = Some((index, same_leaf));
             }
             _ if index == self.claim.index => self.seen = Some(Seen::Other),
@@ -98,10 +98,10 @@ impl Claim {
                 "the proof is of entry {index}, which has another leaf hash than the receipt"
             ));
         }
-        let says = entry.map(|entry| glance(entry).map(|entry| entry.says));
-        match says {
-            Some(Ok(Says::Intent(_))) | None if index == self.index => Standing::Intent,
-            Some(Ok(Says::Outcome(outcome))) if outcome.intent == self.index => {
+        let summary = entry.map(|entry| EntryHead::decode(entry).map(|head| head.summary));
+        match summary {
+            Some(Ok(EntrySummary::Intent(_))) | None if index == self.index => Standing::Intent,
+            Some(Ok(EntrySummary::Outcome(outcome))) if outcome.intent == self.index => {
                 Standing::Closing(index)
             }
             None => Standing::Closing(index),

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::glance::Says;
 use super::others::Others;
-use crate::audit::entry::Verdict;
+use crate::audit::entry::{EntrySummary, Verdict};
 use crate::clock::Time;
 
 /// Counts over the whole trail; deletions are counted, not their parts.
@@ -65,15 +64,15 @@ impl Summary {
         }
     }
 
-    pub(super) fn count(&mut self, says: &Says<'_>, time: Time) {
+    pub(super) fn count(&mut self, summary: &EntrySummary<'_>, time: Time) {
         self.entries += 1;
         let time = time.to_string();
         self.first_time.get_or_insert_with(|| time.clone());
         self.last_time = Some(time);
-        match says {
-            Says::Outcome(outcome) => *self.of(outcome.verdict) += 1,
-            Says::Refused => self.refused += 1,
-            Says::TurnedAway(attempts) => {
+        match summary {
+            EntrySummary::Outcome(outcome) => *self.of(outcome.verdict) += 1,
+            EntrySummary::Refused => self.refused += 1,
+            EntrySummary::TurnedAway(attempts) => {
                 self.turned_away = self.turned_away.saturating_add(*attempts);
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use super::sample::{bytes, leaf_of, sound};
 use super::*;
-use crate::audit::entry::{Kind, Trouble, TurnedAway, Verdict};
+use crate::audit::entry::{Entry, Kind, Trouble, TurnedAway, Verdict};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::query::tests::{outcome, part};
 
@@ -171,7 +171,7 @@ mod form {
     use super::*;
 
     fn of(text: &str) -> Result<Entry, String> {
-        decode(text.as_bytes())
+        Entry::decode_exact(text.as_bytes())
     }
 
     const ALIVE: &str = r#"{"time":"2026-11-24T12:00:00.000000Z","kind":"alive"}"#;
@@ -205,7 +205,7 @@ mod form {
     fn p4_what_is_no_json_or_is_cut_off_is_found() {
         assert!(of("").is_err());
         assert!(of(&ALIVE[..ALIVE.len() - 1]).is_err());
-        assert!(decode(b"\xff").is_err());
+        assert!(Entry::decode_exact(b"\xff").is_err());
     }
 }
 

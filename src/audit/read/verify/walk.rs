@@ -9,7 +9,8 @@ use super::files::Files;
 use super::folder::{CHECKPOINT, Job};
 use super::source::{Journal, Source};
 use super::tree::Tree;
-use super::{Checker, Fault, Summary, well_formed};
+use super::{Checker, Fault, Summary};
+use crate::audit::entry::Entry;
 use crate::audit::journal::{self, Place};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle;
@@ -99,8 +100,9 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         let mut index = size;
         while let Some(read) = self.journal.take(index) {
             let leaf = merkle::leaf(&read.bytes);
+            // Under a checkpoint the tree says that an entry is ours to the last bit; here nothing else does.
             if self.fault.is_none()
-                && let Err(what) = well_formed(&read.bytes)
+                && let Err(what) = Entry::decode_exact(&read.bytes)
             {
                 self.fault = Some((Fault { index, what }, Some(read.place)));
             }

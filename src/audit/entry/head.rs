@@ -1,5 +1,5 @@
-//! Of an entry, what verifying needs: read where it stands, all else passed over, so that a million
-//! entries take seconds.
+//! The head of an entry: its time and what other entries depend on. The decoder passes over all else, so
+//! that a million entries take seconds.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::audit::entry::{Entry, Kind, Reconciled, Sent, Verdict};
+use super::{Entry, Kind, Reconciled, Sent, Verdict, not_an_entry};
 
-/// An entry's time, as it is spelled, and what it says.
+/// An entry's time, as its bytes spell it, and what it says.
 #[derive(Debug)]
-pub(crate) struct Glance<'e> {
+pub(crate) struct EntryHead<'e> {
     pub(crate) time: Cow<'e, str>,
-    pub(crate) says: Says<'e>,
+    pub(crate) summary: EntrySummary<'e>,
 }
 
 /// What an entry says, as far as other entries depend on it.
 #[derive(Debug)]
-pub(crate) enum Says<'e> {
-    Intent(Intent<'e>),
-    Outcome(Outcome<'e>),
+pub(crate) enum EntrySummary<'e> {
+    Intent(IntentSummary<'e>),
+    Outcome(OutcomeSummary<'e>),
     Refused,
     Reconciled(Box<Reconciled>),
     LossAccepted,
@@ -30,10 +30,12 @@ pub(crate) enum Says<'e> {
     ClockStep,
     /// Nothing that others depend on.
     Else,
+    /// A kind that this version does not know.
+    Unknown(Cow<'e, str>),
 }
 
 #[derive(Debug)]
-pub(crate) struct Intent<'e> {
+pub(crate) struct IntentSummary<'e> {
     pub(crate) request_id: Cow<'e, str>,
     pub(crate) group: Option<String>,
     pub(crate) part: Option<u32>,
@@ -41,7 +43,7 @@ pub(crate) struct Intent<'e> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Outcome<'e> {
+pub(crate) struct OutcomeSummary<'e> {
     pub(crate) intent: u64,
     pub(crate) leaves: Vec<Cow<'e, str>>,
     pub(crate) request_id: Cow<'e, str>,
@@ -49,7 +51,27 @@ pub(crate) struct Outcome<'e> {
     pub(crate) sent: Sent,
 }
 
-/// The kinds that say nothing others depend on.
+impl IntentSummary<'_> {
+    /// The index of the deletion's first intent, if this part of it has this index.
+    pub(crate) fn first(&self, index: u64) -> u64 {
+        let before = self.part.unwrap_or(1).saturating_sub(1);
+        index.saturating_sub(before.into())
+    }
+}
+
+impl EntrySummary<'_> {
+    /// The first intent of the deletion that an entry with this index belongs to.
+    pub(crate) fn deletion(&self, index: u64) -> Option<u64> {
+        match self {
+            Self::Intent(intent) => Some(intent.first(index)),
+            Self::Outcome(outcome) => Some(outcome.intent),
+            Self::Reconciled(read_back) => Some(read_back.intent),
+            _ => None,
+        }
+    }
+}
+
+/// The other kinds that say nothing others depend on.
 const OTHER_KINDS: [&str; 6] = [
     "started",
     "stopped",
@@ -90,57 +112,52 @@ struct Fields<'e> {
     cause: Option<&'e RawValue>,
 }
 
-/// Reads an entry.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn glance(bytes: &[u8]) -> Result<Glance<'_>, String> {
-    let fields: Fields<'_> = serde_json::from_slice(bytes)
-        .map_err(|error| format!("not an entry that this version knows: {error}"))?;
-    let says = match &*fields.kind {
-        "intent" => Says::Intent(Intent {
-            request_id: text("request_id", fields.request_id)?,
-            group: maybe("group", fields.group)?,
-            part: maybe("part", fields.part)?,
-            parts: maybe("parts", fields.parts)?,
-        }),
-        "outcome" => Says::Outcome(Outcome {
-            intent: value("intent", fields.intent)?,
-            leaves: texts("leaves", fields.leaves)?,
-            request_id: text("request_id", fields.request_id)?,
-            verdict: value("outcome", fields.outcome)?,
-            sent: value("sent", fields.sent)?,
-        }),
-        "refused" => Says::Refused,
-        "reconciled" | "loss_accepted" => by_command(bytes)?,
-        "turned_away" => {
-            let unknown = attempts("unknown_callers", fields.unknown_callers)?;
-            let known = attempts("known_callers", fields.known_callers)?;
-            Says::TurnedAway(unknown.saturating_add(known))
-        }
-        "trouble" if text("cause", fields.cause)? == "clock" => Says::ClockStep,
-        "trouble" => Says::Else,
-        kind if OTHER_KINDS.contains(&kind) => Says::Else,
-        kind => {
-            return Err(format!(
-                "not an entry that this version knows: its kind is `{kind}`"
-            ));
-        }
-    };
-    Ok(Glance {
-        time: fields.time,
-        says,
-    })
+impl<'e> EntryHead<'e> {
+    /// Decodes the head of an entry.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn decode(bytes: &'e [u8]) -> Result<Self, String> {
+        let fields: Fields<'e> = serde_json::from_slice(bytes).map_err(|e| not_an_entry(&e))?;
+        let summary = match &*fields.kind {
+            "intent" => EntrySummary::Intent(IntentSummary {
+                request_id: text("request_id", fields.request_id)?,
+                group: maybe("group", fields.group)?,
+                part: maybe("part", fields.part)?,
+                parts: maybe("parts", fields.parts)?,
+            }),
+            "outcome" => EntrySummary::Outcome(OutcomeSummary {
+                intent: value("intent", fields.intent)?,
+                leaves: texts("leaves", fields.leaves)?,
+                request_id: text("request_id", fields.request_id)?,
+                verdict: value("outcome", fields.outcome)?,
+                sent: value("sent", fields.sent)?,
+            }),
+            "refused" => EntrySummary::Refused,
+            "reconciled" | "loss_accepted" => by_command(bytes)?,
+            "turned_away" => {
+                let unknown = attempts("unknown_callers", fields.unknown_callers)?;
+                let known = attempts("known_callers", fields.known_callers)?;
+                EntrySummary::TurnedAway(unknown.saturating_add(known))
+            }
+            "trouble" if text("cause", fields.cause)? == "clock" => EntrySummary::ClockStep,
+            "trouble" => EntrySummary::Else,
+            kind if OTHER_KINDS.contains(&kind) => EntrySummary::Else,
+            _ => EntrySummary::Unknown(fields.kind),
+        };
+        Ok(Self {
+            time: fields.time,
+            summary,
+        })
+    }
 }
 
-/// What a command wrote: rare enough to be read whole.
-fn by_command(bytes: &[u8]) -> Result<Says<'_>, String> {
-    let entry: Entry = serde_json::from_slice(bytes)
-        .map_err(|error| format!("not an entry that this version knows: {error}"))?;
-    Ok(match entry.kind {
-        Kind::Reconciled(reconciled) => Says::Reconciled(Box::new(reconciled)),
-        Kind::LossAccepted(_) => Says::LossAccepted,
-        _ => Says::Else,
+/// What a command wrote: rare enough to be decoded whole.
+fn by_command(bytes: &[u8]) -> Result<EntrySummary<'_>, String> {
+    Ok(match Entry::decode(bytes)?.kind {
+        Kind::Reconciled(reconciled) => EntrySummary::Reconciled(Box::new(reconciled)),
+        Kind::LossAccepted(_) => EntrySummary::LossAccepted,
+        _ => EntrySummary::Else,
     })
 }
 
@@ -182,14 +199,18 @@ mod tests {
     use super::*;
     use crate::audit::read::verify::sample::sound;
 
+    fn summary(bytes: &[u8]) -> EntrySummary<'_> {
+        EntryHead::decode(bytes).unwrap().summary
+    }
+
     #[test]
     fn what_others_depend_on_is_read() {
         let entries = sound();
-        let Says::Intent(intent) = glance(&entries[1]).unwrap().says else {
+        let EntrySummary::Intent(intent) = summary(&entries[1]) else {
             panic!("no intent");
         };
         assert_eq!((&*intent.request_id, intent.part), ("a", None));
-        let Says::Outcome(outcome) = glance(&entries[5]).unwrap().says else {
+        let EntrySummary::Outcome(outcome) = summary(&entries[5]) else {
             panic!("no outcome");
         };
         assert_eq!((outcome.intent, outcome.leaves.len()), (1, 1));
@@ -199,7 +220,7 @@ mod tests {
     #[test]
     fn a_text_with_escapes_is_read_too() {
         let text = r#"{"time":"t","kind":"intent","request_id":"a\"b"}"#;
-        let Says::Intent(intent) = glance(text.as_bytes()).unwrap().says else {
+        let EntrySummary::Intent(intent) = summary(text.as_bytes()) else {
             panic!("no intent");
         };
         assert_eq!(intent.request_id, "a\"b");
@@ -209,10 +230,11 @@ mod tests {
     fn every_kind_of_the_trail_is_known_and_no_other() {
         for kind in OTHER_KINDS {
             let text = format!(r#"{{"time":"t","kind":"{kind}","intent":"any"}}"#);
-            assert!(glance(text.as_bytes()).is_ok(), "{kind}");
+            let known = summary(text.as_bytes());
+            assert!(matches!(known, EntrySummary::Else), "{kind}");
         }
-        let fault = glance(br#"{"time":"t","kind":"undead"}"#).unwrap_err();
-        assert!(fault.contains("undead"), "{fault}");
+        let other = summary(br#"{"time":"t","kind":"undead"}"#);
+        assert!(matches!(other, EntrySummary::Unknown(kind) if kind == "undead"));
     }
 
     #[test]
@@ -227,7 +249,7 @@ mod tests {
             (r#"{"time":"t","kind":"turned_away"}"#, "unknown_callers"),
             (r#"{"time":"t","kind":"trouble"}"#, "cause"),
         ] {
-            let fault = glance(text.as_bytes()).unwrap_err();
+            let fault = EntryHead::decode(text.as_bytes()).unwrap_err();
             assert!(fault.contains(&format!("`{name}`")), "{fault}");
         }
     }
