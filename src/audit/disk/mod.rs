@@ -226,3 +226,26 @@ pub fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result
     }
     Ok(())
 }
+
+/// Reads a file whole; `None` if there is none.
+///
+/// # Errors
+/// If the system says so; `FileTooLarge` if it has more than `max_bytes`.
+pub fn read_whole(
+    folder: &dyn Folder,
+    name: &str,
+    max_bytes: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    let file = match folder.open(name, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = usize::try_from(file.identity()?.bytes).unwrap_or(usize::MAX);
+    if length > max_bytes {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = vec![0; length];
+    read_exact(&*file, &mut bytes, 0)?;
+    Ok(Some(bytes))
+}

@@ -108,6 +108,18 @@ pub enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    /// Whether the deletion may or may not have happened: `unknown`, or `failed` after something was sent.
+    #[must_use]
+    pub fn leaves_doubt(self, sent: Sent) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Failed => sent != Sent::No,
+            _ => false,
+        }
+    }
+}
+
 /// Why an outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -314,6 +326,18 @@ impl Entry {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Strings, numbers and maps with string keys always have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The id of the request that it is of, if it is of one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Intent(intent) => Some(&intent.request_id),
+            Kind::Outcome(outcome) => Some(&outcome.request_id),
+            Kind::Refused(refused) => Some(&refused.request_id),
+            Kind::Reconciled(read_back) => Some(&read_back.request_id),
+            _ => None,
+        }
     }
 
     /// Decodes a whole entry.

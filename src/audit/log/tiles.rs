@@ -48,6 +48,14 @@ impl Tile {
         })
     }
 
+    /// The first entry below one of its hashes.
+    #[must_use]
+    pub fn first_entry(&self, hash: u64) -> u64 {
+        let place = self.index.saturating_mul(FULL.into()).saturating_add(hash);
+        let below = u64::from(FULL).checked_pow(self.level.into());
+        below.map_or(u64::MAX, |below| place.saturating_mul(below))
+    }
+
     /// The path below the folder: `tile/0/x001/234` or, partial, `tile/0/x001/234.p/7`.
     #[must_use]
     pub fn path(&self) -> String {
@@ -75,6 +83,12 @@ impl Bundle {
     pub fn at(index: u64, size: u64) -> Option<Self> {
         let width = width(index, size)?;
         Some(Self { index, width })
+    }
+
+    /// The index of its first entry.
+    #[must_use]
+    pub fn first_entry(&self) -> u64 {
+        self.index.saturating_mul(FULL.into())
     }
 
     /// The path below the folder: `tile/entries/x001/234` or, partial, `tile/entries/x001/234.p/7`.

@@ -13,7 +13,7 @@ use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::publish::{CHECKPOINT, Piece, Seen, Shelf, Tree, read_whole};
 use crate::audit::read::log::BUNDLE;
-use crate::audit::read::{FolderFiles, Hole, Log, Reader};
+use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
 use crate::audit::{Cause, Closed};
 
 /// What the publisher goes on from.
@@ -119,9 +119,9 @@ impl Retrace {
             return Err(closed(cause, what));
         }
         let files = Arc::new(FolderFiles::held(Arc::clone(root)));
-        let mut reader = Log::published(files, Some(key)).map_err(hole)?.reader();
+        let mut reader = Log::published(files, Some(key)).map_err(missing)?.reader();
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
-            && reader.root_at(seen.size).map_err(hole)? != seen.root
+            && reader.root_at(seen.size).map_err(missing)? != seen.root
         {
             return Err(other_history(seen.size));
         }
@@ -230,7 +230,7 @@ impl Retrace {
 
 /// The tree before this entry, which the checkpoint covers.
 fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
-    let frontier = reader.frontier(index).map_err(hole)?;
+    let frontier = reader.frontier(index).map_err(missing)?;
     let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
     let mut bundle = Vec::new();
     if partial > 0 {
@@ -241,7 +241,7 @@ fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
                     let _ = push_entry(&mut bundle, entry);
                 }
             })
-            .map_err(hole)?;
+            .map_err(missing)?;
     }
     Ok(Tree::at(frontier, bundle))
 }
@@ -252,10 +252,10 @@ fn other_history(size: u64) -> Closed {
     closed(Cause::RolledBack, what)
 }
 
-fn hole(hole: Hole) -> Closed {
-    let cause = match hole.fault {
-        crate::audit::read::Fault::Unreadable => Cause::SyncFailed,
+fn missing(missing: MissingRange) -> Closed {
+    let cause = match missing.trouble {
+        crate::audit::read::Trouble::Unreadable => Cause::SyncFailed,
         _ => Cause::Damaged,
     };
-    closed(cause, hole.to_string())
+    closed(cause, missing.to_string())
 }

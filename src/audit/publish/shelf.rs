@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::tree::Piece;
 use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
-use crate::audit::disk::{Access, File, Folder, read_exact};
+use crate::audit::disk::{self, Access, File, Folder};
 use crate::audit::journal::spare::FILE_MODE;
 use crate::audit::log::tiles::MAX_BUNDLE_BYTES;
 
@@ -179,18 +179,7 @@ impl Shelf {
 
 /// Reads a file whole, where it is there.
 pub(crate) fn read_whole(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
-    let file = match folder.open(name, Access::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = usize::try_from(file.identity()?.bytes).unwrap_or(usize::MAX);
-    if length > MAX_BUNDLE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let mut bytes = vec![0; length];
-    read_exact(&*file, &mut bytes, 0)?;
-    Ok(Some(bytes))
+    disk::read_whole(folder, name, MAX_BUNDLE_BYTES)
 }
 
 /// The folder and the name in it.

@@ -5,14 +5,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::audit::disk::{Access, Disk, Folder, RealDisk, read_exact};
+use super::{MissingRange, Trouble};
+use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
 
 /// A place with the files of a log in tlog-tiles layout.
 pub trait Files: Debug + Send + Sync {
     /// The whole file at a path such as `tile/0/000`; `None` where there is none.
     ///
     /// # Errors
-    /// Where it cannot be read; `InvalidData` where it is longer than `max_bytes`.
+    /// If it cannot be read, or is longer than `max_bytes`.
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 
@@ -26,10 +27,21 @@ impl FolderFiles {
     /// Holds the folder open.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let root = RealDisk.folder(directory, None)?;
         Ok(Self { root })
+    }
+
+    /// As [`Self::open`], for those who read the log in it.
+    pub(crate) fn of_log(directory: &Path) -> Result<Self, MissingRange> {
+        Self::open(directory).map_err(|error| {
+            let trouble = match error.kind() {
+                io::ErrorKind::NotFound => Trouble::Missing,
+                _ => Trouble::Unreadable,
+            };
+            MissingRange::new(trouble, format!("{}: {error}", directory.display()))
+        })
     }
 
     /// Of a folder that is held open.
@@ -42,30 +54,17 @@ impl FolderFiles {
     pub fn root(&self) -> &Arc<dyn Folder> {
         &self.root
     }
-
-    fn read(&self, path: &str, max_bytes: usize) -> io::Result<Vec<u8>> {
-        let mut folder = Arc::clone(&self.root);
-        let mut rest = path;
-        while let Some((name, behind)) = rest.split_once('/') {
-            folder = folder.folder(name, None)?;
-            rest = behind;
-        }
-        let file = folder.open(rest, Access::Read)?;
-        let length = usize::try_from(file.identity()?.bytes).unwrap_or(usize::MAX);
-        if length > max_bytes {
-            let what = format!("it has {length} bytes, more than {max_bytes}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        let mut bytes = vec![0; length];
-        read_exact(&*file, &mut bytes, 0)?;
-        Ok(bytes)
-    }
 }
 
 impl Files for FolderFiles {
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
-        match self.read(path, max_bytes) {
-            Ok(bytes) => Ok(Some(bytes)),
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut names = above.split('/').filter(|name| !name.is_empty());
+        let folder = names.try_fold(Arc::clone(&self.root), |folder, name| {
+            folder.folder(name, None)
+        });
+        match folder {
+            Ok(folder) => read_whole(&*folder, name, max_bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

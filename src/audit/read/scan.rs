@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::Hole;
-use super::log::{Log, Reader};
+use super::MissingRange;
+use super::log::{BUNDLE, Log, Reader};
 
 /// Threads that read, check and sift.
 const WORKERS: usize = 2;
@@ -16,13 +16,13 @@ impl Log {
     /// `take` in order until that breaks off. `sift` gets the first entry's index and the entries.
     ///
     /// # Errors
-    /// The first hole, after what stands before it in that order.
+    /// The first range that is missing, after what stands before it in that order.
     pub fn scan<T: Send>(
         &self,
         bundles: &[u64],
         sift: impl Fn(u64, &[&[u8]]) -> T + Sync,
         mut take: impl FnMut(T) -> ControlFlow<()>,
-    ) -> Result<(), Hole> {
+    ) -> Result<(), MissingRange> {
         let sift = &sift;
         std::thread::scope(|scope| {
             let lanes: Vec<Receiver<_>> = (0..WORKERS.min(bundles.len()))
@@ -35,7 +35,7 @@ impl Log {
                 })
                 .collect();
             for place in 0..bundles.len() {
-                // A worker that ends early has sent its hole before.
+                // A worker that ends early has sent before what is missing.
                 let Some(Ok(made)) = lanes.get(place % WORKERS).map(Receiver::recv) else {
                     return Ok(());
                 };
@@ -48,19 +48,51 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Makes something of entries from an index on, those beyond the checkpoint included, and gives it to
+    /// `take` in order until that breaks off. Returns the index behind the last entry that was read.
+    ///
+    /// # Errors
+    /// The first range that is missing, after what stands before it.
+    pub fn scan_from<T: Send>(
+        &mut self,
+        from: u64,
+        sift: impl Fn(u64, &[u8]) -> Option<T> + Sync,
+        mut take: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<u64, MissingRange> {
+        let bundles: Vec<u64> = (from / BUNDLE..self.bundles()).collect();
+        let sift_all = |first: u64, entries: &[&[u8]]| -> Vec<T> {
+            let entries = (first..).zip(entries).filter(|(index, _)| *index >= from);
+            entries
+                .filter_map(|(index, bytes)| sift(index, bytes))
+                .collect()
+        };
+        let mut flow = ControlFlow::Continue(());
+        self.scan(&bundles, sift_all, |some| {
+            flow = some.into_iter().try_for_each(&mut take);
+            flow
+        })?;
+        if flow.is_break() {
+            return Ok(self.size());
+        }
+        self.tail(|index, bytes| match sift(index, &bytes) {
+            Some(made) if index >= from => take(made),
+            _ => ControlFlow::Continue(()),
+        })
+    }
+}
+
 fn work<T>(
     mut reader: Reader,
     bundles: impl Iterator<Item = u64>,
     sift: impl Fn(u64, &[&[u8]]) -> T,
-    ready: &SyncSender<Result<T, Hole>>,
+    ready: &SyncSender<Result<T, MissingRange>>,
 ) {
     for index in bundles {
-        let made = reader.bundle(index, |entries, _| {
-            sift(index * super::log::BUNDLE, entries)
-        });
-        let is_hole = made.is_err();
+        let made = reader.bundle(index, |entries, _| sift(index * BUNDLE, entries));
+        let is_missing = made.is_err();
         // Nobody takes any more once what was asked for is found.
-        if ready.send(made).is_err() || is_hole {
+        if ready.send(made).is_err() || is_missing {
             return;
         }
     }

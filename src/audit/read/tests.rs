@@ -20,12 +20,12 @@ fn published(count: usize) -> TestFolder {
     folder
 }
 
-fn open(directory: &Path) -> Result<Log, Hole> {
+fn open(directory: &Path) -> Result<Log, MissingRange> {
     Log::folder(directory, Some(test_key().verifier()))
 }
 
 /// All entries by bundles in this order.
-fn read(log: &Log, bundles: &[u64]) -> Result<Vec<Vec<u8>>, Hole> {
+fn read(log: &Log, bundles: &[u64]) -> Result<Vec<Vec<u8>>, MissingRange> {
     let mut all = Vec::new();
     let sift = |_, entries: &[&[u8]]| entries.iter().map(|e| e.to_vec()).collect::<Vec<_>>();
     log.scan(bundles, sift, |mut some| {
@@ -35,7 +35,7 @@ fn read(log: &Log, bundles: &[u64]) -> Result<Vec<Vec<u8>>, Hole> {
     Ok(all)
 }
 
-fn read_all(directory: &Path) -> Result<Vec<Vec<u8>>, Hole> {
+fn read_all(directory: &Path) -> Result<Vec<Vec<u8>>, MissingRange> {
     let log = open(directory)?;
     let bundles: Vec<_> = (0..log.bundles()).collect();
     read(&log, &bundles)
@@ -96,7 +96,7 @@ fn p4_every_flipped_bit_of_a_bundle_or_tile_is_a_hole_with_its_place() {
             bad[at] ^= 1 << (at % 8);
             put(folder.path(), path, &bad);
             let hole = read_all(folder.path()).unwrap_err();
-            assert_eq!(hole.fault, Fault::Damaged, "{path} {at}: {hole}");
+            assert_eq!(hole.trouble, Trouble::Damaged, "{path} {at}: {hole}");
         }
         put(folder.path(), path, &good);
     }
@@ -127,7 +127,11 @@ fn p4_what_is_missing_is_a_hole_with_its_place() {
         let folder = published(300);
         std::fs::remove_file(folder.path().join(gone)).unwrap();
         let hole = read_all(folder.path()).unwrap_err();
-        assert_eq!((hole.fault, hole.index), (Fault::Damaged, index), "{gone}");
+        assert_eq!(
+            (hole.trouble, hole.index),
+            (Trouble::Damaged, index),
+            "{gone}"
+        );
         assert!(hole.to_string().contains(gone), "{hole}");
     }
 }
@@ -137,7 +141,7 @@ fn p4_a_checkpoint_of_another_key_or_root_is_refused() {
     let folder = published(3);
     let other = Key::generate("lychgate.test/log").unwrap();
     let refused = Log::folder(folder.path(), Some(other.verifier())).unwrap_err();
-    assert_eq!(refused.fault, Fault::Damaged);
+    assert_eq!(refused.trouble, Trouble::Damaged);
     let mut forged = publish(folder.path(), &entries(3));
     forged.root = [7; 32];
     put(folder.path(), "checkpoint", &forged.sign(&test_key()));
@@ -152,12 +156,12 @@ fn p4_a_checkpoint_of_another_key_or_root_is_refused() {
 #[test]
 fn a_young_log_has_no_checkpoint_and_a_folder_without_a_log_is_missing() {
     let folder = test_folder("reader");
-    assert_eq!(open(folder.path()).unwrap_err().fault, Fault::Missing);
+    assert_eq!(open(folder.path()).unwrap_err().trouble, Trouble::Missing);
     std::fs::create_dir(folder.path().join("journal")).unwrap();
     let log = open(folder.path()).unwrap();
     assert_eq!((log.checkpoint(), log.size(), log.bundles()), (None, 0, 0));
     let nowhere = open(Path::new("/nowhere/audit")).unwrap_err();
-    assert_eq!(nowhere.fault, Fault::Missing);
+    assert_eq!(nowhere.trouble, Trouble::Missing);
 }
 
 #[test]
@@ -165,5 +169,5 @@ fn p4_a_file_that_is_longer_than_any_of_a_log_is_damage() {
     let folder = published(300);
     let tile = folder.path().join("tile/0/001.p/44");
     std::fs::write(tile, vec![0; 9_000]).unwrap();
-    assert_eq!(open(folder.path()).unwrap_err().fault, Fault::Damaged);
+    assert_eq!(open(folder.path()).unwrap_err().trouble, Trouble::Damaged);
 }

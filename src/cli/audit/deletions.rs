@@ -29,7 +29,7 @@ pub(super) struct Covered {
 /// Gives the deletions that are wanted, oldest first.
 ///
 /// # Errors
-/// Where a part that had to be searched is damaged (1) or cannot be read (74), after what could be found;
+/// If a part that had to be searched is damaged (1) or cannot be read (74), after what could be found;
 /// what `each` gives.
 pub(super) fn pick(
     trail: &Trail,

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 /// Lists deletions.
 ///
 /// # Errors
-/// Where the trail cannot be read, or is damaged: what was found is shown.
+/// If the trail cannot be read, or is damaged: what was found is shown.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let query = Query {

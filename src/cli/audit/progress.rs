@@ -1,10 +1,10 @@
 //! A bar on standard error while long work goes on; nothing where that is no terminal.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::audit::read::verify::CHECKPOINT;
+use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::read::{CHECKPOINT, Location};
 
 /// The bar's cells.
 const CELLS: u64 = 30;
@@ -22,12 +22,14 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// For the trail in this folder.
-    pub(super) fn of(directory: &Path) -> Self {
+    /// For the trail that is here.
+    pub(super) fn of(location: &Location) -> Self {
+        let is_shown = std::io::stderr().is_terminal();
+        let total = is_shown.then(|| covered(location)).flatten();
         Self {
-            total: covered(directory).unwrap_or(0),
+            total: total.unwrap_or(0),
             drawn: None,
-            is_shown: std::io::stderr().is_terminal(),
+            is_shown,
         }
     }
 
@@ -53,8 +55,10 @@ impl Drop for Bar {
 }
 
 /// The size that the checkpoint says, which is not verified yet: good enough for a bar.
-fn covered(directory: &Path) -> Option<u64> {
-    let text = std::fs::read_to_string(directory.join(CHECKPOINT)).ok()?;
+fn covered(location: &Location) -> Option<u64> {
+    let note = location.files().ok()?.file(CHECKPOINT, MAX_NOTE_BYTES);
+    let note = note.ok()??;
+    let text = std::str::from_utf8(&note).ok()?;
     text.lines().nth(1)?.parse().ok()
 }
 

@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::offline::hash;
 use super::trail::{Reading, Trail};
-use crate::audit::read::prove::{Log, PATIENCE, ProveError, Side, Wanted, prove};
-use crate::audit::read::verify::{Trouble, parse_receipt};
+use crate::audit::read::Trouble;
+use crate::audit::read::prove::{PATIENCE, ProveError, Side, Wanted, prove};
+use crate::audit::read::verify::parse_receipt;
 use crate::cli::exit::{Exit, Stop};
 
 /// What `audit prove` takes.
@@ -56,12 +57,8 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         Which::Closing => Side::Closing,
         Which::Intent => Side::Intent,
     };
-    let (files, journal) = trail.files()?;
-    let log = Log {
-        files: &*files,
-        journal,
-    };
-    let proof = prove(&log, key, (&wanted, side), given.as_ref(), PATIENCE);
+    let wanted = (&wanted, side);
+    let proof = prove(trail.location(), key, wanted, given.as_ref(), PATIENCE);
     out.write_all(&proof.map_err(stop)?.to_text())?;
     Ok(Exit::Fine)
 }
@@ -86,7 +83,7 @@ fn wanted(trail: &Trail, what: &str) -> Result<Wanted, Stop> {
 
 fn stop(error: ProveError) -> Stop {
     let exit = match &error {
-        ProveError::Log(failure) if failure.trouble == Trouble::Unreadable => Exit::Io,
+        ProveError::Log(missing) if missing.trouble == Trouble::Unreadable => Exit::Io,
         _ => Exit::No,
     };
     Stop::with(exit, error)

@@ -45,7 +45,7 @@ impl Remote {
     /// Of an admin listener (an address without a path), or of a place whose path is the log's.
     ///
     /// # Errors
-    /// Where it is no address (2), the token cannot be read (74), or would be sent in the clear (2).
+    /// If it is no address (2), the token cannot be read (74), or would be sent in the clear (2).
     pub(super) fn new(place: &str, token_file: Option<&Path>) -> Result<Self, Stop> {
         let usage = |why: &str| Stop::with(Exit::Usage, format!("{place}: {why}"));
         let mut address = Address::parse(place).map_err(|why| usage(&format!("it {why}")))?;

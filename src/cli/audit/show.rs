@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::trail::{Reading, Trail};
-use crate::audit::entry::{Entry, Kind, Needle};
-use crate::audit::read::query::{Raw, search};
+use crate::audit::entry::{Entry, Kind, Outcome};
+use crate::audit::read::Log;
+use crate::audit::read::query::{Raw, entries_of, first_of};
 use crate::audit::read::verify::parse_receipt;
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
@@ -46,7 +47,7 @@ struct Shown {
 /// Shows the entries of one deletion: its intent (all parts) or refusal, and what closes it.
 ///
 /// # Errors
-/// Where the trail cannot be read or holds no such entry (1).
+/// If the trail cannot be read or holds no such entry (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let shown = find(&trail, &arguments.what)?;
@@ -69,64 +70,65 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
 }
 
 fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
-    let index = if what.contains('/') {
-        Some(index_of_receipt(trail, what)?)
-    } else {
-        what.parse::<u64>().ok()
+    let mut log = trail.open()?;
+    let is_receipt = what.contains('/');
+    let index = match is_receipt {
+        true => Some(index_of_receipt(trail, &log, what)?),
+        false => what.parse().ok(),
     };
-    let Some(index) = index else {
-        return by_request(trail, what);
+    let found = match index {
+        Some(index) => entry(&mut log, index)?,
+        None => first_of(&mut log, 0, what)?,
     };
-    let Some(found) = collect(trail, index, 1, |at, _| at == index)?.pop() else {
+    let Some(found) = found else {
         return Ok(Vec::new());
     };
-    if what.contains('/') && !matches!(found.entry.kind, Kind::Intent(_)) {
+    if is_receipt && !matches!(found.decode()?.kind, Kind::Intent(_)) {
+        let index = found.index;
         let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
         return Err(Stop::with(Exit::No, message));
     }
-    match request_id(&found.entry).map(str::to_owned) {
-        Some(id) => by_request(trail, &id),
-        None => Ok(vec![found]),
+    match found.deletion() {
+        Some(intent) => deletion(trail, intent),
+        None => Ok(vec![shown(&found, log.size())?]),
     }
 }
 
-/// Every entry of a request: the gateway gives each request an id of its own.
-fn by_request(trail: &Trail, id: &str) -> Result<Vec<Shown>, Stop> {
-    let needle = Needle::string(id);
-    let names = |_, bytes: &[u8]| {
-        needle.may_be_in(bytes)
-            && Entry::decode(bytes).is_ok_and(|entry| request_id(&entry) == Some(id))
-    };
-    collect(trail, 0, usize::MAX, names)
+fn entry(log: &mut Log, index: u64) -> Result<Option<Raw>, Stop> {
+    let bytes = log.entry(index)?;
+    Ok(bytes.map(|bytes| Raw { index, bytes }))
 }
 
-/// The first so many entries from an index on that pass.
-fn collect(
-    trail: &Trail,
-    from: u64,
-    limit: usize,
-    passes: impl Fn(u64, &[u8]) -> bool + Sync,
-) -> Result<Vec<Shown>, Stop> {
+/// Every entry of a deletion. What reads it back may stand anywhere behind an outcome that leaves doubt; behind
+/// any other, nothing more is to come.
+fn deletion(trail: &Trail, intent: u64) -> Result<Vec<Shown>, Stop> {
     let mut log = trail.open()?;
     let size = log.size();
     let mut found = Vec::new();
     let mut broken = Ok(());
-    search(&mut log, from, passes, |raw| {
-        match shown(&raw, size) {
-            Ok(shown) => found.push(shown),
-            Err(stop) => broken = Err(stop),
+    entries_of(&mut log, intent, |raw| match shown(&raw, size) {
+        Ok(shown) => {
+            let is_settled = match &shown.entry.kind {
+                Kind::Outcome(Outcome { ending, .. }) => !ending.outcome.leaves_doubt(ending.sent),
+                _ => false,
+            };
+            found.push(shown);
+            match is_settled {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         }
-        match found.len() < limit && broken.is_ok() {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        Err(stop) => {
+            broken = Err(stop);
+            ControlFlow::Break(())
         }
     })?;
     broken.map(|()| found)
 }
 
-fn index_of_receipt(trail: &Trail, receipt: &str) -> Result<u64, Stop> {
+fn index_of_receipt(trail: &Trail, log: &Log, receipt: &str) -> Result<u64, Stop> {
     let (origin, index) = parse_receipt(receipt).map_err(|e| Stop::with(Exit::Usage, e))?;
-    match trail.origin(&trail.open()?) {
+    match trail.origin(log) {
         Some(own) if own != origin => {
             let message = format!("this trail is {own}, and the receipt is of {origin}");
             Err(Stop::with(Exit::No, message))
@@ -135,24 +137,12 @@ fn index_of_receipt(trail: &Trail, receipt: &str) -> Result<u64, Stop> {
     }
 }
 
-fn request_id(entry: &Entry) -> Option<&str> {
-    match &entry.kind {
-        Kind::Intent(intent) => Some(&intent.request_id),
-        Kind::Outcome(outcome) => Some(&outcome.request_id),
-        Kind::Refused(refused) => Some(&refused.request_id),
-        Kind::Reconciled(reconciled) => Some(&reconciled.request_id),
-        _ => None,
-    }
-}
-
 fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
-    let index = raw.index;
-    let entry = raw.decode()?;
     Ok(Shown {
-        index,
+        index: raw.index,
         leaf: STANDARD.encode(raw.leaf()),
-        checkpoint: (index < size).then_some(size),
-        entry,
+        checkpoint: (raw.index < size).then_some(size),
+        entry: raw.decode()?,
     })
 }
 

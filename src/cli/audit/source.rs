@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::remote::is_address;
 use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify::{Trouble, own_verifier};
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
-
-/// The file in the audit folder that holds the public key.
-const VERIFIER_FILE: &str = "verifier";
 
 /// Which trail.
 #[derive(Debug, clap::Args)]
@@ -41,7 +39,7 @@ impl Source {
     /// Finds the folder.
     ///
     /// # Errors
-    /// Where the config is wrong or unreadable, or an address is given.
+    /// If the config is wrong or unreadable, or an address is given.
     pub(super) fn folder(&self) -> Result<Folder, Stop> {
         if let Some(config) = &self.config {
             return named_by(config);
@@ -110,22 +108,15 @@ impl Folder {
     /// The public key that the folder itself holds; `None` where it holds none.
     ///
     /// # Errors
-    /// Where it cannot be read (74) or is no key (1).
+    /// If it cannot be read (74) or is no key (1).
     pub(super) fn verifier(&self) -> Result<Option<VerifierKey>, Stop> {
-        let path = self.directory.join(VERIFIER_FILE);
-        let text = match read_short(&path) {
-            // A gateway that has only just begun may have made it, and not yet written it.
-            Ok(text) if text.is_empty() => return Ok(None),
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
-                return Err(Stop::with(Exit::Io, message));
-            }
-        };
-        VerifierKey::parse(&text)
-            .map(Some)
-            .map_err(|error| Stop::with(Exit::No, format!("{}: {error}", path.display())))
+        own_verifier(&self.directory).map_err(|failure| {
+            let exit = match failure.trouble {
+                Trouble::Unreadable => Exit::Io,
+                _ => Exit::No,
+            };
+            Stop::with(exit, format!("{}: {failure}", self.directory.display()))
+        })
     }
 
     /// The log's name, by the config or else by the folder.
@@ -138,15 +129,6 @@ impl Folder {
             None => Ok(self.verifier()?.map(|key| key.origin().to_owned())),
         }
     }
-}
-
-/// Reads a file of one line; whatever is behind its first KiB is not read.
-fn read_short(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let file = std::fs::File::open(path)?;
-    file.take(1024).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

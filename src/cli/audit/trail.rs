@@ -1,13 +1,13 @@
 //! The trail that a reader was pointed at, opened anew as often as it is read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::remote::{Remote, is_address};
 use super::source::Source;
 use super::verify::verifier;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::{Fault, Files, FolderFiles, Hole, Log};
+use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::cli::exit::{Exit, Stop};
 
 /// Which trail is read, and by which key its checkpoint is judged.
@@ -26,27 +26,21 @@ pub(super) struct Reading {
 /// A trail at a place.
 #[derive(Debug)]
 pub(super) struct Trail {
-    place: Place,
+    location: Location,
     key: Option<VerifierKey>,
     origin: Option<String>,
-}
-
-#[derive(Debug)]
-enum Place {
-    Folder(PathBuf),
-    Address(Arc<Remote>),
 }
 
 impl Reading {
     /// Finds the trail.
     ///
     /// # Errors
-    /// Where the config is wrong or unreadable, or the folder's key is.
+    /// If the config is wrong or unreadable, or the folder's key is.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
             return Ok(Trail {
-                place: Place::Address(Arc::new(remote)),
+                location: Location::Published(Arc::new(remote)),
                 key: self.key.clone(),
                 origin: self.key.as_ref().map(|key| key.origin().to_owned()),
             });
@@ -58,7 +52,7 @@ impl Reading {
         };
         Ok(Trail {
             origin: folder.origin()?,
-            place: Place::Folder(folder.directory),
+            location: Location::Folder(folder.directory),
             key,
         })
     }
@@ -68,12 +62,9 @@ impl Trail {
     /// Opens it as it is now, of a folder with what the journal holds beyond the checkpoint.
     ///
     /// # Errors
-    /// Where there is none (74), it cannot be read (74) or is damaged (1).
+    /// If there is none (74), it cannot be read (74) or is damaged (1).
     pub(super) fn open(&self) -> Result<Log, Stop> {
-        match &self.place {
-            Place::Folder(directory) => self.own(Log::folder(directory, self.key.as_ref())?),
-            Place::Address(_) => self.published(),
-        }
+        self.own(self.location.open(self.key.as_ref())?)
     }
 
     /// Opens what of it is published: all that its newest checkpoint covers.
@@ -81,11 +72,7 @@ impl Trail {
     /// # Errors
     /// As [`Self::open`].
     pub(super) fn published(&self) -> Result<Log, Stop> {
-        let key = self.key.as_ref();
-        self.own(match &self.place {
-            Place::Folder(directory) => Log::of_folder_as_published(directory, key)?,
-            Place::Address(remote) => Log::published(Arc::clone(remote) as _, key)?,
-        })
+        self.own(self.location.open_published(self.key.as_ref())?)
     }
 
     /// The log's name, where the config, the key or the checkpoint says it.
@@ -94,21 +81,9 @@ impl Trail {
         self.origin.clone().or(said)
     }
 
-    /// Its published files, and the folder where its journal can be read too.
-    ///
-    /// # Errors
-    /// Where the folder cannot be opened (74).
-    pub(super) fn files(&self) -> Result<(Arc<dyn Files>, Option<&Path>), Stop> {
-        match &self.place {
-            Place::Address(remote) => Ok((Arc::clone(remote) as _, None)),
-            Place::Folder(directory) => {
-                let files = FolderFiles::open(directory).map_err(|error| {
-                    let message = format!("cannot open {}: {error}", directory.display());
-                    Stop::with(Exit::Io, message)
-                })?;
-                Ok((Arc::new(files), Some(directory)))
-            }
-        }
+    /// Where it is.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The key that judges the checkpoint.
@@ -123,7 +98,7 @@ impl Trail {
 
     /// Whether only what is published can be read here.
     pub(super) fn is_address(&self) -> bool {
-        matches!(self.place, Place::Address(_))
+        self.location.folder().is_none()
     }
 
     /// A place belongs to one origin.
@@ -141,17 +116,17 @@ impl Trail {
     }
 }
 
-impl From<Hole> for Stop {
-    fn from(hole: Hole) -> Self {
-        match hole.fault {
-            Fault::Missing => {
-                let message = format!("there is no trail here: {}", hole.what);
+impl From<MissingRange> for Stop {
+    fn from(missing: MissingRange) -> Self {
+        match missing.trouble {
+            Trouble::Missing => {
+                let message = format!("there is no trail here: {missing}");
                 Self::with(Exit::Io, message)
             }
-            Fault::Unreadable => Self::with(Exit::Io, hole),
-            Fault::Damaged => {
+            Trouble::Unreadable => Self::with(Exit::Io, missing),
+            Trouble::Damaged => {
                 let message = format!(
-                    "{hole}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
+                    "{missing}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
                 );
                 Self::with(Exit::No, message)
             }

@@ -3,8 +3,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::mirror::Mirror;
 use super::offline;
 use super::progress::Bar;
 use super::receipt_report::ReceiptReport;
@@ -18,6 +18,7 @@ use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify;
 use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
+use crate::audit::read::{CHECKPOINT, Files, Location};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
@@ -31,7 +32,7 @@ use crate::cli::output::tell;
   lychgate audit verify --dir http://127.0.0.1:9080 --token-file admin.token --key \"$(cat verifier.txt)\"
   lychgate audit verify --proof deletion.tlog-proof --key \"$(cat verifier.txt)\"
 
-Of an address a copy is made in the temporary folder, judged there, and removed.
+Of an address, what the checkpoint implies is read and judged.
 Works beside a running gateway: deletions in flight are counted, not a fault.
 Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
 #[command(group = clap::ArgGroup::new("judged").args(["proof", "receipt"]).multiple(true))]
@@ -98,20 +99,21 @@ impl Place {
 /// Where something cannot be read (74), the command line names nothing to judge or no key to judge by
 /// (2), or a receipt has no key to be judged by (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let mirror = arguments.mirror()?;
-    let folder = match &mirror {
-        Some(mirror) => Some(mirror.folder()),
-        None => arguments.place.folder()?,
-    };
-    match folder {
-        Some(folder) if arguments.proof.is_none() => trail(out, arguments, &folder),
+    if let Some(address) = arguments.address()? {
+        return trail(out, arguments, &address, None);
+    }
+    match arguments.place.folder()? {
+        Some(folder) if arguments.proof.is_none() => {
+            let location = Location::Folder(folder.directory.clone());
+            trail(out, arguments, &location, Some(&folder))
+        }
         folder => offline::run(out, arguments, folder.as_ref()),
     }
 }
 
 impl Arguments {
-    /// A copy of the log, where it is at an address.
-    fn mirror(&self) -> Result<Option<Mirror>, Stop> {
+    /// The log, if it is at an address.
+    fn address(&self) -> Result<Option<Location>, Stop> {
         let address = self.place.dir.as_ref().filter(|dir| is_address(dir));
         let Some(address) = address.filter(|_| self.proof.is_none()) else {
             return Ok(None);
@@ -121,27 +123,42 @@ impl Arguments {
             return Err(Stop::with(Exit::Usage, message));
         }
         let remote = Remote::new(&address.to_string_lossy(), self.token_file.as_deref())?;
-        Mirror::of(&remote).map(Some)
+        let checkpoint = remote.file(CHECKPOINT, MAX_NOTE_BYTES);
+        if checkpoint
+            .map_err(|error| Stop::with(Exit::Io, error))?
+            .is_none()
+        {
+            let message = "there is no checkpoint: nothing is published";
+            return Err(Stop::with(Exit::Io, message));
+        }
+        Ok(Some(Location::Published(Arc::new(remote))))
     }
 }
 
-fn trail(out: &mut dyn Write, arguments: &Arguments, folder: &Folder) -> Result<Exit, Stop> {
+/// Goes through a log; `folder` is what is known of it where it has a folder.
+fn trail(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    location: &Location,
+    folder: Option<&Folder>,
+) -> Result<Exit, Stop> {
     let signing = signing_key(folder, arguments)?;
-    let own = folder.verifier()?;
+    let own = folder.map(Folder::verifier).transpose()?.flatten();
+    let named = folder.and_then(|folder| folder.origin.as_deref());
     let outside = arguments.outside_key(signing.as_ref());
     let mut report = Report {
         tags_checked: signing.is_some(),
         trusts_folder: outside.is_none(),
         ..Report::default()
     };
-    if let Some(failure) = another_key(folder, own.as_ref(), [&arguments.key, &outside]) {
+    if let Some(failure) = another_key(named, own.as_ref(), [&arguments.key, &outside]) {
         report.failure = Some(failure);
         return end(out, arguments, report);
     }
     let key = outside.or(own);
     report.verifier = key.as_ref().map(ToString::to_string);
     let origin = key.as_ref().map(|key| key.origin().to_owned());
-    report.origin = origin.or(folder.origin.clone());
+    report.origin = origin.or(named.map(str::to_owned));
     let claim = match (arguments.receipt(), &key) {
         (Some(receipt), Some(key)) => {
             let (judged, claim) = ReceiptReport::judge(&receipt, key);
@@ -166,7 +183,7 @@ fn trail(out: &mut dyn Write, arguments: &Arguments, folder: &Folder) -> Result<
     };
     report.against = kept.as_ref().map(|kept| kept.size);
     let job = Job {
-        directory: &folder.directory,
+        location,
         key: signing.as_ref(),
         verifier: key.as_ref(),
         against: kept.as_ref(),
@@ -180,7 +197,7 @@ fn go_through(
     mut finding: Option<Finding>,
     report: &mut Report,
 ) -> Result<(), Stop> {
-    let mut bar = Bar::of(job.directory);
+    let mut bar = Bar::of(job.location);
     let verified = verify::check(job, |index, entry, leaf| {
         if let Some(finding) = &mut finding {
             finding.push(index, entry, leaf);
@@ -260,11 +277,11 @@ fn read_key(path: &Path) -> Result<Key, Stop> {
 }
 
 /// A key file that is asked for must be readable; one that a config names is used where it is.
-fn signing_key(folder: &Folder, arguments: &Arguments) -> Result<Option<Key>, Stop> {
+fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<Key>, Stop> {
     if let Some(path) = &arguments.key_file {
         return read_key(path).map(Some);
     }
-    let Some(path) = &folder.key_file else {
+    let Some(path) = folder.and_then(|folder| folder.key_file.as_ref()) else {
         return Ok(None);
     };
     Key::read(path).map(Some).or_else(|error| {
@@ -275,7 +292,7 @@ fn signing_key(folder: &Folder, arguments: &Arguments) -> Result<Option<Key>, St
 
 /// A folder belongs to one origin and one key.
 fn another_key(
-    folder: &Folder,
+    named: Option<&str>,
     own: Option<&VerifierKey>,
     given: [&Option<VerifierKey>; 2],
 ) -> Option<Failure> {
@@ -283,10 +300,7 @@ fn another_key(
     let what = match given.into_iter().flatten().find(|key| *key != own) {
         Some(key) => format!("the folder's verifier key is {own}, and the key given is {key}"),
         None => {
-            let origin = folder
-                .origin
-                .as_deref()
-                .filter(|origin| *origin != own.origin())?;
+            let origin = named.filter(|origin| *origin != own.origin())?;
             format!(
                 "the folder belongs to {}, and the config says {origin}",
                 own.origin()

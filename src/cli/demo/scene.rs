@@ -1,5 +1,6 @@
 //! What the demo plays in: a temporary folder, the simulator, and the gateway as `lychgate run` starts it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,10 +9,9 @@ use crate::audit::entry::Entry;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::log::BUNDLE;
+use crate::audit::read::Log;
 use crate::audit::read::query::{Deletion, Joiner};
 use crate::audit::read::verify;
-use crate::audit::read::{Hole, Log};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -179,22 +179,11 @@ impl Scene {
     /// The joined trail entry of a request, once it stands there.
     pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let mut joiner = Joiner::default();
-        let mut push = |index, bytes: &[u8]| -> Option<()> {
-            joiner.push(index, Entry::decode(bytes).ok()?);
-            Some(())
-        };
         let mut log = Log::folder(&self.path("audit"), None).ok()?;
-        let mut reader = log.reader();
-        for bundle in 0..log.bundles() {
-            let each = |entries: &[&[u8]], _: &[_]| {
-                let mut indexed = (bundle * BUNDLE..).zip(entries);
-                indexed.try_for_each(|(index, bytes)| push(index, bytes))
-            };
-            reader.bundle(bundle, each).ok()??;
-        }
-        log.tail(|index, bytes| {
-            push(index, &bytes);
-            Ok::<_, Hole>(())
+        let decoded = |index, bytes: &[u8]| Some((index, Entry::decode(bytes).ok()?));
+        log.scan_from(0, decoded, |(index, entry)| {
+            joiner.push(index, entry);
+            ControlFlow::Continue(())
         })
         .ok()?;
         joiner.rest().find(|one| one.request_id == request_id)

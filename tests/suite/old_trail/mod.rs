@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lychgate::audit::entry::Entry;
+use lychgate::audit::read::Location;
 use lychgate::audit::read::verify::{Job, check, own_verifier};
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ fn unpacked(log: &Log, users: &Users) -> Home {
 fn entries(directory: &Path) -> Vec<Vec<u8>> {
     let verifier = own_verifier(directory).unwrap();
     let job = Job {
-        directory,
+        location: &Location::Folder(directory.to_owned()),
         key: None,
         verifier: verifier.as_ref(),
         against: None,

@@ -57,6 +57,14 @@ impl Frontier {
         Self::of(size, partial)
     }
 
+    /// A level's hashes past its last full tile.
+    #[must_use]
+    pub fn level(&self, level: u8) -> &[Hash] {
+        self.levels
+            .get(usize::from(level))
+            .map_or(&[], Vec::as_slice)
+    }
+
     /// How many leaves there are.
     #[must_use]
     pub fn size(&self) -> u64 {

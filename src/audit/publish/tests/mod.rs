@@ -3,6 +3,7 @@
 mod pruned;
 mod roll_back;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Root, leaf};
 use crate::audit::log::tiles::{bundles_at, decode_bundle, tiles_at};
-use crate::audit::read::{Files, FolderFiles, Hole, Log};
+use crate::audit::read::{Files, FolderFiles, Log};
 use crate::audit::trail::tests::{deleted, settings};
 use crate::audit::{Settings, Trail, journal, test_folder};
 use crate::clock::Clock;
@@ -64,14 +65,11 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
 /// All entries, as readers have them.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     let mut log = Log::held(FolderFiles::held(root), None).unwrap();
-    let (mut all, mut reader) = (Vec::new(), log.reader());
-    for bundle in 0..log.bundles() {
-        let take = |entries: &[&[u8]], _: &[_]| all.extend(entries.iter().map(|e| e.to_vec()));
-        reader.bundle(bundle, take).unwrap();
-    }
-    log.tail(|_, bytes| {
+    let mut all = Vec::new();
+    let bytes = |_, bytes: &[u8]| Some(bytes.to_vec());
+    log.scan_from(0, bytes, |bytes| {
         all.push(bytes);
-        Ok::<_, Hole>(())
+        ControlFlow::Continue(())
     })
     .unwrap();
     all

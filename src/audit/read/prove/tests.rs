@@ -1,9 +1,12 @@
 //! Proofs from folders, each checked by what a verifier has: the proof and the public key.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
 use crate::audit::log::key::{Key, test_key};
-use crate::audit::read::FolderFiles;
 use crate::audit::read::verify::sample::{long, publish, sound, write, write_log};
+use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
 
 /// 300 entries: an alive one, then intent and outcome by turns.
@@ -30,12 +33,8 @@ fn of_folder(
     given: Option<&Hash>,
     patience: Duration,
 ) -> Result<TlogProof, ProveError> {
-    let files = FolderFiles::open(directory).unwrap();
-    let log = Log {
-        files: &files,
-        journal: Some(directory),
-    };
-    prove(&log, key.verifier(), wanted, given, patience)
+    let location = Location::Folder(directory.to_owned());
+    prove(&location, key.verifier(), wanted, given, patience)
 }
 
 /// The index that is proved.
@@ -196,10 +195,7 @@ fn p5_a_checkpoint_of_another_key_proves_nothing() {
 fn p5_published_files_alone_are_enough() {
     let folder = published(&[299]);
     let files = FolderFiles::open(folder.path()).unwrap();
-    let log = Log {
-        files: &files,
-        journal: None,
-    };
+    let log = Location::Published(Arc::new(files));
     let of = |index| {
         let wanted = (&Wanted::Deletion(index), Side::Closing);
         prove(&log, test_key().verifier(), wanted, None, Duration::ZERO)
@@ -226,10 +222,7 @@ fn p5_what_cannot_be_read_is_not_said_to_be_missing() {
     let folder = published(&[300]);
     for path in ["tile/entries/001.p/44", "tile/0/001.p/44"] {
         let files = Unreadable(FolderFiles::open(folder.path()).unwrap(), path);
-        let log = Log {
-            files: &files,
-            journal: None,
-        };
+        let log = Location::Published(Arc::new(files));
         let wanted = (&Wanted::Index(299), Side::Closing);
         let key = test_key();
         let proof = prove(&log, key.verifier(), wanted, None, Duration::ZERO);

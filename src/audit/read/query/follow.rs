@@ -4,8 +4,7 @@ use super::search::decode;
 use super::{Deletion, Joiner, search};
 use crate::audit::entry::{Kind, Outcome};
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::read::log::BUNDLE;
-use crate::audit::read::{Hole, Log, Reader};
+use crate::audit::read::{Log, MissingRange, Reader};
 
 /// Knows how far a log was read.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ impl Follower {
     /// Gives what is closed in this later state of the log, in the order of closing.
     ///
     /// # Errors
-    /// Where it is not the log that was followed, or has a hole; what `each` gives.
-    pub fn advance<E: From<Hole>>(
+    /// If it is not the log that was followed, or a part is missing; what `each` gives.
+    pub fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
         mut each: impl FnMut(Deletion) -> Result<(), E>,
@@ -57,32 +56,32 @@ impl Follower {
     }
 
     /// The first entry that is new; the log must begin with the one that was followed.
-    fn must_continue(&self, log: &Log, reader: &mut Reader) -> Result<u64, Hole> {
+    fn must_continue(&self, log: &Log, reader: &mut Reader) -> Result<u64, MissingRange> {
         let Some(old) = &self.checkpoint else {
             return Ok(0);
         };
         let Some(new) = log.checkpoint() else {
-            return Err(Hole::damaged(None, "the checkpoint is gone"));
+            return Err(MissingRange::damaged("the checkpoint is gone"));
         };
         if new.origin != old.origin {
             let what = format!("{} ends here, and {} begins", old.origin, new.origin);
-            return Err(Hole::damaged(None, what));
+            return Err(MissingRange::damaged(what));
         }
         if new.size < old.size {
             let what = format!(
                 "rolled back: a checkpoint of {} entries was there, now it is one of {}",
                 old.size, new.size
             );
-            return Err(Hole::damaged(Some(new.size), what));
+            return Err(MissingRange::damaged(what).at(new.size));
         }
         if reader.root_at(old.size)? != old.root {
             let what = "forked: the log does not begin with the one that was followed";
-            return Err(Hole::damaged(None, what));
+            return Err(MissingRange::damaged(what));
         }
         Ok(old.size)
     }
 
-    fn take<E: From<Hole>>(
+    fn take<E: From<MissingRange>>(
         &mut self,
         reader: &mut Reader,
         index: u64,
@@ -117,32 +116,18 @@ fn began_before(
     reader: &mut Reader,
     index: u64,
     outcome: &Outcome,
-) -> Result<Option<Deletion>, Hole> {
+) -> Result<Option<Deletion>, MissingRange> {
     let mut joiner = Joiner::default();
     let (mut at, mut end) = (outcome.intent, outcome.intent.saturating_add(1));
     while at < end.min(index) {
-        let first = at - at % BUNDLE;
-        let some = reader.bundle(at / BUNDLE, |entries, _| {
-            let entries = (first..).zip(entries.iter().map(|entry| entry.to_vec()));
-            let behind = entries.skip_while(|(place, _)| *place < at);
-            behind.collect::<Vec<_>>()
-        })?;
-        for (place, bytes) in some.into_iter().take_while(|(place, _)| *place < index) {
-            if place >= end {
-                break;
-            }
-            let entry = decode(place, &bytes)?;
-            if let Kind::Intent(intent) = &entry.kind
-                && place == outcome.intent
-            {
-                end = place.saturating_add(intent.parts.unwrap_or(1).into());
-            }
-            joiner.push(place, entry);
-            at = place + 1;
+        let entry = decode(at, &reader.entry(at)?)?;
+        if let Kind::Intent(intent) = &entry.kind
+            && at == outcome.intent
+        {
+            end = at.saturating_add(intent.parts.unwrap_or(1).into());
         }
-        if at % BUNDLE != 0 {
-            break;
-        }
+        joiner.push(at, entry);
+        at += 1;
     }
     Ok(joiner.take(outcome.intent).map(|mut deletion| {
         deletion.close(index, outcome.clone());

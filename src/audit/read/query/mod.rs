@@ -7,6 +7,7 @@
 mod filter;
 mod follow;
 mod join;
+mod locate;
 mod newest;
 mod pick;
 mod prefilter;
@@ -17,6 +18,7 @@ mod unresolved;
 pub use filter::{Ended, Filter};
 pub use follow::Follower;
 pub use join::Joiner;
+pub use locate::{entries_of, first_of};
 pub use pick::{Searched, pick};
 pub use read_backs::{ReadBack, ReadBacks};
 pub use search::{Raw, search};
@@ -186,13 +188,11 @@ impl Deletion {
         self.closing_index = Some(index);
     }
 
-    /// Whether it is closed and yet may or may not have happened: `unknown`, or `failed` after
-    /// something was sent.
+    /// Whether it is closed and yet [may or may not have happened](Verdict::leaves_doubt).
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        match self.outcome {
-            Progress::Closed(Verdict::Unknown) => true,
-            Progress::Closed(Verdict::Failed) => self.sent != Some(Sent::No),
+        match (self.outcome, self.sent) {
+            (Progress::Closed(verdict), Some(sent)) => verdict.leaves_doubt(sent),
             _ => false,
         }
     }

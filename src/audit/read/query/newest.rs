@@ -6,7 +6,7 @@ use super::prefilter::Candidate;
 use super::search::decode;
 use super::{Deletion, Filter, Joiner};
 use crate::audit::entry::{Entry, Intent, Kind};
-use crate::audit::read::Hole;
+use crate::audit::read::MissingRange;
 
 /// The newest deletions that a filter admits. It holds those, and the closing entries of the deletions
 /// that were in flight at the place it has come to.
@@ -36,7 +36,7 @@ impl<'f> Newest<'f> {
     }
 
     /// Takes the next entry beyond the checkpoint.
-    pub(super) fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), Hole> {
+    pub(super) fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), MissingRange> {
         match candidate {
             Candidate::Closing {
                 index,
@@ -64,7 +64,11 @@ impl<'f> Newest<'f> {
     }
 
     /// Takes the entries of the bundle before the last one taken.
-    pub(super) fn back(&mut self, first: u64, candidates: Vec<Candidate>) -> Result<(), Hole> {
+    pub(super) fn back(
+        &mut self,
+        first: u64,
+        candidates: Vec<Candidate>,
+    ) -> Result<(), MissingRange> {
         for one in candidates.into_iter().rev() {
             if self.is_full() {
                 return Ok(());
@@ -99,7 +103,7 @@ impl<'f> Newest<'f> {
         self.found.into_iter()
     }
 
-    fn add(&mut self, index: u64, entry: Entry) -> Result<(), Hole> {
+    fn add(&mut self, index: u64, entry: Entry) -> Result<(), MissingRange> {
         let deletion = match entry.kind {
             Kind::Intent(intent) => match self.gather(intent) {
                 Some(whole) => Deletion::of_intent(index, entry.time, whole),
@@ -141,7 +145,7 @@ impl<'f> Newest<'f> {
         Some(whole)
     }
 
-    fn closed(&mut self, mut deletion: Deletion) -> Result<Deletion, Hole> {
+    fn closed(&mut self, mut deletion: Deletion) -> Result<Deletion, MissingRange> {
         if let Some((index, bytes)) = self.closings.remove(&deletion.index)
             && let Kind::Outcome(outcome) = decode(index, &bytes)?.kind
         {

@@ -6,7 +6,7 @@ use super::newest::Newest;
 use super::prefilter::{Candidate, Prefilter};
 use super::search::decode;
 use super::{Deletion, Filter, Joiner};
-use crate::audit::read::{Hole, Log};
+use crate::audit::read::{Log, MissingRange};
 
 /// The entries that were searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Searched {
 ///
 /// # Errors
 /// Where a part of the log that had to be searched is a hole, after what could be found; what `each` gives.
-pub fn pick<E: From<Hole>>(
+pub fn pick<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     limit: Option<usize>,
@@ -34,7 +34,7 @@ pub fn pick<E: From<Hole>>(
     }
 }
 
-fn all<E: From<Hole>>(
+fn all<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     mut each: impl FnMut(Deletion) -> Result<(), E>,
@@ -45,44 +45,28 @@ fn all<E: From<Hole>>(
         true => each(deletion),
         false => Ok(()),
     };
-    let mut searched = Searched {
-        first: 0,
-        end: log.size(),
-    };
-    let mut join = |candidates: Vec<Candidate>| -> Result<(), E> {
-        for one in candidates {
-            push(&mut joiner, one)?;
-        }
+    let mut broken = Ok(());
+    let mut join = |candidate| -> Result<(), E> {
+        push(&mut joiner, candidate)?;
         while let Some(deletion) = joiner.next_closed() {
             take(deletion)?;
         }
         Ok(())
     };
-    let bundles: Vec<u64> = (0..log.bundles()).collect();
-    let mut broken = Ok(());
-    let sift = |first, entries: &[&[u8]]| prefilter.candidates(first, entries);
-    let mut ended = log.scan(&bundles, sift, |candidates| {
-        broken = join(candidates);
+    let sift = |index, bytes: &[u8]| prefilter.candidate(index, bytes);
+    let ended = log.scan_from(0, sift, |candidate| {
+        broken = join(candidate);
         flow(&broken)
     });
     broken?;
-    if ended.is_ok() {
-        let beyond = log.tail(|index, bytes| {
-            searched.end = index + 1;
-            join(prefilter.candidate(index, &bytes).into_iter().collect()).map_err(Ended::Each)
-        });
-        ended = match beyond {
-            Err(Ended::Each(error)) => return Err(error),
-            Err(Ended::Hole(hole)) => Err(hole),
-            Ok(()) => Ok(()),
-        };
-    }
     joiner.rest().try_for_each(take)?;
-    ended?;
-    Ok(searched)
+    Ok(Searched {
+        first: 0,
+        end: ended?,
+    })
 }
 
-fn newest<E: From<Hole>>(
+fn newest<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     limit: usize,
@@ -90,28 +74,26 @@ fn newest<E: From<Hole>>(
 ) -> Result<Searched, E> {
     let prefilter = Prefilter::of(filter);
     let size = log.size();
-    let mut searched = Searched {
-        first: size,
-        end: size,
-    };
     let mut newest = Newest::new(filter, limit);
-    let beyond: Result<(), Hole> = log.tail(|index, bytes| {
-        searched.end = index + 1;
-        match prefilter.candidate(index, &bytes) {
-            Some(candidate) => newest.ahead(size, candidate),
-            None => Ok(()),
+    let mut broken = Ok(());
+    let end = log.tail(|index, bytes| {
+        if let Some(candidate) = prefilter.candidate(index, &bytes) {
+            broken = newest.ahead(size, candidate);
         }
+        flow(&broken)
     });
     // What stands under the checkpoint is found all the same; the answer is no whole one then.
     newest.ahead_ended();
-    let mut ended = beyond;
-    if ended.is_ok() && !newest.is_full() {
+    let end = broken.and(end);
+    let mut first = size;
+    let mut ended = Ok(());
+    if end.is_ok() && !newest.is_full() {
         let bundles: Vec<u64> = (0..log.bundles()).rev().collect();
         let mut broken = Ok(());
         let sift = |first, entries: &[&[u8]]| (first, prefilter.candidates(first, entries));
-        ended = log.scan(&bundles, sift, |(first, candidates)| {
-            broken = newest.back(first, candidates);
-            searched.first = first;
+        ended = log.scan(&bundles, sift, |(bundle, candidates)| {
+            broken = newest.back(bundle, candidates);
+            first = bundle;
             match newest.is_full() {
                 true => ControlFlow::Break(()),
                 false => flow(&broken),
@@ -121,19 +103,7 @@ fn newest<E: From<Hole>>(
     }
     newest.into_found().try_for_each(each)?;
     ended?;
-    Ok(searched)
-}
-
-/// An end that is `each`'s, and one that is the log's.
-enum Ended<E> {
-    Each(E),
-    Hole(Hole),
-}
-
-impl<E> From<Hole> for Ended<E> {
-    fn from(hole: Hole) -> Self {
-        Self::Hole(hole)
-    }
+    Ok(Searched { first, end: end? })
 }
 
 fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {
@@ -144,7 +114,7 @@ fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {
 }
 
 /// Pushes what the joiner can use: what closes a deletion that was dropped is not even decoded.
-fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), Hole> {
+fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
     let (index, bytes) = match candidate {
         Candidate::Closing { intent, .. } if !joiner.holds(intent) => return Ok(()),
         Candidate::Closing { index, bytes, .. } | Candidate::Named(index, bytes) => (index, bytes),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::search::search;
 use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled, Spelled};
-use crate::audit::read::{Hole, Log};
+use crate::audit::read::{Log, MissingRange};
 
 /// What reading a deletion's users back said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,8 +33,8 @@ impl ReadBacks {
     /// Those of a log, from an entry on.
     ///
     /// # Errors
-    /// Where a part of it is a hole.
-    pub fn of(log: &mut Log, from: u64) -> Result<Self, Hole> {
+    /// If a part of it is missing.
+    pub fn of(log: &mut Log, from: u64) -> Result<Self, MissingRange> {
         let mut read_backs = Self::default();
         let mut broken = Ok(());
         let passes = |_, bytes: &[u8]| may_be_read_back(bytes);
@@ -43,8 +43,8 @@ impl ReadBacks {
                 read_backs.push(raw.index, &entry);
                 ControlFlow::Continue(())
             }
-            Err(hole) => {
-                broken = Err(hole);
+            Err(missing) => {
+                broken = Err(missing);
                 ControlFlow::Break(())
             }
         })?;

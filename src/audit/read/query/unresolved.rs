@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memmem;
 
@@ -12,7 +11,7 @@ use super::read_backs::may_be_read_back;
 use super::search::search;
 use super::{Deletion, Joiner, ReadBacks};
 use crate::audit::entry::{Entry, Kind, Spelled};
-use crate::audit::read::{Hole, Log};
+use crate::audit::read::{Log, MissingRange};
 use crate::clock::Time;
 
 /// A deletion in doubt; it is unresolved as long as its `reconciled` is `None`.
@@ -39,8 +38,8 @@ impl Unresolved {
     /// All deletions in doubt of the trail in this folder, as [`Self::finish`] gives them. Takes no lock.
     ///
     /// # Errors
-    /// Where a part of it is a hole: an answer over that would be wrong.
-    pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, Hole> {
+    /// If a part of it is missing: an answer over that would be wrong.
+    pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, MissingRange> {
         let (all, _) = Self::of(|| Log::folder(directory, None))?;
         Ok(all)
     }
@@ -49,17 +48,12 @@ impl Unresolved {
     ///
     /// # Errors
     /// As [`Self::of_folder`], and what `open` gives.
-    pub fn of<E: From<Hole>>(
+    pub fn of<E: From<MissingRange>>(
         open: impl Fn() -> Result<Log, E>,
     ) -> Result<(Vec<Pending>, Searched), E> {
         // First who is in doubt, then their intents: of a large trail few entries are parsed.
         let mut intents = BTreeSet::new();
-        let end = AtomicU64::new(0);
-        let is_in_doubt = |index: u64, bytes: &[u8]| {
-            end.fetch_max(index + 1, Ordering::Relaxed);
-            may_be_in_doubt(index, bytes)
-        };
-        each(&mut open()?, is_in_doubt, |_, entry| {
+        each(&mut open()?, may_be_in_doubt, |_, entry| {
             if let Kind::Outcome(outcome) = entry.kind {
                 let parts = outcome.leaves.len() as u64;
                 intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
@@ -69,10 +63,9 @@ impl Unresolved {
         let is_wanted = |index: u64, bytes: &[u8]| {
             intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(bytes)
         };
-        each(&mut open()?, is_wanted, |index, entry| {
+        let end = each(&mut open()?, is_wanted, |index, entry| {
             unresolved.push(index, entry);
         })?;
-        let end = end.into_inner();
         Ok((unresolved.finish(), Searched { first: 0, end }))
     }
 
@@ -113,24 +106,24 @@ impl Unresolved {
     }
 }
 
-/// Gives the entries that pass, decoded.
+/// Gives the entries that pass, decoded. Returns the index behind the last entry that was read.
 fn each(
     log: &mut Log,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
     mut each: impl FnMut(u64, Entry),
-) -> Result<(), Hole> {
+) -> Result<u64, MissingRange> {
     let mut broken = Ok(());
-    search(log, 0, passes, |raw| match raw.decode() {
+    let end = search(log, 0, passes, |raw| match raw.decode() {
         Ok(entry) => {
             each(raw.index, entry);
             ControlFlow::Continue(())
         }
-        Err(hole) => {
-            broken = Err(hole);
+        Err(missing) => {
+            broken = Err(missing);
             ControlFlow::Break(())
         }
     })?;
-    broken
+    broken.map(|()| end)
 }
 
 /// Whether an entry may be an outcome that leaves a deletion in doubt.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use crate::audit::entry::{EntrySummary, Found, Reconciled, Sent, Verdict};
+use crate::audit::entry::{EntrySummary, Found, Reconciled};
 
 /// What is remembered of the entries before: eight bytes for each deletion in doubt.
 #[derive(Debug, Default)]
@@ -29,12 +29,7 @@ impl Commands {
         let before = self.before.take();
         match summary {
             EntrySummary::Outcome(outcome) => {
-                let doubtful = match outcome.verdict {
-                    Verdict::Unknown => true,
-                    Verdict::Failed => outcome.sent != Sent::No,
-                    _ => false,
-                };
-                if doubtful {
+                if outcome.verdict.leaves_doubt(outcome.sent) {
                     self.in_doubt.insert(outcome.intent);
                 }
                 Ok(())
@@ -102,7 +97,7 @@ mod tests {
     use crate::audit::entry::compose;
     use crate::audit::entry::compose::test_closing;
     use crate::audit::entry::compose::test_reconciled;
-    use crate::audit::entry::{Actor, Entry, EntryHead, Kind, LossAccepted};
+    use crate::audit::entry::{Actor, Entry, EntryHead, Kind, LossAccepted, Sent, Verdict};
 
     fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Fault> {
         let time = "2026-11-24T12:00:00.000000Z".to_owned();

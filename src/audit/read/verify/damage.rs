@@ -14,6 +14,7 @@ use proptest::test_runner::Config;
 use super::{Failure, Job, Summary, check};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::Location;
 
 /// So many acts of damage are done to each history.
 const ACTS: usize = 4;
@@ -38,7 +39,7 @@ fn verify(
     against: Option<&Checkpoint>,
 ) -> Result<Summary, Failure> {
     let job = Job {
-        directory,
+        location: &Location::Folder(directory.to_owned()),
         key: None,
         verifier: Some(verifier),
         against,

@@ -4,19 +4,8 @@ use std::fmt;
 use std::io;
 
 use super::Fault;
-use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, Place, ReadError};
-
-/// What kind of failure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// There is no trail, or a part of it is gone.
-    Missing,
-    /// The trail is damaged or contradicts itself, or what was kept of it.
-    Damaged,
-    /// It could not be read.
-    Unreadable,
-}
+use crate::audit::read::{MissingRange, Trouble};
 
 /// Why a trail does not verify: the first thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +53,7 @@ impl Failure {
     pub(crate) fn unreadable(file: &str, error: &io::Error) -> Self {
         let trouble = match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,
-            kind if is_no_file_of_a_log(kind) => Trouble::Damaged,
-            _ => Trouble::Unreadable,
+            kind => Trouble::of_file(kind),
         };
         Self::new(trouble, format!("cannot be read: {error}")).in_file(file)
     }
@@ -104,15 +92,22 @@ impl From<ReadError> for Failure {
             segment: error.segment,
             offset: error.offset,
         };
-        let (trouble, what) = match error.fault {
-            journal::Fault::Missing => (
-                Trouble::Missing,
-                format!("there is no journal: {}", error.what),
-            ),
-            journal::Fault::Io(kind) if is_no_file_of_a_log(kind) => (Trouble::Damaged, error.what),
-            journal::Fault::Io(_) | journal::Fault::Newer => (Trouble::Unreadable, error.what),
-            journal::Fault::Damaged | journal::Fault::Foreign => (Trouble::Damaged, error.what),
+        let what = match error.fault {
+            journal::Fault::Missing => format!("there is no journal: {}", error.what),
+            _ => error.what,
         };
-        Self::new(trouble, what).placed((place.segment != 0).then_some(place))
+        Self::new(error.fault.into(), what).placed((place.segment != 0).then_some(place))
+    }
+}
+
+impl From<MissingRange> for Failure {
+    fn from(missing: MissingRange) -> Self {
+        Self {
+            trouble: missing.trouble,
+            index: missing.index,
+            place: None,
+            file: missing.file,
+            what: missing.what,
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! A whole audit folder, from its checkpoint, tiles and bundles to the journal's last entry.
+//! A whole log, from its checkpoint, tiles and bundles to the journal's last entry.
 
-use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Summary;
-use super::failure::{Failure, Trouble};
-use super::files::Files;
+use super::failure::Failure;
+use super::job::Job;
+use super::listing::Listing;
 use super::source::Journal;
 use super::walk::Walk;
 use crate::audit::entry::Entry;
@@ -17,26 +18,12 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Location, Trouble};
 
-/// The file with the newest checkpoint.
-pub const CHECKPOINT: &str = "checkpoint";
 /// The file with the public key.
 pub const VERIFIER: &str = "verifier";
 /// So often the folder is looked at again where its writer has gone on between two looks.
 const LOOKS: u32 = 5;
-
-/// What is to be verified, and by what.
-#[derive(Clone, Copy, Debug)]
-pub struct Job<'j> {
-    /// The audit folder.
-    pub directory: &'j Path,
-    /// The signing key: with it the tags of the journal's batches are checked too.
-    pub key: Option<&'j Key>,
-    /// The key that the checkpoint must be signed by.
-    pub verifier: Option<&'j VerifierKey>,
-    /// A checkpoint that was kept: the log must go on from it.
-    pub against: Option<&'j Checkpoint>,
-}
 
 /// Verifies the trail in a folder, by the key, or else by the folder's own. Each entry is shown to
 /// `seen` with its index and RFC 6962 leaf hash, before it is known whether the whole holds.
@@ -53,7 +40,7 @@ pub fn folder(
         None => own_verifier(directory)?,
     };
     let job = Job {
-        directory,
+        location: &Location::Folder(directory.to_owned()),
         key,
         verifier: own.as_ref(),
         against: None,
@@ -75,17 +62,21 @@ pub fn folder(
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
-    let (checkpoint, files, journal) = look(job)?;
+    let (checkpoint, listing, journal) = look(job)?;
+    if checkpoint.is_none() && job.location.folder().is_none() {
+        let what = "is missing: nothing is published";
+        return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
+    }
     let size = checkpoint.as_ref().map_or(0, |c| c.size);
     not_rolled_back(job.against, size)?;
-    let mut walk = Walk::new(job, &files, journal, seen);
+    let mut walk = Walk::new(job, &listing, journal, seen);
     walk.covered(size)?;
     if let Some(checkpoint) = &checkpoint {
         walk.judge(checkpoint)?;
     }
     walk.behind(size)?;
     let mut summary = walk.end(size)?;
-    summary.other_files = files.others.clone();
+    summary.other_files = listing.others.clone();
     if let Some(checkpoint) = checkpoint {
         summary.covered = Some(checkpoint.size);
         summary.root = Some(STANDARD.encode(checkpoint.root));
@@ -96,9 +87,14 @@ pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summa
 /// The public key that a folder holds; `None` where it holds none.
 ///
 /// # Errors
-/// Where it cannot be read, or is no key.
+/// If it cannot be read, or is no key.
 pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
-    let Some(bytes) = read_small(directory, VERIFIER, 1_024)? else {
+    let files = match FolderFiles::open(directory) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::unreadable(VERIFIER, &error)),
+    };
+    let Some(bytes) = read(&files, VERIFIER, 1_024)? else {
         return Ok(None);
     };
     // A gateway that has only just begun may have made it, and not yet written it.
@@ -113,21 +109,25 @@ pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
 
 /// What stands in the folder at one time: first the checkpoint, then what it covers, then the journal
 /// that all of it was made from.
-fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Files, Journal<'j>), Failure> {
+fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>), Failure> {
+    let files: Arc<dyn Files> = job.location.files()?;
     let mut looks = 1;
     loop {
-        let checkpoint = read_checkpoint(job)?;
-        let files = Files::list(job.directory)?;
-        let journal = Journal::open(job.directory, job.key);
+        let checkpoint = read_checkpoint(job, &*files)?;
         let size = checkpoint.as_ref().map_or(0, |c| c.size);
+        let listing = Listing::of(job.location, &files, size)?;
+        let journal = Journal::open(job.location.folder(), job.key);
         // A writer beside us may have published and pruned between two of these.
-        match files.complete(size).and_then(|()| reaches(&journal, size)) {
+        match listing
+            .complete(size)
+            .and_then(|()| reaches(&journal, size))
+        {
             Err(failure) if looks == LOOKS => {
                 not_rolled_back(job.against, size)?;
                 return Err(failure);
             }
             Err(_) => looks += 1,
-            Ok(()) => return Ok((checkpoint, files, journal)),
+            Ok(()) => return Ok((checkpoint, listing, journal)),
         }
     }
 }
@@ -145,8 +145,8 @@ fn reaches(journal: &Journal<'_>, size: u64) -> Result<(), Failure> {
     }
 }
 
-fn read_checkpoint(job: &Job<'_>) -> Result<Option<Checkpoint>, Failure> {
-    let Some(bytes) = read_small(job.directory, CHECKPOINT, MAX_NOTE_BYTES)? else {
+fn read_checkpoint(job: &Job<'_>, files: &dyn Files) -> Result<Option<Checkpoint>, Failure> {
+    let Some(bytes) = read(files, CHECKPOINT, MAX_NOTE_BYTES)? else {
         return Ok(None);
     };
     let failure = |what: String| Failure::new(Trouble::Damaged, what).in_file(CHECKPOINT);
@@ -158,20 +158,9 @@ fn read_checkpoint(job: &Job<'_>) -> Result<Option<Checkpoint>, Failure> {
         .map_err(|error| failure(error.to_string()))
 }
 
-/// A small file; `None` where there is none.
-fn read_small(directory: &Path, name: &str, most: usize) -> Result<Option<Vec<u8>>, Failure> {
-    use std::io::Read as _;
-    let read = || -> io::Result<Vec<u8>> {
-        let file = std::fs::File::open(directory.join(name))?;
-        let mut bytes = Vec::new();
-        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::unreadable(name, &error)),
-    }
+fn read(files: &dyn Files, name: &str, most: usize) -> Result<Option<Vec<u8>>, Failure> {
+    let bytes = files.file(name, most);
+    bytes.map_err(|error| Failure::unreadable(name, &error))
 }
 
 fn not_rolled_back(kept: Option<&Checkpoint>, size: u64) -> Result<(), Failure> {

@@ -7,8 +7,9 @@
 mod commands;
 mod deletions;
 mod failure;
-mod files;
 mod folder;
+mod job;
+mod listing;
 mod others;
 mod receipt;
 mod source;
@@ -16,11 +17,14 @@ mod summary;
 mod tree;
 mod walk;
 
-pub use failure::{Failure, Trouble};
-pub use folder::{CHECKPOINT, Job, VERIFIER, check, folder, own_verifier};
+pub use failure::Failure;
+pub use folder::{VERIFIER, check, folder, own_verifier};
+pub use job::Job;
 pub use others::Others;
 pub use receipt::{Claim, Finding, Standing, parse_receipt};
 pub use summary::Summary;
+
+pub use crate::audit::read::{CHECKPOINT, Trouble};
 
 use commands::Commands;
 use deletions::Deletions;

@@ -2,83 +2,48 @@
 
 use std::path::Path;
 
-use super::failure::{Failure, Trouble};
-use super::files::Files;
+use super::failure::Failure;
+use super::listing::Listing;
 use crate::audit::journal::{self, Read, ReadError};
 use crate::audit::log::key::Key;
-use crate::audit::log::merkle::leaf;
-use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile};
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::tiles::{Bundle, FULL};
+use crate::audit::read::Trouble;
+use crate::audit::read::tiles::{MAX_TILE_BYTES, TileFile};
 
-/// A bundle as it was read.
-#[derive(Debug)]
-pub(super) struct Source {
-    /// The file it was read from.
-    pub(super) path: String,
-    bytes: Vec<u8>,
-    width: u16,
+/// The entries of a bundle's file, as many as the size has of them.
+pub(super) fn entries<'f>(
+    listing: &Listing,
+    file: &'f TileFile,
+    wanted: Bundle,
+) -> Result<Vec<&'f [u8]>, Failure> {
+    file.entries(wanted.width).map_err(|error| {
+        let index = wanted.first_entry() + first_wrong(listing, file, wanted);
+        let failure = Failure::new(Trouble::Damaged, error.to_string());
+        failure.in_file(&file.path).at(index)
+    })
 }
 
-impl Source {
-    /// Reads the bundle that a size implies: its own where it stands, else the full one.
-    pub(super) fn read(files: &Files, wanted: Bundle) -> Result<Self, Failure> {
-        let full = Bundle {
-            width: FULL,
-            ..wanted
-        };
-        for bundle in [files.bundle_of(wanted), full] {
-            let path = bundle.path();
-            if let Some(bytes) = files.read(&path, &full.path(), MAX_BUNDLE_BYTES)? {
-                return Ok(Self {
-                    path,
-                    bytes,
-                    width: bundle.width,
-                });
-            }
-        }
-        let what = "is missing; the checkpoint implies it";
-        Err(Failure::new(Trouble::Missing, what).in_file(wanted.path()))
-    }
-
-    /// Its entries, as many as the size has of them.
-    pub(super) fn entries(&self, files: &Files, wanted: Bundle) -> Result<Vec<&[u8]>, Failure> {
-        match decode_bundle(&self.bytes, self.width) {
-            Ok(mut entries) => {
-                entries.truncate(usize::from(wanted.width));
-                Ok(entries)
-            }
-            Err(error) => {
-                let index = wanted.index * u64::from(FULL) + self.first_wrong(files, wanted);
-                let failure = Failure::new(Trouble::Damaged, error.to_string());
-                Err(failure.in_file(&self.path).at(index))
-            }
-        }
-    }
-
-    /// Where a bundle that cannot be read to its end begins to differ from the tile of its leaves.
-    fn first_wrong(&self, files: &Files, wanted: Bundle) -> u64 {
-        let mut entries = Vec::new();
-        let mut rest = self.bytes.as_slice();
-        while let Some((length, behind)) = rest.split_first_chunk()
-            && let Some((entry, behind)) =
-                behind.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        {
-            entries.push(entry);
-            rest = behind;
-        }
-        let leaves = leaves_of(files, wanted.index).unwrap_or_default();
-        let same = entries.iter().zip(&leaves);
-        same.take_while(|(entry, hash)| leaf(entry) == **hash)
-            .count() as u64
-    }
+/// Where a bundle that cannot be read to its end begins to differ from the tile of its leaves.
+fn first_wrong(listing: &Listing, file: &TileFile, wanted: Bundle) -> u64 {
+    let leaves = leaves_of(listing, wanted.index).unwrap_or_default();
+    let mut rest = file.bytes.as_slice();
+    let entries = std::iter::from_fn(|| {
+        let (length, behind) = rest.split_first_chunk()?;
+        let (entry, behind) = behind.split_at_checked(u16::from_be_bytes(*length).into())?;
+        rest = behind;
+        Some(entry)
+    });
+    let same = entries.zip(&leaves);
+    same.take_while(|(entry, hash)| leaf(entry) == **hash)
+        .count() as u64
 }
 
 /// The hashes of the widest tile of leaves at a place.
-fn leaves_of(files: &Files, index: u64) -> Option<Vec<[u8; 32]>> {
-    let tile: &Tile = files.tiles(0, index).last()?;
-    let bytes = files
-        .read(&tile.path(), "", usize::from(FULL) * 32)
-        .ok()??;
-    decode_tile(&bytes, tile.width).ok()
+fn leaves_of(listing: &Listing, index: u64) -> Option<Vec<Hash>> {
+    let tile = listing.tiles(0, index).last()?;
+    let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES).ok()?;
+    file.hashes(FULL).ok()
 }
 
 /// The journal, entry by entry, up to its end or its first fault.
@@ -95,8 +60,8 @@ pub(super) struct Journal<'k> {
 }
 
 impl<'k> Journal<'k> {
-    /// Begins at its first entry.
-    pub(super) fn open(directory: &Path, key: Option<&'k Key>) -> Self {
+    /// Begins at the first entry of the journal in this folder, if it is one.
+    pub(super) fn open(directory: Option<&Path>, key: Option<&'k Key>) -> Self {
         let mut journal = Self {
             entries: None,
             next: None,
@@ -104,9 +69,10 @@ impl<'k> Journal<'k> {
             first: None,
             end: 0,
         };
-        match journal::read(directory, key) {
-            Ok(entries) => journal.entries = Some(entries),
-            Err(fault) => journal.fault = Some(fault),
+        match directory.map(|directory| journal::read(directory, key)) {
+            Some(Ok(entries)) => journal.entries = Some(entries),
+            Some(Err(fault)) => journal.fault = Some(fault),
+            None => {}
         }
         journal.advance();
         journal.first = journal.next.as_ref().map(|read| read.index);

@@ -3,13 +3,14 @@
 //! Where two of them disagree, it is the root at the checkpoint's size that says which is wrong: so a
 //! disagreement is kept as a [`Suspect`] until that root is known. At most one bundle is held.
 
-use super::failure::{Failure, Trouble};
-use super::files::{Files, first_entry};
+use super::failure::Failure;
+use super::listing::Listing;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{
-    Bundle, FULL, Frontier, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile, hashes_at,
-    push_entry,
+    Bundle, FULL, Frontier, MAX_BUNDLE_BYTES, Tile, hashes_at, push_entry,
 };
+use crate::audit::read::Trouble;
+use crate::audit::read::tiles::MAX_TILE_BYTES;
 
 const WIDTH: u64 = FULL as u64;
 
@@ -27,23 +28,26 @@ pub(super) struct Suspect {
 /// The tree over the entries so far.
 #[derive(Debug)]
 pub(super) struct Tree<'f> {
-    files: &'f Files,
+    listing: &'f Listing,
     frontier: Frontier,
     /// The bundle that is being filled, as it must stand on disk.
     bundle: Vec<u8>,
     /// Where each of its entries ends in it.
     ends: Vec<usize>,
     suspect: Option<Suspect>,
+    /// The bundle whose entries come now: it agrees with itself.
+    taken: Option<Bundle>,
 }
 
 impl<'f> Tree<'f> {
-    pub(super) fn new(files: &'f Files) -> Self {
+    pub(super) fn new(listing: &'f Listing) -> Self {
         Self {
-            files,
+            listing,
             frontier: Frontier::default(),
             bundle: Vec::new(),
             ends: Vec::new(),
             suspect: None,
+            taken: None,
         }
     }
 
@@ -54,7 +58,7 @@ impl<'f> Tree<'f> {
     /// The file that an entry was read from at a size.
     pub(super) fn bundle_of(&self, index: u64, size: u64) -> String {
         let wanted = Bundle::at(index / WIDTH, size);
-        wanted.map_or_else(String::new, |wanted| self.files.bundle_of(wanted).path())
+        wanted.map_or_else(String::new, |wanted| self.listing.bundle_of(wanted).path())
     }
 
     pub(super) fn root(&self) -> Hash {
@@ -63,6 +67,11 @@ impl<'f> Tree<'f> {
 
     pub(super) fn suspect(&self) -> Option<&Suspect> {
         self.suspect.as_ref()
+    }
+
+    /// The entries of this bundle come next, all of them and as they stand in it.
+    pub(super) fn take(&mut self, bundle: Bundle) {
+        self.taken = Some(bundle);
     }
 
     /// Adds a disagreement about an entry.
@@ -129,25 +138,25 @@ impl<'f> Tree<'f> {
                 .in_file(path)
                 .at(first.max(size))
         };
-        let edge = self.files.bundles(size / WIDTH).iter();
+        let edge = self.listing.bundles(size / WIDTH).iter();
         let wide = edge
             .filter(|b| u64::from(b.width) > size % WIDTH)
             .copied()
             .next();
-        let past = wide.or_else(|| self.files.bundle_behind(size / WIDTH + 1));
+        let past = wide.or_else(|| self.listing.bundle_behind(size / WIDTH + 1));
         if let Some(bundle) = past {
-            return Err(beyond(bundle.path(), bundle.index * WIDTH));
+            return Err(beyond(bundle.path(), bundle.first_entry()));
         }
         for level in 0..64 {
             let hashes = hashes_at(level, size);
-            let edge = self.files.tiles(level, hashes / WIDTH).iter();
+            let edge = self.listing.tiles(level, hashes / WIDTH).iter();
             let wide = edge
                 .filter(|t| u64::from(t.width) > hashes % WIDTH)
                 .copied()
                 .next();
-            let past = wide.or_else(|| self.files.behind(level, hashes / WIDTH + 1));
+            let past = wide.or_else(|| self.listing.behind(level, hashes / WIDTH + 1));
             if let Some(tile) = past {
-                return Err(beyond(tile.path(), first_entry(tile.level, tile.index, 0)));
+                return Err(beyond(tile.path(), tile.first_entry(0)));
             }
         }
         Ok(())
@@ -155,22 +164,13 @@ impl<'f> Tree<'f> {
 
     /// Holds every tile that stands at a place against the hashes that belong there.
     fn judge_tile(&mut self, place: Tile, hashes: &[Hash]) -> Result<(), Failure> {
-        let full = Tile {
-            width: FULL,
-            ..place
-        }
-        .path();
-        let files = self.files;
-        for tile in files.tiles(place.level, place.index) {
-            let path = tile.path();
-            let Some(bytes) = files.read(&path, &full, usize::from(FULL) * 32)? else {
-                continue;
-            };
-            let first = |hash| first_entry(tile.level, tile.index, hash);
-            let found = decode_tile(&bytes, tile.width).map_err(|error| {
+        let listing = self.listing;
+        for tile in listing.tiles(place.level, place.index) {
+            let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES)?;
+            let found = file.hashes(FULL).map_err(|error| {
                 Failure::new(Trouble::Damaged, error.to_string())
-                    .in_file(&path)
-                    .at(first(0))
+                    .in_file(&file.path)
+                    .at(tile.first_entry(0))
             })?;
             let wrong = found.iter().zip(hashes).position(|(a, b)| a != b);
             if let Some(hash) = wrong {
@@ -178,9 +178,9 @@ impl<'f> Tree<'f> {
                     0 => format!("its hash {hash} is not this entry's leaf hash"),
                     _ => format!("its hash {hash} is not the root of the tile below"),
                 };
-                let index = first(hash as u64);
-                let failure = Failure::new(Trouble::Damaged, what).in_file(path).at(index);
-                self.suspect_also(tile.level, index, failure);
+                let index = tile.first_entry(hash as u64);
+                let failure = Failure::new(Trouble::Damaged, what).in_file(file.path);
+                self.suspect_also(tile.level, index, failure.at(index));
             }
         }
         Ok(())
@@ -188,30 +188,23 @@ impl<'f> Tree<'f> {
 
     /// Holds every bundle that stands at a place against the entries that belong there.
     fn judge_bundle(&mut self, place: u64) -> Result<(), Failure> {
-        let full = Bundle {
-            index: place,
-            width: FULL,
-        }
-        .path();
-        let files = self.files;
-        for bundle in files.bundles(place) {
-            let path = bundle.path();
-            let Some(bytes) = files.read(&path, &full, MAX_BUNDLE_BYTES)? else {
-                continue;
-            };
-            let known = self.ends.len().min(usize::from(bundle.width));
+        let (listing, taken) = (self.listing, self.taken);
+        let others = listing.bundles(place).iter();
+        for bundle in others.filter(|bundle| Some(**bundle) != taken) {
+            let file = listing.read(bundle.path(), bundle.width, MAX_BUNDLE_BYTES)?;
+            let known = self.ends.len().min(usize::from(file.width));
             let end = self.ends.get(known.saturating_sub(1)).copied().unwrap_or(0);
-            let is_whole = usize::from(bundle.width) > known || bytes.len() == end;
-            if is_whole && bytes.get(..end) == self.bundle.get(..end) {
+            let is_whole = usize::from(file.width) > known || file.bytes.len() == end;
+            if is_whole && file.bytes.get(..end) == self.bundle.get(..end) {
                 continue;
             }
-            let same = self.same_entries(&bytes);
+            let same = self.same_entries(&file.bytes);
             let index = place * WIDTH + same as u64;
-            let failure = match decode_bundle(&bytes, bundle.width) {
+            let failure = match file.entries(FULL) {
                 Err(error) => Failure::new(Trouble::Damaged, error.to_string()),
                 Ok(_) => Failure::new(Trouble::Damaged, "holds another entry here"),
             };
-            self.suspect_entry(index, failure.in_file(path).at(index));
+            self.suspect_entry(index, failure.in_file(&file.path).at(index));
         }
         Ok(())
     }

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::failure::{Failure, Trouble};
-use super::files::Files;
-use super::folder::{CHECKPOINT, Job};
-use super::source::{Journal, Source};
+use super::failure::Failure;
+use super::job::Job;
+use super::listing::Listing;
+use super::source::{Journal, entries};
 use super::tree::Tree;
 use super::{Checker, Fault, Summary};
 use crate::audit::entry::Entry;
@@ -15,7 +15,8 @@ use crate::audit::journal::{self, Place};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle;
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::tiles::bundles_at;
+use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, bundles_at};
+use crate::audit::read::{CHECKPOINT, Trouble};
 
 /// A log publishes within a second, and takes no deletion when that is ten late.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// The way through a folder.
 pub(super) struct Walk<'f, 'j, S> {
     job: &'f Job<'j>,
-    files: &'f Files,
+    listing: &'f Listing,
     journal: Journal<'j>,
     tree: Tree<'f>,
     checker: Checker,
@@ -37,12 +38,17 @@ pub(super) struct Walk<'f, 'j, S> {
 
 impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
     /// At the beginning.
-    pub(super) fn new(job: &'f Job<'j>, files: &'f Files, journal: Journal<'j>, seen: S) -> Self {
+    pub(super) fn new(
+        job: &'f Job<'j>,
+        listing: &'f Listing,
+        journal: Journal<'j>,
+        seen: S,
+    ) -> Self {
         let mut walk = Self {
             job,
-            files,
+            listing,
             journal,
-            tree: Tree::new(files),
+            tree: Tree::new(listing),
             checker: Checker::default(),
             fault: None,
             kept: None,
@@ -56,8 +62,13 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
     pub(super) fn covered(&mut self, size: u64) -> Result<(), Failure> {
         let mut index = 0;
         for wanted in bundles_at(size) {
-            let source = Source::read(self.files, wanted)?;
-            for entry in source.entries(self.files, wanted)? {
+            let file = self
+                .listing
+                .read(wanted.path(), wanted.width, MAX_BUNDLE_BYTES)?;
+            if file.width == wanted.width {
+                self.tree.take(wanted);
+            }
+            for entry in entries(self.listing, &file, wanted)? {
                 let leaf = merkle::leaf(entry);
                 if let Some(read) = self.journal.take(index)
                     && read.bytes != entry
@@ -117,11 +128,17 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         if let Some((fault, place)) = self.fault {
             return Err(Failure::of(fault, place));
         }
-        let is_copy = size > 0 && is_no_gateways(self.job.directory)?;
+        let folder = self.job.location.folder();
+        let is_copy = match folder {
+            Some(folder) => size > 0 && is_no_gateways(folder)?,
+            None => true,
+        };
         match self.journal.fault.take() {
             Some(fault) if fault.fault == journal::Fault::Missing && is_copy => {}
             Some(fault) => return Err(fault.into()),
-            None if self.journal.end < size => return Err(cut_off(self.journal.end, size)),
+            None if !is_copy && self.journal.end < size => {
+                return Err(cut_off(self.journal.end, size));
+            }
             None => {}
         }
         self.tree.judge_edge()?;
@@ -135,8 +152,11 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             let what = "is gone: the entries are not those of a log that has just begun";
             return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
         }
-        if self.journal.first.is_none() && size == 0 {
-            segments_must_be_there(self.job.directory)?;
+        if let Some(folder) = folder
+            && self.journal.first.is_none()
+            && size == 0
+        {
+            segments_must_be_there(folder)?;
         }
         summary.journal = self.journal.first;
         summary.cut_off = self.journal.is_torn();

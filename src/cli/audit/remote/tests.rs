@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::mirror::Mirror;
 use super::*;
+use crate::audit::log::key::test_key;
 use crate::audit::read::testing::publish;
-use crate::audit::read::{Fault, Hole, Log};
+use crate::audit::read::verify::sample::sound;
+use crate::audit::read::verify::{Job, check};
+use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 use crate::fetch::testing::{Server, ok};
 
@@ -108,8 +110,8 @@ fn nobody_there_is_unreadable_not_empty() {
     drop(server);
     drop(runtime);
     let remote = Remote::new(&place, None).unwrap();
-    let hole: Hole = Log::published(Arc::new(remote), None).unwrap_err();
-    assert_eq!(hole.fault, Fault::Unreadable);
+    let hole: MissingRange = Log::published(Arc::new(remote), None).unwrap_err();
+    assert_eq!(hole.trouble, Trouble::Unreadable);
 }
 
 #[test]
@@ -133,19 +135,40 @@ fn a_log_is_read_through_its_address() {
 }
 
 #[test]
-fn a_copy_is_made_of_what_the_checkpoint_implies_and_removed() {
+fn p4_verify_reads_each_file_of_an_address_once() {
     let folder = test_folder("remote");
-    let entries: Vec<_> = (0..3).map(|i| format!("entry {i}").into_bytes()).collect();
-    publish(folder.path(), &entries);
-    let files = crate::audit::read::FolderFiles::open(folder.path()).unwrap();
-    let mirror = Mirror::of(&files).unwrap();
-    let directory = mirror.folder().directory;
-    for path in ["checkpoint", "tile/0/000.p/3", "tile/entries/000.p/3"] {
-        let read = |root: &Path| std::fs::read(root.join(path)).unwrap();
-        assert_eq!(read(&directory), read(folder.path()), "{path}");
+    publish(folder.path(), &sound());
+    let directory = folder.path().to_owned();
+    let names = ["checkpoint", "tile/entries/000.p/7", "tile/0/000.p/7"];
+    let serve = |damaged: usize| {
+        let directory = directory.clone();
+        served(move |number| {
+            let mut body = std::fs::read(directory.join(names[number])).unwrap();
+            if number == damaged {
+                body[40] ^= 1;
+            }
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            [head.into_bytes(), body].concat()
+        })
+    };
+    let verify = |place: &str| {
+        let location = Location::Published(Arc::new(Remote::new(place, None).unwrap()));
+        let key = test_key();
+        let job = Job {
+            location: &location,
+            key: None,
+            verifier: Some(key.verifier()),
+            against: None,
+        };
+        check(&job, |_, _, _| {})
+    };
+    let (_runtime, server, place) = serve(names.len());
+    let summary = verify(&place).unwrap();
+    assert_eq!((summary.entries, summary.covered), (7, Some(7)));
+    assert_eq!(server.heads().len(), names.len());
+    for (number, name) in names.iter().enumerate() {
+        let (_runtime, _server, place) = serve(number);
+        let failure = verify(&place).unwrap_err();
+        assert_eq!(failure.trouble, Trouble::Damaged, "{name}: {failure}");
     }
-    drop(mirror);
-    assert!(!directory.exists());
-    std::fs::remove_file(folder.path().join("checkpoint")).unwrap();
-    assert!(Mirror::of(&files).is_err());
 }

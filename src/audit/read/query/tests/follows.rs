@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::TestFolder;
 use crate::audit::read::testing::publish;
 use crate::audit::read::verify::sample;
-use crate::audit::read::{Fault, Hole, Log};
+use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 use proptest::prelude::*;
 
@@ -19,12 +19,13 @@ fn bytes(kinds: &[Kind]) -> Vec<Vec<u8>> {
 }
 
 fn log(directory: &Path) -> Log {
-    Log::of_folder_as_published(directory, None).unwrap()
+    let location = Location::Folder(directory.to_owned());
+    location.open_published(None).unwrap()
 }
 
-fn advance(follower: &mut Follower, directory: &Path) -> Result<Vec<Deletion>, Hole> {
+fn advance(follower: &mut Follower, directory: &Path) -> Result<Vec<Deletion>, MissingRange> {
     let mut seen = Vec::new();
-    follower.advance(log(directory), |deletion| -> Result<(), Hole> {
+    follower.advance(log(directory), |deletion| -> Result<(), MissingRange> {
         seen.push(deletion);
         Ok(())
     })?;
@@ -88,7 +89,7 @@ fn p4_a_rolled_back_log_is_found() {
     let (folder, mut follower, entries) = two();
     publish(folder.path(), &entries[..1]);
     let hole = advance(&mut follower, folder.path()).unwrap_err();
-    assert_eq!(hole.fault, Fault::Damaged);
+    assert_eq!(hole.trouble, Trouble::Damaged);
     assert!(hole.to_string().contains("rolled back"), "{hole}");
 }
 

@@ -12,7 +12,7 @@ use crate::audit::journal::floor::Floor;
 use crate::audit::log::key::test_key;
 use crate::audit::read::testing::{publish, put};
 use crate::audit::read::verify::sample;
-use crate::audit::read::{Fault, Hole, Log};
+use crate::audit::read::{Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 
 /// What happens next, in a random history.
@@ -105,13 +105,22 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-fn picked(directory: &Path, filter: &Filter, limit: Option<usize>) -> Result<Vec<Deletion>, Hole> {
+fn picked(
+    directory: &Path,
+    filter: &Filter,
+    limit: Option<usize>,
+) -> Result<Vec<Deletion>, MissingRange> {
     let mut log = Log::folder(directory, None)?;
     let mut list = Vec::new();
-    pick(&mut log, filter, limit, |deletion| -> Result<(), Hole> {
-        list.push(deletion);
-        Ok(())
-    })?;
+    pick(
+        &mut log,
+        filter,
+        limit,
+        |deletion| -> Result<(), MissingRange> {
+            list.push(deletion);
+            Ok(())
+        },
+    )?;
     Ok(list)
 }
 
@@ -181,7 +190,7 @@ fn p4_none_is_never_said_over_a_hole() {
         std::fs::remove_file(&path).unwrap();
         for limit in [None, Some(5)] {
             let hole = picked(folder.path(), &of_user("nobody"), limit).unwrap_err();
-            assert_eq!(hole.fault, Fault::Damaged);
+            assert_eq!(hole.trouble, Trouble::Damaged);
             assert!(hole.to_string().contains(gone), "{hole}");
         }
         put(folder.path(), gone, &good);
@@ -205,7 +214,7 @@ fn what_stands_this_side_of_a_hole_is_found() {
         &mut log,
         &of_user("3"),
         Some(100),
-        |_| -> Result<(), Hole> {
+        |_| -> Result<(), MissingRange> {
             found += 1;
             Ok(())
         },
@@ -223,7 +232,7 @@ fn an_answer_covers_the_journal_beyond_the_checkpoint_and_says_what_it_searched(
         let mut found = 0;
         let searched = pick(&mut log, &Filter::default(), limit, |_| {
             found += 1;
-            Ok::<_, Hole>(())
+            Ok::<_, MissingRange>(())
         });
         let searched = searched.unwrap();
         assert_eq!((searched.first, searched.end), (first, 200), "{limit:?}");
@@ -280,6 +289,6 @@ fn p4_a_journal_that_begins_behind_the_checkpoint_is_a_hole() {
     publish(folder.path(), &entries[..100]);
     for limit in [None, Some(5)] {
         let hole = picked(folder.path(), &of_user("nobody"), limit).unwrap_err();
-        assert_eq!((hole.fault, hole.index), (Fault::Damaged, Some(100)));
+        assert_eq!((hole.trouble, hole.index), (Trouble::Damaged, Some(100)));
     }
 }

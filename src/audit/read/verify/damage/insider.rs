@@ -9,6 +9,7 @@ use crate::audit::entry::{Entry, Kind};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
+use crate::audit::read::Location;
 use crate::audit::read::verify::sample::{bytes, checkpoint};
 use crate::audit::read::verify::{Claim, Finding, Job, Standing, check};
 use crate::audit::test_folder;
@@ -138,7 +139,7 @@ fn receipts(history: &History) -> Vec<(u64, Claim)> {
 fn bears_out(folder: &std::path::Path, key: &Key, claim: &Claim) -> bool {
     let mut finding = Finding::new(claim.clone());
     let job = Job {
-        directory: folder,
+        location: &Location::Folder(folder.to_owned()),
         key: None,
         verifier: Some(key.verifier()),
         against: None::<&Checkpoint>,

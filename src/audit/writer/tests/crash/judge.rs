@@ -7,6 +7,7 @@ use super::life::Told;
 use super::*;
 use crate::audit::entry::{Intent, Outcome, Reason};
 use crate::audit::log::merkle::{Hash, Root, leaf};
+use crate::audit::read::Location;
 use crate::audit::read::verify::{Job, check};
 
 pub(super) fn judge(disk: &FakeDisk, settings: &Settings, told: &Told) {
@@ -85,7 +86,7 @@ fn verify(disk: &FakeDisk, key: &Key, newest: Option<&Checkpoint>) {
     let directory = folder.path().join("audit");
     disk.copy_to("/audit", &directory);
     let job = Job {
-        directory: &directory,
+        location: &Location::Folder(directory),
         key: Some(key),
         verifier: Some(key.verifier()),
         against: newest,

@@ -33,7 +33,7 @@ fn remove(directory: &Path, file: &str) {
 fn against(directory: &Path, kept: &Checkpoint) -> Result<Summary, Failure> {
     let key = test_key();
     let job = Job {
-        directory,
+        location: &Location::Folder(directory.to_owned()),
         key: None,
         verifier: Some(key.verifier()),
         against: Some(kept),
@@ -310,6 +310,58 @@ fn p4_every_bit_of_the_checkpoint_counts() {
         let failure = verify(folder.path()).expect_err("bit");
         assert_eq!(failure.file.as_deref(), Some(CHECKPOINT), "bit {bit}");
     }
+}
+
+/// As an address has it: nothing but what is published, and no list of it.
+fn served(directory: &Path) -> Result<Summary, Failure> {
+    let files = FolderFiles::open(directory).unwrap();
+    let key = test_key();
+    let job = Job {
+        location: &Location::Published(Arc::new(files)),
+        key: None,
+        verifier: Some(key.verifier()),
+        against: None,
+    };
+    check(&job, |_, _, _| {})
+}
+
+#[test]
+fn p4_a_log_verifies_where_only_its_files_are_served() {
+    let implied = [
+        "checkpoint",
+        "tile/0/000",
+        "tile/0/001.p/44",
+        "tile/1/000.p/1",
+        "tile/entries/000",
+        "tile/entries/001.p/44",
+    ];
+    let (folder, _) = sample();
+    let summary = served(folder.path()).unwrap();
+    assert_eq!((summary.entries, summary.covered), (300, Some(300)));
+    for file in implied {
+        let (folder, _) = sample();
+        flip(folder.path(), file, 31);
+        assert_eq!(served(folder.path()).unwrap_err().trouble, Trouble::Damaged);
+        remove(folder.path(), file);
+        let failure = served(folder.path()).unwrap_err();
+        assert_eq!(failure.trouble, Trouble::Missing, "{failure}");
+        assert_eq!(failure.file.as_deref(), Some(file), "{failure}");
+    }
+}
+
+#[test]
+fn a_served_log_that_has_grown_verifies_by_its_full_tiles() {
+    let (folder, _) = sample();
+    publish(folder.path(), &long(600), &[600], &test_key(), true);
+    for partial in ["tile/0/001.p", "tile/entries/001.p"] {
+        let _ = std::fs::remove_dir_all(folder.path().join(partial));
+    }
+    let older = checkpoint(&long(300), &test_key()).sign(&test_key());
+    std::fs::write(folder.path().join(CHECKPOINT), older).unwrap();
+    let summary = served(folder.path()).unwrap();
+    assert_eq!((summary.entries, summary.covered), (300, Some(300)));
+    flip(folder.path(), "tile/0/001", 31);
+    assert!(served(folder.path()).is_err());
 }
 
 mod kept {

@@ -1,41 +1,57 @@
 //! Every tile and bundle that stands in the folder, the partial ones too.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::failure::{Failure, Trouble};
+use super::failure::Failure;
 use super::others::Others;
 use crate::audit::disk::names::TILES;
 use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, form, tiles_at};
+use crate::audit::read::tiles::TileFile;
+use crate::audit::read::{Files, Location, Trouble};
 
 /// Folders within folders: a level, six groups of digits, a partial tile's own.
 const MAX_DEPTH: usize = 10;
 
 /// What stands there, as it was listed; 24 bytes a file.
 #[derive(Debug)]
-pub(super) struct Files {
-    directory: PathBuf,
+pub(super) struct Listing {
+    files: Arc<dyn Files>,
     tiles: Vec<Tile>,
     bundles: Vec<Bundle>,
     /// What other programs have left in the folder.
     pub(super) others: Others,
 }
 
-impl Files {
-    /// Lists them; none where there is no such folder.
-    pub(super) fn list(directory: &Path) -> Result<Self, Failure> {
-        let mut files = Self {
-            directory: directory.to_owned(),
+impl Listing {
+    /// Lists a folder; none if nothing is published there. No other place can be listed: there it is what a
+    /// checkpoint of this size implies.
+    pub(super) fn of(
+        location: &Location,
+        files: &Arc<dyn Files>,
+        size: u64,
+    ) -> Result<Self, Failure> {
+        let mut listing = Self {
+            files: Arc::clone(files),
             tiles: Vec::new(),
             bundles: Vec::new(),
             others: Others::default(),
         };
-        files.others.look(directory);
-        files.walk(TILES, 0)?;
-        files.tiles.sort_unstable();
-        files.bundles.sort_unstable();
-        Ok(files)
+        match location.folder() {
+            Some(directory) => {
+                listing.others.look(directory);
+                listing.walk(directory, TILES, 0)?;
+            }
+            None => {
+                listing.tiles.extend(tiles_at(size));
+                listing.bundles.extend(bundles_at(size));
+            }
+        }
+        listing.tiles.sort_unstable();
+        listing.bundles.sort_unstable();
+        Ok(listing)
     }
 
     /// The bundles at a place: the partial ones by width, the full one last.
@@ -85,18 +101,13 @@ impl Files {
 
     /// Whether all that a checkpoint of this size implies stands here: itself, or the full one.
     pub(super) fn complete(&self, size: u64) -> Result<(), Failure> {
-        let missing = |path: String, index: u64| {
-            Failure::new(Trouble::Missing, "is missing; the checkpoint implies it")
-                .in_file(path)
-                .at(index)
-        };
         for bundle in bundles_at(size) {
             let here = self.bundles(bundle.index);
             if !here
                 .iter()
                 .any(|b| b.width == bundle.width || b.width == FULL)
             {
-                return Err(missing(bundle.path(), bundle.index * u64::from(FULL)));
+                return Err(missing(bundle.path()).at(bundle.first_entry()));
             }
         }
         for tile in tiles_at(size) {
@@ -105,46 +116,24 @@ impl Files {
                 .iter()
                 .any(|t| t.width == tile.width || t.width == FULL)
             {
-                return Err(missing(tile.path(), first_entry(tile.level, tile.index, 0)));
+                return Err(missing(tile.path()).at(tile.first_entry(0)));
             }
         }
         Ok(())
     }
 
-    /// Reads a file of at most so many bytes; `None` where a partial one is gone because the full one
-    /// has come meanwhile.
-    pub(super) fn read(
-        &self,
-        path: &str,
-        full: &str,
-        most: usize,
-    ) -> Result<Option<Vec<u8>>, Failure> {
-        match self.read_at_most(path, most) {
-            Ok(bytes) if bytes.len() > most => {
-                let what = format!("has more than {most} bytes");
-                Err(Failure::new(Trouble::Damaged, what).in_file(path))
-            }
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path != full => {
-                match self.directory.join(full).try_exists() {
-                    Ok(true) => Ok(None),
-                    Ok(false) => Err(Failure::unreadable(path, &error)),
-                    Err(error) => Err(Failure::unreadable(full, &error)),
-                }
-            }
-            Err(error) => Err(Failure::unreadable(path, &error)),
-        }
+    /// Reads the file of a place: the full one if a partial one is gone meanwhile.
+    pub(super) fn read(&self, path: String, width: u16, most: usize) -> Result<TileFile, Failure> {
+        let read = |path: &str| {
+            let bytes = self.files.file(path, most);
+            bytes.map_err(|error| Failure::unreadable(path, &error))
+        };
+        let missing = || missing(path.clone());
+        TileFile::read(path.clone(), width, read)?.ok_or_else(missing)
     }
 
-    fn read_at_most(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
-        let file = File::open(self.directory.join(path))?;
-        let mut bytes = Vec::new();
-        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn walk(&mut self, folder: &str, depth: usize) -> Result<(), Failure> {
-        let items = match fs::read_dir(self.directory.join(folder)) {
+    fn walk(&mut self, directory: &Path, folder: &str, depth: usize) -> Result<(), Failure> {
+        let items = match fs::read_dir(directory.join(folder)) {
             Ok(items) => items,
             // Nothing is published yet, or a partial tile's folder has gone since it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -162,7 +151,7 @@ impl Files {
                 .map_err(|error| Failure::unreadable(&path, &error))?;
             match form {
                 Form::Folder if kind.is_dir() && depth < MAX_DEPTH => {
-                    self.walk(&path, depth + 1)?;
+                    self.walk(directory, &path, depth + 1)?;
                 }
                 Form::File if !kind.is_dir() => self.take(path)?,
                 _ => return Err(not_the_logs(path)),
@@ -189,11 +178,6 @@ fn not_the_logs(path: String) -> Failure {
     Failure::new(Trouble::Damaged, what).in_file(path)
 }
 
-/// The first entry below a hash of a tile.
-pub(super) fn first_entry(level: u8, index: u64, hash: u64) -> u64 {
-    let place = index.saturating_mul(u64::from(FULL)).saturating_add(hash);
-    place
-        .checked_shl(8 * u32::from(level))
-        .filter(|first| first >> (8 * u32::from(level)) == place)
-        .unwrap_or(u64::MAX)
+fn missing(path: String) -> Failure {
+    Failure::new(Trouble::Missing, "is missing; the checkpoint implies it").in_file(path)
 }

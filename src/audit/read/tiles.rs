@@ -1,0 +1,106 @@
+//! Reads tiles and bundles by their place.
+
+use std::io;
+use std::sync::Arc;
+
+use super::MissingRange;
+use super::files::Files;
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::{
+    Bundle, ContentError, FULL, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile,
+};
+
+/// A full tile's bytes.
+pub(crate) const MAX_TILE_BYTES: usize = FULL as usize * size_of::<Hash>();
+
+/// The file of a tile or a bundle, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TileFile {
+    /// The path it was read from.
+    pub(crate) path: String,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// How many hashes or entries it must hold.
+    pub(crate) width: u16,
+}
+
+impl TileFile {
+    /// Reads the file of a place. The publisher removes a partial file once the full one stands, which begins
+    /// with the same (C2SP tlog-tiles): then this reads that one. `None` if neither is there.
+    pub(crate) fn read<E>(
+        path: String,
+        width: u16,
+        mut read: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<Self>, E> {
+        if let Some(bytes) = read(&path)? {
+            return Ok(Some(Self { path, bytes, width }));
+        }
+        let Some((full, _)) = path.split_once(".p/") else {
+            return Ok(None);
+        };
+        let bytes = read(full)?;
+        Ok(bytes.map(|bytes| Self {
+            path: full.to_owned(),
+            bytes,
+            width: FULL,
+        }))
+    }
+
+    /// The first so many hashes of a tile.
+    pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, ContentError> {
+        let mut hashes = decode_tile(&self.bytes, self.width)?;
+        hashes.truncate(count.into());
+        Ok(hashes)
+    }
+
+    /// The first so many entries of a bundle.
+    pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
+        let mut entries = decode_bundle(&self.bytes, self.width)?;
+        entries.truncate(count.into());
+        Ok(entries)
+    }
+}
+
+/// Reads tiles and bundles of a log as they stand in its files: nothing is judged here.
+#[derive(Clone, Debug)]
+pub(super) struct TileReader {
+    files: Arc<dyn Files>,
+}
+
+impl TileReader {
+    pub(super) fn new(files: Arc<dyn Files>) -> Self {
+        Self { files }
+    }
+
+    /// A tile's hashes.
+    pub(super) fn hashes(&self, tile: Tile) -> Result<Vec<Hash>, MissingRange> {
+        let first = tile.first_entry(0);
+        let file = self.file(tile.path(), tile.width, MAX_TILE_BYTES, first)?;
+        file.hashes(tile.width).map_err(|error| {
+            MissingRange::damaged(error.to_string())
+                .at(first)
+                .in_file(file.path)
+        })
+    }
+
+    /// A bundle's file.
+    pub(super) fn bundle(&self, bundle: Bundle) -> Result<TileFile, MissingRange> {
+        let first = bundle.first_entry();
+        self.file(bundle.path(), bundle.width, MAX_BUNDLE_BYTES, first)
+    }
+
+    fn file(
+        &self,
+        path: String,
+        width: u16,
+        max_bytes: usize,
+        first: u64,
+    ) -> Result<TileFile, MissingRange> {
+        let read = |path: &str| {
+            let bytes = self.files.file(path, max_bytes);
+            bytes.map_err(|error: io::Error| MissingRange::unread(path, &error).at(first))
+        };
+        let missing = || MissingRange::damaged("is missing").at(first).in_file(&path);
+        TileFile::read(path.clone(), width, read)?.ok_or_else(missing)
+    }
+}
