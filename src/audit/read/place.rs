@@ -1,9 +1,16 @@
 //! Finds a place in a log without reading what stands before it.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::MissingRange;
 use super::log::{BUNDLE, Log, Reader};
+use crate::audit::entry::EntryHead;
+use crate::clock::Time;
+
+/// A clock that was set back by no more than this hides no entry from a search by time. docs/trail.md
+/// states it.
+const MAX_STEP_BACK: Duration = Duration::from_secs(3_600);
 
 impl Reader {
     /// The entry with this index.
@@ -15,6 +22,15 @@ impl Reader {
         let entry = |entries: &[&[u8]], _: &[_]| entries.get(at).map(|entry| entry.to_vec());
         self.bundle(index / BUNDLE, entry)?
             .ok_or_else(|| MissingRange::damaged("the checkpoint does not cover it").at(index))
+    }
+
+    /// The time of a bundle's first entry; `None` if it cannot be read.
+    fn begins_at(&mut self, bundle: u64) -> Option<Time> {
+        let time = |entries: &[&[u8]], _: &[_]| {
+            let head = EntryHead::decode(entries.first()?).ok()?;
+            Time::parse(&head.time)
+        };
+        self.bundle(bundle, time).ok()?
     }
 }
 
@@ -37,5 +53,26 @@ impl Log {
             ControlFlow::Break(())
         })?;
         Ok(found)
+    }
+
+    /// Where to begin to read for all that was written at a time or later. Times follow the order of the log,
+    /// but for a clock that was set back: so this begins earlier by as much as that may have been.
+    #[must_use]
+    pub fn place_of(&self, time: Time) -> u64 {
+        let step = i64::try_from(MAX_STEP_BACK.as_micros()).unwrap_or(i64::MAX);
+        let time = Time(time.micros().saturating_sub(step));
+        let mut reader = self.reader();
+        // All bundles before `low` begin before the time; those from `high` on do not.
+        let (mut low, mut high) = (0, self.bundles());
+        while low < high {
+            let middle = low.midpoint(high);
+            match reader.begins_at(middle) {
+                Some(begins) if begins < time => low = middle + 1,
+                Some(_) => high = middle,
+                // The answer must say where the log cannot be read: so all of it is.
+                None => return 0,
+            }
+        }
+        low.saturating_sub(1) * BUNDLE
     }
 }

@@ -22,11 +22,16 @@ impl Joiner {
         match entry.kind {
             Kind::Intent(intent) => {
                 if let Some(group) = &intent.group {
-                    let first = *self.groups.entry(group.clone()).or_insert(index);
-                    if let Some(deletion) = self.held.get_mut(&first) {
+                    let known = self.groups.get(group).copied();
+                    if let Some(deletion) = known.and_then(|first| self.held.get_mut(&first)) {
                         deletion.users.extend(intent.users);
                         return;
                     }
+                    // Its first part stands before what is read.
+                    if intent.part.is_some_and(|part| part > 1) {
+                        return;
+                    }
+                    self.groups.insert(group.clone(), index);
                 }
                 self.held
                     .insert(index, Deletion::of_intent(index, entry.time, intent));

@@ -6,6 +6,7 @@ use super::newest::Newest;
 use super::prefilter::{Candidate, Prefilter};
 use super::search::decode;
 use super::{Deletion, Filter, Joiner};
+use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{Log, MissingRange};
 
 /// The entries that were searched.
@@ -21,7 +22,7 @@ pub struct Searched {
 /// bounded by those, and by the deletions that were in flight at any one time.
 ///
 /// # Errors
-/// Where a part of the log that had to be searched is a hole, after what could be found; what `each` gives.
+/// If a part of the log that had to be searched is missing, after what could be found; what `each` gives.
 pub fn pick<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
@@ -54,15 +55,17 @@ fn all<E: From<MissingRange>>(
         Ok(())
     };
     let sift = |index, bytes: &[u8]| prefilter.candidate(index, bytes);
-    let ended = log.scan_from(0, sift, |candidate| {
+    let first = first_wanted(log, filter);
+    let ended = log.scan_from(first, sift, |candidate| {
         broken = join(candidate);
         flow(&broken)
     });
     broken?;
     joiner.rest().try_for_each(take)?;
+    let end = ended?;
     Ok(Searched {
-        first: 0,
-        end: ended?,
+        first: first.min(end),
+        end,
     })
 }
 
@@ -88,7 +91,8 @@ fn newest<E: From<MissingRange>>(
     let mut first = size;
     let mut ended = Ok(());
     if end.is_ok() && !newest.is_full() {
-        let bundles: Vec<u64> = (0..log.bundles()).rev().collect();
+        let wanted = first_wanted(log, filter) / BUNDLE..log.bundles();
+        let bundles: Vec<u64> = wanted.rev().collect();
         let mut broken = Ok(());
         let sift = |first, entries: &[&[u8]]| (first, prefilter.candidates(first, entries));
         ended = log.scan(&bundles, sift, |(bundle, candidates)| {
@@ -104,6 +108,11 @@ fn newest<E: From<MissingRange>>(
     newest.into_found().try_for_each(each)?;
     ended?;
     Ok(Searched { first, end: end? })
+}
+
+/// Where a deletion that is wanted may begin.
+fn first_wanted(log: &Log, filter: &Filter) -> u64 {
+    filter.since.map_or(0, |since| log.place_of(since))
 }
 
 fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {

@@ -6,6 +6,7 @@ use crate::clock::Time;
 
 mod follows;
 mod picks;
+mod places;
 
 /// Midday of a day, plus seconds.
 pub(crate) fn at(second: i64) -> String {
