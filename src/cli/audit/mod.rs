@@ -7,7 +7,6 @@ mod deletions;
 mod export;
 mod keygen;
 mod list;
-mod offline;
 mod progress;
 mod prove;
 mod reach;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::offline::hash;
 use super::trail::{Reading, Trail};
+use super::verify::hash;
 use crate::audit::read::Trouble;
 use crate::audit::read::prove::{PATIENCE, ProveError, Side, Wanted, prove};
 use crate::audit::read::verify::parse_receipt;
@@ -43,7 +43,7 @@ enum Which {
 /// Prints the proof.
 ///
 /// # Errors
-/// Where there is none to be had (1), or the trail cannot be read (74).
+/// If there is none to be had (1), or the trail cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let wanted = wanted(&trail, &arguments.what)?;

@@ -7,10 +7,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::receipt_report::{ProofReport, ReceiptReport};
-use super::report::Report;
-use super::source::Folder;
-use super::verify::{Arguments, end};
+use super::super::receipt_report::{ProofReport, ReceiptReport};
+use super::super::report::Report;
+use super::super::source::Folder;
+use super::{Arguments, end};
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
 use crate::audit::log::verifier_key::VerifierKey;
@@ -20,7 +20,7 @@ use crate::cli::exit::{Exit, Stop};
 /// Judges what is given by a key, from outside or else the folder's.
 ///
 /// # Errors
-/// Where nothing or no key is given (2), or a file cannot be read (74).
+/// If nothing or no key is given (2), or a file cannot be read (74).
 pub(super) fn run(
     out: &mut dyn Write,
     arguments: &Arguments,
@@ -65,7 +65,7 @@ pub(super) fn run(
 /// Reads a file that is not longer than it may be; `-` is standard input.
 ///
 /// # Errors
-/// Where it cannot be read (74).
+/// If it cannot be read (74).
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
     let limit = most as u64 + 1;
     let mut bytes = Vec::new();
@@ -106,7 +106,7 @@ fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofRe
 }
 
 /// A hash in its one base64 spelling.
-pub(super) fn hash(text: &str) -> Result<Hash, String> {
+pub(in crate::cli::audit) fn hash(text: &str) -> Result<Hash, String> {
     STANDARD
         .decode(text)
         .ok()

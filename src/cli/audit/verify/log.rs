@@ -1,0 +1,154 @@
+//! `audit verify` of a log, in a folder or at an address.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::super::progress::Bar;
+use super::super::receipt_report::ReceiptReport;
+use super::super::report::Report;
+use super::super::source::Folder;
+use super::offline::read;
+use super::{Arguments, end, read_key};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
+use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::Location;
+use crate::audit::read::verify;
+use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::tell;
+
+/// Goes through a log; `folder` says what is known of it if it has a folder.
+///
+/// # Errors
+/// If something cannot be read (74), or a receipt or a kept checkpoint has no key to be judged by (1).
+pub(super) fn run(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    location: &Location,
+    folder: Option<&Folder>,
+) -> Result<Exit, Stop> {
+    let signing = signing_key(folder, arguments)?;
+    let own = folder.map(Folder::verifier).transpose()?.flatten();
+    let named = folder.and_then(|folder| folder.origin.as_deref());
+    let outside = arguments.outside_key(signing.as_ref());
+    let mut report = Report {
+        tags_checked: signing.is_some(),
+        trusts_folder: outside.is_none(),
+        ..Report::default()
+    };
+    if let Some(failure) = another_key(named, own.as_ref(), [&arguments.key, &outside]) {
+        report.failure = Some(failure);
+        return end(out, arguments, report);
+    }
+    let key = outside.or(own);
+    report.verifier = key.as_ref().map(ToString::to_string);
+    let origin = key.as_ref().map(|key| key.origin().to_owned());
+    report.origin = origin.or(named.map(str::to_owned));
+    let claim = match (arguments.receipt(), &key) {
+        (Some(receipt), Some(key)) => {
+            let (judged, claim) = ReceiptReport::judge(&receipt, key);
+            report.receipt = Some(judged);
+            claim
+        }
+        (Some(_), None) => {
+            let message = "no verifier key to judge the receipt by: give --key VERIFIER";
+            return Err(Stop::with(Exit::No, message));
+        }
+        (None, _) => None,
+    };
+    let kept = match &arguments.against {
+        Some(path) => match kept(path, key.as_ref())? {
+            Ok(kept) => Some(kept),
+            Err(failure) => {
+                report.failure = Some(failure);
+                return end(out, arguments, report);
+            }
+        },
+        None => None,
+    };
+    report.against = kept.as_ref().map(|kept| kept.size);
+    let job = Job {
+        location,
+        key: signing.as_ref(),
+        verifier: key.as_ref(),
+        against: kept.as_ref(),
+    };
+    go_through(&job, claim.map(Finding::new), &mut report)?;
+    end(out, arguments, report)
+}
+
+fn go_through(
+    job: &Job<'_>,
+    mut finding: Option<Finding>,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    let mut bar = Bar::of(job.location);
+    let verified = verify::check(job, |index, entry, leaf| {
+        if let Some(finding) = &mut finding {
+            finding.push(index, entry, leaf);
+        }
+        bar.step(index + 1);
+    });
+    drop(bar);
+    match verified {
+        Ok(summary) => report.summary = Some(summary),
+        Err(failure) if failure.trouble == Trouble::Unreadable => {
+            return Err(Stop::with(Exit::Io, failure));
+        }
+        Err(failure) => report.failure = Some(failure),
+    }
+    if let (Some(finding), Some(receipt), None) = (finding, &mut report.receipt, &report.failure) {
+        receipt.stand(finding.standing());
+    }
+    Ok(())
+}
+
+/// A key file that is asked for must be readable; one that a config names is used where it is.
+fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<Key>, Stop> {
+    if let Some(path) = &arguments.key_file {
+        return read_key(path).map(Some);
+    }
+    let Some(path) = folder.and_then(|folder| folder.key_file.as_ref()) else {
+        return Ok(None);
+    };
+    Key::read(path).map(Some).or_else(|error| {
+        tell(format!("tags are not checked: {error}"));
+        Ok(None)
+    })
+}
+
+/// A folder belongs to one origin and one key.
+fn another_key(
+    named: Option<&str>,
+    own: Option<&VerifierKey>,
+    given: [&Option<VerifierKey>; 2],
+) -> Option<Failure> {
+    let own = own?;
+    let what = match given.into_iter().flatten().find(|key| *key != own) {
+        Some(key) => format!("the folder's verifier key is {own}, and the key given is {key}"),
+        None => {
+            let origin = named.filter(|origin| *origin != own.origin())?;
+            format!(
+                "the folder belongs to {}, and the config says {origin}",
+                own.origin()
+            )
+        }
+    };
+    Some(Failure::new(Trouble::Damaged, what))
+}
+
+/// The checkpoint that was kept, or why it is none of this log's.
+fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
+    let Some(key) = key else {
+        let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";
+        return Err(Stop::with(Exit::No, message));
+    };
+    let bytes = read(path, MAX_NOTE_BYTES)?;
+    let failure = |error| {
+        let what = format!("the checkpoint that was kept, {}: {error}", path.display());
+        Failure::new(Trouble::Damaged, what)
+    };
+    Ok(Checkpoint::open(&bytes, key).map_err(failure))
+}
