@@ -10,7 +10,8 @@ use crate::audit::integrity::{Published, altered, unlinked};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile, decode_bundle, decode_tile};
+use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
+use crate::audit::read::tiles::TileFile;
 
 /// Above the levels of all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
@@ -42,14 +43,6 @@ pub(crate) struct Wrong {
     from: u64,
 }
 
-/// A file that was read.
-struct Read {
-    path: String,
-    bytes: Vec<u8>,
-    /// The hashes or entries that it must hold.
-    width: u16,
-}
-
 impl Standing {
     pub(crate) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
         Self {
@@ -72,8 +65,8 @@ impl Standing {
         if let Some(bundle) = bundle {
             let file = self.read(bundle.path(), bundle.width)?;
             let not_entries = |e: &dyn std::fmt::Display| altered(&file.path, &e.to_string());
-            let entries = decode_bundle(&file.bytes, file.width).map_err(|e| not_entries(&e))?;
-            for entry in entries.iter().take(usize::from(bundle.width)) {
+            let entries = file.entries(bundle.width).map_err(|e| not_entries(&e))?;
+            for entry in entries {
                 let full = |tile, hashes: &[Hash]| {
                     tiles.push((tile, hashes.to_vec()));
                     Ok::<_, std::convert::Infallible>(())
@@ -162,15 +155,14 @@ impl Standing {
             ..Wrong::from(found)
         };
         let file = self.read(tile.path(), tile.width).map_err(at)?;
-        let found = decode_tile(&file.bytes, file.width);
+        let found = file.hashes(tile.width);
         let found = found.map_err(|e| at(altered(&file.path, &e.to_string())))?;
         let mut hashes = (0..).zip(made.iter().zip(&found));
         let Some((other, _)) = hashes.find(|(_, (made, found))| made != found) else {
             return Ok(());
         };
-        let covered = 1 << (8 * u32::from(level));
-        let from = (tile.index * u64::from(FULL) + other) * covered;
-        let to = from + (covered - 1);
+        let from = tile.first_entry(other);
+        let to = tile.first_entry(other + 1) - 1;
         let what = format!("its hash of entries {from} to {to} is not what they make");
         Err(Wrong {
             found: altered(&file.path, &what),
@@ -179,21 +171,12 @@ impl Standing {
         })
     }
 
-    /// Reads a file, or the full one if a partial one has gone: the publisher removes it only once the
-    /// full one stands, which begins with the same (C2SP tlog-tiles). So no growth can end a round.
-    fn read(&mut self, mut path: String, mut width: u16) -> Result<Read, Closed> {
-        let mut found = self.published.read(&path)?;
-        if found.is_none()
-            && let Some((full, _)) = path.split_once(".p/")
-        {
-            found = self.published.read(full)?;
-            if found.is_some() {
-                (path, width) = (full.to_owned(), FULL);
-            }
-        }
-        let bytes = found.ok_or_else(|| unlinked(&path))?;
-        self.read += bytes.len() as u64;
-        Ok(Read { path, bytes, width })
+    /// Reads a file. The full one stands for a partial one that has gone, so no growth can end a round.
+    fn read(&mut self, path: String, width: u16) -> Result<TileFile, Closed> {
+        let found = TileFile::read(path.clone(), width, |path| self.published.read(path))?;
+        let file = found.ok_or_else(|| unlinked(&path))?;
+        self.read += file.bytes.len() as u64;
+        Ok(file)
     }
 }
 
