@@ -4,16 +4,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::Response;
 use http::request::Parts;
-use http::{HeaderValue, Response};
 
-use crate::request::{Body, Origin, Peer};
+use crate::request::{Body, RequestContext};
 
 /// A request that passed every check, as it is to be sent.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// Where to.
-    pub origin: Arc<Origin>,
     /// The method on the wire (not the effective one) and the target, byte for byte as they came;
     /// the caller's headers, still with all that `outbound::headers` takes away, but the
     /// `authorization` in them is already the one that goes upstream, if any.
@@ -22,10 +20,8 @@ pub struct Outgoing {
     pub body: Body,
     /// How it may be sent.
     pub delivery: Delivery,
-    /// The gateway's id of the request.
-    pub request_id: HeaderValue,
-    /// The caller's end of the connection, for `forwarded`.
-    pub peer: Peer,
+    /// Its facts; the origin is where to.
+    pub context: Arc<RequestContext>,
 }
 
 /// How a request may be sent, by its effect.

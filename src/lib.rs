@@ -15,13 +15,15 @@
 //! (health, metrics), [`control`] (the socket of the commands that write to the
 //! trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
 //!
-//! Used by many: [`request`] and [`forward`] (what the halves hand each other),
-//! [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
+//! Used by many: [`request`] (bodies, and the context that travels with a request),
+//! [`forward`] (what `record` and `outbound` hand each other), [`check`] (a layer that
+//! is one judgement), [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
 //! [`metrics`], [`telemetry`] (logs), [`clock`], [`alarm`] and [`random`].
 
 pub mod admin;
 pub mod alarm;
 pub mod audit;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,11 +3,16 @@
 //! A refusal is an RFC 9457 problem; [`Code`] is the stable part that callers
 //! and operators may rely on. `docs/refusals.md` has a paragraph for each.
 
+pub mod problem;
+pub mod record;
+
 use std::borrow::Cow;
 
 use http::StatusCode;
 
 use crate::audit::Receipt;
+use crate::audit::entry::Sent;
+use crate::request::BodyFault;
 
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal $title:literal,)*) => {
@@ -102,29 +107,6 @@ impl Code {
     }
 }
 
-/// Whether anything left for upstream: a repeat is safe only where it is `No`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sent {
-    /// Not a byte left.
-    No,
-    /// An answer's head came.
-    Yes,
-    /// Bytes left and no answer's head came.
-    Unknown,
-}
-
-impl Sent {
-    /// As it stands in bodies and in the trail.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::No => "no",
-            Self::Yes => "yes",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// One "no", before it becomes an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -132,7 +114,7 @@ pub struct Refusal {
     pub code: Code,
     /// RFC 9457 `detail`: what is wrong with this request and how to mend it; never a secret.
     pub detail: Cow<'static, str>,
-    /// Whether anything left for upstream.
+    /// Whether anything left for upstream: a repeat is safe only if it is `No`.
     pub sent: Sent,
     /// Of `audit-unavailable`: why.
     pub cause: Option<&'static str>,
@@ -165,6 +147,34 @@ impl Refusal {
             allow: None,
             scope: None,
             receipt: None,
+        }
+    }
+
+    /// A body longer than `most` bytes.
+    #[must_use]
+    pub fn body_too_large(most: u64) -> Self {
+        Self::new(
+            Code::BodyTooLarge,
+            format!("The body is longer than the {most} bytes that are allowed."),
+        )
+    }
+
+    /// A body that did not arrive as it should.
+    #[must_use]
+    pub fn of_body(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::new(
+                Code::BodyTooLarge,
+                "The body is longer than this gateway allows ([limits] max_body_bytes).",
+            ),
+            BodyFault::Late => Self::new(
+                Code::RequestTimeout,
+                "The body did not arrive in time ([limits] body_timeout).",
+            ),
+            BodyFault::Broken => Self::new(
+                Code::RequestMalformed,
+                "The body was cut short, or its chunked framing is broken.",
+            ),
         }
     }
 

@@ -1,87 +1,177 @@
-//! What travels with a request: its body, its connection's facts, its origin.
+//! What travels with a request: its body, its caller's end of the connection, and its context.
 
-use std::fmt;
+mod body;
+mod origin;
+
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use bytes::Bytes;
 use http::uri::Scheme;
-use http_body::{Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http::{Extensions, HeaderName, HeaderValue, Method, Request};
 
-/// Any error of a body's stream.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use body::{Body, BoxError};
+pub use origin::Origin;
 
-/// A body, either way: nothing, all of it, or a stream whose frames are data alone.
-#[derive(Debug, Default)]
-pub enum Body {
-    /// No body.
-    #[default]
-    Empty,
-    /// A body that is all here.
-    Whole(Bytes),
-    /// A body still coming; whoever made it bounds its length and its time.
-    Stream(UnsyncBoxBody<Bytes, BoxError>),
+use crate::contract::{Effect, Operation};
+use crate::token::Identity;
+
+/// The one header that may override the method.
+pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+
+/// The facts of one request. It travels in the request's extensions up to `route`, and in the stages from there on.
+///
+/// The layers behind the one that learns a fact read it, and so do the access log and the record of a
+/// refusal.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// The gateway's id of the request.
+    pub request_id: HeaderValue,
+    /// The caller's end of the connection.
+    pub peer: Peer,
+    /// When `request_id` got the head.
+    pub started: Instant,
+    /// Whether the head asks for a deletion, of whatever.
+    tries_deletion: bool,
+    /// What the request asks for (`route`).
+    pub matched: Fact<Matched>,
+    /// The caller (`authenticate`).
+    pub identity: Fact<Arc<Identity>>,
+    /// What the body of a batch deletion names (`conform`).
+    pub batch: Fact<Batch>,
+    /// Where the request goes (`domain`).
+    pub origin: Fact<Arc<Origin>>,
+    /// What went wrong with the caller's body first (`limits`).
+    pub body_fault: Fact<BodyFault>,
+    /// Whether an intent is on record (`record`).
+    pub recorded: AtomicBool,
+    /// The code of the refusal (`refuse`, or `record` for a deletion).
+    pub code: Fact<&'static str>,
 }
 
-impl Body {
-    /// A body of these bytes.
-    pub fn whole(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        if bytes.is_empty() {
-            Self::Empty
-        } else {
-            Self::Whole(bytes)
+/// A fact that one layer learns. The first value stays.
+#[derive(Debug)]
+pub struct Fact<T>(OnceLock<T>);
+
+/// The operation that a request asks for, and on what. Nothing here is judged before `conform`.
+#[derive(Debug)]
+pub struct Matched {
+    /// The operation.
+    pub operation: Arc<Operation>,
+    /// The account in the path.
+    pub account: String,
+    /// The user in the path.
+    pub user: Option<String>,
+    /// `If-Match` of a deletion.
+    pub if_match: Option<String>,
+}
+
+/// The users that a body names.
+#[derive(Debug)]
+pub struct Batch {
+    /// The users; empty if the body cannot be read as a list of them.
+    pub users: Vec<String>,
+    /// SHA-256 of the body in hexadecimal.
+    pub body_sha256: String,
+}
+
+/// What may go wrong with a caller's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// Longer than allowed.
+    #[error("the body is longer than allowed")]
+    TooLarge,
+    /// Too slow.
+    #[error("the body took too long to arrive")]
+    Late,
+    /// The connection or its framing broke.
+    #[error("the body was cut short or its framing is broken")]
+    Broken,
+}
+
+impl RequestContext {
+    /// The context of a request that has just come.
+    #[must_use]
+    pub fn new<B>(request_id: HeaderValue, peer: Peer, request: &Request<B>) -> Self {
+        Self {
+            request_id,
+            peer,
+            started: Instant::now(),
+            tries_deletion: tries_deletion(request),
+            matched: Fact::unknown(),
+            identity: Fact::unknown(),
+            batch: Fact::unknown(),
+            origin: Fact::unknown(),
+            body_fault: Fact::unknown(),
+            recorded: AtomicBool::new(false),
+            code: Fact::unknown(),
         }
     }
 
-    /// Streams another body.
-    pub fn stream<B>(body: B) -> Self
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        Self::Stream(UnsyncBoxBody::new(http_body_util::BodyExt::map_err(
-            body,
-            Into::into,
-        )))
+    /// The context that `request_id` has put into the extensions of a request.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> &Arc<Self> {
+        match extensions.get() {
+            Some(context) => context,
+            None => unreachable!("the layer `request_id` is the outermost one"),
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// Whether the request is or was meant as a deletion.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        match self.matched.get() {
+            Some(matched) => matched.operation.effect == Effect::Delete,
+            None => self.tries_deletion,
+        }
+    }
+
+    /// The users that the body or the path names.
+    #[must_use]
+    pub fn users(&self) -> &[String] {
+        match (self.batch.get(), self.matched.get()) {
+            (Some(batch), _) => &batch.users,
+            (None, Some(matched)) => matched.user.as_slice(),
+            (None, None) => &[],
+        }
     }
 }
 
-impl http_body::Body for Body {
-    type Data = Bytes;
-    type Error = BoxError;
+fn tries_deletion<B>(request: &Request<B>) -> bool {
+    let mut overriding = request.headers().get_all(METHOD_OVERRIDE).iter();
+    request.method() == Method::DELETE
+        || overriding.any(|value| value.as_bytes().eq_ignore_ascii_case(b"DELETE"))
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut *self {
-            Self::Empty => Poll::Ready(None),
-            Self::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                *self = Self::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Self::Stream(stream) => Pin::new(stream).poll_frame(cx),
-        }
+impl<T> Fact<T> {
+    const fn unknown() -> Self {
+        Self(OnceLock::new())
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Whole(_) => false,
-            Self::Stream(stream) => stream.is_end_stream(),
-        }
+    /// Keeps the value, unless there is one. True if it was the first.
+    pub fn learn(&self, value: T) -> bool {
+        self.0.set(value).is_ok()
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(stream) => stream.size_hint(),
+    /// The value, if it is known by now.
+    #[must_use]
+    pub fn get(&self) -> Option<&T> {
+        self.0.get()
+    }
+
+    /// The value, for the layers behind the one that learns it: the stage that they take proves that it is there.
+    #[must_use]
+    pub fn known(&self) -> &T {
+        match self.0.get() {
+            Some(value) => value,
+            None => unreachable!("the layer that learns this fact has not run"),
         }
     }
 }
@@ -103,10 +193,10 @@ pub struct Limits {
 
 /// The caller's end of a connection: `inbound` makes it once for all requests, texts included.
 #[derive(Clone, Debug)]
-pub struct Peer(Arc<Facts>);
+pub struct Peer(Arc<PeerFacts>);
 
 #[derive(Debug)]
-struct Facts {
+struct PeerFacts {
     address: SocketAddr,
     ip: String,
     forwarded: String,
@@ -129,7 +219,7 @@ impl Peer {
             IpAddr::V6(ip) => format!("for=\"[{ip}]\";proto={scheme}"),
         };
         let ip = ip.to_string();
-        Self(Arc::new(Facts {
+        Self(Arc::new(PeerFacts {
             address,
             ip,
             forwarded,
@@ -158,103 +248,10 @@ impl Peer {
 /// A header's value as text for the record. Bytes that are no text are escaped, so that no two values
 /// look alike.
 #[must_use]
-pub fn header_text(value: &http::HeaderValue) -> String {
+pub fn header_text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => value.as_bytes().escape_ascii().to_string(),
-    }
-}
-
-/// Where an account's requests go: scheme, host and port, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin {
-    /// `https` where true, `http` otherwise.
-    pub tls: bool,
-    /// Host name or address literal, without brackets, in lower case.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl Origin {
-    /// Reads `https://host[:port]` or `http://host[:port]`, with nothing behind it but one `/`.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return Err("must begin with https:// or http://"),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let authority: http::uri::Authority = rest
-            .parse()
-            .map_err(|_| "is not a host and an optional port")?;
-        if rest.contains('@') {
-            return Err("must not hold user information");
-        }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
-        let port = match (authority.port_u16(), rest.ends_with(':')) {
-            (Some(0), _) | (None, true) => return Err("has a port that cannot be used"),
-            (Some(port), _) => port,
-            (None, false) if authority.host().len() != rest.len() => {
-                return Err("has a port that cannot be used");
-            }
-            (None, false) => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
-        };
-        if host.is_empty() || host.contains('%') {
-            return Err("has no host that can be used");
-        }
-        Ok(Self {
-            tls,
-            host: host.to_ascii_lowercase(),
-            port,
-        })
-    }
-
-    /// The value of `Host`: the port is left out where it is the scheme's own.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        match (self.tls, self.port) {
-            (true, 443) | (false, 80) => host,
-            (_, port) => format!("{host}:{port}"),
-        }
-    }
-
-    /// Whether the host is this machine's own loopback, by literal or as `localhost`.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}",
-            if self.tls { "https" } else { "http" },
-            self.authority()
-        )
     }
 }
 
@@ -271,41 +268,33 @@ mod tests {
         );
         let peer = Peer::over(&Scheme::HTTPS, "[2001:db8::1]:80".parse().unwrap());
         assert_eq!(peer.forwarded(), "for=\"[2001:db8::1]\";proto=https");
-        let value = |bytes| header_text(&http::HeaderValue::from_bytes(bytes).unwrap());
+        let value = |bytes| header_text(&HeaderValue::from_bytes(bytes).unwrap());
         assert_eq!(value(b"12"), "12");
         assert_ne!(value(b"1\xfe"), value(b"1\xff"));
     }
 
-    #[test]
-    fn an_origin_is_scheme_host_and_port() {
-        let origin = Origin::parse("https://VA.ac.example").unwrap();
-        assert_eq!(origin.to_string(), "https://va.ac.example");
-        assert_eq!(origin.port, 443);
-        let origin = Origin::parse("http://127.0.0.1:8080/").unwrap();
-        assert_eq!(
-            (origin.authority().as_str(), origin.is_loopback()),
-            ("127.0.0.1:8080", true)
-        );
-        assert_eq!(
-            Origin::parse("http://[::1]:80").unwrap().authority(),
-            "[::1]"
-        );
+    fn context(request: &Request<()>) -> RequestContext {
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        RequestContext::new(HeaderValue::from_static("id"), peer, request)
     }
 
     #[test]
-    fn what_is_more_than_an_origin_is_refused() {
-        for text in [
-            "ftp://a",
-            "https://",
-            "https://a/b",
-            "https://u@a",
-            "https://a:0",
-            "https://a:",
-            "https://a:99999",
-            "a",
-            "https://a b",
-        ] {
-            assert!(Origin::parse(text).is_err(), "{text}");
-        }
+    fn the_first_body_fault_stands() {
+        let context = context(&Request::new(()));
+        assert_eq!(context.body_fault.get(), None);
+        assert!(context.body_fault.learn(BodyFault::Late));
+        assert!(!context.body_fault.learn(BodyFault::Broken));
+        assert_eq!(context.body_fault.get(), Some(&BodyFault::Late));
+    }
+
+    #[test]
+    fn an_attempt_counts_as_deletion_until_the_operation_is_known() {
+        let overriding = |value| Request::post("/").header(METHOD_OVERRIDE, value);
+        let is_deletion =
+            |request: http::request::Builder| context(&request.body(()).unwrap()).is_deletion();
+        assert!(!is_deletion(Request::get("/")));
+        assert!(!is_deletion(overriding("PUT")));
+        assert!(is_deletion(overriding("delete")));
+        assert!(is_deletion(Request::delete("/")));
     }
 }

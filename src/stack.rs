@@ -1,11 +1,12 @@
 //! The request stack, outermost first. To read how a request is judged, begin here.
 //!
 //! The order is a type: each layer takes one stage and gives the next, and only its own file can
-//! make that stage. In right order this compiles:
+//! make that stage. Outside `route` a request is an [`http::Request`], whose body `limits` makes
+//! [`Bounded`](layers::limits::Bounded). In right order this compiles:
 //!
 //! ```
 //! # use lychgate::layers;
-//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::record::Deletions,
 //! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
 //! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
 //! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
@@ -22,7 +23,7 @@
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
-//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::record::Deletions,
 //! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
 //! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
 //! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
@@ -38,7 +39,7 @@
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
-//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::deletions::Deletions,
+//! # fn assemble<S: Clone>(trail: lychgate::audit::Trail, deletions: layers::record::Deletions,
 //! #     credentials: std::sync::Arc<layers::credentials::Credentials>, outbound: S)
 //! # where S: tower::Service<layers::record::Cleared, Response = layers::record::Unrecorded,
 //! #     Error = std::convert::Infallible> + Send + 'static, S::Future: Send {
@@ -50,6 +51,38 @@
 //! takes::<layers::domain::Addressed, _>(stack);
 //! # }
 //! ```
+//!
+//! `route` takes no body without a bound:
+//!
+//! ```
+//! # use lychgate::{layers, refusal::Refusal, request::{Body, Limits}};
+//! # fn assemble<S: Clone>(limits: Limits, contracts: std::sync::Arc<lychgate::contract::Contracts>,
+//! #     behind: S) where S: tower::Service<layers::route::Routed, Response = http::Response<Body>,
+//! #     Error = Box<Refusal>> {
+//! # fn takes<T, S: tower::Service<T>>(_: S) {}
+//! let stack = tower::ServiceBuilder::new()
+//!     .layer(layers::limits::layer(limits))
+//!     .layer(layers::route::layer(contracts))
+//!     .service(behind);
+//! takes::<http::Request<Body>, _>(stack);
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! # use lychgate::{layers, refusal::Refusal, request::{Body, Limits}};
+//! # fn assemble<S: Clone>(limits: Limits, contracts: std::sync::Arc<lychgate::contract::Contracts>,
+//! #     behind: S) where S: tower::Service<layers::route::Routed, Response = http::Response<Body>,
+//! #     Error = Box<Refusal>> {
+//! # fn takes<T, S: tower::Service<T>>(_: S) {}
+//! let stack = tower::ServiceBuilder::new()
+//!     .layer(layers::route::layer(contracts))
+//!     .service(behind);
+//! takes::<http::Request<Body>, _>(stack);
+//! # }
+//! ```
+//!
+//! The outer three need each other as well: only `request_id` takes a request with its peer, [`Handling`]
+//! is the answer of `access_log`, and only `refuse` has an answer for every refusal.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -65,9 +98,7 @@ use crate::contract::Contracts;
 use crate::layers;
 use crate::layers::access_log::Logged;
 use crate::layers::credentials::Credentials;
-use crate::layers::deletions::Deletions;
-use crate::layers::exchange::Arrival;
-use crate::layers::record::{Cleared, Unrecorded};
+use crate::layers::record::{Cleared, Deletions, Unrecorded};
 use crate::layers::refuse::Answering;
 use crate::metrics::Metrics;
 use crate::outbound::client::{Client, Sending};
@@ -103,7 +134,7 @@ pub struct Parts {
 }
 
 /// The half that a reload swaps, behind the one boxed seam.
-type Inner = dyn Fn(Arrival) -> Answering + Send + Sync;
+type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
 /// The whole stack; cheap to clone; a reload swaps its inner half.
 #[derive(Clone, Debug)]
@@ -180,7 +211,7 @@ fn inner(parts: Parts) -> Box<Inner> {
             origins,
         ))
         .service(Outbound(parts.client));
-    Box::new(move |arrival| stack.answer(arrival))
+    Box::new(move |request| stack.answer(request))
 }
 
 /// Each request takes the inner half that is in force when it comes.
@@ -193,7 +224,7 @@ impl std::fmt::Debug for Seam {
     }
 }
 
-impl Service<Arrival> for &Seam {
+impl Service<Request<Body>> for &Seam {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -202,8 +233,8 @@ impl Service<Arrival> for &Seam {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, arrival: Arrival) -> Self::Future {
-        (self.0.load())(arrival)
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        (self.0.load())(request)
     }
 }
 

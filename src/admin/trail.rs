@@ -72,7 +72,7 @@ impl Published {
         });
         match read.await {
             Ok(Ok(Some(bytes))) => {
-                let whole = Sent {
+                let whole = FileBody {
                     bytes: bytes.into(),
                     _place: place,
                 };
@@ -124,12 +124,12 @@ fn busy() -> Response<Body> {
 }
 
 /// A file on its way out, which keeps its place until it is sent or given up.
-struct Sent {
+struct FileBody {
     bytes: Bytes,
     _place: OwnedSemaphorePermit,
 }
 
-impl http_body::Body for Sent {
+impl http_body::Body for FileBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

@@ -20,7 +20,7 @@ use crate::audit::log::key;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbound::{self, Counters, Listener, Server};
-use crate::layers::deletions::Deletions;
+use crate::layers::record::Deletions;
 use crate::metrics::Metrics;
 use crate::stack::Stack;
 use control::Control;

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::domain::Directory;
 use crate::fetch::Fetch;
 use crate::layers::credentials::Credentials;
-use crate::layers::deletions::Deletions;
+use crate::layers::record::Deletions;
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
 use crate::stack::Parts;

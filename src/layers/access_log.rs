@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::exchange::{Arrival, Exchange};
 use crate::contract::path;
 use crate::metrics::Metrics;
-use crate::request::Body;
+use crate::request::{Body, RequestContext};
 
 /// The layer; built for each request, so it borrows.
 #[must_use]
@@ -46,9 +45,9 @@ impl<'a, S> Layer<S> for AccessLogLayer<'a> {
     }
 }
 
-impl<S> Service<Arrival> for AccessLog<'_, S>
+impl<S> Service<Request<Body>> for AccessLog<'_, S>
 where
-    S: Service<Arrival, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -58,16 +57,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, arrival: Arrival) -> Self::Future {
-        let line = Line {
-            exchange: Arc::clone(&arrival.exchange),
-            method: arrival.head.method.clone(),
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let record = AccessRecord {
+            context: Arc::clone(RequestContext::of(request.extensions())),
+            method: request.method().clone(),
             metrics: self.metrics.clone(),
             written: false,
         };
         Logged {
-            future: self.inner.call(arrival),
-            line,
+            future: self.inner.call(request),
+            record,
         }
     }
 }
@@ -78,7 +77,7 @@ pin_project! {
     pub struct Logged<F> {
         #[pin]
         future: F,
-        line: Line,
+        record: AccessRecord,
     }
 }
 
@@ -92,15 +91,15 @@ where
         let this = self.project();
         let result = ready!(this.future.poll(cx));
         if let Ok(response) = &result {
-            this.line.write(response.status().as_u16());
+            this.record.write(response.status().as_u16());
         }
         Poll::Ready(result)
     }
 }
 
 #[derive(Debug)]
-struct Line {
-    exchange: Arc<Exchange>,
+struct AccessRecord {
+    context: Arc<RequestContext>,
     method: http::Method,
     metrics: Metrics,
     written: bool,
@@ -109,23 +108,24 @@ struct Line {
 /// The status in log and metrics where the caller left before the answer's head.
 const CALLER_GONE: u16 = 499;
 
-impl Line {
+impl AccessRecord {
     fn write(&mut self, status: u16) {
         self.written = true;
-        let exchange = &*self.exchange;
-        let elapsed = exchange.started.elapsed();
-        let operation = exchange.operation.get().map(|found| &found.name);
-        let code = exchange.code.get().copied().unwrap_or_default();
+        let context = &*self.context;
+        let elapsed = context.started.elapsed();
+        let matched = context.matched.get();
+        let operation = matched.map(|matched| &matched.operation.name);
+        let code = context.code.get().copied().unwrap_or_default();
         self.metrics.request_seconds.observe(elapsed.as_secs_f64());
         self.metrics.count_request(operation, status, code);
-        let identity = exchange.identity.get();
+        let identity = context.identity.get();
         tracing::info!(
             target: "lychgate::access",
-            request_id = exchange.request_id(),
-            client = exchange.peer.ip(),
+            request_id = context.request_id(),
+            client = context.peer.ip(),
             method = self.method.as_str(),
             operation = operation.map_or("none", |name| name),
-            account = plain_account(exchange),
+            account = matched.and_then(|matched| plain_account(&matched.account)),
             subject = identity.map(|identity| identity.subject.as_str()),
             status,
             code,
@@ -135,13 +135,12 @@ impl Line {
     }
 }
 
-/// The account, where it is one: any other segment of a path may hold a token.
-fn plain_account(exchange: &Exchange) -> Option<&str> {
-    let account = exchange.account.get()?;
-    path::is_account(account).then_some(&**account)
+/// The account, if it is one: any other segment of a path may hold a token.
+fn plain_account(account: &str) -> Option<&str> {
+    path::is_account(account).then_some(account)
 }
 
-impl Drop for Line {
+impl Drop for AccessRecord {
     fn drop(&mut self) {
         if !self.written {
             self.write(CALLER_GONE);
@@ -151,24 +150,15 @@ impl Drop for Line {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
-
-    fn logged(account: &str) -> Option<String> {
-        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let exchange = Exchange::new(
-            HeaderValue::from_static("id"),
-            crate::request::Peer::new(peer),
-        );
-        exchange.account.set(account.into()).unwrap();
-        plain_account(&exchange).map(str::to_owned)
-    }
 
     #[test]
     fn p8_a_token_in_the_accounts_place_is_not_logged() {
-        assert_eq!(logged("12345678").as_deref(), Some("12345678"));
-        assert_eq!(logged("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"), None);
-        assert_eq!(logged(""), None);
+        assert_eq!(plain_account("12345678"), Some("12345678"));
+        assert_eq!(
+            plain_account("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"),
+            None
+        );
+        assert_eq!(plain_account(""), None);
     }
 }

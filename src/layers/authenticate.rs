@@ -6,35 +6,26 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 
-use super::check::{Check, CheckLayer};
 use super::route::Routed;
+use crate::check::{Check, CheckLayer};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::token::{Denial, Identity, Verifier};
+use crate::token::{Denial, Verifier};
 
 /// A request whose caller is known.
 #[derive(Debug)]
-pub struct Identified {
-    routed: Routed,
-    identity: Arc<Identity>,
-}
+pub struct Identified(Routed);
 
 impl Identified {
-    /// What `route` found.
+    /// The request; its context holds the caller.
     #[must_use]
     pub fn routed(&self) -> &Routed {
-        &self.routed
+        &self.0
     }
 
-    /// The caller.
+    /// The request, for the next stage.
     #[must_use]
-    pub fn identity(&self) -> &Arc<Identity> {
-        &self.identity
-    }
-
-    /// The parts, for the next stage.
-    #[must_use]
-    pub fn into_parts(self) -> (Routed, Arc<Identity>) {
-        (self.routed, self.identity)
+    pub fn into_routed(self) -> Routed {
+        self.0
     }
 }
 
@@ -60,9 +51,8 @@ impl Check for Authenticate {
             Ok(identity) => identity,
             Err(denial) => return refusal(&denial).refuse(),
         };
-        // Set once: only this layer knows the caller.
-        let _ = routed.exchange().identity.set(Arc::clone(&identity));
-        Ok(Identified { routed, identity })
+        routed.context().identity.learn(identity);
+        Ok(Identified(routed))
     }
 }
 

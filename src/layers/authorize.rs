@@ -1,37 +1,25 @@
 //! May this caller do this to this account: the token's accounts and scopes decide.
 
-use std::sync::Arc;
-
 use super::authenticate::Identified;
-use super::check::{Check, CheckLayer};
 use super::route::Routed;
+use crate::check::{Check, CheckLayer};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::token::Identity;
 
 /// A request that its caller may make.
 #[derive(Debug)]
-pub struct Permitted {
-    routed: Routed,
-    identity: Arc<Identity>,
-}
+pub struct Permitted(Routed);
 
 impl Permitted {
-    /// What `route` found.
+    /// The request; its context holds the caller.
     #[must_use]
     pub fn routed(&self) -> &Routed {
-        &self.routed
+        &self.0
     }
 
-    /// The caller.
+    /// The request, for the next stage.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// The parts, for the next stage.
-    #[must_use]
-    pub fn into_parts(self) -> (Routed, Arc<Identity>) {
-        (self.routed, self.identity)
+    pub fn into_routed(self) -> Routed {
+        self.0
     }
 }
 
@@ -50,15 +38,16 @@ impl Check for Authorize {
     type Out = Permitted;
 
     fn check(&self, identified: Identified) -> Checked<Permitted> {
-        let (routed, identity) = identified.into_parts();
-        if !identity.covers(routed.account()) {
+        let context = identified.routed().context();
+        let (identity, matched) = (context.identity.known(), context.matched.known());
+        if !identity.covers(&matched.account) {
             return Refusal::new(
                 Code::AccountForbidden,
                 "The token does not cover the account in the path. Check it, or get a token that does.",
             )
             .refuse();
         }
-        let scope = &routed.operation().scope;
+        let scope = &matched.operation.scope;
         if !identity.holds(scope) {
             return Refusal::new(
                 Code::ScopeMissing,
@@ -67,6 +56,6 @@ impl Check for Authorize {
             .with_scope(scope.clone())
             .refuse();
         }
-        Ok(Permitted { routed, identity })
+        Ok(Permitted(identified.into_routed()))
     }
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 
-use super::check::{Check, CheckLayer};
-use super::conform::Conforming;
 use super::domain::Addressed;
+use crate::check::{Check, CheckLayer};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::Origin;
+use crate::request::{Body, RequestContext};
 
 /// Which credentials go upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,54 +26,48 @@ pub enum Settings {
     Bearer(PathBuf),
 }
 
-/// A request that holds upstream's credentials instead of its caller's.
+/// A request with upstream's credentials instead of its caller's.
 #[derive(Debug)]
-pub struct Equipped {
-    conforming: Conforming,
-    origin: Arc<Origin>,
-    authorization: Option<HeaderValue>,
+pub struct WithCredentials {
+    head: Box<Parts>,
+    body: Body,
+    context: Arc<RequestContext>,
 }
 
-impl Equipped {
-    /// The parts, for what is sent: `Authorization` is what goes upstream, if anything.
+impl WithCredentials {
+    /// Head, body and facts.
     #[must_use]
-    pub fn into_parts(self) -> (Conforming, Arc<Origin>, Option<HeaderValue>) {
-        (self.conforming, self.origin, self.authorization)
+    pub fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
+        (self.head, self.body, self.context)
     }
 }
 
 /// The layer.
 #[must_use]
-pub fn layer(credentials: Arc<Credentials>) -> CheckLayer<Exchanged> {
-    CheckLayer(Exchanged { credentials })
+pub fn layer(credentials: Arc<Credentials>) -> CheckLayer<Arc<Credentials>> {
+    CheckLayer(credentials)
 }
 
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub struct Exchanged {
-    credentials: Arc<Credentials>,
-}
-
-impl Check for Exchanged {
+impl Check for Arc<Credentials> {
     type In = Addressed;
-    type Out = Equipped;
+    type Out = WithCredentials;
 
-    fn check(&self, addressed: Addressed) -> Checked<Equipped> {
-        let (conforming, origin) = addressed.into_parts();
-        let authorization = match &self.credentials.settings {
-            Settings::Strip => None,
-            Settings::Forward => conforming
-                .routed()
-                .head()
-                .headers
-                .get(AUTHORIZATION)
-                .cloned(),
-            Settings::Bearer(path) => Some(Arc::clone(&self.credentials).bearer(path)?),
-        };
-        Ok(Equipped {
-            conforming,
-            origin,
-            authorization,
+    fn check(&self, addressed: Addressed) -> Checked<WithCredentials> {
+        let (mut head, body, context) = addressed.into_conforming().into_parts();
+        match &self.settings {
+            Settings::Strip => {
+                head.headers.remove(AUTHORIZATION);
+            }
+            Settings::Forward => {}
+            Settings::Bearer(path) => {
+                let token = Arc::clone(self).bearer(path)?;
+                head.headers.insert(AUTHORIZATION, token);
+            }
+        }
+        Ok(WithCredentials {
+            head,
+            body,
+            context,
         })
     }
 }

@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use super::check::{Check, CheckLayer};
 use super::conform::Conforming;
+use crate::check::{Check, CheckLayer};
 use crate::domain::Directory;
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::Origin;
 
 /// A request whose origin is known.
 #[derive(Debug)]
-pub struct Addressed {
-    conforming: Conforming,
-    origin: Arc<Origin>,
-}
+pub struct Addressed(Conforming);
 
 impl Addressed {
-    /// The parts, for the next stage.
+    /// The request, for the next stage; its context holds the origin.
     #[must_use]
-    pub fn into_parts(self) -> (Conforming, Arc<Origin>) {
-        (self.conforming, self.origin)
+    pub fn into_conforming(self) -> Conforming {
+        self.0
     }
 }
 
@@ -40,18 +36,16 @@ impl Check for Domain {
     type Out = Addressed;
 
     fn check(&self, conforming: Conforming) -> Checked<Addressed> {
-        let routed = conforming.routed();
+        let context = conforming.context();
         // The account asked for is the one that was authorized: P9.
-        let Some(origin) = self.domains.origin(routed.account()) else {
+        let Some(origin) = self.domains.origin(&context.matched.known().account) else {
             return Refusal::new(
                 Code::AccountUnknown,
                 "No origin is configured for this account ([domains.accounts]).",
             )
             .refuse();
         };
-        let origin = Arc::clone(origin);
-        // Set once: only this layer finds it.
-        let _ = routed.exchange().origin.set(Arc::clone(&origin));
-        Ok(Addressed { conforming, origin })
+        context.origin.learn(Arc::clone(origin));
+        Ok(Addressed(conforming))
     }
 }

@@ -9,14 +9,25 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::request::Parts;
+use http::{Extensions, HeaderMap, Request, Uri};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::check::{Check, CheckLayer};
-use super::exchange::{Arrival, BodyFault, Exchange};
+use crate::check::{Check, CheckLayer};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::{Body, BoxError, Limits};
+use crate::request::{Body, BodyFault, BoxError, Limits, RequestContext};
+
+/// A body whose length and time are bounded. `route` takes no other.
+#[derive(Debug)]
+pub struct Bounded(Body);
+
+impl Bounded {
+    /// The body, to judge or to send it.
+    #[must_use]
+    pub fn into_inner(self) -> Body {
+        self.0
+    }
+}
 
 /// The layer.
 #[must_use]
@@ -31,30 +42,21 @@ pub struct Bounds {
 }
 
 impl Check for Bounds {
-    type In = Arrival;
-    type Out = Arrival;
+    type In = Request<Body>;
+    type Out = Request<Bounded>;
 
-    fn check(&self, arrival: Arrival) -> Checked<Arrival> {
-        let Arrival {
-            head,
-            body,
-            exchange,
-        } = arrival;
-        super::route::note_attempt(&head, &exchange);
-        self.check_target(&head)?;
-        self.check_head(&head)?;
-        self.check_length(&head)?;
-        Ok(Arrival {
-            body: self.bounded(body, &exchange),
-            head,
-            exchange,
-        })
+    fn check(&self, request: Request<Body>) -> Checked<Request<Bounded>> {
+        self.check_target(request.uri())?;
+        self.check_head(request.headers())?;
+        self.check_length(request.headers())?;
+        let (head, body) = request.into_parts();
+        let body = self.bounded(body, &head.extensions);
+        Ok(Request::from_parts(head, body))
     }
 }
 
 impl Bounds {
-    fn check_target(&self, head: &Parts) -> Checked<()> {
-        let uri = &head.uri;
+    fn check_target(&self, uri: &Uri) -> Checked<()> {
         let bytes = uri.path_and_query().map_or(0, |pq| pq.as_str().len())
             + uri.authority().map_or(0, |a| a.as_str().len());
         if bytes > self.limits.max_uri_bytes {
@@ -68,9 +70,8 @@ impl Bounds {
         Ok(())
     }
 
-    fn check_head(&self, head: &Parts) -> Checked<()> {
-        let bytes: usize = head
-            .headers
+    fn check_head(&self, headers: &HeaderMap) -> Checked<()> {
+        let bytes: usize = headers
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 4)
             .sum();
@@ -85,76 +86,49 @@ impl Bounds {
         Ok(())
     }
 
-    fn check_length(&self, head: &Parts) -> Checked<()> {
-        let declared = head
-            .headers
+    fn check_length(&self, headers: &HeaderMap) -> Checked<()> {
+        let declared = headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse::<u64>().ok());
         if declared.is_some_and(|bytes| bytes > self.limits.max_body_bytes) {
-            return too_large(self.limits.max_body_bytes).refuse();
+            return Refusal::body_too_large(self.limits.max_body_bytes).refuse();
         }
         Ok(())
     }
 
-    fn bounded(&self, body: Body, exchange: &Arc<Exchange>) -> Body {
-        let Body::Stream(_) = body else { return body };
-        Body::stream(Bounded {
+    fn bounded(&self, body: Body, extensions: &Extensions) -> Bounded {
+        let Body::Stream(_) = body else {
+            return Bounded(body);
+        };
+        Bounded(Body::stream(BoundedStream {
             body,
             left: self.limits.max_body_bytes,
             deadline: Instant::now() + self.limits.body_timeout,
             timer: None,
-            exchange: Arc::clone(exchange),
-        })
+            context: Arc::clone(RequestContext::of(extensions)),
+        }))
     }
 }
 
-/// The refusal of a body that is too long.
-#[must_use]
-pub fn too_large(most: u64) -> Refusal {
-    Refusal::new(
-        Code::BodyTooLarge,
-        format!("The body is longer than the {most} bytes that are allowed."),
-    )
-}
-
-/// The refusal that a faulty body leads to.
-#[must_use]
-pub fn refusal_of(fault: BodyFault) -> Refusal {
-    match fault {
-        BodyFault::TooLarge => Refusal::new(
-            Code::BodyTooLarge,
-            "The body is longer than this gateway allows ([limits] max_body_bytes).",
-        ),
-        BodyFault::Late => Refusal::new(
-            Code::RequestTimeout,
-            "The body did not arrive in time ([limits] body_timeout).",
-        ),
-        BodyFault::Broken => Refusal::new(
-            Code::RequestMalformed,
-            "The body was cut short, or its chunked framing is broken.",
-        ),
-    }
-}
-
-/// A body that ends in an error where it is too long or too slow.
-struct Bounded {
+/// A body that ends in an error if it is too long or too slow.
+struct BoundedStream {
     body: Body,
     left: u64,
     deadline: Instant,
     /// Made at the first wait: most bodies are there already.
     timer: Option<Pin<Box<Sleep>>>,
-    exchange: Arc<Exchange>,
+    context: Arc<RequestContext>,
 }
 
-impl Bounded {
+impl BoundedStream {
     fn fail(&self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.exchange.set_body_fault(fault);
+        self.context.body_fault.learn(fault);
         Poll::Ready(Some(Err(fault.into())))
     }
 }
 
-impl http_body::Body for Bounded {
+impl http_body::Body for BoundedStream {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -201,7 +175,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use http::{HeaderValue, Request};
+    use http::HeaderValue;
     use http_body_util::{BodyExt, Full};
 
     use super::*;
@@ -218,24 +192,25 @@ mod tests {
         }
     }
 
-    fn arrival(request: Request<Body>) -> Arrival {
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let exchange = Exchange::new(
-            HeaderValue::from_static("id"),
-            crate::request::Peer::new(peer),
-        )
-        .into();
-        let (head, body) = request.into_parts();
-        Arrival {
-            head: head.into(),
-            body,
-            exchange,
-        }
+    fn with_context(mut request: Request<Body>) -> Request<Body> {
+        let peer = crate::request::Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let context = RequestContext::new(HeaderValue::from_static("id"), peer, &request);
+        request.extensions_mut().insert(Arc::new(context));
+        request
     }
 
     fn code(request: http::request::Builder) -> Option<Code> {
         let request = request.body(Body::Empty).unwrap();
-        bounds().check(arrival(request)).err().map(|r| r.code)
+        bounds().check(request).err().map(|r| r.code)
+    }
+
+    /// Reads a body of this kind to its end, which must be an error.
+    async fn fault(body: Body) -> Option<BodyFault> {
+        let request = with_context(Request::new(body));
+        let request = bounds().check(request).unwrap();
+        let context = Arc::clone(RequestContext::of(request.extensions()));
+        assert!(request.into_body().into_inner().collect().await.is_err());
+        context.body_fault.get().copied()
     }
 
     #[test]
@@ -262,10 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_streamed_body_ends_in_an_error_past_its_bound() {
         let body = Body::stream(Full::new(Bytes::from_static(b"12345")));
-        let arrival = bounds().check(arrival(Request::new(body))).unwrap();
-        let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.body.collect().await.is_err());
-        assert_eq!(exchange.body_fault(), Some(BodyFault::TooLarge));
+        assert_eq!(fault(body).await, Some(BodyFault::TooLarge));
     }
 
     struct Never;
@@ -284,22 +256,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_stops_is_late() {
-        let arrival = bounds()
-            .check(arrival(Request::new(Body::stream(Never))))
-            .unwrap();
-        let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.body.collect().await.is_err());
-        assert_eq!(exchange.body_fault(), Some(BodyFault::Late));
+        assert_eq!(fault(Body::stream(Never)).await, Some(BodyFault::Late));
     }
 
     #[tokio::test]
     async fn a_broken_body_is_told_apart() {
-        let arrival = bounds()
-            .check(arrival(Request::new(Body::stream(Fails))))
-            .unwrap();
-        let exchange = Arc::clone(&arrival.exchange);
-        assert!(arrival.body.collect().await.is_err());
-        assert_eq!(exchange.body_fault(), Some(BodyFault::Broken));
+        assert_eq!(fault(Body::stream(Fails)).await, Some(BodyFault::Broken));
     }
 
     struct Fails;

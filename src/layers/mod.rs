@@ -2,30 +2,29 @@
 //!
 //! | layer | takes | gives |
 //! |---|---|---|
-//! | [`request_id`], [`access_log`], [`refuse`] (which contains a panic: [`contain`]), [`limits`] | [`exchange::Arrival`] | the same |
-//! | [`route`] | `Arrival` | [`route::Routed`]: which operation |
+//! | [`request_id`] | a request and its peer | a request with its [`RequestContext`] |
+//! | [`access_log`], [`refuse`] | a request | the same |
+//! | [`limits`] | a request | a request whose body is [`limits::Bounded`] |
+//! | [`route`] | that request | [`route::Routed`]: which operation |
 //! | [`authenticate`] | `Routed` | [`authenticate::Identified`]: who is calling |
 //! | [`authorize`] | `Identified` | [`authorize::Permitted`]: they may |
 //! | [`conform`] | `Permitted` | [`conform::Conforming`]: it fits the contract |
 //! | [`domain`] | `Conforming` | [`domain::Addressed`]: where to |
-//! | [`credentials`] | `Addressed` | [`credentials::Equipped`]: with upstream's credentials |
-//! | [`record`] | `Equipped` | [`record::Cleared`]: a deletion's intent is on stable storage |
+//! | [`credentials`] | `Addressed` | [`credentials::WithCredentials`]: upstream's credentials in place of the caller's |
+//! | [`record`] | `WithCredentials` | [`record::Cleared`]: a deletion's intent is on stable storage |
 //!
-//! A stage type has private fields and is made in its layer's file alone, so a layer that is left
-//! out or stands in another place does not compile.
+//! A stage type has private fields and is made in its layer's file alone, so a stack that lacks a layer
+//! or has it in another place does not compile. The facts of a request stand in its context, not in the stages.
+//!
+//! [`RequestContext`]: crate::request::RequestContext
 
 pub mod access_log;
 pub mod authenticate;
 pub mod authorize;
-pub mod check;
 pub mod conform;
-pub mod contain;
 pub mod credentials;
-pub mod deletions;
 pub mod domain;
-pub mod exchange;
 pub mod limits;
-pub mod problem;
 pub mod record;
 pub mod refuse;
 pub mod request_id;

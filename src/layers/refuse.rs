@@ -5,21 +5,24 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use http::Response;
+use futures_util::FutureExt;
+use http::{HeaderName, Request, Response};
 use tower::{Layer, Service};
 
-use super::contain::contained;
-use super::exchange::{Arrival, Exchange};
-use super::problem;
 use crate::audit::Trail;
-use crate::audit::entry::{Caller, Refused};
-use crate::refusal::{Code, Refusal, Sent};
-use crate::request::Body;
+use crate::audit::entry::Sent;
+use crate::refusal::record::record;
+use crate::refusal::{Code, Refusal, problem};
+use crate::request::{Body, RequestContext};
+
+/// The gateway's id of the request, on every answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The layer.
 #[must_use]
@@ -56,9 +59,12 @@ impl<S> Layer<S> for RefuseLayer {
 /// An answer to come.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-impl<S> Service<Arrival> for Refuse<S>
+impl<S> Service<Request<Body>> for Refuse<S>
 where
-    S: Service<Arrival, Response = Response<Body>, Error = Box<Refusal>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -69,39 +75,46 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, arrival: Arrival) -> Self::Future {
-        self.answer(arrival)
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.answer(request)
     }
 }
 
 impl<S> Refuse<S>
 where
-    S: Service<Arrival, Response = Response<Body>, Error = Box<Refusal>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
-    /// As `call`, but shared by all requests: each gets a clone of what stands behind.
-    pub fn answer(&self, arrival: Arrival) -> Answering {
-        let exchange = Arc::clone(&arrival.exchange);
+    /// As `call`, but shared by all requests: each gets a clone of the layers behind.
+    pub fn answer(&self, request: Request<Body>) -> Answering {
+        let context = Arc::clone(RequestContext::of(request.extensions()));
         let recorder = Arc::clone(&self.recorder);
         let mut inner = self.inner.clone();
+        // The checks run inside `call`. What panics is never polled again, so nobody sees a broken state.
+        let called = catch_unwind(AssertUnwindSafe(|| inner.call(request)));
         Box::pin(async move {
-            // The checks run inside `call`, so that is contained as well.
-            let result = contained(async move { inner.call(arrival).await }).await;
+            let result = match called {
+                Ok(answering) => AssertUnwindSafe(answering).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
             let mut response = match result {
                 Ok(Ok(response)) => response,
-                Ok(Err(refusal)) => recorder.refuse(&refusal, &exchange),
-                Err(_) => recorder.refuse(&defect(&exchange), &exchange),
+                Ok(Err(refusal)) => recorder.refuse(&refusal, &context),
+                // The panic hook has logged the place.
+                Err(_panic) => recorder.refuse(&defect(&context), &context),
             };
-            response
-                .headers_mut()
-                .insert(problem::REQUEST_ID, exchange.request_id.clone());
+            let headers = response.headers_mut();
+            headers.insert(REQUEST_ID, context.request_id.clone());
             Ok(response)
         })
     }
 }
 
-fn defect(exchange: &Exchange) -> Refusal {
-    let sent = if exchange.recorded.load(Ordering::Relaxed) {
+fn defect(context: &RequestContext) -> Refusal {
+    let sent = if context.recorded.load(Ordering::Relaxed) {
         Sent::Unknown
     } else {
         Sent::No
@@ -119,75 +132,65 @@ struct Recorder {
     config: Arc<str>,
 }
 
-/// Hands a refused deletion to the trail, once: a deletion's own task does so as well, since its
-/// caller, and this layer with it, may be gone by then.
-pub(super) fn put_on_record(trail: &Trail, config: &str, refusal: &Refusal, exchange: &Exchange) {
-    let is_first = exchange.code.set(refusal.code.as_str()).is_ok();
-    if !is_first || !exchange.is_deletion() || exchange.recorded.load(Ordering::Relaxed) {
-        return;
-    }
-    match entry(config, refusal, exchange) {
-        Some(entry) => trail.refused(entry),
-        None => trail.turned_away(refusal.code.as_str()),
-    }
-}
-
 impl Recorder {
-    fn refuse(&self, refusal: &Refusal, exchange: &Exchange) -> Response<Body> {
-        put_on_record(&self.trail, &self.config, refusal, exchange);
-        problem::response(refusal, exchange.request_id())
+    fn refuse(&self, refusal: &Refusal, context: &RequestContext) -> Response<Body> {
+        record(&self.trail, &self.config, refusal, context);
+        problem::response(refusal, context.request_id())
     }
-}
-
-/// A refused text is on record as it came, but a token that was put in the wrong place is not (P8):
-/// every JWT begins with `eyJ`, the base64 of `{"`.
-fn without_token(text: &str) -> String {
-    if text.contains("eyJ") {
-        "(withheld: it looks like a token)".to_owned()
-    } else {
-        text.to_owned()
-    }
-}
-
-/// The entry, where the caller and the operation are known.
-fn entry(config: &str, refusal: &Refusal, exchange: &Exchange) -> Option<Refused> {
-    let identity = exchange.identity.get()?;
-    let operation = exchange.operation.get()?;
-    let named = exchange.named.get().cloned().unwrap_or_default();
-    Some(Refused {
-        request_id: exchange.request_id().to_owned(),
-        operation: operation.name.to_string(),
-        account: exchange
-            .account
-            .get()
-            .map(|account| without_token(account))
-            .unwrap_or_default(),
-        user_count: named.user_count as u64,
-        users: named.users.iter().map(|user| without_token(user)).collect(),
-        body_sha256: named.body_sha256,
-        caller: Caller {
-            issuer: identity.issuer.clone(),
-            subject: identity.subject.clone(),
-            client: identity.client.clone(),
-        },
-        token_id: identity.token_id.clone(),
-        if_match: exchange.if_match.get().map(|value| without_token(value)),
-        domain: exchange.origin.get().map(ToString::to_string),
-        client_ip: exchange.peer.ip().to_owned(),
-        config: config.to_owned(),
-        code: refusal.code.as_str().to_owned(),
-        rule: None,
-        cut: crate::audit::entry::Cuts::new(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::future::ready;
+    use std::net::SocketAddr;
 
-    #[test]
-    fn p8_a_token_in_the_wrong_place_is_not_recorded() {
-        assert!(!without_token("eyJhbGciOiJFUzI1NiJ9.e30.c2ln").contains("eyJ"));
-        assert_eq!(without_token("700100001"), "700100001");
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::refusal::record::tests::closed_trail;
+    use crate::request::Peer;
+
+    fn request() -> Request<Body> {
+        let mut request = Request::new(Body::Empty);
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let context = RequestContext::new(HeaderValue::from_static("id"), peer, &request);
+        request.extensions_mut().insert(Arc::new(context));
+        request
+    }
+
+    async fn is_refused_as_internal<S>(inner: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
+        let request = request();
+        let context = Arc::clone(RequestContext::of(request.extensions()));
+        let refuse = layer(closed_trail(), "hash".into()).layer(inner);
+        let Ok(response) = refuse.answer(request).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["lychgate-refusal"], "internal");
+        assert_eq!(response.headers()["x-request-id"], "id");
+        assert_eq!(context.code.get(), Some(&"internal"));
+    }
+
+    #[tokio::test]
+    async fn p11_a_panic_is_answered_as_internal() {
+        is_refused_as_internal(tower::service_fn(|_| {
+            if std::hint::black_box(true) {
+                panic!("a defect of a check");
+            }
+            ready(Ok(Response::new(Body::Empty)))
+        }))
+        .await;
+        is_refused_as_internal(tower::service_fn(async |_| {
+            if std::hint::black_box(true) {
+                panic!("a defect behind the checks");
+            }
+            Ok(Response::new(Body::Empty))
+        }))
+        .await;
     }
 }

@@ -1,18 +1,18 @@
-//! Gives every request its id, which the caller, upstream, the log and the trail see alike.
+//! Gives every request its context and its id, which the caller, upstream, the log and the trail see alike.
 //!
 //! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. An id that the caller brings is not
 //! taken over: it could choose one that stands in the trail already.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request};
 use tower::{Layer, Service};
 use uuid::Builder;
 
-use super::exchange::{Arrival, Exchange};
 use crate::clock::Clock;
 use crate::random;
-use crate::request::{Body, Peer};
+use crate::request::{Body, Peer, RequestContext};
 
 /// The layer; built for each request, so it borrows.
 #[must_use]
@@ -44,7 +44,7 @@ impl<'a, S> Layer<S> for RequestIdLayer<'a> {
     }
 }
 
-impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {
+impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -53,13 +53,10 @@ impl<S: Service<Arrival>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, (request, peer): (Request<Body>, Peer)) -> S::Future {
-        let (head, body) = request.into_parts();
-        self.inner.call(Arrival {
-            head: Box::new(head),
-            body,
-            exchange: Exchange::new(new_id(self.clock), peer).into(),
-        })
+    fn call(&mut self, (mut request, peer): (Request<Body>, Peer)) -> S::Future {
+        let context = RequestContext::new(new_id(self.clock), peer, &request);
+        request.extensions_mut().insert(Arc::new(context));
+        self.inner.call(request)
     }
 }
 

@@ -43,7 +43,7 @@ impl Sender {
             head_timeout: self.head_timeout,
             deadline: now + self.total_timeout,
         };
-        let pool = match self.pool.origin_pool(&outgoing.origin) {
+        let pool = match self.pool.origin_pool(outgoing.context.origin.known()) {
             Ok(pool) => pool,
             Err(failure) => return Err(Box::new(report(Err(failure), 0))),
         };
@@ -137,11 +137,16 @@ fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
 
 /// The request to send: path and query as they came, version 1.1, the headers rewritten.
 fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
-    let Outgoing { mut head, body, .. } = outgoing;
+    let Outgoing {
+        mut head,
+        body,
+        context,
+        ..
+    } = outgoing;
     let facts = Facts {
         host: pool.host(),
-        request_id: outgoing.request_id,
-        peer: &outgoing.peer,
+        request_id: context.request_id.clone(),
+        peer: &context.peer,
         bodiless: body.is_end_stream(),
     };
     headers::rewrite(&mut head, facts);

@@ -19,8 +19,9 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("random", Some(&[])),
     ("alarm", Some(&[])),
     // The receipt stands in a refusal of what was sent.
-    ("refusal", Some(&["audit"])),
-    ("request", Some(&[])),
+    ("refusal", Some(&["audit", "request"])),
+    ("request", Some(&["contract", "token"])),
+    ("check", Some(&["refusal", "request"])),
     ("forward", Some(&["request"])),
     ("fetch", Some(&["request", "tls"])),
     ("telemetry", Some(&["clock", "metrics"])),
@@ -35,8 +36,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     (
         "layers",
         Some(&[
-            "request", "forward", "refusal", "contract", "token", "domain", "audit", "metrics",
-            "clock", "random",
+            "request", "forward", "refusal", "check", "contract", "token", "domain", "audit",
+            "metrics", "clock", "random",
         ]),
     ),
     (

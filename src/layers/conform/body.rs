@@ -1,77 +1,64 @@
 //! What the contract asks of the body.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body_util::BodyExt;
 
-use crate::audit::entry::MAX_REFUSED_USERS;
+use crate::contract::BodyRule;
 use crate::contract::ids::{self, IdsFault, MAX_BODY_BYTES, MAX_IDS};
-use crate::contract::{BodyRule, Effect};
-use crate::layers::exchange::{BodyFault, Exchange, Named};
-use crate::layers::limits::{refusal_of, too_large};
-use crate::layers::route::Routed;
+use crate::contract::query::Query;
+use crate::layers::limits::Bounded;
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::Body;
+use crate::request::{Batch, Body, BodyFault, RequestContext};
 
 /// What can be said without waiting.
 pub(super) enum Judged {
-    /// It fits.
-    Fits {
-        /// Whom a deletion names.
-        users: Vec<String>,
-        /// What is sent.
-        body: Body,
-    },
+    /// It fits: this is sent.
+    Fits(Body),
     /// It must be read first.
-    MustBeRead(Body),
+    MustBeRead(Bounded),
 }
 
 /// Judges what can be judged by the head.
-pub(super) fn judge(routed: &Routed, content: Body) -> Checked<Judged> {
-    let operation = routed.operation();
-    let users = match operation.effect {
-        Effect::Delete => routed.user().map(str::to_owned).into_iter().collect(),
-        _ => Vec::new(),
-    };
-    let body = match operation.body {
-        BodyRule::Pass => content,
-        BodyRule::None | BodyRule::EmptyJson if !has_content(routed) => Body::Empty,
-        BodyRule::None => {
-            return Refusal::new(
-                Code::BodyUnexpected,
-                "This operation takes no body: the path names the user.",
-            )
-            .refuse();
+pub(super) fn judge(
+    context: &RequestContext,
+    headers: &HeaderMap,
+    body: Bounded,
+) -> Checked<Judged> {
+    match context.matched.known().operation.body {
+        BodyRule::Pass => Ok(Judged::Fits(body.into_inner())),
+        BodyRule::None | BodyRule::EmptyJson if !has_content(headers) => {
+            Ok(Judged::Fits(Body::Empty))
         }
-        BodyRule::Ids if routed.head().headers.contains_key(CONTENT_ENCODING) => {
-            return invalid("a Content-Encoding is not accepted").refuse();
+        BodyRule::None => Refusal::new(
+            Code::BodyUnexpected,
+            "This operation takes no body: the path names the user.",
+        )
+        .refuse(),
+        BodyRule::Ids if headers.contains_key(CONTENT_ENCODING) => {
+            invalid("a Content-Encoding is not accepted").refuse()
         }
-        BodyRule::EmptyJson | BodyRule::Ids => return Ok(Judged::MustBeRead(content)),
-    };
-    Ok(Judged::Fits { users, body })
+        BodyRule::EmptyJson | BodyRule::Ids => Ok(Judged::MustBeRead(body)),
+    }
 }
 
-/// Reads it and judges: whom it names, and what is sent. The request is handed through, since its
-/// own body, taken out before, may not be shared between threads.
-pub(super) async fn read(routed: Routed, content: Body) -> Checked<(Routed, Vec<String>, Body)> {
-    let exchange = Arc::clone(routed.exchange());
-    let most = match routed.operation().body {
+/// Reads it, judges it, and gives back what is sent.
+pub(super) async fn read(context: &RequestContext, query: &Query, body: Bounded) -> Checked<Body> {
+    let rule = context.matched.known().operation.body;
+    let most = match rule {
         BodyRule::Ids => MAX_BODY_BYTES,
         _ => EMPTY_JSON_BYTES,
     };
-    let collected = collect(&exchange, content, most).await;
-    let (users, body) = match routed.operation().body {
-        BodyRule::Ids => judge_ids(&routed, collected)?,
-        _ => judge_empty_json(collected)?,
-    };
-    Ok((routed, users, body))
+    let collected = collect(context, body.into_inner(), most).await;
+    match rule {
+        BodyRule::Ids => judge_ids(context, query, collected),
+        _ => judge_empty_json(collected),
+    }
 }
 
 /// By the headers: an empty chunked stream is content as well.
-fn has_content(routed: &Routed) -> bool {
-    let headers = &routed.head().headers;
+fn has_content(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING)
         || headers
             .get_all(CONTENT_LENGTH)
@@ -82,10 +69,10 @@ fn has_content(routed: &Routed) -> bool {
 /// `{}` and `[]`.
 const EMPTY_JSON_BYTES: usize = 2;
 
-fn judge_empty_json(collected: Result<Bytes, Collect>) -> Checked<(Vec<String>, Body)> {
+fn judge_empty_json(collected: Result<Bytes, Collect>) -> Checked<Body> {
     match collected {
-        Ok(bytes) if matches!(&*bytes, b"{}" | b"[]") => Ok((Vec::new(), Body::Empty)),
-        Err(Collect::Fault(fault)) => refusal_of(fault).refuse(),
+        Ok(bytes) if matches!(&*bytes, b"{}" | b"[]") => Ok(Body::Empty),
+        Err(Collect::Fault(fault)) => Refusal::of_body(fault).refuse(),
         Ok(_) | Err(Collect::TooLong) => Refusal::new(
             Code::BodyUnexpected,
             "A read takes no body (or exactly {} or [], which is dropped).",
@@ -94,41 +81,43 @@ fn judge_empty_json(collected: Result<Bytes, Collect>) -> Checked<(Vec<String>, 
     }
 }
 
-fn judge_ids(routed: &Routed, collected: Result<Bytes, Collect>) -> Checked<(Vec<String>, Body)> {
+fn judge_ids(
+    context: &RequestContext,
+    query: &Query,
+    collected: Result<Bytes, Collect>,
+) -> Checked<Body> {
     let bytes = match collected {
         Ok(bytes) => bytes,
-        Err(Collect::TooLong) => return too_large(MAX_BODY_BYTES as u64).refuse(),
-        Err(Collect::Fault(fault)) => return refusal_of(fault).refuse(),
+        Err(Collect::TooLong) => return Refusal::body_too_large(MAX_BODY_BYTES as u64).refuse(),
+        Err(Collect::Fault(fault)) => return Refusal::of_body(fault).refuse(),
     };
-    let parsed = ids::parse(&bytes);
-    // Only this layer reads a body, and once.
-    let _ = routed.exchange().named.set(Named {
-        users: parsed.as_ref().map_or_else(
-            |_| Vec::new(),
-            |users| users.iter().take(MAX_REFUSED_USERS).cloned().collect(),
-        ),
-        user_count: parsed.as_ref().map_or(0, Vec::len),
-        body_sha256: Some(sha256(&bytes)),
+    let (users, fault) = match ids::parse(&bytes) {
+        Ok(users) => (users, None),
+        Err(fault) => (Vec::new(), Some(fault)),
+    };
+    context.batch.learn(Batch {
+        users,
+        body_sha256: sha256(&bytes),
     });
-    let users = match parsed {
-        Ok(users) => users,
-        Err(IdsFault::TooMany) => {
+    match fault {
+        None => {}
+        Some(IdsFault::TooMany) => {
             return Refusal::new(
                 Code::BodyTooLarge,
                 format!("A batch names at most {MAX_IDS} users."),
             )
             .refuse();
         }
-        Err(IdsFault::Invalid(why)) => return invalid(why).refuse(),
-    };
-    match routed.query().ids.as_slice() {
+        Some(IdsFault::Invalid(why)) => return invalid(why).refuse(),
+    }
+    match query.ids.as_slice() {
         [] => {}
-        [Some(value)] if ids::query_names_the_same(value, &users) => {}
+        [Some(value)] if ids::query_names_the_same(value, context.users()) => {}
         _ => {
             return invalid("the query parameter ids does not name the same users once").refuse();
         }
     }
-    Ok((users, Body::whole(bytes)))
+    Ok(Body::whole(bytes))
 }
 
 fn invalid(why: &str) -> Refusal {
@@ -149,11 +138,11 @@ enum Collect {
 }
 
 /// Reads a body of at most `most` bytes; `limits` bounds its time.
-async fn collect(exchange: &Exchange, mut content: Body, most: usize) -> Result<Bytes, Collect> {
+async fn collect(context: &RequestContext, mut body: Body, most: usize) -> Result<Bytes, Collect> {
     let mut bytes = BytesMut::new();
-    while let Some(frame) = content.frame().await {
+    while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            let fault = exchange.body_fault();
+            let fault = context.body_fault.get().copied();
             return Err(Collect::Fault(fault.unwrap_or(BodyFault::Broken)));
         };
         let Some(data) = frame.data_ref() else {

@@ -5,28 +5,31 @@ use http::header::IF_MATCH;
 use crate::contract::if_match::{self, IfMatch};
 use crate::contract::query::VersionFault;
 use crate::contract::{BodyRule, Effect, Operation, path};
-use crate::layers::authorize::Permitted;
 use crate::layers::route::Routed;
 use crate::refusal::{Checked, Code, Refusal};
 
 /// Judges it.
-pub(super) fn check(permitted: &Permitted) -> Checked<()> {
-    let routed = permitted.routed();
+pub(super) fn check(routed: &Routed) -> Checked<()> {
     check_ids_in_path(routed)?;
     check_version(routed)?;
     check_ids_query(routed)?;
-    check_if_match(permitted)
+    check_if_match(routed)
 }
 
 fn check_ids_in_path(routed: &Routed) -> Checked<()> {
-    if !path::is_account(routed.account()) {
+    let matched = routed.context().matched.known();
+    if !path::is_account(&matched.account) {
         return Refusal::new(
             Code::AccountIdInvalid,
             "An account id is 1 to 20 letters, digits or underscores.",
         )
         .refuse();
     }
-    if routed.user().is_some_and(|user| !path::is_user_id(user)) {
+    if matched
+        .user
+        .as_deref()
+        .is_some_and(|user| !path::is_user_id(user))
+    {
         return Refusal::new(
             Code::UserIdInvalid,
             "A user id is a decimal integer from 1 to 9223372036854775807, \
@@ -81,8 +84,7 @@ fn check_ids_query(routed: &Routed) -> Checked<()> {
     Ok(())
 }
 
-fn check_if_match(permitted: &Permitted) -> Checked<()> {
-    let routed = permitted.routed();
+fn check_if_match(routed: &Routed) -> Checked<()> {
     let operation = routed.operation();
     let headers = &routed.head().headers;
     if !must_judge(operation, headers.contains_key(IF_MATCH)) {
@@ -107,7 +109,8 @@ fn check_if_match(permitted: &Permitted) -> Checked<()> {
     let Some(scope) = &operation.unconditional_scope else {
         return Ok(());
     };
-    if condition == IfMatch::Unconditional && !permitted.identity().holds(scope) {
+    let caller = routed.context().identity.known();
+    if condition == IfMatch::Unconditional && !caller.holds(scope) {
         return Refusal::new(
             Code::IfMatchUnconditional,
             format!(

@@ -9,37 +9,35 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::Response;
+use http::request::Parts;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use super::authorize::Permitted;
-use super::check::CheckFuture;
-use super::route::Routed;
+use crate::check::CheckFuture;
 use crate::refusal::{Code, Refusal};
-use crate::request::Body;
-use crate::token::Identity;
+use crate::request::{Body, RequestContext};
 use body::Judged;
 
 /// A request that fits the contract.
 #[derive(Debug)]
 pub struct Conforming {
-    routed: Routed,
-    identity: Arc<Identity>,
-    users: Vec<String>,
+    head: Box<Parts>,
     body: Body,
+    context: Arc<RequestContext>,
 }
 
 impl Conforming {
-    /// What `route` found.
+    /// The facts of the request, with the users that a deletion names.
     #[must_use]
-    pub fn routed(&self) -> &Routed {
-        &self.routed
+    pub fn context(&self) -> &RequestContext {
+        &self.context
     }
 
-    /// The parts, for what is sent and recorded: the request, its caller, whom a deletion names, its body.
+    /// Head, body and facts.
     #[must_use]
-    pub fn into_parts(self) -> (Routed, Arc<Identity>, Vec<String>, Body) {
-        (self.routed, self.identity, self.users, self.body)
+    pub fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
+        (self.head, self.body, self.context)
     }
 }
 
@@ -95,31 +93,29 @@ where
     }
 
     fn call(&mut self, permitted: Permitted) -> Self::Future {
-        if let Err(refusal) = head::check(&permitted) {
+        let routed = permitted.into_routed();
+        if let Err(refusal) = head::check(&routed) {
             return CheckFuture::refused(refusal);
         }
-        let (mut routed, identity) = permitted.into_parts();
-        let content = routed.take_body();
-        match body::judge(&routed, content) {
-            Ok(Judged::Fits { users, body }) => CheckFuture::passed(self.inner.call(Conforming {
-                routed,
-                identity,
-                users,
+        let (head, body, query, context) = routed.into_parts();
+        match body::judge(&context, &head.headers, body) {
+            Ok(Judged::Fits(body)) => CheckFuture::passed(self.inner.call(Conforming {
+                head,
                 body,
+                context,
             })),
-            Ok(Judged::MustBeRead(content)) => {
+            Ok(Judged::MustBeRead(body)) => {
                 let Ok(permit) = Arc::clone(&self.reading).try_acquire_owned() else {
                     return CheckFuture::refused(Box::new(too_many_bodies()));
                 };
                 let mut inner = self.inner.clone();
                 CheckFuture::waits(async move {
-                    let (routed, users, body) = body::read(routed, content).await?;
+                    let body = body::read(&context, &query, body).await?;
                     drop(permit);
                     let conforming = Conforming {
-                        routed,
-                        identity,
-                        users,
+                        head,
                         body,
+                        context,
                     };
                     inner.call(conforming).await
                 })

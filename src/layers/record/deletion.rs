@@ -2,46 +2,44 @@
 //! own: a caller that hangs up cannot lose a record.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
 use http::Response;
 use tower::Service;
 
+use super::in_flight::Slot;
 use super::verdict::{self, Reply};
 use super::{Cleared, Recorder, Unrecorded};
-use crate::audit::entry::{Ending, Intent, Reason, Sent as SentOnRecord, Verdict};
+use crate::audit::entry::{Caller, Cuts, Ending, Intent, Reason, Sent, Verdict};
 use crate::audit::{Cause, Closed, OpenIntent};
 use crate::forward::{Outgoing, Report};
-use crate::layers::contain::{Panicked, contained};
-use crate::layers::deletions::Slot;
-use crate::layers::exchange::Exchange;
-use crate::layers::problem;
-use crate::layers::refuse::put_on_record;
-use crate::refusal::{Checked, Code, Refusal, Sent};
-use crate::request::Body;
+use crate::refusal::record::record;
+use crate::refusal::{Checked, Code, Refusal, problem};
+use crate::request::{Body, RequestContext};
 
 /// Runs it and waits for its answer.
 pub(super) async fn run<S>(
     recorder: Recorder,
-    intent: Intent,
     outgoing: Outgoing,
-    exchange: Arc<Exchange>,
     service: S,
 ) -> Checked<Response<Body>>
 where
     S: Service<Cleared, Response = Unrecorded, Error = Infallible> + Send + 'static,
     S::Future: Send,
 {
-    let slot = recorder.deletions.slot(&outgoing.origin, recorder.shared)?;
+    let context = Arc::clone(&outgoing.context);
     let deletions = recorder.deletions.clone();
+    let slot = deletions.slot(context.origin.known(), recorder.shared)?;
     let deletion = Deletion {
         recorder,
-        exchange,
+        context,
         _slot: slot,
     };
     // In a box: it is large, and spawning and ending a task copies it several times.
-    let recorded = Box::pin(deletion.record(intent, outgoing, service));
+    let recorded = Box::pin(deletion.record(outgoing, service));
     // The handle may be dropped with the connection; the task goes on.
     match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
@@ -56,31 +54,26 @@ where
 
 struct Deletion {
     recorder: Recorder,
-    exchange: Arc<Exchange>,
+    context: Arc<RequestContext>,
     _slot: Slot,
 }
 
 impl Deletion {
-    async fn record<S>(
-        self,
-        intent: Intent,
-        outgoing: Outgoing,
-        service: S,
-    ) -> Checked<Response<Body>>
+    async fn record<S>(self, outgoing: Outgoing, service: S) -> Checked<Response<Body>>
     where
         S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
     {
-        let open = match self.recorder.trail.begin(intent).await {
+        let Recorder { trail, config, .. } = &self.recorder;
+        let open = match trail.begin(intent(&self.context, config)).await {
             Ok(open) => open,
             Err(closed) => {
                 let refusal = unavailable(&closed);
-                // Not left to the layer outside: it is gone where the caller has hung up.
-                let Recorder { trail, config, .. } = &self.recorder;
-                put_on_record(trail, config, &refusal, &self.exchange);
+                // Not left to the layer outside: it is gone if the caller has hung up.
+                record(trail, config, &refusal, &self.context);
                 return refusal.refuse();
             }
         };
-        self.exchange.recorded.store(true, Ordering::Relaxed);
+        self.context.recorded.store(true, Ordering::Relaxed);
         let (ending, reply) = self.send(outgoing, service).await;
         finish(open, ending, reply).await
     }
@@ -90,15 +83,16 @@ impl Deletion {
     where
         S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
     {
-        let sending = contained(async move {
+        // A panic closes the intent with its own reason, and the caller still gets the receipt.
+        let sending = AssertUnwindSafe(async move {
             let Ok(unrecorded) = service.call(Cleared { outgoing }).await;
             let Report { reply, attempts } = unrecorded.report;
             verdict::of_deletion(reply, attempts).await
         });
         tokio::select! {
-            outcome = sending => match outcome {
+            outcome = sending.catch_unwind() => match outcome {
                 Ok(verdict) => verdict,
-                Err(Panicked) => cut_off(
+                Err(_panic) => cut_off(
                     Reason::Internal,
                     Code::Internal,
                     "The gateway has a defect that this deletion met. Look before you repeat it.",
@@ -113,11 +107,36 @@ impl Deletion {
     }
 }
 
+fn intent(context: &RequestContext, config: &str) -> Intent {
+    let (matched, identity) = (context.matched.known(), context.identity.known());
+    Intent {
+        request_id: context.request_id().to_owned(),
+        operation: matched.operation.name.to_string(),
+        account: matched.account.clone(),
+        users: context.users().to_vec(),
+        caller: Caller {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            client: identity.client.clone(),
+        },
+        token_id: identity.token_id.clone(),
+        if_match: matched.if_match.clone(),
+        domain: context.origin.known().to_string(),
+        client_ip: context.peer.ip().to_owned(),
+        config: config.to_owned(),
+        rule: None,
+        group: None,
+        part: None,
+        parts: None,
+        cut: Cuts::new(),
+    }
+}
+
 fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Reply) {
     let ending = Ending {
         outcome: Verdict::Unknown,
         reason: Some(reason),
-        sent: SentOnRecord::Unknown,
+        sent: Sent::Unknown,
         status: None,
         revision: None,
         attempts: 1,
@@ -178,105 +197,99 @@ fn unavailable(closed: &Closed) -> Refusal {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::Duration;
 
-    use http::HeaderValue;
+    use http::{HeaderValue, Request};
 
     use super::*;
-    use crate::audit::entry::{Caller, Cuts};
-    use crate::audit::{Settings, Trail};
-    use crate::clock::Clock;
+    use crate::audit::log::key::keygen;
+    use crate::audit::{Trail, test_folder};
+    use crate::contract::{BodyRule, Effect, Operation};
     use crate::forward::Delivery;
-    use crate::layers::deletions::Deletions;
-    use crate::metrics::Metrics;
-    use crate::request::{Origin, Peer};
+    use crate::layers::record::Deletions;
+    use crate::refusal::record::tests::{closed_trail, trail_in};
+    use crate::request::{Matched, Origin, Peer};
+    use crate::token::{Accounts, Identity};
 
-    fn peer() -> Peer {
-        Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)))
-    }
-
-    /// A trail that takes nothing: its folder and key are not there.
-    fn closed_trail() -> Trail {
-        let nowhere = std::env::temp_dir().join("lychgate-no-such-folder/audit");
-        let settings = Settings {
-            key_file: nowhere.with_extension("key"),
-            directory: nowhere.clone(),
-            origin: "test".into(),
-            sync_timeout: Duration::from_secs(2),
-            segment_bytes: 2 << 20,
-            space: crate::audit::status::space::Levels::default(),
-            seen_file: nowhere.with_extension("seen"),
-            heartbeat: Duration::from_secs(3_600),
-        };
-        Trail::open(settings, Clock::system(), Metrics::new())
-    }
-
-    fn intent() -> Intent {
-        Intent {
-            request_id: "id".into(),
-            operation: "users.delete".into(),
+    /// The deletion of a user, with every fact that the layers before learn.
+    fn outgoing() -> Outgoing {
+        let request = Request::delete("/2").body(()).unwrap();
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let context = RequestContext::new(HeaderValue::from_static("id"), peer, &request);
+        context.matched.learn(Matched {
+            operation: Arc::new(Operation {
+                name: "users.delete".into(),
+                method: "DELETE".to_owned(),
+                effect: Effect::Delete,
+                version: "4.0".to_owned(),
+                if_match_required: true,
+                body: BodyRule::None,
+                scope: "users.delete".to_owned(),
+                unconditional_scope: None,
+                carriers: Vec::new(),
+            }),
             account: "1".into(),
-            users: vec!["2".into()],
-            caller: Caller {
-                issuer: "i".into(),
-                subject: "s".into(),
-                client: None,
-            },
-            token_id: "t".into(),
+            user: Some("2".into()),
             if_match: Some("5".into()),
-            domain: "http://a".into(),
-            client_ip: "127.0.0.1".into(),
-            config: "hash".into(),
-            rule: None,
-            group: None,
-            part: None,
-            parts: None,
-            cut: Cuts::new(),
+        });
+        context.identity.learn(Arc::new(Identity {
+            issuer: "i".into(),
+            subject: "s".into(),
+            client: None,
+            accounts: Accounts::All,
+            scopes: Vec::new(),
+            token_id: "t".into(),
+        }));
+        let origin = Origin::parse("http://a").unwrap();
+        context.origin.learn(Arc::new(origin));
+        Outgoing {
+            head: request.into_parts().0.into(),
+            body: Body::Empty,
+            delivery: Delivery::Deletion,
+            context: context.into(),
         }
     }
 
-    fn outgoing() -> Outgoing {
-        Outgoing {
-            origin: Arc::new(Origin::parse("http://a").unwrap()),
-            head: http::Request::delete("/2")
-                .body(())
-                .unwrap()
-                .into_parts()
-                .0
-                .into(),
-            body: Body::Empty,
-            delivery: Delivery::Deletion,
-            request_id: HeaderValue::from_static("id"),
-            peer: peer(),
+    fn recorder(trail: Trail) -> Recorder {
+        Recorder {
+            trail,
+            deletions: Deletions::new(1),
+            config: "hash".into(),
+            shared: false,
         }
     }
 
     #[tokio::test]
     async fn p6_a_refusal_by_the_trail_is_on_record_though_the_caller_is_gone() {
-        let deletions = Deletions::new(1);
-        let recorder = Recorder {
-            trail: closed_trail(),
-            deletions: deletions.clone(),
-            config: "hash".into(),
-            shared: false,
-        };
-        let exchange = Arc::new(Exchange::new(HeaderValue::from_static("id"), peer()));
+        let (recorder, outgoing) = (recorder(closed_trail()), outgoing());
+        let (deletions, context) = (recorder.deletions.clone(), Arc::clone(&outgoing.context));
         let service = tower::service_fn(async |_: Cleared| -> Result<Unrecorded, Infallible> {
             unreachable!("nothing is sent")
         });
-        let running = run(
-            recorder,
-            intent(),
-            outgoing(),
-            Arc::clone(&exchange),
-            service,
-        );
-        let mut running = Box::pin(running);
+        let mut running = Box::pin(run(recorder, outgoing, service));
         assert!(poll_once(running.as_mut()).await.is_pending());
         drop(running);
         deletions.drain();
         deletions.finished().await;
-        assert_eq!(exchange.code.get(), Some(&"audit-unavailable"));
+        assert_eq!(context.code.get(), Some(&"audit-unavailable"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn p2_a_panic_while_sending_ends_in_an_unknown_outcome() {
+        let folder = test_folder("panic");
+        keygen("test", &folder.path().join("audit.key")).unwrap();
+        let trail = trail_in(folder.path());
+        trail.opened().await;
+        let recorder = recorder(trail);
+        let service = tower::service_fn(async |_: Cleared| -> Result<Unrecorded, Infallible> {
+            panic!("a defect")
+        });
+        let refusal = run(recorder, outgoing(), service).await.unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.sent),
+            (Code::Internal, Sent::Unknown)
+        );
+        // The trail gives a receipt only for an intent that is closed.
+        assert!(refusal.receipt.is_some());
     }
 
     /// Polls once.

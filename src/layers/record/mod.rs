@@ -5,6 +5,7 @@
 //! opens [`Unrecorded`], which is all that `outbound` gives back.
 
 mod deletion;
+mod in_flight;
 mod verdict;
 
 use std::convert::Infallible;
@@ -14,20 +15,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
-use http::header::AUTHORIZATION;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::check::CheckFuture;
-use super::credentials::Equipped;
-use super::deletions::Deletions;
-use super::exchange::Exchange;
+pub use in_flight::Deletions;
+
+use super::credentials::WithCredentials;
 use crate::audit::Trail;
-use crate::audit::entry::{Caller, Cuts, Intent};
+use crate::check::CheckFuture;
 use crate::contract::Effect;
 use crate::forward::{Delivery, Outgoing, Report};
 use crate::refusal::{Checked, Refusal};
-use crate::request::Body;
+use crate::request::{Body, RequestContext};
 
 /// A request that may be sent: it deletes nothing, or its intent is on stable storage.
 #[derive(Debug)]
@@ -114,7 +113,7 @@ impl<S> Layer<S> for RecordLayer {
     }
 }
 
-impl<S> Service<Equipped> for Record<S>
+impl<S> Service<WithCredentials> for Record<S>
 where
     S: Service<Cleared, Response = Unrecorded, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -127,23 +126,27 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, equipped: Equipped) -> Self::Future {
-        let prepared = Prepared::new(equipped, &self.recorder.config);
-        match prepared.intent {
-            Some(intent) => CheckFuture::waits(deletion::run(
-                Recorder::clone(&self.recorder),
-                intent,
-                prepared.outgoing,
-                prepared.exchange,
-                self.inner.clone(),
-            )),
-            None => CheckFuture::passed(Passing {
-                sending: self.inner.call(Cleared {
-                    outgoing: prepared.outgoing,
-                }),
-                exchange: prepared.exchange,
-            }),
+    fn call(&mut self, request: WithCredentials) -> Self::Future {
+        let (head, body, context) = request.into_parts();
+        let delivery = match context.matched.known().operation.effect {
+            Effect::Read => Delivery::Repeatable,
+            Effect::Write => Delivery::Once,
+            Effect::Delete => Delivery::Deletion,
+        };
+        let outgoing = Outgoing {
+            head,
+            body,
+            delivery,
+            context: Arc::clone(&context),
+        };
+        if delivery == Delivery::Deletion {
+            let recorder = Recorder::clone(&self.recorder);
+            return CheckFuture::waits(deletion::run(recorder, outgoing, self.inner.clone()));
         }
+        CheckFuture::passed(Passing {
+            sending: self.inner.call(Cleared { outgoing }),
+            context,
+        })
     }
 }
 
@@ -153,7 +156,7 @@ pin_project! {
     pub struct Passing<F> {
         #[pin]
         sending: F,
-        exchange: Arc<Exchange>,
+        context: Arc<RequestContext>,
     }
 }
 
@@ -166,68 +169,6 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(unrecorded) = ready!(this.sending.poll(cx));
-        Poll::Ready(verdict::pass(unrecorded.report, this.exchange))
-    }
-}
-
-/// What is sent, and what is written of it where it deletes.
-struct Prepared {
-    outgoing: Outgoing,
-    intent: Option<Intent>,
-    exchange: Arc<Exchange>,
-}
-
-impl Prepared {
-    fn new(equipped: Equipped, config: &str) -> Self {
-        let (conforming, origin, authorization) = equipped.into_parts();
-        let (routed, identity, users, body) = conforming.into_parts();
-        let account = Arc::clone(routed.account());
-        let (mut head, operation, exchange) = routed.into_parts();
-        let intent = (operation.effect == Effect::Delete).then(|| Intent {
-            request_id: exchange.request_id().to_owned(),
-            operation: operation.name.to_string(),
-            account: account.to_string(),
-            users,
-            caller: Caller {
-                issuer: identity.issuer.clone(),
-                subject: identity.subject.clone(),
-                client: identity.client.clone(),
-            },
-            token_id: identity.token_id.clone(),
-            if_match: exchange.if_match.get().cloned(),
-            domain: origin.to_string(),
-            client_ip: exchange.peer.ip().to_owned(),
-            config: config.to_owned(),
-            rule: None,
-            group: None,
-            part: None,
-            parts: None,
-            cut: Cuts::new(),
-        });
-        match authorization {
-            Some(value) => {
-                head.headers.insert(AUTHORIZATION, value);
-            }
-            None => {
-                head.headers.remove(AUTHORIZATION);
-            }
-        }
-        let outgoing = Outgoing {
-            origin,
-            head,
-            body,
-            delivery: match operation.effect {
-                Effect::Read => Delivery::Repeatable,
-                Effect::Write => Delivery::Once,
-                Effect::Delete => Delivery::Deletion,
-            },
-            request_id: exchange.request_id.clone(),
-            peer: exchange.peer.clone(),
-        };
-        Self {
-            outgoing,
-            intent,
-            exchange,
-        }
+        Poll::Ready(verdict::pass(unrecorded.report, this.context))
     }
 }

@@ -4,12 +4,10 @@ use bytes::BytesMut;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 
-use crate::audit::entry::{Ending, Reason, Sent as SentOnRecord, Verdict};
+use crate::audit::entry::{Ending, Reason, Sent, Verdict};
 use crate::forward::{Failure, FailureKind, Report};
-use crate::layers::exchange::Exchange;
-use crate::layers::limits::refusal_of;
-use crate::refusal::{Checked, Code, Refusal, Sent};
-use crate::request::{Body, header_text};
+use crate::refusal::{Checked, Code, Refusal};
+use crate::request::{Body, RequestContext, header_text};
 
 /// A deletion's answer is read whole, up to this many bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -23,12 +21,12 @@ pub(super) enum Reply {
 }
 
 /// Of a read or a write: the answer as it came, or why there is none.
-pub(super) fn pass(report: Report, exchange: &Exchange) -> Checked<Response<Body>> {
+pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
     match report.reply {
         Ok(response) => Ok(response),
-        Err(failure) => match (failure.kind, exchange.body_fault()) {
+        Err(failure) => match (failure.kind, context.body_fault.get()) {
             (FailureKind::RequestBody, Some(fault)) => {
-                refusal_of(fault).with_sent(sent(&failure)).refuse()
+                Refusal::of_body(*fault).with_sent(sent(&failure)).refuse()
             }
             _ => refusal(&failure).refuse(),
         },
@@ -55,7 +53,7 @@ async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Reply) {
     let ending = Ending {
         outcome: by_status(head.status),
         reason: None,
-        sent: SentOnRecord::Yes,
+        sent: Sent::Yes,
         status: Some(head.status.as_u16()),
         revision: revision.map(header_text),
         attempts,
@@ -117,11 +115,7 @@ fn unanswered(failure: &Failure, attempts: u32) -> Ending {
             Verdict::Failed
         },
         reason: failure.bytes_left.then_some(reason),
-        sent: if failure.bytes_left {
-            SentOnRecord::Unknown
-        } else {
-            SentOnRecord::No
-        },
+        sent: sent(failure),
         status: None,
         revision: None,
         attempts,
@@ -186,7 +180,7 @@ mod tests {
         let ending = unanswered(&failure(FailureKind::Timeout, false), 0);
         assert_eq!(ending.outcome, Verdict::Failed);
         assert_eq!(ending.reason, None);
-        assert_eq!(ending.sent, SentOnRecord::No);
+        assert_eq!(ending.sent, Sent::No);
     }
 
     #[test]

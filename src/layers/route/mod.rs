@@ -5,28 +5,26 @@ mod head;
 mod overriding;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use http::Method;
+use http::header::IF_MATCH;
 use http::request::Parts;
+use http::{Method, Request};
 
-use super::check::{Check, CheckLayer};
-use super::exchange::{Arrival, Exchange, Named};
+use super::limits::Bounded;
+use crate::check::{Check, CheckLayer};
 use crate::contract::query::Query;
 use crate::contract::{Contracts, Effect, Found, Miss, Operation, path};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::{Body, header_text};
+use crate::request::{Matched, RequestContext, header_text};
 
 /// A request whose operation is known.
 #[derive(Debug)]
 pub struct Routed {
+    /// In a box, since every layer hands it on.
     head: Box<Parts>,
-    body: Body,
+    body: Bounded,
     query: Query,
-    operation: Arc<Operation>,
-    account: Arc<str>,
-    user: Option<String>,
-    exchange: Arc<Exchange>,
+    context: Arc<RequestContext>,
 }
 
 impl Routed {
@@ -42,39 +40,22 @@ impl Routed {
         &self.query
     }
 
-    /// What is asked for.
+    /// The facts of the request, with what it asks for.
     #[must_use]
-    pub fn operation(&self) -> &Arc<Operation> {
-        &self.operation
+    pub fn context(&self) -> &RequestContext {
+        &self.context
     }
 
-    /// The account in the path, unjudged until `conform`.
+    /// The operation that it asks for.
     #[must_use]
-    pub fn account(&self) -> &Arc<str> {
-        &self.account
+    pub fn operation(&self) -> &Operation {
+        &self.context.matched.known().operation
     }
 
-    /// The user in the path, unjudged until `conform`.
+    /// Head, body, query and facts.
     #[must_use]
-    pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    /// Its facts.
-    #[must_use]
-    pub fn exchange(&self) -> &Arc<Exchange> {
-        &self.exchange
-    }
-
-    /// Takes the body out, to judge or to send it.
-    pub fn take_body(&mut self) -> Body {
-        std::mem::take(&mut self.body)
-    }
-
-    /// Head, operation and facts, for what is sent.
-    #[must_use]
-    pub fn into_parts(self) -> (Box<Parts>, Arc<Operation>, Arc<Exchange>) {
-        (self.head, self.operation, self.exchange)
+    pub fn into_parts(self) -> (Box<Parts>, Bounded, Query, Arc<RequestContext>) {
+        (self.head, self.body, self.query, self.context)
     }
 }
 
@@ -91,15 +72,11 @@ pub struct Route {
 }
 
 impl Check for Route {
-    type In = Arrival;
+    type In = Request<Bounded>;
     type Out = Routed;
 
-    fn check(&self, arrival: Arrival) -> Checked<Routed> {
-        let Arrival {
-            head,
-            body,
-            exchange,
-        } = arrival;
+    fn check(&self, request: Request<Bounded>) -> Checked<Routed> {
+        let (head, body) = request.into_parts();
         head::check(&head)?;
         let overriding = overriding::read(&head.headers)?;
         let Some(path) = head.uri.path_and_query().map(|_| head.uri.path()) else {
@@ -113,55 +90,27 @@ impl Check for Route {
             .contracts
             .find(head.method.as_str(), overriding, path)
             .map_err(|miss| Box::new(missed(miss, &head.method)))?;
-        let Found {
-            operation,
-            account,
-            user,
-        } = found;
-        let (account, user) = (Arc::from(account), user.map(str::to_owned));
-        let routed = Routed {
-            query,
-            operation,
-            account,
-            user,
-            exchange,
+        let context = Arc::clone(RequestContext::of(&head.extensions));
+        context.matched.learn(matched(found, &head));
+        Ok(Routed {
+            head: Box::new(head),
             body,
-            head,
-        };
-        note(&routed);
-        Ok(routed)
+            query,
+            context,
+        })
     }
 }
 
-/// Notes that a request means to delete, whatever becomes of it.
-pub fn note_attempt(head: &Parts, exchange: &Exchange) {
-    let overridden = head
-        .headers
-        .get_all(overriding::NAME)
-        .iter()
-        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"DELETE"));
-    if overridden || head.method == Method::DELETE {
-        exchange.deletion_tried.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Writes down what is learned here; each cell is this layer's alone.
-fn note(routed: &Routed) {
-    let exchange = routed.exchange();
-    let _ = exchange.operation.set(Arc::clone(&routed.operation));
-    let _ = exchange.account.set(Arc::clone(&routed.account));
-    if routed.operation.effect != Effect::Delete {
-        return;
-    }
-    if let Some(user) = &routed.user {
-        let _ = exchange.named.set(Named {
-            users: vec![user.clone()],
-            user_count: 1,
-            body_sha256: None,
-        });
-    }
-    if let Some(value) = routed.head.headers.get(http::header::IF_MATCH) {
-        let _ = exchange.if_match.set(header_text(value));
+fn matched(found: Found<'_>, head: &Parts) -> Matched {
+    let if_match = match found.operation.effect {
+        Effect::Delete => head.headers.get(IF_MATCH).map(header_text),
+        _ => None,
+    };
+    Matched {
+        account: found.account.to_owned(),
+        user: found.user.map(str::to_owned),
+        operation: found.operation,
+        if_match,
     }
 }
 

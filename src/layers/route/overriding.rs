@@ -1,16 +1,14 @@
 //! `X-HTTP-Method-Override` decides what upstream does, so it decides what is judged.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use super::head::malformed;
 use crate::refusal::Checked;
-
-/// The one header that may override the method.
-pub(super) const NAME: HeaderName = HeaderName::from_static("x-http-method-override");
+use crate::request::METHOD_OVERRIDE;
 
 /// The value of the one override header, where there is one.
 pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
-    let mut values = headers.get_all(NAME).iter();
+    let mut values = headers.get_all(METHOD_OVERRIDE).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };

@@ -15,7 +15,7 @@ use crate::forward::{Delivery, FailureKind};
 use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
-use crate::request::Body;
+use crate::request::{Body, Origin};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// For an event that should come before another one times out.
@@ -106,17 +106,15 @@ async fn an_answers_body_is_ended_by_the_total_timeout() {
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable_and_nothing_left() {
-    let upstream = silent();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
-    let mut request = outgoing(&upstream, Method::DELETE, Delivery::Deletion);
-    request.origin = crate::request::Origin {
+    let origin = Origin {
         tls: false,
         host: "127.0.0.1".into(),
         port,
-    }
-    .into();
+    };
+    let request = outgoing_to(origin.into(), Method::DELETE, Delivery::Deletion);
     let report = send(&client(), request).await;
     assert_eq!(report.attempts, 1);
     let failure = failure(report);
@@ -132,13 +130,12 @@ async fn a_refused_connection_is_unreachable_and_nothing_left() {
 #[tokio::test]
 async fn a_name_is_resolved_and_each_address_tried() {
     let upstream = Upstream::answering(OK);
-    let mut request = outgoing(&upstream, Method::GET, Delivery::Repeatable);
-    request.origin = crate::request::Origin {
+    let origin = Origin {
         tls: false,
         host: "localhost".into(),
         port: upstream.address.port(),
-    }
-    .into();
+    };
+    let request = outgoing_to(origin.into(), Method::GET, Delivery::Repeatable);
     let report = send(&client(), request).await;
     assert_eq!(report.reply.unwrap().status(), 200);
 }

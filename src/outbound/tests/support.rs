@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
 use crate::outbound::counted_stream::CountedStream;
-use crate::request::{Body, BoxError, Origin, Peer};
+use crate::request::{Body, BoxError, Origin, Peer, RequestContext};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -236,13 +236,15 @@ pub(super) fn outgoing_to(origin: Arc<Origin>, method: Method, delivery: Deliver
     let request = http::Request::builder()
         .method(method)
         .uri("/users/1?v=4.0");
+    let request = request.body(()).unwrap();
+    let peer = Peer::new("192.0.2.1:5".parse().unwrap());
+    let context = RequestContext::new(HeaderValue::from_static("id-1"), peer, &request);
+    context.origin.learn(origin);
     Outgoing {
-        origin,
-        head: request.body(()).unwrap().into_parts().0.into(),
+        head: request.into_parts().0.into(),
         body: Body::Empty,
         delivery,
-        request_id: HeaderValue::from_static("id-1"),
-        peer: Peer::new("192.0.2.1:5".parse().unwrap()),
+        context: context.into(),
     }
 }
 

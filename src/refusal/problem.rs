@@ -5,13 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::audit::Receipt;
+use crate::audit::entry::Sent;
 use crate::refusal::{Code, Refusal};
 use crate::request::Body;
 
 /// The header that tells a refusal of the gateway from an answer of upstream.
-pub const REFUSAL: HeaderName = HeaderName::from_static("lychgate-refusal");
-/// The gateway's id of the request, on every answer.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REFUSAL: HeaderName = HeaderName::from_static("lychgate-refusal");
 
 #[derive(Serialize)]
 struct Problem<'r> {
@@ -24,7 +23,7 @@ struct Problem<'r> {
     request_id: &'r str,
     /// The same text as `detail`: this API's clients read this key.
     message: &'r str,
-    sent: &'static str,
+    sent: Sent,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +43,7 @@ pub fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
         code: code.as_str(),
         request_id,
         message: &refusal.detail,
-        sent: refusal.sent.as_str(),
+        sent: refusal.sent,
         cause: refusal.cause,
         upstream_status: refusal.upstream_status,
     };

@@ -1,4 +1,6 @@
 //! A layer that is one judgement: a stage goes in, the next stage or a refusal comes out.
+//!
+//! `tower::filter` does the same, but its error is any error: a layer outside could not tell a refusal.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,0 +1,100 @@
+//! A refused deletion in the trail.
+
+use std::sync::atomic::Ordering;
+
+use crate::audit::Trail;
+use crate::audit::entry::{Caller, Cuts, MAX_REFUSED_USERS, Refused};
+use crate::refusal::Refusal;
+use crate::request::RequestContext;
+
+/// Notes the refusal in the context, and hands a refused deletion to the trail. Only the first call for a
+/// request does so: the task of a deletion calls this, since its caller may have hung up, and `refuse` does.
+pub fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
+    let is_first = context.code.learn(refusal.code.as_str());
+    if !is_first || !context.is_deletion() || context.recorded.load(Ordering::Relaxed) {
+        return;
+    }
+    match entry(config, refusal, context) {
+        Some(entry) => trail.refused(entry),
+        None => trail.turned_away(refusal.code.as_str()),
+    }
+}
+
+/// The entry, if the caller and the operation are known.
+fn entry(config: &str, refusal: &Refusal, context: &RequestContext) -> Option<Refused> {
+    let (identity, matched) = (context.identity.get()?, context.matched.get()?);
+    let users = context.users();
+    Some(Refused {
+        request_id: context.request_id().to_owned(),
+        operation: matched.operation.name.to_string(),
+        account: without_token(&matched.account),
+        user_count: users.len() as u64,
+        users: users
+            .iter()
+            .take(MAX_REFUSED_USERS)
+            .map(|user| without_token(user))
+            .collect(),
+        body_sha256: context.batch.get().map(|batch| batch.body_sha256.clone()),
+        caller: Caller {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            client: identity.client.clone(),
+        },
+        token_id: identity.token_id.clone(),
+        if_match: matched.if_match.as_deref().map(without_token),
+        domain: context.origin.get().map(ToString::to_string),
+        client_ip: context.peer.ip().to_owned(),
+        config: config.to_owned(),
+        code: refusal.code.as_str().to_owned(),
+        rule: None,
+        cut: Cuts::new(),
+    })
+}
+
+/// A refused text is on record as it came, but a token that was put in the wrong place is not (P8):
+/// every JWT begins with `eyJ`, the base64 of `{"`.
+fn without_token(text: &str) -> String {
+    if text.contains("eyJ") {
+        "(withheld: it looks like a token)".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::audit::Settings;
+    use crate::audit::status::space::Levels;
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
+
+    /// A trail that takes nothing: its folder and key are not there.
+    pub(crate) fn closed_trail() -> Trail {
+        trail_in(&std::env::temp_dir().join("lychgate-no-such-folder"))
+    }
+
+    /// The trail of the origin `test` in this folder, with the key `audit.key`.
+    pub(crate) fn trail_in(folder: &Path) -> Trail {
+        let settings = Settings {
+            key_file: folder.join("audit.key"),
+            directory: folder.join("audit"),
+            origin: "test".into(),
+            sync_timeout: Duration::from_secs(600),
+            segment_bytes: 2 << 20,
+            space: Levels::default(),
+            seen_file: folder.join("audit.seen"),
+            heartbeat: Duration::from_secs(3_600),
+        };
+        Trail::open(settings, Clock::system(), Metrics::new())
+    }
+
+    #[test]
+    fn p8_a_token_in_the_wrong_place_is_not_recorded() {
+        assert!(!without_token("eyJhbGciOiJFUzI1NiJ9.e30.c2ln").contains("eyJ"));
+        assert_eq!(without_token("700100001"), "700100001");
+    }
+}
