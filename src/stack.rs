@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! Without the record layer it does not: `outbound` accepts only what is cleared.
+//! Without the record layer it does not compile: `outbound` accepts only `Cleared`.
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
@@ -35,7 +35,7 @@
 //! # }
 //! ```
 //!
-//! Nor does it with two layers in each other's place:
+//! With two layers swapped it does not either:
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
@@ -83,6 +83,18 @@
 //!
 //! The outer three need each other as well: only `request_id` takes a request with its peer, [`Handling`]
 //! is the answer of `access_log`, and only `refuse` has an answer for every refusal.
+//!
+//! Of the layers of tower-http, `sensitive_headers` hides tokens from debug output. Others would fit
+//! outside `route` too, but do not serve:
+//!
+//! - `catch_panic` boxes the body of every answer once more, and its handler does not see the request
+//!   whose refusal it makes. `refuse` catches with the same combinator, and counts and records.
+//! - `request_id` keeps the id of the caller, which may be in the trail already.
+//! - `limit` answers a long body without a problem document, and `timeout::RequestBodyDeadline`
+//!   starts a timer for every body; `limits` needs one only if it waits for a body.
+//! - `timeout` drops the future behind it. A deletion would lose its answer.
+//! - `set_header` sees the answer alone; `x-request-id` comes from the request.
+//! - `trace` logs the whole target, which may hold a token.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -90,8 +102,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{Request, Response};
 use tower::{Service, ServiceBuilder};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
 use crate::clock::Clock;
 use crate::contract::Contracts;
@@ -115,7 +129,7 @@ pub struct Parts {
     pub verifier: Arc<Verifier>,
     /// Account to origin.
     pub domains: Arc<domain::Directory>,
-    /// What goes upstream instead of the caller's token.
+    /// The credentials for upstream.
     pub credentials: Arc<Credentials>,
     /// Bounds of one request.
     pub limits: Limits,
@@ -133,7 +147,7 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-/// The half that a reload swaps, behind the one boxed seam.
+/// The half that a reload swaps.
 type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
 /// The whole stack; cheap to clone; a reload swaps its inner half.
@@ -141,6 +155,7 @@ type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 pub struct Stack {
     clock: Clock,
     metrics: Metrics,
+    secrets: SetSensitiveRequestHeadersLayer,
     seam: Seam,
 }
 
@@ -151,6 +166,7 @@ impl Stack {
         Self {
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
+            secrets: secrets(),
             seam: Seam(Arc::new(ArcSwap::from_pointee(inner(parts)))),
         }
     }
@@ -164,13 +180,14 @@ impl Stack {
     pub fn handle(&self, request: Request<Body>, peer: &Peer) -> Handling {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(&self.clock))
+            .layer(&self.secrets)
             .layer(layers::access_log::layer(&self.metrics))
             .service(&self.seam);
         Handling(stack.call((request, peer.clone())))
     }
 }
 
-/// The answer to come.
+/// The answer, a future.
 pub struct Handling(Logged<Answering>);
 
 impl std::fmt::Debug for Handling {
@@ -188,6 +205,11 @@ impl Future for Handling {
     }
 }
 
+/// Marks the headers that hold tokens, so that no debug output shows them.
+fn secrets() -> SetSensitiveRequestHeadersLayer {
+    SetSensitiveRequestHeadersLayer::new([AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE])
+}
+
 fn inner(parts: Parts) -> Box<Inner> {
     let config = parts.config;
     let origins = parts.domains.origin_count();
@@ -203,7 +225,7 @@ fn inner(parts: Parts) -> Box<Inner> {
         .layer(layers::conform::layer())
         .layer(layers::domain::layer(parts.domains))
         .layer(layers::credentials::layer(parts.credentials))
-        // The budget of deletions (P15) will stand here.
+        // The budget of deletions (P15) comes here.
         .layer(layers::record::layer(
             parts.trail,
             parts.deletions,
@@ -264,5 +286,26 @@ impl Future for Infallibly {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn p8_no_debug_output_of_a_request_shows_a_token() {
+        let shown = tower::service_fn(async |request: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(format!("{request:?}")))
+        });
+        let mut stack = ServiceBuilder::new().layer(&secrets()).service(shown);
+        let mut request = Request::builder();
+        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+            request = request.header(name, "s3cret");
+        }
+        let request = request.body(Body::Empty).unwrap();
+        assert!(format!("{request:?}").contains("s3cret"));
+        let Ok(shown) = stack.call(request).await;
+        assert!(!shown.body().contains("s3cret"), "{}", shown.body());
     }
 }
