@@ -15,15 +15,15 @@ use crate::request::Body;
 
 /// A judgement that does not wait.
 pub trait Check: Clone {
-    /// What is judged.
+    /// The stage before.
     type In;
-    /// What is proved about it.
+    /// The stage that a request reaches if the check passes.
     type Out;
 
     /// Judges.
     ///
     /// # Errors
-    /// The refusal, where it does not hold.
+    /// The refusal, if the check fails.
     fn check(&self, stage: Self::In) -> Checked<Self::Out>;
 }
 
@@ -71,7 +71,7 @@ where
 }
 
 pin_project! {
-    /// Refused at once, or what stands behind.
+    /// A refusal, or the answer of the layers behind.
     #[derive(Debug)]
     pub struct CheckFuture<F> {
         #[pin]
@@ -88,7 +88,7 @@ pin_project! {
     }
 }
 
-/// An answer to come, in a box: only the requests that wait for a body or the trail need one.
+/// A boxed answer. Only requests that wait for a body or the trail need the box.
 pub type Waiting = Pin<Box<dyn Future<Output = Checked<Response<Body>>> + Send>>;
 
 impl<F> CheckFuture<F> {

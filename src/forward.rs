@@ -1,5 +1,5 @@
-//! What is handed to `outbound` and what comes back: the words that the record
-//! layer and the client share, so that neither needs to know the other.
+//! The types that the record layer and the client of `outbound` share, so that neither
+//! needs to know the other.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ pub struct Outgoing {
 /// How a request may be sent, by its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// A read: may be sent once more where a used connection was found dead before any byte of the answer.
+    /// A read: may be sent once more if a used connection died before any byte of the answer.
     Repeatable,
-    /// A write: sent again only where no byte has left.
+    /// A write: sent again only if no byte has left.
     Once,
     /// A deletion: as a write, and only on a connection that is new or was used within the last second;
     /// an answer that does not count (408, early, two framings, 101, a strange status) is a failure.
@@ -42,7 +42,7 @@ pub struct Report {
     /// The answer, or why there is none.
     pub reply: Result<Response<Body>, Failure>,
     /// How many connections the request was tried on, one that could not be made included;
-    /// 0 where none came free.
+    /// 0 if none came free.
     pub attempts: u32,
 }
 
@@ -68,7 +68,7 @@ pub enum FailureKind {
     Timeout,
     /// The connection ended before an answer's head.
     ConnectionLost,
-    /// What came is no answer that counts.
+    /// The answer does not count.
     Protocol,
     /// The caller's body ended in an error before it was sent in full.
     RequestBody,

@@ -26,7 +26,7 @@ macro_rules! codes {
             /// Every code, in the order of its status.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The code as it stands in bodies, headers, logs and the trail.
+            /// The code as bodies, headers, logs and the trail spell it.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -112,13 +112,13 @@ impl Code {
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
-    /// RFC 9457 `detail`: what is wrong with this request and how to mend it; never a secret.
+    /// RFC 9457 `detail`: the fault of this request and its remedy; never a secret.
     pub detail: Cow<'static, str>,
     /// Whether anything left for upstream: a repeat is safe only if it is `No`.
     pub sent: Sent,
     /// Of `audit-unavailable`: why.
     pub cause: Option<&'static str>,
-    /// Upstream's status, where `sent` is `yes`.
+    /// Upstream's status, if `sent` is `yes`.
     pub upstream_status: Option<u16>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u32>,
@@ -130,7 +130,7 @@ pub struct Refusal {
     pub receipt: Option<Receipt>,
 }
 
-/// What a check gives: what it proves, or why not.
+/// The result of a check.
 pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
@@ -186,7 +186,7 @@ impl Refusal {
         Err(Box::new(self))
     }
 
-    /// The same with what is known of its sending.
+    /// The same, after an attempt to send the request.
     #[must_use]
     pub fn with_sent(mut self, sent: Sent) -> Self {
         self.sent = sent;

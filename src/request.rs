@@ -22,8 +22,7 @@ pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-o
 
 /// The facts of one request. It travels in the request's extensions up to `route`, and in the stages from there on.
 ///
-/// The layers behind the one that learns a fact read it, and so do the access log and the record of a
-/// refusal.
+/// One layer learns a fact. The layers behind it, the access log and the record of a refusal read it.
 #[derive(Debug)]
 pub struct RequestContext {
     /// The gateway's id of the request.
@@ -32,7 +31,7 @@ pub struct RequestContext {
     pub peer: Peer,
     /// When `request_id` got the head.
     pub started: Instant,
-    /// Whether the head asks for a deletion, of whatever.
+    /// Whether the method or its override is `DELETE`.
     tries_deletion: bool,
     /// What the request asks for (`route`).
     pub matched: Fact<Matched>,
@@ -76,7 +75,7 @@ pub struct Batch {
     pub body_sha256: String,
 }
 
-/// What may go wrong with a caller's body.
+/// A fault of the caller's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
     /// Longer than allowed.
@@ -166,7 +165,7 @@ impl<T> Fact<T> {
         self.0.get()
     }
 
-    /// The value, for the layers behind the one that learns it: the stage that they take proves that it is there.
+    /// The value. Only a layer whose stage proves that the fact is known calls this.
     #[must_use]
     pub fn known(&self) -> &T {
         match self.0.get() {
@@ -176,7 +175,7 @@ impl<T> Fact<T> {
     }
 }
 
-/// The bounds of one request, told by the config.
+/// The bounds of one request, from the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the request target.
@@ -238,7 +237,7 @@ impl Peer {
         &self.0.ip
     }
 
-    /// What `Forwarded` says of it (RFC 7239, sections 5.2, 5.4 and 6).
+    /// The peer as an element of `Forwarded` (RFC 7239, sections 5.2, 5.4 and 6).
     #[must_use]
     pub fn forwarded(&self) -> &str {
         &self.0.forwarded

@@ -1,6 +1,6 @@
-//! One access line and one count a request, also where the caller left before its answer.
+//! Writes one access line and counts one request, even if the caller leaves before the answer.
 //!
-//! The line holds no query, no header and no path that was not understood: a token may stand there.
+//! The line holds no query, no header and no path of an unknown operation, since those may hold a token.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -105,7 +105,7 @@ struct AccessRecord {
     written: bool,
 }
 
-/// The status in log and metrics where the caller left before the answer's head.
+/// The status in log and metrics if the caller left before the head of the answer.
 const CALLER_GONE: u16 = 499;
 
 impl AccessRecord {

@@ -92,10 +92,10 @@ pub struct Credentials {
 type Stamp = (Option<SystemTime>, u64);
 
 impl Credentials {
-    /// Reads the token file, where there is one.
+    /// Reads the token file, if the settings name one.
     ///
     /// # Errors
-    /// Where it cannot be read or holds no token; the text names the file, never the token.
+    /// If the file cannot be read or holds no token. The text names the file, never the token.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let bearer = match &settings {
             Settings::Bearer(path) => Some(read_token(path)?),
@@ -109,7 +109,7 @@ impl Credentials {
         })
     }
 
-    /// What it was made from.
+    /// The settings it was made from.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -1,4 +1,4 @@
-//! The account's origin: where the request goes, and what its `Host` becomes.
+//! Finds the origin of the account. `Host` becomes the host of that origin.
 
 use std::sync::Arc;
 

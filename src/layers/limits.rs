@@ -1,6 +1,6 @@
 //! The bounds of one request: its target, its head, its body's length and time.
 //!
-//! The parser's own bounds lie higher, so what is merely too long gets its code here.
+//! The parser's own bounds lie higher, so that a long target or head is refused here, by its code.
 
 use std::future::Future;
 use std::pin::Pin;

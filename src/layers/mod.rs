@@ -14,7 +14,7 @@
 //! | [`record`] | `WithCredentials` | [`record::Cleared`]: a deletion's intent is on stable storage |
 //!
 //! A stage type has private fields and is made in its layer's file alone, so a stack that lacks a layer
-//! or has it in another place does not compile. The facts of a request stand in its context, not in the stages.
+//! or has it in another place does not compile. The context holds the facts of a request, the stages do not.
 //!
 //! [`RequestContext`]: crate::request::RequestContext
 

@@ -56,7 +56,7 @@ impl<S> Layer<S> for RefuseLayer {
     }
 }
 
-/// An answer to come.
+/// A boxed answer: the one seam of the stack.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<S> Service<Request<Body>> for Refuse<S>

@@ -1,7 +1,7 @@
 //! Gives every request its context and its id, which the caller, upstream, the log and the trail see alike.
 //!
-//! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. An id that the caller brings is not
-//! taken over: it could choose one that stands in the trail already.
+//! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. The layer ignores an id that
+//! the caller brings: it may be in the trail already.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -61,7 +61,7 @@ impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_,
 }
 
 fn new_id(clock: &Clock) -> HeaderValue {
-    // Where the system has no randomness, ids still differ by time.
+    // Without randomness from the system, ids still differ by time.
     let random = random::bytes().unwrap_or_default();
     let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
     let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();

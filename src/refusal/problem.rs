@@ -75,7 +75,7 @@ fn set_headers(headers: &mut HeaderMap, refusal: &Refusal) {
     }
 }
 
-/// RFC 6750 §3: no `error` where no token was sent.
+/// RFC 6750 §3: no `error` if the caller sent no token.
 fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
     if refusal.code == Code::TokenMissing {
         return Some(HeaderValue::from_static("Bearer"));

@@ -18,7 +18,7 @@ pub enum Body {
     Empty,
     /// A body that is all here.
     Whole(Bytes),
-    /// A body still coming; whoever made it bounds its length and its time.
+    /// A body that is still coming. Its maker bounds its length and time.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 

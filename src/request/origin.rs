@@ -6,7 +6,7 @@ use std::net::IpAddr;
 /// Where an account's requests go: scheme, host and port, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    /// `https` where true, `http` otherwise.
+    /// `https` if true, else `http`.
     pub tls: bool,
     /// Host name or address literal, without brackets, in lower case.
     pub host: String,
@@ -15,7 +15,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads `https://host[:port]` or `http://host[:port]`, with nothing behind it but one `/`.
+    /// Reads `https://host[:port]` or `http://host[:port]`, with at most one `/` behind it.
     ///
     /// # Errors
     /// A sentence that says what is wrong.
@@ -60,7 +60,7 @@ impl Origin {
         })
     }
 
-    /// The value of `Host`: the port is left out where it is the scheme's own.
+    /// The value of `Host`, without the port if it is the default of the scheme.
     #[must_use]
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') {

@@ -12,15 +12,15 @@ use crate::layers::limits::Bounded;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Batch, Body, BodyFault, RequestContext};
 
-/// What can be said without waiting.
+/// The verdict before any byte of the body is read.
 pub(super) enum Judged {
-    /// It fits: this is sent.
+    /// It fits, with this body.
     Fits(Body),
-    /// It must be read first.
+    /// The body must be read first.
     MustBeRead(Bounded),
 }
 
-/// Judges what can be judged by the head.
+/// Judges the body by the head.
 pub(super) fn judge(
     context: &RequestContext,
     headers: &HeaderMap,
@@ -43,7 +43,7 @@ pub(super) fn judge(
     }
 }
 
-/// Reads it, judges it, and gives back what is sent.
+/// Reads the body, judges it, and returns the body to send.
 pub(super) async fn read(context: &RequestContext, query: &Query, body: Bounded) -> Checked<Body> {
     let rule = context.matched.known().operation.body;
     let most = match rule {

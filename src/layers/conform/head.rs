@@ -124,8 +124,7 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
     Ok(())
 }
 
-/// Also where a contract leaves `If-Match` to the caller: one that is there and switches upstream's
-/// check off still takes the scope for that.
+/// An optional `If-Match` can switch off upstream's check as well, and takes the same scope.
 fn must_judge(operation: &Operation, is_there: bool) -> bool {
     operation.if_match_required || (is_there && operation.unconditional_scope.is_some())
 }

@@ -1,6 +1,6 @@
 //! Does the request fit the contract: account, user id, `v`, `ids`, `If-Match`, body, in this order.
 //!
-//! Only a body that must be judged is read, and what was judged is what is sent.
+//! The layer reads a body only to judge it, and sends the bytes that it judged.
 
 mod body;
 mod head;

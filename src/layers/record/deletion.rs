@@ -157,7 +157,7 @@ async fn finish(open: OpenIntent, ending: Ending, reply: Reply) -> Checked<Respo
             refusal.receipt = (refusal.sent != Sent::No).then_some(receipt);
             Err(refusal)
         }
-        // No answer's head came: what was due stands, the record follows.
+        // No head of an answer came, so the refusal is right whatever the record says.
         (Err(unconfirmed), Reply::Refusal(mut refusal)) if refusal.sent != Sent::Yes => {
             refusal.receipt = (refusal.sent != Sent::No).then_some(unconfirmed.receipt);
             Err(refusal)

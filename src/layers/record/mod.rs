@@ -35,13 +35,13 @@ pub struct Cleared {
 }
 
 impl Cleared {
-    /// What is to be sent.
+    /// The request to send.
     #[must_use]
     pub fn into_outgoing(self) -> Outgoing {
         self.outgoing
     }
 
-    /// For tests of what stands behind this layer.
+    /// For tests of `outbound`.
     #[cfg(test)]
     #[must_use]
     pub fn for_test(outgoing: Outgoing) -> Self {

@@ -1,5 +1,5 @@
 //! Which operation is this: the head's form, the effective method, the path, and the contract's
-//! answer. What is judged here is judged before the caller is known.
+//! answer. Nobody knows the caller yet.
 
 mod head;
 mod overriding;
@@ -40,7 +40,7 @@ impl Routed {
         &self.query
     }
 
-    /// The facts of the request, with what it asks for.
+    /// The context; it holds the operation, the account and the user.
     #[must_use]
     pub fn context(&self) -> &RequestContext {
         &self.context

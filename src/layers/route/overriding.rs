@@ -6,7 +6,7 @@ use super::head::malformed;
 use crate::refusal::Checked;
 use crate::request::METHOD_OVERRIDE;
 
-/// The value of the one override header, where there is one.
+/// The value of the override header, if there is one.
 pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
     let mut values = headers.get_all(METHOD_OVERRIDE).iter();
     let Some(value) = values.next() else {
