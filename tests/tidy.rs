@@ -1,38 +1,22 @@
-//! The tree's own rules, as data: who may know whom, sizes, tests, pages that follow the code, words
-//! that must not stand here. ARCHITECTURE.md and CONTRIBUTING.md say why.
+//! The tree's own rules, as data: who may know whom, which way imports point, pages that follow the code.
+//! ARCHITECTURE.md and CONTRIBUTING.md say why.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod circles;
 mod dependencies;
+mod imports;
+mod modules;
+mod rooms;
 mod tree;
 
 use lychgate::refusal::Code;
-use tree::{File, is_comment, rust, sources, tracked};
+use tree::{File, is_comment, rust, sources};
 
-/// No file is longer, its tests included.
-const MOST_LINES: usize = 400;
-/// Half the files of `src` are no longer than this.
-const MOST_MEDIAN_LINES: usize = 160;
-/// Tests and `.case` files for each 1,000 lines of `src`.
-const LEAST_TESTS: usize = 25;
-
-/// What must not stand in any file, with the reason. Written in two halves, or this file would be found.
-const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("/wor", "k/", "a path of one machine"),
-    ("/tmp", "/w/", "a path of one machine"),
-    ("/ho", "me/", "a path of one machine"),
-    ("/ro", "ot/", "a path of one machine"),
-    ("assis", "tant", "no concern of this program"),
-    ("anth", "ropic", "no concern of this program"),
-    ("clau", "de", "no concern of this program"),
-    ("cha", "tbot", "no concern of this program"),
-    ("language ", "model", "no concern of this program"),
-];
-
-/// What marks unfinished work in Rust files; halves as above.
+/// What marks unfinished work in Rust files. Written in two halves, or this file would be found.
 const UNFINISHED: &[(&str, &str)] = &[
     ("unimple", "mented!("),
     ("to", "do!("),
@@ -50,54 +34,6 @@ fn every_source_file_opens_with_its_purpose() {
             }
         }
     });
-}
-
-#[test]
-fn no_file_is_longer_than_400_lines() {
-    assert_none("split the file: one file says one thing", |found| {
-        for file in rust() {
-            let lines = file.text.lines().count();
-            if lines > MOST_LINES {
-                found.push(format!("{}: {lines} lines", file.path));
-            }
-        }
-    });
-}
-
-#[test]
-fn the_median_file_is_at_most_160_lines_long() {
-    let mut lengths: Vec<usize> = sources().iter().map(|f| f.text.lines().count()).collect();
-    lengths.sort_unstable();
-    let median = lengths[lengths.len() / 2];
-    assert!(
-        median <= MOST_MEDIAN_LINES,
-        "the median file of src has {median} lines, more than {MOST_MEDIAN_LINES}: split the longest"
-    );
-}
-
-#[test]
-fn there_are_25_tests_per_1000_lines() {
-    let lines: usize = sources().iter().map(|file| file.text.lines().count()).sum();
-    let marked = rust()
-        .iter()
-        .map(|file| count_tests(&file.text))
-        .sum::<usize>();
-    let cases = tracked()
-        .iter()
-        .filter(|file| file.path.starts_with("tests/cases/") && file.path.ends_with(".case"))
-        .count();
-    let (tests, wanted) = (marked + cases, lines * LEAST_TESTS / 1_000);
-    assert!(
-        tests >= wanted,
-        "{lines} lines of src want {wanted} tests, and there are {tests} ({marked} tests, {cases} cases)"
-    );
-}
-
-fn count_tests(text: &str) -> usize {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
-        .count()
 }
 
 #[test]
@@ -138,21 +74,6 @@ fn p11_every_refusal_has_its_paragraph_in_order() {
         .map(|code| format!("`{}` ({})", code.as_str(), code.status_u16()))
         .collect();
     assert_eq!(told, wanted, "left: docs/refusals.md; right: Code::ALL");
-}
-
-#[test]
-fn no_file_names_a_path_of_one_machine_or_what_is_none_of_its_business() {
-    assert_none("say it without these words", |found| {
-        for file in tracked() {
-            let text = file.text.to_ascii_lowercase();
-            for (one, two, reason) in FORBIDDEN {
-                let word = format!("{one}{two}");
-                for (number, _) in text.lines().enumerate().filter(|(_, l)| l.contains(&word)) {
-                    found.push(format!("{}:{}: {word} ({reason})", file.path, number + 1));
-                }
-            }
-        }
-    });
 }
 
 #[test]
@@ -263,8 +184,4 @@ fn the_rules_find_what_they_are_for() {
         1
     );
     assert_eq!(wrong("src/nobody/knows.rs", ""), 1);
-    assert_eq!(
-        count_tests("#[test]\n#[tokio::test(flavor = \"x\")]\n// #[test]\n"),
-        2
-    );
 }
