@@ -56,13 +56,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "src/audit/read/verify/walk.rs",
     ],
     &["src/audit/writer/desk.rs", "src/audit/writer/halt.rs"],
-    &["src/cli/audit/offline.rs", "src/cli/audit/verify.rs"],
-    &[
-        "src/cli/demo/call.rs",
-        "src/cli/demo/ending.rs",
-        "src/cli/demo/scene.rs",
-        "src/cli/demo/story.rs",
-    ],
     &["src/config/file.rs", "src/config/issuer.rs"],
     &[
         "src/contract/parse.rs",

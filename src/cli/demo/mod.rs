@@ -1,8 +1,8 @@
 //! `lychgate demo`: the real gateway in front of the simulator, and a small story of six calls.
 //!
-//! [`scene`] sets all of it up in a temporary folder, [`story`] says what is called and what must
-//! come of it, [`call`] sends, [`ending`] shows what the trail is good for, [`page`] shows all. With
-//! `--once` it ends after the story, and the exit code says whether all went as told.
+//! [`scene`] sets all of it up in a temporary folder, [`story`] makes the calls and compares what came
+//! of each with what should, [`call`] sends one, [`ending`] shows what the trail is good for, [`page`]
+//! shows all. With `--once` it ends after the story, and the exit code says whether all went as told.
 
 mod call;
 mod ending;
@@ -80,7 +80,7 @@ async fn tell_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
     let mut receipts = Vec::new();
     write_out(|out| page::opening(out, scene))?;
     for (number, step) in story::steps(scene).iter().enumerate() {
-        let happened = call::play(scene, step).await;
+        let happened = story::play(scene, step).await;
         let faults = story::faults(step, &happened);
         as_told &= faults.is_empty();
         write_out(|out| page::step(out, number + 1, step, &happened, &faults))?;

@@ -4,10 +4,10 @@ use std::io::{Result, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::call::{Answer, Happened};
+use super::call::Answer;
 use super::ending::Act;
 use super::scene::{ACCOUNT, SCOPES, SUBJECT, Scene};
-use super::story::{Step, collection};
+use super::story::{Happened, Step, collection};
 use crate::audit::read::query::{Deletion, Progress};
 use crate::audit::read::verify::Summary;
 use crate::simulator::issuer::{AUDIENCE, ISSUER};

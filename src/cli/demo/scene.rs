@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::call::status;
 use super::ending::Stage;
 use crate::audit::entry::Entry;
 use crate::audit::log::checkpoint::Checkpoint;
@@ -100,8 +101,8 @@ impl Scene {
         let begin = std::time::Instant::now();
         while begin.elapsed() < READY_WITHIN {
             let admin = self.gateway.admin_address();
-            let reads = super::call::status(admin, "/readyz").await;
-            let deletions = super::call::status(admin, "/readyz?for=deletions").await;
+            let reads = status(admin, "/readyz").await;
+            let deletions = status(admin, "/readyz?for=deletions").await;
             if (reads, deletions) == (Some(200), Some(200)) {
                 return Ok(());
             }

@@ -1,13 +1,23 @@
-//! The story: six calls, and what must come of each.
+//! The story: six calls, what must come of each, and what did.
 
-use super::call::Happened;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+
+use super::call::{Answer, send};
 use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene};
 use crate::audit::entry::Verdict;
-use crate::audit::read::query::{Decision, Progress};
+use crate::audit::read::query::{Decision, Deletion, Progress};
 use crate::simulator::store::FIRST_ID;
 
 /// How many calls.
 pub(super) const STEPS: usize = 6;
+/// A refusal does not wait for its record, so the record may come a little later.
+const RECORD_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at the trail.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -33,6 +43,17 @@ pub(super) struct Expected {
     pub(super) code: Option<&'static str>,
     /// Its entry in the trail, where there is one.
     pub(super) entry: Option<(Decision, Progress)>,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(super) struct Happened {
+    /// The answer, or why there is none.
+    pub(super) answer: Result<Answer, String>,
+    /// Its joined trail entry.
+    pub(super) entry: Option<Deletion>,
+    /// How many requests upstream saw meanwhile.
+    pub(super) upstream_saw: u64,
 }
 
 impl Expected {
@@ -113,6 +134,50 @@ pub(super) fn collection(account: &str) -> String {
 
 fn target(account: &str, query: &str) -> String {
     format!("{}/{FIRST_ID}{query}", collection(account))
+}
+
+/// Sends a step's call to the gateway, then looks its entry up in the trail.
+pub(super) async fn play(scene: &Scene, step: &Step) -> Happened {
+    let before = scene.upstream_count();
+    let answer = match request(scene, step) {
+        Ok(request) => send(scene.address(), request).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let id = answer
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.header("x-request-id"));
+    let entry = match id {
+        Some(id) if step.expected.entry.is_some() => look_up(scene, id).await,
+        _ => None,
+    };
+    Happened {
+        entry,
+        upstream_saw: scene.upstream_count() - before,
+        answer,
+    }
+}
+
+async fn look_up(scene: &Scene, id: &str) -> Option<Deletion> {
+    let begin = Instant::now();
+    loop {
+        let found = scene.deletion(id);
+        if found.is_some() || begin.elapsed() > RECORD_WITHIN {
+            return found;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn request(scene: &Scene, step: &Step) -> http::Result<Request<Empty<Bytes>>> {
+    let mut request = Request::delete(&step.target).header("host", scene.address().to_string());
+    if step.with_token {
+        request = request.header("authorization", format!("Bearer {}", scene.token()));
+    }
+    if let Some(revision) = step.if_match {
+        request = request.header("if-match", revision);
+    }
+    request.body(Empty::new())
 }
 
 /// Everything that did not go as told.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::call::{Answer, Happened};
-use super::story::{Expected, Step, faults};
+use super::call::Answer;
+use super::story::{Expected, Happened, Step, faults};
 use super::{ending, page, story};
 
 fn step(expected: Expected) -> Step {
