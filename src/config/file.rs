@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::file_path::path;
 use super::issuer::{self, Issuer};
 use super::reader::{Placed, Table};
 use crate::telemetry::Format;
@@ -20,7 +21,6 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 const HOUR: Duration = seconds(3_600);
-const FILE_HINT: &str = "a path, relative to the config file's folder";
 
 /// A whole file as it was read.
 #[derive(Debug)]
@@ -338,16 +338,6 @@ impl Log {
         table.end();
         log
     }
-}
-
-/// A path: not empty, without a NUL byte.
-pub(super) fn path(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {
-    table.parsed(key, FILE_HINT, |path| {
-        if path.is_empty() || path.contains('\0') {
-            return Err("is no path".to_owned());
-        }
-        Ok(path.to_owned())
-    })
 }
 
 fn address(table: &mut Table<'_>) -> Option<Placed<SocketAddr>> {

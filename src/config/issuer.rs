@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::file::path;
+use super::file_path::path;
 use super::reader::{Placed, Table};
 use super::url;
 use crate::token::Algorithm;

@@ -2,13 +2,14 @@
 //! ([`Config`]).
 //!
 //! In reading order: `file` and `issuer` say every key with its range; `reader` reads one table;
-//! `units` and `url` read values; `resolve` looks at what the file names (`named`, `contracts`) and
+//! `units`, `file_path` and `url` read values; `resolve` looks at what the file names (`named`, `contracts`) and
 //! compares sections; `findings` shows what is wrong; `digest` names the config on record.
 //! `config/lychgate.toml` is the reference for people.
 
 mod contracts;
 mod digest;
 mod file;
+mod file_path;
 mod findings;
 mod issuer;
 mod named;

@@ -56,7 +56,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "src/audit/read/verify/walk.rs",
     ],
     &["src/audit/writer/desk.rs", "src/audit/writer/halt.rs"],
-    &["src/config/file.rs", "src/config/issuer.rs"],
     &[
         "src/contract/parse.rs",
         "src/contract/reader.rs",

@@ -1,0 +1,15 @@
+//! A file's path, as every section of the config writes it.
+
+use super::reader::{Placed, Table};
+
+/// Reads a path that is not empty and holds no NUL byte.
+pub(super) fn path(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {
+    table.parsed(
+        key,
+        "a path, relative to the config file's folder",
+        |path| match path.is_empty() || path.contains('\0') {
+            true => Err("is no path".to_owned()),
+            false => Ok(path.to_owned()),
+        },
+    )
+}
