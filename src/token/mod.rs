@@ -2,7 +2,7 @@
 //!
 //! In the order in which a token is judged:
 //!
-//! 1. [`verifier`] asks the cache, then goes through the rest and says why not;
+//! 1. [`verifier`] asks the cache, then goes through the rest and says why not (`denial`);
 //! 2. `compact` takes the token apart and judges its header, by `json`, which reads strictly;
 //! 3. `keys` holds each issuer's key set and keeps it fresh; `key_set` and `jwk` read it;
 //! 4. `claims` and `date` judge what a token says once its signature is right.
@@ -15,6 +15,7 @@ mod cache;
 mod claims;
 mod compact;
 mod date;
+mod denial;
 mod edwards;
 pub mod identity;
 mod json;
@@ -25,8 +26,9 @@ pub mod mint;
 pub mod verifier;
 
 pub use algorithm::Algorithm;
+pub use denial::Denial;
 pub use identity::{Accounts, Identity};
-pub use verifier::{Denial, Verifier, VerifierError};
+pub use verifier::{Verifier, VerifierError};
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,30 +6,10 @@ use super::cache::{Cache, Verdict};
 use super::claims;
 use super::compact::{Compact, MAX_TOKEN_BYTES};
 use super::keys::{Current, Keys, Pace};
-use super::{Identity, IssuerSettings};
+use super::{Denial, Identity, IssuerSettings};
 use crate::clock::Clock;
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
-
-/// Why a token is not accepted. Each is one refusal code of product.md §5; the texts are fixed ones
-/// and hold nothing of the token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the refusal code of its name")]
-pub enum Denial {
-    Malformed(&'static str),
-    Signature,
-    Algorithm,
-    KeyUnknown,
-    Expired,
-    NotYetValid,
-    Issuer,
-    Audience,
-    Type(&'static str),
-    Claims(&'static str),
-    Binding,
-    /// No key set of this issuer was ever read.
-    KeysUnavailable,
-}
 
 /// Verifies tokens of every configured issuer. Dropping the last clone of it stops its key tasks.
 #[derive(Debug)]
