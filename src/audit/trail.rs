@@ -1,25 +1,23 @@
 //! The trail as the rest of the program sees it: hand an entry in, learn when it is durable.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use super::status::{Closed, State};
+use super::writer::shared::{Granted, Shared};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use super::Receipt;
 use super::disk::{Disk, RealDisk};
 use super::entry::compose;
-use super::entry::floods::Floods;
-use super::entry::{ConfigInForce, Ending, Intent, Kind, Reason, Refused, TurnedAway};
-use super::integrity::closed;
-use super::log::key::Key;
-use super::log::merkle::Hash;
-use super::status::gate::Gate;
-use super::status::space::Space;
+use super::entry::unknown;
+use super::entry::{ConfigInForce, Ending, Intent, Kind, Reason, Refused};
+use super::status::Cause;
+use super::status::closed;
+use super::writer::Settings;
 use super::writer::Writer;
-use super::writer::inbox::{Closing, Inbox, NewIntent};
-use super::writer::ledger::{not_sent, unknown};
-use super::{Cause, Receipt, Settings};
-use crate::clock::{Clock, Time};
+use super::writer::inbox::NewIntent;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 mod commands;
@@ -38,32 +36,6 @@ struct Owner {
     timeout: Duration,
 }
 
-/// What the handles and the writer share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) inbox: Inbox,
-    pub(crate) clock: Clock,
-    /// Which folder the writer holds with its lock, if it holds one.
-    pub(crate) holding: watch::Sender<Option<Held>>,
-    /// Folders held so far.
-    held: AtomicU64,
-    floods: Mutex<Floods>,
-}
-
-/// A folder that is held; one that is held later, in its place too, is another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held(u64);
-
-/// Why a deletion is not taken; nothing of it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// The cause.
-    pub cause: Cause,
-    /// What was seen, for the operator and the caller; no secret.
-    pub detail: String,
-}
-
 /// The outcome could not be put on record in time; it is kept and written when a sync works again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
@@ -71,53 +43,6 @@ pub struct Unconfirmed {
     pub cause: Cause,
     /// Receipt of the intent.
     pub receipt: Receipt,
-}
-
-/// How the trail is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// Why deletions are refused, where they are, and what was seen.
-    pub closed: Option<Closed>,
-    /// Since when it is so.
-    pub since: Time,
-    /// The next entry's index, where the trail is open.
-    pub next_index: u64,
-    /// Intents without an outcome.
-    pub open_intents: u64,
-    /// The space that is left on its disk.
-    pub space: Space,
-    /// Why a folder set back to an older state would not be noticed, where it would not.
-    pub unwatched: Option<String>,
-}
-
-/// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
-/// `sent: no`.
-#[derive(Debug)]
-pub(crate) struct Granted {
-    pub(crate) index: u64,
-    pub(crate) leaf: Hash,
-    pub(crate) key: Arc<Key>,
-    pub(crate) shared: Arc<Shared>,
-    /// How it is closed when it is dropped; taken when somebody answers for it.
-    pub(crate) on_drop: Option<Ending>,
-}
-
-impl Drop for Granted {
-    fn drop(&mut self) {
-        if let Some(ending) = self.on_drop.take() {
-            self.hand_in(ending, None);
-        }
-    }
-}
-
-impl Granted {
-    fn hand_in(&self, ending: Ending, answer: Option<oneshot::Sender<Result<Hash, Cause>>>) {
-        self.shared.inbox.closing(Closing {
-            intent: self.index,
-            ending,
-            answer,
-        });
-    }
 }
 
 /// An intent on stable storage that is not closed yet; dropped without [`OpenIntent::close`] it is
@@ -309,53 +234,6 @@ impl Trail {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.inbox.stop();
-    }
-}
-
-impl Shared {
-    fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
-        let bounds = (settings.sync_timeout, settings.space);
-        Arc::new(Self {
-            gate: Gate::new(bounds, clock.clone(), metrics.clone()),
-            inbox: Inbox::default(),
-            clock,
-            holding: watch::Sender::new(None),
-            held: AtomicU64::new(0),
-            floods: Mutex::new(Floods::new(Instant::now())),
-        })
-    }
-
-    /// The writer holds a folder and its lock, or another one than before.
-    pub(crate) fn holds(&self) {
-        let number = self.held.fetch_add(1, Ordering::Relaxed);
-        self.holding.send_replace(Some(Held(number)));
-    }
-
-    /// The writer has given the folder and its lock back.
-    pub(crate) fn lets_go(&self) {
-        self.holding.send_replace(None);
-    }
-
-    /// What was summed up since it was last asked.
-    pub(crate) fn summary(&self) -> Option<TurnedAway> {
-        self.floods().take()
-    }
-
-    fn floods(&self) -> std::sync::MutexGuard<'_, Floods> {
-        self.floods.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Granted {
-    /// An intent that nobody answers for yet.
-    pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
-        Self {
-            index,
-            leaf,
-            key: Arc::clone(key),
-            shared: Arc::clone(shared),
-            on_drop: Some(not_sent()),
-        }
     }
 }
 

@@ -249,3 +249,11 @@ pub fn read_whole(
     read_exact(&*file, &mut bytes, 0)?;
     Ok(Some(bytes))
 }
+
+/// The longest file of a log is a full bundle: 256 entries of 65,535 bytes, each with its length.
+const MAX_FILE_BYTES: usize = 256 * (2 + 65_535);
+
+/// Reads a file of the log whole; `None` if there is none.
+pub(crate) fn read_log_file(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
+    read_whole(folder, name, MAX_FILE_BYTES)
+}

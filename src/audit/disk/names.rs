@@ -1,12 +1,14 @@
 //! The names that Lychgate gives in the audit folder. What has another name is another program's: it is
 //! left alone, and never a fault.
 
-use crate::audit::integrity::LOCK;
-use crate::audit::journal;
-use crate::audit::journal::segment;
-use crate::audit::publish::CHECKPOINT;
-use crate::audit::writer::recover::VERIFIER;
-
+/// The name of the lock file.
+pub(crate) const LOCK: &str = "lock";
+/// The name of the checkpoint in the log's folder.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+/// The name of the file with the public key.
+pub(crate) const VERIFIER: &str = "verifier";
+/// The name of the folder that holds the segments.
+pub(crate) const JOURNAL: &str = "journal";
 /// The folder of files that are not at their places yet.
 pub(crate) const PASSING: &str = "tmp";
 /// The folder of tiles and bundles.
@@ -35,15 +37,14 @@ pub(crate) const FLOOR_NEW: &str = "floor.new";
 pub(crate) const SPARE: &str = "spare";
 /// In the journal: a segment that is being made while the writer waits.
 pub(crate) const NEXT: &str = "next";
+/// The mode of the folders that Lychgate makes.
+pub(crate) const FOLDER_MODE: u32 = 0o750;
+/// The mode of the lock file.
+pub(crate) const LOCK_MODE: u32 = 0o600;
+/// The mode of all other files.
+pub(crate) const FILE_MODE: u32 = 0o640;
 /// What makes a log, and moves aside with it.
-const OF_THE_LOG: [&str; 6] = [
-    CHECKPOINT,
-    VERIFIER,
-    journal::FOLDER,
-    TILES,
-    PASSING,
-    RESERVE,
-];
+const OF_THE_LOG: [&str; 6] = [CHECKPOINT, VERIFIER, JOURNAL, TILES, PASSING, RESERVE];
 /// What stands beside it.
 const BESIDE: [&str; 7] = [
     LOCK,
@@ -54,6 +55,19 @@ const BESIDE: [&str; 7] = [
     LOSS_NEW,
     LOSS_STORY,
 ];
+
+/// The name of a segment.
+#[must_use]
+pub fn segment_name(number: u64) -> String {
+    format!("{number:010}")
+}
+
+/// The number of a segment; `None` for a name that is none.
+#[must_use]
+pub fn segment_number(text: &str) -> Option<u64> {
+    let number = text.parse().ok().filter(|n| *n > 0)?;
+    (segment_name(number) == text).then_some(number)
+}
 
 /// Whether this name in the audit folder is the log's.
 pub(crate) fn is_of_the_log(name: &str) -> bool {
@@ -67,7 +81,7 @@ pub(crate) fn is_own(name: &str) -> bool {
 
 /// Whether it gives this name in the journal.
 pub(crate) fn is_own_in_journal(name: &str) -> bool {
-    segment::number(name).is_some() || [FLOOR, FLOOR_NEW, SPARE, NEXT].contains(&name)
+    segment_number(name).is_some() || [FLOOR, FLOOR_NEW, SPARE, NEXT].contains(&name)
 }
 
 /// Whether it gives this name to a file that is not at its place yet.

@@ -2,7 +2,7 @@
 
 use super::{Cut, Cuts, Ending, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
 use super::{MAX_TEXT_BYTES, Refused};
-use crate::audit::hex;
+use crate::audit::log::hex;
 use crate::audit::log::merkle::sha256;
 
 mod reconciled;

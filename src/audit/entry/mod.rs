@@ -270,7 +270,7 @@ pub struct ConfigInForce {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trouble {
-    /// A [`crate::audit::Cause`] by name, or `clock`.
+    /// A [`crate::audit::status::Cause`] by name, or `clock`.
     pub cause: String,
     /// `began` or `ended`, or `noted` where it closed nothing.
     pub state: String,
@@ -363,4 +363,28 @@ impl Entry {
 
 fn not_an_entry(error: &serde_json::Error) -> String {
     format!("not an entry that this version knows: {error}")
+}
+
+/// The ending of an intent of which nothing was sent.
+pub(crate) fn not_sent() -> Ending {
+    Ending {
+        outcome: Verdict::Failed,
+        reason: None,
+        sent: Sent::No,
+        status: None,
+        revision: None,
+        attempts: 0,
+    }
+}
+
+/// The ending of an intent of which nobody can say what became.
+pub(crate) fn unknown(reason: Reason) -> Ending {
+    Ending {
+        outcome: Verdict::Unknown,
+        reason: Some(reason),
+        sent: Sent::Unknown,
+        status: None,
+        revision: None,
+        attempts: 0,
+    }
 }

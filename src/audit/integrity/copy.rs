@@ -1,7 +1,8 @@
 //! A copy of the log at its path: whoever made it may not have synced it.
 
-use super::{Custody, closed, trouble};
-use crate::audit::{Cause, Closed};
+use super::Custody;
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 
 /// So many copies are remembered.
 const MOST_UNSYNCED: usize = 16;

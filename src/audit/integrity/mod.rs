@@ -10,32 +10,31 @@ pub(crate) mod scrub;
 
 mod copy;
 mod published;
+pub(crate) mod published_log;
 mod segments;
 mod text;
 mod unread;
 
+use super::status::{closed, trouble};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::disk::names::JOURNAL;
 use super::disk::{Disk, File, Folder, Identity};
-use super::journal::FOLDER;
 use super::journal::append::Current;
 use super::journal::batch::Link;
 use super::journal::chain::Chain;
 use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
-use super::{Cause, Closed};
+use super::status::{Cause, Closed};
 pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
 use text::Seen;
 pub(crate) use text::Text;
-pub(crate) use unread::{cause_at_opening, cause_of, unread, unread_at_opening};
+pub(crate) use unread::{cause_at_opening, unread, unread_at_opening};
 use unread::{is_no_folder, misread};
-
-/// The name of the lock file.
-pub(crate) const LOCK: &str = "lock";
 
 /// What is held open, and what it was when it was opened.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ impl Custody {
     pub(crate) fn new(opened: Opened) -> Result<Self, Closed> {
         Ok(Self {
             root_is: found(opened.root.identity(), "the folder")?,
-            journal_is: found(opened.journal.identity(), FOLDER)?,
+            journal_is: found(opened.journal.identity(), JOURNAL)?,
             disk: opened.disk,
             path: opened.path,
             root: opened.root,
@@ -92,7 +91,7 @@ impl Custody {
 
     /// Keeps every segment that stands there now, as recovery found it.
     pub(crate) fn keep_all(&self) -> Result<(), Closed> {
-        found(self.segments.keep_all(&*self.journal), FOLDER)
+        found(self.segments.keep_all(&*self.journal), JOURNAL)
     }
 
     /// Judges everything that is cheap to judge; `highest` says the highest segment number we gave.
@@ -240,7 +239,7 @@ impl Custody {
             Err(error) if !is_no_folder(&error) => Err(unread(&error, place)),
             _ => Err(closed(Cause::FolderMoved, moved)),
         };
-        let (root, journal) = (self.disk.look(&self.path), self.root.look(FOLDER));
+        let (root, journal) = (self.disk.look(&self.path), self.root.look(JOURNAL));
         let moved = "the trail's path leads to another folder";
         let root = held(
             root,
@@ -267,7 +266,7 @@ impl Custody {
     }
 
     fn check_names(&self, highest: impl Fn() -> u64) -> Result<(), Closed> {
-        let numbers = found(segment::numbers(&*self.journal), FOLDER)?;
+        let numbers = found(segment::numbers(&*self.journal), JOURNAL)?;
         // Asked behind the listing: the spare's own thread may just have given a number.
         let ours = highest();
         match numbers.last().filter(|last| **last > ours) {
@@ -314,23 +313,6 @@ impl Custody {
             return closed(Cause::SecondWriter, "another process took `lock`");
         }
         found
-    }
-}
-
-/// What an error of the disk means for deletions.
-pub(crate) fn trouble(error: &io::Error, doing: &str) -> Closed {
-    let cause = match error.kind() {
-        // Nothing but a segment is made under a name that must be free.
-        io::ErrorKind::AlreadyExists => Cause::SecondWriter,
-        kind => cause_of(kind),
-    };
-    closed(cause, format!("{doing}: {error}"))
-}
-
-pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Closed {
-    Closed {
-        cause,
-        detail: detail.into(),
     }
 }
 

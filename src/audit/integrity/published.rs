@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::closed;
 use super::unread::{is_no_folder, unread};
 use crate::audit::disk::Folder;
+use crate::audit::disk::names::CHECKPOINT;
+use crate::audit::disk::read_log_file;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
-use crate::audit::publish::{CHECKPOINT, read_whole};
-use crate::audit::{Cause, Closed};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
 
 /// The log's folder, and whose signature counts.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl Published {
         let Some(folder) = self.folder(above)? else {
             return Ok(None);
         };
-        read_whole(&*folder, name).map_err(|error| unread(&error, path))
+        read_log_file(&*folder, name).map_err(|error| unread(&error, path))
     }
 
     /// A folder below the log's; `None` where none stands there.

@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Custody, Segments};
-use crate::audit::Closed;
 use crate::audit::disk::Folder;
+use crate::audit::integrity::published_log::{ROOT, Standing};
 use crate::audit::log::key::Key;
-use crate::audit::publish::{ROOT, Standing};
+use crate::audit::status::Closed;
 
 /// The scrub reads so much a second at most; docs/trail.md says how long a round takes at that.
 const BYTES_A_SECOND: u64 = 4 << 20;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::look;
 use super::unread::misread;
-use super::{closed, look, trouble};
 use crate::audit::disk::{Access, Folder, Identity};
 use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
 use crate::audit::log::key::Key;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 
 /// So many are judged after each sync; all of them in turn.
 const AT_ONCE: usize = 64;

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{closed, found, look, trouble};
+use super::{found, look};
 use crate::audit::disk::{Access, File, Folder, Identity};
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 
 /// A change in so short a time after the last one may leave no trace in the time of change.
 const TICK: Duration = Duration::from_millis(50);

@@ -1,12 +1,13 @@
 //! The cause that follows from an error of reading: what the error says of the file, or else that the
 //! system failed, which says nothing of the file.
 
+use crate::audit::status::cause_of;
 use std::io;
 
-use super::closed;
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{Fault, ReadError};
-use crate::audit::{Cause, Closed};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
 
 /// Why a file that is known could not be read.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Closed {
@@ -39,15 +40,6 @@ pub(super) fn misread(error: &ReadError) -> Closed {
         Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Altered,
     };
     closed(cause, error.to_string())
-}
-
-/// The cause where the system failed: it says nothing of what stands in the files.
-pub(crate) fn cause_of(kind: io::ErrorKind) -> Cause {
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
-        _ => Cause::SyncFailed,
-    }
 }
 
 /// Whether nothing stands under a name that a folder had: also where something else does.

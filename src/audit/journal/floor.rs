@@ -6,13 +6,14 @@
 //! before a segment goes, so segments below it may still be there; above it none may be missing. A later
 //! segment may go on from that same batch: the next start's, where one batch alone was left.
 
+use crate::audit::disk::names::FILE_MODE;
 use std::io;
 
 use super::batch::Link;
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as PASSING};
 use crate::audit::disk::{Access, Folder, read_exact};
-use crate::audit::hex;
+use crate::audit::log::hex;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::strict;
@@ -20,7 +21,6 @@ use crate::audit::log::strict;
 /// The first line, without the version behind it.
 const TITLE: &str = "lychgate journal floor v";
 const VERSION: u64 = 1;
-const FILE_MODE: u32 = 0o640;
 /// No floor is longer.
 const MAX_BYTES: u64 = 512;
 

@@ -15,6 +15,7 @@ pub mod chain;
 pub(crate) mod floor;
 mod plan;
 mod read;
+pub(crate) mod reserve;
 pub mod segment;
 pub mod spare;
 mod tail;
@@ -22,10 +23,9 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use super::disk::names::JOURNAL;
 pub use read::{Entries, Read, read, read_folder};
-
-/// The name of the folder that holds the segments.
-pub const FOLDER: &str = "journal";
+pub(crate) use unsynced::Synced;
 
 /// Where a batch stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl ReadError {
 
 fn shown(segment: u64, offset: u64) -> String {
     match segment {
-        0 => FOLDER.to_owned(),
-        _ => format!("{FOLDER} segment {segment:010}, offset {offset}"),
+        0 => JOURNAL.to_owned(),
+        _ => format!("{JOURNAL} segment {segment:010}, offset {offset}"),
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::chain::Chain;
-use super::{FOLDER, Fault, Place, ReadError};
+use super::{Fault, Place, ReadError};
+use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::{Disk, Folder, RealDisk};
 use crate::audit::log::key::Key;
 
@@ -36,13 +37,13 @@ pub struct Entries<'k> {
 pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)
-        .and_then(|root| root.folder(FOLDER, None))
+        .and_then(|root| root.folder(JOURNAL, None))
         .map_err(|error| {
             let fault = match error.kind() {
                 io::ErrorKind::NotFound => Fault::Missing,
                 kind => Fault::Io(kind),
             };
-            let what = format!("{}: {error}", directory.join(FOLDER).display());
+            let what = format!("{}: {error}", directory.join(JOURNAL).display());
             ReadError::new(fault, Place::default(), what)
         })?;
     read_folder(folder, key)

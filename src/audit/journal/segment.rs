@@ -1,24 +1,12 @@
 //! Segments by number: their names, and what can be read in them.
 
+pub use crate::audit::disk::names::{segment_name as name, segment_number as number};
 use std::io;
 use std::sync::Arc;
 
 use super::batch::{self, BLOCK, Batch, MAX_BATCH};
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::{Access, File, Folder, read_exact};
-
-/// The name of a segment.
-#[must_use]
-pub fn name(number: u64) -> String {
-    format!("{number:010}")
-}
-
-/// The number of a segment; `None` for a name that is none.
-#[must_use]
-pub fn number(text: &str) -> Option<u64> {
-    let number = text.parse().ok().filter(|n| *n > 0)?;
-    (name(number) == text).then_some(number)
-}
 
 /// The numbers of all segments, ascending.
 ///

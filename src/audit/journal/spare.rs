@@ -1,5 +1,6 @@
 //! Makes segments: written full of zeros and synced before they get their name and are used.
 
+use crate::audit::disk::names::FILE_MODE;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +10,6 @@ use super::segment;
 use crate::audit::disk::names::{NEXT, SPARE as UNNAMED};
 use crate::audit::disk::{Access, File, Folder, Identity};
 
-/// The mode of the trail's files.
-pub const FILE_MODE: u32 = 0o640;
 const STEP: usize = 256 << 10;
 
 /// A segment full of zeros, ready to be used.

@@ -4,7 +4,28 @@ use std::ops::Deref;
 
 use super::batch::{BLOCK, Link, MAX_BATCH, unpadded};
 use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::publish::Synced;
+
+/// A batch that is on stable storage.
+#[derive(Debug)]
+pub(crate) struct Synced {
+    /// Where it stands.
+    pub(crate) link: Link,
+    pub(crate) entries: Vec<Vec<u8>>,
+    /// Of each entry.
+    pub(crate) leaves: Vec<Hash>,
+}
+
+impl Synced {
+    /// Of these entries of the batch.
+    pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
+        let leaves = entries.iter().map(|entry| leaf(entry)).collect();
+        Self {
+            link,
+            entries,
+            leaves,
+        }
+    }
+}
 
 /// The entries. Bounded by what one round takes and by the closings of all open intents.
 #[derive(Debug, Default)]

@@ -79,7 +79,7 @@ impl Key {
         let mut seed = Zeroizing::new([0; 32]);
         seed.copy_from_slice(rest);
         let key = Self::from_seed(name, seed)?;
-        if crate::audit::hex(&key.verifier.id()) != id {
+        if crate::audit::log::hex(&key.verifier.id()) != id {
             return Err(KeyError("the key's id does not fit the key".into()));
         }
         Ok(key)
@@ -147,7 +147,7 @@ impl Key {
         body[0] = ED25519;
         body[1..].copy_from_slice(&*self.seed);
         let mut encoded = STANDARD.encode(*body);
-        let id = crate::audit::hex(&self.verifier.id());
+        let id = crate::audit::log::hex(&self.verifier.id());
         let line = format!("{PREFIX}{}+{id}+{encoded}\n", self.origin());
         encoded.zeroize();
         Zeroizing::new(line)

@@ -94,7 +94,7 @@ fn fixed(bytes: &[u8]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::hex;
+    use crate::audit::log::hex;
 
     fn root_at(size: u64) -> String {
         let mut root = Root::default();

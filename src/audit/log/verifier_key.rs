@@ -86,7 +86,7 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut body = vec![ED25519];
         body.extend_from_slice(&self.public);
-        let id = crate::audit::hex(&self.id());
+        let id = crate::audit::log::hex(&self.id());
         write!(f, "{}+{id}+{}", self.origin, STANDARD.encode(body))
     }
 }

@@ -1,37 +1,14 @@
 //! What the writer hands to the publisher: batches that are synced and found in order, no others.
 
+use crate::audit::journal::Synced;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Lag;
-use crate::audit::journal::batch::Link;
-use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::status::lag::Lag;
 
 /// While more than this waits, deletions are refused. What is begun by then is still handed over:
 /// the outcomes of open intents, which are few.
 pub(super) const MOST_BYTES: usize = 64 << 20;
-
-/// A batch that is on stable storage.
-#[derive(Debug)]
-pub(crate) struct Synced {
-    /// Where it stands.
-    pub(crate) link: Link,
-    pub(crate) entries: Vec<Vec<u8>>,
-    /// Of each entry.
-    pub(crate) leaves: Vec<Hash>,
-}
-
-impl Synced {
-    /// Of these entries of the batch.
-    pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
-        let leaves = entries.iter().map(|entry| leaf(entry)).collect();
-        Self {
-            link,
-            entries,
-            leaves,
-        }
-    }
-}
 
 /// What has been handed over and not been taken.
 #[derive(Debug, Default)]

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use super::shelf::read_whole;
+use crate::audit::disk::names::FILE_MODE;
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Folder};
-use crate::audit::integrity::{closed, unread};
-use crate::audit::journal::spare::FILE_MODE;
+use crate::audit::integrity::unread;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
 
 /// The file, and what this process knows of it.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Kept {
 
     /// Reads it again: it must be as this process left it.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Closed> {
-        let found = read_whole(&*self.folder, &self.name)
+        let found = read_log_file(&*self.folder, &self.name)
             .map_err(|e| unread(&e, &format!("cannot read {}", self.name)))?;
         if found == self.known {
             return Ok(());

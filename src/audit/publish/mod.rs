@@ -12,18 +12,16 @@ mod kept;
 mod prune;
 mod seen;
 mod shelf;
-mod standing;
 mod sweep;
 mod thread;
 mod tree;
 
-pub(crate) use super::status::lag::{LONGEST_WAIT, Lag};
-pub(crate) use handover::Synced;
+use super::disk::names::CHECKPOINT;
+pub(crate) use super::journal::Synced;
 pub(crate) use kept::Kept;
 pub use seen::unwatched;
 pub(crate) use seen::{Seen, folder_of};
-pub(crate) use shelf::{Shelf, read_whole};
-pub(crate) use standing::{ROOT, Standing};
+pub(crate) use shelf::Shelf;
 #[cfg(test)]
 pub(crate) use thread::ByHand;
 pub(crate) use thread::Publishing;
@@ -34,18 +32,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Closed;
-use super::integrity::{Custody, trouble};
+use super::integrity::Custody;
 use super::journal::batch::Link;
 use super::log::checkpoint::Checkpoint;
 use super::log::key::Key;
+use super::status::Closed;
 use super::status::gate::Gate;
+use super::status::trouble;
 use crate::metrics::Metrics;
 use prune::Segments;
 use sweep::Outgrown;
-
-/// The name of the checkpoint in the log's folder.
-pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// Holds what is published and what is to be.
 #[derive(Debug)]

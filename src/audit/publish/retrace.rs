@@ -5,16 +5,19 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::audit::disk::names::CHECKPOINT;
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Disk, Folder};
-use crate::audit::integrity::{closed, trouble, unread_at_opening};
+use crate::audit::integrity::unread_at_opening;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::publish::{CHECKPOINT, Piece, Seen, Shelf, Tree, read_whole};
+use crate::audit::publish::{Piece, Seen, Shelf, Tree};
 use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 
 /// What the publisher goes on from.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ impl Retrace {
         key: &VerifierKey,
     ) -> Result<Self, Closed> {
         let shelf = Shelf::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
-        let found = read_whole(&**root, CHECKPOINT)
+        let found = read_log_file(&**root, CHECKPOINT)
             .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
         let checkpoint = match found {
             None => None,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use rustix::fs::Access;
 
 use super::kept::Kept;
-use super::shelf::read_whole;
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
 
 /// The file, where its folder is there.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Seen {
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
         let opened = folder_of(&**disk, path).and_then(|(folder, name)| {
-            let bytes = read_whole(&*folder, &name)?;
+            let bytes = read_log_file(&*folder, &name)?;
             let passing = format!("{name}.new");
             let kept = Kept::new(Arc::clone(&folder), &name, folder, &passing, bytes.clone());
             Ok((kept, bytes))

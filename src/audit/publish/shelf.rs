@@ -1,15 +1,15 @@
 //! Puts files into the log's folder, so that none is ever seen there that is not whole and durable:
 //! each is written under a passing name outside `tile/`, synced, and then moved to its place.
 
+use crate::audit::disk::read_log_file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use super::tree::Piece;
+use crate::audit::disk::names::FILE_MODE;
 use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
-use crate::audit::disk::{self, Access, File, Folder};
-use crate::audit::journal::spare::FILE_MODE;
-use crate::audit::log::tiles::MAX_BUNDLE_BYTES;
+use crate::audit::disk::{Access, File, Folder};
 
 const FOLDER_MODE: u32 = 0o750;
 /// So many files are written before they are synced one after the other: most of them then find
@@ -124,7 +124,7 @@ impl Shelf {
     pub(crate) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let (folder, name) = split(path);
         match self.look(folder) {
-            Ok(folder) => read_whole(&*folder, name),
+            Ok(folder) => read_log_file(&*folder, name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -175,11 +175,6 @@ impl Shelf {
             above.folder(name, None)
         })
     }
-}
-
-/// Reads a file whole, where it is there.
-pub(crate) fn read_whole(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
-    disk::read_whole(folder, name, MAX_BUNDLE_BYTES)
 }
 
 /// The folder and the name in it.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::Publisher;
 use super::handover::Handover;
-use super::{Publisher, Synced};
-use crate::audit::integrity::closed;
+use crate::audit::journal::Synced;
+use crate::audit::status::closed;
 use crate::audit::status::gate::Gate;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
 
 /// An entry waits so long for others, which then share its checkpoint: twice a second.
 const GATHER: Duration = Duration::from_millis(450);

@@ -8,7 +8,9 @@ use super::files::{Files, FolderFiles};
 use super::tiles::TileReader;
 use super::tree::Tree;
 use super::{MissingRange, Trouble};
-use crate::audit::journal::{self, Entries, FOLDER, ReadError};
+use crate::audit::disk::names::JOURNAL;
+use crate::audit::journal;
+use crate::audit::journal::{Entries, ReadError};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::note::{MAX_NOTE_BYTES, Note};
@@ -52,13 +54,13 @@ impl Log {
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
         // The journal first: what is pruned from it later stands under the checkpoint read after it.
-        let tail = match files.root().folder(FOLDER, None) {
+        let tail = match files.root().folder(JOURNAL, None) {
             // What is wrong with it matters to those who read beyond the checkpoint.
             Ok(folder) => Some(journal::read_folder(folder, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 let what = error.to_string();
-                return Err(MissingRange::new(Trouble::Unreadable, what).in_file(FOLDER));
+                return Err(MissingRange::new(Trouble::Unreadable, what).in_file(JOURNAL));
             }
         };
         let mut log = Self::published(Arc::new(files), key)?;

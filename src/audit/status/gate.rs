@@ -1,5 +1,6 @@
 //! Whether deletions are taken, for everybody to see without waiting for the writer.
 
+use super::space::Space;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,12 +9,29 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::space::{Gauge, Levels};
-use crate::audit::Cause;
-use crate::audit::integrity::closed;
-use crate::audit::publish::{LONGEST_WAIT, Lag};
-use crate::audit::trail::{Closed, State};
+use crate::audit::status::Cause;
+use crate::audit::status::Closed;
+use crate::audit::status::closed;
+use crate::audit::status::lag::{LONGEST_WAIT, Lag};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
+
+/// How the trail is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Why deletions are refused, where they are, and what was seen.
+    pub closed: Option<Closed>,
+    /// Since when it is so.
+    pub since: Time,
+    /// The next entry's index, where the trail is open.
+    pub next_index: u64,
+    /// Intents without an outcome.
+    pub open_intents: u64,
+    /// The space that is left on its disk.
+    pub space: Space,
+    /// Why a folder set back to an older state would not be noticed, where it would not.
+    pub unwatched: Option<String>,
+}
 
 /// Set by the writer alone, but for the counts of what was refused.
 #[derive(Debug)]

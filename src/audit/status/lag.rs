@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::audit::integrity::closed;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
 
 /// An entry that has waited so long for a checkpoint closes the trail for deletions.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Closed, Held, Trail, late};
+use super::{Trail, late};
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::compose;
 use crate::audit::entry::{Kind, Reconciled};
-use crate::audit::integrity::closed;
+use crate::audit::status::Cause;
+use crate::audit::status::Closed;
+use crate::audit::status::closed;
+use crate::audit::writer::Settings;
 use crate::audit::writer::inbox::NewNote;
 use crate::audit::writer::loss;
 use crate::audit::writer::loss::{Acceptance, Accepted, NotAccepted};
-use crate::audit::{Cause, Settings};
+use crate::audit::writer::shared::Held;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 

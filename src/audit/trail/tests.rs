@@ -4,6 +4,7 @@ use super::*;
 use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::{Caller, Cuts, Entry, Sent, Verdict};
 use crate::audit::journal::segment;
+use crate::audit::log::key::Key;
 use crate::audit::log::key::keygen;
 use crate::audit::log::merkle::leaf;
 use crate::audit::publish::tests::all;

@@ -7,13 +7,15 @@ use tokio::sync::oneshot;
 
 use super::halt::Halt;
 use crate::audit::entry::Kind;
-use crate::audit::integrity::closed;
+use crate::audit::entry::not_sent;
 use crate::audit::log::merkle::Hash;
-use crate::audit::trail::{Granted, Shared};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
+use crate::audit::writer::Settings;
 use crate::audit::writer::inbox::{Closing, NewIntent, NewNote, Work};
-use crate::audit::writer::ledger::{Ledger, not_sent};
+use crate::audit::writer::ledger::Ledger;
+use crate::audit::writer::shared::{Granted, Shared};
 use crate::audit::writer::store::Store;
-use crate::audit::{Cause, Closed, Settings};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.
 pub(super) const ROUND_BYTES: usize = 880 << 10;

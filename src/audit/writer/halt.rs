@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::desk::Desk;
 use crate::audit::entry::{Kind, Trouble};
-use crate::audit::integrity::{closed, trouble};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 use crate::audit::writer::inbox::Work;
 use crate::audit::writer::recover;
 use crate::audit::writer::recover::Expected;
 use crate::audit::writer::store::{Failed, was_late};
-use crate::audit::{Cause, Closed};
 use crate::clock::Time;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::audit::Cause;
 use crate::audit::entry::{ConfigInForce, Ending};
 use crate::audit::log::merkle::Hash;
-use crate::audit::trail::{Closed, Granted};
+use crate::audit::status::Cause;
+use crate::audit::status::Closed;
+use crate::audit::writer::shared::Granted;
 
 /// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
 /// bound that callers meet.

@@ -1,5 +1,6 @@
 //! What the writer knows of the log: its next index and time, its open intents, what is not synced.
 
+use crate::audit::entry::unknown;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,9 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::audit::entry::compose;
-use crate::audit::entry::{
-    Ending, EntryHead, EntrySummary, Kind, Outcome, Reason, Sent, Trouble, Verdict,
-};
+use crate::audit::entry::{Ending, EntryHead, EntrySummary, Kind, Outcome, Reason, Trouble};
 use crate::audit::journal::unsynced::Unsynced;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Stamp, Time};
@@ -221,35 +220,12 @@ impl Ledger {
     }
 }
 
-/// The ending of an intent of which nothing was sent.
-pub(crate) fn not_sent() -> Ending {
-    Ending {
-        outcome: Verdict::Failed,
-        reason: None,
-        sent: Sent::No,
-        status: None,
-        revision: None,
-        attempts: 0,
-    }
-}
-
-/// The ending of an intent of which nobody can say what became.
-pub(crate) fn unknown(reason: Reason) -> Ending {
-    Ending {
-        outcome: Verdict::Unknown,
-        reason: Some(reason),
-        sent: Sent::Unknown,
-        status: None,
-        revision: None,
-        attempts: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::entry::Entry;
     use crate::audit::entry::compose::test_intent;
+    use crate::audit::entry::not_sent;
 
     fn ledger(start: i64) -> (Ledger, Clock) {
         let clock = Clock::manual(Time(start));

@@ -14,20 +14,24 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::recover::{FOLDER_MODE, LOCK_MODE, VERIFIER};
+use crate::audit::disk::names::CHECKPOINT;
+use crate::audit::disk::names::FILE_MODE;
+use crate::audit::disk::names::LOCK;
+use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use crate::audit::disk::names::{
     LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST, is_of_the_log,
 };
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Disk, File, Folder, is_lack, is_no_file_of_a_log};
 use crate::audit::entry::{Actor, LossAccepted};
-use crate::audit::integrity::{LOCK, closed, trouble};
-use crate::audit::journal::spare::FILE_MODE;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::Note;
 use crate::audit::log::verifier_key::{VerifierKey, origin_fault};
-use crate::audit::publish::{CHECKPOINT, folder_of, read_whole};
-use crate::audit::{Cause, Closed, Settings};
+use crate::audit::publish::folder_of;
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
+use crate::audit::writer::Settings;
 use crate::clock::Time;
 
 /// An entry has no room for a longer checkpoint; ours have one signature and are far shorter.
@@ -129,7 +133,7 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Closed> {
 /// The process id in the lock file: the writer puts it there once it holds the lock.
 fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
     let root = disk.folder(&settings.directory, None).ok()?;
-    let line = String::from_utf8(read_whole(&*root, LOCK).ok()??).ok()?;
+    let line = String::from_utf8(read_log_file(&*root, LOCK).ok()??).ok()?;
     line.split(' ').next()?.parse().ok()
 }
 
@@ -172,7 +176,7 @@ fn decide(
 /// The loss that was accepted before and whose new log has not begun: it is still the same loss.
 fn unfinished_loss(root: &dyn Folder) -> io::Result<Option<LossAccepted>> {
     let mut record = Record::read(root, LOSS_MOVING)?;
-    if record.is_none() && root.look(crate::audit::journal::FOLDER).is_err() {
+    if record.is_none() && root.look(crate::audit::disk::names::JOURNAL).is_err() {
         record = Record::read(root, LOSS_MOVED)?;
     }
     Ok(record.map(|record| record.loss))
@@ -191,8 +195,8 @@ fn known_of_old(
         .chain(key.map(|key| key.verifier().clone()))
         .collect();
     let seen = folder_of(disk, &settings.seen_file);
-    let seen = known(seen.and_then(|(folder, name)| read_whole(&*folder, &name)))?;
-    let published = known(read_whole(root, CHECKPOINT))?;
+    let seen = known(seen.and_then(|(folder, name)| read_log_file(&*folder, &name)))?;
+    let published = known(read_log_file(root, CHECKPOINT))?;
     let newest = [seen, published]
         .into_iter()
         .flatten()
@@ -212,7 +216,7 @@ fn known<T>(read: io::Result<Option<T>>) -> io::Result<Option<T>> {
 
 /// The public key in a folder, if it holds one.
 fn verifier(folder: &dyn Folder) -> io::Result<Option<VerifierKey>> {
-    let bytes = read_whole(folder, VERIFIER)?;
+    let bytes = read_log_file(folder, VERIFIER)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     Ok(text.and_then(|text| VerifierKey::parse(&text).ok()))
 }
@@ -307,7 +311,7 @@ pub(crate) fn resume(
 /// left to the opening, which reports it.
 fn rename_seen_file(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
     let read = folder_of(disk, &settings.seen_file).and_then(|(folder, name)| {
-        let bytes = read_whole(&*folder, &name)?;
+        let bytes = read_log_file(&*folder, &name)?;
         Ok((folder, name, bytes))
     });
     let (folder, name, found) = match read {
@@ -349,7 +353,7 @@ struct Record {
 impl Record {
     /// Reads the record of this name; `None` if there is none.
     fn read(root: &dyn Folder, name: &str) -> io::Result<Option<Self>> {
-        let Some(bytes) = read_whole(root, name)? else {
+        let Some(bytes) = read_log_file(root, name)? else {
             return Ok(None);
         };
         serde_json::from_slice(&bytes)

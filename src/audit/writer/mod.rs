@@ -4,11 +4,15 @@ pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub mod loss;
 pub(crate) mod recover;
+mod settings;
+pub(crate) mod shared;
 pub(crate) mod store;
 
 mod desk;
 mod halt;
 
+pub use settings::Settings;
+pub use shared::Held;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,13 +20,13 @@ use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::entry::{Kind, Started, Trouble};
-use super::integrity::closed;
-use super::trail::Shared;
-use super::{Cause, Closed, Settings};
+use super::status::closed;
+use super::status::{Cause, Closed};
 use crate::clock::Time;
 use crate::metrics::Metrics;
 use desk::Desk;
 use inbox::Work;
+use shared::Shared;
 
 /// How often a trail that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);

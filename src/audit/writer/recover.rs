@@ -5,37 +5,40 @@
 
 mod expected;
 
+use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use std::io;
 use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::loss;
 use super::store::{SMALL_SEGMENT, Store};
+use crate::audit::disk::names::FILE_MODE;
+use crate::audit::disk::names::JOURNAL;
+use crate::audit::disk::names::LOCK;
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
-use crate::audit::integrity::{Custody, LOCK, Opened, Text, cause_at_opening, closed, trouble};
+use crate::audit::integrity::{Custody, Opened, Text, cause_at_opening};
+use crate::audit::journal::Synced;
 use crate::audit::journal::append::Appender;
 use crate::audit::journal::batch::{Batch, Link};
 use crate::audit::journal::chain::Chain;
+use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::segment;
 use crate::audit::journal::segment::Segment;
-use crate::audit::journal::spare::{FILE_MODE, Spares};
+use crate::audit::journal::spare::Spares;
 use crate::audit::journal::unsynced::{Unsynced, padded};
-use crate::audit::journal::{FOLDER, Fault, ReadError};
+use crate::audit::journal::{Fault, ReadError};
 use crate::audit::log::key::Key;
 use crate::audit::publish::retrace::{Published, Retrace};
-use crate::audit::publish::{Publisher, Publishing, Synced};
+use crate::audit::publish::{Publisher, Publishing};
 use crate::audit::status::gate::Gate;
-use crate::audit::status::space::Reserve;
-use crate::audit::{Cause, Closed, Settings};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
+use crate::audit::writer::Settings;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 pub(crate) use expected::Expected;
 
-/// The name of the file with the public key.
-pub(crate) const VERIFIER: &str = "verifier";
-pub(crate) const FOLDER_MODE: u32 = 0o750;
-pub(crate) const LOCK_MODE: u32 = 0o600;
 /// So many bytes of entries are held while what is missing is published.
 const CATCH_UP_BYTES: usize = 16 << 20;
 /// A smaller segment could not hold the largest batch deletion.
@@ -127,7 +130,7 @@ fn enter(
         .and_then(|()| lock.write_at(name.as_bytes(), 0))
         .map_err(at("cannot write to the lock"))?;
     let journal = root
-        .folder(FOLDER, create)
+        .folder(JOURNAL, create)
         .map_err(at("cannot open the journal"))?;
     let text = |name, file, content: String| {
         Text::new(name, file, content.into_bytes())

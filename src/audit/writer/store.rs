@@ -4,16 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::audit::integrity::Custody;
 use crate::audit::integrity::scrub::Scrub;
-use crate::audit::integrity::{Custody, closed, trouble};
 use crate::audit::journal::append::{Appender, Current};
+use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::spare::{Prepared, Spares};
 use crate::audit::journal::unsynced::{Unsynced, padded};
 use crate::audit::log::key::Key;
 use crate::audit::publish::Publishing;
 use crate::audit::status::gate::Gate;
-use crate::audit::status::space::Reserve;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{closed, trouble};
 use crate::metrics::Metrics;
 
 /// A segment that is made while a waiter stands is not longer than it must be.

@@ -129,7 +129,7 @@ fn invalid(why: &str) -> Refusal {
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    crate::audit::hex(digest.as_ref())
+    crate::audit::log::hex(digest.as_ref())
 }
 
 enum Collect {

@@ -101,7 +101,7 @@ pub(crate) fn test_closing(
         ending: Ending {
             outcome,
             sent,
-            ..crate::audit::writer::ledger::not_sent()
+            ..crate::audit::entry::not_sent()
         },
         cut: Cuts::new(),
     })

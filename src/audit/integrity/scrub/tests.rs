@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::audit::disk::fake::{FakeDisk, interrupt};
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Disk};
 use crate::audit::journal::segment;
 use crate::audit::journal::unsynced::Unsynced;
@@ -12,11 +13,12 @@ use crate::audit::log::merkle::{leaf, root_of};
 use crate::audit::log::tiles::{
     Bundle, FULL, Tile, bundles_at, decode_bundle, decode_tile, encode_tile, tiles_at,
 };
-use crate::audit::publish::{ByHand, read_whole};
+use crate::audit::publish::ByHand;
+use crate::audit::status::Cause;
 use crate::audit::trail::tests::settings;
 use crate::audit::writer::recover;
 use crate::audit::writer::store::Store;
-use crate::audit::{Cause, TestFolder, Trail, by_hand, test_folder};
+use crate::audit::{TestFolder, Trail, by_hand, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -41,7 +43,7 @@ impl Log {
     fn new() -> Self {
         by_hand::want();
         let folder = test_folder("scrub");
-        let settings = crate::audit::Settings {
+        let settings = crate::audit::writer::Settings {
             directory: "/audit".into(),
             seen_file: "/kept/audit.key.seen".into(),
             ..settings(folder.path())
@@ -121,7 +123,7 @@ impl Scene {
         let (above, name) = path.rsplit_once('/').unwrap();
         let mut names = above.split('/');
         let folder = names.try_fold(Arc::clone(root), |at, name| at.folder(name, None));
-        read_whole(&*folder.unwrap(), name).unwrap().unwrap()
+        read_log_file(&*folder.unwrap(), name).unwrap().unwrap()
     }
 
     fn write(&self, path: &str, bytes: &[u8]) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::test_tree::Tree;
 use super::*;
-use crate::audit::hex;
+use crate::audit::log::hex;
 
 fn root(tree: &Tree, size: u64) -> Hash {
     root_of(&tree.leaves()[..size as usize])

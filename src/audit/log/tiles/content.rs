@@ -103,7 +103,7 @@ fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::hex;
+    use crate::audit::log::hex;
     use crate::audit::log::merkle::{leaf, sha256};
 
     #[test]

@@ -16,7 +16,8 @@ use crate::audit::log::merkle::{Root, leaf};
 use crate::audit::log::tiles::{bundles_at, decode_bundle, tiles_at};
 use crate::audit::read::{Files, FolderFiles, Log};
 use crate::audit::trail::tests::{deleted, settings};
-use crate::audit::{Settings, Trail, journal, test_folder};
+use crate::audit::writer::Settings;
+use crate::audit::{Trail, journal, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::audit::TestFolder;
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::{Entry, Kind};
 use crate::audit::journal::segment;
 use crate::audit::read::verify;
-use crate::audit::{Cause, TestFolder};
+use crate::audit::status::Cause;
 
 /// A log of which some segments are gone.
 struct Pruned {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::audit::{Cause, TestFolder};
+use crate::audit::TestFolder;
+use crate::audit::status::Cause;
 
 /// A log that was stopped twice, and a copy of how it was in between.
 struct Twice {

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::audit::disk::names::{PASSING, is_own, is_own_in_journal, is_own_in_passing};
-use crate::audit::journal;
 
 /// So many are named.
 const MOST_NAMED: usize = 10;
@@ -33,7 +32,7 @@ impl Others {
         type IsOwn = fn(&str) -> bool;
         let folders: [(&str, IsOwn); 3] = [
             ("", is_own),
-            (journal::FOLDER, is_own_in_journal),
+            (crate::audit::disk::names::JOURNAL, is_own_in_journal),
             (PASSING, is_own_in_passing),
         ];
         for (folder, is_own) in folders {

@@ -9,11 +9,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::{Kind, Started, Verdict};
 use crate::audit::journal::batch::{self, Link};
 use crate::audit::journal::floor::Floor;
-use crate::audit::journal::{FOLDER, Place, segment};
+use crate::audit::journal::{Place, segment};
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::query::tests::{entry, intent, outcome, refused};
@@ -93,8 +94,8 @@ pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Ke
 pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: usize, key: &Key) {
     let before = write_segment(directory, 1, &batches[..pruned], Link::default(), key);
     write_segment(directory, 2, &batches[pruned..], before, key);
-    std::fs::remove_file(directory.join(FOLDER).join(segment::name(1))).unwrap();
-    let folder = RealDisk.folder(&directory.join(FOLDER), None).unwrap();
+    std::fs::remove_file(directory.join(JOURNAL).join(segment::name(1))).unwrap();
+    let folder = RealDisk.folder(&directory.join(JOURNAL), None).unwrap();
     Floor { segment: 2, before }.write(&*folder, key).unwrap();
     std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
 }
@@ -119,7 +120,7 @@ fn write_segment(
         link = next;
     }
     bytes.resize(bytes.len().max(SEGMENT_BYTES), 0);
-    let journal = directory.join(FOLDER);
+    let journal = directory.join(JOURNAL);
     std::fs::create_dir_all(&journal).unwrap();
     std::fs::write(journal.join(segment::name(number)), bytes).unwrap();
     link
@@ -127,7 +128,7 @@ fn write_segment(
 
 /// Changes the bytes of segment 1.
 pub(crate) fn tamper(directory: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-    let path = directory.join(FOLDER).join(segment::name(1));
+    let path = directory.join(JOURNAL).join(segment::name(1));
     let mut segment = std::fs::read(&path).unwrap();
     change(&mut segment);
     std::fs::write(&path, segment).unwrap();

@@ -220,7 +220,7 @@ fn cut_off(end: u64, size: u64) -> Failure {
 
 /// Whether only checkpoint and tiles were copied here: a gateway's folder has its lock.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
-    for name in ["lock", journal::FOLDER] {
+    for name in ["lock", crate::audit::disk::names::JOURNAL] {
         let is_there = directory.join(name).try_exists();
         if is_there.map_err(|error| Failure::unreadable(name, &error))? {
             return Ok(false);
@@ -231,7 +231,7 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
 
 /// A young trail has a segment without entries; one without segments is gone.
 fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
-    let folder = directory.join(journal::FOLDER);
+    let folder = directory.join(crate::audit::disk::names::JOURNAL);
     let unlisted = |error: std::io::Error| {
         let what = format!("cannot list {}: {error}", folder.display());
         Failure::new(Trouble::Unreadable, what)

@@ -8,10 +8,10 @@ use super::*;
 use crate::audit::disk::RealDisk;
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::entry::compose::test_intent;
+use crate::audit::entry::not_sent;
 use crate::audit::entry::{Entry, Kind};
 use crate::audit::log::key::{keygen, test_key};
 use crate::audit::publish::tests::all;
-use crate::audit::writer::ledger::not_sent;
 use crate::audit::{TestFolder, Trail, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -128,7 +128,7 @@ async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so_first() {
     let old = world.entries(&world.disk, &[]);
     let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();
     let kept = Disk::folder(&world.disk, "/kept".as_ref(), None).unwrap();
-    let signed = read_whole(&*root, "checkpoint").unwrap();
+    let signed = read_log_file(&*root, "checkpoint").unwrap();
     let signed = String::from_utf8(signed.unwrap()).unwrap();
 
     let accepted = world.accept(NEW, NEW).await.unwrap();
@@ -147,10 +147,10 @@ async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so_first() {
     assert!(root.look(LOSS_MOVED).is_err() && root.look(LOSS_MOVING).is_err());
     // The seen file of the old log stands beside that of the new one.
     let aside = format!("seen.{}", accepted.left_in);
-    let seen = read_whole(&*kept, &aside).unwrap().unwrap();
+    let seen = read_log_file(&*kept, &aside).unwrap().unwrap();
     assert_eq!(seen, signed.as_bytes());
     trail.stop().await;
-    let seen = read_whole(&*kept, "seen").unwrap().unwrap();
+    let seen = read_log_file(&*kept, "seen").unwrap().unwrap();
     assert!(seen.starts_with(NEW.as_bytes()));
     // The old log's config opens nothing there any more.
     let trail = world.open(OLD).await;

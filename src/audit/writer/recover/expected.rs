@@ -1,10 +1,11 @@
 //! What a log must hold to be opened again in the place of the one that this process held.
 
-use crate::audit::integrity::{Custody, closed};
+use crate::audit::integrity::Custody;
 use crate::audit::journal::Place;
 use crate::audit::journal::batch::{Batch, Link};
 use crate::audit::journal::segment;
-use crate::audit::{Cause, Closed};
+use crate::audit::status::closed;
+use crate::audit::status::{Cause, Closed};
 
 /// What this process knows of the log; its open intents and its kept outcomes stay with the caller.
 #[derive(Debug)]

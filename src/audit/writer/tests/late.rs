@@ -54,7 +54,7 @@ async fn crowded(rig: &Rig, fail: bool) -> JoinSet<Result<(), Cause>> {
     tasks
 }
 
-fn outcome(result: Result<(), crate::audit::Closed>) -> Result<(), Cause> {
+fn outcome(result: Result<(), crate::audit::status::Closed>) -> Result<(), Cause> {
     result.map_err(|closed| closed.cause)
 }
 
@@ -76,7 +76,7 @@ async fn p1_a_large_deletion_behind_many_long_closings_stands_in_one_batch() {
     }
     rig.trail.stop().await;
     let root = Disk::folder(&rig.disk, &rig.settings.directory, None).unwrap();
-    let reads = journal::read_folder(root.folder(FOLDER, None).unwrap(), None).unwrap();
+    let reads = journal::read_folder(root.folder(JOURNAL, None).unwrap(), None).unwrap();
     let mut places = Vec::new();
     for read in reads.map(Result::unwrap) {
         if let Kind::Intent(intent) = serde_json::from_slice::<Entry>(&read.bytes).unwrap().kind {

@@ -15,14 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::disk::fake::FakeDisk;
+use crate::audit::disk::names::JOURNAL;
+use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Disk, Folder};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
-use crate::audit::journal::{self, FOLDER};
+use crate::audit::journal;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
-use crate::audit::publish::read_whole;
 use crate::audit::publish::tests::all;
-use crate::audit::{Cause, Settings, TestFolder, Trail, test_folder};
+use crate::audit::status::Cause;
+use crate::audit::writer::Settings;
+use crate::audit::{TestFolder, Trail, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -83,7 +86,7 @@ pub(super) fn trail(disk: &FakeDisk, settings: &Settings) -> Trail {
 pub(super) fn entries(disk: &FakeDisk, settings: &Settings) -> Vec<Entry> {
     let key = Key::read(&settings.key_file).unwrap();
     let root = Disk::folder(disk, &settings.directory, None).unwrap();
-    let folder: Arc<dyn Folder> = root.folder(FOLDER, None).unwrap();
+    let folder: Arc<dyn Folder> = root.folder(JOURNAL, None).unwrap();
     let journal = journal::read_folder(folder, Some(&key)).unwrap();
     journal.for_each(|read| drop(read.unwrap()));
     let all = all(root);
@@ -151,7 +154,7 @@ pub(super) async fn published(rig: &Rig) {
     let key = Key::read(&rig.settings.key_file).unwrap();
     wait(|| {
         let root = Disk::folder(&rig.disk, "/audit".as_ref(), None).unwrap();
-        let bytes = read_whole(&*root, "checkpoint").unwrap().unwrap();
+        let bytes = read_log_file(&*root, "checkpoint").unwrap().unwrap();
         let checkpoint = Checkpoint::open(&bytes, key.verifier()).unwrap();
         checkpoint.size == rig.entries().len() as u64
     })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::entry::compose::{test_intent, test_reconciled};
+use crate::audit::entry::unknown;
 use crate::audit::entry::{Reason, Reconciled};
-use crate::audit::writer::ledger::unknown;
 
 const PATIENT: Duration = Duration::from_secs(600);
 

@@ -16,7 +16,7 @@ const PATIENT: Duration = Duration::from_secs(600);
 fn newest(disk: &FakeDisk, settings: &Settings) -> Checkpoint {
     let key = Key::read(&settings.key_file).unwrap();
     let root = Disk::folder(disk, &settings.directory, None).unwrap();
-    let bytes = read_whole(&*root, "checkpoint").unwrap().unwrap();
+    let bytes = read_log_file(&*root, "checkpoint").unwrap().unwrap();
     Checkpoint::open(&bytes, key.verifier()).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::audit::hex;
+use crate::audit::log::hex;
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::sha256;
 use crate::audit::log::proof::test_tree::Tree;

@@ -2,7 +2,6 @@
 
 use super::super::sample::{sound, tamper, write, write_batches};
 use super::*;
-use crate::audit::journal;
 use crate::audit::journal::batch::BLOCK;
 use crate::audit::log::key::test_key;
 use crate::audit::log::merkle;
@@ -64,14 +63,18 @@ fn p4_a_missing_folder_journal_or_segment_is_found() {
     let missing = |path: &Path| verify(path).unwrap_err().trouble;
     assert_eq!(missing(&directory.path().join("nowhere")), Trouble::Missing);
     assert_eq!(missing(directory.path()), Trouble::Missing);
-    std::fs::create_dir(directory.path().join(journal::FOLDER)).unwrap();
+    std::fs::create_dir(directory.path().join(crate::audit::disk::names::JOURNAL)).unwrap();
     assert_eq!(missing(directory.path()), Trouble::Missing);
 }
 
 #[test]
 fn a_file_in_the_place_of_the_journal_is_damage() {
     let directory = test_folder("verify");
-    std::fs::write(directory.path().join(journal::FOLDER), b"a file").unwrap();
+    std::fs::write(
+        directory.path().join(crate::audit::disk::names::JOURNAL),
+        b"a file",
+    )
+    .unwrap();
     assert_eq!(
         verify(directory.path()).unwrap_err().trouble,
         Trouble::Damaged
@@ -108,7 +111,7 @@ fn the_newest_batch_reads_as_torn_however_it_was_changed() {
 fn p4_a_batch_of_another_segment_counts_for_nothing() {
     let directory = test_folder("verify");
     write(directory.path(), &sound());
-    let journal = directory.path().join(journal::FOLDER);
+    let journal = directory.path().join(crate::audit::disk::names::JOURNAL);
     let batch = std::fs::read(journal.join("0000000001")).unwrap()[block(0)].to_vec();
     std::fs::write(journal.join("0000000002"), batch).unwrap();
     let summary = verify(directory.path()).unwrap();

@@ -48,7 +48,7 @@ pub(super) fn killed(deletions: &[(usize, usize)]) -> Killed {
 
 fn journal(disk: &FakeDisk) -> Arc<dyn Folder> {
     let root = Disk::folder(disk, "/audit".as_ref(), None).unwrap();
-    root.folder(FOLDER, None).unwrap()
+    root.folder(JOURNAL, None).unwrap()
 }
 
 /// The bytes of the one segment with records.

@@ -4,8 +4,8 @@
 use rustix::io::Errno;
 
 use super::*;
-use crate::audit::Closed;
-use crate::audit::publish::{ROOT, Standing};
+use crate::audit::integrity::published_log::{ROOT, Standing};
+use crate::audit::status::Closed;
 
 /// Which read fails, counted from when a story comes to its point, and what then becomes of it.
 #[derive(Clone, Copy, Debug)]

@@ -15,11 +15,12 @@ use crate::audit::disk::fake::interrupt;
 use crate::audit::entry::Reason;
 use crate::audit::entry::compose::test_intent;
 use crate::audit::publish::ByHand;
-use crate::audit::trail::Shared;
+use crate::audit::status::Closed;
 use crate::audit::writer::desk::{Desk, ROUND_BYTES};
 use crate::audit::writer::halt::Halt;
+use crate::audit::writer::shared::Shared;
 use crate::audit::writer::{Writer, tests::faults};
-use crate::audit::{Closed, OpenIntent, Receipt, Unconfirmed};
+use crate::audit::{OpenIntent, Receipt, Unconfirmed};
 
 /// What the callers know, through all crashes.
 #[derive(Default)]

@@ -18,7 +18,7 @@ fn p4_a_log_opens_again_wherever_pruning_left_its_journal() {
         life.fill(&mut told, batches);
         drop(life);
         let journal = Disk::folder(&disk, "/audit".as_ref(), None).unwrap();
-        let journal = journal.folder(FOLDER, None).unwrap();
+        let journal = journal.folder(JOURNAL, None).unwrap();
         pruned += usize::from(journal.look("0000000001").is_err());
         for _ in 0..2 {
             let life = Life::begin(&disk, &settings, &mut told);

@@ -279,7 +279,7 @@ fn a_journal_pruned_at_its_front_is_no_fault_and_a_gap_behind_the_checkpoint_is(
     let folder = test_folder("published");
     let batches: Vec<_> = long(300).chunks(50).map(<[_]>::to_vec).collect();
     write_log(folder.path(), &long(300), &[250]);
-    std::fs::remove_dir_all(folder.path().join(journal::FOLDER)).unwrap();
+    std::fs::remove_dir_all(folder.path().join(crate::audit::disk::names::JOURNAL)).unwrap();
     write_pruned(folder.path(), &batches, 5, &test_key());
     let summary = verify(folder.path()).unwrap();
     assert_eq!((summary.entries, summary.journal), (300, Some(250)));
@@ -294,7 +294,7 @@ fn a_journal_pruned_at_its_front_is_no_fault_and_a_gap_behind_the_checkpoint_is(
 #[test]
 fn a_copy_of_checkpoint_and_tiles_alone_verifies() {
     let (folder, _) = sample();
-    std::fs::remove_dir_all(folder.path().join(journal::FOLDER)).unwrap();
+    std::fs::remove_dir_all(folder.path().join(crate::audit::disk::names::JOURNAL)).unwrap();
     assert_eq!(verify(folder.path()).unwrap_err().trouble, Trouble::Missing);
     remove(folder.path(), "lock");
     assert_eq!(verify(folder.path()).unwrap().entries, 300);

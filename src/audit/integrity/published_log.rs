@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use super::CHECKPOINT;
-use crate::audit::Closed;
 use crate::audit::disk::Folder;
+use crate::audit::disk::names::CHECKPOINT;
 use crate::audit::integrity::{Published, altered, unlinked};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
 use crate::audit::read::tiles::TileFile;
+use crate::audit::status::Closed;
 
 /// Above the levels of all tiles.
 pub(crate) const ROOT: u8 = LEVELS;

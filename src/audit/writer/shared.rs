@@ -1,0 +1,116 @@
+//! What the trail's handles and the writer share, and the intent that the writer hands to its caller.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{oneshot, watch};
+
+use super::Settings;
+use super::inbox::{Closing, Inbox};
+use crate::audit::entry::floods::Floods;
+use crate::audit::entry::{Ending, TurnedAway, not_sent};
+use crate::audit::log::key::Key;
+use crate::audit::log::merkle::Hash;
+use crate::audit::status::Cause;
+use crate::audit::status::gate::Gate;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// What the handles and the writer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) inbox: Inbox,
+    pub(crate) clock: Clock,
+    /// Which folder the writer holds with its lock, if it holds one.
+    pub(crate) holding: watch::Sender<Option<Held>>,
+    /// Folders held so far.
+    held: AtomicU64,
+    floods: Mutex<Floods>,
+}
+
+/// A folder that is held; one that is held later, in its place too, is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held(u64);
+
+/// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
+/// `sent: no`.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) index: u64,
+    pub(crate) leaf: Hash,
+    pub(crate) key: Arc<Key>,
+    pub(crate) shared: Arc<Shared>,
+    /// How it is closed when it is dropped; taken when somebody answers for it.
+    pub(crate) on_drop: Option<Ending>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
+        let bounds = (settings.sync_timeout, settings.space);
+        Arc::new(Self {
+            gate: Gate::new(bounds, clock.clone(), metrics.clone()),
+            inbox: Inbox::default(),
+            clock,
+            holding: watch::Sender::new(None),
+            held: AtomicU64::new(0),
+            floods: Mutex::new(Floods::new(Instant::now())),
+        })
+    }
+
+    /// The writer holds a folder and its lock, or another one than before.
+    pub(crate) fn holds(&self) {
+        let number = self.held.fetch_add(1, Ordering::Relaxed);
+        self.holding.send_replace(Some(Held(number)));
+    }
+
+    /// The writer has given the folder and its lock back.
+    pub(crate) fn lets_go(&self) {
+        self.holding.send_replace(None);
+    }
+
+    /// What was summed up since it was last asked.
+    pub(crate) fn summary(&self) -> Option<TurnedAway> {
+        self.floods().take()
+    }
+
+    pub(crate) fn floods(&self) -> std::sync::MutexGuard<'_, Floods> {
+        self.floods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Granted {
+    /// An intent that nobody answers for yet.
+    pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
+        Self {
+            index,
+            leaf,
+            key: Arc::clone(key),
+            shared: Arc::clone(shared),
+            on_drop: Some(not_sent()),
+        }
+    }
+}
+
+impl Granted {
+    pub(crate) fn hand_in(
+        &self,
+        ending: Ending,
+        answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
+    ) {
+        self.shared.inbox.closing(Closing {
+            intent: self.index,
+            ending,
+            answer,
+        });
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        if let Some(ending) = self.on_drop.take() {
+            self.hand_in(ending, None);
+        }
+    }
+}
