@@ -58,6 +58,7 @@ impl Plan {
         if let Some(first) = first {
             plan.back_to_the_first(folder, key, first)?;
         }
+        plan.behind.reverse();
         Ok(plan)
     }
 
@@ -98,7 +99,6 @@ impl Plan {
             first = batch;
         }
         self.spans.reverse();
-        self.behind.reverse();
         Ok(())
     }
 }
