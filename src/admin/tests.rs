@@ -3,7 +3,7 @@
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::audit::{Cause, Closed, State};
+use crate::audit::{Cause, State, Unavailable};
 use crate::clock::Time;
 
 mod files;
@@ -49,7 +49,7 @@ fn disk_full() -> Report {
             trouble: Some((why.into(), Time(0))),
         }],
         trail: State {
-            closed: Some(Closed {
+            closed: Some(Unavailable {
                 cause: Cause::DiskFull,
                 detail: "no space for the next segment".into(),
             }),

@@ -28,7 +28,7 @@ pub mod writer;
 
 pub use log::receipt::Receipt;
 pub use publish::unwatched;
-pub use status::{Cause, Closed, State};
+pub use status::{Cause, State, Unavailable};
 pub use trail::{OpenIntent, Trail, Unconfirmed};
 pub use writer::{Held, Settings};
 

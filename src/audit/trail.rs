@@ -1,7 +1,7 @@
 //! The trail as the rest of the program sees it: hand an entry in, learn when it is durable.
 
-use super::status::{Closed, State};
-use super::writer::shared::{Granted, Shared};
+use super::status::{State, Unavailable};
+use super::writer::shared::{DurableIntent, Shared};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::status::Cause;
 use super::status::closed;
 use super::writer::Settings;
 use super::writer::Writer;
-use super::writer::inbox::NewIntent;
+use super::writer::write_queue::NewIntent;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -49,7 +49,7 @@ pub struct Unconfirmed {
 /// closed as `unknown`, `internal`.
 #[derive(Debug)]
 pub struct OpenIntent {
-    granted: Granted,
+    granted: DurableIntent,
     timeout: Duration,
 }
 
@@ -82,7 +82,7 @@ impl OpenIntent {
     }
 
     fn cause_of_lateness(&self) -> Cause {
-        let closed = self.granted.shared.gate.closed();
+        let closed = self.granted.shared.availability.closed();
         closed.map_or(Cause::SyncLate, |closed| closed.cause)
     }
 }
@@ -126,17 +126,17 @@ impl Trail {
     /// # Errors
     /// Where it is not durable in `sync_timeout`: nothing may be sent then. Dropping the future after
     /// the intent was handed in closes it as `failed`, `sent: no`.
-    pub async fn begin(&self, intent: Intent) -> Result<OpenIntent, Closed> {
-        let gate = &self.shared().gate;
-        gate.pass()?;
+    pub async fn begin(&self, intent: Intent) -> Result<OpenIntent, Unavailable> {
+        let availability = &self.shared().availability;
+        availability.pass()?;
         let result = self.hand_in(intent).await;
         if let Err(closed) = &result {
-            gate.count(closed.cause);
+            availability.count(closed.cause);
         }
         result
     }
 
-    async fn hand_in(&self, intent: Intent) -> Result<OpenIntent, Closed> {
+    async fn hand_in(&self, intent: Intent) -> Result<OpenIntent, Unavailable> {
         let parts = compose::intents(intent);
         let request_id = parts.first().map(|p| p.request_id.clone());
         let bodies = parts.into_iter().map(|p| compose::body(&Kind::Intent(p)));
@@ -146,7 +146,7 @@ impl Trail {
             bodies: bodies.collect(),
             answer: sender,
         };
-        if !self.shared().inbox.intent(new) {
+        if !self.shared().queue.intent(new) {
             return Err(closed(
                 Cause::SyncLate,
                 "too many deletions wait for the disk",
@@ -159,7 +159,7 @@ impl Trail {
             // The writer finds nobody waiting and closes the intent, if it has written it.
             Err(_) => late(&mut answer).unwrap_or_else(|| {
                 let what = "the record was not durable in `sync_timeout`";
-                let now = self.shared().gate.closed();
+                let now = self.shared().availability.closed();
                 Err(now.unwrap_or_else(|| closed(Cause::SyncLate, what)))
             }),
         };
@@ -171,8 +171,8 @@ impl Trail {
     /// Records a known caller's refused deletion; never waits; floods are summed up.
     pub fn refused(&self, mut refused: Refused) {
         let shared = self.shared();
-        if shared.gate.closed().is_some() {
-            shared.gate.count_refused();
+        if shared.availability.closed().is_some() {
+            shared.availability.count_refused();
             return;
         }
         compose::refused(&mut refused);
@@ -182,7 +182,7 @@ impl Trail {
             drop(floods);
             let (caller, code) = (refused.caller.clone(), refused.code.clone());
             let body = compose::body(&Kind::Refused(refused));
-            if !shared.inbox.refused(body) {
+            if !shared.queue.refused(body) {
                 shared.floods().sum_up(&caller, &code, time);
             }
         }
@@ -196,23 +196,23 @@ impl Trail {
 
     /// Tells the config in force; it is written before the first intent that names its hash.
     pub fn config(&self, config: ConfigInForce) {
-        self.shared().inbox.config(config);
+        self.shared().queue.config(config);
     }
 
     /// How it is now; cheap, takes no lock that a sync holds.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared().gate.state()
+        self.shared().availability.state()
     }
 
     /// Waits until the trail has been opened or found closed for a cause other than `recovering`.
     pub async fn opened(&self) {
-        self.shared().gate.settled().await;
+        self.shared().availability.settled().await;
     }
 
     /// Writes what is summed up and `stopped`, gives the lock back. Blocks at most `sync_timeout`.
     pub async fn stop(&self) {
-        self.shared().inbox.stop();
+        self.shared().queue.stop();
         let mut stopped = self.owner.stopped.clone();
         // A writer that hangs is left behind: the next start closes what it left open.
         let _ = tokio::time::timeout(self.owner.timeout, stopped.wait_for(|s| *s)).await;
@@ -233,7 +233,7 @@ impl Trail {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.inbox.stop();
+        self.shared.queue.stop();
     }
 }
 

@@ -5,7 +5,7 @@
 //! `cut` holds its length and SHA-256 under the field's name.
 
 pub mod compose;
-pub(crate) mod floods;
+pub(crate) mod refusal_rate_limit;
 
 use std::collections::BTreeMap;
 

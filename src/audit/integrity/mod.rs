@@ -9,10 +9,10 @@
 pub(crate) mod scrub;
 
 mod copy;
+mod pinned_file;
 mod published;
 pub(crate) mod published_log;
 mod segments;
-mod text;
 mod unread;
 
 use super::status::{closed, trouble};
@@ -28,17 +28,17 @@ use super::journal::chain::Chain;
 use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
-use super::status::{Cause, Closed};
+use super::status::{Cause, Unavailable};
+use pinned_file::Seen;
+pub(crate) use pinned_file::Text;
 pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
-use text::Seen;
-pub(crate) use text::Text;
 pub(crate) use unread::{cause_at_opening, unread, unread_at_opening};
 use unread::{is_no_folder, misread};
 
 /// What is held open, and what it was when it was opened.
 #[derive(Debug)]
-pub(crate) struct Custody {
+pub(crate) struct Integrity {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) path: PathBuf,
     pub(crate) root: Arc<dyn Folder>,
@@ -54,10 +54,10 @@ pub(crate) struct Custody {
     /// The segment in use, and its time of change after our last write to it.
     current: Option<(u64, i128)>,
     /// Journals of copies that could not be synced, and when each was made.
-    unsynced: Vec<(Identity, Option<i128>)>,
+    pending: Vec<(Identity, Option<i128>)>,
 }
 
-/// What [`Custody`] is made of.
+/// What [`Integrity`] is made of.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) disk: Arc<dyn Disk>,
@@ -69,9 +69,9 @@ pub(crate) struct Opened {
     pub(crate) key: Arc<Key>,
 }
 
-impl Custody {
+impl Integrity {
     /// Of what was just opened.
-    pub(crate) fn new(opened: Opened) -> Result<Self, Closed> {
+    pub(crate) fn new(opened: Opened) -> Result<Self, Unavailable> {
         Ok(Self {
             root_is: found(opened.root.identity(), "the folder")?,
             journal_is: found(opened.journal.identity(), JOURNAL)?,
@@ -85,12 +85,12 @@ impl Custody {
             verifier: opened.verifier,
             names: Seen::new(i128::MIN),
             current: None,
-            unsynced: Vec::new(),
+            pending: Vec::new(),
         })
     }
 
     /// Keeps every segment that stands there now, as recovery found it.
-    pub(crate) fn keep_all(&self) -> Result<(), Closed> {
+    pub(crate) fn keep_all(&self) -> Result<(), Unavailable> {
         found(self.segments.keep_all(&*self.journal), JOURNAL)
     }
 
@@ -99,7 +99,7 @@ impl Custody {
         &mut self,
         current: Option<&Current>,
         highest: impl Fn() -> u64,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), Unavailable> {
         let names_changed = self.check_folders(highest)?;
         self.lock
             .check(&*self.root)
@@ -111,7 +111,7 @@ impl Custody {
     }
 
     /// Before a write: that nobody else has written to the segment in use since ours.
-    pub(crate) fn untouched(&mut self, current: &Current, last: &Link) -> Result<(), Closed> {
+    pub(crate) fn untouched(&mut self, current: &Current, last: &Link) -> Result<(), Unavailable> {
         let now = found(current.identity_now(), &current.name())?;
         if self.current == Some((current.number(), now.changed)) {
             return Ok(());
@@ -143,7 +143,7 @@ impl Custody {
     }
 
     /// That the spare is as it was made: zeros under its name.
-    pub(crate) fn check_spare(&self, spares: &mut Spares) -> Result<(), Closed> {
+    pub(crate) fn check_spare(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         let Some(spare) = spares.ready() else {
             return Ok(());
         };
@@ -160,7 +160,7 @@ impl Custody {
 
     /// As [`Self::check_spare`], which holds nothing of the log: one that is gone is made anew, and
     /// another file of zeros is taken in its place.
-    pub(crate) fn judge_spare_again(&self, spares: &mut Spares) -> Result<(), Closed> {
+    pub(crate) fn judge_spare_again(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         match self.check_spare(spares) {
             Err(_) if spares.let_go() => Ok(()),
             Err(found) if found.cause == Cause::Replaced => {
@@ -170,7 +170,7 @@ impl Custody {
         }
     }
 
-    fn take_spare(&self, spares: &mut Spares) -> Result<(), Closed> {
+    fn take_spare(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         let Some(spare) = spares.ready() else {
             return Ok(());
         };
@@ -191,7 +191,7 @@ impl Custody {
         &mut self,
         last: &Link,
         highest: impl Fn() -> u64,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), Unavailable> {
         self.names = Seen::new(i128::MIN);
         self.check_folders(highest)?;
         self.verifier.judge_again(&*self.root, false)?;
@@ -208,7 +208,7 @@ impl Custody {
         }
     }
 
-    fn follow_to(&self, last: &Link) -> Result<(), Closed> {
+    fn follow_to(&self, last: &Link) -> Result<(), Unavailable> {
         let chain = Chain::new(Arc::clone(&self.journal), Some(&self.key));
         let mut chain = chain.map_err(|e| misread(&e))?;
         while chain.last() != *last {
@@ -226,13 +226,13 @@ impl Custody {
     }
 
     /// What is wrong if the path does not lead to the held folders any more.
-    pub(crate) fn moved(&self) -> Option<Closed> {
+    pub(crate) fn moved(&self) -> Option<Unavailable> {
         let found = self.held_folders().err()?;
         (found.cause == Cause::FolderMoved).then_some(found)
     }
 
     /// The folders as they are now, where each name leads to the one that is held.
-    fn held_folders(&self) -> Result<(Identity, Identity), Closed> {
+    fn held_folders(&self) -> Result<(Identity, Identity), Unavailable> {
         let held = |now: io::Result<Identity>, held: &Identity, place: &str, moved: &str| match now
         {
             Ok(now) if now.same_file(held) => Ok(now),
@@ -253,7 +253,7 @@ impl Custody {
     }
 
     /// Judges the folders; says whether names in the journal may have changed.
-    fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Closed> {
+    fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Unavailable> {
         let (root, journal) = self.held_folders()?;
         writable(&root, &self.root_is, "the trail's folder")?;
         writable(&journal, &self.journal_is, "the folder `journal`")?;
@@ -265,7 +265,7 @@ impl Custody {
         Ok(true)
     }
 
-    fn check_names(&self, highest: impl Fn() -> u64) -> Result<(), Closed> {
+    fn check_names(&self, highest: impl Fn() -> u64) -> Result<(), Unavailable> {
         let numbers = found(segment::numbers(&*self.journal), JOURNAL)?;
         // Asked behind the listing: the spare's own thread may just have given a number.
         let ours = highest();
@@ -278,7 +278,7 @@ impl Custody {
         }
     }
 
-    fn check_current(&mut self, current: &Current) -> Result<(), Closed> {
+    fn check_current(&mut self, current: &Current) -> Result<(), Unavailable> {
         let name = current.name();
         let now = look(&*self.journal, &name, current.identity())?;
         writable(&now, current.identity(), &name)?;
@@ -294,7 +294,7 @@ impl Custody {
         Ok(())
     }
 
-    fn compare_current(&mut self, current: &Current, last: &Link) -> Result<(), Closed> {
+    fn compare_current(&mut self, current: &Current, last: &Link) -> Result<(), Unavailable> {
         let number = current.number();
         look(&*self.journal, &current.name(), current.identity())?;
         if last.place.segment == number {
@@ -307,7 +307,7 @@ impl Custody {
     }
 
     /// What is wrong with the lock: a name on it that is not ours is another writer's.
-    fn by_whom(&self, found: Closed) -> Closed {
+    fn by_whom(&self, found: Unavailable) -> Unavailable {
         let is_content = matches!(found.cause, Cause::Altered | Cause::Truncated);
         if is_content && self.lock.is_of_another() {
             return closed(Cause::SecondWriter, "another process took `lock`");
@@ -316,11 +316,11 @@ impl Custody {
     }
 }
 
-fn found<T>(what: io::Result<T>, name: &str) -> Result<T, Closed> {
+fn found<T>(what: io::Result<T>, name: &str) -> Result<T, Unavailable> {
     what.map_err(|error| trouble(&error, &format!("cannot look at {name}")))
 }
 
-fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Closed> {
+fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Unavailable> {
     if was.writable && !now.writable {
         return Err(closed(
             Cause::ReadOnly,
@@ -341,7 +341,7 @@ fn note_names(current: &Current) {
 }
 
 /// What stands under a name, where it is the file that is known, as long as it was.
-fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Closed> {
+fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Unavailable> {
     let now = look_at(folder, name)?;
     if !now.same_file(known) {
         return Err(closed(
@@ -354,7 +354,7 @@ fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, C
 }
 
 /// What stands under a name.
-fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Closed> {
+fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Unavailable> {
     match folder.look(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(closed(Cause::Unlinked, format!("{name} was unlinked")))
@@ -363,7 +363,7 @@ fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Closed> {
     }
 }
 
-fn as_long(now: &Identity, known: &Identity, name: &str) -> Result<(), Closed> {
+fn as_long(now: &Identity, known: &Identity, name: &str) -> Result<(), Unavailable> {
     match now.bytes.cmp(&known.bytes) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(closed(

@@ -9,7 +9,7 @@ use crate::audit::disk::read_log_file;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// The log's folder, and whose signature counts.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Published {
     }
 
     /// The checkpoint that stands there now.
-    pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Closed> {
+    pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Unavailable> {
         let Some(bytes) = self.read(CHECKPOINT)? else {
             return Err(unlinked(CHECKPOINT));
         };
@@ -36,7 +36,7 @@ impl Published {
     }
 
     /// A file as it stands there; `None` where none does.
-    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Closed> {
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(folder) = self.folder(above)? else {
             return Ok(None);
@@ -45,7 +45,7 @@ impl Published {
     }
 
     /// A folder below the log's; `None` where none stands there.
-    fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Closed> {
+    fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Unavailable> {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
             above.folder(part, None)
@@ -58,11 +58,11 @@ impl Published {
     }
 }
 
-pub(crate) fn unlinked(path: &str) -> Closed {
+pub(crate) fn unlinked(path: &str) -> Unavailable {
     closed(Cause::Unlinked, format!("{path} was unlinked"))
 }
 
-pub(crate) fn altered(path: &str, what: &str) -> Closed {
+pub(crate) fn altered(path: &str, what: &str) -> Unavailable {
     closed(Cause::Altered, format!("{path}: {what}"))
 }
 

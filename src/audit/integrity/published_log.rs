@@ -11,7 +11,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
 use crate::audit::read::tiles::TileFile;
-use crate::audit::status::Closed;
+use crate::audit::status::Unavailable;
 
 /// Above the levels of all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
@@ -21,7 +21,7 @@ const MOST_CHECKPOINTS: u32 = 16;
 
 /// A round through the folder, as far as it has come.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct PublishedLogCheck {
     published: Published,
     /// The tree over the full bundles that were judged.
     tree: Frontier,
@@ -36,14 +36,14 @@ pub(crate) struct Standing {
 /// What does not hold.
 #[derive(Debug)]
 pub(crate) struct Wrong {
-    pub(crate) found: Closed,
+    pub(crate) found: Unavailable,
     /// The level of the tile that it was found in.
     pub(crate) level: u8,
     /// The first entry that may not be what it was.
     from: u64,
 }
 
-impl Standing {
+impl PublishedLogCheck {
     pub(crate) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
         Self {
             published: Published::new(root, key),
@@ -126,7 +126,7 @@ impl Standing {
 
     /// The checkpoint to go by: the known one while it covers another full bundle, then the one that
     /// stands there now.
-    fn checkpoint(&mut self) -> Result<Checkpoint, Closed> {
+    fn checkpoint(&mut self) -> Result<Checkpoint, Unavailable> {
         let size = self.tree.size();
         let has_next = |checkpoint: &Checkpoint| checkpoint.size - size >= u64::from(FULL);
         let must_do = self.checkpoints >= MOST_CHECKPOINTS;
@@ -172,7 +172,7 @@ impl Standing {
     }
 
     /// Reads a file. The full one stands for a partial one that has gone, so no growth can end a round.
-    fn read(&mut self, path: String, width: u16) -> Result<TileFile, Closed> {
+    fn read(&mut self, path: String, width: u16) -> Result<TileFile, Unavailable> {
         let found = TileFile::read(path.clone(), width, |path| self.published.read(path))?;
         let file = found.ok_or_else(|| unlinked(&path))?;
         self.read += file.bytes.len() as u64;
@@ -181,8 +181,8 @@ impl Standing {
 }
 
 /// A fault in one file: nothing that was read before it needs to be read again.
-impl From<Closed> for Wrong {
-    fn from(found: Closed) -> Self {
+impl From<Unavailable> for Wrong {
+    fn from(found: Unavailable) -> Self {
         Self {
             found,
             level: 0,

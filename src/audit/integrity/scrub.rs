@@ -6,11 +6,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Custody, Segments};
+use super::{Integrity, Segments};
 use crate::audit::disk::Folder;
-use crate::audit::integrity::published_log::{ROOT, Standing};
+use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::key::Key;
-use crate::audit::status::Closed;
+use crate::audit::status::Unavailable;
 
 /// The scrub reads so much a second at most; docs/trail.md says how long a round takes at that.
 const BYTES_A_SECOND: u64 = 4 << 20;
@@ -30,16 +30,16 @@ pub(crate) struct Scrub {
 
 #[derive(Debug, Default)]
 struct Shared {
-    found: Mutex<Option<Closed>>,
+    found: Mutex<Option<Unavailable>>,
     stop: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Scrub {
     /// Begins to read what this custody holds.
-    pub(crate) fn begin(custody: &Custody, key: &Arc<Key>) -> io::Result<Self> {
+    pub(crate) fn begin(integrity: &Integrity, key: &Arc<Key>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let reader = Reader::new(custody, key, &shared);
+        let reader = Reader::new(integrity, key, &shared);
         let thread = std::thread::Builder::new().name("audit-scrub".into());
         Ok(Self {
             shared,
@@ -48,7 +48,7 @@ impl Scrub {
     }
 
     /// What is wrong now, as far as it was read.
-    pub(crate) fn found(&self) -> Option<Closed> {
+    pub(crate) fn found(&self) -> Option<Unavailable> {
         let found = self.shared.found.lock();
         found.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -77,7 +77,7 @@ impl Shared {
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn tell(&self, found: Option<Closed>) {
+    fn tell(&self, found: Option<Unavailable>) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }
@@ -85,7 +85,7 @@ impl Shared {
 /// Reads on step by step, round after round.
 #[derive(Debug)]
 struct Reader {
-    standing: Standing,
+    standing: PublishedLogCheck,
     journal: Arc<dyn Folder>,
     segments: Arc<Segments>,
     key: Arc<Key>,
@@ -95,17 +95,17 @@ struct Reader {
     /// How often in a row something was wrong.
     wrong: u32,
     /// What is wrong with what is published, and the level of the tile that tells.
-    published: Option<(u8, Closed)>,
+    published: Option<(u8, Unavailable)>,
     /// What was told last of what cannot be read.
     unread: String,
 }
 
 impl Reader {
-    fn new(custody: &Custody, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
+    fn new(integrity: &Integrity, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
         Self {
-            standing: Standing::new(&custody.root, key),
-            journal: Arc::clone(&custody.journal),
-            segments: Arc::clone(&custody.segments),
+            standing: PublishedLogCheck::new(&integrity.root, key),
+            journal: Arc::clone(&integrity.journal),
+            segments: Arc::clone(&integrity.segments),
             key: Arc::clone(key),
             shared: Arc::clone(shared),
             left: None,
@@ -190,7 +190,7 @@ impl Reader {
     }
 
     /// What is wrong twice in a row is told until it is right.
-    fn is_wrong(&mut self, found: Closed) {
+    fn is_wrong(&mut self, found: Unavailable) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong > 1 {
             self.shared.tell(Some(found));
@@ -203,7 +203,7 @@ impl Reader {
     }
 
     /// Says that something cannot be read; once, until another thing cannot.
-    fn tell_unread(&mut self, found: Closed) {
+    fn tell_unread(&mut self, found: Unavailable) {
         if self.unread != found.detail {
             tracing::warn!(
                 "a file of the log cannot be read, so nobody looks whether it, and what depends on it, is still right: {}; look at its mode and its disk",

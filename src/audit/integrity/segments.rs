@@ -10,7 +10,7 @@ use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
 use crate::audit::log::key::Key;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
 /// So many are judged after each sync; all of them in turn.
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 64;
 /// By number; the writer judges them, and whoever takes one away says so first.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    kept: Mutex<BTreeMap<u64, Kept>>,
+    kept: Mutex<BTreeMap<u64, CheckpointFile>>,
     /// What recovery found; empty after it.
     ends: Mutex<BTreeMap<u64, Link>>,
     /// The number that was judged last.
@@ -27,7 +27,7 @@ pub(crate) struct Segments {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct CheckpointFile {
     is: Identity,
     /// Its time of change when it was judged last; none where it must be judged anew.
     judged: Option<i128>,
@@ -46,7 +46,7 @@ impl Segments {
         last: Option<Link>,
         zero_from: Option<u64>,
     ) {
-        let kept = Kept {
+        let kept = CheckpointFile {
             judged: Some(is.changed),
             is,
             last,
@@ -77,7 +77,12 @@ impl Segments {
     }
 
     /// Judges those whose turn it is, or all; contents are read where they may have changed.
-    pub(super) fn check(&self, folder: &dyn Folder, key: &Key, all: bool) -> Result<(), Closed> {
+    pub(super) fn check(
+        &self,
+        folder: &dyn Folder,
+        key: &Key,
+        all: bool,
+    ) -> Result<(), Unavailable> {
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, mut segment) in self.turn(*cursor, all) {
             let judged = segment.check(folder, number, key);
@@ -91,7 +96,7 @@ impl Segments {
     }
 
     /// Those whose turn it is behind this number, or all; nobody waits while they are judged.
-    fn turn(&self, cursor: u64, all: bool) -> Vec<(u64, Kept)> {
+    fn turn(&self, cursor: u64, all: bool) -> Vec<(u64, CheckpointFile)> {
         let kept = self.kept();
         let count = if all { kept.len() } else { AT_ONCE };
         let turn = kept.range(cursor + 1..).chain(kept.range(..=cursor));
@@ -100,7 +105,7 @@ impl Segments {
     }
 
     /// Keeps what was found of a segment; false where it was let go meanwhile.
-    fn judged(&self, number: u64, found: Kept) -> bool {
+    fn judged(&self, number: u64, found: CheckpointFile) -> bool {
         let mut kept = self.kept();
         let known = kept.get_mut(&number);
         known.map(|known| *known = found).is_some()
@@ -120,7 +125,7 @@ impl Segments {
         folder: &dyn Folder,
         number: u64,
         key: &Key,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), Unavailable> {
         let known = self.kept().get(&number).copied();
         let judged = known.map_or(Ok(()), |known| known.compare(folder, number, key));
         // One that was let go meanwhile may be gone.
@@ -132,7 +137,7 @@ impl Segments {
 
     /// Judges all anew, their contents too; another file that holds the same is taken in the place
     /// of one.
-    pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Closed> {
+    pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Unavailable> {
         for (number, mut segment) in self.turn(0, true) {
             segment.judged = None;
             let judged = match segment.check(folder, number, key) {
@@ -156,13 +161,13 @@ impl Segments {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<u64, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<u64, CheckpointFile>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    fn check(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+impl CheckpointFile {
+    fn check(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
         let now = look(folder, &segment::name(number), &self.is)?;
         if self.judged != Some(now.changed) {
             self.judged = None;
@@ -173,7 +178,7 @@ impl Kept {
     }
 
     /// Takes a file of the same content for it, and makes it as durable.
-    fn adopt(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+    fn adopt(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
         self.compare(folder, number, key)?;
         let name = segment::name(number);
         let at = |e| {
@@ -189,7 +194,7 @@ impl Kept {
         Ok(())
     }
 
-    fn compare(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Closed> {
+    fn compare(&self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
         if let Some(last) = &self.last {
             holds(folder, number, last, key)?;
         }
@@ -201,7 +206,11 @@ impl Kept {
 }
 
 /// Whether a segment holds nothing behind an offset.
-pub(super) fn is_zero_behind(folder: &dyn Folder, number: u64, from: u64) -> Result<(), Closed> {
+pub(super) fn is_zero_behind(
+    folder: &dyn Folder,
+    number: u64,
+    from: u64,
+) -> Result<(), Unavailable> {
     let segment = Segment::open(folder, number).map_err(|e| misread(&e))?;
     let other = segment
         .map(|segment| segment.not_zero_behind(from))
@@ -222,7 +231,7 @@ pub(super) fn holds(
     number: u64,
     last: &Link,
     key: &Key,
-) -> Result<(), Closed> {
+) -> Result<(), Unavailable> {
     let name = segment::name(number);
     let altered = |offset: u64| {
         let what = format!("{name}, offset {offset}, does not hold what was written to it");

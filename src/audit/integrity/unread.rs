@@ -7,10 +7,10 @@ use std::io;
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{Fault, ReadError};
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// Why a file that is known could not be read.
-pub(crate) fn unread(error: &io::Error, doing: &str) -> Closed {
+pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
         // Only the reader of whole files says so, of a length that it has seen.
         io::ErrorKind::FileTooLarge => Cause::Altered,
@@ -20,7 +20,7 @@ pub(crate) fn unread(error: &io::Error, doing: &str) -> Closed {
 }
 
 /// As [`unread`], at an opening, which knows of no file that stood there before.
-pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Closed {
+pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
 }
 
 /// Why the journal does not hold what it must.
-pub(super) fn misread(error: &ReadError) -> Closed {
+pub(super) fn misread(error: &ReadError) -> Unavailable {
     let cause = match error.fault {
         Fault::Io(kind) => cause_of_reading(kind),
         Fault::Missing => Cause::Unlinked,

@@ -7,25 +7,25 @@
 //! begins with the oldest that is left, and `floor` says that it may. Readers take no lock and need no key; with the key they also check
 //! each batch's tag.
 
-pub(crate) mod unsynced;
+pub(crate) mod pending;
 
 pub mod append;
 pub mod batch;
 pub mod chain;
-pub(crate) mod floor;
 mod plan;
 mod read;
 pub(crate) mod reserve;
 pub mod segment;
 pub mod spare;
+pub(crate) mod start;
 mod tail;
 
 #[cfg(test)]
 mod tests;
 
 use super::disk::names::JOURNAL;
+pub(crate) use pending::Synced;
 pub use read::{Entries, Read, read, read_folder};
-pub(crate) use unsynced::Synced;
 
 /// Where a batch stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::batch::{Batch, Link};
 use super::chain::damaged_before;
-use super::floor::Floor;
 use super::segment::{self, Segment};
+use super::start::JournalStart;
 use super::tail::{self, Tail};
 use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
@@ -28,7 +28,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Makes one from what stands in the folder now.
     pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
-        Floor::is_not_newer(folder)?;
+        JournalStart::is_not_newer(folder)?;
         let mut numbers =
             segment::numbers(folder).map_err(|e| ReadError::io(super::Place::default(), &e))?;
         let mut plan = Self::default();
@@ -77,7 +77,7 @@ impl Plan {
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
                 // Asked after the segment: a floor is written before what is below it goes.
-                match Floor::read(folder, key)? {
+                match JournalStart::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
                     // A later one that goes on from the same batch makes what is between them void.
                     Some(floor) if before(&first) == floor.before => {}

@@ -5,26 +5,26 @@
 //! is read back; then the new one; then the seen file; then what is needed no more goes. Whatever
 //! step fails or is the last before a crash, no checkpoint names what is not durable.
 
-pub(crate) mod retrace;
+pub(crate) mod replay_check;
 
-mod handover;
-mod kept;
+mod checkpoint_file;
+mod partial_tiles;
 mod prune;
-mod seen;
-mod shelf;
-mod sweep;
+mod queue;
+mod rollback_guard;
 mod thread;
+mod tile_writer;
 mod tree;
 
 use super::disk::names::CHECKPOINT;
 pub(crate) use super::journal::Synced;
-pub(crate) use kept::Kept;
-pub use seen::unwatched;
-pub(crate) use seen::{Seen, folder_of};
-pub(crate) use shelf::Shelf;
+pub(crate) use checkpoint_file::CheckpointFile;
+pub use rollback_guard::unwatched;
+pub(crate) use rollback_guard::{Seen, folder_of};
 #[cfg(test)]
 pub(crate) use thread::ByHand;
 pub(crate) use thread::Publishing;
+pub(crate) use tile_writer::TileWriter;
 pub(crate) use tree::{Piece, Tree};
 
 use std::collections::BTreeSet;
@@ -32,23 +32,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::integrity::Custody;
+use super::integrity::Integrity;
 use super::journal::batch::Link;
 use super::log::checkpoint::Checkpoint;
 use super::log::key::Key;
-use super::status::Closed;
-use super::status::gate::Gate;
+use super::status::Unavailable;
+use super::status::availability::Availability;
 use super::status::trouble;
 use crate::metrics::Metrics;
+use partial_tiles::Outgrown;
 use prune::Segments;
-use sweep::Outgrown;
 
 /// Holds what is published and what is to be.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     key: Arc<Key>,
-    shelf: Shelf,
-    checkpoint: Kept,
+    shelf: TileWriter,
+    checkpoint: CheckpointFile,
     seen: Seen,
     /// The log as the newest checkpoint has it.
     published: Tree,
@@ -58,7 +58,7 @@ pub(crate) struct Publisher {
     outgrown: Outgrown,
     /// Every intent below this index is closed by an entry that was taken.
     settled: u64,
-    gate: Arc<Gate>,
+    availability: Arc<Availability>,
     metrics: Metrics,
 }
 
@@ -66,11 +66,11 @@ impl Publisher {
     /// Goes on from what was published; `checkpoint` holds its bytes.
     pub(crate) fn new(
         key: &Arc<Key>,
-        custody: &Custody,
-        shelf: Shelf,
+        integrity: &Integrity,
+        shelf: TileWriter,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
         seen: Seen,
-        (gate, metrics): (&Arc<Gate>, &Metrics),
+        (availability, metrics): (&Arc<Availability>, &Metrics),
     ) -> Self {
         let passing = Arc::clone(shelf.passing());
         // What cannot be looked for now is found at the next start.
@@ -78,8 +78,8 @@ impl Publisher {
         Self {
             key: Arc::clone(key),
             shelf,
-            checkpoint: Kept::new(
-                Arc::clone(&custody.root),
+            checkpoint: CheckpointFile::new(
+                Arc::clone(&integrity.root),
                 CHECKPOINT,
                 passing,
                 CHECKPOINT,
@@ -88,10 +88,13 @@ impl Publisher {
             seen,
             published,
             waiting: Vec::new(),
-            segments: Segments::new(Arc::clone(&custody.journal), Arc::clone(&custody.segments)),
+            segments: Segments::new(
+                Arc::clone(&integrity.journal),
+                Arc::clone(&integrity.segments),
+            ),
             outgrown,
             settled: 0,
-            gate: Arc::clone(gate),
+            availability: Arc::clone(availability),
             metrics: metrics.clone(),
         }
     }
@@ -118,7 +121,7 @@ impl Publisher {
 
     /// Publishes all that it has taken, or, where that is nothing, looks whether what is published
     /// still stands. After an error all of it is to be published still.
-    pub(crate) fn publish(&mut self) -> Result<(), Closed> {
+    pub(crate) fn publish(&mut self) -> Result<(), Unavailable> {
         let began = Instant::now();
         let next = self
             .lay_out()
@@ -142,7 +145,7 @@ impl Publisher {
         if !self.seen.holds(&signed) {
             self.seen.keep(&signed);
             let trouble = self.seen.trouble().map(str::to_owned);
-            self.gate.lag.unwatched(trouble);
+            self.availability.lag.unwatched(trouble);
         }
         self.outgrown.note(&self.published, &next);
         self.published = next;
@@ -150,7 +153,7 @@ impl Publisher {
         self.clear_up();
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
         self.metrics.audit_checkpoint_entries.set(size);
-        let now = self.gate.now().seconds();
+        let now = self.availability.now().seconds();
         self.metrics.audit_checkpoint_time.set(now);
         Ok(())
     }
@@ -164,7 +167,7 @@ impl Publisher {
 
     /// Puts files at their places that a checkpoint of `covered` entries has already signed, and
     /// publishes what is behind them.
-    pub(crate) fn make_again(&mut self, covered: u64) -> Result<(), Closed> {
+    pub(crate) fn make_again(&mut self, covered: u64) -> Result<(), Unavailable> {
         let taken: usize = self.waiting.iter().map(|batch| batch.entries.len()).sum();
         if self.published.size() + taken as u64 > covered {
             return self.publish();

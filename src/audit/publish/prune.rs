@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::audit::disk::Folder;
 use crate::audit::integrity;
 use crate::audit::journal::batch::Link;
-use crate::audit::journal::floor::Floor;
 use crate::audit::journal::segment;
+use crate::audit::journal::start::JournalStart;
 use crate::audit::log::key::Key;
 
 /// A segment of the chain.
@@ -81,7 +81,7 @@ impl Segments {
             self.is_swept = true;
             return Ok(());
         }
-        let floor = Floor {
+        let floor = JournalStart {
             segment: first.number,
             before: first.before,
         };

@@ -5,11 +5,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Publisher;
-use super::handover::Handover;
+use super::queue::PublishQueue;
 use crate::audit::journal::Synced;
+use crate::audit::status::availability::Availability;
 use crate::audit::status::closed;
-use crate::audit::status::gate::Gate;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// An entry waits so long for others, which then share its checkpoint: twice a second.
 const GATHER: Duration = Duration::from_millis(450);
@@ -21,8 +21,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// The writer's end of the publisher.
 #[derive(Debug)]
 pub(crate) struct Publishing {
-    handover: Arc<Handover>,
-    gate: Arc<Gate>,
+    handover: Arc<PublishQueue>,
+    availability: Arc<Availability>,
     /// Until the thread has it.
     publisher: Option<Publisher>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +34,7 @@ impl Publishing {
     pub(crate) fn new(publisher: Publisher) -> Self {
         Self {
             handover: Arc::default(),
-            gate: Arc::clone(&publisher.gate),
+            availability: Arc::clone(&publisher.availability),
             publisher: Some(publisher),
             thread: None,
             #[cfg(test)]
@@ -44,7 +44,7 @@ impl Publishing {
 
     /// Hands over a batch that is synced and found in order.
     pub(crate) fn hand_over(&self, batch: Synced) {
-        self.handover.batch(batch, &self.gate.lag);
+        self.handover.batch(batch, &self.availability.lag);
     }
 
     /// Every intent below this index is closed by an entry that was handed over.
@@ -53,7 +53,7 @@ impl Publishing {
     }
 
     /// Publishes what was handed over so far, then leaves the rest to a thread.
-    pub(crate) fn begin(&mut self) -> Result<(), Closed> {
+    pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
         let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
         };
@@ -61,14 +61,14 @@ impl Publishing {
         publisher.take(queue.batches);
         publisher.settled(queue.settled);
         publisher.publish()?;
-        self.handover.published(&self.gate.lag);
+        self.handover.published(&self.availability.lag);
         // Of what another met before this one, nothing is left.
-        self.gate.lag.met(None);
+        self.availability.lag.met(None);
         let run = Run {
             works: true,
             publisher,
             handover: Arc::clone(&self.handover),
-            gate: Arc::clone(&self.gate),
+            availability: Arc::clone(&self.availability),
         };
         #[cfg(test)]
         if crate::audit::by_hand::is_wanted() {
@@ -87,7 +87,7 @@ impl Publishing {
         }
     }
 
-    fn start(&mut self, mut run: Run) -> Result<(), Closed> {
+    fn start(&mut self, mut run: Run) -> Result<(), Unavailable> {
         let thread = std::thread::Builder::new().name("audit-publisher".into());
         let spawned = thread.spawn(move || run.serve());
         self.thread = Some(spawned.map_err(|e| {
@@ -110,8 +110,8 @@ impl Drop for Publishing {
 #[derive(Debug)]
 struct Run {
     publisher: Publisher,
-    handover: Arc<Handover>,
-    gate: Arc<Gate>,
+    handover: Arc<PublishQueue>,
+    availability: Arc<Availability>,
     /// Whether it worked the last time.
     works: bool,
 }
@@ -135,9 +135,9 @@ impl Run {
     fn publish(&mut self) -> bool {
         let result = self.publisher.publish();
         let works = result.is_ok();
-        self.gate.lag.met(result.err());
+        self.availability.lag.met(result.err());
         if works {
-            self.handover.published(&self.gate.lag);
+            self.handover.published(&self.availability.lag);
         }
         works
     }

@@ -76,22 +76,22 @@ impl Cause {
 
 /// Why a deletion is not taken; nothing of it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct Unavailable {
     /// The cause.
     pub cause: Cause,
     /// What was seen, for the operator and the caller; no secret.
     pub detail: String,
 }
 
-pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Closed {
-    Closed {
+pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Unavailable {
+    Unavailable {
         cause,
         detail: detail.into(),
     }
 }
 
 /// What an error of the disk means for deletions.
-pub(crate) fn trouble(error: &io::Error, doing: &str) -> Closed {
+pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
         // Nothing but a segment is made under a name that must be free.
         io::ErrorKind::AlreadyExists => Cause::SecondWriter,

@@ -1,10 +1,10 @@
 //! Why deletions are refused, and since when: the one place that says so.
 
+pub(crate) mod availability;
 mod cause;
-pub(crate) mod gate;
-pub(crate) mod lag;
+pub(crate) mod checkpoint_lag;
 pub mod space;
 
-pub use cause::{Cause, Closed};
+pub use availability::State;
+pub use cause::{Cause, Unavailable};
 pub(crate) use cause::{cause_of, closed, trouble};
-pub use gate::State;

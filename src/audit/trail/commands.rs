@@ -9,13 +9,13 @@ use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::compose;
 use crate::audit::entry::{Kind, Reconciled};
 use crate::audit::status::Cause;
-use crate::audit::status::Closed;
+use crate::audit::status::Unavailable;
 use crate::audit::status::closed;
 use crate::audit::writer::Settings;
-use crate::audit::writer::inbox::NewNote;
-use crate::audit::writer::loss;
-use crate::audit::writer::loss::{Acceptance, Accepted, NotAccepted};
+use crate::audit::writer::accept_loss;
+use crate::audit::writer::accept_loss::{Acceptance, Accepted, NotAccepted};
 use crate::audit::writer::shared::Held;
+use crate::audit::writer::write_queue::NewNote;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -31,8 +31,8 @@ impl Trail {
     ///
     /// # Errors
     /// Where it is not durable in time; it may then be written later.
-    pub async fn reconciled(&self, whole: Reconciled) -> Result<u64, Closed> {
-        if let Some(closed) = self.shared().gate.closed() {
+    pub async fn reconciled(&self, whole: Reconciled) -> Result<u64, Unavailable> {
+        if let Some(closed) = self.shared().availability.closed() {
             return Err(closed);
         }
         let parts = compose::reconciled(whole).into_iter();
@@ -42,7 +42,7 @@ impl Trail {
             bodies: bodies.collect(),
             answer: sender,
         };
-        if note.bodies.is_empty() || !self.shared().inbox.note(note) {
+        if note.bodies.is_empty() || !self.shared().queue.note(note) {
             return Err(closed(Cause::SyncLate, "too many commands wait"));
         }
         let timeout = self.owner.timeout;
@@ -82,6 +82,6 @@ impl Trail {
         trail.opened().await;
         let found = trail.state().closed;
         trail.stop().await;
-        loss::accept(&*disk, &settings, acceptance, found, clock.now())
+        accept_loss::accept(&*disk, &settings, acceptance, found, clock.now())
     }
 }

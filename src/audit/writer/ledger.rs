@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::audit::entry::compose;
 use crate::audit::entry::{Ending, EntryHead, EntrySummary, Kind, Outcome, Reason, Trouble};
-use crate::audit::journal::unsynced::Unsynced;
+use crate::audit::journal::pending::PendingEntries;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Stamp, Time};
 
@@ -39,7 +39,7 @@ pub(crate) struct Ledger {
     begins: u64,
     /// Closings that may not be synced yet: their index, and the intent that each closes.
     closing: BTreeMap<u64, u64>,
-    pub(crate) unsynced: Unsynced,
+    pub(crate) pending: PendingEntries,
 }
 
 impl Ledger {
@@ -53,7 +53,7 @@ impl Ledger {
             open: BTreeMap::new(),
             begins: 0,
             closing: BTreeMap::new(),
-            unsynced: Unsynced::default(),
+            pending: PendingEntries::default(),
         }
     }
 
@@ -213,7 +213,7 @@ impl Ledger {
         let entry = compose::stamp(self.stamp.show(time), body);
         let index = self.next_index;
         let leaf = leaf(&entry);
-        self.unsynced.push(entry, leaf, joined);
+        self.pending.push(entry, leaf, joined);
         self.last_time = time;
         self.next_index += 1;
         (index, leaf)
@@ -238,7 +238,7 @@ mod tests {
             let is_note = matches!(&entry.kind, Kind::Trouble(t) if t.cause == "clock");
             (Time::parse(&entry.time).unwrap().0, is_note)
         };
-        ledger.unsynced.iter().map(read).collect()
+        ledger.pending.iter().map(read).collect()
     }
 
     #[test]
@@ -300,12 +300,12 @@ mod tests {
         let (first, _) = written.intent("r".into(), &[compose::body(&Kind::Intent(intent))]);
         written.close(first, not_sent());
         let mut read = Ledger::new(clock);
-        for entry in &*written.unsynced {
+        for entry in &*written.pending {
             read.replay(entry).unwrap();
         }
         assert_eq!((read.open_intents(), read.next_index()), (0, 2));
         assert!(
-            read.replay(&written.unsynced[1])
+            read.replay(&written.pending[1])
                 .unwrap_err()
                 .contains("not open")
         );
@@ -324,7 +324,7 @@ mod tests {
                 ..not_sent()
             },
         );
-        let entry: Entry = serde_json::from_slice(&ledger.unsynced[1]).unwrap();
+        let entry: Entry = serde_json::from_slice(&ledger.pending[1]).unwrap();
         let Kind::Outcome(outcome) = entry.kind else {
             panic!("no outcome")
         };

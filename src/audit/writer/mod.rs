@@ -1,15 +1,15 @@
 //! The writer: one thread that opens the trail, writes rounds of entries, and minds its troubles.
 
-pub(crate) mod inbox;
+pub mod accept_loss;
 pub(crate) mod ledger;
-pub mod loss;
-pub(crate) mod recover;
+pub(crate) mod open;
 mod settings;
 pub(crate) mod shared;
 pub(crate) mod store;
+pub(crate) mod write_queue;
 
-mod desk;
-mod halt;
+mod commit_loop;
+mod outage;
 
 pub use settings::Settings;
 pub use shared::Held;
@@ -21,12 +21,12 @@ use tokio::sync::watch;
 use super::disk::Disk;
 use super::entry::{Kind, Started, Trouble};
 use super::status::closed;
-use super::status::{Cause, Closed};
+use super::status::{Cause, Unavailable};
 use crate::clock::Time;
 use crate::metrics::Metrics;
-use desk::Desk;
-use inbox::Work;
+use commit_loop::CommitLoop;
 use shared::Shared;
+use write_queue::Work;
 
 /// How often a trail that could not be opened is tried again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
@@ -49,12 +49,12 @@ struct Stopping(watch::Sender<bool>, Arc<Shared>);
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        let gate = &self.1.gate;
-        let now = gate.state().closed;
+        let availability = &self.1.availability;
+        let now = availability.state().closed;
         if now.is_none_or(|closed| closed.cause == Cause::Recovering) {
-            gate.close(closed(Cause::SyncFailed, "the trail has stopped"));
+            availability.close(closed(Cause::SyncFailed, "the trail has stopped"));
         }
-        turn_away(&self.1, self.1.inbox.take_all_but_configs(), None);
+        turn_away(&self.1, self.1.queue.take_all_but_configs(), None);
         self.1.lets_go();
         self.0.send_replace(true);
     }
@@ -83,7 +83,7 @@ impl Writer {
         let thread = std::thread::Builder::new().name("audit-writer".into());
         if let Err(error) = thread.spawn(run) {
             let what = format!("cannot start the writer's thread: {error}");
-            shared.gate.close(closed(Cause::SyncFailed, what));
+            shared.availability.close(closed(Cause::SyncFailed, what));
         }
         stopped
     }
@@ -93,9 +93,9 @@ impl Writer {
         let mut pause = OPEN_AGAIN;
         loop {
             match self.open(trouble) {
-                Ok(mut desk) => {
+                Ok(mut commit_loop) => {
                     self.shared.holds();
-                    desk.serve();
+                    commit_loop.serve();
                     return;
                 }
                 Err(found) => {
@@ -104,7 +104,7 @@ impl Writer {
                     trouble = trouble
                         .filter(|(cause, _)| *cause == found.cause)
                         .or(Some((found.cause, since)));
-                    self.shared.gate.close(found);
+                    self.shared.availability.close(found);
                 }
             }
             if self.wait_closed(pause) {
@@ -117,27 +117,33 @@ impl Writer {
     fn wait_closed(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         loop {
-            let closed = self.shared.gate.closed();
-            let work = self.shared.inbox.take_all_but_configs();
+            let closed = self.shared.availability.closed();
+            let work = self.shared.queue.take_all_but_configs();
             let stop = work.stop;
             turn_away(&self.shared, work, closed.as_ref());
             let left = until.saturating_duration_since(Instant::now());
             if stop || left.is_zero() {
                 return stop;
             }
-            self.shared.inbox.pause(left);
+            self.shared.queue.pause(left);
         }
     }
 
-    fn open(&self, trouble: Option<(Cause, Time)>) -> Result<Desk, Closed> {
+    fn open(&self, trouble: Option<(Cause, Time)>) -> Result<CommitLoop, Unavailable> {
         let shared = &self.shared;
-        let (gate, clock) = (&shared.gate, &shared.clock);
-        let (store, mut ledger) =
-            recover::open(&self.disk, &self.settings, clock, gate, &self.metrics, None)?;
+        let (availability, clock) = (&shared.availability, &shared.clock);
+        let (store, mut ledger) = open::open(
+            &self.disk,
+            &self.settings,
+            clock,
+            availability,
+            &self.metrics,
+            None,
+        )?;
         let recovered = ledger.close_after_crash();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         ledger.note(&Kind::Started(Started { version, recovered }));
-        let refused = trouble.map_or(0, |_| gate.take_refused());
+        let refused = trouble.map_or(0, |_| availability.take_refused());
         if let Some((cause, since)) = trouble {
             let ended = Trouble {
                 cause: cause.as_str().to_owned(),
@@ -148,11 +154,12 @@ impl Writer {
             };
             ledger.note(&Kind::Trouble(ended));
         }
-        let mut desk = Desk::new(Arc::clone(shared), store, ledger, &self.settings);
+        let mut commit_loop = CommitLoop::new(Arc::clone(shared), store, ledger, &self.settings);
         // What could not be told is told by the next one that opens.
-        desk.begin()
-            .inspect_err(|_| gate.give_back_refused(refused))?;
-        Ok(desk)
+        commit_loop
+            .begin()
+            .inspect_err(|_| availability.give_back_refused(refused))?;
+        Ok(commit_loop)
     }
 }
 
@@ -168,7 +175,7 @@ fn next_pause(cause: Cause, pause: Duration) -> Duration {
 }
 
 /// Answers what came while the trail is closed and knows of no open intent.
-fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
+fn turn_away(shared: &Shared, work: Work, why: Option<&Unavailable>) {
     let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
     for intent in work.intents {
         let why = why.cloned().unwrap_or_else(stopped);
@@ -186,7 +193,7 @@ fn turn_away(shared: &Shared, work: Work, why: Option<&Closed>) {
         }
     }
     for _ in work.refused {
-        shared.gate.count_refused();
+        shared.availability.count_refused();
     }
 }
 

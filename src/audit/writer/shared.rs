@@ -7,27 +7,27 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
-use super::inbox::{Closing, Inbox};
-use crate::audit::entry::floods::Floods;
+use super::write_queue::{Closing, WriteQueue};
+use crate::audit::entry::refusal_rate_limit::RefusalRateLimit;
 use crate::audit::entry::{Ending, TurnedAway, not_sent};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::Cause;
-use crate::audit::status::gate::Gate;
+use crate::audit::status::availability::Availability;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 /// What the handles and the writer share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) inbox: Inbox,
+    pub(crate) availability: Arc<Availability>,
+    pub(crate) queue: WriteQueue,
     pub(crate) clock: Clock,
     /// Which folder the writer holds with its lock, if it holds one.
     pub(crate) holding: watch::Sender<Option<Held>>,
     /// Folders held so far.
     held: AtomicU64,
-    floods: Mutex<Floods>,
+    floods: Mutex<RefusalRateLimit>,
 }
 
 /// A folder that is held; one that is held later, in its place too, is another.
@@ -37,7 +37,7 @@ pub struct Held(u64);
 /// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
 /// `sent: no`.
 #[derive(Debug)]
-pub(crate) struct Granted {
+pub(crate) struct DurableIntent {
     pub(crate) index: u64,
     pub(crate) leaf: Hash,
     pub(crate) key: Arc<Key>,
@@ -50,12 +50,12 @@ impl Shared {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
         let bounds = (settings.sync_timeout, settings.space);
         Arc::new(Self {
-            gate: Gate::new(bounds, clock.clone(), metrics.clone()),
-            inbox: Inbox::default(),
+            availability: Availability::new(bounds, clock.clone(), metrics.clone()),
+            queue: WriteQueue::default(),
             clock,
             holding: watch::Sender::new(None),
             held: AtomicU64::new(0),
-            floods: Mutex::new(Floods::new(Instant::now())),
+            floods: Mutex::new(RefusalRateLimit::new(Instant::now())),
         })
     }
 
@@ -75,12 +75,12 @@ impl Shared {
         self.floods().take()
     }
 
-    pub(crate) fn floods(&self) -> std::sync::MutexGuard<'_, Floods> {
+    pub(crate) fn floods(&self) -> std::sync::MutexGuard<'_, RefusalRateLimit> {
         self.floods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Granted {
+impl DurableIntent {
     /// An intent that nobody answers for yet.
     pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
         Self {
@@ -93,13 +93,13 @@ impl Granted {
     }
 }
 
-impl Granted {
+impl DurableIntent {
     pub(crate) fn hand_in(
         &self,
         ending: Ending,
         answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
     ) {
-        self.shared.inbox.closing(Closing {
+        self.shared.queue.closing(Closing {
             intent: self.index,
             ending,
             answer,
@@ -107,7 +107,7 @@ impl Granted {
     }
 }
 
-impl Drop for Granted {
+impl Drop for DurableIntent {
     fn drop(&mut self) {
         if let Some(ending) = self.on_drop.take() {
             self.hand_in(ending, None);

@@ -4,16 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::audit::integrity::Custody;
+use crate::audit::integrity::Integrity;
 use crate::audit::integrity::scrub::Scrub;
 use crate::audit::journal::append::{Appender, Current};
+use crate::audit::journal::pending::{PendingEntries, padded};
 use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::spare::{Prepared, Spares};
-use crate::audit::journal::unsynced::{Unsynced, padded};
 use crate::audit::log::key::Key;
 use crate::audit::publish::Publishing;
-use crate::audit::status::gate::Gate;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::availability::Availability;
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 use crate::metrics::Metrics;
 
@@ -29,24 +29,24 @@ pub(crate) struct Store {
     pub(crate) spares: Spares,
     /// Reads older parts again; dropped before the lock is given back.
     pub(crate) scrub: Option<Scrub>,
-    pub(crate) custody: Custody,
+    pub(crate) integrity: Integrity,
     pub(crate) reserve: Reserve,
     pub(crate) key: Arc<Key>,
     /// Whether custody must be judged again before anything is written.
     pub(crate) in_doubt: bool,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) availability: Arc<Availability>,
     pub(crate) metrics: Metrics,
 }
 
 /// A batch that could not be written.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) found: Closed,
+    pub(crate) found: Unavailable,
     /// Whether the disk was late in this batch or in one before it.
     pub(crate) late: bool,
 }
 
-impl From<Failed> for Closed {
+impl From<Failed> for Unavailable {
     fn from(failed: Failed) -> Self {
         failed.found
     }
@@ -57,7 +57,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 /// What a sync that was late and has come back means for deletions.
-pub(crate) fn was_late() -> Closed {
+pub(crate) fn was_late() -> Unavailable {
     closed(
         Cause::SyncLate,
         "the disk answered later than `sync_timeout`",
@@ -67,17 +67,17 @@ pub(crate) fn was_late() -> Closed {
 impl Store {
     /// Writes and syncs all of these entries, in batches; those that are durable leave the list.
     /// Says whether the disk was late, which has then closed the gate.
-    pub(crate) fn flush(&mut self, entries: &mut Unsynced) -> Result<bool, Failed> {
+    pub(crate) fn flush(&mut self, entries: &mut PendingEntries) -> Result<bool, Failed> {
         let mut late = false;
         while !entries.is_empty() {
             let count = entries.fitting();
-            self.gate.sync_begins();
+            self.availability.sync_begins();
             let result = self.write(&entries[..count]);
-            if self.gate.is_late() {
+            if self.availability.is_late() {
                 late = true;
-                self.gate.close(was_late());
+                self.availability.close(was_late());
             }
-            self.gate.sync_ended();
+            self.availability.sync_ended();
             result.map_err(|found| Failed { found, late })?;
             self.metrics.audit_entries.inc_by(count as u64);
             let written = entries.synced(count, *self.appender.last());
@@ -90,7 +90,7 @@ impl Store {
 
     /// Judges what nobody writes to now, and the spare; where something is wrong, the segment in use
     /// is not written to again.
-    pub(crate) fn look_after(&mut self) -> Result<(), Closed> {
+    pub(crate) fn look_after(&mut self) -> Result<(), Unavailable> {
         let judged = self.judge();
         if judged.is_err() {
             self.doubt();
@@ -99,11 +99,11 @@ impl Store {
     }
 
     /// Begins to publish, and to read older parts again.
-    pub(crate) fn begin(&mut self) -> Result<(), Closed> {
+    pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
         if let Some(publishing) = &mut self.publishing {
             publishing.begin()?;
         }
-        let scrub = Scrub::begin(&self.custody, &self.key);
+        let scrub = Scrub::begin(&self.integrity, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Store {
         self.publishing = None;
         self.scrub = None;
         // Waits for a spare that is being made.
-        let journal = Arc::clone(&self.custody.journal);
+        let journal = Arc::clone(&self.integrity.journal);
         self.spares = Spares::new(journal, self.spares.highest(), self.spares.bytes());
     }
 
@@ -123,35 +123,38 @@ impl Store {
     }
 
     /// Judges again what failed custody: all that this process knows must be found, byte for byte.
-    pub(crate) fn judge_again(&mut self) -> Result<(), Closed> {
+    pub(crate) fn judge_again(&mut self) -> Result<(), Unavailable> {
         let last = *self.appender.last();
-        self.custody.judge_spare_again(&mut self.spares)?;
-        self.custody.judge_again(&last, || self.spares.highest())?;
+        self.integrity.judge_spare_again(&mut self.spares)?;
+        self.integrity
+            .judge_again(&last, || self.spares.highest())?;
         self.scrubbed()?;
         self.in_doubt = false;
         Ok(())
     }
 
-    fn judge(&mut self) -> Result<(), Closed> {
+    fn judge(&mut self) -> Result<(), Unavailable> {
         self.untouched()?;
         let current = self.appender.current();
-        self.custody.check(current, || self.spares.highest())?;
-        self.custody.check_spare(&mut self.spares)?;
+        self.integrity.check(current, || self.spares.highest())?;
+        self.integrity.check_spare(&mut self.spares)?;
         self.scrubbed()
     }
 
     /// What the scrub found wrong in older parts.
-    fn scrubbed(&self) -> Result<(), Closed> {
+    fn scrubbed(&self) -> Result<(), Unavailable> {
         let found = self.scrub.as_ref().and_then(Scrub::found);
         found.map_or(Ok(()), Err)
     }
 
     /// Shows the space that is left, and sees to the reserve where nothing else wants it.
     pub(crate) fn tend_space(&self, may_reserve: bool) {
-        let Ok(free) = self.custody.journal.free_bytes() else {
+        let Ok(free) = self.integrity.journal.free_bytes() else {
             return;
         };
-        self.gate.space.show(free, self.gate.now(), &self.metrics);
+        self.availability
+            .space
+            .show(free, self.availability.now(), &self.metrics);
         self.reserve.look();
         if may_reserve {
             self.reserve.tend(free, self.spares.bytes());
@@ -162,11 +165,11 @@ impl Store {
 
     /// That nobody else has written to the segment in use; where somebody has, what is wrong with the
     /// folder or the lock says more.
-    fn untouched(&mut self) -> Result<(), Closed> {
+    fn untouched(&mut self) -> Result<(), Unavailable> {
         let (current, last) = (self.appender.current(), self.appender.last());
-        let judged = current.map_or(Ok(()), |current| self.custody.untouched(current, last));
+        let judged = current.map_or(Ok(()), |current| self.integrity.untouched(current, last));
         judged.or_else(|found| {
-            self.custody.check(None, || self.spares.highest())?;
+            self.integrity.check(None, || self.spares.highest())?;
             Err(found)
         })
     }
@@ -179,12 +182,12 @@ impl Store {
 
     fn retire(&mut self) {
         if let Some(current) = self.appender.give_up() {
-            self.custody.keep(&current, self.appender.last());
+            self.integrity.keep(&current, self.appender.last());
         }
     }
 
     /// Goes on in a new segment of at least so many bytes.
-    fn next_segment(&mut self, at_least: u64) -> Result<(), Closed> {
+    fn next_segment(&mut self, at_least: u64) -> Result<(), Unavailable> {
         let prepared = match self.spares.take(at_least, SMALL_SEGMENT) {
             Err(error) if is_full(&error) && self.reserve.give_back() => {
                 self.spares.take(at_least, SMALL_SEGMENT)
@@ -197,24 +200,24 @@ impl Store {
     }
 
     /// Writes to this segment from now on.
-    pub(crate) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Closed> {
+    pub(crate) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Unavailable> {
         let was = prepared.identity.changed;
         self.appender
             .take(prepared)
             .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
         if let Some(current) = self.appender.current() {
-            self.custody.taken(current, was);
+            self.integrity.taken(current, was);
         }
         Ok(())
     }
 
-    fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Closed> {
+    fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Unavailable> {
         let length = padded(entries);
         if !self.appender.has_room(length)
             && let Err(found) = self.next_segment(length as u64)
         {
             // A folder that was removed takes no segment: another may stand in its place.
-            let Some(moved) = self.custody.moved() else {
+            let Some(moved) = self.integrity.moved() else {
                 return Err(found);
             };
             self.doubt();
@@ -234,13 +237,13 @@ impl Store {
             Ok(link) => link,
             Err(error) => {
                 if let Some((number, is)) = before {
-                    self.custody.keep_known(number, is, self.appender.last());
+                    self.integrity.keep_known(number, is, self.appender.last());
                 }
                 return Err(trouble(&error, "cannot write to the journal"));
             }
         };
         let current = self.appender.current();
-        let judged = self.custody.check(current, || self.spares.highest());
+        let judged = self.integrity.check(current, || self.spares.highest());
         if let Err(found) = judged.and_then(|()| self.scrubbed()) {
             self.doubt();
             return Err(found);

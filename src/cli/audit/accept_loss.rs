@@ -13,7 +13,7 @@ use super::source::{Folder, Source};
 use crate::audit::entry::Actor;
 use crate::audit::log::key::Key;
 use crate::audit::status::space::Levels;
-use crate::audit::writer::loss::Acceptance;
+use crate::audit::writer::accept_loss::Acceptance;
 use crate::audit::{Settings, Trail};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::audit::{Cause, Closed, Settings, Trail};
+use crate::audit::{Cause, Settings, Trail, Unavailable};
 use crate::cli::exit::{Exit, Stop};
 use crate::clock::Clock;
 use crate::control::{Answer, Request, client};
@@ -20,7 +20,7 @@ pub(super) enum Reached {
     /// The gateway answered.
     Gateway(Answer),
     /// No gateway holds it: it is open in this process, or closed for a cause other than `locked`.
-    Alone(Trail, Option<Closed>),
+    Alone(Trail, Option<Unavailable>),
 }
 
 /// Asks the gateway; where none holds the trail, opens it with what `settings` gives.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::audit::Receipt;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Claim, Standing};
+use crate::audit::read::verify::{Claim, PublishedLogCheck};
 
 /// What was found of a receipt.
 #[derive(Clone, Debug, Serialize)]
@@ -42,13 +42,13 @@ impl ReceiptReport {
     }
 
     /// Adds what the trail says of its claim.
-    pub(super) fn stand(&mut self, standing: Standing) {
+    pub(super) fn stand(&mut self, standing: PublishedLogCheck) {
         let (borne_out, what) = match standing {
-            Standing::Closing(index) => {
+            PublishedLogCheck::Closing(index) => {
                 (true, format!("entry {index} is the closing entry it names"))
             }
-            Standing::Intent => (true, "it names the intent".into()),
-            Standing::NotBorneOut(why) => (false, why),
+            PublishedLogCheck::Intent => (true, "it names the intent".into()),
+            PublishedLogCheck::NotBorneOut(why) => (false, why),
         };
         self.borne_out = Some(borne_out);
         self.what = Some(what);

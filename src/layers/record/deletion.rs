@@ -14,7 +14,7 @@ use super::in_flight::Slot;
 use super::verdict::{self, Reply};
 use super::{Cleared, Recorder, Unrecorded};
 use crate::audit::entry::{Caller, Cuts, Ending, Intent, Reason, Sent, Verdict};
-use crate::audit::{Cause, Closed, OpenIntent};
+use crate::audit::{Cause, OpenIntent, Unavailable};
 use crate::forward::{Outgoing, Report};
 use crate::refusal::record::record;
 use crate::refusal::{Checked, Code, Refusal, problem};
@@ -179,7 +179,7 @@ async fn finish(open: OpenIntent, ending: Ending, reply: Reply) -> Checked<Respo
     }
 }
 
-fn unavailable(closed: &Closed) -> Refusal {
+fn unavailable(closed: &Unavailable) -> Refusal {
     let cause: Cause = closed.cause;
     let mut refusal = Refusal::new(
         Code::AuditUnavailable,

@@ -7,8 +7,8 @@ use super::*;
 use crate::audit::disk::fake::{FakeDisk, interrupt};
 use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Disk};
+use crate::audit::journal::pending::PendingEntries;
 use crate::audit::journal::segment;
-use crate::audit::journal::unsynced::Unsynced;
 use crate::audit::log::merkle::{leaf, root_of};
 use crate::audit::log::tiles::{
     Bundle, FULL, Tile, bundles_at, decode_bundle, decode_tile, encode_tile, tiles_at,
@@ -16,7 +16,7 @@ use crate::audit::log::tiles::{
 use crate::audit::publish::ByHand;
 use crate::audit::status::Cause;
 use crate::audit::trail::tests::settings;
-use crate::audit::writer::recover;
+use crate::audit::writer::open;
 use crate::audit::writer::store::Store;
 use crate::audit::{TestFolder, Trail, by_hand, test_folder};
 use crate::clock::Clock;
@@ -52,8 +52,9 @@ impl Log {
         disk.mount("/kept");
         let trail = Trail::by_hand(&settings, clock.clone(), &metrics);
         let held: Arc<dyn Disk> = Arc::new(disk.clone());
-        let gate = &trail.shared().gate;
-        let (mut store, _) = recover::open(&held, &settings, &clock, gate, &metrics, None).unwrap();
+        let availability = &trail.shared().availability;
+        let (mut store, _) =
+            open::open(&held, &settings, &clock, availability, &metrics, None).unwrap();
         let publishing = store.publishing.as_mut().unwrap();
         publishing.begin().unwrap();
         Self {
@@ -67,13 +68,13 @@ impl Log {
 
     /// Writes so many entries and publishes them; then partial files go whose full one stands.
     fn grow(&mut self, entries: u64) {
-        let mut unsynced = Unsynced::default();
+        let mut pending = PendingEntries::default();
         for index in self.size..self.size + entries {
             let entry = format!("entry {index:0>200}").into_bytes();
             let leaf = leaf(&entry);
-            unsynced.push(entry, leaf, false);
+            pending.push(entry, leaf, false);
         }
-        self.store.flush(&mut unsynced).unwrap();
+        self.store.flush(&mut pending).unwrap();
         assert!(self.publisher.publish());
         self.size += entries;
     }
@@ -88,7 +89,7 @@ impl Scene {
         let (disk, shared) = (log.disk.clone(), Arc::default());
         Self {
             disk,
-            reader: Reader::new(&log.store.custody, &log.store.key, &shared),
+            reader: Reader::new(&log.store.integrity, &log.store.key, &shared),
             log: Rc::new(RefCell::new(log)),
             shared,
         }
@@ -114,12 +115,12 @@ impl Scene {
         self.reader.left.is_none()
     }
 
-    fn found(&self) -> Option<Closed> {
+    fn found(&self) -> Option<Unavailable> {
         self.shared.found.lock().unwrap().clone()
     }
 
     fn read(&self, path: &str) -> Vec<u8> {
-        let root = &self.log.borrow().store.custody.root;
+        let root = &self.log.borrow().store.integrity.root;
         let (above, name) = path.rsplit_once('/').unwrap();
         let mut names = above.split('/');
         let folder = names.try_fold(Arc::clone(root), |at, name| at.folder(name, None));
@@ -127,7 +128,7 @@ impl Scene {
     }
 
     fn write(&self, path: &str, bytes: &[u8]) {
-        let root = &self.log.borrow().store.custody.root;
+        let root = &self.log.borrow().store.integrity.root;
         let (above, name) = path.rsplit_once('/').unwrap();
         let mut names = above.split('/');
         let folder = names.try_fold(Arc::clone(root), |at, name| at.folder(name, None));
@@ -186,7 +187,7 @@ fn p3_a_consistent_change_is_found_while_the_log_grows() {
 #[test]
 fn a_round_on_a_growing_log_reads_each_byte_once_at_its_rate() {
     let mut scene = Scene::new(8_000);
-    let segments = scene.log.borrow().store.custody.segments.held();
+    let segments = scene.log.borrow().store.integrity.segments.held();
     assert!(segments.len() > 1);
     let (mut took, mut steps) = (Duration::ZERO, 0);
     let size = loop {
@@ -302,7 +303,7 @@ fn a_read_that_fails_does_not_send_the_round_back() {
 #[test]
 fn p3_a_segment_is_told_of_until_it_is_right_again() {
     let mut scene = Scene::new(3_000);
-    let (number, _) = scene.log.borrow().store.custody.segments.held()[0];
+    let (number, _) = scene.log.borrow().store.integrity.segments.held()[0];
     let path = format!("journal/{}", segment::name(number));
     let before = scene.read(&path);
     let mut changed = before.clone();

@@ -21,7 +21,7 @@ pub use failure::Failure;
 pub use folder::{VERIFIER, check, folder, own_verifier};
 pub use job::Job;
 pub use others::Others;
-pub use receipt::{Claim, Finding, Standing, parse_receipt};
+pub use receipt::{Claim, Finding, PublishedLogCheck, parse_receipt};
 pub use summary::Summary;
 
 pub use crate::audit::read::{CHECKPOINT, Trouble};

@@ -14,7 +14,7 @@ pub struct Claim {
 
 /// What the trail says of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PublishedLogCheck {
     /// The leaf is that of the entry with this index, which closes the deletion.
     Closing(u64),
     /// The leaf is the intent's.
@@ -69,12 +69,14 @@ impl Finding {
 
     /// What was found, when the trail has ended.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> PublishedLogCheck {
         let index = self.claim.index;
-        let no = |why: String| Standing::NotBorneOut(why);
+        let no = |why: String| PublishedLogCheck::NotBorneOut(why);
         match (&self.seen, self.closing) {
-            (Some(Seen::Intent { same_leaf: true }), _) => Standing::Intent,
-            (Some(Seen::Intent { .. }), Some((closing, true))) => Standing::Closing(closing),
+            (Some(Seen::Intent { same_leaf: true }), _) => PublishedLogCheck::Intent,
+            (Some(Seen::Intent { .. }), Some((closing, true))) => {
+                PublishedLogCheck::Closing(closing)
+            }
             (Some(Seen::Intent { .. }), Some((closing, false))) => no(format!(
                 "the leaf is neither that of entry {index} nor that of entry {closing}, which closes it"
             )),
@@ -91,8 +93,8 @@ impl Claim {
     /// What a proof that holds says of the claim: that an entry with this leaf hash has this index. The
     /// entry's bytes are looked into where they are at hand.
     #[must_use]
-    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> Standing {
-        let no = |why: String| Standing::NotBorneOut(why);
+    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> PublishedLogCheck {
+        let no = |why: String| PublishedLogCheck::NotBorneOut(why);
         if *leaf != self.leaf {
             return no(format!(
                 "the proof is of entry {index}, which has another leaf hash than the receipt"
@@ -100,11 +102,13 @@ impl Claim {
         }
         let summary = entry.map(|entry| EntryHead::decode(entry).map(|head| head.summary));
         match summary {
-            Some(Ok(EntrySummary::Intent(_))) | None if index == self.index => Standing::Intent,
-            Some(Ok(EntrySummary::Outcome(outcome))) if outcome.intent == self.index => {
-                Standing::Closing(index)
+            Some(Ok(EntrySummary::Intent(_))) | None if index == self.index => {
+                PublishedLogCheck::Intent
             }
-            None => Standing::Closing(index),
+            Some(Ok(EntrySummary::Outcome(outcome))) if outcome.intent == self.index => {
+                PublishedLogCheck::Closing(index)
+            }
+            None => PublishedLogCheck::Closing(index),
             Some(_) => no(format!(
                 "entry {index} is neither entry {} nor what closes it",
                 self.index
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
     use crate::audit::log::merkle::leaf;
 
-    fn standing(index: u64, leaf_hash: [u8; 32]) -> Standing {
+    fn standing(index: u64, leaf_hash: [u8; 32]) -> PublishedLogCheck {
         let mut finding = Finding::new(Claim {
             index,
             leaf: leaf_hash,
@@ -149,18 +153,21 @@ mod tests {
 
     #[test]
     fn p5_the_closing_entrys_leaf_bears_it_out() {
-        assert_eq!(standing(1, leaf(&sound()[5])), Standing::Closing(5));
+        assert_eq!(
+            standing(1, leaf(&sound()[5])),
+            PublishedLogCheck::Closing(5)
+        );
     }
 
     #[test]
     fn p5_the_intents_own_leaf_bears_it_out() {
-        assert_eq!(standing(1, leaf(&sound()[1])), Standing::Intent);
-        assert_eq!(standing(6, leaf(&sound()[6])), Standing::Intent);
+        assert_eq!(standing(1, leaf(&sound()[1])), PublishedLogCheck::Intent);
+        assert_eq!(standing(6, leaf(&sound()[6])), PublishedLogCheck::Intent);
     }
 
     #[test]
     fn p5_a_leaf_of_another_entry_does_not() {
-        let Standing::NotBorneOut(why) = standing(1, leaf(&sound()[3])) else {
+        let PublishedLogCheck::NotBorneOut(why) = standing(1, leaf(&sound()[3])) else {
             panic!("borne out by another deletion's outcome");
         };
         assert!(why.contains("neither"), "{why}");
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn p5_a_receipt_beyond_the_end_is_evidence_of_a_rolled_back_log() {
-        let Standing::NotBorneOut(why) = standing(99, [0; 32]) else {
+        let PublishedLogCheck::NotBorneOut(why) = standing(99, [0; 32]) else {
             panic!("borne out by nothing");
         };
         assert!(why.contains("ends before entry 99"), "{why}");
@@ -178,9 +185,12 @@ mod tests {
     fn p5_an_entry_that_is_no_intent_bears_out_nothing() {
         assert!(matches!(
             standing(4, leaf(&sound()[4])),
-            Standing::NotBorneOut(_)
+            PublishedLogCheck::NotBorneOut(_)
         ));
-        assert!(matches!(standing(6, [0; 32]), Standing::NotBorneOut(_)));
+        assert!(matches!(
+            standing(6, [0; 32]),
+            PublishedLogCheck::NotBorneOut(_)
+        ));
     }
 
     #[test]

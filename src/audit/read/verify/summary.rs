@@ -15,13 +15,13 @@ pub struct Summary {
     pub entries: u64,
     /// Deletions closed as `deleted`.
     pub deleted: u64,
-    /// Closed as `not_found`.
+    /// Unavailable as `not_found`.
     pub not_found: u64,
-    /// Closed as `rejected`.
+    /// Unavailable as `rejected`.
     pub rejected: u64,
-    /// Closed as `failed`.
+    /// Unavailable as `failed`.
     pub failed: u64,
-    /// Closed as `unknown`.
+    /// Unavailable as `unknown`.
     pub unknown: u64,
     /// In flight: with an intent and no outcome yet.
     pub open: u64,

@@ -54,7 +54,7 @@ async fn crowded(rig: &Rig, fail: bool) -> JoinSet<Result<(), Cause>> {
     tasks
 }
 
-fn outcome(result: Result<(), crate::audit::status::Closed>) -> Result<(), Cause> {
+fn outcome(result: Result<(), crate::audit::status::Unavailable>) -> Result<(), Cause> {
     result.map_err(|closed| closed.cause)
 }
 

@@ -4,8 +4,8 @@
 use rustix::io::Errno;
 
 use super::*;
-use crate::audit::integrity::published_log::{ROOT, Standing};
-use crate::audit::status::Closed;
+use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
+use crate::audit::status::Unavailable;
 
 /// Which read fails, counted from when a story comes to its point, and what then becomes of it.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ fn for_each_read(mut story: impl FnMut(Lack) -> (usize, usize)) {
 }
 
 /// Nobody has touched a file.
-fn is_no_tampering(found: &Closed) -> bool {
+fn is_no_tampering(found: &Unavailable) -> bool {
     [Cause::SyncFailed, Cause::ReadOnly, Cause::DiskFull].contains(&found.cause)
 }
 
@@ -133,7 +133,7 @@ fn p3_a_read_that_fails_when_it_is_published_is_no_tampering() {
 }
 
 /// A whole round of the scrub through what is published.
-fn judge(mut standing: Standing) -> Result<(), Closed> {
+fn judge(mut standing: PublishedLogCheck) -> Result<(), Unavailable> {
     while standing.next().map_err(|wrong| wrong.found)? < ROOT {}
     Ok(())
 }
@@ -150,11 +150,11 @@ fn p3_a_read_that_fails_in_the_scrub_is_no_tampering() {
     for_each_read(|lack| {
         let before = disk.failures();
         lack.begin(&disk);
-        let judged = judge(Standing::new(&root, &key));
+        let judged = judge(PublishedLogCheck::new(&root, &key));
         assert!(judged.err().iter().all(is_no_tampering), "{lack:?}");
         let after = disk.failures();
         disk.heal();
-        assert_eq!(judge(Standing::new(&root, &key)), Ok(()));
+        assert_eq!(judge(PublishedLogCheck::new(&root, &key)), Ok(()));
         (before, after)
     });
 }

@@ -15,9 +15,9 @@ use crate::audit::disk::fake::interrupt;
 use crate::audit::entry::Reason;
 use crate::audit::entry::compose::test_intent;
 use crate::audit::publish::ByHand;
-use crate::audit::status::Closed;
-use crate::audit::writer::desk::{Desk, ROUND_BYTES};
-use crate::audit::writer::halt::Halt;
+use crate::audit::status::Unavailable;
+use crate::audit::writer::commit_loop::{CommitLoop, ROUND_BYTES};
+use crate::audit::writer::outage::Outage;
 use crate::audit::writer::shared::Shared;
 use crate::audit::writer::{Writer, tests::faults};
 use crate::audit::{OpenIntent, Receipt, Unconfirmed};
@@ -47,7 +47,7 @@ pub(super) enum End {
 type Answer<T> = Pin<Box<dyn Future<Output = T>>>;
 
 enum Waiting {
-    Begin(String, Answer<Result<OpenIntent, Closed>>),
+    Begin(String, Answer<Result<OpenIntent, Unavailable>>),
     Close(u64, Answer<Result<Receipt, Unconfirmed>>),
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Life {
     trail: Trail,
     /// Gives the lock back, so it goes after the publisher.
     publisher: Rc<RefCell<ByHand>>,
-    desk: Rc<RefCell<Desk>>,
+    commit_loop: Rc<RefCell<CommitLoop>>,
     waiting: Vec<Waiting>,
     open: Vec<OpenIntent>,
 }
@@ -75,16 +75,16 @@ impl Life {
         let mut trouble = None;
         for _ in 0..50 {
             match writer.open(trouble) {
-                Ok(mut desk) => {
+                Ok(mut commit_loop) => {
                     // A thread that reads when it likes.
-                    desk.store.scrub = None;
-                    let publishing = desk.store.publishing.as_mut().unwrap();
+                    commit_loop.store.scrub = None;
+                    let publishing = commit_loop.store.publishing.as_mut().unwrap();
                     let publisher = publishing.by_hand().unwrap();
                     return Some(Self {
                         disk: disk.clone(),
                         trail,
                         publisher: Rc::new(RefCell::new(publisher)),
-                        desk: Rc::new(RefCell::new(desk)),
+                        commit_loop: Rc::new(RefCell::new(commit_loop)),
                         waiting: Vec::new(),
                         open: Vec::new(),
                     });
@@ -93,7 +93,7 @@ impl Life {
                 Err(found) => {
                     assert!(!found.cause.may_be_lost(), "{found:?}");
                     trouble = Some((found.cause, clock.now()));
-                    trail.shared().gate.close(found);
+                    trail.shared().availability.close(found);
                 }
             }
         }
@@ -104,7 +104,7 @@ impl Life {
         );
     }
 
-    pub(super) fn closed(&self) -> Option<Closed> {
+    pub(super) fn closed(&self) -> Option<Unavailable> {
         self.trail.state().closed
     }
 
@@ -143,23 +143,23 @@ impl Life {
             self.ask(told, users);
         }
         self.hear(told);
-        round(&self.desk, self.trail.shared());
+        round(&self.commit_loop, self.trail.shared());
         self.hear(told);
         for open in std::mem::take(&mut self.open) {
             self.close(told, open, deleted());
         }
         self.hear(told);
-        round(&self.desk, self.trail.shared());
+        round(&self.commit_loop, self.trail.shared());
         self.hear(told);
         assert!(self.waiting.is_empty());
     }
 
     /// So many batches, the last of them an outcome, all of them published.
     pub(super) fn fill(&mut self, told: &mut Told, batches: usize) {
-        tend(&self.desk);
+        tend(&self.commit_loop);
         for _ in 0..batches % 2 {
             self.trail.refused(faults::refusal());
-            round(&self.desk, self.trail.shared());
+            round(&self.commit_loop, self.trail.shared());
         }
         for _ in 0..batches / 2 {
             self.delete(told, 1, 1);
@@ -177,7 +177,7 @@ impl Life {
 
     /// The writer's turn.
     pub(super) fn write(&self) {
-        round(&self.desk, self.trail.shared());
+        round(&self.commit_loop, self.trail.shared());
     }
 
     /// The publisher's turn; says whether it works.
@@ -187,13 +187,13 @@ impl Life {
 
     /// What the writer does where nothing is to be written.
     pub(super) fn look_after(&self) {
-        tend(&self.desk);
+        tend(&self.commit_loop);
     }
 
     fn stop(&mut self) {
-        self.trail.shared().inbox.stop();
-        round(&self.desk, self.trail.shared());
-        self.desk.borrow_mut().stop();
+        self.trail.shared().queue.stop();
+        round(&self.commit_loop, self.trail.shared());
+        self.commit_loop.borrow_mut().stop();
         self.take_publisher();
         self.publisher.borrow_mut().publish_the_rest();
         self.disk.put_back();
@@ -218,7 +218,7 @@ impl Life {
             11 if random.coin() => drop(self.waiting.pop()),
             11 => drop(self.open.pop()),
             12 => self.trail.refused(faults::refusal()),
-            13 | 14 => tend(&self.desk),
+            13 | 14 => tend(&self.commit_loop),
             _ => match random.below(6) {
                 0 | 1 => {
                     self.disk.put_copy("/audit");
@@ -233,7 +233,7 @@ impl Life {
 
     /// Once the writer has opened the log again, another publisher publishes.
     fn take_publisher(&self) {
-        let store = &mut self.desk.borrow_mut().store;
+        let store = &mut self.commit_loop.borrow_mut().store;
         let publisher = store.publishing.as_mut().and_then(|p| p.by_hand());
         if let Some(publisher) = publisher {
             store.scrub = None;
@@ -243,14 +243,18 @@ impl Life {
 
     /// The writer writes or the publisher publishes, or one while the other does.
     fn take_turns(&self, random: &mut Random) {
-        let (desk, shared) = (Rc::clone(&self.desk), Arc::clone(self.trail.shared()));
+        let (commit_loop, shared) = (
+            Rc::clone(&self.commit_loop),
+            Arc::clone(self.trail.shared()),
+        );
         let publisher = Rc::clone(&self.publisher);
         let under_way = Rc::clone(&self.publisher);
         let write = move || {
             // The writer waits for the publisher before it opens the log again.
-            let moved = desk.borrow().halt.as_ref().map(Halt::cause) == Some(Cause::FolderMoved);
+            let moved =
+                commit_loop.borrow().outage.as_ref().map(Outage::cause) == Some(Cause::FolderMoved);
             if !moved || under_way.try_borrow_mut().is_ok() {
-                round(&desk, &shared);
+                round(&commit_loop, &shared);
             }
         };
         let publish = move || {
@@ -307,31 +311,31 @@ impl Life {
 }
 
 /// What the writer's thread does at a time.
-fn round(desk: &RefCell<Desk>, shared: &Arc<Shared>) {
-    let desk = &mut *desk.borrow_mut();
-    if let Some(halt) = &mut desk.halt {
-        halt.hurry();
-        desk.serve_halted();
+fn round(commit_loop: &RefCell<CommitLoop>, shared: &Arc<Shared>) {
+    let commit_loop = &mut *commit_loop.borrow_mut();
+    if let Some(outage) = &mut commit_loop.outage {
+        outage.hurry();
+        commit_loop.serve_halted();
         return;
     }
-    let work = shared.inbox.take(ROUND_BYTES, Duration::ZERO);
-    desk.round(work);
+    let work = shared.queue.take(ROUND_BYTES, Duration::ZERO);
+    commit_loop.round(work);
 }
 
 /// What it does in between, the spare's thread waited for.
-fn tend(desk: &RefCell<Desk>) {
-    let desk = &mut *desk.borrow_mut();
-    if desk.halt.is_none()
-        && let Err(found) = desk.store.look_after()
+fn tend(commit_loop: &RefCell<CommitLoop>) {
+    let commit_loop = &mut *commit_loop.borrow_mut();
+    if commit_loop.outage.is_none()
+        && let Err(found) = commit_loop.store.look_after()
     {
-        desk.halt(found);
+        commit_loop.halt(found);
     }
-    if let Some(halt) = &mut desk.no_spare {
-        halt.hurry();
+    if let Some(outage) = &mut commit_loop.no_spare {
+        outage.hurry();
     }
-    while desk.halt.is_none() {
-        desk.tend_spare();
-        if !desk.store.spares.is_making() {
+    while commit_loop.outage.is_none() {
+        commit_loop.tend_spare();
+        if !commit_loop.store.spares.is_making() {
             return;
         }
         std::thread::yield_now();

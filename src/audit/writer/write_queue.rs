@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use crate::audit::entry::{ConfigInForce, Ending};
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::Cause;
-use crate::audit::status::Closed;
-use crate::audit::writer::shared::Granted;
+use crate::audit::status::Unavailable;
+use crate::audit::writer::shared::DurableIntent;
 
 /// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
 /// bound that callers meet.
@@ -31,7 +31,7 @@ pub(crate) struct NewIntent {
     pub(crate) request_id: String,
     /// Each part's entry without its time.
     pub(crate) bodies: Vec<Vec<u8>>,
-    pub(crate) answer: oneshot::Sender<Result<Granted, Closed>>,
+    pub(crate) answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
 }
 
 /// An intent that is to be closed.
@@ -48,7 +48,7 @@ pub(crate) struct NewNote {
     /// Each entry without its time.
     pub(crate) bodies: Vec<Vec<u8>>,
     /// Gets the index of the first, once all are durable.
-    pub(crate) answer: oneshot::Sender<Result<u64, Closed>>,
+    pub(crate) answer: oneshot::Sender<Result<u64, Unavailable>>,
 }
 
 /// What one round takes.
@@ -73,7 +73,7 @@ impl Work {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct WriteQueue {
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -93,7 +93,7 @@ struct Queue {
     sleeping: bool,
 }
 
-impl Inbox {
+impl WriteQueue {
     /// Hands an intent in; false where too many wait.
     pub(crate) fn intent(&self, intent: NewIntent) -> bool {
         let mut queue = self.lock();
@@ -287,26 +287,26 @@ mod tests {
 
     #[test]
     fn a_full_queue_takes_no_more() {
-        let inbox = Inbox::default();
+        let queue = WriteQueue::default();
         for _ in 0..MAX_INTENTS {
-            assert!(inbox.intent(intent(1)));
+            assert!(queue.intent(intent(1)));
         }
-        assert!(!inbox.intent(intent(1)));
+        assert!(!queue.intent(intent(1)));
         assert_eq!(
-            (0..2_000).filter(|_| inbox.refused(vec![])).count(),
+            (0..2_000).filter(|_| queue.refused(vec![])).count(),
             MAX_REFUSED
         );
     }
 
     #[test]
     fn a_round_takes_no_more_than_its_bytes_and_keeps_the_order() {
-        let inbox = Inbox::default();
+        let queue = WriteQueue::default();
         for bytes in [40_000, 40_000, 40_000] {
-            assert!(inbox.intent(intent(bytes)));
+            assert!(queue.intent(intent(bytes)));
         }
-        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 2);
-        assert_eq!(inbox.take(100_000, Duration::ZERO).intents.len(), 1);
-        assert!(inbox.take(100_000, Duration::ZERO).is_empty());
+        assert_eq!(queue.take(100_000, Duration::ZERO).intents.len(), 2);
+        assert_eq!(queue.take(100_000, Duration::ZERO).intents.len(), 1);
+        assert!(queue.take(100_000, Duration::ZERO).is_empty());
     }
 
     fn config(hash: &str) -> ConfigInForce {
@@ -318,37 +318,37 @@ mod tests {
 
     #[test]
     fn a_config_that_comes_back_is_in_force_again() {
-        let inbox = Inbox::default();
+        let queue = WriteQueue::default();
         for hash in ["a", "b", "b", "a"] {
-            inbox.config(config(hash));
+            queue.config(config(hash));
         }
-        let configs = inbox.take_configs().into_iter().map(|c| c.config);
+        let configs = queue.take_configs().into_iter().map(|c| c.config);
         assert_eq!(configs.collect::<Vec<_>>(), ["a", "b", "a"]);
         for number in 0..=MAX_CONFIGS {
-            inbox.config(config(&number.to_string()));
+            queue.config(config(&number.to_string()));
         }
-        assert_eq!(inbox.take_configs().len(), MAX_CONFIGS);
+        assert_eq!(queue.take_configs().len(), MAX_CONFIGS);
     }
 
     #[test]
     fn a_config_is_handed_in_once_and_before_its_intents() {
-        let inbox = Inbox::default();
+        let queue = WriteQueue::default();
         for hash in ["a", "a", "b"] {
-            inbox.config(config(hash));
+            queue.config(config(hash));
         }
-        assert!(inbox.intent(intent(1)));
+        assert!(queue.intent(intent(1)));
         // Where the configs do not fit, the intents wait with them.
-        let first = inbox.take(300, Duration::ZERO);
+        let first = queue.take(300, Duration::ZERO);
         assert_eq!((first.configs.len(), first.intents.len()), (1, 0));
-        let second = inbox.take(1_000, Duration::ZERO);
+        let second = queue.take(1_000, Duration::ZERO);
         assert_eq!((second.configs.len(), second.intents.len()), (1, 1));
     }
 
     #[test]
     fn nothing_new_is_taken_after_stop() {
-        let inbox = Inbox::default();
-        inbox.stop();
-        assert!(!inbox.intent(intent(1)));
-        assert!(inbox.take(1, Duration::from_secs(60)).stop);
+        let queue = WriteQueue::default();
+        queue.stop();
+        assert!(!queue.intent(intent(1)));
+        assert!(queue.take(1, Duration::from_secs(60)).stop);
     }
 }

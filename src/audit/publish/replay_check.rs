@@ -13,16 +13,16 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::publish::{Piece, Seen, Shelf, Tree};
+use crate::audit::publish::{Piece, Seen, TileWriter, Tree};
 use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
 /// What the publisher goes on from.
 #[derive(Debug)]
 pub(crate) struct Published {
-    pub(crate) shelf: Shelf,
+    pub(crate) shelf: TileWriter,
     pub(crate) seen: Seen,
     /// The checkpoint's bytes, and how many entries it covers.
     pub(crate) checkpoint: Option<Vec<u8>>,
@@ -33,8 +33,8 @@ pub(crate) struct Published {
 
 /// What was published, and the tree as far as it was retraced.
 #[derive(Debug)]
-pub(crate) struct Retrace {
-    shelf: Shelf,
+pub(crate) struct ReplayCheck {
+    shelf: TileWriter,
     seen: Seen,
     /// The folder's own newest checkpoint, and its bytes.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
@@ -49,15 +49,16 @@ pub(crate) struct Retrace {
     is_missing: bool,
 }
 
-impl Retrace {
+impl ReplayCheck {
     /// Reads both checkpoints; nothing is judged yet but that they are this log's own.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         root: &Arc<dyn Folder>,
         seen_file: &Path,
         key: &VerifierKey,
-    ) -> Result<Self, Closed> {
-        let shelf = Shelf::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
+    ) -> Result<Self, Unavailable> {
+        let shelf =
+            TileWriter::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
         let found = read_log_file(&**root, CHECKPOINT)
             .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
         let checkpoint = match found {
@@ -105,7 +106,7 @@ impl Retrace {
         root: &Arc<dyn Folder>,
         index: u64,
         key: &VerifierKey,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), Unavailable> {
         if index == 0 {
             return Ok(());
         }
@@ -134,7 +135,7 @@ impl Retrace {
     }
 
     /// Takes the next entry of the journal.
-    pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Closed> {
+    pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Unavailable> {
         let published = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
         let mut full = Vec::new();
         let keep = |piece| -> io::Result<()> {
@@ -153,7 +154,7 @@ impl Retrace {
     }
 
     /// The journal has ended: both checkpoints must lie within it.
-    pub(crate) fn finish(&mut self) -> Result<(), Closed> {
+    pub(crate) fn finish(&mut self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
             let what = format!(
@@ -189,7 +190,7 @@ impl Retrace {
     }
 
     /// Holds the tree against the checkpoints of its size.
-    fn judge(&mut self) -> Result<(), Closed> {
+    fn judge(&mut self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
         let seen = self.newest_seen.as_ref();
@@ -214,7 +215,7 @@ impl Retrace {
     }
 
     /// A published file never changes; one that is missing is made again.
-    fn compare(&mut self, piece: &Piece) -> Result<(), Closed> {
+    fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
         let found = self
             .shelf
             .read(&piece.path)
@@ -232,7 +233,7 @@ impl Retrace {
 }
 
 /// The tree before this entry, which the checkpoint covers.
-fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
+fn before(reader: &mut Reader, index: u64) -> Result<Tree, Unavailable> {
     let frontier = reader.frontier(index).map_err(missing)?;
     let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
     let mut bundle = Vec::new();
@@ -249,13 +250,13 @@ fn before(reader: &mut Reader, index: u64) -> Result<Tree, Closed> {
     Ok(Tree::at(frontier, bundle))
 }
 
-fn other_history(size: u64) -> Closed {
+fn other_history(size: u64) -> Unavailable {
     let what =
         format!("the first {size} entries are not those that the seen file has a checkpoint of");
     closed(Cause::RolledBack, what)
 }
 
-fn missing(missing: MissingRange) -> Closed {
+fn missing(missing: MissingRange) -> Unavailable {
     let cause = match missing.trouble {
         crate::audit::read::Trouble::Unreadable => Cause::SyncFailed,
         _ => Cause::Damaged,

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use rustix::fs::Access;
 
-use super::kept::Kept;
+use super::checkpoint_file::CheckpointFile;
 use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// The file, where its folder is there.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    kept: Option<Kept>,
+    kept: Option<CheckpointFile>,
     /// Why roll-back is not watched.
     trouble: Option<String>,
     path: String,
@@ -32,7 +32,8 @@ impl Seen {
         let opened = folder_of(&**disk, path).and_then(|(folder, name)| {
             let bytes = read_log_file(&*folder, &name)?;
             let passing = format!("{name}.new");
-            let kept = Kept::new(Arc::clone(&folder), &name, folder, &passing, bytes.clone());
+            let kept =
+                CheckpointFile::new(Arc::clone(&folder), &name, folder, &passing, bytes.clone());
             Ok((kept, bytes))
         });
         let (kept, bytes, trouble) = match opened {
@@ -55,13 +56,13 @@ impl Seen {
 
     /// Whether it holds these bytes.
     pub(super) fn holds(&self, bytes: &[u8]) -> bool {
-        let known = self.kept.as_ref().and_then(Kept::known);
+        let known = self.kept.as_ref().and_then(CheckpointFile::known);
         known == Some(bytes) && self.trouble.is_none()
     }
 
     /// Somebody else's checkpoint there is another writer of the same log; any other fault is mended
     /// by the next write.
-    pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Closed> {
+    pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
         match self.kept.as_mut().map(|kept| kept.compare(key)) {
             Some(Err(found)) if found.cause == Cause::SecondWriter => Err(found),
             _ => Ok(()),

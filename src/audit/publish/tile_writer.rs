@@ -20,7 +20,7 @@ const MOST_OPEN: usize = 128;
 
 /// The folder, and what is being put into it.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct TileWriter {
     root: Arc<dyn Folder>,
     passing: Arc<dyn Folder>,
     /// By path below the root.
@@ -33,7 +33,7 @@ pub(crate) struct Shelf {
     given: u64,
 }
 
-impl Shelf {
+impl TileWriter {
     /// Opens it.
     pub(crate) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
         let passing = root.folder(PASSING, Some(FOLDER_MODE))?;
@@ -199,7 +199,7 @@ mod tests {
             std::fs::write(path(file), b"").unwrap();
         }
         let root = RealDisk.folder(outer.path(), None).unwrap();
-        let mut shelf = Shelf::open(&root).unwrap();
+        let mut shelf = TileWriter::open(&root).unwrap();
         shelf.clear().unwrap();
         assert!(!path("tmp/7").exists() && !path("tmp/checkpoint").exists());
         assert!(path("tmp/.DS_Store").exists() && path("tmp/lost+found").exists());

@@ -9,30 +9,30 @@ use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use std::io;
 use std::sync::Arc;
 
+use super::accept_loss;
 use super::ledger::Ledger;
-use super::loss;
 use super::store::{SMALL_SEGMENT, Store};
 use crate::audit::disk::names::FILE_MODE;
 use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::names::LOCK;
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
-use crate::audit::integrity::{Custody, Opened, Text, cause_at_opening};
+use crate::audit::integrity::{Integrity, Opened, Text, cause_at_opening};
 use crate::audit::journal::Synced;
 use crate::audit::journal::append::Appender;
 use crate::audit::journal::batch::{Batch, Link};
 use crate::audit::journal::chain::Chain;
+use crate::audit::journal::pending::{PendingEntries, padded};
 use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::segment;
 use crate::audit::journal::segment::Segment;
 use crate::audit::journal::spare::Spares;
-use crate::audit::journal::unsynced::{Unsynced, padded};
 use crate::audit::journal::{Fault, ReadError};
 use crate::audit::log::key::Key;
-use crate::audit::publish::retrace::{Published, Retrace};
+use crate::audit::publish::replay_check::{Published, ReplayCheck};
 use crate::audit::publish::{Publisher, Publishing};
-use crate::audit::status::gate::Gate;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::availability::Availability;
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 use crate::audit::writer::Settings;
 use crate::clock::Clock;
@@ -50,10 +50,10 @@ pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     settings: &Settings,
     clock: &Clock,
-    gate: &Arc<Gate>,
+    availability: &Arc<Availability>,
     metrics: &Metrics,
     mut expected: Option<Expected<'_>>,
-) -> Result<(Store, Ledger), Closed> {
+) -> Result<(Store, Ledger), Unavailable> {
     let key =
         Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
     if key.origin() != settings.origin {
@@ -65,26 +65,32 @@ pub(crate) fn open(
         return Err(closed(Cause::KeyUnusable, what));
     }
     let key = Arc::new(key);
-    let (mut custody, loss) = enter(disk, settings, &key, expected.as_ref())?;
+    let (mut integrity, loss) = enter(disk, settings, &key, expected.as_ref())?;
     let mut ledger = Ledger::new(clock.clone());
     let verifier = key.verifier();
-    let mut retrace = Retrace::open(disk, &custody.root, &settings.seen_file, verifier)?;
-    let (last, before) = follow(&custody, &key, &mut ledger, &mut retrace, expected.as_ref())?;
+    let mut retrace = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
+    let (last, before) = follow(
+        &integrity,
+        &key,
+        &mut ledger,
+        &mut retrace,
+        expected.as_ref(),
+    )?;
     if let Some(expected) = &mut expected {
-        expected.held.sync_copy(&mut custody)?;
+        expected.held.sync_copy(&mut integrity)?;
     }
-    let spares = spares(&custody.journal, settings.segment_bytes)?;
-    custody.keep_all()?;
+    let spares = spares(&integrity.journal, settings.segment_bytes)?;
+    integrity.keep_all()?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
         spares,
-        reserve: Reserve::new(Arc::clone(&custody.root)),
-        custody,
+        reserve: Reserve::new(Arc::clone(&integrity.root)),
+        integrity,
         key,
         in_doubt: false,
         scrub: None,
         publishing: None,
-        gate: Arc::clone(gate),
+        availability: Arc::clone(availability),
         metrics: metrics.clone(),
     };
     if expected.is_none() {
@@ -99,12 +105,16 @@ pub(crate) fn open(
 }
 
 /// Begins a log with the loss of the one before; a crash may have come after that was done.
-fn begin_after(store: &mut Store, ledger: &mut Ledger, loss: LossAccepted) -> Result<(), Closed> {
+fn begin_after(
+    store: &mut Store,
+    ledger: &mut Ledger,
+    loss: LossAccepted,
+) -> Result<(), Unavailable> {
     if ledger.next_index() == 0 {
         ledger.note(&Kind::LossAccepted(loss));
-        store.flush(&mut ledger.unsynced)?;
+        store.flush(&mut ledger.pending)?;
     }
-    loss::begun(&*store.custody.root)
+    accept_loss::begun(&*store.integrity.root)
 }
 
 /// Takes the lock, finishes an accepted loss, and sees that the folder is this key's.
@@ -113,7 +123,7 @@ fn enter(
     settings: &Settings,
     key: &Arc<Key>,
     expected: Option<&Expected<'_>>,
-) -> Result<(Custody, Option<LossAccepted>), Closed> {
+) -> Result<(Integrity, Option<LossAccepted>), Unavailable> {
     // Where a log is expected, an empty folder stays empty.
     let create = expected.is_none().then_some(FOLDER_MODE);
     let path = settings.directory.clone();
@@ -122,7 +132,7 @@ fn enter(
         .folder(&path, create)
         .map_err(at("cannot open the trail's folder"))?;
     let lock = lock(&*root, expected)?;
-    let loss = loss::resume(&**disk, &root, settings, key.origin())?;
+    let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key)?;
     // A process id alone may be another container's, too.
     let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
@@ -136,7 +146,7 @@ fn enter(
         Text::new(name, file, content.into_bytes())
             .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
     };
-    let custody = Custody::new(Opened {
+    let integrity = Integrity::new(Opened {
         disk: Arc::clone(disk),
         path,
         root,
@@ -145,11 +155,11 @@ fn enter(
         verifier: text(VERIFIER, verifier, line)?,
         key: Arc::clone(key),
     })?;
-    Ok((custody, loss))
+    Ok((integrity, loss))
 }
 
 /// Takes the lock, or keeps it if it is held already.
-fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Closed> {
+fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Unavailable> {
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let held = expected.and_then(|expected| expected.held.lock_in(root));
     if let Some(held) = held {
@@ -169,7 +179,7 @@ fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn Fi
 }
 
 /// A folder belongs to one origin and key: the first one's public key stands in it.
-fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> {
+fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
     let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
     let line = format!("{}\n", key.verifier());
@@ -197,13 +207,13 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Closed> 
 /// Follows the chain to its end; gives the last whole batch and the one before it. If a log is expected,
 /// nothing counts behind its last batch, which nobody needs to write again: gives that one to go on from.
 fn follow(
-    custody: &Custody,
+    integrity: &Integrity,
     key: &Key,
     ledger: &mut Ledger,
-    retrace: &mut Retrace,
+    retrace: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
-) -> Result<(Option<Batch>, Link), Closed> {
-    let (root, journal) = (&custody.root, Arc::clone(&custody.journal));
+) -> Result<(Option<Batch>, Link), Unavailable> {
+    let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
     let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
@@ -221,13 +231,13 @@ fn follow(
             retrace.push(entry)?;
         }
         // At a start the last batch of all is written again, and counts there.
-        custody.segments.ends_with(&link);
+        integrity.segments.ends_with(&link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
     }
     if let Some(expected) = expected {
         expected.is_reached(&link)?;
-        custody.segments.ends_with(&link);
+        integrity.segments.ends_with(&link);
         (last, before) = (None, link);
     }
     retrace.finish()?;
@@ -236,20 +246,20 @@ fn follow(
 
 /// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
 /// published files again that are missing.
-fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
+fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailable> {
     // Not before: a folder that cannot be gone on with stays as it is.
     let cleared = published.shelf.clear();
     cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
     let Published { covered, from, .. } = &published;
     let (covered, mut next) = (*covered, from.size());
-    let journal = &store.custody.journal;
+    let journal = &store.integrity.journal;
     let mut publisher = Publisher::new(
         &store.key,
-        &store.custody,
+        &store.integrity,
         published.shelf,
         (published.from, published.checkpoint),
         published.seen,
-        (&store.gate, &store.metrics),
+        (&store.availability, &store.metrics),
     );
     let chain = Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
     let mut chain = chain.until(Some(*store.appender.last()));
@@ -278,7 +288,7 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Closed> {
 }
 
 /// Numbers go on behind all there are; a spare that was never used is kept.
-fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
+fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot list the journal");
     let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
     let bytes = bytes.max(MIN_SEGMENT).next_multiple_of(4_096);
@@ -297,9 +307,9 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Closed> {
 
 /// The last batch may stand in the page cache alone: a new segment goes on from the one before it,
 /// and holds it again, synced.
-fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
+fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Unavailable> {
     let entries = last.map(|batch| batch.entries).unwrap_or_default();
-    let mut entries = Unsynced::of_batch(entries);
+    let mut entries = PendingEntries::of_batch(entries);
     let room = padded(&entries) as u64 + SMALL_SEGMENT;
     let prepared = store
         .spares
@@ -310,7 +320,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Closed> {
     Ok(())
 }
 
-fn unreadable(error: &ReadError) -> Closed {
+fn unreadable(error: &ReadError) -> Unavailable {
     let cause = match error.fault {
         Fault::Io(kind) => cause_at_opening(kind),
         Fault::Missing | Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Damaged,

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// An entry that has waited so long for a checkpoint closes the trail for deletions.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Set by the writer and the publisher.
 #[derive(Debug)]
-pub(crate) struct Lag {
+pub(crate) struct CheckpointLag {
     born: Instant,
     longest: Duration,
     /// Microseconds from `born` to when the oldest entry without a checkpoint came, plus one; 0 where
@@ -30,11 +30,11 @@ pub(crate) struct Lag {
 /// What the publisher met, and since when.
 #[derive(Debug)]
 struct Met {
-    found: Closed,
+    found: Unavailable,
     since: Instant,
 }
 
-impl Lag {
+impl CheckpointLag {
     /// `longest` is how long an entry may wait: [`LONGEST_WAIT`], but in tests.
     pub(crate) fn new(longest: Duration) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Lag {
 
     /// Why deletions are refused for it, where they are, and for how long by now: what was found in the
     /// files counts at once, what cannot be written once an entry has waited for too long.
-    pub(crate) fn closed(&self) -> Option<(Closed, Duration)> {
+    pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
         let met = self.met.load();
         if let Some(met) = met.as_ref().filter(|met| met.found.cause.is_custody()) {
             return Some((met.found.clone(), met.since.elapsed()));
@@ -88,7 +88,7 @@ impl Lag {
     }
 
     /// Tells what the publisher met; `None` where it works.
-    pub(crate) fn met(&self, met: Option<Closed>) {
+    pub(crate) fn met(&self, met: Option<Unavailable>) {
         let before = self.met.load();
         let met = met.map(|found| {
             let same = before.as_ref().filter(|b| b.found.cause == found.cause);
@@ -120,19 +120,19 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(20);
 
-    fn cause(lag: &Lag) -> Option<Cause> {
+    fn cause(lag: &CheckpointLag) -> Option<Cause> {
         lag.closed().map(|(found, _)| found.cause)
     }
 
     #[test]
     fn p3_an_entry_that_waits_for_too_long_closes_for_what_the_publisher_met() {
-        let lag = Lag::new(Duration::from_secs(600));
+        let lag = CheckpointLag::new(Duration::from_secs(600));
         assert_eq!(cause(&lag), None);
         lag.waits(Instant::now(), false);
         assert_eq!(cause(&lag), None);
         lag.met(Some(closed(Cause::DiskFull, "full")));
         assert_eq!(cause(&lag), None, "not before it has waited");
-        let lag = Lag::new(SHORT);
+        let lag = CheckpointLag::new(SHORT);
         lag.waits(Instant::now(), false);
         lag.met(Some(closed(Cause::DiskFull, "full")));
         std::thread::sleep(2 * SHORT);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn p3_what_was_found_in_the_files_closes_at_once() {
-        let lag = Lag::new(Duration::from_secs(600));
+        let lag = CheckpointLag::new(Duration::from_secs(600));
         lag.met(Some(closed(Cause::SecondWriter, "another")));
         assert_eq!(cause(&lag), Some(Cause::SecondWriter));
         std::thread::sleep(SHORT);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn p3_too_much_that_waits_closes_at_once() {
-        let lag = Lag::new(Duration::from_secs(600));
+        let lag = CheckpointLag::new(Duration::from_secs(600));
         lag.waits(Instant::now(), true);
         assert_eq!(cause(&lag), Some(Cause::SyncLate));
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{found, look};
 use crate::audit::disk::{Access, File, Folder, Identity};
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
 /// A change in so short a time after the last one may leave no trace in the time of change.
@@ -69,7 +69,7 @@ impl Text {
     }
 
     /// Judges it; its content is read where it may have changed.
-    pub(super) fn check(&mut self, folder: &dyn Folder) -> Result<(), Closed> {
+    pub(super) fn check(&mut self, folder: &dyn Folder) -> Result<(), Unavailable> {
         let now = look(folder, self.name, &self.is)?;
         if self.seen.is_judged(now.changed) {
             return Ok(());
@@ -78,7 +78,11 @@ impl Text {
     }
 
     /// Judges it anew; another file that holds the same is taken in its place.
-    pub(super) fn judge_again(&mut self, folder: &dyn Folder, locked: bool) -> Result<(), Closed> {
+    pub(super) fn judge_again(
+        &mut self,
+        folder: &dyn Folder,
+        locked: bool,
+    ) -> Result<(), Unavailable> {
         self.doubt();
         let judged = self.check(folder);
         if !matches!(&judged, Err(found) if found.cause == Cause::Replaced) {
@@ -119,7 +123,7 @@ impl Text {
         !line.is_empty() && line.iter().all(is_name) && found[..length] != self.content[..]
     }
 
-    fn compare(&self, file: &dyn File) -> Result<(), Closed> {
+    fn compare(&self, file: &dyn File) -> Result<(), Unavailable> {
         let mut found = vec![0; self.content.len() + 1];
         let name = self.name;
         let length = file

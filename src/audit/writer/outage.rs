@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::desk::Desk;
+use super::commit_loop::CommitLoop;
 use crate::audit::entry::{Kind, Trouble};
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
-use crate::audit::writer::inbox::Work;
-use crate::audit::writer::recover;
-use crate::audit::writer::recover::Expected;
+use crate::audit::writer::open;
+use crate::audit::writer::open::Expected;
 use crate::audit::writer::store::{Failed, was_late};
+use crate::audit::writer::write_queue::Work;
 use crate::clock::Time;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -22,15 +22,15 @@ const LONGEST_SPARE_PAUSE: Duration = Duration::from_secs(5);
 
 /// A trouble that keeps the gate closed, and when it is tried again.
 #[derive(Debug)]
-pub(super) struct Halt {
-    found: Closed,
+pub(super) struct Outage {
+    found: Unavailable,
     since: Time,
     again: Instant,
     pause: Duration,
 }
 
-impl Halt {
-    fn new(found: Closed, since: Time, again: Instant) -> Self {
+impl Outage {
+    fn new(found: Unavailable, since: Time, again: Instant) -> Self {
         Self {
             found,
             since,
@@ -50,7 +50,7 @@ impl Halt {
     }
 
     /// It is tried again later; what judging took it rests, so that a long log is read half of the time.
-    fn put_off(&mut self, found: Closed, longest: Duration, judged: Option<Duration>) {
+    fn put_off(&mut self, found: Unavailable, longest: Duration, judged: Option<Duration>) {
         let judged = judged.map(|took| FIRST_PAUSE.max(took));
         self.again = Instant::now() + judged.unwrap_or(self.pause);
         self.pause = (self.pause * 2).min(longest);
@@ -68,12 +68,12 @@ impl Halt {
     }
 }
 
-impl Desk {
+impl CommitLoop {
     /// A flush failed; where the disk was late before, that stands on record too.
     pub(super) fn failed(&mut self, failed: Failed) {
         if failed.late {
             let now = self.shared.clock.now();
-            let late = Halt::new(was_late(), now, Instant::now());
+            let late = Outage::new(was_late(), now, Instant::now());
             self.answer(Some(&failed.found), true);
             self.ledger.note(&late.entry("began", 0));
             self.ledger.note(&late.entry("ended", 0));
@@ -82,7 +82,7 @@ impl Desk {
     }
 
     /// Nothing can be written: closes the gate, answers the waiters, closes their intents.
-    pub(super) fn halt(&mut self, found: Closed) {
+    pub(super) fn halt(&mut self, found: Unavailable) {
         let now = Instant::now();
         // A failed sync is tried again at once in another segment; custody is judged again later.
         let again = if found.cause.is_custody() {
@@ -90,11 +90,11 @@ impl Desk {
         } else {
             now
         };
-        let halt = Halt::new(found.clone(), self.shared.clock.now(), again);
-        self.shared.gate.close(found.clone());
+        let outage = Outage::new(found.clone(), self.shared.clock.now(), again);
+        self.shared.availability.close(found.clone());
         self.answer(Some(&found), false);
-        self.ledger.note(&halt.entry("began", 0));
-        self.halt = Some(halt);
+        self.ledger.note(&outage.entry("began", 0));
+        self.outage = Some(outage);
     }
 
     /// The disk was late, and the gate was closed for it: its batch's intents are closed before
@@ -102,17 +102,17 @@ impl Desk {
     pub(super) fn late(&mut self) {
         let found = was_late();
         self.answer(Some(&found), true);
-        let halt = Halt::new(found, self.shared.clock.now(), Instant::now());
-        self.ledger.note(&halt.entry("began", 0));
-        self.halt = Some(halt);
+        let outage = Outage::new(found, self.shared.clock.now(), Instant::now());
+        self.ledger.note(&outage.entry("began", 0));
+        self.outage = Some(outage);
         self.try_again();
     }
 
     /// While nothing can be written: answers what comes, keeps outcomes, tries again when it is time.
     pub(super) fn serve_halted(&mut self) -> Work {
-        let work = self.shared.inbox.take_all_but_configs();
-        let again = self.halt.as_ref().map_or_else(Instant::now, |h| h.again);
-        let found = self.halt.as_ref().map(|h| h.found.clone());
+        let work = self.shared.queue.take_all_but_configs();
+        let again = self.outage.as_ref().map_or_else(Instant::now, |h| h.again);
+        let found = self.outage.as_ref().map(|h| h.found.clone());
         for intent in work.intents {
             if let Some(found) = &found {
                 let _ = intent.answer.send(Err(found.clone()));
@@ -127,13 +127,13 @@ impl Desk {
             self.take_closing(closing);
         }
         for _ in work.refused {
-            self.shared.gate.count_refused();
+            self.shared.availability.count_refused();
         }
         let left = again.saturating_duration_since(Instant::now());
         if left.is_zero() {
             self.try_again();
         } else if !work.stop {
-            self.shared.inbox.pause(left);
+            self.shared.queue.pause(left);
         }
         Work {
             stop: work.stop,
@@ -143,28 +143,28 @@ impl Desk {
 
     /// Writes all that is kept, in a new segment where the old one is in doubt, and opens the gate.
     pub(super) fn try_again(&mut self) {
-        let Some(mut halt) = self.halt.take() else {
+        let Some(mut outage) = self.outage.take() else {
             return;
         };
         let began = Instant::now();
         let judged = self.judge_again();
         let took = judged.is_err().then(|| began.elapsed());
-        match judged.and_then(|()| self.write_kept(&halt)) {
+        match judged.and_then(|()| self.write_kept(&outage)) {
             Ok(()) => self.open_gate(),
             Err(found) => {
-                self.shared.gate.close(found.clone());
+                self.shared.availability.close(found.clone());
                 let judged = took.or(found.cause.is_custody().then(|| began.elapsed()));
-                halt.put_off(found, LONGEST_PAUSE, judged);
-                self.halt = Some(halt);
+                outage.put_off(found, LONGEST_PAUSE, judged);
+                self.outage = Some(outage);
             }
         }
     }
 
-    fn judge_again(&mut self) -> Result<(), Closed> {
+    fn judge_again(&mut self) -> Result<(), Unavailable> {
         if !self.store.in_doubt {
             return Ok(());
         }
-        if self.store.custody.moved().is_none() && !self.store.is_let_go() {
+        if self.store.integrity.moved().is_none() && !self.store.is_let_go() {
             return self.store.judge_again();
         }
         self.store.let_go();
@@ -179,17 +179,24 @@ impl Desk {
 
     /// Opens the log that stands at the path now. What is composed and not written yet is written there
     /// next; what was held is let go of only then.
-    fn open_again(&mut self) -> Result<(), Closed> {
+    fn open_again(&mut self) -> Result<(), Unavailable> {
         let store = &mut self.store;
-        let disk = Arc::clone(&store.custody.disk);
+        let disk = Arc::clone(&store.integrity.disk);
         let expected = Expected {
             last: *store.appender.last(),
-            kept: &self.ledger.unsynced,
-            held: &mut store.custody,
+            kept: &self.ledger.pending,
+            held: &mut store.integrity,
         };
-        let (clock, gate) = (&self.shared.clock, &self.shared.gate);
+        let (clock, availability) = (&self.shared.clock, &self.shared.availability);
         let (settings, metrics) = (&self.settings, &store.metrics);
-        let (mut opened, _) = recover::open(&disk, settings, clock, gate, metrics, Some(expected))?;
+        let (mut opened, _) = open::open(
+            &disk,
+            settings,
+            clock,
+            availability,
+            metrics,
+            Some(expected),
+        )?;
         opened.begin()?;
         self.store = opened;
         self.shared.holds();
@@ -197,37 +204,42 @@ impl Desk {
         Ok(())
     }
 
-    fn write_kept(&mut self, halt: &Halt) -> Result<(), Closed> {
-        self.store.flush(&mut self.ledger.unsynced)?;
-        let refused = self.shared.gate.take_refused();
-        self.ledger.note(&halt.entry("ended", refused));
-        self.store.flush(&mut self.ledger.unsynced)?;
+    fn write_kept(&mut self, outage: &Outage) -> Result<(), Unavailable> {
+        self.store.flush(&mut self.ledger.pending)?;
+        let refused = self.shared.availability.take_refused();
+        self.ledger.note(&outage.entry("ended", refused));
+        self.store.flush(&mut self.ledger.pending)?;
         Ok(())
     }
 
     fn open_gate(&self) {
         match &self.no_spare {
-            Some(halt) => self.shared.gate.close(halt.found.clone()),
-            None => self.shared.gate.open(),
+            Some(outage) => self.shared.availability.close(outage.found.clone()),
+            None => self.shared.availability.open(),
         }
     }
 
     /// Puts on record when deletions begin to be refused because what is written is not published, and
     /// when that has ended; the gate sees it by itself.
     pub(super) fn tend_publisher(&mut self) {
-        let now = self.shared.gate.lag.closed().map(|(found, _)| found);
-        let was = self.no_checkpoint.as_ref().map(Halt::cause);
+        let now = self
+            .shared
+            .availability
+            .lag
+            .closed()
+            .map(|(found, _)| found);
+        let was = self.no_checkpoint.as_ref().map(Outage::cause);
         if now.as_ref().map(|found| found.cause) == was {
             return;
         }
-        if let Some(halt) = self.no_checkpoint.take() {
-            let refused = self.shared.gate.take_refused();
-            self.ledger.note(&halt.entry("ended", refused));
+        if let Some(outage) = self.no_checkpoint.take() {
+            let refused = self.shared.availability.take_refused();
+            self.ledger.note(&outage.entry("ended", refused));
         }
         if let Some(found) = now {
-            let halt = Halt::new(found, self.shared.clock.now(), Instant::now());
-            self.ledger.note(&halt.entry("began", 0));
-            self.no_checkpoint = Some(halt);
+            let outage = Outage::new(found, self.shared.clock.now(), Instant::now());
+            self.ledger.note(&outage.entry("began", 0));
+            self.no_checkpoint = Some(outage);
         }
         self.settle();
     }
@@ -251,35 +263,35 @@ impl Desk {
     }
 
     fn spare_is_there(&mut self) {
-        let Some(halt) = self.no_spare.take() else {
+        let Some(outage) = self.no_spare.take() else {
             return;
         };
-        let refused = self.shared.gate.take_refused();
-        self.ledger.note(&halt.entry("ended", refused));
-        if self.halt.is_none() {
+        let refused = self.shared.availability.take_refused();
+        self.ledger.note(&outage.entry("ended", refused));
+        if self.outage.is_none() {
             self.settle();
         }
-        if self.halt.is_none() {
+        if self.outage.is_none() {
             self.open_gate();
         }
     }
 
-    fn spare_failed(&mut self, found: Closed) {
+    fn spare_failed(&mut self, found: Unavailable) {
         match &mut self.no_spare {
-            Some(halt) => {
+            Some(outage) => {
                 let judged = found.cause.is_custody().then_some(Duration::ZERO);
-                halt.put_off(found.clone(), LONGEST_SPARE_PAUSE, judged);
+                outage.put_off(found.clone(), LONGEST_SPARE_PAUSE, judged);
             }
             None => {
                 let again = Instant::now() + FIRST_PAUSE;
-                let halt = Halt::new(found.clone(), self.shared.clock.now(), again);
-                self.ledger.note(&halt.entry("began", 0));
-                self.no_spare = Some(halt);
+                let outage = Outage::new(found.clone(), self.shared.clock.now(), again);
+                self.ledger.note(&outage.entry("began", 0));
+                self.no_spare = Some(outage);
             }
         }
-        if self.halt.is_none() {
-            self.shared.gate.close(found);
-            if !self.ledger.unsynced.is_empty() {
+        if self.outage.is_none() {
+            self.shared.availability.close(found);
+            if !self.ledger.pending.is_empty() {
                 self.settle();
             }
         }

@@ -26,14 +26,14 @@ const MAX_BYTES: u64 = 512;
 
 /// The floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Floor {
+pub(crate) struct JournalStart {
     /// The number of the first segment that must be there.
     pub(crate) segment: u64,
     /// What its first batch goes on from.
     pub(crate) before: Link,
 }
 
-impl Floor {
+impl JournalStart {
     /// Reads it; `None` where nothing was ever pruned. Without the key its tag is not judged.
     pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
         let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
@@ -109,7 +109,7 @@ fn refuse_newer(text: &str) -> Result<(), ReadError> {
 }
 
 /// The floor, the text that its tag is over, and the tag; written again it gives the same text.
-fn parse(text: &str) -> Option<(Floor, String, Hash)> {
+fn parse(text: &str) -> Option<(JournalStart, String, Hash)> {
     let mut lines = text.lines().skip(1);
     let segment = lines.next()?.parse().ok()?;
     let fields: Vec<&str> = lines.next()?.split(' ').collect();
@@ -117,7 +117,7 @@ fn parse(text: &str) -> Option<(Floor, String, Hash)> {
         return None;
     };
     let number = |text: &str| text.parse::<u64>().ok();
-    let floor = Floor {
+    let floor = JournalStart {
         segment,
         before: Link {
             place: Place {
@@ -158,8 +158,8 @@ mod tests {
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let newer = format!("{TITLE}2\nof another form{}\n", "…".repeat(300));
         std::fs::write(outer.path().join(NAME), newer).unwrap();
-        let error = Floor::is_not_newer(&*folder).unwrap_err();
-        assert_eq!(Floor::read(&*folder, None), Err(error.clone()));
+        let error = JournalStart::is_not_newer(&*folder).unwrap_err();
+        assert_eq!(JournalStart::read(&*folder, None), Err(error.clone()));
         assert_eq!(error.fault, Fault::Newer);
         let expected = "journal: `journal/floor` has format version 2, and this program reads version 1: run the newer program that wrote it";
         assert_eq!(error.to_string(), expected);
@@ -170,8 +170,8 @@ mod tests {
         let outer = test_folder("floor");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let key = test_key();
-        assert_eq!(Floor::read(&*folder, Some(&key)).unwrap(), None);
-        let floor = Floor {
+        assert_eq!(JournalStart::read(&*folder, Some(&key)).unwrap(), None);
+        let floor = JournalStart {
             segment: 7,
             before: Link {
                 place: Place {
@@ -184,14 +184,20 @@ mod tests {
             },
         };
         floor.write(&*folder, &key).unwrap();
-        assert_eq!(Floor::read(&*folder, Some(&key)).unwrap(), Some(floor));
-        assert_eq!(Floor::read(&*folder, None).unwrap(), Some(floor));
+        assert_eq!(
+            JournalStart::read(&*folder, Some(&key)).unwrap(),
+            Some(floor)
+        );
+        assert_eq!(JournalStart::read(&*folder, None).unwrap(), Some(floor));
         let good = std::fs::read(outer.path().join(NAME)).unwrap();
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(outer.path().join(NAME), bad).unwrap();
-            assert!(Floor::read(&*folder, Some(&key)).is_err(), "bit {bit}");
+            assert!(
+                JournalStart::read(&*folder, Some(&key)).is_err(),
+                "bit {bit}"
+            );
         }
     }
 }

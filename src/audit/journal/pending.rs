@@ -29,7 +29,7 @@ impl Synced {
 
 /// The entries. Bounded by what one round takes and by the closings of all open intents.
 #[derive(Debug, Default)]
-pub(crate) struct Unsynced {
+pub(crate) struct PendingEntries {
     entries: Vec<Vec<u8>>,
     /// Each entry's leaf hash.
     leaves: Vec<Hash>,
@@ -37,7 +37,7 @@ pub(crate) struct Unsynced {
     joined: Vec<bool>,
 }
 
-impl Deref for Unsynced {
+impl Deref for PendingEntries {
     type Target = [Vec<u8>];
 
     fn deref(&self) -> &[Vec<u8>] {
@@ -45,7 +45,7 @@ impl Deref for Unsynced {
     }
 }
 
-impl Unsynced {
+impl PendingEntries {
     /// The entries of one batch, which is to be one again.
     pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
         let joined = (0..entries.len()).map(|at| at > 0).collect();
@@ -98,12 +98,12 @@ pub(crate) fn padded(entries: &[Vec<u8>]) -> usize {
 mod tests {
     use super::*;
 
-    fn of(entries: &[(usize, bool)]) -> Unsynced {
-        let mut unsynced = Unsynced::default();
+    fn of(entries: &[(usize, bool)]) -> PendingEntries {
+        let mut pending = PendingEntries::default();
         for (bytes, joined) in entries {
-            unsynced.push(vec![0; *bytes], [0; 32], *joined);
+            pending.push(vec![0; *bytes], [0; 32], *joined);
         }
-        unsynced
+        pending
     }
 
     #[test]
@@ -132,8 +132,11 @@ mod tests {
 
     #[test]
     fn a_batch_that_was_one_is_one_again() {
-        let again = Unsynced::of_batch(vec![vec![0; 300_000]; 3]);
+        let again = PendingEntries::of_batch(vec![vec![0; 300_000]; 3]);
         assert_eq!(again.fitting(), 3);
-        assert_eq!(Unsynced::of_batch(vec![vec![0; 300_000]; 4]).fitting(), 3);
+        assert_eq!(
+            PendingEntries::of_batch(vec![vec![0; 300_000]; 4]).fitting(),
+            3
+        );
     }
 }

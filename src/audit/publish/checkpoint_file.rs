@@ -10,11 +10,11 @@ use crate::audit::integrity::unread;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// The file, and what this process knows of it.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct CheckpointFile {
     folder: Arc<dyn Folder>,
     name: String,
     /// Where its bytes stand until they are durable.
@@ -26,7 +26,7 @@ pub(crate) struct Kept {
     attempted: Option<Vec<u8>>,
 }
 
-impl Kept {
+impl CheckpointFile {
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
         name: &str,
@@ -55,7 +55,7 @@ impl Kept {
     }
 
     /// Reads it again: it must be as this process left it.
-    pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Closed> {
+    pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
         let found = read_log_file(&*self.folder, &self.name)
             .map_err(|e| unread(&e, &format!("cannot read {}", self.name)))?;
         if found == self.known {

@@ -109,9 +109,9 @@ fn acceptance(origin: &str) -> Acceptance {
     }
 }
 
-fn cause(refused: Result<Accepted, NotAccepted>) -> Closed {
+fn cause(refused: Result<Accepted, NotAccepted>) -> Unavailable {
     match refused {
-        Err(NotAccepted::Closed(closed)) => closed,
+        Err(NotAccepted::Unavailable(closed)) => closed,
         other => panic!("{other:?}"),
     }
 }

@@ -29,7 +29,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::note::Note;
 use crate::audit::log::verifier_key::{VerifierKey, origin_fault};
 use crate::audit::publish::folder_of;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 use crate::audit::writer::Settings;
 use crate::clock::Time;
@@ -75,7 +75,7 @@ pub enum NotAccepted {
     Held(Option<u32>),
     /// The log is closed for a cause that ends by itself, the new name is refused, or the disk failed.
     #[error("{}: {}", .0.cause.as_str(), .0.detail)]
-    Closed(Closed),
+    Unavailable(Unavailable),
 }
 
 /// Abandons the log in the folder. `found` is why it does not open, if it does not.
@@ -83,12 +83,12 @@ pub(crate) fn accept(
     disk: &dyn Disk,
     settings: &Settings,
     acceptance: &Acceptance,
-    found: Option<Closed>,
+    found: Option<Unavailable>,
     now: Time,
 ) -> Result<Accepted, NotAccepted> {
-    let refused = |closed: Closed| match closed.cause {
+    let refused = |closed: Unavailable| match closed.cause {
         Cause::Locked => NotAccepted::Held(lock_holder(disk, settings)),
-        _ => NotAccepted::Closed(closed),
+        _ => NotAccepted::Unavailable(closed),
     };
     match found {
         None => return Err(NotAccepted::NothingIsLost),
@@ -116,7 +116,7 @@ impl Cause {
 /// The folder and its lock, held while the file is open.
 type Held = (Arc<dyn Folder>, Arc<dyn File>);
 
-fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Closed> {
+fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
     let root = disk
         .folder(&settings.directory, Some(FOLDER_MODE))
         .map_err(|e| trouble(&e, "cannot open the trail's folder"))?;
@@ -144,7 +144,7 @@ fn decide(
     settings: &Settings,
     acceptance: &Acceptance,
     now: Time,
-) -> Result<Record, Closed> {
+) -> Result<Record, Unavailable> {
     if let Some(fault) = origin_fault(&acceptance.origin) {
         return Err(closed(Cause::KeyUnusable, fault));
     }
@@ -231,7 +231,7 @@ fn ranked(bytes: Vec<u8>, keys: &[VerifierKey]) -> Option<((bool, u64), String)>
 }
 
 /// Refuses the name of a log that is lost, now or before.
-fn refuse_lost_names(root: &dyn Folder, record: &Record) -> Result<(), Closed> {
+fn refuse_lost_names(root: &dyn Folder, record: &Record) -> Result<(), Unavailable> {
     let unread = |e: io::Error| trouble(&e, "cannot look for names of lost logs");
     let mut lost: Vec<String> = record.loss.old_origin.clone().into_iter().collect();
     let names = root.list().map_err(unread)?;
@@ -257,7 +257,7 @@ fn quarantine_name(now: Time) -> String {
 }
 
 /// Step 2: moves the log's files that have not moved yet, and no other program's; then the record says so.
-fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Closed> {
+fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
     let left_in = &record.loss.left_in;
     if !left_in.starts_with(LOST) || left_in.contains('/') {
@@ -285,7 +285,7 @@ pub(crate) fn resume(
     root: &Arc<dyn Folder>,
     settings: &Settings,
     key_origin: &str,
-) -> Result<Option<LossAccepted>, Closed> {
+) -> Result<Option<LossAccepted>, Unavailable> {
     let unread = |e: io::Error| trouble(&e, "cannot read what loss was accepted");
     if let Some(record) = Record::read(&**root, LOSS_MOVING).map_err(unread)? {
         quarantine(root, &record)?;
@@ -334,7 +334,7 @@ fn cannot_be_a_seen_file(kind: io::ErrorKind) -> bool {
 }
 
 /// The end of step 3: the new log's first entry is durable, so the record goes.
-pub(crate) fn begun(root: &dyn Folder) -> Result<(), Closed> {
+pub(crate) fn begun(root: &dyn Folder) -> Result<(), Unavailable> {
     root.remove(LOSS_MOVED)
         .and_then(|()| root.sync())
         .map_err(|e| trouble(&e, "cannot remove `loss.moved`"))

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::shelf::Shelf;
+use super::tile_writer::TileWriter;
 use super::tree::{Piece, Tree};
 use crate::audit::log::tiles::{Bundle, FULL, LEVELS, Tile, hashes_at};
 
@@ -14,7 +14,7 @@ pub(super) struct Outgrown(BTreeSet<String>);
 
 impl Outgrown {
     /// Finds what an earlier process was about to remove: it stands beside the newest full files.
-    pub(super) fn find(shelf: &Shelf, size: u64) -> io::Result<Self> {
+    pub(super) fn find(shelf: &TileWriter, size: u64) -> io::Result<Self> {
         let mut found = Self::default();
         for level in 0..LEVELS {
             let full = hashes_at(level, size) / u64::from(FULL);
@@ -49,7 +49,7 @@ impl Outgrown {
     }
 
     /// Removes them; what fails is tried again next time.
-    pub(super) fn remove(&mut self, shelf: &mut Shelf) -> io::Result<()> {
+    pub(super) fn remove(&mut self, shelf: &mut TileWriter) -> io::Result<()> {
         while let Some(folder) = self.0.first() {
             shelf.remove_folder(folder)?;
             self.0.pop_first();
@@ -59,7 +59,7 @@ impl Outgrown {
 
     fn look(
         &mut self,
-        shelf: &Shelf,
+        shelf: &TileWriter,
         full: &str,
         is_outgrown: impl Fn(&str) -> bool,
     ) -> io::Result<()> {

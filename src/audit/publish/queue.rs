@@ -4,7 +4,7 @@ use crate::audit::journal::Synced;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::audit::status::lag::Lag;
+use crate::audit::status::checkpoint_lag::CheckpointLag;
 
 /// While more than this waits, deletions are refused. What is begun by then is still handed over:
 /// the outcomes of open intents, which are few.
@@ -24,14 +24,14 @@ pub(super) struct Queue {
 
 /// The queue between the two threads.
 #[derive(Debug, Default)]
-pub(crate) struct Handover {
+pub(crate) struct PublishQueue {
     queue: Mutex<Queue>,
     wake: Condvar,
 }
 
-impl Handover {
+impl PublishQueue {
     /// Hands a batch over, and tells how the publisher is behind.
-    pub(crate) fn batch(&self, batch: Synced, lag: &Lag) {
+    pub(crate) fn batch(&self, batch: Synced, lag: &CheckpointLag) {
         let mut queue = self.lock();
         queue.bytes += batch.entries.iter().map(Vec::len).sum::<usize>();
         queue.batches.push(batch);
@@ -91,7 +91,7 @@ impl Handover {
     }
 
     /// All that was taken is published: what waits now came later.
-    pub(super) fn published(&self, lag: &Lag) {
+    pub(super) fn published(&self, lag: &CheckpointLag) {
         let queue = self.lock();
         lag.published(queue.since, queue.bytes > MOST_BYTES);
     }

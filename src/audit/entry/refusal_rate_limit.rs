@@ -18,7 +18,7 @@ const NAMED_CALLERS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(crate) struct Floods {
+pub(crate) struct RefusalRateLimit {
     minute: Instant,
     overall: u32,
     /// At most `OVERALL`: only who gets an entry is counted here.
@@ -29,7 +29,7 @@ pub(crate) struct Floods {
     callers: HashMap<Caller, u64>,
 }
 
-impl Floods {
+impl RefusalRateLimit {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             minute: now,
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_callers_sixty_first_refusal_in_a_minute_is_summed_up() {
         let begin = Instant::now();
-        let mut floods = Floods::new(begin);
+        let mut floods = RefusalRateLimit::new(begin);
         let admitted = (0..100)
             .filter(|_| floods.admits(&caller("a"), "x", begin, Time(1)))
             .count();
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn six_hundred_refusals_a_minute_are_written_over_all_callers() {
         let begin = Instant::now();
-        let mut floods = Floods::new(begin);
+        let mut floods = RefusalRateLimit::new(begin);
         let admitted = (0..5_000)
             .filter(|i| floods.admits(&caller(&i.to_string()), "x", begin, Time(1)))
             .count();
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn callers_who_are_not_known_are_counted_by_code_in_bounded_memory() {
-        let mut floods = Floods::new(Instant::now());
+        let mut floods = RefusalRateLimit::new(Instant::now());
         for i in 0..1_000 {
             floods.unknown(&i.to_string(), Time(7));
         }

@@ -1,11 +1,11 @@
 //! What a log must hold to be opened again in the place of the one that this process held.
 
-use crate::audit::integrity::Custody;
+use crate::audit::integrity::Integrity;
 use crate::audit::journal::Place;
 use crate::audit::journal::batch::{Batch, Link};
 use crate::audit::journal::segment;
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 
 /// What this process knows of the log; its open intents and its kept outcomes stay with the caller.
 #[derive(Debug)]
@@ -16,12 +16,12 @@ pub(crate) struct Expected<'h> {
     /// wrote it and did not accept it.
     pub(crate) kept: &'h [Vec<u8>],
     /// What is held. If the log at the path has the same lock, that stays held.
-    pub(crate) held: &'h mut Custody,
+    pub(crate) held: &'h mut Integrity,
 }
 
 impl Expected<'_> {
     /// Fails if the chain ended before the last batch that was answered for.
-    pub(super) fn is_reached(&self, end: &Link) -> Result<(), Closed> {
+    pub(super) fn is_reached(&self, end: &Link) -> Result<(), Unavailable> {
         if *end == self.last {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Expected<'_> {
     }
 
     /// Fails if a batch behind the last one holds anything but the kept entries.
-    pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Closed> {
+    pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Unavailable> {
         let first = batch.first_index.checked_sub(self.last.next_index);
         let first = first.and_then(|first| usize::try_from(first).ok());
         let kept = first.and_then(|first| self.kept.get(first..));

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use super::space::{Gauge, Levels};
 use crate::audit::status::Cause;
-use crate::audit::status::Closed;
+use crate::audit::status::Unavailable;
+use crate::audit::status::checkpoint_lag::{CheckpointLag, LONGEST_WAIT};
 use crate::audit::status::closed;
-use crate::audit::status::lag::{LONGEST_WAIT, Lag};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
 
@@ -20,7 +20,7 @@ use crate::metrics::{CauseLabels, Metrics};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Why deletions are refused, where they are, and what was seen.
-    pub closed: Option<Closed>,
+    pub closed: Option<Unavailable>,
     /// Since when it is so.
     pub since: Time,
     /// The next entry's index, where the trail is open.
@@ -35,7 +35,7 @@ pub struct State {
 
 /// Set by the writer alone, but for the counts of what was refused.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct Availability {
     status: ArcSwap<Status>,
     /// Microseconds from `born` to the begin of the sync under way, plus one; 0 where there is none.
     sync_began: AtomicU64,
@@ -49,7 +49,7 @@ pub(crate) struct Gate {
     refused: AtomicU64,
     settled: watch::Sender<bool>,
     /// How far the checkpoints are behind.
-    pub(crate) lag: Lag,
+    pub(crate) lag: CheckpointLag,
     pub(crate) space: Gauge,
     clock: Clock,
     metrics: Metrics,
@@ -57,11 +57,11 @@ pub(crate) struct Gate {
 
 #[derive(Debug)]
 struct Status {
-    closed: Option<Closed>,
+    closed: Option<Unavailable>,
     since: Time,
 }
 
-impl Gate {
+impl Availability {
     pub(crate) fn new(
         (timeout, levels): (Duration, Levels),
         clock: Clock,
@@ -71,7 +71,7 @@ impl Gate {
             closed: Some(closed(Cause::Recovering, "the trail is being opened")),
             since: clock.now(),
         };
-        let gate = Arc::new(Self {
+        let availability = Arc::new(Self {
             status: ArcSwap::from_pointee(status),
             sync_began: AtomicU64::new(0),
             sync_began_at: AtomicI64::new(0),
@@ -81,25 +81,25 @@ impl Gate {
             open_intents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             settled: watch::Sender::new(false),
-            lag: Lag::new(LONGEST_WAIT),
+            lag: CheckpointLag::new(LONGEST_WAIT),
             space: Gauge::new(levels),
             clock,
             metrics,
         });
         // A sync that hangs sets no metric, so the gate is asked when they are read.
-        let asked = Arc::downgrade(&gate);
-        gate.metrics.before_reading(move || {
-            if let Some(gate) = asked.upgrade() {
-                gate.show_open();
+        let asked = Arc::downgrade(&availability);
+        availability.metrics.before_reading(move || {
+            if let Some(availability) = asked.upgrade() {
+                availability.show_open();
             }
         });
-        gate.show_open();
-        gate
+        availability.show_open();
+        availability
     }
 
     /// Why deletions are refused, where they are. A sync that is under way for too long counts
     /// before the writer, which hangs in it, can say so.
-    pub(crate) fn closed(&self) -> Option<Closed> {
+    pub(crate) fn closed(&self) -> Option<Unavailable> {
         let status = self.status.load();
         if status.closed.is_some() {
             return status.closed.clone();
@@ -139,7 +139,7 @@ impl Gate {
     }
 
     /// As [`Self::closed`], counted for the metrics.
-    pub(crate) fn pass(&self) -> Result<(), Closed> {
+    pub(crate) fn pass(&self) -> Result<(), Unavailable> {
         self.closed().map_or(Ok(()), |closed| {
             self.count(closed.cause);
             Err(closed)
@@ -169,7 +169,7 @@ impl Gate {
         }
     }
 
-    pub(crate) fn close(&self, closed: Closed) {
+    pub(crate) fn close(&self, closed: Unavailable) {
         let status = self.status.load();
         let since = match &status.closed {
             Some(before) if before.cause == closed.cause => status.since,
@@ -247,10 +247,10 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn gate(timeout: Duration) -> (Arc<Gate>, Clock, Metrics) {
+    fn gate(timeout: Duration) -> (Arc<Availability>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
-            Gate::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
+            Availability::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
             clock,
             metrics,
         )
@@ -258,11 +258,11 @@ mod tests {
 
     #[test]
     fn a_trail_begins_closed_as_recovering() {
-        let (gate, _, metrics) = gate(Duration::ZERO);
-        assert_eq!(gate.closed().unwrap().cause, Cause::Recovering);
+        let (availability, _, metrics) = gate(Duration::ZERO);
+        assert_eq!(availability.closed().unwrap().cause, Cause::Recovering);
         assert_eq!(metrics.audit_open.get(), 0);
-        gate.open();
-        assert_eq!((gate.closed(), metrics.audit_open.get()), (None, 1));
+        availability.open();
+        assert_eq!((availability.closed(), metrics.audit_open.get()), (None, 1));
     }
 
     #[test]
@@ -292,34 +292,37 @@ mod tests {
 
     #[test]
     fn since_is_when_the_cause_began_not_when_it_was_last_seen() {
-        let (gate, clock, _) = gate(Duration::ZERO);
+        let (availability, clock, _) = gate(Duration::ZERO);
         clock.set(Time(10));
-        gate.close(closed(Cause::DiskFull, "first"));
+        availability.close(closed(Cause::DiskFull, "first"));
         clock.set(Time(20));
-        gate.close(closed(Cause::DiskFull, "second"));
-        assert_eq!(gate.state().since, Time(10));
-        gate.close(closed(Cause::SyncFailed, "third"));
-        assert_eq!(gate.state().since, Time(20));
+        availability.close(closed(Cause::DiskFull, "second"));
+        assert_eq!(availability.state().since, Time(10));
+        availability.close(closed(Cause::SyncFailed, "third"));
+        assert_eq!(availability.state().since, Time(20));
     }
 
     #[test]
     fn what_is_refused_is_counted_by_cause_and_for_the_trail_once() {
-        let (gate, _, metrics) = gate(Duration::ZERO);
-        gate.close(closed(Cause::Locked, "another"));
-        assert_eq!(gate.pass().unwrap_err().cause, Cause::Locked);
+        let (availability, _, metrics) = gate(Duration::ZERO);
+        availability.close(closed(Cause::Locked, "another"));
+        assert_eq!(availability.pass().unwrap_err().cause, Cause::Locked);
         let labels = CauseLabels { cause: "locked" };
         assert_eq!(metrics.audit_refused.get_or_create(&labels).get(), 1);
-        gate.count_refused();
-        assert_eq!((gate.take_refused(), gate.take_refused()), (1, 0));
+        availability.count_refused();
+        assert_eq!(
+            (availability.take_refused(), availability.take_refused()),
+            (1, 0)
+        );
     }
 
     #[tokio::test]
     async fn whoever_waits_for_the_trail_hears_of_trouble_too() {
-        let (gate, _, _) = gate(Duration::ZERO);
-        gate.close(closed(Cause::Recovering, "still"));
-        let early = tokio::time::timeout(Duration::from_millis(20), gate.settled()).await;
+        let (availability, _, _) = gate(Duration::ZERO);
+        availability.close(closed(Cause::Recovering, "still"));
+        let early = tokio::time::timeout(Duration::from_millis(20), availability.settled()).await;
         assert!(early.is_err());
-        gate.close(closed(Cause::Damaged, "here"));
-        gate.settled().await;
+        availability.close(closed(Cause::Damaged, "here"));
+        availability.settled().await;
     }
 }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::halt::Halt;
+use super::outage::Outage;
 use crate::audit::entry::Kind;
 use crate::audit::entry::not_sent;
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::closed;
-use crate::audit::status::{Cause, Closed};
+use crate::audit::status::{Cause, Unavailable};
 use crate::audit::writer::Settings;
-use crate::audit::writer::inbox::{Closing, NewIntent, NewNote, Work};
 use crate::audit::writer::ledger::Ledger;
-use crate::audit::writer::shared::{Granted, Shared};
+use crate::audit::writer::shared::{DurableIntent, Shared};
 use crate::audit::writer::store::Store;
+use crate::audit::writer::write_queue::{Closing, NewIntent, NewNote, Work};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.
 pub(super) const ROUND_BYTES: usize = 880 << 10;
@@ -25,16 +25,16 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 
 /// An open trail and who waits for it.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct CommitLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
     pub(super) ledger: Ledger,
     /// Why nothing can be written now.
-    pub(super) halt: Option<Halt>,
+    pub(super) outage: Option<Outage>,
     /// Why what is written is not published: what is begun is still written, but nothing new is taken.
-    pub(super) no_checkpoint: Option<Halt>,
+    pub(super) no_checkpoint: Option<Outage>,
     /// Why no spare can be made: what is begun is still written, but nothing new is taken.
-    pub(super) no_spare: Option<Halt>,
+    pub(super) no_spare: Option<Outage>,
     waiters: Vec<Waiter>,
     summed_up: Instant,
     written: Instant,
@@ -50,7 +50,7 @@ enum Waiter {
         leaf: Hash,
         /// The index of its last part.
         last: u64,
-        answer: oneshot::Sender<Result<Granted, Closed>>,
+        answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
     },
     Outcome {
         index: u64,
@@ -61,11 +61,11 @@ enum Waiter {
         first: u64,
         /// The index of its last entry.
         last: u64,
-        answer: oneshot::Sender<Result<u64, Closed>>,
+        answer: oneshot::Sender<Result<u64, Unavailable>>,
     },
 }
 
-impl Desk {
+impl CommitLoop {
     pub(super) fn new(
         shared: Arc<Shared>,
         store: Store,
@@ -76,7 +76,7 @@ impl Desk {
             shared,
             store,
             ledger,
-            halt: None,
+            outage: None,
             no_checkpoint: None,
             no_spare: None,
             waiters: Vec::new(),
@@ -89,30 +89,30 @@ impl Desk {
     }
 
     /// Writes what recovery composed and opens the gate; the spare is made meanwhile.
-    pub(super) fn begin(&mut self) -> Result<(), Closed> {
-        let configs = self.shared.inbox.take_configs();
+    pub(super) fn begin(&mut self) -> Result<(), Unavailable> {
+        let configs = self.shared.queue.take_configs();
         for config in &configs {
             self.ledger.note(&Kind::Config(config.clone()));
         }
-        if let Err(failed) = self.store.flush(&mut self.ledger.unsynced) {
+        if let Err(failed) = self.store.flush(&mut self.ledger.pending) {
             // This desk and what it composed are gone; the next one begins with them.
-            self.shared.inbox.give_back_configs(configs);
+            self.shared.queue.give_back_configs(configs);
             return Err(failed.found);
         }
         self.show();
         self.tell_settled();
         self.store.begin()?;
-        self.shared.gate.open();
+        self.shared.availability.open();
         Ok(())
     }
 
     /// Serves until it is told to stop.
     pub(super) fn serve(&mut self) {
         loop {
-            let work = if self.halt.is_some() {
+            let work = if self.outage.is_some() {
                 self.serve_halted()
             } else {
-                self.shared.inbox.take(ROUND_BYTES, IDLE)
+                self.shared.queue.take(ROUND_BYTES, IDLE)
             };
             let stop = work.stop && work.is_empty();
             self.round(work);
@@ -122,7 +122,7 @@ impl Desk {
             }
             // While a sync fails no spares are made, which it would use up one by one.
             self.tend_custody();
-            if self.halt.is_none() {
+            if self.outage.is_none() {
                 self.tend_spare();
                 self.tend_publisher();
                 self.tend_time();
@@ -147,7 +147,7 @@ impl Desk {
         for note in work.notes {
             self.take_note(note);
         }
-        if self.halt.is_none() && !self.ledger.unsynced.is_empty() {
+        if self.outage.is_none() && !self.ledger.pending.is_empty() {
             self.settle();
         }
         self.show();
@@ -155,7 +155,7 @@ impl Desk {
 
     /// Makes durable what was composed and answers its waiters.
     pub(super) fn settle(&mut self) {
-        let result = self.store.flush(&mut self.ledger.unsynced);
+        let result = self.store.flush(&mut self.ledger.pending);
         self.written = Instant::now();
         self.tell_settled();
         match result {
@@ -167,7 +167,7 @@ impl Desk {
 
     /// Answers everybody: those whose entries are durable, and the others with what was found; where
     /// the disk was late no intent is granted.
-    pub(super) fn answer(&mut self, found: Option<&Closed>, late: bool) {
+    pub(super) fn answer(&mut self, found: Option<&Unavailable>, late: bool) {
         let durable = self.store.appender.last().next_index;
         // Whoever is answered finds the state as it was answered.
         self.show();
@@ -202,7 +202,7 @@ impl Desk {
                         let _ = answer.send(Err(found.clone()));
                     }
                     // Where nobody takes it, dropping it closes it.
-                    _ => drop(answer.send(Ok(Granted::new(
+                    _ => drop(answer.send(Ok(DurableIntent::new(
                         first,
                         leaf,
                         &self.store.key,
@@ -215,7 +215,9 @@ impl Desk {
 
     pub(super) fn show(&self) {
         let durable = self.store.appender.last().next_index;
-        self.shared.gate.show(durable, self.ledger.open_intents());
+        self.shared
+            .availability
+            .show(durable, self.ledger.open_intents());
     }
 
     /// Tells the publisher which part of the journal holds no open intent.
@@ -259,8 +261,8 @@ impl Desk {
             return;
         };
         if let Some(answer) = closing.answer {
-            if let Some(halt) = &self.halt {
-                let _ = answer.send(Err(halt.cause()));
+            if let Some(outage) = &self.outage {
+                let _ = answer.send(Err(outage.cause()));
                 return;
             }
             self.waiters.push(Waiter::Outcome {
@@ -278,10 +280,10 @@ impl Desk {
         }
         self.judged = Instant::now();
         // A spare is worth more than the reserve.
-        let may_reserve = self.halt.is_none() && self.no_spare.is_none();
+        let may_reserve = self.outage.is_none() && self.no_spare.is_none();
         self.store
             .tend_space(may_reserve && self.store.spares.ready().is_some());
-        if self.halt.is_none()
+        if self.outage.is_none()
             && let Err(found) = self.store.look_after()
         {
             self.halt(found);
@@ -295,7 +297,7 @@ impl Desk {
         if self.written.elapsed() >= self.heartbeat {
             self.ledger.note(&Kind::Alive {});
         }
-        if !self.ledger.unsynced.is_empty() {
+        if !self.ledger.pending.is_empty() {
             self.settle();
             self.show();
         }
@@ -309,10 +311,10 @@ impl Desk {
     }
 
     pub(super) fn stop(&mut self) {
-        if self.halt.is_some() {
+        if self.outage.is_some() {
             self.try_again();
         }
-        if self.halt.is_none() {
+        if self.outage.is_none() {
             self.sum_up();
             self.ledger.note(&Kind::Stopped {});
             self.settle();
@@ -322,7 +324,7 @@ impl Desk {
             publishing.stop();
         }
         self.shared
-            .gate
+            .availability
             .close(closed(Cause::SyncFailed, "the trail has stopped"));
     }
 }
