@@ -63,12 +63,15 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
     })
 }
 
-/// All entries, as readers have them.
+/// All entries, as readers have them, read by one thread: a crash story must repeat step by step.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     let mut log = Log::held(FolderFiles::held(root), None).unwrap();
-    let mut all = Vec::new();
-    let bytes = |_, bytes: &[u8]| Some(bytes.to_vec());
-    log.scan_from(0, bytes, |bytes| {
+    let (mut reader, mut all) = (log.reader(), Vec::new());
+    for bundle in 0..log.bundles() {
+        let take = |entries: &[&[u8]], _: &[_]| all.extend(entries.iter().map(|e| e.to_vec()));
+        reader.bundle(bundle, take).unwrap();
+    }
+    log.tail(|_, bytes| {
         all.push(bytes);
         ControlFlow::Continue(())
     })

@@ -93,8 +93,8 @@ async fn p1_p3_late_and_then_failed_grants_nothing_and_both_stand_on_record() {
     let tasks = crowded(&rig, true).await;
     // The sync is late, and everybody waited for it before it began.
     closes(&rig.trail, Cause::SyncLate).await;
-    rig.disk.hold(false);
     let told = tasks.join_all().await;
+    rig.disk.hold(false);
     let late = told.iter().filter(|t| **t == Err(Cause::SyncLate)).count();
     assert!(late > CLOSINGS, "{late}");
     opens(&rig.trail).await;
