@@ -27,6 +27,17 @@ impl Location {
         }
     }
 
+    /// As [`Self::open`], for proofs: a journal that cannot be read takes none from what the checkpoint covers.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for the journal.
+    pub(super) fn open_for_proof(&self, key: &VerifierKey) -> Result<Log, MissingRange> {
+        match self {
+            Self::Folder(directory) => Log::covered_part(directory, Some(key)),
+            Self::Published(_) => self.open(Some(key)),
+        }
+    }
+
     /// Opens what of the log is published: all that its checkpoint covers.
     ///
     /// # Errors

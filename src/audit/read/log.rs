@@ -40,6 +40,17 @@ impl Log {
     /// # Errors
     /// If there is neither journal nor checkpoint, or something cannot be read or is damaged.
     pub fn folder(directory: &Path, key: Option<&VerifierKey>) -> Result<Self, MissingRange> {
+        let mut log = Self::covered_part(directory, key)?;
+        log.tail = log.tail.take().transpose()?.map(Ok);
+        Ok(log)
+    }
+
+    /// As [`Self::folder`], but a journal that cannot be read is an error only for those who read beyond the
+    /// checkpoint.
+    pub(super) fn covered_part(
+        directory: &Path,
+        key: Option<&VerifierKey>,
+    ) -> Result<Self, MissingRange> {
         let log = Self::held(FolderFiles::of_log(directory)?, key)?;
         if log.checkpoint.is_none() && log.tail.is_none() {
             let what = format!("{} has neither journal nor checkpoint", directory.display());
@@ -55,7 +66,6 @@ impl Log {
     ) -> Result<Self, MissingRange> {
         // The journal first: what is pruned from it later stands under the checkpoint read after it.
         let tail = match files.root().folder(JOURNAL, None) {
-            // What is wrong with it matters to those who read beyond the checkpoint.
             Ok(folder) => Some(journal::read_folder(folder, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {

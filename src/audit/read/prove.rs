@@ -49,7 +49,7 @@ pub fn prove(
     patience: Duration,
 ) -> Result<TlogProof, ProveError> {
     let until = Instant::now() + patience;
-    let open = || location.open(Some(verifier));
+    let open = || location.open_for_proof(verifier);
     let mut from = 0;
     let found = loop {
         match find::find(&open, wanted, side, given.is_some(), &mut from) {

@@ -181,6 +181,18 @@ fn p5_no_proof_is_made_of_a_damaged_log() {
 }
 
 #[test]
+fn p5_a_journal_that_cannot_be_read_takes_no_covered_proof() {
+    let folder = published(&[299]);
+    let floor = folder.path().join("journal/floor");
+    std::fs::write(floor, "lychgate journal floor v2\n").unwrap();
+    let of = |index| proved(folder.path(), Wanted::Index(index), Side::Closing);
+    assert_eq!(of(257), Ok(257));
+    assert!(matches!(of(299), Err(ProveError::Log(_))));
+    let log = Location::Folder(folder.path().to_owned()).open(None);
+    assert_eq!(log.unwrap_err().trouble, Trouble::Unreadable);
+}
+
+#[test]
 fn p5_a_checkpoint_of_another_key_proves_nothing() {
     let folder = published(&[300]);
     let other = Key::generate("lychgate.test/log").unwrap();
