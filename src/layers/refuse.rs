@@ -140,15 +140,40 @@ impl Recorder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::future::ready;
     use std::net::SocketAddr;
+    use std::path::Path;
+    use std::time::Duration;
 
     use http::HeaderValue;
 
     use super::*;
-    use crate::refusal::record::tests::closed_trail;
+    use crate::audit::Settings;
+    use crate::audit::status::space::Levels;
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
     use crate::request::Peer;
+
+    /// A trail that takes nothing: its folder and key are not there.
+    pub(in crate::layers) fn closed_trail() -> Trail {
+        trail_in(&std::env::temp_dir().join("lychgate-no-such-folder"))
+    }
+
+    /// The trail of the origin `test` in this folder, with the key `audit.key`.
+    pub(in crate::layers) fn trail_in(folder: &Path) -> Trail {
+        let settings = Settings {
+            key_file: folder.join("audit.key"),
+            directory: folder.join("audit"),
+            origin: "test".into(),
+            sync_timeout: Duration::from_secs(600),
+            segment_bytes: 2 << 20,
+            space: Levels::default(),
+            seen_file: folder.join("audit.seen"),
+            heartbeat: Duration::from_secs(3_600),
+        };
+        Trail::open(settings, Clock::system(), Metrics::new())
+    }
 
     fn request() -> Request<Body> {
         let mut request = Request::new(Body::Empty);

@@ -62,35 +62,8 @@ fn without_token(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
+mod tests {
     use super::*;
-    use crate::audit::Settings;
-    use crate::audit::status::space::Levels;
-    use crate::clock::Clock;
-    use crate::metrics::Metrics;
-
-    /// A trail that takes nothing: its folder and key are not there.
-    pub(crate) fn closed_trail() -> Trail {
-        trail_in(&std::env::temp_dir().join("lychgate-no-such-folder"))
-    }
-
-    /// The trail of the origin `test` in this folder, with the key `audit.key`.
-    pub(crate) fn trail_in(folder: &Path) -> Trail {
-        let settings = Settings {
-            key_file: folder.join("audit.key"),
-            directory: folder.join("audit"),
-            origin: "test".into(),
-            sync_timeout: Duration::from_secs(600),
-            segment_bytes: 2 << 20,
-            space: Levels::default(),
-            seen_file: folder.join("audit.seen"),
-            heartbeat: Duration::from_secs(3_600),
-        };
-        Trail::open(settings, Clock::system(), Metrics::new())
-    }
 
     #[test]
     fn p8_a_token_in_the_wrong_place_is_not_recorded() {

@@ -206,7 +206,7 @@ mod tests {
     use crate::contract::{BodyRule, Effect, Operation};
     use crate::forward::Delivery;
     use crate::layers::record::Deletions;
-    use crate::refusal::record::tests::{closed_trail, trail_in};
+    use crate::layers::refuse::tests::{closed_trail, trail_in};
     use crate::request::{Matched, Origin, Peer};
     use crate::token::{Accounts, Identity};
 
