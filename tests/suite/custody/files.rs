@@ -124,6 +124,8 @@ fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
             .status();
         status.is_ok_and(|status| status.success())
     };
+    let spare = scene.file("journal/0000000002");
+    until("the spare is there", || spare.exists());
     if !chattr("+i", "journal") {
         eprintln!("skipped: chattr +i does not work here");
         return;
