@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::file_path::path;
+use tracing::level_filters::LevelFilter;
+
 use super::issuer::{self, Issuer};
 use super::reader::{Placed, Table};
 use crate::telemetry::Format;
@@ -117,7 +119,7 @@ pub(super) struct Contract {
 /// `[log]`.
 #[derive(Debug)]
 pub(super) struct Log {
-    pub(super) level: Option<Placed<String>>,
+    pub(super) level: Option<Placed<LevelFilter>>,
     pub(super) format: Option<Placed<Format>>,
 }
 
@@ -323,10 +325,9 @@ impl Log {
         let log =
             Self {
                 level: table.parsed("level", "error, warn, info, debug or trace", |level| {
-                    match level {
-                        "error" | "warn" | "info" | "debug" | "trace" => Ok(level.to_owned()),
-                        _ => Err("is no level".to_owned()),
-                    }
+                    let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
+                    let parsed = level.parse().ok().filter(|_| known);
+                    parsed.ok_or_else(|| "is no level".to_owned())
                 }),
                 format: table.parsed("format", "auto, pretty or json", |format| match format {
                     "auto" => Ok(Format::Auto),

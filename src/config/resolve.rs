@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tracing::level_filters::LevelFilter;
+
 use super::Config;
 use super::contracts::{self, InForce};
 use super::file::{Admin, Audit, Credentials, Domains, File, Limits, Listen, Log, Upstream};
@@ -255,9 +257,7 @@ fn reconcile(
 
 fn log(log: Log) -> telemetry::Settings {
     telemetry::Settings {
-        level: log
-            .level
-            .map_or_else(|| "info".to_owned(), |level| level.value),
+        level: log.level.map_or(LevelFilter::INFO, |level| level.value),
         format: log.format.map_or(Format::Auto, |format| format.value),
     }
 }

@@ -1,8 +1,8 @@
-//! A panic is told with its place and no more: its text may quote what a caller sent.
+//! Logs a panic with its place. Its text may quote bytes that a caller sent, so it is withheld.
 
 use std::panic::PanicHookInfo;
 
-/// From now on panics go where the logs go; the standard hook would wait for standard error's reader.
+/// From now on panics go to the logs; the standard hook would wait for the reader of standard error.
 pub(super) fn tell() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
@@ -20,7 +20,7 @@ fn place(info: &PanicHookInfo<'_>) -> String {
         .map_or_else(String::new, ToString::to_string)
 }
 
-/// A text that stands in the source is told; one that was made at run time is not.
+/// The text, if it is in the source; a text that was made at run time is withheld.
 fn text<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     info.payload()
         .downcast_ref::<&'static str>()

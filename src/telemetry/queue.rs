@@ -1,15 +1,17 @@
 //! Lines on their way to standard output: bounded in bytes, written by one thread, never waited for.
 //!
-//! Whoever logs holds the lock for one copy of its line; no write is made under it. A reader who has
-//! stopped therefore costs lines, which are counted, and nothing else.
+//! A thread that logs holds the lock while it copies its line, and nobody writes under the lock. So a reader who
+//! has stopped costs lines, which are counted, and nothing else.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
 
-/// At most so many bytes wait; as many may be with the writer.
+/// At most this many bytes wait, and the writer may hold as many.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 /// Beyond it, warnings and errors find room where access lines do not.
 const RESERVED_BYTES: usize = 64 << 10;
@@ -45,7 +47,7 @@ impl Queue {
     /// Starts the thread that writes to `output`.
     ///
     /// # Errors
-    /// Where no thread can be made.
+    /// If no thread can be started.
     pub(super) fn start<W>(output: W, dropped: Counter) -> io::Result<Self>
     where
         W: Write + Send + 'static,
@@ -63,7 +65,7 @@ impl Queue {
     }
 
     /// Hands in one line with its line feed; never waits for a write. Reserved room is for the `urgent`.
-    pub(super) fn push(&self, line: &[u8], urgent: bool) {
+    fn push(&self, line: &[u8], urgent: bool) {
         let room = MAX_WAITING_BYTES + if urgent { RESERVED_BYTES } else { 0 };
         let mut state = self.shared.lock();
         if state.waiting.len() + line.len() > room {
@@ -81,7 +83,7 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, at most so long; the thread is then left to itself.
+    /// Waits until all lines are written, at most this long; the thread may go on after that.
     pub(super) fn stop(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         let mut state = self.shared.lock();
@@ -101,6 +103,42 @@ impl Queue {
     }
 }
 
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Entrance<'a>;
+
+    fn make_writer(&'a self) -> Entrance<'a> {
+        Entrance {
+            queue: self,
+            urgent: false,
+        }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Entrance<'a> {
+        Entrance {
+            queue: self,
+            urgent: *metadata.level() <= Level::WARN,
+        }
+    }
+}
+
+/// Takes whole lines, as the `fmt` layer writes them.
+#[derive(Debug)]
+pub(super) struct Entrance<'a> {
+    queue: &'a Queue,
+    urgent: bool,
+}
+
+impl Write for Entrance<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.push(line, self.urgent);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,7 +155,7 @@ impl Shared {
                 let told = format!(
                     "{{\"level\":\"warn\",\"message\":\"{untold} log lines dropped here: their reader was too slow\"}}\n"
                 );
-                // Said for people; where it cannot be written, the counter says it.
+                // For people. If this write fails too, the counter still tells.
                 let _ = write(&mut output, told.as_bytes());
             }
             batch.clear();
@@ -152,7 +190,7 @@ impl Shared {
     }
 }
 
-/// As `write_all`, but patient with a pipe that somebody has set not to block.
+/// Like `write_all`, but waits for a pipe that somebody has set not to block.
 fn write(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {
@@ -178,7 +216,7 @@ mod tests {
     /// Met only by a failure.
     const PATIENCE: Duration = Duration::from_secs(120);
 
-    /// Fails where the work never ends.
+    /// Fails if the work never ends.
     fn ends(what: &str, work: impl FnOnce() + Send + 'static) {
         let (done, ended) = channel();
         std::thread::spawn(move || {
@@ -207,7 +245,7 @@ mod tests {
         let stopping = queue.clone();
         ends("stopping", move || stopping.stop(Duration::from_millis(50)));
 
-        // The reader comes back: what was kept flows, and the loss is told.
+        // The reader comes back: it gets the lines that were kept, and the loss.
         let mut text = Vec::new();
         drop(queue);
         reader.read_to_end(&mut text).unwrap();
