@@ -1,28 +1,29 @@
-//! The body of a batch deletion: a JSON array of user ids, judged strictly.
+//! A strict parser for the body of a batch deletion: a JSON array of user ids.
 //!
-//! A scanner of its own: an id has exactly one value, so a reader of JSON that is more lenient than
-//! this one (or decides otherwise about doubles, escapes or numbers) cannot see other users than we do.
+//! The gateway has its own scanner, in which every id has exactly one spelling and value. A JSON
+//! reader that is more lenient, or that treats duplicates, escapes or numbers differently,
+//! therefore cannot see other users than the gateway does.
 
 use super::path::user_number;
 
-/// At most this many ids in one batch.
+/// The maximum number of ids in one batch.
 pub const MAX_IDS: usize = 5_000;
-/// A batch's body is at most this long.
+/// The maximum size of a batch body in bytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Why a body names no users.
+/// Why a body is not a valid list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdsFault {
     /// More than [`MAX_IDS`].
     TooMany,
-    /// Not such an array: what is wrong, for the caller.
+    /// Not a valid array of ids; the text is for the caller.
     Invalid(&'static str),
 }
 
-/// The ids that a body names, each in decimal, in order.
+/// Returns the ids of a body in decimal, in their order.
 ///
 /// # Errors
-/// Why it names none.
+/// Returns a fault if the body is not an array of 1 to [`MAX_IDS`] distinct user ids.
 pub fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
     let numbers = Scanner { rest: body }.array()?;
     if has_duplicate(&numbers) {
@@ -31,8 +32,8 @@ pub fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
     Ok(numbers.iter().map(u64::to_string).collect())
 }
 
-/// Whether the raw value of an `ids` query (comma-separated, each spelled as in a path) names the same set.
-/// An id named twice is not the same.
+/// Whether the raw value of an `ids` query (comma-separated, each spelled as in a path) names the
+/// same set. A query that names an id twice does not.
 #[must_use]
 pub fn query_names_the_same(value: &str, ids: &[String]) -> bool {
     if value.bytes().filter(|byte| *byte == b',').count() + 1 != ids.len() {
@@ -59,11 +60,11 @@ fn has_duplicate(numbers: &[u64]) -> bool {
 
 const NO_ARRAY: IdsFault = IdsFault::Invalid("the body is not a JSON array of user ids");
 const NO_ID: IdsFault = IdsFault::Invalid(
-    "the body holds something that is no user id: each is an integer from 1 to 9223372036854775807, \
+    "the body has an element that is not a user id: each is an integer from 1 to 9223372036854775807, \
      as a number of digits only or as a string, without leading zero",
 );
 
-/// What is still to be read of a body; each step reads from its front.
+/// The unread rest of a body; each step reads from its front.
 struct Scanner<'b> {
     rest: &'b [u8],
 }
@@ -98,14 +99,14 @@ impl Scanner<'_> {
         self.skip_space();
         match self.rest {
             [] => Ok(numbers),
-            _ => Err(IdsFault::Invalid("the body goes on behind the array")),
+            _ => Err(IdsFault::Invalid("the body continues after the array")),
         }
     }
 
-    /// One id; what ends it is judged by who reads on.
+    /// Reads one id. The caller checks the character after it.
     fn id(&mut self) -> Result<u64, IdsFault> {
         let quoted = self.take(b'"').is_some();
-        // The longest id has 19 digits; one more shows that it is too long.
+        // The longest id has 19 digits, so a 20th shows that it is too long.
         let mut digits = [0_u8; 20];
         let mut length = 0;
         while let Some(digit) = self.digit(quoted) {
@@ -123,7 +124,7 @@ impl Scanner<'_> {
         user_number(digits.get(..length).unwrap_or_default()).ok_or(NO_ID)
     }
 
-    /// A digit; in a string also as `\u0030` to `\u0039`, the only escapes that stand for one.
+    /// Reads a digit. In a string, `\u0030` to `\u0039` are digits too; no other escape is.
     fn digit(&mut self, quoted: bool) -> Option<u8> {
         let (digit, rest) = match self.rest {
             [b'\\', b'u', b'0', b'0', b'3', digit, rest @ ..] if quoted => (*digit, rest),
@@ -137,14 +138,14 @@ impl Scanner<'_> {
         Some(digit)
     }
 
-    /// Takes a byte that stands next but for white space; leaves white space skipped either way.
+    /// Skips white space, then takes the next byte if it is `byte`.
     fn take(&mut self, byte: u8) -> Option<()> {
         self.skip_space();
         let (first, rest) = self.rest.split_first()?;
         (*first == byte).then(|| self.rest = rest)
     }
 
-    /// JSON's white space, RFC 8259 §2.
+    /// Skips JSON white space (RFC 8259 §2).
     fn skip_space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;

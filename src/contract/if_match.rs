@@ -1,21 +1,22 @@
-//! `If-Match` (RFC 9110 §13.1.1), of which only a strict part is well formed here.
+//! Parses `If-Match` (RFC 9110 §13.1.1), of which the gateway accepts only a strict subset.
 
-/// An entity-tag is at most this long, its quotes included.
+/// The maximum length of an entity-tag in bytes, quotes included.
 const MAX_TAG_BYTES: usize = 256;
 
-/// A well-formed `If-Match`.
+/// A valid `If-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfMatch {
-    /// A revision or an entity-tag: upstream checks it.
+    /// A revision or an entity-tag, which upstream checks.
     Conditional,
-    /// `-1` or `*`, quoted or not: switches upstream's check off.
+    /// `-1` or `*`, quoted or not: disables upstream's check.
     Unconditional,
 }
 
-/// Judges the value of the one `If-Match`: 1 to 19 digits, `-1`, `*` or one strong entity-tag of at most 256 bytes.
+/// Parses the value of the only `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of
+/// at most 256 bytes.
 ///
 /// # Errors
-/// What is wrong with it, for the caller.
+/// Returns a message for the caller.
 pub fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     match value {
         b"" => Err("If-Match is empty: send the revision that upstream gave as `ac-revision`"),
@@ -31,7 +32,7 @@ pub fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     }
 }
 
-/// One strong entity-tag, RFC 9110 §8.8.3; its `etagc` has no quote, so a list never passes.
+/// One strong entity-tag (RFC 9110 §8.8.3). Its `etagc` excludes the quote, so a list never passes.
 fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
     if value.len() > MAX_TAG_BYTES {
         return Err("If-Match is an entity-tag of more than 256 bytes");
@@ -40,7 +41,7 @@ fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
         return Err("If-Match has an entity-tag that is not closed");
     };
     match tag {
-        // Upstreams that strip quotes would see the empty value, which asks for no check at all.
+        // An upstream that strips the quotes would see an empty value and check nothing.
         b"" => Err("If-Match is an empty entity-tag"),
         tag if matches!(without_coding(tag), b"-1" | b"*") => Ok(IfMatch::Unconditional),
         tag if tag.iter().all(|byte| is_etagc(*byte)) => Ok(IfMatch::Conditional),
@@ -50,7 +51,7 @@ fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
     }
 }
 
-/// Some servers drop the suffix that their compression adds to a tag before they compare it.
+/// Removes the suffix of a compression: some servers drop it before they compare the tag.
 fn without_coding(tag: &[u8]) -> &[u8] {
     let codings: [&[u8]; 4] = [b"--gzip", b"-gzip", b";gzip", b"-br"];
     codings

@@ -1,9 +1,10 @@
-//! The contract: which operations there are and what each requires, as data, and the
-//! plain judgements over path, query, `If-Match` and ids that it is made of. It knows no HTTP server.
+//! The contract: the operations and their requirements as data, and pure checks of path, query,
+//! `If-Match` and ids. It does not depend on an HTTP server.
 //!
-//! From a file to an answer: `parse` reads the TOML (by `reader`, with places; what the keys may not say
-//! together stands in `rules`), `template` holds the paths, [`operation`] what each operation requires,
-//! and [`table`] finds a request's own; `read_back` says how a deleted user is looked for.
+//! `parse` reads the TOML file with `reader`, which keeps positions, and `rules` finds
+//! contradictions between keys. `template` matches paths, [`operation`] holds the requirements of
+//! an operation, and [`table`] finds the operation of a request. `read_back` makes the request that
+//! reads a deleted user.
 
 pub mod ids;
 pub mod if_match;

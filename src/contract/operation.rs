@@ -1,20 +1,20 @@
-//! One operation of a contract: what it does and what it requires.
+//! An operation of a contract: its effect and its requirements.
 
 use std::sync::Arc;
 
-/// What an operation does.
+/// The effect of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Effect {
     /// Changes nothing.
     Read,
-    /// Changes something, deletes nobody.
+    /// Changes something and deletes no user.
     Write,
-    /// Deletes.
+    /// Deletes users.
     Delete,
 }
 
 impl Effect {
-    /// As it stands in contracts, logs and metrics.
+    /// The name in contracts, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,38 +25,37 @@ impl Effect {
     }
 }
 
-/// What body an operation takes.
+/// The body that an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyRule {
     /// No content at all.
     None,
-    /// None, or exactly `{}` or `[]`, which is dropped.
+    /// No content, or exactly `{}` or `[]`, which the gateway drops.
     EmptyJson,
-    /// Passed through unread.
+    /// Any content, which the gateway forwards unread.
     Pass,
     /// A JSON array of user ids.
     Ids,
 }
 
-/// One operation and what it requires.
+/// An operation and its requirements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Such as `users.delete`.
+    /// For example `users.delete`.
     pub name: Arc<str>,
-    /// Effective method, in capitals.
+    /// The effective method, in capitals.
     pub method: String,
-    /// What it does.
     pub effect: Effect,
-    /// What `v` must be, such as `4.0`.
+    /// The required value of `v`, for example `4.0`.
     pub version: String,
-    /// Whether `If-Match` must be there.
+    /// Whether `If-Match` is required.
     pub if_match_required: bool,
-    /// What body it takes.
+    /// The body that it takes.
     pub body: BodyRule,
-    /// The scope it needs.
+    /// The scope that it requires.
     pub scope: String,
-    /// The scope that permits `-1` and `*` as `If-Match`; `None`: they are permitted to all.
+    /// The scope that permits `-1` and `*` as `If-Match`; `None` permits them to every caller.
     pub unconditional_scope: Option<String>,
-    /// Wire methods that may carry it under `X-HTTP-Method-Override: {method}`.
+    /// The wire methods that may carry the operation with `X-HTTP-Method-Override: {method}`.
     pub carriers: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! A contract's TOML file, read strictly: a fault is refused with its place, never guessed around.
+//! Parses a contract's TOML file strictly: it reports each fault with its position and never
+//! guesses.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use super::rules::{Placed, clashes, contradictions};
 use super::table::{Closed, Contract, Route};
 use super::template::Template;
 
-/// Operations and closed paths that one contract may have, each.
+/// The maximum number of operations and of closed paths in one contract, each.
 const MAX_ENTRIES: usize = 256;
-/// What upstream may be asked to do; `HEAD`, `OPTIONS`, `CONNECT` and `TRACE` are no operations.
+/// The allowed methods of operations; `HEAD`, `OPTIONS`, `CONNECT` and `TRACE` are not allowed.
 const METHODS: [(&str, &str); 5] = [
     ("GET", "GET"),
     ("POST", "POST"),
@@ -36,13 +37,13 @@ const BODIES: [(&str, BodyRule); 4] = [
 /// A fault in a contract file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractProblem {
-    /// Byte range in the file.
+    /// The byte range in the file.
     pub span: Range<usize>,
-    /// What is wrong and what would be right.
+    /// The fault and its correction.
     pub message: String,
 }
 
-/// Reads a whole file; the faults come in order of their place.
+/// Reads a file. The faults are sorted by position.
 pub(super) fn contract(text: &str) -> Result<Contract, Vec<ContractProblem>> {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let mut problems: Vec<ContractProblem> = syntax
@@ -53,7 +54,8 @@ pub(super) fn contract(text: &str) -> Result<Contract, Vec<ContractProblem>> {
         })
         .collect();
     let mut contract = None;
-    // Behind a syntax error the tree is a guess, so nothing is said of what it holds.
+    // After a syntax error the tree is a guess, so the parser does not report faults of its
+    // content.
     if problems.is_empty() {
         (contract, problems) = read_contract(text, Reader::new(table.get_ref(), 0..0));
     }
@@ -64,7 +66,7 @@ pub(super) fn contract(text: &str) -> Result<Contract, Vec<ContractProblem>> {
     }
 }
 
-/// What all entries of a file share.
+/// The parts that all entries of a file share.
 struct Shared<'a> {
     base: &'a str,
     version: Option<&'a str>,
@@ -139,7 +141,7 @@ fn read_operation(
     (placed, reader.end())
 }
 
-/// Reads every key before it gives up, so that all faults are told at once.
+/// Reads every key before it returns, so that all faults are reported at once.
 fn read_route(
     reader: &mut Reader<'_, '_>,
     name: Option<Text<'_>>,
@@ -202,7 +204,7 @@ fn read_template(reader: &mut Reader<'_, '_>, shared: &Shared<'_>) -> Option<Tem
     }
 }
 
-/// A name that goes into entries, metrics and headers: lower-case letters, digits, `.`, `_` and `-`.
+/// A name for entries, metrics and headers: lower-case letters, digits, `.`, `_` and `-`.
 fn named<'a>(reader: &mut Reader<'a, '_>, key: &'static str, longest: usize) -> Option<Text<'a>> {
     let text = reader.text(key)?;
     let plain =
@@ -216,7 +218,7 @@ fn named<'a>(reader: &mut Reader<'a, '_>, key: &'static str, longest: usize) -> 
     None
 }
 
-/// A scope-token, RFC 6749 §3.3, of at most 128 bytes.
+/// A scope-token (RFC 6749 §3.3) of at most 128 bytes.
 fn read_scope(reader: &mut Reader<'_, '_>, scope: Option<Text<'_>>) -> Option<String> {
     let scope = scope?;
     let is_token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
@@ -237,7 +239,7 @@ fn read_carriers(reader: &mut Reader<'_, '_>) -> Vec<String> {
                 "`carried_by` lists POST, PUT, PATCH or DELETE, in capitals",
             );
         } else if carriers.iter().any(|earlier| earlier == carrier.text) {
-            reader.problem(carrier.span(), format!("`{}` stands twice", carrier.text));
+            reader.problem(carrier.span(), format!("`{}` appears twice", carrier.text));
         } else {
             carriers.push(carrier.text.to_owned());
         }
@@ -245,7 +247,7 @@ fn read_carriers(reader: &mut Reader<'_, '_>) -> Vec<String> {
     carriers
 }
 
-/// The reason of an operation that is off; one that is on has none.
+/// Why an operation is off; `None` if it is on.
 fn read_off(reader: &mut Reader<'_, '_>) -> Option<String> {
     let is_on = reader.switch("on").unwrap_or(true);
     let reason = reader.optional_text("reason");

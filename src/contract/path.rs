@@ -1,12 +1,12 @@
-//! The plain form of a path: what is authorized is byte for byte what is sent.
+//! The plain form of a path, so that upstream receives byte for byte the path that was authorized.
 
-/// Judges the path of a request target (without its query): begins with `/`, no dot segments (also
-/// escaped), no encoded slash or backslash, no doubled or trailing slash, no escaped unreserved
-/// character, no broken escape, no `;`, and only the characters RFC 3986 allows in a path.
-/// `/` alone is plain.
+/// Checks the path of a request target (without its query): it begins with `/` and has no dot
+/// segment (plain or escaped), no encoded slash or backslash, no doubled or trailing slash, no
+/// escaped unreserved character, no broken escape, no `;`, and only the characters that RFC 3986
+/// allows in a path. `/` alone is plain.
 ///
 /// # Errors
-/// What is wrong with it, for the caller.
+/// Returns a message for the caller.
 pub fn check(path: &str) -> Result<(), &'static str> {
     let segments = path
         .strip_prefix('/')
@@ -26,7 +26,7 @@ pub fn check(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether it is an account id: `[A-Za-z0-9_]{1,20}`.
+/// Whether the text is an account id: `[A-Za-z0-9_]{1,20}`.
 #[must_use]
 pub fn is_account(text: &str) -> bool {
     (1..=20).contains(&text.len())
@@ -35,13 +35,13 @@ pub fn is_account(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Whether it is a user id: a decimal integer from 1 to 2^63-1 without sign or leading zero.
+/// Whether the text is a user id: a decimal integer from 1 to 2^63-1 without sign or leading zero.
 #[must_use]
 pub fn is_user_id(text: &str) -> bool {
     user_number(text.as_bytes()).is_some()
 }
 
-/// The number of a user id, which has one spelling only.
+/// The number of a user id, which has exactly one spelling.
 pub(super) fn user_number(text: &[u8]) -> Option<u64> {
     if text.first() == Some(&b'0') || !(1..=19).contains(&text.len()) {
         return None;
@@ -51,13 +51,13 @@ pub(super) fn user_number(text: &[u8]) -> Option<u64> {
         if !byte.is_ascii_digit() {
             return None;
         }
-        // 19 digits always fit 64 bits without a sign.
+        // 19 digits always fit into an unsigned 64-bit integer.
         number = number * 10 + u64::from(byte - b'0');
     }
     (number <= i64::MAX.unsigned_abs()).then_some(number)
 }
 
-/// The byte that the two hexadecimal digits at the start of `after_percent` stand for (RFC 3986 §2.1).
+/// Decodes the two hexadecimal digits at the start of `after_percent` (RFC 3986 §2.1).
 pub(super) fn escaped_byte(after_percent: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let high = digit(*after_percent.first()?)?;
@@ -70,7 +70,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 §3.3 `pchar` but for escapes and for `;`, which begins parameters.
+/// `pchar` of RFC 3986 §3.3 without escapes and without `;`, which begins parameters.
 const fn is_plain(byte: u8) -> bool {
     is_unreserved(byte)
         || matches!(
@@ -79,7 +79,8 @@ const fn is_plain(byte: u8) -> bool {
         )
 }
 
-/// Whether all segments are of plain characters and none is empty or begins with a dot: as nearly every path is.
+/// Whether all segments consist of plain characters and none is empty or begins with a dot. Nearly
+/// every path passes this quick check.
 fn is_plain_throughout(segments: &[u8]) -> bool {
     let mut before = b'/';
     for byte in segments {
@@ -92,7 +93,7 @@ fn is_plain_throughout(segments: &[u8]) -> bool {
     before != b'/'
 }
 
-/// [`is_plain`] of every byte.
+/// [`is_plain`] for every byte.
 const PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -122,7 +123,7 @@ fn check_segment(mut rest: &[u8]) -> Result<(), &'static str> {
 
 fn check_escape(byte: Option<u8>) -> Result<(), &'static str> {
     match byte {
-        None => Err("the path has a `%` without two hexadecimal digits behind it"),
+        None => Err("the path has a `%` without two hexadecimal digits after it"),
         Some(b'/' | b'\\') => Err("the path has an encoded slash or backslash"),
         Some(byte) if is_unreserved(byte) => {
             Err("the path has a percent-encoded character that needs no encoding")
@@ -131,7 +132,8 @@ fn check_escape(byte: Option<u8>) -> Result<(), &'static str> {
     }
 }
 
-/// `.` and `..`, each dot plain or as `%2e`: named apart, so that the caller learns what it looks like.
+/// `.` or `..`, each dot plain or as `%2e`. A separate check, so that the caller gets a precise
+/// message.
 fn is_dot_segment(segment: &str) -> bool {
     let mut rest = segment.as_bytes();
     for dots in 0..3 {

@@ -1,40 +1,42 @@
-//! What a query says, with names compared after percent-decoding; the query itself goes upstream as it is.
+//! Parses a query and compares parameter names after percent-decoding; the gateway forwards the
+//! query unchanged.
 //!
-//! Some servers split a query at `;` as they do at `&`, so names are looked for behind both.
+//! Some servers split a query at `;` as well as at `&`, so the parser looks for names after both.
 
 use super::path::escaped_byte;
 
-/// What was found in a query.
+/// The parameters of a query that the gateway checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// The raw (undecoded) value of each `v` found after `?` or `&`; `None` for a bare `v`.
     pub versions: Vec<Option<String>>,
-    /// How many `v` were found after `;` only (not inside the value of a `v`: that stays in its value).
-    pub versions_behind_semicolon: usize,
+    /// The number of `v` after `;` only. A `v` inside the value of another `v` belongs to that
+    /// value and does not count.
+    pub versions_after_semicolon: usize,
     /// The raw value of each `ids` found after `?` or `&`; `None` for a bare one.
     pub ids: Vec<Option<String>>,
-    /// How many `ids` were found after `;` only (not inside the value of a `v`).
-    pub ids_behind_semicolon: usize,
-    /// Whether a parameter that overrides the method, such as `_method`, stands anywhere, after `&` or `;`.
+    /// The number of `ids` after `;` only, except inside the value of a `v`.
+    pub ids_after_semicolon: usize,
+    /// Whether any parameter, after `&` or `;`, overrides the method, such as `_method`.
     pub method: bool,
 }
 
-/// Why `v` is not what is asked for.
+/// Why `v` does not match the required version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionFault {
-    /// There is none.
+    /// No `v` with a value.
     Missing,
-    /// It is another one.
+    /// Another version.
     Unsupported,
-    /// There is more than one.
+    /// More than one `v`.
     Ambiguous,
 }
 
 impl Query {
-    /// Reads a query (without its `?`).
+    /// Parses a query without its `?`.
     ///
     /// # Errors
-    /// A broken escape in a name.
+    /// Returns a message if a name has a broken escape.
     pub fn parse(query: &str) -> Result<Self, &'static str> {
         let mut found = Self::default();
         for parameter in query.split('&') {
@@ -43,12 +45,12 @@ impl Query {
         Ok(found)
     }
 
-    /// Judges `v` as product.md §5 says: exactly once, exactly `wanted`.
+    /// Checks that the query has exactly one `v` and that its value is exactly `wanted`.
     ///
     /// # Errors
-    /// Why it is not.
+    /// Returns the fault of `v`.
     pub fn check_version(&self, wanted: &str) -> Result<(), VersionFault> {
-        if self.versions.len() + self.versions_behind_semicolon > 1 {
+        if self.versions.len() + self.versions_after_semicolon > 1 {
             return Err(VersionFault::Ambiguous);
         }
         match self.versions.first() {
@@ -58,17 +60,18 @@ impl Query {
         }
     }
 
-    /// Reads what stands between two `&`: a parameter, and whatever it is to a reader that splits at `;`.
+    /// Reads the text between two `&`: a parameter, and the parameters that a server sees if it
+    /// splits at `;`.
     fn read_parameter(&mut self, parameter: &str) -> Result<(), &'static str> {
-        let (first, behind) = match parameter.split_once(';') {
-            Some((first, behind)) => (first, Some(behind)),
+        let (first, after) = match parameter.split_once(';') {
+            Some((first, after)) => (first, Some(after)),
             None => (parameter, None),
         };
         let (name, has_value) = match first.split_once('=') {
             Some((name, _)) => (name, true),
             None => (first, false),
         };
-        // The value reaches to the next `&`, `;` and all.
+        // The value reaches up to the next `&`, including any `;`.
         let value = || {
             has_value.then(|| {
                 parameter
@@ -85,26 +88,26 @@ impl Query {
             Name::Other => {}
         }
         let inside_version = has_value && kind == Name::Version;
-        behind.map_or(Ok(()), |behind| {
-            self.read_behind_semicolon(behind, inside_version)
+        after.map_or(Ok(()), |after| {
+            self.read_after_semicolon(after, inside_version)
         })
     }
 
-    fn read_behind_semicolon(
+    fn read_after_semicolon(
         &mut self,
-        behind: &str,
+        after: &str,
         inside_version: bool,
     ) -> Result<(), &'static str> {
-        for part in behind.split(';') {
+        for part in after.split(';') {
             let name = part.split_once('=').map_or(part, |(name, _)| name);
             match Name::of(name) {
-                // An override is never let through, wherever it hides.
+                // The gateway refuses an override at any position.
                 Ok(Name::Method) => self.method = true,
-                // The value of that `v` is then another one, which is refused as such.
+                // The `;` is part of that `v`'s value, which is then refused as another version.
                 _ if inside_version => {}
                 Err(fault) => return Err(fault),
-                Ok(Name::Version) => self.versions_behind_semicolon += 1,
-                Ok(Name::Ids) => self.ids_behind_semicolon += 1,
+                Ok(Name::Version) => self.versions_after_semicolon += 1,
+                Ok(Name::Ids) => self.ids_after_semicolon += 1,
                 Ok(Name::Other) => {}
             }
         }
@@ -112,7 +115,7 @@ impl Query {
     }
 }
 
-/// The names that the gateway judges.
+/// The names that the gateway checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
     Version,
@@ -122,9 +125,10 @@ enum Name {
 }
 
 impl Name {
-    /// Decodes a name once and tells which it is.
+    /// Decodes a name once and classifies it.
     fn of(raw: &str) -> Result<Self, &'static str> {
-        // No judged name is longer; what is longer is decoded all the same, for broken escapes.
+        // No checked name is longer. A longer name is still decoded, in order to find broken
+        // escapes.
         let mut decoded = [0_u8; LONGEST_NAME];
         let mut length = 0;
         let mut rest = raw.as_bytes();
@@ -151,11 +155,12 @@ impl Name {
     }
 }
 
-/// Longer than any name that is judged, with room for what lenient servers trim off.
+/// Longer than any checked name, with room for the characters that lenient servers trim.
 const LONGEST_NAME: usize = 32;
 
-/// Parameters by which servers let a query override the method: `_method` in any case, as PHP and
-/// others read it (leading spaces and dots dropped, `.` for `_`), and the headers of that purpose.
+/// Parameters with which servers let a query override the method: `_method` in any case, as PHP and
+/// others read it (without leading spaces and dots, `.` for `_`), and the headers with that
+/// purpose.
 fn overrides_method(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 5] = [
         b"_method",

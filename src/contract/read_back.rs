@@ -1,12 +1,12 @@
-//! How one user of a deletion is read back: by the contract's own read of that user.
+//! Makes the request that reads a user of a deletion back: the contract's own read of one user.
 
 use super::operation::{BodyRule, Effect};
 use super::{Contracts, path};
 
 impl Contracts {
-    /// Path and query of the GET that reads one user on whom `operation` was carried out; `None` where
-    /// no contract in force has the operation, its contract reads no single user, or account or user
-    /// are none.
+    /// Path and query of the GET that reads one user of a past `operation`. Returns `None` if no
+    /// contract in force has the operation, if its contract has no read of a single user, or if
+    /// account or user is invalid.
     #[must_use]
     pub fn read_back(&self, operation: &str, account: &str, user: &str) -> Option<String> {
         if !path::is_account(account) || !path::is_user_id(user) {
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_none() {
+    fn an_impossible_request_is_none() {
         for (operation, account, user) in [
             ("skills.delete", "12345678", "42"),
             ("users.delete", "1234/5678", "42"),

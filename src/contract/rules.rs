@@ -1,4 +1,5 @@
-//! What the keys of a contract may not say together: what would leave a deletion unrecorded, or a request unclear.
+//! Contradictions between the keys of a contract that would leave a deletion unrecorded or a
+//! request ambiguous.
 
 use std::ops::Range;
 
@@ -6,13 +7,13 @@ use super::operation::{BodyRule, Effect};
 use super::parse::ContractProblem;
 use super::table::{Closed, Route};
 
-/// An operation with the place that names it.
+/// An operation and the position of its name.
 pub(super) struct Placed {
     pub(super) route: Route,
     pub(super) span: Range<usize>,
 }
 
-/// What is wrong between the keys of one operation.
+/// The contradictions between the keys of one operation.
 pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
     let operation = &route.operation;
     let has_user = route.template.has_user();
@@ -41,7 +42,7 @@ pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
         ),
         (
             is_delete && !has_user && operation.body != BodyRule::Ids,
-            "it deletes, so it must name whom: by {user} in its path, or by a body of ids",
+            "it deletes, so it must name the users: by {user} in its path, or by a body of ids",
         ),
         (
             !is_delete && operation.body == BodyRule::Ids,
@@ -58,7 +59,7 @@ pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
         .collect()
 }
 
-/// Operations that have one name, or that one request could mean, or that a closed path hides.
+/// Finds operations that share a name, that one request could match, or that a closed path hides.
 pub(super) fn clashes(routes: &[Placed], closed: &[Closed]) -> Vec<ContractProblem> {
     let mut problems = Vec::new();
     for (at, later) in routes.iter().enumerate() {
@@ -67,7 +68,7 @@ pub(super) fn clashes(routes: &[Placed], closed: &[Closed]) -> Vec<ContractProbl
             let first = &earlier.route.operation.name;
             if first == name {
                 problems.push(later.problem(format!(
-                    "`{name}` stands twice: each operation needs a name of its own"
+                    "`{name}` appears twice: each operation needs a name of its own"
                 )));
             } else if earlier.route.overlaps(&later.route) {
                 problems.push(later.problem(format!(

@@ -1,4 +1,4 @@
-//! The contracts in force as one table, and how a request finds its operation.
+//! The contracts in force as one table that finds the operation of a request.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use super::template::{Parts, Template};
 
 const BUILTIN: &str = include_str!("../../config/contracts/liveperson-users-4.0.toml");
 
-/// One contract, as one TOML file says it.
+/// One contract, from one TOML file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
-    /// Such as `liveperson-users-4.0`.
+    /// For example `liveperson-users-4.0`.
     pub name: String,
-    /// The file's whole text, for whoever takes its hash.
+    /// The complete text of the file, for its hash.
     pub source: String,
     pub(super) routes: Vec<Route>,
     pub(super) closed: Vec<Closed>,
 }
 
-/// An operation at its path.
+/// An operation and its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) template: Template,
     pub(super) operation: Arc<Operation>,
-    /// Why it is off, where it is.
+    /// Why it is off; `None` if it is on.
     pub(super) off: Option<String>,
 }
 
-/// A path that is refused by any method, before any operation is looked for.
+/// A path that the gateway refuses for every method, before it looks for an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Closed {
     pub(super) template: Template,
@@ -41,31 +41,31 @@ pub struct Contracts {
     contracts: Vec<Contract>,
 }
 
-/// What a request asks for.
+/// The operation of a request and the ids in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'p> {
-    /// The operation.
     pub operation: Arc<Operation>,
-    /// The account segment of the path, unjudged.
+    /// The account segment of the path, unchecked.
     pub account: &'p str,
-    /// The user id segment of the path, unjudged, where the operation has one.
+    /// The user id segment of the path, unchecked; `None` if the operation has none.
     pub user: Option<&'p str>,
 }
 
-/// Why a request asks for nothing known.
+/// Why a request matches no operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Miss {
-    /// No such path, or an operation that is off.
+    /// The path does not exist, or its operation is off.
     Unknown {
-        /// Why, for the caller: from the contract file where it says so.
+        /// The reason for the caller; the contract file can provide it.
         reason: String,
     },
-    /// The path exists, not with this method.
+    /// The path exists, but not for this method.
     Method {
-        /// The value of `Allow`: the methods that are on for the path without an override (RFC 9110 §10.2.1).
+        /// The value of `Allow`: the enabled methods of the path without an override (RFC 9110
+        /// §10.2.1).
         allow: String,
     },
-    /// The override is no pair that the contract lists.
+    /// The contract does not list this pair of method and override.
     Override,
 }
 
@@ -73,15 +73,15 @@ impl Contract {
     /// Parses a contract's TOML text.
     ///
     /// # Errors
-    /// Every fault found, in order of its place.
+    /// Returns every fault, sorted by position.
     pub fn parse(text: &str) -> Result<Self, Vec<ContractProblem>> {
         parse::contract(text)
     }
 
-    /// `liveperson-users-4.0`, built into the program.
+    /// The built-in contract `liveperson-users-4.0`.
     #[must_use]
     pub fn builtin() -> Self {
-        // A test shows that it parses; a contract without operations would refuse every request.
+        // A test shows that it parses. A contract without operations would refuse every request.
         Self::parse(BUILTIN).unwrap_or_else(|_| Self {
             name: String::new(),
             source: BUILTIN.to_owned(),
@@ -90,7 +90,7 @@ impl Contract {
         })
     }
 
-    /// Its operations in the file's order, each with the reason where it is off.
+    /// The operations in the order of the file, each with its reason if it is off.
     pub fn operations(&self) -> impl Iterator<Item = (&Operation, Option<&str>)> {
         self.routes
             .iter()
@@ -99,10 +99,11 @@ impl Contract {
 }
 
 impl Contracts {
-    /// A table of these.
+    /// Joins these contracts.
     ///
     /// # Errors
-    /// Where two of them claim the same path and method, or the same name, or one closes another's operation.
+    /// Returns a message if two contracts have the same name, if two operations have the same name
+    /// or match the same request, or if one contract closes the path of another's operation.
     pub fn new(contracts: Vec<Contract>) -> Result<Self, String> {
         for (at, contract) in contracts.iter().enumerate() {
             for earlier in contracts.iter().take(at) {
@@ -112,17 +113,17 @@ impl Contracts {
         Ok(Self { contracts })
     }
 
-    /// The contracts, in order.
+    /// The contracts in their order.
     #[must_use]
     pub fn all(&self) -> &[Contract] {
         &self.contracts
     }
 
-    /// Finds the operation of a request. `path` has passed [`super::path::check`]; `overriding` is the
-    /// value of the one `X-HTTP-Method-Override`, where there is one.
+    /// Finds the operation of a request. `path` has passed [`super::path::check`]; `overriding` is
+    /// the value of the only `X-HTTP-Method-Override`, if the request has one.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns why no operation matches.
     pub fn find<'p>(
         &self,
         method: &str,
@@ -154,7 +155,7 @@ impl Contracts {
         self.contracts.iter().flat_map(|contract| &contract.routes)
     }
 
-    /// Why a path has no operation of the effective method.
+    /// Explains why a path has no operation of the effective method.
     fn miss(&self, overriding: Option<&str>, path: &str) -> Miss {
         let mut methods: Vec<&str> = Vec::new();
         let mut off = None;
@@ -207,13 +208,14 @@ impl Route {
         }
         Ok(Found {
             operation: Arc::clone(&self.operation),
-            // Every operation's path has an account; an empty one would be refused as no valid one.
+            // Every operation's path has an account; the gateway would refuse an empty one as
+            // invalid.
             account: parts.account.unwrap_or_default(),
             user: parts.user,
         })
     }
 
-    /// Whether one request could be either's.
+    /// Whether one request could match both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.operation.method == other.operation.method && self.template.overlaps(&other.template)
     }

@@ -1,8 +1,8 @@
-//! The path of an operation: literal segments, `{account}` and `{user}`, compared byte for byte.
+//! The path of an operation: literal segments, `{account}` and `{user}`, matched byte for byte.
 
 use super::path;
 
-/// The path of an operation or of a closed path.
+/// The path template of an operation or of a closed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template {
     segments: Vec<Segment>,
@@ -15,7 +15,7 @@ enum Segment {
     User,
 }
 
-/// What a path holds where its template has names.
+/// The values of `{account}` and `{user}` in a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts<'p> {
     pub(super) account: Option<&'p str>,
@@ -23,7 +23,7 @@ pub(super) struct Parts<'p> {
 }
 
 impl Template {
-    /// Reads a template such as `/account/{account}/users/{user}`.
+    /// Parses a template such as `/account/{account}/users/{user}`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let filled = text.replace("{account}", "1").replace("{user}", "1");
         path::check(&filled).map_err(|fault| match filled.contains(['{', '}']) {
@@ -51,14 +51,14 @@ impl Template {
         self.count(&Segment::User) > 0
     }
 
-    /// How many slashes a path of this template has.
+    /// The number of slashes in a path of this template.
     pub(super) fn depth(&self) -> usize {
         self.segments.len()
     }
 
-    /// What a path that passed [`path::check`] holds, where it is one of this template's.
+    /// The values in a path that passed [`path::check`]; `None` if the path does not match.
     pub(super) fn matches<'p>(&self, path: &'p str) -> Option<Parts<'p>> {
-        // Templates mostly differ in their last segment, so that is looked at first.
+        // Most templates differ in the last segment, so check that one first.
         if let Some(Segment::Literal(last)) = self.segments.last()
             && !path.ends_with(last.as_str())
         {
@@ -74,20 +74,21 @@ impl Template {
                     rest.bytes().position(|b| b == b'/').unwrap_or(rest.len())
                 }
             };
-            let (segment, behind) = rest.split_at_checked(end)?;
+            let (segment, after) = rest.split_at_checked(end)?;
             match wanted {
                 Segment::Literal(text) if text == segment => {}
                 Segment::Literal(_) => return None,
                 Segment::Account => parts.account = Some(segment),
                 Segment::User => parts.user = Some(segment),
             }
-            // Not the end of its segment: the next turn finds no slash here.
-            rest = behind;
+            // If the segment is longer than the literal, the next iteration finds no slash.
+            rest = after;
         }
         rest.is_empty().then_some(parts)
     }
 
-    /// Whether this is the path of one user of what `other` is the path of, or the same path.
+    /// Whether this template ends in `{user}` and `other` is the same path, with or without
+    /// `{user}`.
     pub(super) fn is_of_one_user(&self, other: &Self) -> bool {
         let base = |template: &Self| match template.segments.split_last() {
             Some((Segment::User, base)) => Some(base.to_vec()),
@@ -97,7 +98,7 @@ impl Template {
         base(self).is_some_and(|base| base == wanted)
     }
 
-    /// The path, with these in their places.
+    /// The path with these values filled in.
     pub(super) fn fill(&self, account: &str, user: &str) -> String {
         let segments = self.segments.iter().map(|segment| match segment {
             Segment::Literal(text) => text,
@@ -107,7 +108,7 @@ impl Template {
         segments.fold(String::new(), |path, segment| path + "/" + segment)
     }
 
-    /// Whether some path is one of both.
+    /// Whether some path matches both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.every_pair(other, |mine, theirs| match (mine, theirs) {
             (Segment::Literal(mine), Segment::Literal(theirs)) => mine == theirs,
@@ -115,7 +116,7 @@ impl Template {
         })
     }
 
-    /// Whether every path of `other` is one of this as well.
+    /// Whether this template matches every path that `other` matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.every_pair(other, |mine, theirs| match mine {
             Segment::Literal(_) => mine == theirs,
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_gives_its_parts_unjudged() {
+    fn a_match_returns_the_parts_unchecked() {
         let user = template("/account/{account}/users/{user}");
         let parts = user.matches("/account/a-b/users/0").unwrap();
         assert_eq!((parts.account, parts.user), (Some("a-b"), Some("0")));

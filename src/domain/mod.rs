@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::request::Origin;
 
-/// What is known of accounts by the config.
+/// The configured accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Fixed: account to origin.
+    /// The fixed origin of each account.
     pub accounts: BTreeMap<String, Origin>,
 }
 
@@ -18,7 +18,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// With what the config says.
+    /// Creates the directory from the settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -30,13 +30,13 @@ impl Directory {
         }
     }
 
-    /// The origin, where one is known.
+    /// The origin of the account, if the config names one.
     #[must_use]
     pub fn origin(&self, account: &str) -> Option<&std::sync::Arc<Origin>> {
         self.accounts.get(account)
     }
 
-    /// How many different origins there are.
+    /// The number of different origins.
     #[must_use]
     pub fn origin_count(&self) -> usize {
         let origins: std::collections::BTreeSet<_> = self.accounts.values().collect();

@@ -1,6 +1,6 @@
-//! The signature algorithms that an issuer may be allowed.
+//! The signature algorithms that the configuration can allow for an issuer.
 
-/// A signature algorithm of RFC 7518 or RFC 8037 that may be allowed.
+/// A signature algorithm of RFC 7518 or RFC 8037.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the standard's")]
 pub enum Algorithm {
@@ -16,7 +16,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them, in the order in which they are declared.
+    /// All algorithms, in the order of their declaration.
     pub const ALL: [Self; 9] = [
         Self::RS256,
         Self::RS384,
@@ -55,8 +55,8 @@ impl Algorithm {
         }
     }
 
-    /// Reads a value of `alg`, compared byte for byte (RFC 7515 §4.1.1: case-sensitive); `None` for
-    /// everything else, so for `none` and the symmetric ones.
+    /// Parses a value of `alg` byte for byte (RFC 7515 §4.1.1: case-sensitive). Returns `None` for
+    /// any other value, including `none` and the symmetric algorithms.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)

@@ -1,4 +1,5 @@
-//! The tokens that were verified, so that a signature is checked once and not at every request.
+//! A cache of verified tokens, so that the verifier checks each signature once and not on every
+//! request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,26 +10,26 @@ use quick_cache::sync::Cache as Inner;
 use super::Identity;
 use super::date::Window;
 
-/// Tokens kept at most.
+/// The maximum number of cached tokens.
 const MAX_TOKENS: usize = 10_000;
 
-/// Bytes kept at most, about; long tokens make room for fewer.
+/// The approximate maximum size of the cache in bytes; long tokens leave room for fewer entries.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What a token was found to say, and what that verdict rests on.
+/// The result of a verification and the state that it depends on.
 #[derive(Clone)]
 pub(super) struct Verdict {
     pub(super) identity: Arc<Identity>,
-    /// Judged again at every hit.
+    /// Checked again on every hit.
     pub(super) window: Window,
-    /// Its place among the issuers.
+    /// The index of the issuer.
     pub(super) issuer: usize,
-    /// The generation of the key set that the check *began* with: where it is not the one in force
-    /// any more, the verdict does not count.
+    /// The generation of the key set when the check *began*. If another generation is in force now,
+    /// the verdict no longer counts.
     pub(super) generation: u64,
 }
 
-/// Verdicts by the whole token; only of tokens that were accepted.
+/// Verdicts by the complete token, for accepted tokens only.
 pub(super) struct Cache {
     inner: Inner<Box<str>, Verdict, Weight>,
 }
@@ -55,14 +56,14 @@ impl Cache {
         self.inner.insert(token.into(), verdict);
     }
 
-    /// For a verdict that will never count again.
+    /// Removes a verdict that will never count again.
     pub(super) fn remove(&self, token: &str) {
         self.inner.remove(token);
     }
 }
 
-/// Bytes that a verdict holds, about, and never less than its share of [`MAX_BYTES`], which makes
-/// [`MAX_TOKENS`] a bound as well.
+/// The approximate bytes of a verdict, and at least its share of [`MAX_BYTES`], so that
+/// [`MAX_TOKENS`] is a bound as well.
 #[derive(Clone)]
 struct Weight;
 
@@ -72,7 +73,8 @@ impl Weighter<Box<str>, Verdict> for Weight {
             super::Accounts::All => 0,
             super::Accounts::These(these) => these.len(),
         } + verdict.identity.scopes.len();
-        // The identity's text is part of the token's; each listed text has a head of its own.
+        // The texts of the identity are as long as the token's at most; each listed text adds a
+        // header.
         let bytes = 256 + 2 * token.len() as u64 + 48 * listed as u64;
         bytes.max(MAX_BYTES.div_ceil(MAX_TOKENS as u64))
     }

@@ -1,26 +1,26 @@
-//! What verified claims say, and whether they are for this gateway.
+//! Reads the claims of a token and checks that the token is for this gateway.
 
 use super::date::Window;
 use super::json::{Object, Value};
 use super::{Accounts, Denial, Identity, IssuerSettings};
 
-/// Bytes of a `jti`.
+/// The maximum length of a `jti` in bytes.
 const MAX_TOKEN_ID_BYTES: usize = 256;
 
-/// The caller and the time in which the token counts; the clock is not asked yet.
+/// The caller and the validity window of the token, before the check against the clock.
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) identity: Identity,
     pub(super) window: Window,
 }
 
-/// The issuer that a token names, before anything of it is trusted: a string, else `None`.
+/// The issuer that an unverified token names; `None` if `iss` is not a string.
 pub(super) fn issuer(claims: &Object) -> Option<&str> {
     claims.get("iss")?.text()
 }
 
-/// Judges the claims of a token whose signature is right, in this order: binding, times as numbers,
-/// `sub`, accounts, scopes, client, `jti`, `aud` as a form, and last the audience.
+/// Judges the claims of a correctly signed token in this order: binding, numeric dates, `sub`,
+/// accounts, scopes, client, `jti`, the form of `aud`, and last the audience.
 pub(super) fn judge(
     claims: &Object,
     settings: &IssuerSettings,
@@ -54,7 +54,7 @@ fn subject(claims: &Object) -> Result<String, Denial> {
     }
 }
 
-/// None where the claim is absent: such a caller may touch no account.
+/// If the claim is absent, the caller may access no account.
 fn accounts(claims: &Object, name: &str) -> Result<Accounts, Denial> {
     let mut these = strings(claims, name).ok_or(Denial::Claims(
         "the accounts claim is neither a string nor a list of strings",
@@ -95,7 +95,7 @@ fn client(claims: &Object, name: &str) -> Result<Option<String>, Denial> {
     }
 }
 
-/// `jti`, or else a digest that both spellings of an ECDSA signature share.
+/// `jti`; without one, a digest that both encodings of an ECDSA signature share.
 fn token_id(claims: &Object, signing_input: &str) -> Result<String, Denial> {
     match claims.get("jti") {
         None => Ok(sha256_hex(signing_input.as_bytes())),
@@ -119,7 +119,8 @@ fn audience(claims: &Object, allowed: &[String]) -> Result<(), Denial> {
     }
 }
 
-/// A string or a list of strings, without control characters; empty where the claim is absent.
+/// A string or a list of strings without control characters. Returns an empty list if the claim is
+/// absent.
 fn strings(claims: &Object, name: &str) -> Option<Vec<String>> {
     match claims.get(name) {
         None => Some(Vec::new()),
@@ -131,7 +132,7 @@ fn strings(claims: &Object, name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A string that can be logged and compared.
+/// A string that is safe to log and to compare.
 fn clean(value: &Value) -> Option<&str> {
     value
         .text()

@@ -6,26 +6,25 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::json::{self, Object};
 use super::{Algorithm, Denial};
 
-/// Bytes of a token, judged before anything is decoded.
+/// The maximum length of a token in bytes, checked before any decoding.
 pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Bytes of a `kid`.
+/// The maximum length of a `kid` in bytes.
 pub(super) const MAX_KID_BYTES: usize = 256;
 
-/// A token taken apart; nothing of it is trusted yet.
+/// The parts of a token, all unverified.
 #[derive(Debug)]
 pub(super) struct Compact<'a> {
-    /// `header.payload`, as it was signed.
+    /// `header.payload`, the signed text.
     pub(super) signing_input: &'a str,
-    /// The third part, in base64url that was checked.
+    /// The third part: valid base64url, not decoded.
     pub(super) signature: &'a str,
-    /// What the header says.
     pub(super) header: Header,
     /// The claims, unverified.
     pub(super) claims: Object,
 }
 
-/// A header that was judged.
+/// A checked header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
@@ -33,7 +32,8 @@ pub(super) struct Header {
 }
 
 impl<'a> Compact<'a> {
-    /// Judges, in this order: size, parts, base64url, header and claims as JSON, the header's members.
+    /// Checks, in this order: size, number of parts, base64url, header and claims as JSON, and the
+    /// members of the header.
     pub(super) fn parse(token: &'a str) -> Result<Self, Denial> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Denial::Malformed("the token is longer than 8 KiB"));
@@ -63,7 +63,8 @@ impl<'a> Compact<'a> {
 
 const NOT_THREE_PARTS: Denial = Denial::Malformed("the token is not three parts with two dots");
 
-/// Strict: no padding, no white space, no `+` or `/`, no stray bits in the last character.
+/// Strict base64url: no padding, no white space, no `+` or `/`, no stray bits in the last
+/// character.
 fn decode(part: &str) -> Result<Vec<u8>, Denial> {
     URL_SAFE_NO_PAD
         .decode(part)
@@ -71,10 +72,10 @@ fn decode(part: &str) -> Result<Vec<u8>, Denial> {
 }
 
 impl Header {
-    /// Judges, in this order: extensions that must be understood (`crit`, `b64`: RFC 7515 §4.1.11
-    /// calls such a token invalid, so `Malformed`), what kind of token it is (`typ`; `cty`, `enc`,
-    /// `zip` say that it is nested, encrypted or compressed, so `Type`), `alg`, `kid`. Members that
-    /// bring or name a key (`jwk`, `jku`, `x5u`, `x5c`, `x5t`) are never used.
+    /// Checks, in this order: critical extensions (`crit`, `b64`: RFC 7515 §4.1.11 calls such a
+    /// token invalid, so `Malformed`), the kind of token (`typ`; `cty`, `enc` and `zip` mark a
+    /// nested, encrypted or compressed token, so `Type`), `alg`, and `kid`. It ignores all members
+    /// that carry or name a key (`jwk`, `jku`, `x5u`, `x5c`, `x5t`).
     fn judge(header: &Object) -> Result<Self, Denial> {
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err(Denial::Malformed(

@@ -1,4 +1,5 @@
-//! When a token counts: `exp`, `nbf` and `iat` (RFC 7519 §4.1), judged by the injected clock.
+//! The validity window of a token: `exp`, `nbf` and `iat` (RFC 7519 §4.1), checked against the
+//! injected clock.
 
 use std::time::Duration;
 
@@ -6,22 +7,23 @@ use super::Denial;
 use super::json::{Object, Value};
 use crate::clock::Time;
 
-/// 9999-12-31T23:59:59Z: the last second that RFC 3339 can write.
+/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can express.
 const LAST_SECOND: i64 = 253_402_300_799;
 
 const MICROS: i64 = 1_000_000;
 
-/// The time in which a token counts, leeway included.
+/// The time in which a token is valid, leeway included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
-    /// From here on, in microseconds.
+    /// The start in microseconds, inclusive.
     begins: i64,
-    /// Up to here, in microseconds, and not at it.
+    /// The end in microseconds, exclusive.
     ends: i64,
 }
 
 impl Window {
-    /// Reads the three claims. `exp` is floored to a whole second; `nbf` and `iat` to a microsecond.
+    /// Reads the three claims. It rounds `exp` down to a whole second, `nbf` and `iat` down to a
+    /// microsecond.
     pub(super) fn read(claims: &Object, leeway: Duration) -> Result<Self, Denial> {
         let leeway = i64::try_from(leeway.as_micros()).unwrap_or(i64::MAX);
         let expiry = claims
@@ -42,7 +44,7 @@ impl Window {
         })
     }
 
-    /// Whether the token counts now; a token on or after its `exp` is expired.
+    /// Checks that the token is valid now. From its `exp` on, a token is expired.
     pub(super) fn judge(self, now: Time) -> Result<(), Denial> {
         if now.micros() >= self.ends {
             Err(Denial::Expired)
@@ -54,12 +56,12 @@ impl Window {
     }
 }
 
-/// 0 where the claim is absent; `None` where it is no time.
+/// Returns 0 if the claim is absent, and `None` if its value is not a valid time.
 fn optional(claims: &Object, name: &str) -> Option<i64> {
     claims.get(name).map_or(Some(0), micros)
 }
 
-/// Microseconds since 1970; `None` for what is not a NumericDate within bounds.
+/// Microseconds since 1970; `None` if the value is not a NumericDate within bounds.
 fn micros(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(seconds) => {
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn row_exp_missing_string_negative_null_true_or_too_large() {
+    fn exp_missing_string_negative_null_true_or_too_large() {
         let missing = strict("{}").unwrap_err();
         assert_eq!(missing, Denial::Claims("the token has no `exp`"));
         for exp in [
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn row_exp_u64_max_is_beyond_the_year_9999() {
+    fn exp_u64_max_is_beyond_the_year_9999() {
         for exp in [
             "18446744073709551615",
             "253402300800",
@@ -135,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn row_exp_with_a_fraction_is_floored() {
+    fn exp_with_a_fraction_is_floored() {
         assert_eq!(strict("{\"exp\":1800000000.999}"), Err(Denial::Expired));
         assert_eq!(strict("{\"exp\":1800000001.0}"), Ok(()));
         assert_eq!(strict("{\"exp\":1.800000001e9}"), Ok(()));
     }
 
     #[test]
-    fn row_exp_is_now_with_leeway_0_is_expired() {
+    fn exp_is_now_with_leeway_0_is_expired() {
         assert_eq!(strict("{\"exp\":1800000000}"), Err(Denial::Expired));
         assert_eq!(strict("{\"exp\":1800000001}"), Ok(()));
         assert_eq!(strict("{\"exp\":0}"), Err(Denial::Expired));
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn row_leeway_beyond_now_or_without_bound_neither_panics_nor_wraps() {
+    fn a_huge_leeway_neither_panics_nor_wraps() {
         for leeway in [
             Duration::MAX,
             Duration::from_secs(u64::MAX),
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn row_nbf_in_the_future() {
+    fn nbf_in_the_future() {
         let why = strict("{\"exp\":1900000000,\"nbf\":1800000001}");
         assert_eq!(why, Err(Denial::NotYetValid));
         let why = strict("{\"exp\":1900000000,\"nbf\":1800000000.5}");
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn row_nbf_that_is_no_time() {
+    fn nbf_that_is_no_time() {
         for nbf in ["\"1\"", "null", "true", "-1", "[]", "1e300"] {
             let why = strict(&format!("{{\"exp\":1900000000,\"nbf\":{nbf}}}"));
             assert!(matches!(why, Err(Denial::Claims(_))), "{nbf}");
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn row_iat_in_the_future_or_a_string() {
+    fn iat_in_the_future_or_a_string() {
         let why = strict("{\"exp\":1900000000,\"iat\":1800000001}");
         assert_eq!(why, Err(Denial::NotYetValid));
         for iat in ["\"1\"", "null", "-1"] {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn expired_is_told_before_not_yet_valid() {
+    fn expiry_is_reported_before_not_yet_valid() {
         let why = strict("{\"exp\":1,\"nbf\":1900000000}");
         assert_eq!(why, Err(Denial::Expired));
     }

@@ -1,7 +1,7 @@
-//! Why a token is not accepted.
+//! The reasons for denying a token.
 
-/// Why a token is not accepted. Each is one refusal code of docs/refusals.md; the texts are fixed and
-/// hold nothing of the token.
+/// Why the verifier denies a token. Each variant is one refusal code of docs/refusals.md. The texts
+/// are fixed and contain no part of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the refusal code of its name")]
 pub enum Denial {
@@ -16,6 +16,6 @@ pub enum Denial {
     Type(&'static str),
     Claims(&'static str),
     Binding,
-    /// No key set of this issuer was ever read.
+    /// The gateway has not yet read a key set of this issuer.
     KeysUnavailable,
 }

@@ -1,5 +1,5 @@
-//! Ed25519 public keys that must never verify: no library here looks at the point, and with the
-//! identity as key one signature verifies for every message.
+//! Ed25519 public keys that must never verify. The libraries do not check the point, and with the
+//! identity as the key, one signature verifies for every message.
 
 /// p = 2^255 - 19, little-endian.
 const P: [u8; 32] = {
@@ -9,7 +9,8 @@ const P: [u8; 32] = {
     p
 };
 
-/// The y of one half of the points of order 8; the other half's is its negative, below.
+/// The y coordinate of half of the points of order 8; the other half has its negative, which
+/// `small_order` computes.
 const ORDER_8: [u8; 32] = [
     0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
@@ -20,8 +21,8 @@ const ORDER_8_NEGATIVE: [u8; 32] = [
     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
 ];
 
-/// Whether this encoding is reduced (y < p) and not of small order. The sign bit does not matter:
-/// both signs of a small-order y are of small order.
+/// Whether this encoding is canonical (y < p) and the point not of small order. The sign bit does
+/// not matter: both signs of a small-order y are of small order.
 pub(super) fn may_verify(mut point: [u8; 32]) -> bool {
     point[31] &= 0x7f;
     let reduced = point.iter().rev().lt(P.iter().rev());
@@ -45,7 +46,7 @@ mod tests {
     use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
     #[test]
-    fn row_the_identity_point_as_key_verifies_every_message_and_is_refused() {
+    fn the_identity_point_verifies_any_message_and_is_refused() {
         let mut identity = [0; 32];
         identity[0] = 1;
         let mut signature = [0; 64];
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn row_every_small_order_encoding_is_refused_with_either_sign() {
+    fn every_small_order_encoding_is_refused_with_either_sign() {
         for mut point in small_order() {
             assert!(!may_verify(point), "{point:02x?}");
             point[31] |= 0x80;
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn row_y_of_p_and_above_is_refused() {
+    fn y_of_p_and_above_is_refused() {
         for low in 0xed..=0xff {
             let mut point = P;
             point[0] = low;

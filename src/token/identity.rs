@@ -1,11 +1,11 @@
-//! Who is calling, as the validated token says.
+//! The caller, as the validated token names it.
 
-/// The accounts that a caller may touch.
+/// The accounts that a caller may access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accounts {
-    /// `"*"`.
+    /// Every account: the claim holds `"*"`.
     All,
-    /// These, sorted.
+    /// These accounts, sorted.
     These(Vec<String>),
 }
 
@@ -22,12 +22,12 @@ pub struct Identity {
     pub accounts: Accounts,
     /// The scopes claim, sorted.
     pub scopes: Vec<String>,
-    /// `jti`, or else the SHA-256 of `header.payload` in lower-case hexadecimal.
+    /// `jti`; without one, the SHA-256 of `header.payload` in lower-case hexadecimal.
     pub token_id: String,
 }
 
 impl Identity {
-    /// Whether the caller may touch this account.
+    /// Whether the caller may access this account.
     #[must_use]
     pub fn covers(&self, account: &str) -> bool {
         match &self.accounts {

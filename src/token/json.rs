@@ -1,7 +1,7 @@
-//! Strict JSON for tokens and keys: one object, no name twice at any depth, bounded nesting.
+//! Strict JSON for tokens and keys: one object, no duplicate name at any depth, bounded nesting.
 //!
-//! serde_json alone lets the last of two equal names win and reads structs from arrays; either lets
-//! two readers of one token see two different tokens.
+//! serde_json alone keeps the last of two equal names and accepts an array for a struct. Either
+//! would let two readers of one token see different claims.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,13 +9,13 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Objects and lists within each other, the outermost counted.
+/// The maximum depth of nested objects and lists, the outermost included.
 const MAX_DEPTH: usize = 8;
 
 /// A JSON object whose names are unique.
 pub(super) type Object = BTreeMap<String, Value>;
 
-/// A JSON value; integers beyond 64 bits are fractions here.
+/// A JSON value. An integer beyond 64 bits becomes a fraction.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -28,7 +28,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// The text, where it is one.
+    /// The text, if the value is a string.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -48,7 +48,7 @@ pub(super) fn object(bytes: &[u8]) -> Option<Object> {
     }
 }
 
-/// How many more levels may be opened.
+/// How many more levels the reader may open.
 #[derive(Clone, Copy)]
 struct Depth(usize);
 
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for Depth {
         let mut object = Object::new();
         while let Some(name) = map.next_key::<String>()? {
             match object.entry(name) {
-                Entry::Occupied(_) => return Err(A::Error::custom("a name stands twice")),
+                Entry::Occupied(_) => return Err(A::Error::custom("a name appears twice")),
                 Entry::Vacant(place) => place.insert(map.next_value_seed(within)?),
             };
         }
@@ -127,14 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_claims_are_an_array() {
+    fn claims_are_an_array() {
         for text in ["[]", "[1,null,\"s\"]", "1", "\"s\"", "null", "true", ""] {
             assert_eq!(object(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
-    fn row_a_name_twice_also_escaped_and_at_any_depth() {
+    fn a_name_twice_also_escaped_and_at_any_depth() {
         for text in [
             r#"{"exp":1,"exp":1}"#,
             r#"{"exp":1,"\u0065xp":2}"#,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn row_nesting_is_bounded_at_8() {
+    fn nesting_is_bounded_at_8() {
         let nested =
             |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(object(nested(7).as_bytes()).is_some());

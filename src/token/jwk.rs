@@ -1,5 +1,5 @@
-//! One public key of a set (RFC 7517, RFC 8037), validated when it is read, so that a bad one is
-//! named then and not met as a wrong signature for ever.
+//! One public key of a set (RFC 7517, RFC 8037). The reader validates each key, so that the log
+//! names a bad key at once; otherwise, each of its tokens would fail with a wrong signature.
 
 use aws_lc_rs::signature as check;
 use base64::Engine;
@@ -14,7 +14,7 @@ use super::json::{self, Object, Value};
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) kid: Option<String>,
-    /// What it may be used with: what its type allows, narrowed by its own `alg`.
+    /// The algorithms that the key type allows, restricted by the key's own `alg`.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) decoding: DecodingKey,
 }
@@ -23,7 +23,7 @@ impl Key {
     /// Reads one key.
     ///
     /// # Errors
-    /// Why it cannot be used, for the log; nothing of the key's material.
+    /// Returns the reason for the log, without any key material, if the key is unusable.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let jwk =
             json::object(text.as_bytes()).ok_or("is not one JSON object without repeated names")?;
@@ -66,7 +66,7 @@ impl Key {
     }
 }
 
-/// `use` and `key_ops` (RFC 7517 §4.2, §4.3): each absent, or for signatures.
+/// `use` and `key_ops` (RFC 7517 §4.2, §4.3) must be absent or allow signatures.
 fn judge_use(jwk: &Object) -> Result<(), &'static str> {
     match jwk.get("use") {
         None => {}
@@ -102,7 +102,7 @@ fn rsa(jwk: &Object) -> Result<Material, &'static str> {
     if !(2048..=8192).contains(&bits) {
         return Err("is an RSA key of less than 2,048 or more than 8,192 bits");
     }
-    // As DER: the library judges the exponent there, and not when it is given the two numbers.
+    // The library checks the exponent only if the key is in DER, not if it gets the two numbers.
     let der = der(
         0x30,
         &[der(0x02, &positive(n)), der(0x02, &positive(e))].concat(),
@@ -117,12 +117,12 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[zeros..]
 }
 
-/// The bytes of a DER integer: a zero in front keeps it positive.
+/// The content of a DER integer, with a leading zero if the number would otherwise be negative.
 fn positive(bytes: &[u8]) -> Vec<u8> {
     [&[0], bytes].concat()[usize::from(bytes.first().is_some_and(|first| *first < 0x80))..].to_vec()
 }
 
-/// A DER element of less than 64 KiB, which the bound on `n` sees to.
+/// A DER element of less than 64 KiB; the bound on `n` guarantees that.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let [.., high, low] = length;

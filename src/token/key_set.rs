@@ -1,4 +1,5 @@
-//! A JWK set (RFC 7517 §5): each key read alone, so that one bad key does not take the others along.
+//! A JWK set (RFC 7517 §5). Each key is read on its own, so that one bad key does not invalidate
+//! the set.
 
 use std::fmt;
 
@@ -8,26 +9,26 @@ use serde_json::value::RawValue;
 use super::Algorithm;
 use super::jwk::Key;
 
-/// Bytes of a set.
+/// The maximum size of a set in bytes.
 pub(super) const MAX_SET_BYTES: usize = 256 * 1024;
 
-/// Keys of a set, usable or not.
+/// The maximum number of keys in a set, usable or not.
 const MAX_KEYS: usize = 100;
 
-/// Keys of one `kid` and one algorithm: each costs a signature check.
+/// The maximum number of keys with the same `kid` and algorithm: each costs one signature check.
 const MAX_SAME_KEYS: usize = 2;
 
-/// The usable keys of an issuer; at least one.
+/// The usable keys of an issuer, at least one.
 #[derive(Debug)]
 pub(super) struct KeySet {
     keys: Vec<Key>,
 }
 
 impl KeySet {
-    /// Reads a set, logging each key that is left out.
+    /// Parses a set and logs each key that it leaves out.
     ///
     /// # Errors
-    /// What is wrong with the set as a whole, or that no key of it can be used, and why.
+    /// Returns a description if the set is invalid or has no usable key.
     pub(super) fn parse(bytes: &[u8], issuer: &str) -> Result<Self, String> {
         if bytes.len() > MAX_SET_BYTES {
             return Err("the key set is longer than 256 KiB".into());
@@ -59,8 +60,8 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The keys that may have signed a token with this `kid` and algorithm, at most two. Without a
-    /// `kid` there must be exactly one key for the algorithm.
+    /// The keys, at most two, that may have signed a token with this `kid` and algorithm. Without a
+    /// `kid`, exactly one key must fit the algorithm.
     pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
         let fitting = self.keys.iter().filter(fits);
@@ -80,7 +81,7 @@ impl KeySet {
     }
 }
 
-/// Keeps keys that share a `kid`, up to a bound for each algorithm.
+/// Adds a key. For each algorithm, at most [`MAX_SAME_KEYS`] keys may share a `kid`.
 fn add(keys: &mut Vec<Key>, key: Key) -> Result<(), &'static str> {
     let same = |one: &&Key| {
         one.kid == key.kid && one.algorithms.iter().any(|a| key.algorithms.contains(a))
@@ -98,7 +99,7 @@ fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
         .deserialize_map(Outer)
         .and_then(|keys| reader.end().map(|()| keys))
         .map_err(|error| match error.classify() {
-            // The text of a syntax error names a place and never the content.
+            // The text of a syntax error gives a position and never the content.
             serde_json::error::Category::Data => {
                 "the key set is not an object with one list `keys`".to_owned()
             }
@@ -110,7 +111,7 @@ fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
     Ok(keys)
 }
 
-/// The object around the keys; serde's derive would read it from a list as well.
+/// The outer object; serde's derive would accept a list as well.
 struct Outer;
 
 impl<'de> Visitor<'de> for Outer {
@@ -126,7 +127,7 @@ impl<'de> Visitor<'de> for Outer {
             if name != "keys" {
                 map.next_value::<IgnoredAny>()?;
             } else if keys.replace(map.next_value()?).is_some() {
-                return Err(A::Error::custom("`keys` stands twice"));
+                return Err(A::Error::custom("`keys` appears twice"));
             }
         }
         keys.ok_or_else(|| A::Error::missing_field("keys"))

@@ -1,5 +1,5 @@
-//! Holds one issuer's key set and keeps it fresh; a set that was read stays in force until a better
-//! one is there.
+//! Holds one issuer's key set and keeps it up to date. A set stays in force until the task has read
+//! a newer valid one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,20 +19,20 @@ use crate::metrics::Metrics;
 mod file;
 mod url;
 
-/// How often keys are looked for.
+/// How often the task reads or fetches keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// Between two looks at a file.
+    /// The time between two checks of a file.
     pub(super) poll: Duration,
-    /// Between two fetches that go well.
+    /// The time from one successful fetch to the next.
     pub(super) refresh: Duration,
-    /// Least time between two fetches where an unknown `kid` asks for one.
+    /// The minimum time between two fetches if an unknown `kid` requests one.
     pub(super) asked: Duration,
-    /// After a failed fetch while no set was ever read; doubled each time.
+    /// The delay after a failed fetch before the first key set is read; each failure doubles it.
     pub(super) first_retry: Duration,
-    /// After a failed fetch, at most.
+    /// The maximum delay after a failed fetch.
     pub(super) longest_retry: Duration,
-    /// For one fetch.
+    /// The timeout of one fetch.
     pub(super) timeout: Duration,
 }
 
@@ -49,14 +49,14 @@ impl Default for Pace {
     }
 }
 
-/// A set in force. Its generation grows with each set that differs from the one before.
+/// The key set in force. Each different set increases the generation.
 pub(super) struct Current {
     pub(super) set: KeySet,
     pub(super) generation: u64,
     digest: String,
 }
 
-/// One issuer's keys; dropping it ends its task.
+/// One issuer's keys. Dropping the value stops its task.
 pub(super) struct Keys {
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
@@ -70,24 +70,24 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What the keys share with their task.
+/// The state that the keys share with their task.
 struct Shared {
     issuer: String,
     source: KeySource,
     current: ArcSwapOption<Current>,
     trouble: ArcSwapOption<String>,
-    /// Of the last reading that went well; the task alone asks.
+    /// When the task last read a valid set.
     read: Mutex<Option<Instant>>,
     wish: Notify,
     metrics: Metrics,
 }
 
 impl Keys {
-    /// Reads a file at once, fetches a URL in the background. With `seed`, keys of the same issuer
-    /// and source, its set is in force from the start, and trouble with the file is no error.
+    /// Reads a file at once, or fetches a URL in the background. With a `seed` of the same issuer
+    /// and source, the seed's set is in force at once, and a bad file is no error.
     ///
     /// # Errors
-    /// Where the file or the URL cannot be used: which, and why.
+    /// Returns a description, with the name of the file or the URL, if the source cannot be used.
     pub(super) fn new(
         issuer: &str,
         source: &KeySource,
@@ -124,22 +124,22 @@ impl Keys {
         })
     }
 
-    /// Whether a new configuration may take these over.
+    /// Whether a new configuration may take over these keys.
     pub(super) fn are_of(&self, issuer: &str, source: &KeySource) -> bool {
         self.shared.issuer == issuer && self.shared.source == *source
     }
 
-    /// The set in force; none was ever read where `None`. Takes no lock.
+    /// The set in force; `None` until the first set is read. Takes no lock.
     pub(super) fn current(&self) -> Guard<Option<Arc<Current>>> {
         self.shared.current.load()
     }
 
-    /// A key was not found: fetch the set anew, soon and not too often. Never waits.
+    /// Requests a fetch after an unknown key. The task limits the rate; the caller never waits.
     pub(super) fn ask(&self) {
         self.shared.wish.notify_one();
     }
 
-    /// What is wrong, if anything.
+    /// The present problem, if any.
     pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.shared.trouble();
         if self.shared.current.load().is_some() {
@@ -159,7 +159,7 @@ impl Shared {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what was read in force, or keeps the old set and says why.
+    /// Activates a set that was read, or keeps the old set and records the error.
     fn take(&self, read: Result<impl AsRef<[u8]>, String>) -> bool {
         match read.and_then(|bytes| self.accept(bytes.as_ref())) {
             Ok(()) => {
@@ -202,7 +202,7 @@ impl Shared {
     }
 }
 
-/// A query may hold a secret.
+/// Removes the query, which may contain a secret.
 fn without_query(url: &str) -> &str {
     url.split_once('?').map_or(url, |(start, _)| start)
 }

@@ -18,7 +18,7 @@ use super::Algorithm;
 mod private_jwk;
 mod public;
 
-/// Why no key or no token could be made.
+/// Why a key or a token could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct MintError(&'static str);
@@ -36,7 +36,7 @@ enum Pair {
     Rsa(RsaKeyPair),
 }
 
-/// Shows what is public.
+/// Shows only public parts.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
@@ -46,22 +46,22 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Signs these claims, with `typ` `at+jwt` (RFC 9068 §2.1). The caller puts in `iss`, `exp` and all
-/// the others.
+/// Signs these claims with `typ` `at+jwt` (RFC 9068 §2.1). The caller provides all claims,
+/// including `iss` and `exp`.
 ///
 /// # Errors
-/// Where the library cannot sign, which only a broken key brings about.
+/// Returns an error if the library cannot sign, which happens only with a broken key.
 pub fn mint(key: &Key, claims: &Value) -> Result<String, MintError> {
     let header = json!({"alg": key.algorithm.name(), "kid": key.kid, "typ": "at+jwt"});
     key.sign(&header.to_string(), &claims.to_string())
 }
 
 impl Key {
-    /// A new key for this algorithm; RSA keys have 2,048 bits. Its `kid` is the thumbprint of
+    /// Generates a key for this algorithm; RSA keys have 2,048 bits. Its `kid` is the thumbprint of
     /// RFC 7638.
     ///
     /// # Errors
-    /// Where the library has no randomness.
+    /// Returns an error if the library has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MintError> {
         let pair =
             match algorithm {
@@ -76,11 +76,11 @@ impl Key {
         Ok(Self::new(pair, algorithm, None))
     }
 
-    /// Reads a private key: PEM with `BEGIN PRIVATE KEY` (PKCS#8), or a private JWK. Where the file
-    /// does not say, an RSA key signs with RS256.
+    /// Reads a private key: PEM with `BEGIN PRIVATE KEY` (PKCS#8), or a private JWK. An RSA key
+    /// without an `alg` signs with RS256.
     ///
     /// # Errors
-    /// Why it cannot be used; nothing of the file.
+    /// Returns a reason without any part of the text if the key is unusable.
     pub fn read(text: &str) -> Result<Self, MintError> {
         if text.trim_start().starts_with('{') {
             return private_jwk::read(text.trim());
@@ -113,22 +113,23 @@ impl Key {
         }
     }
 
-    /// The algorithm it signs with.
+    /// The algorithm of its signatures.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The `kid` that its tokens carry.
+    /// The `kid` of its tokens.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The private key as PEM (PKCS#8), as [`Key::read`] reads it: for a file of mode 0600.
+    /// The private key as PEM (PKCS#8), the format that [`Key::read`] accepts. Store it in a file
+    /// of mode 0600.
     ///
     /// # Errors
-    /// Where the library cannot write it.
+    /// Returns an error if the library cannot encode the key.
     pub fn private_pem(&self) -> Result<Zeroizing<String>, MintError> {
         let owned = |der: Pkcs8V1Der<'static>| Zeroizing::new(der.as_ref().to_vec());
         let der = match &self.pair {
@@ -149,13 +150,13 @@ impl Key {
         Ok(pem)
     }
 
-    /// The public half as a JWK set with one key, for `jwks_file`.
+    /// The public key as a JWK set of one key, for `jwks_file`.
     #[must_use]
     pub fn public_jwks(&self) -> String {
         json!({"keys": [self.public_jwk()]}).to_string()
     }
 
-    /// The public half as a JWK.
+    /// The public key as a JWK.
     #[must_use]
     pub fn public_jwk(&self) -> Value {
         let mut jwk = public::required(&self.pair);
@@ -165,10 +166,10 @@ impl Key {
         jwk
     }
 
-    /// Signs exactly this header and these claims, whatever they say.
+    /// Signs exactly this header and these claims, without any check of their content.
     ///
     /// # Errors
-    /// Where the library cannot sign.
+    /// Returns an error if the library cannot sign.
     pub fn sign(&self, header: &str, claims: &str) -> Result<String, MintError> {
         let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');

@@ -1,14 +1,15 @@
-//! Who is calling: JSON Web Tokens, their keys, and the cache of verified ones.
+//! Authentication: JSON Web Tokens, their keys, and the cache of verified tokens.
 //!
-//! In the order in which a token is judged:
+//! In the order of the checks:
 //!
-//! 1. [`verifier`] asks the cache, then goes through the rest and says why not (`denial`);
-//! 2. `compact` takes the token apart and judges its header, by `json`, which reads strictly;
-//! 3. `keys` holds each issuer's key set and keeps it fresh; `key_set` and `jwk` read it;
-//! 4. `claims` and `date` judge what a token says once its signature is right.
+//! 1. [`verifier`] asks the cache, runs the other checks and returns the reason of a denial
+//!    (`denial`);
+//! 2. `compact` splits the token and checks its header with the strict JSON reader of `json`;
+//! 3. `keys` holds each issuer's key set and keeps it up to date; `key_set` and `jwk` parse it;
+//! 4. `claims` and `date` judge the claims of a correctly signed token.
 //!
-//! [`mint`] makes tokens for demos and tests. Introspection, discovery and revocation have their
-//! place beside `keys` and behind `claims`.
+//! [`mint`] makes tokens for demos and tests. Discovery would belong beside `keys`; introspection
+//! and revocation would follow `claims`.
 
 mod algorithm;
 mod cache;
@@ -38,27 +39,27 @@ use std::time::Duration;
 pub enum KeySource {
     /// A JWK set in a file, read again when it changes.
     File(PathBuf),
-    /// A JWK set fetched at start and in the background.
+    /// A JWK set that the gateway fetches at start and then in the background.
     Url(String),
 }
 
-/// What is trusted of one issuer.
+/// The trust settings of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerSettings {
     /// `iss`, compared byte for byte.
     pub issuer: String,
-    /// `aud` must hold one of these; never empty.
+    /// `aud` must contain one of these; never empty.
     pub audience: Vec<String>,
-    /// The algorithms allowed; never empty.
+    /// The allowed algorithms; never empty.
     pub algorithms: Vec<Algorithm>,
-    /// Its keys.
+    /// The source of its keys.
     pub keys: KeySource,
-    /// The claim with the accounts the caller may touch.
+    /// The claim that lists the accounts that the caller may access.
     pub accounts_claim: String,
-    /// The claim with the scopes.
+    /// The claim that lists the scopes.
     pub scopes_claim: String,
-    /// The claim with the client; where absent, `azp`.
+    /// The claim that names the client; if it is absent, `azp` does.
     pub client_claim: String,
-    /// Allowance for clocks that differ, for `exp`, `nbf` and `iat`.
+    /// The tolerated clock difference for `exp`, `nbf` and `iat`.
     pub leeway: Duration,
 }

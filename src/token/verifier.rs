@@ -1,4 +1,4 @@
-//! Verifies a token: form, algorithm, key, signature, claims; and remembers the verdict.
+//! Verifies a token (form, algorithm, key, signature, claims) and caches the verdict.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 
-/// Verifies tokens of every configured issuer. Dropping the last clone of it stops its key tasks.
+/// Verifies the tokens of every configured issuer. Dropping the verifier stops its key tasks.
 #[derive(Debug)]
 pub struct Verifier {
     issuers: Vec<Issuer>,
@@ -26,20 +26,20 @@ struct Issuer {
     keys: Keys,
 }
 
-/// Why no verifier could be made.
+/// Why a verifier could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifierError {
-    /// A key file cannot be used: which, and why.
+    /// A key file is unusable; the text names the file and the reason.
     #[error("{0}")]
     Keys(String),
 }
 
 impl Verifier {
-    /// Reads key files at once, fetches key URLs in the background; key sets whose settings are the
-    /// same as in `previous` are taken over. Must be called within a tokio runtime.
+    /// Reads key files at once and fetches key URLs in the background. It takes over a key set from
+    /// `previous` if issuer and source are the same. The caller must be within a tokio runtime.
     ///
     /// # Errors
-    /// Where a `jwks_file` cannot be read or holds no usable key.
+    /// Returns an error if a `jwks_file` is unreadable or holds no usable key.
     pub fn new(
         issuers: &[IssuerSettings],
         previous: Option<&Verifier>,
@@ -80,13 +80,13 @@ impl Verifier {
 
     /// Verifies a compact JWS (RFC 7519 §7.2). Never waits.
     ///
-    /// Where several things are wrong, the first of this order is told: size, form, header (type
-    /// before algorithm), issuer, algorithm allowed, keys read, key known, signature, binding, forms
-    /// of the claims, audience, expiry, not yet valid. Only the issuer is looked at before the
-    /// signature, to find the keys.
+    /// If a token has several faults, the verifier reports the first in this order: size, form,
+    /// header (type before algorithm), issuer, algorithm allowed, keys read, key known, signature,
+    /// binding, forms of the claims, audience, expiry, not yet valid. Before the signature check,
+    /// it reads only the issuer, in order to find the keys.
     ///
     /// # Errors
-    /// Why it is not accepted.
+    /// Returns why the token is denied.
     pub fn verify(&self, token: &str) -> Result<Arc<Identity>, Denial> {
         if let Some(verdict) = self.remembered(token) {
             return self.judge_again(token, verdict);
@@ -118,7 +118,7 @@ impl Verifier {
         Ok(identity)
     }
 
-    /// For `/readyz?verbose`: each issuer and what is wrong with its keys, if anything.
+    /// For `/readyz?verbose`: each issuer and the problem with its keys, if any.
     #[must_use]
     pub fn health(&self) -> Vec<(String, Option<String>)> {
         self.issuers
@@ -132,7 +132,7 @@ impl Verifier {
         issuers.find(|(_, one)| one.settings.issuer == issuer)
     }
 
-    /// A verdict made under the key set that is in force now.
+    /// A cached verdict, if the key set in force now is the one that the check used.
     fn remembered(&self, token: &str) -> Option<Verdict> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
@@ -177,7 +177,7 @@ impl Verifier {
             return Ok(());
         }
         if kid.is_none() {
-            // Without a `kid` a new key looks like a wrong signature.
+            // Without a `kid`, a token signed with a new key looks like one with a wrong signature.
             issuer.keys.ask();
         }
         Err(Denial::Signature)

@@ -109,7 +109,7 @@ fn sections(text: &str, says: &mut String) -> Result<Vec<(String, Vec<String>)>,
     for (number, line) in text.lines().enumerate() {
         if let Some(name) = line.strip_prefix("--- ") {
             if sections.iter().any(|(other, _)| other == name) {
-                return Err(format!("line {}: `{name}` stands twice", number + 1));
+                return Err(format!("line {}: `{name}` appears twice", number + 1));
             }
             sections.push((name.to_owned(), Vec::new()));
         } else if let Some((_, lines)) = sections.last_mut() {
@@ -295,7 +295,7 @@ mod tests {
                 "# A.\n--- upstream\nsleep\n",
                 "neither a status nor a behaviour",
             ),
-            ("# A.\n--- trail\n--- trail\n", "stands twice"),
+            ("# A.\n--- trail\n--- trail\n", "appears twice"),
             (
                 "# A.\n--- request\nx\n--- answer\n200\n--- upstream\n200\n",
                 "say in `upstream saw`",

@@ -1,4 +1,4 @@
-//! The issue's bodies one by one, then the scanner against serde_json.
+//! Examples of bodies, then the scanner against serde_json.
 
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn an_empty_body_or_array_or_object_is_invalid() {
 }
 
 #[test]
-fn what_is_no_valid_id_is_invalid() {
+fn an_invalid_id_is_invalid() {
     invalid(&[
         "[0]",
         "[-0]",
@@ -97,7 +97,7 @@ fn nested_arrays_are_invalid() {
 }
 
 #[test]
-fn an_id_twice_in_whichever_spelling_is_invalid() {
+fn an_id_twice_in_any_spelling_is_invalid() {
     for body in ["[1,1]", "[\"1\",1]", "[1,2,\"1\"]", "[\"7\",\"7\"]"] {
         assert_eq!(
             parse(body.as_bytes()),
@@ -107,7 +107,7 @@ fn an_id_twice_in_whichever_spelling_is_invalid() {
 }
 
 #[test]
-fn commas_stand_between_ids_only() {
+fn commas_are_allowed_between_ids_only() {
     invalid(&[
         "[1,]",
         "[,1]",
@@ -121,7 +121,7 @@ fn commas_stand_between_ids_only() {
 }
 
 #[test]
-fn what_stands_behind_the_array_is_invalid() {
+fn content_after_the_array_is_invalid() {
     invalid(&["[1]x", "[1][2]", "[1],", "[1]]", "[1] //", "[1]\u{feff}"]);
 }
 
@@ -214,7 +214,7 @@ fn a_query_names_the_same_set_in_any_order() {
     assert!(!query_names_the_same("", &[]));
 }
 
-/// What a general reader of JSON makes of a body: the ids as text, or nothing.
+/// What a general JSON reader makes of a body: the ids as text, or nothing.
 fn by_serde(body: &[u8]) -> Option<Vec<String>> {
     let values: Vec<serde_json::Value> = serde_json::from_slice(body).ok()?;
     let text = |value: &serde_json::Value| match value {
@@ -227,7 +227,7 @@ fn by_serde(body: &[u8]) -> Option<Vec<String>> {
 
 proptest! {
     #[test]
-    fn what_passes_says_the_same_to_serde_json(
+    fn serde_json_reads_the_same_ids_from_a_valid_body(
         body in r#" ?\[( ?("?[0-9]{1,3}"?|"(\\u003[0-9])[0-9]?"|-?[0-9.e]{1,3}) ?,?){0,4}\] ?,?"#
     ) {
         if let Ok(found) = parse(body.as_bytes()) {
@@ -236,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_serde_json_reads_as_distinct_valid_ids_passes(
+    fn distinct_valid_ids_of_serde_json_pass(
         wanted in prop::collection::btree_set(1..=i64::MAX, 1..30), quoted in any::<u32>(), pretty in any::<bool>()
     ) {
         let values: Vec<serde_json::Value> = wanted.iter().enumerate().map(|(at, id)| {
@@ -249,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic_and_none_pass_that_serde_refuses(
+    fn it_never_panics_and_passes_nothing_that_serde_refuses(
         body in prop::collection::vec(prop::sample::select(b"[]\", \\u0031239.e-\n\xef".to_vec()), 0..24)
     ) {
         if let Ok(found) = parse(&body) {

@@ -1,4 +1,4 @@
-//! The forms that product and field know, then properties.
+//! Examples from the API and the RFC, then properties.
 
 use proptest::prelude::*;
 
@@ -69,7 +69,7 @@ fn a_list_is_refused() {
 }
 
 #[test]
-fn what_only_looks_like_a_value_is_refused() {
+fn a_value_that_is_almost_valid_is_refused() {
     for value in [
         "-2", "+1", "--1", "1.0", "0x1", "a", "**", " 1", "1 ", "'1'", "1\"", "-", "1;2",
     ] {
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_passes_is_one_value_to_a_splitting_reader(value in "[-*W/\"0-9a, ]{0,12}") {
+    fn a_valid_value_is_one_value_to_a_splitting_reader(value in "[-*W/\"0-9a, ]{0,12}") {
         if parse(value.as_bytes()).is_ok() {
             let outside_quotes = !value.starts_with('"');
             prop_assert!(!(outside_quotes && value.contains([',', ' '])));
@@ -127,7 +127,7 @@ proptest! {
 }
 
 #[test]
-fn the_suffix_of_a_compression_does_not_hide_an_unconditional_tag() {
+fn a_compression_suffix_hides_no_unconditional_tag() {
     for value in ["\"-1--gzip\"", "\"*--gzip\"", "\"-1-gzip\"", "\"*;gzip\""] {
         assert_eq!(
             parse(value.as_bytes()),

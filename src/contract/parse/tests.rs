@@ -1,4 +1,4 @@
-//! What a contract file may not say, each with its place.
+//! Faults in contract files, each with its position.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ scope = "users.delete"
 unconditional_scope = "users.delete.unconditional"
 "#;
 
-/// A file of these operations.
+/// A file with these operations.
 fn file(operations: &[&str]) -> String {
     let mut text =
         "name = \"test-1\"\nversion = \"4.0\"\nbase = \"/a/{account}/users\"\n".to_owned();
@@ -35,7 +35,7 @@ fn faults(text: &str) -> Vec<String> {
     problems.iter().map(place).collect()
 }
 
-/// The one fault of the deletion above with a piece of it put otherwise.
+/// The only fault of the deletion above after `from` is replaced with `to`.
 fn fault(from: &str, to: &str) -> String {
     assert!(DELETE.contains(from), "{from}");
     let faults = faults(&file(&[&DELETE.replace(from, to)]));
@@ -65,7 +65,7 @@ fn a_good_file_is_read_with_its_whole_text_as_source() {
 }
 
 #[test]
-fn p13_an_unknown_key_is_refused_wherever_it_stands() {
+fn p13_an_unknown_key_is_refused_in_any_table() {
     is_fault(
         "body =",
         "scoped = 1\nbody =",
@@ -90,7 +90,7 @@ fn p13_an_unknown_key_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn a_delete_that_is_not_said_to_delete_is_refused() {
+fn the_method_delete_requires_the_effect_delete() {
     let write = DELETE
         .replace("effect = \"delete\"", "effect = \"write\"")
         .replace("body = \"none\"", "body = \"pass\"");
@@ -105,7 +105,7 @@ fn a_delete_that_is_not_said_to_delete_is_refused() {
 }
 
 #[test]
-fn a_deletion_by_another_method_is_a_deletion_all_the_same() {
+fn a_deletion_may_use_another_method() {
     let posted = DELETE.replace("method = \"DELETE\"", "method = \"POST\"");
     assert_eq!(
         contract(&file(&[&posted])).unwrap().routes[0]
@@ -210,7 +210,7 @@ fn carriers_are_methods_that_are_never_repeated() {
             "in capitals",
         );
     }
-    is_fault("\"POST\"", "\"DELETE\"", "\"DELETE\"", "stands twice");
+    is_fault("\"POST\"", "\"DELETE\"", "\"DELETE\"", "appears twice");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_path_that_no_plain_request_can_have_is_refused() {
 }
 
 #[test]
-fn operations_that_one_request_could_mean_are_refused() {
+fn operations_that_one_request_could_match_are_refused() {
     let other = DELETE.replace("users.delete\"\nm", "users.remove\"\nm");
     assert_eq!(
         faults(&file(&[DELETE, &other])),
@@ -267,13 +267,13 @@ fn operations_that_one_request_could_mean_are_refused() {
     );
     let literal = other.replace("{base}/{user}", "/a/{account}/{user}/me");
     assert!(faults(&file(&[DELETE, &literal]))[0].contains("claim the same"));
-    assert!(faults(&file(&[DELETE, DELETE]))[0].contains("stands twice"));
+    assert!(faults(&file(&[DELETE, DELETE]))[0].contains("appears twice"));
     let elsewhere = other.replace("{base}/{user}", "/b/{account}/{user}");
     assert!(contract(&file(&[DELETE, &elsewhere])).is_ok());
 }
 
 #[test]
-fn a_closed_path_hides_no_operation_whole() {
+fn a_closed_path_must_not_hide_an_operation() {
     let closing = |path: &str| {
         format!(
             "{}[[closed]]\npath = \"{path}\"\nreason = \"no\"\n",
@@ -286,7 +286,7 @@ fn a_closed_path_hides_no_operation_whole() {
 }
 
 #[test]
-fn an_operation_that_is_off_says_why_and_one_that_is_on_does_not() {
+fn an_operation_has_a_reason_exactly_if_it_is_off() {
     let with = |more: &str| file(&[&format!("{DELETE}{more}\n")]);
     let off = contract(&with("on = false\nreason = \"no\"")).unwrap();
     assert_eq!(off.routes[0].off.as_deref(), Some("no"));
@@ -302,7 +302,7 @@ fn an_operation_that_is_off_says_why_and_one_that_is_on_does_not() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_order_of_place() {
+fn all_faults_are_reported_in_order_of_position() {
     let text = file(&["\nname = \"X\"\nmethod = \"DELET\"\npath = \"x\"\n"]);
     let told = faults(&text);
     let wanted = [
@@ -331,7 +331,7 @@ fn all_faults_are_told_at_once_in_order_of_place() {
 }
 
 #[test]
-fn an_empty_file_is_told_what_it_needs() {
+fn an_empty_file_lists_the_required_keys() {
     let told = faults("");
     assert!(told.iter().any(|fault| fault.contains("`name` is missing")));
     assert!(
@@ -341,7 +341,7 @@ fn an_empty_file_is_told_what_it_needs() {
 }
 
 #[test]
-fn every_syntax_error_is_told_and_nothing_is_guessed_behind_it() {
+fn syntax_errors_are_reported_and_nothing_after_them() {
     let text = "name = \nversion = 4.0.0\n";
     let told = faults(text);
     assert!(
@@ -351,7 +351,7 @@ fn every_syntax_error_is_told_and_nothing_is_guessed_behind_it() {
 }
 
 #[test]
-fn a_missing_key_is_shown_at_the_table_that_lacks_it() {
+fn a_missing_key_is_reported_at_its_table() {
     let text = file(&[DELETE, "\nname = \"other\"\n"]);
     let problems = contract(&text).unwrap_err();
     let missing = problems
@@ -365,7 +365,7 @@ fn a_missing_key_is_shown_at_the_table_that_lacks_it() {
 }
 
 #[test]
-fn a_file_has_a_bound_on_its_entries() {
+fn the_number_of_entries_in_a_file_is_bounded() {
     let closed = "[[closed]]\npath='/x'\nreason='r'\n".repeat(MAX_ENTRIES + 1);
     assert!(faults(&format!("{}{closed}", file(&[DELETE])))[0].contains("at most 256"));
 }
@@ -374,7 +374,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_file_with_a_hole_is_read_or_refused_at_a_place_in_it(from in 0usize..1500, length in 0usize..40) {
+    fn a_damaged_file_is_read_or_refused_at_a_position_in_it(from in 0usize..1500, length in 0usize..40) {
         let text = include_str!("../../../config/contracts/liveperson-users-4.0.toml");
         let from = text.len() * from / 1500;
         let to = (from + length).min(text.len());

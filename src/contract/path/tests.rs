@@ -1,4 +1,4 @@
-//! The paths one by one, then properties of whatever passes.
+//! Examples of paths, then properties of accepted paths.
 
 use proptest::prelude::*;
 
@@ -93,8 +93,9 @@ fn characters_outside_rfc_3986_are_refused() {
 }
 
 #[test]
-fn escapes_of_what_needs_them_pass_once_only_in_meaning() {
-    // Double encoding stays data: decoded once it is `%2e`, no dot segment, and no valid id either.
+fn escapes_of_reserved_characters_pass() {
+    // Double encoding stays data: a single decoding gives `%2e`, which is neither a dot segment nor
+    // a valid id.
     assert_eq!(check("/%20/%3A/%C3%A9/%252e%252e"), Ok(()));
     assert!(!is_user_id("%252e"));
 }
@@ -170,7 +171,7 @@ fn decoded(path: &str) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_passes_has_the_same_segments_however_often_it_is_read(
+    fn a_plain_path_keeps_its_segments_in_any_decoding(
         path in "(/([a-z0-9.%;~\\\\/]|%2[eEfF]|%5[cC]|%3[0-9bB]|%20|%25){0,6}){1,5}"
     ) {
         if check(&path).is_ok() && path != "/" {
@@ -186,8 +187,8 @@ proptest! {
     }
 
     #[test]
-    fn what_passes_survives_a_normaliser_unchanged(path in "(/[a-zA-Z0-9.~%+]{1,8}){1,5}") {
-        // RFC 3986 §6.2.2: decode unreserved escapes, remove dot segments.
+    fn a_normalizer_leaves_a_plain_path_unchanged(path in "(/[a-zA-Z0-9.~%+]{1,8}){1,5}") {
+        // RFC 3986 §6.2.2: decodes unreserved escapes and removes dot segments.
         if check(&path).is_ok() {
             let normal: Vec<&str> = path.split('/').filter(|s| *s != "." && *s != "..").collect();
             prop_assert_eq!(normal.join("/"), path.as_str());
@@ -205,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn every_positive_i64_is_a_user_id_and_its_neighbours_are_not(id in 1..=i64::MAX) {
+    fn every_positive_i64_is_a_user_id_and_no_neighbor_is(id in 1..=i64::MAX) {
         prop_assert!(is_user_id(&id.to_string()));
         for other in [format!("0{id}"), format!("-{id}")] {
             prop_assert!(!is_user_id(&other));
@@ -214,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn a_user_id_is_what_i64_parses_and_prints_the_same(text in "[-+0-9]{0,21}") {
+    fn a_user_id_is_a_positive_i64_in_its_printed_form(text in "[-+0-9]{0,21}") {
         let same = text.parse::<i64>().is_ok_and(|n| n > 0 && n.to_string() == text);
         prop_assert_eq!(is_user_id(&text), same);
     }

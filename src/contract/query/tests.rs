@@ -1,4 +1,4 @@
-//! The queries one by one, then properties against a plain model.
+//! Examples of queries, then properties against a plain model.
 
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ fn no_v_is_missing() {
 }
 
 #[test]
-fn a_bare_v_or_one_found_only_behind_a_semicolon_is_missing() {
+fn a_bare_v_or_one_only_after_a_semicolon_is_missing() {
     all(
         &[
             "v",
@@ -102,7 +102,7 @@ fn any_other_value_is_unsupported() {
 }
 
 #[test]
-fn what_stands_inside_the_value_of_v_stays_there() {
+fn a_parameter_inside_the_value_of_v_stays_there() {
     all(
         &[
             "v=4.0;ids=1",
@@ -117,7 +117,7 @@ fn what_stands_inside_the_value_of_v_stays_there() {
     let query = Query::parse("v=4.0;ids=1;v=5.0").unwrap();
     assert_eq!(query.versions, [Some("4.0;ids=1;v=5.0".to_owned())]);
     assert_eq!(
-        (query.versions_behind_semicolon, query.ids_behind_semicolon),
+        (query.versions_after_semicolon, query.ids_after_semicolon),
         (0, 0)
     );
 }
@@ -149,11 +149,11 @@ fn more_than_one_v_is_ambiguous() {
 fn ids_are_kept_raw_and_counted_by_how_they_were_found() {
     let query = Query::parse("v=4.0&ids=1%2C2&%69ds&a;ids=3&b=c;%69%64%73").unwrap();
     assert_eq!(query.ids, [Some("1%2C2".to_owned()), None]);
-    assert_eq!(query.ids_behind_semicolon, 2);
+    assert_eq!(query.ids_after_semicolon, 2);
     assert_eq!(query.check_version("4.0"), Ok(()));
     let query = Query::parse("ids=1;ids=2").unwrap();
     assert_eq!(query.ids, [Some("1;ids=2".to_owned())]);
-    assert_eq!(query.ids_behind_semicolon, 1);
+    assert_eq!(query.ids_after_semicolon, 1);
     assert_eq!(
         Query::parse("IDS=1&idss=2&id=3&x=ids").unwrap(),
         Query::default()
@@ -190,7 +190,7 @@ fn a_method_parameter_is_found_anywhere() {
 }
 
 #[test]
-fn a_broken_escape_in_a_name_is_an_error_wherever_the_name_stands() {
+fn a_broken_escape_in_any_name_is_an_error() {
     for query in [
         "%",
         "%7=4.0",
@@ -210,7 +210,7 @@ fn a_broken_escape_in_a_value_is_upstream_s_business() {
 }
 
 #[test]
-fn what_is_not_ascii_is_no_judged_name() {
+fn a_name_outside_ascii_is_not_checked() {
     assert_eq!(
         Query::parse("\u{e9}=1&v\u{e9}=2&%C3%A9=3&%ff"),
         Ok(Query::default())
@@ -250,9 +250,9 @@ proptest! {
         let query = format!("{before}{joint}{}=DELETE", escaped("_method", mask));
         prop_assert!(Query::parse(&query).unwrap().method);
         let query = Query::parse(&format!("{before}{joint}{}=1", escaped("ids", mask))).unwrap();
-        prop_assert_eq!(query.ids.len() + query.ids_behind_semicolon, 1);
+        prop_assert_eq!(query.ids.len() + query.ids_after_semicolon, 1);
         let query = Query::parse(&format!("{before}{joint}{}=4.0", escaped("v", mask))).unwrap();
-        prop_assert_eq!(query.versions.len() + query.versions_behind_semicolon, 1);
+        prop_assert_eq!(query.versions.len() + query.versions_after_semicolon, 1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The operations of the built-in contract by their requests, then tables of other contracts.
+//! The operations of the built-in contract by their requests, then tables of several contracts.
 
 use super::*;
 use crate::contract::Effect;
@@ -9,7 +9,7 @@ fn builtin() -> Contracts {
     Contracts::new(vec![Contract::builtin()]).unwrap()
 }
 
-/// Finds `method` or `method + override`, at a tail behind the base.
+/// Finds `method` or `method + override` for the base path and this `tail`.
 fn find(request: &str, tail: &str) -> Result<String, Miss> {
     let (method, overriding) = match request.split_once(" + ") {
         Some((method, overriding)) => (method, Some(overriding)),
@@ -93,7 +93,7 @@ fn any_other_override_is_refused() {
 }
 
 #[test]
-fn other_methods_are_told_what_is_allowed() {
+fn another_method_gets_the_allowed_ones() {
     for method in [
         "HEAD", "PATCH", "OPTIONS", "TRACE", "get", "Delete", "PROPFIND",
     ] {
@@ -108,7 +108,7 @@ fn other_methods_are_told_what_is_allowed() {
 }
 
 #[test]
-fn query_and_batch_are_closed_by_any_method_with_their_reason() {
+fn query_and_batch_are_closed_for_any_method_with_a_reason() {
     for request in [
         "GET",
         "POST",
@@ -149,7 +149,7 @@ fn an_operation_that_is_off_is_unknown_with_its_reason() {
 }
 
 #[test]
-fn a_path_that_is_none_of_the_contract_is_unknown() {
+fn a_path_outside_the_contract_is_unknown() {
     for tail in [
         "s",
         "/7/resetpassword",
@@ -185,7 +185,7 @@ fn a_path_that_is_none_of_the_contract_is_unknown() {
 }
 
 #[test]
-fn account_and_user_are_given_unjudged() {
+fn account_and_user_are_returned_unchecked() {
     let contracts = builtin();
     let path = "/api/account/a-b/configuration/le-users/users/01";
     let found = contracts.find("DELETE", None, path).unwrap();
@@ -193,7 +193,7 @@ fn account_and_user_are_given_unjudged() {
 }
 
 #[test]
-fn the_built_in_contract_says_what_each_operation_requires() {
+fn the_built_in_contract_lists_all_requirements() {
     let contract = Contract::builtin();
     assert_eq!(contract.name, "liveperson-users-4.0");
     assert_eq!(contract.source, BUILTIN);

@@ -64,7 +64,7 @@ fn check_version(routed: &Routed) -> Checked<()> {
 
 fn check_ids_query(routed: &Routed) -> Checked<()> {
     let (query, operation) = (routed.query(), routed.operation());
-    if query.ids_behind_semicolon > 0 && operation.effect != Effect::Read {
+    if query.ids_after_semicolon > 0 && operation.effect != Effect::Read {
         return Refusal::new(
             Code::RequestMalformed,
             "A query parameter ids stands behind `;`. Separate parameters with `&`.",

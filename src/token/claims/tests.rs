@@ -49,12 +49,12 @@ fn a_token_with_the_least_claims_names_a_caller_who_may_do_nothing() {
 }
 
 #[test]
-fn row_aud_absent_is_not_for_us() {
+fn aud_absent_is_not_for_us() {
     assert_eq!(judged(r#"{"aud":"(absent)"}"#), Err(Denial::Audience));
 }
 
 #[test]
-fn row_aud_number_object_null_or_a_mixed_list() {
+fn aud_number_object_null_or_a_mixed_list() {
     for aud in [
         "5",
         "{}",
@@ -85,7 +85,7 @@ fn aud_is_one_of_ours_byte_for_byte() {
 }
 
 #[test]
-fn row_iss_a_number_an_object_or_a_list() {
+fn iss_a_number_an_object_or_a_list() {
     for iss in ["5", "{}", "null", r#"["evil","good"]"#] {
         let claims = json::object(format!(r#"{{"iss":{iss}}}"#).as_bytes()).unwrap();
         assert_eq!(issuer(&claims), None, "{iss}");
@@ -94,14 +94,14 @@ fn row_iss_a_number_an_object_or_a_list() {
 }
 
 #[test]
-fn row_sub_a_number() {
+fn sub_a_number() {
     for sub in ["5", "null", "[]", "true", r#""""#, r#""(absent)""#] {
         assert!(bad(&format!(r#"{{"sub":{sub}}}"#)), "{sub}");
     }
 }
 
 #[test]
-fn row_nul_and_other_control_characters_in_a_string() {
+fn nul_and_other_control_characters_in_a_string() {
     for text in ["a\\u0000b", "a\\nb", "a\\u001b[31m", "\\u007f", "\\u0085"] {
         for name in ["sub", "aud", "accounts", "scope", "client_id", "azp", "jti"] {
             assert!(bad(&format!(r#"{{"{name}":"{text}"}}"#)), "{name} {text}");
@@ -176,7 +176,7 @@ fn the_client_is_its_claim_or_else_azp() {
 }
 
 #[test]
-fn row_jti_is_bounded_text() {
+fn jti_is_bounded_text() {
     assert_eq!(judged(r#"{"jti":"j"}"#).unwrap().token_id, "j");
     assert!(judged(&format!(r#"{{"jti":"{}"}}"#, "j".repeat(256))).is_ok());
     assert!(bad(&format!(r#"{{"jti":"{}"}}"#, "j".repeat(257))));

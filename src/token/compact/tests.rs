@@ -37,7 +37,7 @@ fn a_token_is_taken_apart() {
 }
 
 #[test]
-fn row_header_of_1_mb_is_refused_by_its_size_alone() {
+fn header_of_1_mb_is_refused_by_its_size_alone() {
     let long = "a".repeat(1 << 20);
     let why = Compact::parse(&long).unwrap_err();
     assert_eq!(why, Denial::Malformed("the token is longer than 8 KiB"));
@@ -46,7 +46,7 @@ fn row_header_of_1_mb_is_refused_by_its_size_alone() {
 }
 
 #[test]
-fn row_dots_before_behind_or_a_fourth_part() {
+fn dots_before_behind_or_a_fourth_part() {
     let header = part(r#"{"alg":"ES256"}"#);
     let claims = part(CLAIMS);
     for token in [
@@ -69,7 +69,7 @@ fn row_dots_before_behind_or_a_fourth_part() {
 }
 
 #[test]
-fn row_padding_stray_last_bits_other_alphabet_and_spaces() {
+fn padding_stray_last_bits_other_alphabet_and_spaces() {
     let header = part(r#"{"alg":"ES256"}"#);
     let claims = part(CLAIMS);
     assert!(Compact::parse(&format!("{header}.{claims}.AA")).is_ok());
@@ -89,21 +89,21 @@ fn row_padding_stray_last_bits_other_alphabet_and_spaces() {
 }
 
 #[test]
-fn row_unknown_header_member_twice() {
+fn unknown_header_member_twice() {
     assert!(malformed(&judged(r#"{"alg":"ES256","x":1,"x":1}"#)));
     assert!(malformed(&judged(r#"{"alg":"ES256","alg":"ES256"}"#)));
     assert!(malformed(&judged(r#"{"alg":"ES256","\u0061lg":"none"}"#)));
 }
 
 #[test]
-fn row_header_is_no_object() {
+fn header_is_no_object() {
     for header in ["[]", r#"["ES256"]"#, "null", "1", "\"ES256\"", ""] {
         assert!(malformed(&judged(header)), "{header}");
     }
 }
 
 #[test]
-fn row_crit_unknown_crit_empty_and_b64() {
+fn crit_unknown_crit_empty_and_b64() {
     for member in [
         r#""crit":["x"]"#,
         r#""crit":[]"#,
@@ -118,7 +118,7 @@ fn row_crit_unknown_crit_empty_and_b64() {
 }
 
 #[test]
-fn row_typ_of_another_profile() {
+fn typ_of_another_profile() {
     for kind in [
         r#""logout+jwt""#,
         r#""dpop+jwt""#,
@@ -153,7 +153,7 @@ fn typ_may_be_absent_jwt_or_at_jwt_in_any_case_with_or_without_application() {
 }
 
 #[test]
-fn row_cty_enc_zip() {
+fn cty_enc_zip() {
     for member in [
         r#""cty":"JWT""#,
         r#""enc":"A128GCM""#,
@@ -166,7 +166,7 @@ fn row_cty_enc_zip() {
 }
 
 #[test]
-fn row_jwk_jku_x5u_x5c_are_never_used() {
+fn jwk_jku_x5u_x5c_are_never_used() {
     for member in [
         r#""jwk":5"#,
         r#""jku":"https://evil"#,
@@ -183,7 +183,7 @@ fn row_jwk_jku_x5u_x5c_are_never_used() {
 }
 
 #[test]
-fn row_kid_is_bounded_text() {
+fn kid_is_bounded_text() {
     let with = |kid: &str| judged(&format!(r#"{{"alg":"ES256","kid":{kid}}}"#));
     assert!(with(&format!("\"{}\"", "k".repeat(256))).is_ok());
     assert!(malformed(&with(&format!("\"{}\"", "k".repeat(257)))));
@@ -193,7 +193,7 @@ fn row_kid_is_bounded_text() {
 }
 
 #[test]
-fn row_none_lower_case_es512_es256k_ed25519_and_hs256() {
+fn none_lower_case_es512_es256k_ed25519_and_hs256() {
     for name in [
         "none", "NONE", "es256", "ES512", "ES256K", "Ed25519", "HS256", "",
     ] {

@@ -1,4 +1,4 @@
-//! Which keys load, and why the others do not.
+//! Which keys are accepted, and why others are not.
 
 use super::super::mint;
 use super::*;
@@ -33,7 +33,7 @@ fn every_type_is_read_for_the_algorithms_that_it_serves() {
 }
 
 #[test]
-fn row_key_says_alg_and_serves_that_one_alone() {
+fn key_says_alg_and_serves_that_one_alone() {
     let rsa = public(Algorithm::RS256);
     let key = read(&with(&rsa, "alg", "RS256")).unwrap();
     assert_eq!(key.algorithms, [Algorithm::RS256]);
@@ -50,7 +50,7 @@ fn row_key_says_alg_and_serves_that_one_alone() {
 }
 
 #[test]
-fn row_use_enc_and_key_ops_sign() {
+fn use_enc_and_key_ops_sign() {
     let key = public(Algorithm::ES256);
     for (name, value) in [
         ("use", json!("enc")),
@@ -73,7 +73,7 @@ fn row_use_enc_and_key_ops_sign() {
 }
 
 #[test]
-fn row_point_off_the_curve_and_at_infinity() {
+fn point_off_the_curve_and_at_infinity() {
     let key = public(Algorithm::ES256);
     let other = public(Algorithm::ES256);
     assert!(read(&with(&key, "y", other["y"].clone())).is_err());
@@ -83,7 +83,7 @@ fn row_point_off_the_curve_and_at_infinity() {
 }
 
 #[test]
-fn row_short_coordinates() {
+fn short_coordinates() {
     let key = public(Algorithm::ES256);
     for bytes in [vec![], vec![1; 31], vec![1; 33]] {
         let text = URL_SAFE_NO_PAD.encode(bytes);
@@ -93,7 +93,7 @@ fn row_short_coordinates() {
 }
 
 #[test]
-fn row_p256_bytes_under_crv_p384_and_other_curves() {
+fn p256_bytes_under_crv_p384_and_other_curves() {
     let key = public(Algorithm::ES256);
     for curve in [
         json!("P-384"),
@@ -108,7 +108,8 @@ fn row_p256_bytes_under_crv_p384_and_other_curves() {
     assert!(read(&with(&public(Algorithm::EdDSA), "crv", "Ed448")).is_err());
 }
 
-/// An odd modulus of exactly so many bits; no one knows its factors, so it serves for sizes alone.
+/// An odd modulus of exactly this many bits. Nobody knows its factors, so it only serves tests of
+/// the size.
 fn modulus(bits: usize) -> String {
     let mut n = vec![0xff; bits.div_ceil(8)];
     if !bits.is_multiple_of(8) {
@@ -118,7 +119,7 @@ fn modulus(bits: usize) -> String {
 }
 
 #[test]
-fn row_rsa_of_512_and_16384_bits() {
+fn rsa_of_512_and_16384_bits() {
     let size = |bits| read(&json!({"kty": "RSA", "e": "AQAB", "n": modulus(bits)}));
     for bits in [8, 512, 1024, 2047, 8193, 16_384] {
         assert!(size(bits).is_err(), "{bits}");
@@ -130,7 +131,7 @@ fn row_rsa_of_512_and_16384_bits() {
 }
 
 #[test]
-fn row_rsa_length_is_counted_without_leading_zeros() {
+fn rsa_length_is_counted_without_leading_zeros() {
     let mut n = vec![0; 128];
     n.extend([0xff; 128]);
     let padded = json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(&n)});
@@ -141,7 +142,7 @@ fn row_rsa_length_is_counted_without_leading_zeros() {
 }
 
 #[test]
-fn row_rsa_exponent_of_1_or_even() {
+fn rsa_exponent_of_1_or_even() {
     for e in [
         [0].as_slice(),
         &[0, 1],
@@ -160,7 +161,7 @@ fn row_rsa_exponent_of_1_or_even() {
 }
 
 #[test]
-fn row_oct_is_never_a_key() {
+fn oct_is_never_a_key() {
     let why = read(&json!({"kty": "oct", "k": "AAAA", "alg": "HS256"})).unwrap_err();
     assert!(why.contains("shared"));
     assert!(read(&json!({"kty": "oct"})).is_err());
@@ -173,7 +174,7 @@ fn a_private_key_does_not_belong_in_a_set() {
 }
 
 #[test]
-fn row_ed25519_small_order_long_or_short() {
+fn ed25519_small_order_long_or_short() {
     let mut identity = [0; 32];
     identity[0] = 1;
     for x in [
@@ -192,7 +193,7 @@ fn row_ed25519_small_order_long_or_short() {
 }
 
 #[test]
-fn row_unknown_kty_missing_n_and_members_of_another_type() {
+fn unknown_kty_missing_n_and_members_of_another_type() {
     for jwk in [
         json!({}),
         json!({"kty": "AKP"}),
@@ -211,7 +212,7 @@ fn row_unknown_kty_missing_n_and_members_of_another_type() {
 }
 
 #[test]
-fn row_kid_5_and_kid_too_long() {
+fn kid_5_and_kid_too_long() {
     let key = public(Algorithm::ES256);
     assert!(read(&with(&key, "kid", 5)).is_err());
     assert!(read(&with(&key, "kid", "k".repeat(257))).is_err());
@@ -219,7 +220,7 @@ fn row_kid_5_and_kid_too_long() {
 }
 
 #[test]
-fn a_member_that_stands_twice_is_refused() {
+fn a_duplicate_member_is_refused() {
     let text = public(Algorithm::ES256).to_string();
     let twice = text.replacen('{', r#"{"kty":"EC","#, 1);
     assert!(Key::parse(&text).is_ok());
@@ -227,12 +228,12 @@ fn a_member_that_stands_twice_is_refused() {
 }
 
 #[test]
-fn row_x5c_of_another_type_does_not_matter() {
+fn x5c_of_another_type_does_not_matter() {
     assert!(read(&with(&public(Algorithm::ES256), "x5c", "x")).is_ok());
 }
 
 #[test]
-fn row_rsa_modulus_that_is_even() {
+fn rsa_modulus_that_is_even() {
     let mut n = vec![0xff; 256];
     n[255] = 0xfe;
     let n = URL_SAFE_NO_PAD.encode(n);
@@ -241,7 +242,7 @@ fn row_rsa_modulus_that_is_even() {
 }
 
 #[test]
-fn der_lengths_are_written_as_short_as_they_go() {
+fn der_lengths_use_the_shortest_form() {
     assert_eq!(der(2, &positive(&[0x80])), [2, 2, 0, 0x80]);
     assert_eq!(der(2, &positive(&[0x7f])), [2, 1, 0x7f]);
     assert_eq!(der(4, &[0; 0x80])[..3], [4, 0x81, 0x80]);

@@ -19,7 +19,7 @@ fn parse(keys: &[Value]) -> Result<KeySet, String> {
 }
 
 #[test]
-fn row_one_bad_key_does_not_fail_the_set() {
+fn one_bad_key_does_not_fail_the_set() {
     let good = public(Algorithm::ES256, Some("good"));
     for (name, value) in [
         ("use", json!(5)),
@@ -38,7 +38,7 @@ fn row_one_bad_key_does_not_fail_the_set() {
 }
 
 #[test]
-fn row_two_equal_kids_are_both_kept_by_kid_and_algorithm() {
+fn two_equal_kids_are_both_kept_by_kid_and_algorithm() {
     let set = parse(&[
         public(Algorithm::ES256, Some("k")),
         public(Algorithm::EdDSA, Some("k")),
@@ -57,7 +57,7 @@ fn row_two_equal_kids_are_both_kept_by_kid_and_algorithm() {
 }
 
 #[test]
-fn two_keys_of_one_kid_and_algorithm_are_tried_and_a_third_is_left_out() {
+fn a_third_key_of_one_kid_and_algorithm_is_left_out() {
     let keys: Vec<_> = (0..3)
         .map(|_| public(Algorithm::ES256, Some("k")))
         .collect();
@@ -79,7 +79,7 @@ fn without_a_kid_exactly_one_key_must_fit_the_algorithm() {
 }
 
 #[test]
-fn a_kid_is_compared_byte_for_byte_and_never_matches_a_key_without_one() {
+fn a_kid_matches_byte_for_byte_and_no_key_without_one() {
     let set = parse(&[
         public(Algorithm::ES256, Some("a")),
         public(Algorithm::ES384, None),
@@ -91,7 +91,7 @@ fn a_kid_is_compared_byte_for_byte_and_never_matches_a_key_without_one() {
 }
 
 #[test]
-fn row_the_set_is_an_object_with_one_list() {
+fn the_set_is_an_object_with_one_list() {
     let key = public(Algorithm::ES256, None);
     for text in [
         format!("[[{key}]]"),

@@ -1,5 +1,5 @@
-//! `jwks_file`: looked at each second by time, inode and size, which also sees a link that was put
-//! elsewhere, as Kubernetes does.
+//! Watches `jwks_file`: it checks time, inode and size every second, and so also notices a link
+//! with a new target, which is how Kubernetes updates a mounted secret.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::super::key_set::MAX_SET_BYTES;
 use super::{Pace, Shared};
 
-/// What tells one state of a file from another.
+/// The metadata that distinguishes two states of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -20,13 +20,14 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// A file as it was last seen.
+/// A file and its last known state.
 #[derive(Debug)]
 pub(super) struct Watch {
     path: PathBuf,
-    /// Of the last reading; `None` where it failed, so that the next look reads again.
+    /// The state at the last read; `None` after a failure, so that the next check reads again.
     seen: Option<Stamp>,
-    /// The file changed just before the last reading: times are coarse, so read once more.
+    /// The file changed just before the last read. Timestamps are coarse, so the next check reads
+    /// once more.
     fresh: bool,
 }
 
@@ -42,12 +43,13 @@ impl Watch {
         watch
     }
 
-    /// Looks for ever.
+    /// Checks the file until the task is dropped.
     pub(super) async fn run(mut self, shared: Arc<Shared>, pace: Pace) {
         loop {
             tokio::time::sleep(pace.poll).await;
             let shared = Arc::clone(&shared);
-            // A file on a dead network mount hangs: not on a thread that serves requests.
+            // A file on a dead network mount blocks, so this must not run on a thread that serves
+            // requests.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look(&shared);
                 self
@@ -88,12 +90,12 @@ impl Stamp {
     }
 }
 
-/// The file and what it looked like when it was opened; a little more than the bound at most, so
-/// that a file that is too long is told from one that fits.
+/// The state of the file when it was opened, and its content. One byte more than the bound is read,
+/// so that the parser can reject a file that is too long.
 fn read(path: &Path) -> Result<(Stamp, Vec<u8>), String> {
     let name = path.display();
     let failed = |error: std::io::Error| format!("{name}: cannot be read: {error}");
-    // Asked by name first: opening a pipe would wait for its other end.
+    // Checks the name first: opening a pipe would wait for its other end.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err(format!("{name}: is not a file"));
     }

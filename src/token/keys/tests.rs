@@ -1,4 +1,4 @@
-//! Where keys come from: files and URLs that change, fail and come back.
+//! Key sources: files and URLs that change, fail and recover.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ const QUICK: Pace = Pace {
     timeout: Duration::from_secs(60),
 };
 
-/// Refreshes only where it is asked to.
+/// Refreshes only on request.
 const WHEN_ASKED: Pace = Pace {
     refresh: Duration::from_secs(3600),
     ..QUICK
@@ -35,7 +35,7 @@ fn generation(keys: &Keys) -> u64 {
     keys.current().as_ref().map_or(0, |one| one.generation)
 }
 
-/// Waits, with a bound that only a broken build meets.
+/// Waits; only a broken build reaches the bound.
 async fn until(what: impl Fn() -> bool) {
     for _ in 0..24_000 {
         if what() {
@@ -77,14 +77,14 @@ async fn a_file_is_read_at_once_and_again_when_it_changes() {
     assert_eq!((generation(&keys), keys.trouble()), (1, None));
     folder.write("keys", &jwks());
     until(|| generation(&keys) == 2).await;
-    // Replaced by name, as an editor or a mounted secret does it.
+    // Replaced by a rename, as editors and mounted secrets do.
     let other = folder.write("other", &jwks());
     std::fs::rename(other, &path).unwrap();
     until(|| generation(&keys) == 3 && keys.trouble().is_none()).await;
 }
 
 #[tokio::test]
-async fn a_link_that_is_put_elsewhere_is_seen() {
+async fn a_link_with_a_new_target_is_noticed() {
     let folder = Folder::new("link");
     let (one, two) = (folder.write("one", &jwks()), folder.write("two", &jwks()));
     let (link, fresh) = (folder.0.join("link"), folder.0.join("fresh"));
@@ -96,7 +96,7 @@ async fn a_link_that_is_put_elsewhere_is_seen() {
 }
 
 #[tokio::test]
-async fn p10_a_bad_new_file_keeps_the_old_keys_and_is_shown_until_it_is_good() {
+async fn p10_a_bad_file_keeps_the_old_keys_and_shows_as_trouble() {
     let folder = Folder::new("bad");
     let path = folder.write("keys", &jwks());
     let keys = open(&KeySource::File(path.clone()), None, QUICK).unwrap();
@@ -115,7 +115,7 @@ async fn p10_a_bad_new_file_keeps_the_old_keys_and_is_shown_until_it_is_good() {
 }
 
 #[tokio::test]
-async fn the_same_content_written_anew_is_the_same_generation() {
+async fn a_rewrite_of_the_same_content_keeps_the_generation() {
     let folder = Folder::new("same");
     let text = jwks();
     let path = folder.write("keys", &text);
@@ -145,7 +145,7 @@ async fn a_file_that_cannot_be_used_at_start_is_named() {
 }
 
 #[tokio::test]
-async fn a_url_is_fetched_again_until_it_brings_keys() {
+async fn a_url_is_fetched_again_until_it_returns_keys() {
     let text = jwks();
     let server = Server::start(move |number| match number {
         0 => b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec(),
@@ -181,14 +181,14 @@ async fn p10_keys_stay_in_force_while_a_url_fails() {
 }
 
 #[tokio::test]
-async fn a_url_is_fetched_anew_in_the_background() {
+async fn a_url_is_fetched_again_in_the_background() {
     let server = Server::start(|_| ok(&jwks())).await;
     let keys = open(&KeySource::Url(server.url("/k")), None, QUICK).unwrap();
     until(|| generation(&keys) > 2).await;
 }
 
 #[tokio::test]
-async fn an_unknown_key_asks_for_one_fetch_and_not_for_one_a_request() {
+async fn an_unknown_key_causes_one_fetch_not_one_a_request() {
     let server = Server::start(|_| ok(&jwks())).await;
     let keys = open(&KeySource::Url(server.url("/k")), None, WHEN_ASKED).unwrap();
     until(|| generation(&keys) == 1).await;
@@ -213,7 +213,7 @@ async fn an_unknown_key_asks_for_one_fetch_and_not_for_one_a_request() {
 }
 
 #[tokio::test]
-async fn p10_keys_taken_over_are_in_force_at_once_and_not_fetched_again() {
+async fn p10_keys_taken_over_are_in_force_without_a_fetch() {
     let server = Server::start(|_| ok(&jwks())).await;
     let source = KeySource::Url(server.url("/k"));
     let old = open(&source, None, WHEN_ASKED).unwrap();
@@ -229,7 +229,7 @@ async fn p10_keys_taken_over_are_in_force_at_once_and_not_fetched_again() {
 }
 
 #[tokio::test]
-async fn p10_a_file_gone_bad_does_not_refuse_a_reload() {
+async fn p10_a_file_that_turned_bad_does_not_fail_a_reload() {
     let folder = Folder::new("reload");
     let path = folder.write("keys", &jwks());
     let source = KeySource::File(path);
@@ -255,7 +255,7 @@ async fn dropping_the_keys_ends_their_task() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_none_is_told_at_start() {
+async fn an_invalid_url_is_an_error_at_start() {
     let why = open(&KeySource::Url("ftp://a/k".into()), None, QUICK).unwrap_err();
     assert_eq!(why, "jwks_url must begin with https:// or http://");
 }

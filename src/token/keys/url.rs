@@ -1,4 +1,5 @@
-//! `jwks_url`: fetched at start, then in the background; no request ever waits for it.
+//! Follows `jwks_url`: fetches it at start and then in the background. No request ever waits for
+//! it.
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use super::super::key_set::MAX_SET_BYTES;
 use super::{Pace, Shared};
 use crate::fetch::{Address, Fetch};
 
-/// Fetches for ever.
+/// Fetches until the task is dropped.
 pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, pace: Pace) {
     if let Some(read) = shared.last_read() {
-        // Taken over from the configuration before: it is as old as it is there.
+        // The set was taken over from the previous configuration, and keeps its age.
         wait(&shared, read, read + pace.refresh, pace).await;
     }
     let mut retry = pace.first_retry;
@@ -33,7 +34,8 @@ pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, 
     }
 }
 
-/// Until `due`, or earlier where a key was not found, but not within `pace.asked` of the fetch before.
+/// Waits until `due`. An unknown key shortens the wait, but not to less than `pace.asked` after
+/// `before`.
 async fn wait(shared: &Shared, before: Instant, due: Instant, pace: Pace) {
     let asked = async {
         shared.wish.notified().await;

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::Pair;
 
-/// RFC 7638: the SHA-256 of the required members in order of name, without white space.
+/// RFC 7638: the SHA-256 of the required members, sorted by name, without white space.
 pub(super) fn thumbprint(pair: &Pair) -> String {
     let text = required(pair).to_string();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     URL_SAFE_NO_PAD.encode(digest)
 }
 
-/// The members that make up the public key; serde_json keeps them in order of name.
+/// The members of the public key; serde_json keeps them sorted by name.
 pub(super) fn required(pair: &Pair) -> Value {
     let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match pair {
@@ -46,7 +46,7 @@ fn rsa_components(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((short(n), short(e)))
 }
 
-/// One DER element with this tag: its content, and what follows it.
+/// The content of one DER element with this tag, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (first, rest) = der.split_first()?;
     let (length, rest) = rest.split_first()?;

@@ -47,7 +47,7 @@ fn a_key_written_as_pem_is_read_back() {
 
 #[test]
 fn a_private_jwk_is_read_with_its_kid_and_algorithm() {
-    // RFC 8037 §A.1 and RFC 7515 §A.3.1: the standards' own example keys.
+    // The example keys of RFC 8037 §A.1 and RFC 7515 §A.3.1.
     let edwards = Key::read(
         r#"{"kty":"OKP","crv":"Ed25519","kid":"mine",
             "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
@@ -81,7 +81,7 @@ fn the_thumbprint_is_the_one_of_rfc_8037() {
 }
 
 #[test]
-fn what_is_no_private_key_is_refused() {
+fn anything_but_a_private_key_is_refused() {
     let public = Key::generate(Algorithm::ES256)
         .unwrap()
         .public_jwk()
@@ -100,7 +100,7 @@ fn what_is_no_private_key_is_refused() {
 }
 
 #[test]
-fn p8_neither_debug_nor_the_public_half_nor_an_error_shows_the_private_half() {
+fn p8_no_output_or_error_shows_the_private_key() {
     let d = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
     let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","d":"{d}","x":"{x}"}}"#);

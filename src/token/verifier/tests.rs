@@ -1,4 +1,4 @@
-//! The verifier as a whole; each part of it has a file.
+//! Tests of the whole verifier.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ mod properties;
 const NOW: i64 = 1_800_000_000;
 const ISSUER: &str = "https://issuer.example/";
 
-/// A verifier of one issuer, whose keys stand in a file and whose clock stands still.
+/// A verifier of one issuer with a key file and a manual clock.
 struct Fixture {
     verifier: Verifier,
     clock: Clock,
@@ -133,7 +133,7 @@ async fn a_good_token_says_who_is_calling() {
 }
 
 #[tokio::test]
-async fn row_a_list_of_two_families_and_every_algorithm_of_it_works() {
+async fn a_list_of_two_families_and_every_algorithm_of_it_works() {
     let keys: Vec<Key> = [
         Algorithm::ES256,
         Algorithm::ES384,
@@ -200,7 +200,7 @@ async fn p13_only_what_the_issuer_s_list_names_is_taken() {
 }
 
 #[tokio::test]
-async fn without_a_kid_the_one_key_that_fits_is_used_and_two_are_refused() {
+async fn without_a_kid_exactly_one_key_must_fit() {
     let (one, two) = (es256(), es256());
     let header = r#"{"alg":"ES256"}"#;
     let token = one.sign(header, &claims().to_string()).unwrap();

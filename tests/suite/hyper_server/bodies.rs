@@ -5,19 +5,19 @@ use super::{exchange, request, unread};
 const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
 
 #[test]
-fn row_chunk_extensions_are_dropped() {
+fn chunk_extensions_are_dropped() {
     let seen = request(CHUNKED, "2;x=y\r\nab\r\n0;z\r\n\r\n").one();
     assert_eq!(seen.body.unwrap(), "ab");
 }
 
 #[test]
-fn row_chunk_extensions_over_16_kib_are_a_body_error() {
+fn chunk_extensions_over_16_kib_are_a_body_error() {
     let body = format!("2;{}\r\nab\r\n0\r\n\r\n", "x".repeat(17 * 1024));
     assert!(request(CHUNKED, &body).seen[0].body.is_none());
 }
 
 #[test]
-fn row_bad_chunk_framing_is_a_body_error() {
+fn bad_chunk_framing_is_a_body_error() {
     for body in [
         "2\nab\n0\n\n",
         "0x2\r\nab\r\n0\r\n\r\n",
@@ -28,13 +28,13 @@ fn row_bad_chunk_framing_is_a_body_error() {
 }
 
 #[test]
-fn row_a_space_behind_a_chunk_size_is_accepted() {
+fn a_space_behind_a_chunk_size_is_accepted() {
     let seen = request(CHUNKED, "2 \r\nab\r\n0\r\n\r\n").one();
     assert_eq!(seen.body.unwrap(), "ab");
 }
 
 #[test]
-fn row_any_trailer_reaches_the_service() {
+fn any_trailer_reaches_the_service() {
     let body = "0\r\nIf-Match: x\r\nContent-Length: 9\r\n\r\n";
     let trailers = request(CHUNKED, body).one().trailers.unwrap();
     assert_eq!(trailers["if-match"], "x");
@@ -42,7 +42,7 @@ fn row_any_trailer_reaches_the_service() {
 }
 
 #[test]
-fn row_100_is_sent_when_the_body_is_polled() {
+fn 100_is_sent_when_the_body_is_polled() {
     let lines = "Expect: 100-continue\r\nContent-Length: 2\r\n";
     // The interim answer goes out only while the body is still to come.
     let outcome = request(lines, "");
@@ -55,27 +55,27 @@ fn row_100_is_sent_when_the_body_is_polled() {
 }
 
 #[test]
-fn row_other_expectations_pass_as_a_header() {
+fn other_expectations_pass_as_a_header() {
     let seen = request("Expect: 200-ok\r\n", "").one();
     assert_eq!(seen.all("expect"), [b"200-ok"]);
 }
 
 #[test]
-fn row_a_body_on_get_is_present() {
+fn a_body_on_get_is_present() {
     let seen = exchange("GET / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab").one();
     assert!(!seen.ended_at_once);
     assert_eq!(seen.body.unwrap(), "ab");
 }
 
 #[test]
-fn row_end_of_stream_is_told_for_no_body_but_not_for_an_empty_chunked_one() {
+fn end_of_stream_is_told_for_no_body_but_not_for_an_empty_chunked_one() {
     assert!(request("", "").one().ended_at_once);
     assert!(request("Content-Length: 0\r\n", "").one().ended_at_once);
     assert!(!request(CHUNKED, "0\r\n\r\n").one().ended_at_once);
 }
 
 #[test]
-fn row_bytes_behind_a_delete_without_a_length_are_the_next_request() {
+fn bytes_behind_a_delete_without_a_length_are_the_next_request() {
     let outcome =
         exchange("DELETE /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
     let targets: Vec<String> = outcome.seen.iter().map(|s| s.uri.to_string()).collect();
@@ -84,7 +84,7 @@ fn row_bytes_behind_a_delete_without_a_length_are_the_next_request() {
 }
 
 #[test]
-fn row_a_body_cut_short_is_a_body_error() {
+fn a_body_cut_short_is_a_body_error() {
     assert!(
         request("Content-Length: 3\r\n", "ab").seen[0]
             .body
@@ -94,7 +94,7 @@ fn row_a_body_cut_short_is_a_body_error() {
 }
 
 #[test]
-fn row_a_small_unread_body_is_drained_and_the_next_request_served() {
+fn a_small_unread_body_is_drained_and_the_next_request_served() {
     let next = "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     let answer = unread(&format!(
         "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab{next}"
@@ -103,13 +103,13 @@ fn row_a_small_unread_body_is_drained_and_the_next_request_served() {
 }
 
 #[test]
-fn row_an_unread_body_still_to_come_closes_the_connection_after_the_answer() {
+fn an_unread_body_still_to_come_closes_the_connection_after_the_answer() {
     let answer = unread("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
     assert_eq!(answer.matches(" 200 OK\r\n").count(), 1, "{answer}");
 }
 
 #[test]
-fn row_100_is_never_sent_for_an_unread_body() {
+fn 100_is_never_sent_for_an_unread_body() {
     let answer =
         unread("POST /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

@@ -3,7 +3,7 @@
 use super::{exchange, request};
 
 #[test]
-fn row_content_length_beside_chunked_is_removed_in_either_order() {
+fn content_length_beside_chunked_is_removed_in_either_order() {
     for lines in [
         "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
@@ -18,50 +18,50 @@ fn row_content_length_beside_chunked_is_removed_in_either_order() {
 }
 
 #[test]
-fn row_two_equal_lengths_reach_the_service_as_the_first_alone() {
+fn two_equal_lengths_reach_the_service_as_the_first_alone() {
     let seen = request("Content-Length: 2\r\nContent-Length: 02\r\n", "ab").one();
     assert_eq!(seen.all("content-length"), [b"2"]);
     assert_eq!(seen.body.unwrap(), "ab");
 }
 
 #[test]
-fn row_a_length_with_leading_zeros_keeps_its_text() {
+fn a_length_with_leading_zeros_keeps_its_text() {
     let seen = request("Content-Length: 003\r\n", "abc").one();
     assert_eq!(seen.all("content-length"), [b"003"]);
     assert_eq!(seen.body.unwrap(), "abc");
 }
 
 #[test]
-fn row_a_malformed_length_is_hypers_own_400() {
+fn a_malformed_length_is_hypers_own_400() {
     for value in ["2, 2", "+3", "", "18446744073709551616", "-1", "0x3"] {
         request(&format!("Content-Length: {value}\r\n"), "").refused("400");
     }
 }
 
 #[test]
-fn row_unequal_lengths_are_hypers_own_400() {
+fn unequal_lengths_are_hypers_own_400() {
     request("Content-Length: 2\r\nContent-Length: 3\r\n", "abc").refused("400");
 }
 
 #[test]
-fn row_the_largest_length_is_hypers_own_431() {
+fn the_largest_length_is_hypers_own_431() {
     request("Content-Length: 18446744073709551615\r\n", "").refused("431");
 }
 
 #[test]
-fn row_a_coding_that_does_not_end_in_chunked_is_hypers_own_400() {
+fn a_coding_that_does_not_end_in_chunked_is_hypers_own_400() {
     for value in ["gzip", "chunked, gzip", "", "chunked;q=1", "identity"] {
         request(&format!("Transfer-Encoding: {value}\r\n"), "").refused("400");
     }
 }
 
 #[test]
-fn row_a_coding_on_http_1_0_is_hypers_own_400() {
+fn a_coding_on_http_1_0_is_hypers_own_400() {
     exchange("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").refused("400");
 }
 
 #[test]
-fn row_odd_codings_that_end_in_chunked_reach_the_service() {
+fn odd_codings_that_end_in_chunked_reach_the_service() {
     for value in ["gzip, chunked", "chunked, chunked", "CHUNKED"] {
         let lines = format!("Transfer-Encoding: {value}\r\n");
         let seen = request(&lines, "2\r\nab\r\n0\r\n\r\n").one();
@@ -71,7 +71,7 @@ fn row_odd_codings_that_end_in_chunked_reach_the_service() {
 }
 
 #[test]
-fn row_two_lines_of_chunked_reach_the_service() {
+fn two_lines_of_chunked_reach_the_service() {
     let lines = "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n";
     let seen = request(lines, "0\r\n\r\n").one();
     assert_eq!(seen.all("transfer-encoding").len(), 2);

@@ -5,7 +5,7 @@ use http::{Method, Version};
 use super::{exchange, target};
 
 #[test]
-fn row_absolute_forms_reach_the_service_with_an_authority() {
+fn absolute_forms_reach_the_service_with_an_authority() {
     for form in ["http://b/x", "https://b/x", "ftp://b/x", "http://u:p@b/x"] {
         let seen = target(form).one();
         assert_eq!(seen.uri.host(), Some("b"), "{form}");
@@ -14,32 +14,32 @@ fn row_absolute_forms_reach_the_service_with_an_authority() {
 }
 
 #[test]
-fn row_authority_form_reaches_the_service_without_a_path() {
+fn authority_form_reaches_the_service_without_a_path() {
     let seen = target("b:80").one();
     assert_eq!(seen.uri.authority().unwrap(), "b:80");
     assert_eq!(seen.uri.path(), "");
 }
 
 #[test]
-fn row_a_star_reaches_the_service_as_the_path() {
+fn a_star_reaches_the_service_as_the_path() {
     assert_eq!(target("*").one().uri.path(), "*");
 }
 
 #[test]
-fn row_connect_reaches_the_service() {
+fn connect_reaches_the_service() {
     let outcome = exchange("CONNECT b:80 HTTP/1.1\r\nHost: b\r\n\r\n");
     assert_eq!(outcome.seen[0].method, Method::CONNECT);
     assert_eq!(outcome.seen[0].uri.authority().unwrap(), "b:80");
 }
 
 #[test]
-fn row_a_fragment_is_dropped_with_the_query_behind_it() {
+fn a_fragment_is_dropped_with_the_query_behind_it() {
     assert_eq!(target("/x#y?z").one().uri, "/x");
     assert_eq!(target("/x?q#y").one().uri, "/x?q");
 }
 
 #[test]
-fn row_the_targets_bytes_are_kept() {
+fn the_targets_bytes_are_kept() {
     for text in [
         "/%2e%2e", "/..", "//x", "/x;p", "/%zz", "/%1", "/x?", "/x??",
     ] {
@@ -49,7 +49,7 @@ fn row_the_targets_bytes_are_kept() {
 }
 
 #[test]
-fn row_path_bytes_that_are_refused() {
+fn path_bytes_that_are_refused() {
     for byte in [b"\x01", b"\x7f", b" ", b"<", b">", b"`", b"\xff"] {
         let line: [&[u8]; 3] = [b"GET /a", byte, b"b HTTP/1.1\r\nHost: a\r\n\r\n"];
         exchange(line.concat()).refused("400");
@@ -57,7 +57,7 @@ fn row_path_bytes_that_are_refused() {
 }
 
 #[test]
-fn row_path_bytes_that_are_accepted() {
+fn path_bytes_that_are_accepted() {
     for text in ["\"", "{", "}", "\\", "^", "[", "]", "|", "é"] {
         let seen = target(&format!("/a{text}b")).one();
         assert_eq!(seen.uri.path(), format!("/a{text}b"));
@@ -65,26 +65,26 @@ fn row_path_bytes_that_are_accepted() {
 }
 
 #[test]
-fn row_query_bytes_that_are_refused() {
+fn query_bytes_that_are_refused() {
     for text in ["\"", "<", ">", " ", "\x01"] {
         target(&format!("/a?{text}")).refused("400");
     }
 }
 
 #[test]
-fn row_query_takes_the_backtick() {
+fn query_takes_the_backtick() {
     assert_eq!(target("/a?`").one().uri.query(), Some("`"));
 }
 
 #[test]
-fn row_a_target_of_65534_bytes_passes_and_of_65535_is_hypers_own_414() {
+fn a_target_of_65534_bytes_passes_and_of_65535_is_hypers_own_414() {
     let long = format!("/{}", "a".repeat(65_533));
     assert_eq!(target(&long).one().uri.path().len(), 65_534);
     target(&format!("{long}a")).refused("414");
 }
 
 #[test]
-fn row_methods_keep_their_bytes() {
+fn methods_keep_their_bytes() {
     for method in ["delete", "DE!LETE"] {
         let seen = exchange(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n")).one();
         assert_eq!(seen.method.as_str(), method);
@@ -92,21 +92,21 @@ fn row_methods_keep_their_bytes() {
 }
 
 #[test]
-fn row_http_1_0_is_served_and_answered_as_1_0() {
+fn http_1_0_is_served_and_answered_as_1_0() {
     let outcome = exchange("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     assert!(outcome.answer.starts_with("HTTP/1.0 200 OK\r\n"));
     assert_eq!(outcome.one().version, Version::HTTP_10);
 }
 
 #[test]
-fn row_other_versions_are_hypers_own_400() {
+fn other_versions_are_hypers_own_400() {
     for version in ["1.2", "2.0"] {
         exchange(format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n")).refused("400");
     }
 }
 
 #[test]
-fn row_the_h2_preface_is_closed_without_a_word() {
+fn the_h2_preface_is_closed_without_a_word() {
     let outcome = exchange("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert_eq!(outcome.answer, "");
     assert!(outcome.seen.is_empty());

@@ -112,7 +112,7 @@ fn hang_up_of_the_sending_half_does_not_drop_the_service() {
 
 /// Two requests at once while the first waits.
 #[test]
-fn row_a_pipelined_request_waits_for_the_first_answer() {
+fn a_pipelined_request_waits_for_the_first_answer() {
     let two = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     let heard = AtomicUsize::new(0);
     let service = service_fn(|_: Request<Incoming>| {

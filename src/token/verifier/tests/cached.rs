@@ -1,4 +1,4 @@
-//! What is remembered, and when it stops counting.
+//! Cached verdicts, and when they stop counting.
 
 use super::*;
 
@@ -43,7 +43,7 @@ async fn expiry_is_judged_at_every_hit() {
 }
 
 #[tokio::test]
-async fn not_before_is_judged_at_every_hit_where_the_clock_is_set_back() {
+async fn nbf_is_checked_at_every_hit_after_the_clock_goes_back() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     let token = mint(&key, &claims()).unwrap();
@@ -69,7 +69,7 @@ async fn only_verified_tokens_are_remembered() {
 }
 
 #[tokio::test]
-async fn a_token_whose_key_was_taken_out_of_the_set_is_refused_though_remembered() {
+async fn a_cached_token_of_a_removed_key_is_refused() {
     let (old, new) = (es256(), es256());
     let fixture = Fixture::new(&[&old], &[Algorithm::ES256]);
     let token = mint(&old, &claims()).unwrap();
@@ -81,12 +81,12 @@ async fn a_token_whose_key_was_taken_out_of_the_set_is_refused_though_remembered
 }
 
 #[tokio::test]
-async fn a_check_that_began_under_the_old_keys_does_not_count_under_the_new() {
+async fn a_verdict_of_the_old_keys_does_not_count_under_the_new() {
     let (old, new) = (es256(), es256());
     let fixture = Fixture::new(&[&old], &[Algorithm::ES256]);
     let token = mint(&old, &claims()).unwrap();
     fixture.verify(&token).unwrap();
-    // The verdict of a slow check: made before the change, stored after it.
+    // A slow check: its verdict is from before the change and is stored after it.
     let late = fixture.verifier.remembered(&token).unwrap();
     write(&fixture, &new);
     until(|| fixture.verifier.remembered(&token).is_none()).await;

@@ -1,4 +1,4 @@
-//! Tokens made to deceive; the rows are those of the table of what the JWT crate leaves to us.
+//! Tokens made to deceive the verifier, one test for each check that the JWT crate leaves to us.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +19,7 @@ fn signature(token: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(signature).unwrap()
 }
 
-/// The token with s replaced by n - s, which is as right as the first.
+/// The token with s replaced by n - s, an equally valid signature.
 pub(super) fn other_spelling(token: &str) -> String {
     let mut signature = signature(token);
     let mut borrow = 0;
@@ -33,7 +33,7 @@ pub(super) fn other_spelling(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn row_es256_with_n_minus_s_is_accepted_and_has_the_same_token_id() {
+async fn es256_with_n_minus_s_has_the_same_token_id() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     let token = mint(&key, &claims()).unwrap();
@@ -47,7 +47,7 @@ async fn row_es256_with_n_minus_s_is_accepted_and_has_the_same_token_id() {
 }
 
 #[tokio::test]
-async fn row_r_and_s_zero_der_short_and_long_signatures() {
+async fn r_and_s_zero_der_short_and_long_signatures() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     let token = mint(&key, &claims()).unwrap();
@@ -70,7 +70,7 @@ async fn row_r_and_s_zero_der_short_and_long_signatures() {
 }
 
 #[tokio::test]
-async fn row_none_with_and_without_a_signature() {
+async fn none_with_and_without_a_signature() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     for name in ["none", "None", "NONE", ""] {
@@ -86,7 +86,7 @@ async fn row_none_with_and_without_a_signature() {
 }
 
 #[tokio::test]
-async fn p13_row_hs256_keyed_with_the_public_key_is_refused() {
+async fn p13_hs256_keyed_with_the_public_key_is_refused() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &Algorithm::ALL);
     let jwk = key.public_jwk();
@@ -106,7 +106,7 @@ async fn p13_row_hs256_keyed_with_the_public_key_is_refused() {
 }
 
 #[tokio::test]
-async fn row_key_says_rs256_and_the_token_ps256() {
+async fn key_says_rs256_and_the_token_ps256() {
     let key = Key::generate(Algorithm::PS256).unwrap();
     let mut jwk = key.public_jwk();
     jwk["alg"] = "RS256".into();
@@ -117,7 +117,7 @@ async fn row_key_says_rs256_and_the_token_ps256() {
 }
 
 #[tokio::test]
-async fn row_a_key_that_the_token_brings_is_never_used() {
+async fn a_key_that_the_token_brings_is_never_used() {
     let (ours, theirs) = (es256(), es256());
     let fixture = Fixture::new(&[&ours], &[Algorithm::ES256]);
     for kid in [ours.kid(), theirs.kid()] {
@@ -203,7 +203,7 @@ async fn denials_come_in_one_order() {
 }
 
 #[tokio::test]
-async fn row_any_claim_twice_is_refused_though_it_is_signed() {
+async fn a_signed_token_with_a_duplicate_claim_is_refused() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     let header = json!({"alg": "ES256", "kid": key.kid()}).to_string();
@@ -222,7 +222,7 @@ async fn row_any_claim_twice_is_refused_though_it_is_signed() {
 }
 
 #[tokio::test]
-async fn row_claims_as_an_array_are_refused_though_they_are_signed() {
+async fn a_signed_token_with_claims_as_an_array_is_refused() {
     let key = es256();
     let fixture = Fixture::new(&[&key], &[Algorithm::ES256]);
     let list = json!([NOW + 300, null, "s", ISSUER, "lychgate"]).to_string();

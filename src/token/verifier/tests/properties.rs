@@ -1,11 +1,11 @@
-//! What must hold of every token.
+//! Properties of every token.
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::Jwk};
 use proptest::prelude::*;
 
 use super::*;
 
-/// Whether the JWT crate takes the token too, told to look at all that it can.
+/// Whether the JWT crate accepts the token with all of its checks on.
 fn crate_accepts(token: &str, key: &Key) -> bool {
     let jwk: Jwk = serde_json::from_value(key.public_jwk()).unwrap();
     let mut rules = Validation::new(key.algorithm().jwt());
@@ -18,7 +18,7 @@ fn crate_accepts(token: &str, key: &Key) -> bool {
     jsonwebtoken::decode::<Value>(token, &public, &rules).is_ok()
 }
 
-/// A verifier on a thread that proptest's cases run on.
+/// A verifier and its tokio runtime, for the synchronous cases of proptest.
 struct Bench {
     runtime: tokio::runtime::Runtime,
     fixture: Fixture,
@@ -59,7 +59,7 @@ fn cases(number: u32) -> ProptestConfig {
     }
 }
 
-/// One change of a text of ASCII.
+/// One change to an ASCII text.
 #[derive(Clone, Debug)]
 enum Change {
     Replace(prop::sample::Index, char),
@@ -156,7 +156,7 @@ fn no_text_makes_the_verifier_panic() {
     });
 }
 
-/// A JSON value that a claim may be given, often a likely one.
+/// A JSON value for a claim, often a plausible one.
 fn value(now: i64) -> impl Strategy<Value = Value> {
     let likely = vec![
         json!(null),
@@ -238,7 +238,7 @@ fn p13_what_we_accept_the_jwt_crate_accepts_too() {
 }
 
 #[test]
-fn p13_what_we_accept_of_every_algorithm_the_jwt_crate_accepts_too() {
+fn p13_the_jwt_crate_accepts_what_we_accept_of_every_algorithm() {
     for algorithm in Algorithm::ALL {
         let bench = Bench::new(algorithm, Clock::system());
         let now = Clock::system().now().seconds();
