@@ -1,7 +1,8 @@
-//! A timer that every request sets and that hardly ever rings.
+//! A timer that every request sets and that rarely fires.
 //!
-//! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm keeps one sleep for many waits:
-//! if the sleep ends before the new deadline, it stays as it is and starts again when it rings.
+//! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm reuses one
+//! sleep for many waits: a sleep that ends before the new deadline stays unchanged and is reset
+//! when it ends.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -21,7 +22,7 @@ struct Set {
 }
 
 impl Alarm {
-    /// Ready once `at` has come. Must be called within a tokio runtime.
+    /// Ready from `at` on. The caller must be within a tokio runtime.
     pub fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let set = self.set.get_or_insert_with(|| Set {
             sleep: Box::pin(sleep_until(at)),

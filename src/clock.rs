@@ -1,6 +1,6 @@
-//! The one door by which wall-clock time comes in, so that tests can set it.
+//! The only source of wall-clock time, so that tests can set it.
 //!
-//! Durations are measured with [`std::time::Instant`], which no operator can step.
+//! Durations use [`std::time::Instant`], which no operator can change.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl Time {
         self.0
     }
 
-    /// Reads an RFC 3339 time; `None` for anything else.
+    /// Parses an RFC 3339 time; `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let timestamp: jiff::Timestamp = text.parse().ok()?;
@@ -32,7 +32,7 @@ impl Time {
     }
 }
 
-/// RFC 3339 in UTC with exactly six digits behind the second.
+/// RFC 3339 in UTC with exactly six digits after the second.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(text) = self.in_four_digit_years() {
@@ -45,12 +45,12 @@ impl fmt::Display for Time {
 }
 
 impl Time {
-    /// Its text, where the year has four digits: every log line and entry holds one, so it is made
-    /// without a formatter. The calendar is reckoned in years that begin with March, whose leap day is
-    /// the last of the year.
+    /// The text if the year has four digits. Every log line and entry contains a time, so this
+    /// function avoids the formatter. Its calendar years begin in March, so that the leap day is
+    /// the last day of the year.
     fn in_four_digit_years(self) -> Option<[u8; 27]> {
         const DAYS_OF_400_YEARS: u64 = 146_097;
-        // From 0000-03-01 to 1970-01-01.
+        // The days from 0000-03-01 to 1970-01-01.
         const EPOCH_DAYS: u64 = 719_468;
         let micros = u64::try_from(self.0).ok()?;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
@@ -58,7 +58,7 @@ impl Time {
         let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
         let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
         let day = day - (365 * year + year / 4 - year / 100);
-        // Months of 31, 30, 31, 30, 31 days, over and over, from March.
+        // From March, months have 31, 30, 31, 30 and 31 days, repeatedly.
         let march_based = (5 * day + 2) / 153;
         let day = day - (153 * march_based + 2) / 5 + 1;
         let month = if march_based < 10 {
@@ -83,17 +83,17 @@ impl Time {
     }
 }
 
-/// Shows times of which many fall into one second, as those of log lines do: the calendar is
-/// reckoned once a second.
+/// Formats times and computes the calendar date only once per second, because many log lines share
+/// one.
 #[derive(Debug)]
 pub struct Stamp {
-    /// The second that `text` is of.
+    /// The second of `text`.
     second: Option<i64>,
     text: String,
 }
 
 impl Stamp {
-    /// One that has shown nothing; for `thread_local!`.
+    /// A stamp without a cached second; `const` for `thread_local!`.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -102,7 +102,7 @@ impl Stamp {
         }
     }
 
-    /// The time's text.
+    /// The text of the time.
     pub fn show(&mut self, time: Time) -> &str {
         const UP_TO_THE_DOT: usize = "0000-00-00T00:00:00.".len();
         if self.second == Some(time.seconds()) {
@@ -127,7 +127,7 @@ impl Default for Stamp {
     }
 }
 
-/// The last digits of a number, as many as there is room for.
+/// Writes the last digits of a number, as many as fit.
 fn write_digits(room: &mut [u8], mut number: u64) {
     for place in room.iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
@@ -135,12 +135,12 @@ fn write_digits(room: &mut [u8], mut number: u64) {
     }
 }
 
-/// Tells the time; cheap to clone, all clones agree.
+/// A source of the time. It is cheap to clone, and all clones agree.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Set by tests alone; `None` asks the system.
+    /// Set only by tests; `None` asks the system.
     manual: Option<Arc<AtomicI64>>,
-    /// What a manual clock was moved on by in all; not what it was set to.
+    /// The sum of all advances of a manual clock, without the effects of `set`.
     passed: Arc<AtomicI64>,
     born: Instant,
 }
@@ -156,7 +156,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands still until it is set or advanced.
+    /// A clock that changes only on [`Clock::set`] and [`Clock::advance`].
     #[must_use]
     pub fn manual(start: Time) -> Self {
         Self {
@@ -179,7 +179,7 @@ impl Clock {
         Time(micros)
     }
 
-    /// What has passed since the clock was made, whatever anybody set it to meanwhile.
+    /// The time since the creation of the clock, independent of any change to the wall clock.
     #[must_use]
     pub fn passed(&self) -> Duration {
         match &self.manual {
@@ -191,7 +191,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on; the system's clock is left alone.
+    /// Advances a manual clock; no effect on the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.manual {
             let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
@@ -200,7 +200,7 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock; the system's clock is left alone.
+    /// Sets a manual clock; no effect on the system's clock.
     pub fn set(&self, to: Time) {
         if let Some(manual) = &self.manual {
             manual.store(to.0, Ordering::Relaxed);
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_calendar_is_the_librarys() {
         let day = 86_400_000_000_i64;
-        // Every day of 800 years, at another time of the day each.
+        // Every day of 800 years, each at another time of day.
         let days = (-5_000..292_200_i64).map(|n| n * day + (n * 7_777_777_777).rem_euclid(day));
         for micros in days.chain([253_402_300_799_999_999, -1, 951_782_400_000_000]) {
             let timestamp = jiff::Timestamp::from_microsecond(micros);

@@ -1,5 +1,5 @@
-//! The types that the record layer and the client of `outbound` share, so that neither
-//! needs to know the other.
+//! The types that the record layer and the client of `outbound` share, so that neither depends on
+//! the other.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,67 +9,70 @@ use http::request::Parts;
 
 use crate::request::{Body, RequestContext};
 
-/// A request that passed every check, as it is to be sent.
+/// A request that passed every check, ready for upstream.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// The method on the wire (not the effective one) and the target, byte for byte as they came;
-    /// the caller's headers, still with all that `outbound::headers` takes away, but the
-    /// `authorization` in them is already the one that goes upstream, if any.
+    /// The wire method (not the effective one), the target byte for byte, and the caller's headers.
+    /// `authorization`, if present, is already the one for upstream; `outbound::headers` removes
+    /// the headers that must not go there.
     pub head: Box<Parts>,
-    /// The body as it is to be sent.
+    /// The body for upstream.
     pub body: Body,
-    /// How it may be sent.
+    /// How the client may send it.
     pub delivery: Delivery,
-    /// Its facts; the origin is where to.
+    /// The facts of the request; its origin is the destination.
     pub context: Arc<RequestContext>,
 }
 
-/// How a request may be sent, by its effect.
+/// How the client may send a request, by its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// A read: may be sent once more if a used connection died before any byte of the answer.
+    /// A read: the client may send it again if a reused connection ends before any byte of the
+    /// answer.
     Repeatable,
-    /// A write: sent again only if no byte has left.
+    /// A write: the client may send it again only if no byte was sent.
     Once,
-    /// A deletion: as a write, and only on a connection that is new or was used within the last second;
-    /// an answer that does not count (408, early, two framings, 101, a strange status) is a failure.
+    /// A deletion: as for a write, and only on a connection that is new or was used within the last
+    /// second. An answer that is not final and well-formed (408, early, ambiguous framing, 101, an
+    /// unknown status) is a failure.
     Deletion,
 }
 
-/// How it went.
+/// The result of sending a request.
 #[derive(Debug)]
 pub struct Report {
-    /// The answer, or why there is none.
+    /// The answer, or the reason for its absence.
     pub reply: Result<Response<Body>, Failure>,
-    /// How many connections the request was tried on, one that could not be made included;
-    /// 0 if none came free.
+    /// The number of connections that the client tried, including failed ones; 0 if none became
+    /// free.
     pub attempts: u32,
 }
 
-/// No answer that counts.
+/// The client received no valid answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of trouble.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// Whether any byte of the request left (not: TLS or other requests on that connection).
+    /// Whether any byte of this request was sent. TLS handshakes and other requests on the
+    /// connection do not count.
     pub bytes_left: bool,
-    /// For the caller and the log; no secret.
+    /// The explanation for the caller and the log, without secrets.
     pub detail: Cow<'static, str>,
 }
 
-/// Kinds of trouble on the way out.
+/// Kinds of failure between the gateway and upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// No connection: refused, unresolved, TLS failed, or none in time.
+    /// No connection: refused, unresolved, TLS failed, or timed out.
     Unreachable,
-    /// No free connection to this origin in time.
+    /// No connection to this origin became free in time.
     Saturated,
-    /// No answer's head in time.
+    /// The head of the answer did not arrive in time.
     Timeout,
-    /// The connection ended before an answer's head.
+    /// The connection ended before the head of the answer.
     ConnectionLost,
-    /// The answer does not count.
+    /// The answer was invalid.
     Protocol,
-    /// The caller's body ended in an error before it was sent in full.
+    /// The caller's body ended in an error before the client had sent all of it.
     RequestBody,
 }

@@ -1,4 +1,4 @@
-//! What is counted and timed, in one place; every name begins with `lychgate_`.
+//! All metrics of the gateway; every name begins with `lychgate_`.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,18 +12,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// Labels of a request: what was asked, what was answered.
+/// The labels of a request.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RequestLabels {
-    /// The contract's operation, or `none` where no operation was found.
+    /// The contract's operation; `none` if the request matches no operation.
     pub operation: Arc<str>,
     /// The status sent to the caller.
     pub status: u16,
-    /// The refusal's code, or empty where upstream's answer was passed on.
+    /// The refusal's code; empty for an answer of upstream.
     pub code: &'static str,
 }
 
-/// One counter of [`All::requests`], where no refusal's code stands.
+/// One counter of [`All::requests`] without a refusal's code.
 #[derive(Clone, Debug)]
 struct Answers {
     operation: Arc<str>,
@@ -31,24 +31,24 @@ struct Answers {
     counter: Counter,
 }
 
-/// Counters found without making labels; all others are looked up.
+/// The maximum number of counters that are found without building labels.
 const MAX_ANSWERS: usize = 64;
 
-/// Labels of a cause of trouble with the trail.
+/// The label of a trail outage.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct CauseLabels {
-    /// The cause as the refusal `audit-unavailable` names it.
+    /// The cause, as in the refusal `audit-unavailable`.
     pub cause: &'static str,
 }
 
-/// Labels of a reload.
+/// The label of a reload.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ReloadLabels {
     /// `in-force` or `refused`.
     pub result: &'static str,
 }
 
-/// Every metric of the gateway; a clone is one more reference to the same.
+/// Every metric of the gateway; clones share the same values.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<All>);
 
@@ -60,12 +60,12 @@ impl Deref for Metrics {
     }
 }
 
-/// What [`Metrics`] refers to.
+/// The values behind [`Metrics`].
 #[derive(Debug)]
 pub struct All {
     /// Requests answered, by operation, status and refusal code.
     pub requests: Family<RequestLabels, Counter>,
-    /// The counters of answers that upstream gave, found without making labels.
+    /// Counters of upstream's answers, found without building labels.
     answers: ArcSwap<Vec<Answers>>,
     /// Seconds from a request's head to its answer's head.
     pub request_seconds: Histogram,
@@ -73,51 +73,52 @@ pub struct All {
     pub upstream_seconds: Histogram,
     /// Connections opened to upstream.
     pub upstream_connections: Counter,
-    /// Requests that were sent again on another connection, reads only.
+    /// Reads that the client sent again on another connection.
     pub upstream_retries: Counter,
     /// Connections open from callers.
     pub connections: Gauge,
-    /// Connections closed or heads refused by the parser, before any layer saw them.
+    /// Connections that the parser closed and heads that it refused, before any layer saw them.
     pub parser_refusals: Counter,
-    /// Deletions whose intent is written and whose outcome is not.
+    /// Deletions with an intent and no outcome in the trail yet.
     pub deletions_in_flight: Gauge,
-    /// Seconds one sync of the trail took.
+    /// Seconds of one sync of the trail.
     pub audit_sync_seconds: Histogram,
     /// Entries written to the trail and synced.
     pub audit_entries: Counter,
     /// Entries that the newest checkpoint covers.
     pub audit_checkpoint_entries: Gauge,
-    /// Seconds since 1970 when the newest checkpoint was published, or found to stand still.
+    /// Unix time in seconds when the publisher last published a checkpoint or confirmed that it is
+    /// up to date.
     pub audit_checkpoint_time: Gauge,
-    /// Seconds from laying out tiles to a new checkpoint that is durable.
+    /// Seconds from the start of writing tiles to a durable checkpoint.
     pub audit_publish_seconds: Histogram,
-    /// 1 while deletions are taken, 0 while the trail is closed.
+    /// 1 while the trail accepts deletions, 0 during an outage.
     pub audit_open: Gauge,
     /// Bytes free on the trail's disk.
     pub audit_free_bytes: Gauge,
-    /// 0 where they are enough, 1 below `free_space_warn`, 2 below `free_space_low`.
+    /// 0 if the free space is sufficient, 1 below `free_space_warn`, 2 below `free_space_low`.
     pub audit_space_level: Gauge,
-    /// Bytes of the reserve, which is given back on a full disk.
+    /// Bytes of the reserve file, which is freed when the disk is full.
     pub audit_reserve_bytes: Gauge,
     /// Deletions refused because of the trail, by cause.
     pub audit_refused: Family<CauseLabels, Counter>,
-    /// Access lines dropped because their reader was too slow.
+    /// Access records dropped because their reader was too slow.
     pub log_lines_dropped: Counter,
-    /// Tokens answered from the cache of verified ones.
+    /// Tokens answered from the cache.
     pub token_cache_hits: Counter,
     /// Tokens whose signature was checked.
     pub token_cache_misses: Counter,
-    /// Times a key set was fetched or read anew.
+    /// Successful reads or fetches of a key set.
     pub key_refreshes: Counter,
-    /// Times a key set could not be fetched or read.
+    /// Failed reads or fetches of a key set.
     pub key_refresh_failures: Counter,
-    /// Reloads asked for, by result.
+    /// Requested reloads, by result.
     pub reloads: Family<ReloadLabels, Counter>,
     before_reading: BeforeReading,
     registry: Registry,
 }
 
-/// Sets what would be out of date when it is read.
+/// Updates the values that are computed only when the metrics are read.
 #[derive(Default)]
 struct BeforeReading(Mutex<Option<Box<dyn Fn() + Send + Sync>>>);
 
@@ -132,7 +133,7 @@ fn latency() -> Histogram {
 }
 
 impl Metrics {
-    /// Counts a request: its operation, where one was found, the status sent, and the refusal's code.
+    /// Counts a request by its operation (if one matched), the status sent, and the refusal's code.
     pub fn count_request(&self, operation: Option<&Arc<str>>, status: u16, code: &'static str) {
         let answers = self.answers.load();
         let known = answers.iter().find(|known| {
@@ -153,7 +154,7 @@ impl Metrics {
         let counter = self.requests.get_or_create_owned(&labels);
         counter.inc();
         if code.is_empty() {
-            // Reloads leave counters of operations behind that nobody asks for: then begun anew.
+            // Reloads leave unused counters of old operations, so a full list starts again empty.
             let keep = if answers.len() < MAX_ANSWERS {
                 &answers[..]
             } else {
@@ -165,7 +166,7 @@ impl Metrics {
                 status,
                 counter,
             });
-            // Two at once may lose one of both: it is found the next time.
+            // Of two concurrent updates, one may be lost; the next request adds it again.
             self.answers.store(Arc::new(more));
         }
     }
@@ -211,13 +212,13 @@ impl Metrics {
         Self(Arc::new(all))
     }
 
-    /// Calls this whenever the metrics are read from now on, in place of what was called before.
+    /// Sets the function that runs before each read of the metrics, and replaces the previous one.
     pub fn before_reading(&self, set: impl Fn() + Send + Sync + 'static) {
         let before = self.before_reading.0.lock();
         *before.unwrap_or_else(PoisonError::into_inner) = Some(Box::new(set));
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let before = self.before_reading.0.lock();
@@ -236,13 +237,13 @@ impl All {
         r.register("requests", "Requests answered", self.requests.clone());
         r.register_with_unit(
             "request",
-            "Head to head",
+            "Request head to answer head",
             Unit::Seconds,
             self.request_seconds.clone(),
         );
         r.register_with_unit(
             "upstream",
-            "Request sent to answer's head",
+            "Request sent to answer head",
             Unit::Seconds,
             self.upstream_seconds.clone(),
         );
@@ -263,12 +264,12 @@ impl All {
         );
         r.register(
             "parser_refusals",
-            "Heads the parser refused",
+            "Heads that the parser refused",
             self.parser_refusals.clone(),
         );
         r.register(
             "log_lines_dropped",
-            "Access lines dropped",
+            "Access records dropped",
             self.log_lines_dropped.clone(),
         );
     }
@@ -297,31 +298,43 @@ impl All {
         );
         r.register_with_unit(
             "audit_checkpoint_timestamp",
-            "When the newest checkpoint was published or found to stand",
+            "When the newest checkpoint was published or confirmed",
             Unit::Seconds,
             self.audit_checkpoint_time.clone(),
         );
         r.register_with_unit(
             "audit_publish",
-            "Laying out tiles and a checkpoint",
+            "Time to write tiles and a checkpoint",
             Unit::Seconds,
             self.audit_publish_seconds.clone(),
         );
         r.register(
             "audit_open",
-            "1 while deletions are taken",
+            "1 while the trail accepts deletions",
             self.audit_open.clone(),
         );
         for (name, help, gauge) in [
-            ("free_bytes", "Free on its disk", &self.audit_free_bytes),
-            ("space_level", "0 to 2: low", &self.audit_space_level),
-            ("reserve_bytes", "Kept back", &self.audit_reserve_bytes),
+            (
+                "free_bytes",
+                "Free bytes on the trail's disk",
+                &self.audit_free_bytes,
+            ),
+            (
+                "space_level",
+                "Free space: 0 sufficient, 1 warning, 2 low",
+                &self.audit_space_level,
+            ),
+            (
+                "reserve_bytes",
+                "Bytes of the reserve file",
+                &self.audit_reserve_bytes,
+            ),
         ] {
             r.register(format!("audit_{name}"), help, gauge.clone());
         }
         r.register(
             "audit_refused",
-            "Deletions refused by cause",
+            "Deletions refused, by cause",
             self.audit_refused.clone(),
         );
     }
@@ -329,7 +342,7 @@ impl All {
     fn register_tokens(&self, r: &mut Registry) {
         r.register(
             "token_cache_hits",
-            "Tokens known",
+            "Tokens found in the cache",
             self.token_cache_hits.clone(),
         );
         r.register(
@@ -357,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_stands_in_the_text() {
+    fn the_text_contains_the_counted_values() {
         let metrics = Metrics::new();
         let labels = RequestLabels {
             operation: "users.get".into(),
@@ -374,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_begins_with_the_program_and_the_text_ends_as_open_metrics_says() {
+    fn names_have_the_prefix_and_the_text_ends_with_eof() {
         let text = Metrics::new().encode();
         let names = text.lines().filter(|line| line.starts_with("# TYPE "));
         assert!(names.clone().count() >= 15);
@@ -387,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn clones_count_into_the_same() {
+    fn clones_share_their_values() {
         let metrics = Metrics::new();
         let other = metrics.clone();
         other.audit_entries.inc();

@@ -1,7 +1,7 @@
-//! Every "no" the gateway says: its code, status, public text, and how to mend it.
+//! Every refusal of the gateway: its code, status, public text and remedy.
 //!
-//! A refusal is an RFC 9457 problem; [`Code`] is the stable part that callers
-//! and operators may rely on. `docs/refusals.md` has a paragraph for each.
+//! A refusal is an RFC 9457 problem; [`Code`] is the stable part for callers and operators.
+//! `docs/refusals.md` has a paragraph for each code.
 
 pub mod problem;
 pub mod record;
@@ -23,10 +23,10 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, in the order of its status.
+            /// Every code, sorted by status.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The code as bodies, headers, logs and the trail spell it.
+            /// The spelling of the code in bodies, headers, logs and the trail.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -38,7 +38,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// RFC 9457 `title`: the same for every occurrence.
+            /// The `title` of RFC 9457, the same for every occurrence.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
@@ -107,26 +107,26 @@ impl Code {
     }
 }
 
-/// One "no", before it becomes an answer.
+/// A refusal before it becomes an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
-    /// RFC 9457 `detail`: the fault of this request and its remedy; never a secret.
+    /// The `detail` of RFC 9457: the fault of this request and its remedy, without secrets.
     pub detail: Cow<'static, str>,
-    /// Whether anything left for upstream: a repeat is safe only if it is `No`.
+    /// Whether any part of the request was sent upstream. A repeat is safe only if it is `No`.
     pub sent: Sent,
-    /// Of `audit-unavailable`: why.
+    /// For `audit-unavailable`: the cause.
     pub cause: Option<&'static str>,
     /// Upstream's status, if `sent` is `yes`.
     pub upstream_status: Option<u16>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u32>,
-    /// Of `method-not-allowed`: the value of `Allow`.
+    /// For `method-not-allowed`: the value of `Allow`.
     pub allow: Option<String>,
-    /// Of `scope-missing`: the scope for the challenge.
+    /// For `scope-missing`: the required scope, for the challenge.
     pub scope: Option<String>,
-    /// Of a deletion that was sent: its receipt.
+    /// For a deletion that was sent: its receipt.
     pub receipt: Option<Receipt>,
 }
 
@@ -134,7 +134,7 @@ pub struct Refusal {
 pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
-    /// A refusal before anything was sent.
+    /// A refusal before any part of the request was sent.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after = matches!(code.status_u16(), 503 | 429).then_some(1);
         Self {
@@ -159,7 +159,7 @@ impl Refusal {
         )
     }
 
-    /// A body that did not arrive as it should.
+    /// The refusal for this fault of the body.
     #[must_use]
     pub fn of_body(fault: BodyFault) -> Self {
         match fault {
@@ -178,22 +178,22 @@ impl Refusal {
         }
     }
 
-    /// The same, ready to be given back by a check.
+    /// Wraps the refusal as the result of a check.
     ///
     /// # Errors
-    /// Always: that is its purpose.
+    /// Always returns the refusal.
     pub fn refuse<T>(self) -> Checked<T> {
         Err(Box::new(self))
     }
 
-    /// The same, after an attempt to send the request.
+    /// Sets whether the request was sent.
     #[must_use]
     pub fn with_sent(mut self, sent: Sent) -> Self {
         self.sent = sent;
         self
     }
 
-    /// The same with the scope that is asked for.
+    /// Adds the required scope.
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());

@@ -20,9 +20,11 @@ use crate::token::Identity;
 /// The one header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// The facts of one request. It travels in the request's extensions up to `route`, and in the stages from there on.
+/// The facts of one request. The request's extensions carry it up to `route`, and the stages carry
+/// it from there on.
 ///
-/// One layer learns a fact. The layers behind it, the access log and the record of a refusal read it.
+/// Each fact is learned by one layer and read by the layers after it, the access log and the record
+/// of a refusal.
 #[derive(Debug)]
 pub struct RequestContext {
     /// The gateway's id of the request.
@@ -37,11 +39,11 @@ pub struct RequestContext {
     pub matched: Fact<Matched>,
     /// The caller (`authenticate`).
     pub identity: Fact<Arc<Identity>>,
-    /// What the body of a batch deletion names (`conform`).
+    /// The users that the body of a batch deletion names (`conform`).
     pub batch: Fact<Batch>,
-    /// Where the request goes (`domain`).
+    /// The destination of the request (`domain`).
     pub origin: Fact<Arc<Origin>>,
-    /// What went wrong with the caller's body first (`limits`).
+    /// The first fault of the caller's body (`limits`).
     pub body_fault: Fact<BodyFault>,
     /// Whether an intent is on record (`record`).
     pub recorded: AtomicBool,
@@ -49,11 +51,11 @@ pub struct RequestContext {
     pub code: Fact<&'static str>,
 }
 
-/// A fact that one layer learns. The first value stays.
+/// A fact that one layer learns. Only the first value counts.
 #[derive(Debug)]
 pub struct Fact<T>(OnceLock<T>);
 
-/// The operation that a request asks for, and on what. Nothing here is judged before `conform`.
+/// The operation and the target of a request, unchecked before `conform`.
 #[derive(Debug)]
 pub struct Matched {
     /// The operation.
@@ -66,7 +68,7 @@ pub struct Matched {
     pub if_match: Option<String>,
 }
 
-/// The users that a body names.
+/// The users that the body of a batch deletion names.
 #[derive(Debug)]
 pub struct Batch {
     /// The users; empty if the body cannot be read as a list of them.
@@ -90,7 +92,7 @@ pub enum BodyFault {
 }
 
 impl RequestContext {
-    /// The context of a request that has just come.
+    /// The context of a new request.
     #[must_use]
     pub fn new<B>(request_id: HeaderValue, peer: Peer, request: &Request<B>) -> Self {
         Self {
@@ -123,7 +125,7 @@ impl RequestContext {
         self.request_id.to_str().unwrap_or_default()
     }
 
-    /// Whether the request is or was meant as a deletion.
+    /// Whether the request is a deletion, or may be one before the operation is known.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
         match self.matched.get() {
@@ -154,7 +156,7 @@ impl<T> Fact<T> {
         Self(OnceLock::new())
     }
 
-    /// Keeps the value, unless there is one. True if it was the first.
+    /// Keeps the value unless there is one already. Returns true if it was the first.
     pub fn learn(&self, value: T) -> bool {
         self.0.set(value).is_ok()
     }
@@ -190,7 +192,8 @@ pub struct Limits {
     pub max_deletions: usize,
 }
 
-/// The caller's end of a connection: `inbound` makes it once for all requests, texts included.
+/// The caller's end of a connection. `inbound` creates it, texts included, once for all requests of
+/// the connection.
 #[derive(Clone, Debug)]
 pub struct Peer(Arc<PeerFacts>);
 
@@ -211,7 +214,7 @@ impl Peer {
     /// The peer of a connection with this scheme.
     #[must_use]
     pub fn over(scheme: &Scheme, address: SocketAddr) -> Self {
-        // The record has one spelling of an address, whichever listener accepted it.
+        // The record needs one spelling of an address, independent of the listener.
         let ip = address.ip().to_canonical();
         let forwarded = match ip {
             IpAddr::V4(ip) => format!("for={ip};proto={scheme}"),
@@ -225,13 +228,13 @@ impl Peer {
         }))
     }
 
-    /// Its address, as the connection has it.
+    /// The address of the connection.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    /// Its IP address, as log and trail tell it.
+    /// The IP address for the log and the trail.
     #[must_use]
     pub fn ip(&self) -> &str {
         &self.0.ip
@@ -244,8 +247,8 @@ impl Peer {
     }
 }
 
-/// A header's value as text for the record. Bytes that are no text are escaped, so that no two values
-/// look alike.
+/// A header's value as text for the record. If a value is not text, it is escaped, so that no two
+/// values look alike.
 #[must_use]
 pub fn header_text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_body_fault_stands() {
+    fn the_first_body_fault_counts() {
         let context = context(&Request::new(()));
         assert_eq!(context.body_fault.get(), None);
         assert!(context.body_fault.learn(BodyFault::Late));

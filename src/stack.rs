@@ -1,4 +1,4 @@
-//! The request stack, outermost first. To read how a request is judged, begin here.
+//! The request stack, outermost layer first. Begin here to read how the gateway checks a request.
 //!
 //! The order is a type: each layer takes one stage and gives the next, and only its own file can
 //! make that stage. Outside `route` a request is an [`http::Request`], whose body `limits` makes
@@ -125,9 +125,9 @@ use crate::{audit, domain};
 pub struct Parts {
     /// The contracts in force.
     pub contracts: Arc<Contracts>,
-    /// Verifies tokens.
+    /// The verifier of tokens.
     pub verifier: Arc<Verifier>,
-    /// Account to origin.
+    /// The origin of each account.
     pub domains: Arc<domain::Directory>,
     /// The credentials for upstream.
     pub credentials: Arc<Credentials>,
@@ -135,7 +135,7 @@ pub struct Parts {
     pub limits: Limits,
     /// Hash of the config in force.
     pub config: Arc<str>,
-    /// The way out.
+    /// The client for upstream.
     pub client: Client,
     /// The trail; kept across reloads.
     pub trail: audit::Trail,
@@ -150,7 +150,7 @@ pub struct Parts {
 /// The half that a reload swaps.
 type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
-/// The whole stack; cheap to clone; a reload swaps its inner half.
+/// The complete stack. It is cheap to clone; a reload swaps its inner half.
 #[derive(Clone, Debug)]
 pub struct Stack {
     clock: Clock,
@@ -160,7 +160,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Builds it.
+    /// Builds the stack.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self {
@@ -171,7 +171,8 @@ impl Stack {
         }
     }
 
-    /// New requests take this inner half; those in flight end in theirs.
+    /// Swaps the inner half: new requests take the new one, and those in flight finish in the old
+    /// one.
     pub fn replace(&self, parts: Parts) {
         self.seam.0.store(Arc::new(inner(parts)));
     }
@@ -236,7 +237,7 @@ fn inner(parts: Parts) -> Box<Inner> {
     Box::new(move |request| stack.answer(request))
 }
 
-/// Each request takes the inner half that is in force when it comes.
+/// Passes each request to the inner half that is in force when the request arrives.
 #[derive(Clone)]
 struct Seam(Arc<ArcSwap<Box<Inner>>>);
 
@@ -278,7 +279,7 @@ impl Service<Cleared> for Outbound {
     }
 }
 
-/// An answer that a layer takes for one that cannot fail.
+/// A reply as the layers expect it: a `Result` without a possible error.
 struct Infallibly(Sending);
 
 impl Future for Infallibly {

@@ -1,4 +1,4 @@
-//! TLS on the client's side: which roots are trusted.
+//! TLS for the gateway's own connections: the trusted root certificates.
 
 use std::fmt;
 use std::path::Path;
@@ -10,8 +10,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-/// rustls settings for calls that the gateway makes; cheap to clone; roots are read at first use
-/// where they are the system's, so that a gateway with `http` origins alone starts without them.
+/// The rustls settings for outgoing connections; cheap to clone. The system's roots are read at the
+/// first use, so that a gateway with only `http` origins starts without them.
 #[derive(Clone)]
 pub struct ClientTls {
     config: Arc<OnceCell<Arc<ClientConfig>>>,
@@ -24,10 +24,10 @@ impl fmt::Debug for ClientTls {
 }
 
 impl ClientTls {
-    /// The system's roots, or those of a PEM file.
+    /// Trusts the certificates of a PEM file, or else the system's roots.
     ///
     /// # Errors
-    /// Where the file cannot be read or holds no certificate.
+    /// Returns the reason if the file is unreadable or holds no certificate.
     pub fn new(roots_file: Option<&Path>) -> Result<Self, String> {
         let config = match roots_file {
             None => OnceCell::new(),
@@ -43,10 +43,11 @@ impl ClientTls {
         })
     }
 
-    /// A TLS stream over `io`, verified for `host` (a name or an address literal), ALPN `http/1.1`.
+    /// Opens a TLS stream over `io`, verified for `host` (a name or an address literal), with ALPN
+    /// `http/1.1`.
     ///
     /// # Errors
-    /// Where no trust can be established: what is wrong, for people.
+    /// Returns a message if the connection cannot be trusted.
     pub async fn connect<Io>(
         &self,
         host: &str,
@@ -56,7 +57,7 @@ impl ClientTls {
         Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| format!("{host} is not a name that a certificate can be for"))?;
+            .map_err(|_| format!("{host} is not a valid name for a certificate"))?;
         let config = self.config.get_or_try_init(system_config).await?;
         TlsConnector::from(Arc::clone(config))
             .connect(name, io)
@@ -65,7 +66,8 @@ impl ClientTls {
     }
 }
 
-/// Reading hundreds of certificates takes milliseconds, so it is not done on a thread that serves.
+/// Reading hundreds of certificates takes milliseconds, so it must not run on a thread that serves
+/// requests.
 async fn system_config() -> Result<Arc<ClientConfig>, String> {
     tokio::task::spawn_blocking(|| system_roots().and_then(client_config))
         .await
@@ -82,7 +84,7 @@ fn system_roots() -> Result<RootCertStore, String> {
     if unusable > 0 {
         tracing::debug!(
             unusable,
-            "some of the system's root certificates are of no use"
+            "some of the system's root certificates are unusable"
         );
     }
     if added == 0 {
@@ -107,7 +109,7 @@ fn file_roots(path: &Path) -> Result<RootCertStore, String> {
 }
 
 fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    // The provider by name: rustls panics where features of other crates leave the choice open.
+    // An explicit provider: without one, rustls panics if other crates enable several.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

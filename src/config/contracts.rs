@@ -1,4 +1,4 @@
-//! The contracts in force: the one built in, and those in files that `[contract]` names.
+//! Loads the contracts in force: the built-in one, and the files that `[contract]` names.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,18 @@ use super::file;
 use super::named::Named;
 use crate::contract::{Contract, Contracts};
 
-/// More contract files than this are refused.
+/// The maximum number of contract files.
 const MAX_FILES: usize = 64;
 
-/// What is in force.
+/// The contracts in force.
 #[derive(Debug)]
 pub(super) struct InForce {
-    /// The table.
     pub(super) contracts: Contracts,
-    /// SHA-256 of each contract's text by its name.
+    /// SHA-256 of each contract's text, by contract name.
     pub(super) hashes: BTreeMap<String, String>,
 }
 
-/// Reads and joins them; a contract file's problems are shown at their place in that file.
+/// Reads and joins the contracts. The problems of a contract file have their position in that file.
 pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForce> {
     let mut contracts = Vec::new();
     if section.builtin {
@@ -68,8 +67,7 @@ pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForc
         .collect();
     if hashes.len() != contracts.len() {
         let message = "`contract.files`: two contracts have the same name";
-        let hint =
-            "give each a name of its own, or write builtin = false to replace the one built in";
+        let hint = "give each a name of its own, or write builtin = false to replace the built-in contract";
         named.findings.add(&section.span, message, hint);
         return None;
     }
@@ -77,7 +75,8 @@ pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForc
         Ok(contracts) => Some(InForce { contracts, hashes }),
         Err(wrong) => {
             let message = format!("`contract.files`: {wrong}");
-            let hint = "let one contract claim it; builtin = false leaves the one built in out";
+            let hint =
+                "let one contract claim it; builtin = false leaves out the built-in contract";
             named.findings.add(&section.span, message, hint);
             None
         }

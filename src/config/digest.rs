@@ -1,5 +1,5 @@
-//! The hash that names a config on record: over the file and every contract, each with its length
-//! before it, so that no two configs share one.
+//! The hash that identifies a config in the trail. It covers the file and every contract, each
+//! preceded by its length, so that no two configs have the same input.
 
 use std::fmt::Write;
 
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn text_moved_from_one_file_to_the_next_changes_the_hash() {
+    fn moving_text_from_one_file_to_another_changes_the_hash() {
         let one = of_texts(["ab", "c"].into_iter());
         assert_ne!(one, of_texts(["a", "bc"].into_iter()));
         assert_ne!(one, of_texts(["abc"].into_iter()));

@@ -1,6 +1,6 @@
-//! What the file may say: every section, every key, its kind, default and range.
+//! Every section and key of the file, with its type, default and range.
 //!
-//! Nothing here looks outside the file; that is for [`super::resolve`].
+//! This module reads only the file itself; [`super::resolve`] checks the files that it names.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -24,7 +24,7 @@ const fn seconds(count: u64) -> Duration {
 }
 const HOUR: Duration = seconds(3_600);
 
-/// A whole file as it was read.
+/// The complete file after reading.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) listen: Listen,
@@ -124,7 +124,7 @@ pub(super) struct Log {
 }
 
 impl File {
-    /// Reads all of it; what is wrong goes to the reading's findings.
+    /// Reads the complete file and adds every problem to the findings.
     pub(super) fn read(mut root: Table<'_>) -> Self {
         let file = Self {
             listen: Listen::read(root.table("listen")),
@@ -150,7 +150,7 @@ impl Listen {
             address: address(&mut table),
             max_connections: table.number("max_connections", 10_000, 1..=1_000_000),
             head_timeout: table.duration("head_timeout", seconds(30), millis(100)..=HOUR),
-            // Nought is a choice: what is in flight is closed as `unknown`, `drain` at once.
+            // Zero is allowed: `drain` then closes the deletions in flight as `unknown` at once.
             drain_timeout: table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR),
         };
         table.end();
@@ -171,8 +171,13 @@ impl Admin {
         };
         for host in &admin.hosts {
             if host.value.parse::<http::uri::Authority>().is_err() || host.value.contains('@') {
-                let hint = "a name or address as it stands in Host, such as \"gate.example:9080\"";
-                table.wrong("hosts", &host.span, "holds what is no host[:port]", hint);
+                let hint = "a name or address as sent in Host, such as \"gate.example:9080\"";
+                table.wrong(
+                    "hosts",
+                    &host.span,
+                    "contains an entry that is not host[:port]",
+                    hint,
+                );
             }
         }
         table.end();
@@ -182,8 +187,8 @@ impl Admin {
 
 impl Limits {
     fn read(mut table: Table<'_>) -> Self {
-        // The upper bounds of target and head together lie below the parser's 128 KiB, so that what is
-        // too long is refused with its code and not by the parser.
+        // Target and head together stay below the parser's limit of 128 KiB, so that the gateway
+        // refuses a long request with its own code.
         let limits = Self {
             max_uri_bytes: table.size("max_uri_bytes", 16 * KIB, 256..=60 * KIB),
             max_head_bytes: table.size("max_head_bytes", 32 * KIB, KIB..=64 * KIB),
@@ -240,7 +245,7 @@ impl Upstream {
         };
         if upstream.head_timeout.value > upstream.total_timeout.value {
             let span = &upstream.head_timeout.span;
-            let hint = "raise total_timeout: it counts from the request's beginning";
+            let hint = "raise total_timeout: it counts from the start of the request";
             table.wrong("head_timeout", span, "is longer than total_timeout", hint);
         }
         table.end();
@@ -267,9 +272,9 @@ impl Audit {
             origin: table.parsed("origin", "visible ASCII without +, 1 to 255 bytes", origin),
             key_file: path(&mut table, "key_file"),
             sync_timeout: table.duration("sync_timeout", seconds(2), millis(10)..=seconds(60)),
-            // A segment holds at least one batch, which is up to 1 MiB long.
+            // A segment must hold at least one batch of up to 1 MiB.
             segment_bytes: table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB),
-            // Nought is a choice: never to be warned.
+            // Zero is allowed: it disables the warning.
             free_space_warn: table.size("free_space_warn", GIB, 0..=1_024 * GIB),
             free_space_low: table.size("free_space_low", 256 * MIB, 0..=1_024 * GIB),
             seen_file: path(&mut table, "seen_file"),
@@ -349,10 +354,14 @@ fn address(table: &mut Table<'_>) -> Option<Placed<SocketAddr>> {
     })
 }
 
-/// The log's name, C2SP signed-note: no space, no `+`; ours is visible ASCII, and short.
+/// The name of the log (C2SP signed-note): no space and no `+`. The gateway also requires short,
+/// visible ASCII.
 fn origin(text: &str) -> Result<String, String> {
     if text == "lychgate-receipt" {
-        return Err("must not be `lychgate-receipt`, which begins what receipts sign".to_owned());
+        return Err(
+            "must not be `lychgate-receipt`, with which the signed text of every receipt begins"
+                .to_owned(),
+        );
     }
     if text.is_empty() || text.len() > 255 {
         return Err(format!(
@@ -361,7 +370,7 @@ fn origin(text: &str) -> Result<String, String> {
         ));
     }
     match text.chars().find(|c| !c.is_ascii_graphic() || *c == '+') {
-        Some(bad) => Err(format!("must not hold `{}`", bad.escape_debug())),
+        Some(bad) => Err(format!("must not contain `{}`", bad.escape_debug())),
         None => Ok(text.to_owned()),
     }
 }

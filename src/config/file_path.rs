@@ -1,8 +1,8 @@
-//! A file's path, as every section of the config writes it.
+//! Parses a file path; all sections of the config share it.
 
 use super::reader::{Placed, Table};
 
-/// Reads a path that is not empty and holds no NUL byte.
+/// Reads a path that is not empty and contains no NUL byte.
 pub(super) fn path(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {
     table.parsed(
         key,

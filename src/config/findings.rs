@@ -1,6 +1,6 @@
-//! Problems as they are found, and how they are shown: place, caret, hint.
+//! Collects problems and renders each with position, caret and hint.
 //!
-//! A line that may hold a secret is never printed: see [`may_be_shown`].
+//! The output never contains a line that may hold a secret: see [`may_be_shown`].
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,32 +9,32 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use super::Problems;
 
-/// More problems than this are counted, not printed.
+/// The maximum number of problems in the output; it counts the others.
 const MAX_SHOWN: usize = 100;
-/// A name from the file is quoted up to this many characters.
+/// The maximum length of a quoted name in characters.
 const MAX_QUOTED: usize = 64;
 
-/// One thing that is wrong, and where.
+/// One problem and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Index of its file: 0 is the config itself.
+    /// The index of its file: 0 is the config itself.
     pub(super) source: usize,
-    /// Bytes of that file.
+    /// The byte range in that file.
     pub(super) span: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub(super) message: String,
-    /// What to do.
+    /// The remedy.
     pub(super) hint: String,
 }
 
-/// A file that problems are found in.
+/// A file with problems.
 #[derive(Clone, Debug)]
 struct Source {
     name: String,
     text: String,
 }
 
-/// Gathers problems; every reader and check holds a reference to the one of its load.
+/// Collects the problems of one load; every reader and check has a reference to it.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     sources: RefCell<Vec<Source>>,
@@ -42,7 +42,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds a file; its index is for [`Findings::add_in`]. The first is the config.
+    /// Adds a file and returns its index for [`Findings::add_in`]. The first file is the config.
     pub(super) fn source(&self, name: String, text: String) -> usize {
         let mut sources = self.sources.borrow_mut();
         sources.push(Source { name, text });
@@ -75,19 +75,20 @@ impl Findings {
         });
     }
 
-    /// Keeps only the config's problems that stand before this byte: behind it, the tree is a guess.
+    /// Keeps only the config's problems before this byte: after a syntax error, the tree is a
+    /// guess.
     pub(super) fn drop_from(&self, byte: usize) {
         self.problems
             .borrow_mut()
             .retain(|problem| problem.source == 0 && problem.span.start < byte);
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     pub(super) fn is_empty(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 
-    /// All problems, in order of file and place.
+    /// All problems, sorted by file and position.
     pub(super) fn sorted(&self) -> Vec<Problem> {
         let mut problems = self.problems.borrow().clone();
         problems.sort_by(|a, b| {
@@ -97,7 +98,7 @@ impl Findings {
         problems
     }
 
-    /// As it is shown to the operator.
+    /// The text for the operator.
     pub(super) fn render(&self) -> Problems {
         let problems = self.sorted();
         let sources = self.sources.borrow();
@@ -126,7 +127,7 @@ impl Findings {
     }
 }
 
-/// A name from the file, fit to be quoted: escaped and bounded.
+/// Escapes a name from the file and shortens it for a quotation.
 pub(super) fn quoted(name: &str) -> String {
     let mut text: String = name
         .chars()
@@ -150,7 +151,7 @@ fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
             .char_column(column);
         return title.element(origin).element(hint);
     }
-    // The caret stays within its line, so that no other line is printed with it.
+    // The caret must end within its line; otherwise, the output would include the next line.
     let line_end = start
         + source.text[start..]
             .find('\n')
@@ -165,7 +166,7 @@ fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
         .element(hint)
 }
 
-/// Line and column, in characters, both from 1, and the text of that line.
+/// Line and column, both in characters and from 1, and the text of that line.
 fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     let line_start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].split('\n').next().unwrap_or_default();
@@ -173,8 +174,8 @@ fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     (number, text[line_start..byte].chars().count() + 1, line)
 }
 
-/// Whether a line is free of what may be a secret: secrets belong in files named by `*_file`, but
-/// somebody may have written one here.
+/// Whether a line certainly holds no secret. Secrets belong in the files of the `*_file` keys, but
+/// an operator may have put one into the config by mistake.
 fn may_be_shown(line: &str) -> bool {
     let name = line.split('=').next().unwrap_or_default();
     let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
@@ -191,7 +192,7 @@ fn may_be_shown(line: &str) -> bool {
     !secret_value && (names_a_file || !secret_name)
 }
 
-/// The character boundary at or before this byte, within the text.
+/// The last character boundary at or before this byte, within the text.
 fn floor(text: &str, byte: usize) -> usize {
     let mut byte = byte.min(text.len());
     while !text.is_char_boundary(byte) {
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_shows_its_place_a_caret_and_a_hint() {
+    fn a_problem_shows_its_position_a_caret_and_a_hint() {
         let shown = rendered("a = 1\nb = 2\n", 10..11);
         assert!(shown.contains("gate.toml:2:5"), "{shown}");
         assert!(shown.contains('^'), "{shown}");
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_outside_the_file_or_within_a_character_is_still_shown() {
+    fn a_span_outside_the_file_or_within_a_character_is_shown() {
         for span in [0..9, 1..2, 7..9, 900..1000] {
             assert!(rendered("ü = 1", span).contains("gate.toml:1:"));
         }
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_come_in_order_of_place_and_are_bounded() {
+    fn problems_are_sorted_and_bounded() {
         let findings = Findings::default();
         findings.source("gate.toml".to_owned(), "x\n".repeat(200));
         for line in (0..150).rev() {

@@ -1,5 +1,5 @@
-//! `[[issuer]]`: whose tokens are trusted, strictly (P13): an audience, a list of algorithms, none of
-//! them symmetric or `none`, and one source of keys.
+//! `[[issuer]]`: the trusted issuers, strict by default (P13). Each has an audience, a list of
+//! algorithms without `none` and symmetric ones, and exactly one source of keys.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::reader::{Placed, Table};
 use super::url;
 use crate::token::Algorithm;
 
-/// The algorithms that may be allowed, by their JOSE names.
+/// The allowed algorithms, by their JOSE names.
 const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("RS256", Algorithm::RS256),
     ("RS384", Algorithm::RS384),
@@ -25,7 +25,7 @@ const AUDIENCE_HINT: &str = "who tokens must be meant for, such as audience = [\
 const ALGORITHMS_HINT: &str =
     "the algorithms this issuer signs with, such as algorithms = [\"ES256\"]";
 const KEYS_HINT: &str = "one of jwks_file = \"keys.json\" and jwks_url = \"https://...\"";
-/// A name in a token or of an issuer is no longer than this.
+/// The maximum length of an issuer, audience or claim name in bytes.
 const MAX_NAME_BYTES: usize = 1_024;
 
 /// One `[[issuer]]`.
@@ -42,7 +42,7 @@ pub(super) struct Issuer {
     pub(super) leeway: Duration,
 }
 
-/// Reads every `[[issuer]]`; at least one, no two of one name.
+/// Reads every `[[issuer]]`: at least one, each with a different name.
 pub(super) fn read_all(root: &mut Table<'_>) -> Vec<Issuer> {
     root.require(
         "issuer",
@@ -65,8 +65,8 @@ impl Issuer {
         if let Some(issuer) = &issuer
             && !seen.insert(issuer.value.clone())
         {
-            let hint = "one section an issuer; list several audiences in one";
-            table.wrong("issuer", &issuer.span, "stands in two sections", hint);
+            let hint = "one section per issuer; list several audiences in one";
+            table.wrong("issuer", &issuer.span, "appears in two sections", hint);
         }
         let issuer = Self {
             issuer,
@@ -94,7 +94,7 @@ impl Issuer {
         let plaintext = table.flag("plaintext", false);
         match (&self.jwks_file, &self.jwks_url) {
             (Some(_), Some(url)) => {
-                let wrong = "stands beside jwks_file, and keys have one source";
+                let wrong = "is set as well as jwks_file, but an issuer has one source of keys";
                 table.wrong("jwks_url", &url.span, wrong, KEYS_HINT);
             }
             (None, None) if !table.holds("jwks_file") && !table.holds("jwks_url") => {
@@ -116,7 +116,7 @@ fn audience(table: &mut Table<'_>) -> Vec<String> {
         return Vec::new();
     };
     if list.value.is_empty() {
-        let wrong = "is empty: tokens meant for anybody would be taken";
+        let wrong = "is empty: the gateway would accept tokens for any audience";
         table.wrong("audience", &list.span, wrong, AUDIENCE_HINT);
     }
     for one in &list.value {
@@ -144,7 +144,12 @@ fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
     for one in list.value {
         match algorithm(&one.value) {
             Ok(known) if algorithms.contains(&known) => {
-                table.wrong("algorithms", &one.span, "names one twice", "name it once");
+                table.wrong(
+                    "algorithms",
+                    &one.span,
+                    "names an algorithm twice",
+                    "name it once",
+                );
             }
             Ok(known) => algorithms.push(known),
             Err(wrong) => table.wrong("algorithms", &one.span, wrong, &known_algorithms()),
@@ -159,9 +164,9 @@ fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
     }
     let upper = name.to_ascii_uppercase();
     Err(match upper.as_str() {
-        "NONE" => "must not hold `none`: anybody could write such a token",
+        "NONE" => "must not contain `none`: anyone could forge such a token",
         "HS256" | "HS384" | "HS512" => {
-            "must not hold a symmetric algorithm (HS...): whoever can check such a token can forge it, and with public keys that is everybody"
+            "must not contain a symmetric algorithm (HS...): everyone who can verify such a token can also forge it"
         }
         _ if ALGORITHMS
             .iter()
@@ -183,7 +188,7 @@ fn claim(table: &mut Table<'_>, key: &'static str, default: &str) -> String {
 }
 
 fn name(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {
-    table.parsed(key, "a name as it stands in the token", |name| {
+    table.parsed(key, "a claim name as it appears in the token", |name| {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(format!(
                 "must be 1 to {MAX_NAME_BYTES} bytes long, without control characters"

@@ -1,10 +1,10 @@
-//! The config: what the file may say (`file`), checked all at once, and what the program uses
+//! The config: reads the file, checks everything at once, and returns what the program uses
 //! ([`Config`]).
 //!
-//! In reading order: `file` and `issuer` say every key with its range; `reader` reads one table;
-//! `units`, `file_path` and `url` read values; `resolve` looks at what the file names (`named`, `contracts`) and
-//! compares sections; `findings` shows what is wrong; `digest` names the config on record.
-//! `config/lychgate.toml` is the reference for people.
+//! In reading order: `file` and `issuer` define every key and its range; `reader` reads one table;
+//! `units`, `file_path` and `url` parse values; `resolve` checks the files that the config names
+//! (`named`, `contracts`) and compares sections; `findings` renders problems; `digest` computes the
+//! hash for the trail. `config/lychgate.toml` is the reference for operators.
 
 mod contracts;
 mod digest;
@@ -30,10 +30,10 @@ use crate::contract::Contracts;
 use crate::request::Limits;
 use crate::{admin, audit, domain, inbound, layers, outbound, reconcile, telemetry, token};
 
-/// What the program uses: everything checked, paths absolute or relative to the config file's folder.
+/// The checked configuration. Its paths are resolved against the folder of the config file.
 #[derive(Clone)]
 pub struct Config {
-    /// The file it came from.
+    /// The path of the file.
     pub path: PathBuf,
     /// `[listen]`.
     pub listen: inbound::Settings,
@@ -57,28 +57,28 @@ pub struct Config {
     pub telemetry: telemetry::Settings,
     /// The contracts in force.
     pub contracts: Arc<Contracts>,
-    /// SHA-256 over the file and every contract, lower-case hexadecimal.
+    /// SHA-256 over the file and every contract, in lower-case hexadecimal.
     pub hash: String,
-    /// SHA-256 of each contract's file by its name.
+    /// SHA-256 of each contract's text, by contract name.
     pub contract_hashes: BTreeMap<String, String>,
 }
 
-/// Everything that is wrong with a config, as it is shown to the operator.
+/// All problems of a config, rendered for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
-    /// Each with `FILE:LINE:COLUMN`, caret and hint, in order of place.
+    /// Each with `FILE:LINE:COLUMN`, caret and hint, sorted by position.
     pub rendered: String,
-    /// How many.
+    /// The number of problems.
     pub count: usize,
-    /// Whether the file could not be read at all (exit code 74 rather than 78).
+    /// Whether the file was unreadable (exit code 74 rather than 78).
     pub unreadable: bool,
 }
 
 impl Config {
-    /// Reads and checks a config file and what it names that must be there.
+    /// Reads and checks a config file and the files that it names.
     ///
     /// # Errors
-    /// All problems at once.
+    /// Returns all problems at once.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let bytes = named::bytes(path).map_err(|wrong| Problems {
             rendered: format!(
@@ -94,8 +94,8 @@ impl Config {
         }
     }
 
-    /// The file with the token that reads users back: `[audit] reconcile_token_file`, or else that of
-    /// `[credentials]`; `None` where neither is given.
+    /// The file with the token for reading users back: `[audit] reconcile_token_file`, or else the
+    /// one of `[credentials]`; `None` if the config has neither.
     #[must_use]
     pub fn reconcile_token_file(&self) -> Option<&Path> {
         let own = match &self.credentials {
@@ -109,10 +109,10 @@ impl Config {
             .map(PathBuf::as_path)
     }
 
-    /// Checks a config's text as if it stood in the file `path`.
+    /// Checks the text of a config as if it were the file `path`.
     ///
     /// # Errors
-    /// All problems at once.
+    /// Returns all problems at once.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
         let reading = reader::Reading::default();
         let config = syntax::read(text, path, &reading);

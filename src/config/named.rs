@@ -1,4 +1,5 @@
-//! Files that the config names: read with a bound, judged, and never printed.
+//! Reads and checks the files that the config names. It bounds their size and never prints their
+//! content.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,27 +10,27 @@ use super::findings::Findings;
 use super::reader::Placed;
 use crate::audit::log::key::Key;
 
-/// No file that the config names is longer than this.
+/// The maximum size of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;
-/// A token in a file is no longer than this; the same bound holds where it is read again.
+/// The maximum length of a token; every later read of the file has the same bound.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
 
-/// Finds the config's files and says what is wrong with them.
+/// Finds and checks the files of a config.
 #[derive(Debug)]
 pub(super) struct Named<'r> {
-    /// The config file's folder.
+    /// The folder of the config file.
     pub(super) folder: PathBuf,
-    /// Where problems go.
+    /// The collector of problems.
     pub(super) findings: &'r Findings,
 }
 
 impl Named<'_> {
-    /// Where a path of the config leads.
+    /// The path of a file, relative to the config's folder unless it is absolute.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 
-    /// The text of a file.
+    /// The text of a file; `None` after it has added a problem.
     pub(super) fn text(&self, key: &str, named: &Placed<String>, hint: &str) -> Option<String> {
         match read(&self.path(&named.value)) {
             Ok(text) => Some(text),
@@ -41,9 +42,9 @@ impl Named<'_> {
         }
     }
 
-    /// A file that holds one bearer token (RFC 6750 `b64token` characters and a few more).
+    /// Checks a file with one bearer token (the `b64token` characters of RFC 6750 and a few more).
     pub(super) fn token(&self, key: &str, named: &Placed<String>) {
-        let hint = "a file with nothing but the token, readable by the gateway's user";
+        let hint = "a file that contains only the token, readable by the gateway's user";
         let Some(text) = self.text(key, named, hint) else {
             return;
         };
@@ -57,7 +58,7 @@ impl Named<'_> {
         }
     }
 
-    /// A file that holds a JWK set (RFC 7517 §5) with at least one key.
+    /// Checks a file with a JWK set (RFC 7517 §5) of at least one key.
     pub(super) fn key_set(&self, key: &str, named: &Placed<String>) {
         let hint = "a JWK set, {\"keys\": [...]}, with the issuer's public keys";
         let Some(text) = self.text(key, named, hint) else {
@@ -75,7 +76,7 @@ impl Named<'_> {
         self.findings.add(&named.span, message, hint);
     }
 
-    /// The trail's signing key (C2SP signed-note), whose name must be the trail's origin.
+    /// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
     pub(super) fn signing_key(&self, named: &Placed<String>, origin: &str) {
         let hint = format!("make one with `lychgate audit keygen --origin {origin} --out FILE`");
         let Some(text) = self.text("audit.key_file", named, &hint) else {
@@ -95,10 +96,10 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes(path)?).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// The bytes of a regular file of at most 1 MiB; the error completes "a file that ...".
+/// The bytes of a regular file of at most 1 MiB. The error text completes "a file that ...".
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    // Looked at first, because opening a pipe would wait for its writer.
+    // Checks the type first: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
         return Err("is no regular file".to_owned());

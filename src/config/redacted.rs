@@ -1,4 +1,4 @@
-//! The config as it may be shown on the admin listener and in logs: every setting, no secret.
+//! The config for the admin listener and for logs: every setting, no secret.
 
 use std::fmt::{self, Write};
 
@@ -8,8 +8,8 @@ use crate::layers::credentials;
 use crate::token::{IssuerSettings, KeySource};
 
 impl Config {
-    /// The settings in force, one `section.key = value` a line. Secrets stand in files, whose paths
-    /// alone are shown; of a URL the query is left out.
+    /// The settings in force, one `section.key = value` per line. Secrets are in files, so the text
+    /// has only their paths. It leaves out the query of a URL.
     #[must_use]
     pub fn redacted(&self) -> String {
         let mut text = String::new();
@@ -171,7 +171,7 @@ fn write_issuer(out: &mut String, issuer: &IssuerSettings) -> fmt::Result {
     )
 }
 
-/// As [`Config::redacted`], so that no careless `{:?}` shows more.
+/// The same text as [`Config::redacted`], so that a careless `{:?}` shows no secret.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.redacted())

@@ -1,5 +1,5 @@
-//! From what the file says to what the program uses: files that are named are looked at, sections
-//! that belong together are compared.
+//! Makes the program's settings from the file: checks the files that it names and compares sections
+//! that depend on each other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::telemetry::Format;
 use crate::token::{IssuerSettings, KeySource};
 use crate::{admin, audit, contract, domain, inbound, outbound, reconcile, request, telemetry};
 
-/// The config, where nothing that it needs is missing; the caller asks the findings whether it holds.
+/// The config; `None` if a required part is missing. It is valid only if the findings are empty.
 pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Config> {
     if let Some(listen) = &file.listen.address
         && listen.value == file.admin.address.value
@@ -27,7 +27,7 @@ pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Confi
         let hint = "give the admin listener a port of its own";
         named.findings.add(&file.admin.address.span, message, hint);
     }
-    // Each is resolved whatever the others say, so that all problems are found.
+    // Resolve every section before the first return, so that the findings include all problems.
     let listen = listen(&file.listen);
     let admin = admin(file.admin, named);
     let issuers: Vec<_> = file
@@ -156,16 +156,15 @@ fn credentials(section: &Credentials, named: &Named<'_>) -> Option<credentials::
             Some(credentials::Settings::Bearer(named.path(&file.value)))
         }
         ("bearer", None) => {
-            let message =
-                "`credentials.token_file` is missing, and mode \"bearer\" sends what it holds";
+            let message = "`credentials.token_file` is missing, and mode \"bearer\" sends the token in that file";
             let hint = "name a file with the token for upstream";
             let span = mode.map_or(0..0, |mode| mode.span.clone());
             named.findings.add(&span, message, hint);
             None
         }
         (other, Some(file)) => {
-            let message = format!("`credentials.token_file` has no use with mode \"{other}\"");
-            let hint = "write mode = \"bearer\", or take the file away";
+            let message = format!("`credentials.token_file` has no effect with mode \"{other}\"");
+            let hint = "write mode = \"bearer\", or remove this key";
             named.findings.add(&file.span, message, hint);
             None
         }
@@ -199,7 +198,7 @@ fn outbound(upstream: &Upstream, named: &Named<'_>) -> outbound::Settings {
 fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
     let origin = audit.origin.as_ref();
     let key_file = audit.key_file.as_ref()?;
-    // Without a usable origin nothing can be said of the key's name.
+    // Without a usable origin, the name of the key cannot be checked.
     named.signing_key(key_file, &origin?.value);
     let key_path = named.path(&key_file.value);
     let directory = named.path(&audit.directory.as_ref()?.value);
@@ -212,7 +211,7 @@ fn audit(audit: &Audit, named: &Named<'_>) -> Option<audit::Settings> {
         .as_ref()
         .filter(|_| seen_file.starts_with(&directory))
     {
-        let message = "`audit.seen_file` lies in the trail's folder, and would be set back with it";
+        let message = "`audit.seen_file` lies in the trail's folder, so a restore of the folder would reset it";
         let hint = "a file beside the key, on a disk that lasts";
         named.findings.add(&file.span, message, hint);
     }
@@ -262,7 +261,7 @@ fn log(log: Log) -> telemetry::Settings {
     }
 }
 
-/// Ranges keep every count far below what any machine can count.
+/// Every count has an upper bound far below `usize::MAX`.
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

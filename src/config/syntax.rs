@@ -1,4 +1,4 @@
-//! From text to [`Config`]: the syntax first, then everything that can be said of its tree.
+//! Parses a text into a [`Config`]: first the TOML syntax, then the content.
 
 use std::path::Path;
 use std::string::FromUtf8Error;
@@ -14,7 +14,7 @@ use super::{Config, Problems};
 
 const SYNTAX_HINT: &str = "the file is TOML, see https://toml.io";
 
-/// Reads a config; where the findings are not empty, it does not hold.
+/// Reads a config. It is valid only if the findings are empty.
 pub(super) fn read(text: &str, path: &Path, reading: &Reading) -> Option<Config> {
     let findings = &reading.findings;
     findings.source(path.display().to_string(), text.to_owned());
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str, path: &Path, reading: &Reading) -> Option<Config>
     let file = File::read(Table::root(tree.get_ref(), reading));
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let config = resolve(file, text, &Named { folder, findings });
-    // Behind the first syntax error the tree is a guess, and so is all that was said of it.
+    // After the first syntax error the tree is a guess, so drop all problems found there.
     if let Some(first) = errors.iter().map(|error| start(error, text)).min() {
         findings.drop_from(first);
     }
@@ -36,11 +36,11 @@ pub(super) fn read(text: &str, path: &Path, reading: &Reading) -> Option<Config>
     })
 }
 
-/// What is said of a file whose bytes are no text.
+/// The problem of a file that is not UTF-8.
 pub(super) fn not_utf8(path: &Path, error: &FromUtf8Error) -> Problems {
     let findings = Findings::default();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    // Up to the first bad byte both are the same, so the place is right.
+    // Both texts are the same up to the first bad byte, so the position is right.
     let at = error.utf8_error().valid_up_to();
     findings.source(path.display().to_string(), text);
     findings.add(

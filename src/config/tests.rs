@@ -1,4 +1,4 @@
-//! Tests of the config as a whole: the reference, the sections together, all problems at once.
+//! Tests of the complete config: the reference, combinations of sections, all problems at once.
 
 mod edits;
 mod files;
@@ -14,7 +14,7 @@ use crate::audit::log::key::keygen;
 
 const REFERENCE: &str = include_str!("../../config/lychgate.toml");
 const ORIGIN: &str = "lychgate.example.com/edge-1";
-/// Only what is required.
+/// The required settings only.
 const LEAST: &str = r#"
 [listen]
 address = "127.0.0.1:8080"
@@ -31,7 +31,7 @@ origin = "lychgate.example.com/edge-1"
 key_file = "audit.key"
 "#;
 
-/// A folder with the files that the reference names; gone when dropped.
+/// A folder with the files that the reference names; removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -73,7 +73,7 @@ impl Drop for Folder {
     }
 }
 
-/// A key file's text; made once an origin, because each is synced.
+/// The text of a key file; created once per origin, because creation syncs the disk.
 fn key(origin: &'static str) -> String {
     static KEYS: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
     let mut keys = KEYS.lock().unwrap();
@@ -88,13 +88,13 @@ fn key(origin: &'static str) -> String {
     keys.entry(origin).or_insert_with(make).clone()
 }
 
-/// The reference with one text in it replaced.
+/// The reference with one text replaced.
 fn edited(from: &str, to: &str) -> String {
     assert_eq!(REFERENCE.matches(from).count(), 1, "{from}");
     REFERENCE.replace(from, to)
 }
 
-/// Refused, and the one problem's text holds all of these.
+/// Asserts that the config has exactly one problem, and that its text contains all of these.
 #[track_caller]
 fn assert_one(text: &str, wanted: &[&str]) {
     let problems = Folder::new().refused(text);
@@ -132,7 +132,7 @@ fn the_reference_states_the_true_defaults() {
 }
 
 #[test]
-fn every_key_stands_in_the_reference_under_its_section() {
+fn the_reference_has_every_key_in_its_section() {
     let reading = Reading::default();
     let (tree, _) = toml::de::DeTable::parse_recoverable(REFERENCE);
     file::File::read(Table::root(tree.get_ref(), &reading));
@@ -157,7 +157,7 @@ fn every_key_stands_in_the_reference_under_its_section() {
 }
 
 #[test]
-fn every_key_of_the_reference_is_known_also_the_commented_ones() {
+fn every_key_of_the_reference_is_known() {
     let text: String = REFERENCE
         .lines()
         .map(|line| commented(line).unwrap_or(line).to_owned() + "\n")
@@ -170,7 +170,7 @@ fn every_key_of_the_reference_is_known_also_the_commented_ones() {
     );
 }
 
-/// Every key of the reference as `section.key`, commented out or not.
+/// Every key of the reference as `section.key`, including those in comments.
 fn reference_keys() -> Vec<String> {
     let mut section = String::new();
     let mut keys = Vec::new();
@@ -185,7 +185,7 @@ fn reference_keys() -> Vec<String> {
     keys
 }
 
-/// `key = value` behind a `# `, where the line is that.
+/// The `key = value` of a line that comments one out.
 fn commented(line: &str) -> Option<&str> {
     let inner = line.strip_prefix("# ")?;
     let (key, _) = inner.split_once(" = ")?;
@@ -194,7 +194,7 @@ fn commented(line: &str) -> Option<&str> {
 }
 
 #[test]
-fn p12_one_file_with_eight_faults_gives_eight_findings() {
+fn p12_a_file_with_eight_faults_gives_eight_findings() {
     let text = r#"[listen]
 adress = "127.0.0.1:8080"
 max_connections = "many"
@@ -232,7 +232,7 @@ jwks_file = "keys.json"
 }
 
 #[test]
-fn p12_after_a_syntax_error_only_what_stands_before_it_is_said() {
+fn p12_a_syntax_error_hides_the_problems_after_it() {
     let text = "[listen]\nadress = \"127.0.0.1:1\"\n[audit\nhead = \"x\"\n[limits]\nmax = 1\n";
     let problems = Folder::new().refused(text);
     let shown = &problems.rendered;
@@ -242,7 +242,7 @@ fn p12_after_a_syntax_error_only_what_stands_before_it_is_said() {
 }
 
 #[test]
-fn an_empty_file_says_which_sections_to_add() {
+fn an_empty_file_lists_the_sections_to_add() {
     let problems = Folder::new().refused("");
     for section in ["[listen]", "[[issuer]]", "[domains.accounts]", "[audit]"] {
         assert!(problems.rendered.contains(section), "{}", problems.rendered);
@@ -251,7 +251,7 @@ fn an_empty_file_says_which_sections_to_add() {
 }
 
 #[test]
-fn a_section_that_is_no_table_is_told() {
+fn a_section_that_is_not_a_table_is_a_problem() {
     let text = edited("[log]\n", "[log2]\n") + "[[upstream.x]]\n";
     assert!(
         Folder::new()

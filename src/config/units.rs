@@ -1,4 +1,4 @@
-//! Durations (`500ms`, `2s`, `1h`) and sizes (`256KiB`) as the config writes them.
+//! Durations (`500ms`, `2s`, `1h`) and sizes (`256KiB`) in the notation of the config.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ const SIZES: [(&str, u64); 4] = [
     ("B", 1),
 ];
 
-/// A whole number and its unit: `ms`, `s`, `m`, `h` or `d`. `None` for anything else.
+/// Parses an integer with a unit: `ms`, `s`, `m`, `h` or `d`. Returns `None` for any other text.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     parse(text, &DURATIONS).map(Duration::from_millis)
 }
 
-/// A whole number and its unit: `B`, `KiB`, `MiB` or `GiB`. `None` for anything else.
+/// Parses an integer with a unit: `B`, `KiB`, `MiB` or `GiB`. Returns `None` for any other text.
 pub(super) fn size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 
-/// As [`duration`] reads it, in the largest unit that is exact.
+/// Formats a duration for [`duration`], with the largest exact unit.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if millis == 0 {
@@ -35,7 +35,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show(millis, &DURATIONS)
 }
 
-/// As [`size`] reads it, in the largest unit that is exact.
+/// Formats a size for [`size`], with the largest exact unit.
 pub(super) fn show_size(bytes: u64) -> String {
     if bytes == 0 {
         return "0B".to_owned();
@@ -96,7 +96,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_back(millis in 0_u64..u64::MAX / 2, bytes: u64) {
+        fn a_formatted_value_is_read_back(millis in 0_u64..u64::MAX / 2, bytes: u64) {
             let shown = show_duration(Duration::from_millis(millis));
             prop_assert_eq!(duration(&shown), Some(Duration::from_millis(millis)));
             prop_assert_eq!(size(&show_size(bytes)), Some(bytes));

@@ -1,17 +1,17 @@
-//! Addresses of others: `https`, or `http` where it cannot leave the machine or plaintext was asked for.
+//! Checks URLs of other servers: `https`, or `http` on loopback or with `plaintext`.
 
 use crate::request::Origin;
 
-/// What is wrong with an address, and what would be right.
+/// A problem with a URL and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
-    /// Completes "`key` ...".
+    /// Completes the sentence "`key` ...".
     pub(super) what: &'static str,
-    /// What to do.
+    /// The remedy.
     pub(super) hint: &'static str,
 }
 
-/// Judges an origin, `https://host[:port]`.
+/// Checks an origin, `https://host[:port]`.
 pub(super) fn origin(text: &str, plaintext: bool) -> Result<Origin, Wrong> {
     let origin = Origin::parse(text).map_err(|what| Wrong {
         what,
@@ -26,7 +26,7 @@ pub(super) fn origin(text: &str, plaintext: bool) -> Result<Origin, Wrong> {
     Ok(origin)
 }
 
-/// Judges a URL with a path and perhaps a query.
+/// Checks a URL with a path and an optional query.
 pub(super) fn check(text: &str, plaintext: bool) -> Result<(), Wrong> {
     let hint = "a whole URL, such as \"https://login.example.com/keys\"";
     if text.contains('#') || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn http_stays_on_the_machine_unless_plaintext_is_asked_for() {
+    fn http_beyond_loopback_needs_plaintext() {
         for text in [
             "http://127.0.0.1:8",
             "http://[::1]",
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_url_is_judged_by_its_origin() {
+    fn a_key_url_is_checked_by_its_origin() {
         assert!(check("https://login.example/keys?x=1", false).is_ok());
         assert!(check("https://login.example?x=1", false).is_ok());
         for text in [

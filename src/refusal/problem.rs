@@ -9,7 +9,7 @@ use crate::audit::entry::Sent;
 use crate::refusal::{Code, Refusal};
 use crate::request::Body;
 
-/// The header that tells a refusal of the gateway from an answer of upstream.
+/// The header that distinguishes the gateway's refusals from upstream's answers.
 const REFUSAL: HeaderName = HeaderName::from_static("lychgate-refusal");
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct Problem<'r> {
     instance: String,
     code: &'static str,
     request_id: &'r str,
-    /// The same text as `detail`: this API's clients read this key.
+    /// The same text as `detail`, because the API's clients read this key.
     message: &'r str,
     sent: Sent,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ struct Problem<'r> {
     upstream_status: Option<u16>,
 }
 
-/// The answer that says this refusal.
+/// The answer for this refusal.
 #[must_use]
 pub fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
     let code = refusal.code;
@@ -47,7 +47,7 @@ pub fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
         cause: refusal.cause,
         upstream_status: refusal.upstream_status,
     };
-    // Strings and numbers alone: nothing here can fail to serialize.
+    // The problem holds only strings and numbers, so serialization cannot fail.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = code.status();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_what_may_be_repeated_says_when() {
+    fn p11_a_repeatable_refusal_has_retry_after() {
         let response = response(&Refusal::new(Code::Draining, ""), "id");
         assert_eq!(header(&response, "retry-after"), Some("1"));
     }

@@ -7,8 +7,9 @@ use crate::audit::entry::{Caller, Cuts, MAX_REFUSED_USERS, Refused};
 use crate::refusal::Refusal;
 use crate::request::RequestContext;
 
-/// Notes the refusal in the context, and hands a refused deletion to the trail. Only the first call for a
-/// request does so: the task of a deletion calls this, since its caller may have hung up, and `refuse` does.
+/// Notes the refusal in the context and records a refused deletion in the trail. Only the first
+/// call for a request does so: the deletion's task calls this because its caller may have hung up,
+/// and `refuse` calls it too.
 pub fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
     let is_first = context.code.learn(refusal.code.as_str());
     if !is_first || !context.is_deletion() || context.recorded.load(Ordering::Relaxed) {
@@ -51,8 +52,8 @@ fn entry(config: &str, refusal: &Refusal, context: &RequestContext) -> Option<Re
     })
 }
 
-/// A refused text is on record as it came, but a token that was put in the wrong place is not (P8):
-/// every JWT begins with `eyJ`, the base64 of `{"`.
+/// The trail records a refused text as it is, but never a token in the wrong place (P8): every JWT
+/// begins with `eyJ`, the base64 of `{"`.
 fn without_token(text: &str) -> String {
     if text.contains("eyJ") {
         "(withheld: it looks like a token)".to_owned()

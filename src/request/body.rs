@@ -1,4 +1,4 @@
-//! A body, either way.
+//! The body of a request or an answer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,15 +10,15 @@ use http_body_util::combinators::UnsyncBoxBody;
 /// Any error of a body's stream.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body, either way: nothing, all of it, or a stream whose frames are data alone.
+/// The body of a request or an answer: nothing, complete bytes, or a stream of data frames only.
 #[derive(Debug, Default)]
 pub enum Body {
     /// No body.
     #[default]
     Empty,
-    /// A body that is all here.
+    /// A complete body.
     Whole(Bytes),
-    /// A body that is still coming. Its maker bounds its length and time.
+    /// An incomplete body. Its creator bounds its length and time.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 

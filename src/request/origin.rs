@@ -1,9 +1,9 @@
-//! Where requests go.
+//! The upstream server of an account.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Where an account's requests go: scheme, host and port, and nothing else.
+/// The destination of an account's requests: scheme, host and port only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
     /// `https` if true, else `http`.
@@ -15,10 +15,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads `https://host[:port]` or `http://host[:port]`, with at most one `/` behind it.
+    /// Parses `https://host[:port]` or `http://host[:port]`, with at most one `/` at the end.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// Returns the reason as a sentence.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_an_origin_is_refused() {
+    fn anything_beyond_an_origin_is_refused() {
         for text in [
             "ftp://a",
             "https://",

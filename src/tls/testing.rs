@@ -1,4 +1,4 @@
-//! A certificate made for a test, and both ends that use it.
+//! A certificate for tests, with a client and a server that use it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rustls_pki_types::PrivateKeyDer;
 
 use super::ClientTls;
 
-/// A file of this text, for the caller to remove.
+/// A file with this text; the caller removes it.
 pub(crate) fn write(name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("lychgate-tls-{}-{name}", std::process::id()));
     std::fs::write(&path, text).unwrap();
     path
 }
 
-/// A client that trusts a new certificate for these names, and a server that has it.
+/// A client that trusts a new certificate for these names, and a server with that certificate.
 pub(crate) fn pair(name: &str, hosts: &[&str]) -> (ClientTls, ServerConfig) {
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(hosts).unwrap();

@@ -1,4 +1,4 @@
-//! Trust: which certificates are taken, and what is said of the others.
+//! Trust: accepted certificates, and the errors for others.
 
 use super::testing::{pair, write};
 use super::*;
@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Greets over TLS, and tells the protocol that was agreed on.
+/// Sends a greeting over TLS and returns the negotiated protocol.
 async fn greet(client: &ClientTls, server: ServerConfig, host: &str) -> Result<Vec<u8>, String> {
     let (near, far): (DuplexStream, _) = tokio::io::duplex(16 * 1024);
     let serve = tokio::spawn(async move {
@@ -27,7 +27,7 @@ async fn greet(client: &ClientTls, server: ServerConfig, host: &str) -> Result<V
 }
 
 #[tokio::test]
-async fn a_server_of_a_trusted_root_is_spoken_to_in_http_1_1() {
+async fn a_server_of_a_trusted_root_gets_http_1_1() {
     let (client, server) = pair("name", &["a.example"]);
     let protocol = greet(&client, server, "a.example").await.unwrap();
     assert_eq!(protocol, b"http/1.1");
@@ -55,14 +55,14 @@ async fn an_unknown_root_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_name_is_refused_before_a_byte_is_sent() {
+async fn an_invalid_name_is_refused_before_a_byte_is_sent() {
     let (client, server) = pair("no-name", &["a.example"]);
     let why = greet(&client, server, "a b").await.unwrap_err();
     assert!(why.contains("is not a name"), "{why}");
 }
 
 #[test]
-fn a_roots_file_that_is_missing_empty_or_broken_is_named() {
+fn the_error_names_a_missing_or_broken_roots_file() {
     let missing = PathBuf::from("/nowhere/roots.pem");
     let why = ClientTls::new(Some(&missing)).unwrap_err();
     assert!(
@@ -83,7 +83,7 @@ fn a_roots_file_that_is_missing_empty_or_broken_is_named() {
 }
 
 #[test]
-fn the_system_s_roots_are_not_read_before_they_are_needed() {
+fn the_systems_roots_are_read_at_the_first_use() {
     let tls = ClientTls::new(None).unwrap();
     assert!(tls.config.get().is_none());
 }

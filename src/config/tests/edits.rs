@@ -1,11 +1,12 @@
-//! P12 by chance: whatever is done to the reference, nothing panics and every problem has a place.
+//! P12 with random edits: no edit of the reference causes a panic, and every problem has a
+//! position.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::reader::Reading;
 
-/// Texts that an edit may put in: syntax, kinds, keys, and what is hard to count.
+/// Texts for edits: syntax, value types, keys, and characters of several bytes or columns.
 const SCRAPS: &[&str] = &[
     "",
     "[",
@@ -47,7 +48,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn p12_random_edits_never_panic_and_every_problem_has_a_place(
+    fn p12_after_random_edits_every_problem_has_a_position(
         edits in proptest::collection::vec(edit(), 1..6),
     ) {
         let mut text = REFERENCE.to_owned();
@@ -70,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn p12_any_text_at_all_is_answered(text in "\\PC{0,200}") {
+    fn p12_no_text_causes_a_panic(text in "\\PC{0,200}") {
         let problems = Config::parse(&text, Path::new("lychgate.toml"));
         prop_assert!(problems.is_err_and(|problems| problems.count > 0));
     }

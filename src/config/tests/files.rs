@@ -1,8 +1,9 @@
-//! Files that the config names: missing, wrong, hostile; and what is never printed of them.
+//! Files that the config names: missing, wrong or hostile. The output never contains their content.
 
 use super::*;
 
-/// Refused for a file of this name and text, and no line of it is shown.
+/// Asserts that a file of this name and text is refused, and that the output contains no line of
+/// it.
 #[track_caller]
 fn assert_file(name: &str, text: &str, config: &str, said: &str) {
     let folder = Folder::new();
@@ -18,7 +19,7 @@ fn assert_file(name: &str, text: &str, config: &str, said: &str) {
 }
 
 #[test]
-fn a_missing_key_file_says_how_to_make_one() {
+fn a_missing_key_file_has_a_hint_how_to_make_one() {
     let folder = Folder::new();
     std::fs::remove_file(folder.0.join("audit.key")).unwrap();
     let shown = folder.refused(REFERENCE).rendered;
@@ -33,7 +34,7 @@ fn a_missing_key_file_says_how_to_make_one() {
 }
 
 #[test]
-fn p8_a_key_file_that_is_wrong_is_not_printed() {
+fn p8_an_invalid_key_file_is_not_printed() {
     assert_file("audit.key", "s3cr3t", REFERENCE, "holds no usable key");
     assert_file(
         "audit.key",
@@ -44,13 +45,13 @@ fn p8_a_key_file_that_is_wrong_is_not_printed() {
 }
 
 #[test]
-fn a_key_set_is_looked_at() {
+fn a_key_set_is_checked() {
     assert_file("keys.json", "s3cr3t", REFERENCE, "is no JWK set");
     assert_file("keys.json", "{\"keys\": []}", REFERENCE, "holds no key");
 }
 
 #[test]
-fn p8_a_token_file_that_is_wrong_is_not_printed() {
+fn p8_an_invalid_token_file_is_not_printed() {
     let admin = edited("# token_file = \"admin", "token_file = \"admin");
     for text in [
         "",
@@ -66,7 +67,7 @@ fn p8_a_token_file_that_is_wrong_is_not_printed() {
 }
 
 #[test]
-fn roots_are_certificates() {
+fn a_roots_file_must_hold_certificates() {
     let roots = edited("# roots_file", "roots_file");
     assert!(Folder::new().parse(&roots).is_ok());
     assert_file(
@@ -78,7 +79,7 @@ fn roots_are_certificates() {
 }
 
 #[test]
-fn a_file_that_is_no_file_or_too_long_is_refused() {
+fn a_folder_or_a_long_file_is_refused() {
     let directory = edited("jwks_file = \"keys.json\"", "jwks_file = \".\"");
     assert_one(&directory, &["is no regular file"]);
     assert_file(
@@ -107,7 +108,7 @@ fn a_config_that_cannot_be_read_is_unreadable() {
 }
 
 #[test]
-fn p12_bytes_that_are_not_utf_8_have_a_place() {
+fn p12_invalid_utf_8_has_a_position() {
     let folder = Folder::new();
     std::fs::write(folder.config(), b"[listen]\naddress = \"\xff\"\n").unwrap();
     let problems = Config::load(&folder.config()).unwrap_err();
@@ -120,7 +121,7 @@ fn p12_bytes_that_are_not_utf_8_have_a_place() {
 }
 
 #[test]
-fn p12_a_contract_files_problem_is_shown_at_its_place_in_that_file() {
+fn p12_a_problem_of_a_contract_file_has_its_position_there() {
     let folder = Folder::new();
     folder.write("mine.toml", "name = \"mine\"\n\nnonsense = 1\n");
     let config = edited("files = []", "files = [\"mine.toml\"]");

@@ -42,7 +42,7 @@ fn any_trailer_reaches_the_service() {
 }
 
 #[test]
-fn 100_is_sent_when_the_body_is_polled() {
+fn a_100_is_sent_when_the_body_is_polled() {
     let lines = "Expect: 100-continue\r\nContent-Length: 2\r\n";
     // The interim answer goes out only while the body is still to come.
     let outcome = request(lines, "");
@@ -109,7 +109,7 @@ fn an_unread_body_still_to_come_closes_the_connection_after_the_answer() {
 }
 
 #[test]
-fn 100_is_never_sent_for_an_unread_body() {
+fn a_100_is_never_sent_for_an_unread_body() {
     let answer =
         unread("POST /1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

@@ -75,7 +75,7 @@ fn names_are_lower_cased_and_grouped_with_their_values_in_order() {
 }
 
 #[test]
-fn 100_lines_pass_and_101_are_hypers_own_431() {
+fn a_head_of_101_lines_gets_hypers_own_431() {
     let lines = "X-One: 1\r\n".repeat(99);
     assert_eq!(request(&lines, "").one().headers.len(), 100);
     request(&format!("{lines}X-One: 1\r\n"), "").refused("431");
