@@ -1,10 +1,11 @@
-//! The one test binary: whole-program tests over real sockets, and the tree's own tidiness.
+//! The integration tests, in one binary: tests of the whole program over real sockets, and checks
+//! of the source tree.
 
-// The `.case` files: one request each, judged at both ends and in the trail.
+// The `.case` files: each is one request, checked at the caller, at upstream and in the trail.
 mod cases;
-// Whole stories: crashes, hang-ups, an upstream that breaks off.
+// Scenarios with the real binary: crashes, hang-ups, an upstream that breaks off.
 mod suite;
-// What they stand on.
+// Shared helpers.
 mod support;
-// Who may know whom, sizes, pages that follow the code.
+// Checks of the source tree: module dependencies, imports, and pages that must match the code.
 mod tidy;

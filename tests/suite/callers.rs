@@ -1,4 +1,4 @@
-//! The callers of the stories: raw requests, one or many at a time, patient or not.
+//! Callers for the scenarios: raw requests, one or many at a time, which may hang up.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -11,17 +11,17 @@ use serde_json::json;
 use crate::support::tokens::{self, ACCOUNT, Signer};
 use crate::support::wire::{self, Answer};
 
-/// Where the users of the account stand.
+/// The path of the account's users.
 const BASE: &str = "/api/account";
 
-/// A good token of this subject.
+/// A valid token of this subject.
 pub(crate) fn token_of(subject: &str) -> String {
     let mut claims = tokens::good_claims();
     claims.insert("sub".into(), json!(subject));
     tokens::sign(Signer::Main, &tokens::good_header(Signer::Main), &claims)
 }
 
-/// A deletion of this user that nothing is wrong with.
+/// A valid deletion of this user.
 pub(crate) fn deletion(user: u64, token: &str) -> Vec<u8> {
     request("DELETE", &format!("/{user}"), token, "If-Match: 7\r\n")
 }
@@ -31,7 +31,7 @@ pub(crate) fn read(user: u64, token: &str) -> Vec<u8> {
     request("GET", &format!("/{user}"), token, "")
 }
 
-/// A request for what stands below the account's users.
+/// A request below the path of the account's users.
 pub(crate) fn request(method: &str, below: &str, token: &str, headers: &str) -> Vec<u8> {
     format!(
         "{method} {BASE}/{ACCOUNT}/configuration/le-users/users{below}?v=4.0 HTTP/1.1\r\n\
@@ -40,19 +40,19 @@ pub(crate) fn request(method: &str, below: &str, token: &str, headers: &str) -> 
     .into_bytes()
 }
 
-/// Sends a deletion on a connection of its own and waits for its answer.
+/// Sends a deletion on a new connection and waits for its answer.
 pub(crate) fn delete(address: SocketAddr, user: u64) -> Answer {
     let answer = wire::exchange(address, &deletion(user, &tokens::good_token()));
     answer.expect("a deletion is answered")
 }
 
-/// Sends a read on a connection of its own and waits for its answer.
+/// Sends a read on a new connection and waits for its answer.
 pub(crate) fn get(address: SocketAddr, user: u64) -> Answer {
     let answer = wire::exchange(address, &read(user, &tokens::good_token()));
     answer.expect("a read is answered")
 }
 
-/// The refusal's code, its `sent` and its `cause`.
+/// The code, `sent` and `cause` of a refusal.
 pub(crate) fn refusal(answer: &Answer) -> (String, String, String) {
     let body = answer.json();
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
@@ -64,20 +64,20 @@ pub(crate) fn refusal(answer: &Answer) -> (String, String, String) {
     (code, text("sent"), text("cause"))
 }
 
-/// The index of the intent that the receipt names.
+/// The index of the intent in the receipt.
 pub(crate) fn receipt_index(answer: &Answer) -> Option<u64> {
     let receipt = answer.header("lychgate-receipt")?;
     receipt.rsplit_once('/')?.1.parse().ok()
 }
 
-/// What one request of a load came to; no answer where its connection ended first.
+/// One request of a load. It has no answer if its connection ended first.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) user: u64,
     pub(crate) answer: Option<Answer>,
 }
 
-/// Many connections that each send one request after the other.
+/// Many connections that each send one request after another.
 #[derive(Debug)]
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
@@ -86,7 +86,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Begins; each request is of the next user. A connection that breaks ends its thread.
+    /// Starts the load; each request is for the next user. A connection that breaks ends its
+    /// thread.
     pub(crate) fn start(
         address: SocketAddr,
         connections: usize,
@@ -121,12 +122,12 @@ impl Load {
         }
     }
 
-    /// How many requests were answered so far.
+    /// The number of answered requests so far.
     pub(crate) fn answered(&self) -> usize {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Lets each connection end its request; gives all of them.
+    /// Waits until each connection has finished its request, and returns all calls.
     pub(crate) fn end(self) -> Vec<Call> {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self
@@ -153,7 +154,7 @@ fn call(address: SocketAddr, stream: &mut Option<TcpStream>, request: &[u8]) -> 
     Some(answer)
 }
 
-/// Numbers that look random, the same for the same seed.
+/// Pseudorandom numbers, reproducible from the seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 

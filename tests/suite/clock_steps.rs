@@ -1,4 +1,4 @@
-//! The system's clock is set a day forward and back while deletions go on.
+//! The system's clock jumps a day forward and back while deletions continue.
 
 use lychgate::audit::entry::Kind;
 
@@ -8,7 +8,7 @@ use super::users::Users;
 use crate::support::{tokens, wire};
 
 #[test]
-fn p4_a_clock_that_is_set_a_day_forward_and_back_is_noted_and_the_trail_verifies() {
+fn p4_the_trail_records_clock_steps_of_a_day_and_verifies() {
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
     if !std::path::Path::new(library).exists() {
         eprintln!("skipped: libfaketime is not installed");
@@ -25,7 +25,7 @@ fn p4_a_clock_that_is_set_a_day_forward_and_back_is_noted_and_the_trail_verifies
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let program = home.spawn(command);
     program.wait_ready();
-    // A token that is good at all of these times.
+    // A token that is valid at all of these times.
     let mut claims = tokens::good_claims();
     let now = tokens::now();
     claims.insert("iat".into(), (now - 200_000).into());

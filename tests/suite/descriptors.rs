@@ -1,4 +1,4 @@
-//! No descriptors are left for the gateway: it cannot look at its files then, which says nothing of them.
+//! Without free descriptors, the gateway cannot check its files. It must not report tampering then.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::users::Users;
 use crate::support::tokens::good_token;
 use crate::support::wire::{self, Answer};
 
-/// Lets the gateway open so many descriptors more; gives the limits that it had.
+/// Leaves the gateway this many free descriptors and returns the previous limits.
 fn leave(program: &Program, left: usize) -> Rlimit {
     let open = std::fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap();
     let open: BTreeSet<u64> = open
@@ -34,7 +34,7 @@ fn limit(program: &Program, current: impl Fn(&Rlimit) -> Option<u64>) -> Rlimit 
     })
 }
 
-/// A connection that was taken while there were descriptors.
+/// A connection from before the descriptors ran out.
 struct Kept(TcpStream);
 
 impl Kept {
@@ -49,7 +49,8 @@ impl Kept {
         wire::read_answer(&mut self.0).expect("it is kept open")
     }
 
-    /// Asks for a deletion; says whether the trail refused it, which may be for one cause alone.
+    /// Sends a deletion and returns whether the trail refused it, which it may do for only one
+    /// cause.
     fn is_refused(&mut self) -> bool {
         let (code, _, cause) = refusal(&self.ask(&deletion(1, &good_token())));
         let is_refused = code == "audit-unavailable";
@@ -59,7 +60,7 @@ impl Kept {
 }
 
 #[test]
-fn p3_a_lack_of_descriptors_is_no_tampering() {
+fn p3_a_lack_of_descriptors_is_not_reported_as_tampering() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
@@ -79,7 +80,7 @@ fn p3_a_lack_of_descriptors_is_no_tampering() {
     let refuse = |caller: &mut Kept| {
         until("deletions are refused", || {
             leave(&program, 0);
-            // The journal's names have changed: they must be listed.
+            // The change of the journal folder forces the gateway to list it.
             std::fs::write(&strange, b"").unwrap();
             std::fs::remove_file(&strange).unwrap();
             caller.is_refused()
@@ -87,12 +88,13 @@ fn p3_a_lack_of_descriptors_is_no_tampering() {
     };
     refuse(&mut caller);
     assert_eq!(caller.ask(&get).status, 200, "reads go on");
-    // Enough for the folder, and for one segment at a time, not for the chain.
+    // Enough descriptors for the folder and one segment at a time, but not for the whole chain.
     until("the chain is followed", || {
         leave(&program, 1);
         let shown = operator.ask(page.as_bytes()).shown();
         if !caller.is_refused() {
-            // Another descriptor was free for a moment, and the gateway has found all as it was.
+            // Another descriptor became free for a moment, and the gateway found its files
+            // unchanged.
             refuse(&mut caller);
         }
         shown.contains("journal segment") && shown.contains("Too many open files")

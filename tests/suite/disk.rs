@@ -1,5 +1,5 @@
-//! A disk that is full or takes no writes, from the start or later: reads go on, deletions are
-//! refused with the cause, and come back without a restart once it is gone.
+//! A full or read-only disk, at the start or later: reads continue, deletions are refused with the
+//! cause, and they resume without a restart once the cause is gone.
 
 use super::callers::{delete, get, receipt_index, refusal};
 use super::mounts::{self, beside};
@@ -11,7 +11,7 @@ fn home(users: &Users) -> Option<Home> {
     mounts::can_be_used(&home).then_some(home)
 }
 
-/// Reads are served, a deletion is refused with this cause.
+/// Asserts that reads are served and that a deletion is refused with this cause.
 fn refuses(program: &Program, users: &Users, user: u64, cause: &str) {
     assert_eq!(get(program.address, 1).status, 200);
     let before = users.seen_count();
@@ -26,7 +26,8 @@ fn refuses(program: &Program, users: &Users, user: u64, cause: &str) {
     assert!(verbose.contains(cause), "{verbose}");
 }
 
-/// The cause is gone: deletions are taken, on record, and the trail verifies.
+/// Asserts, after the cause is gone, that deletions are accepted and recorded and that the trail
+/// verifies.
 fn recovers(program: Program, home: &Home, user: u64) {
     program.wait_ready();
     let answer = delete(program.address, user);
@@ -39,7 +40,7 @@ fn recovers(program: Program, home: &Home, user: u64) {
 }
 
 #[test]
-fn p3_a_disk_that_is_full_at_the_start_refuses_deletions_alone() {
+fn p3_a_disk_full_at_the_start_refuses_only_deletions() {
     let users = Users::start();
     let Some(home) = home(&users) else { return };
     let full = "mount -t tmpfs -o size=8m tmpfs \"$1\"\nhead -c 16m /dev/zero >\"$1/fill\" 2>/dev/null || true";
@@ -51,7 +52,7 @@ fn p3_a_disk_that_is_full_at_the_start_refuses_deletions_alone() {
 }
 
 #[test]
-fn p3_a_disk_that_fills_up_refuses_deletions_alone() {
+fn p3_a_disk_that_fills_up_refuses_only_deletions() {
     let users = Users::start();
     let Some(home) = home(&users) else { return };
     let program = mounts::start(&home, "mount -t tmpfs -o size=8m tmpfs \"$1\"");
@@ -62,7 +63,7 @@ fn p3_a_disk_that_fills_up_refuses_deletions_alone() {
         &home,
         "head -c 16m /dev/zero >\"$1/fill\" 2>/dev/null || true",
     );
-    // Room that was prepared is still used up; each deletion takes two blocks of 4 KiB.
+    // The gateway first uses its preallocated space; each deletion takes two blocks of 4 KiB.
     let mut user = 2;
     while delete(program.address, user).status == 200 {
         user += 1;
@@ -80,7 +81,7 @@ fn p3_a_disk_that_fills_up_refuses_deletions_alone() {
 }
 
 #[test]
-fn p3_a_folder_that_is_read_only_at_the_start_refuses_deletions_alone() {
+fn p3_a_folder_read_only_at_the_start_refuses_only_deletions() {
     let users = Users::start();
     let Some(home) = home(&users) else { return };
     let read_only = "mount --bind \"$1\" \"$1\"\nmount -o remount,ro,bind \"$1\"";
@@ -94,7 +95,7 @@ fn p3_a_folder_that_is_read_only_at_the_start_refuses_deletions_alone() {
 }
 
 #[test]
-fn p3_a_trail_that_is_read_only_at_a_later_start_refuses_deletions_alone() {
+fn p3_a_trail_read_only_at_a_restart_refuses_only_deletions() {
     let users = Users::start();
     let Some(home) = home(&users) else { return };
     let program = home.start_ready();

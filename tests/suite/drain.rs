@@ -1,4 +1,4 @@
-//! Stopping while deletions are in flight.
+//! Shutdown while deletions are in flight.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ fn with_one_in_flight(drain_timeout: &str) -> (Users, Home, Program, TcpStream) 
 }
 
 #[test]
-fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
+fn p14_drain_waits_for_a_deletion_then_closes_it_as_unknown() {
     let (users, home, program, mut caller) = with_one_in_flight("1500ms");
     let begin = Instant::now();
     program.signal(Signal::TERM);
@@ -61,8 +61,8 @@ fn p14_a_deletion_in_flight_is_waited_for_then_closed_as_unknown() {
 }
 
 #[test]
-fn p14_a_deletion_that_ends_in_time_ends_the_draining() {
-    // Whoever waits for the end of this has failed.
+fn p14_the_end_of_the_last_deletion_ends_the_drain() {
+    // A test that waits for this timeout to end has failed.
     let (users, home, program, mut caller) = with_one_in_flight("1h");
     program.signal(Signal::TERM);
     until("it drains", || program.page("/readyz").status == 503);
@@ -70,7 +70,7 @@ fn p14_a_deletion_that_ends_in_time_ends_the_draining() {
     let (code, sent, _) = refusal(&answer);
     assert_eq!((answer.status, &*code, &*sent), (503, "draining", "no"));
     assert!(answer.header("retry-after").is_some());
-    // A second one changes nothing.
+    // A second signal has no effect.
     program.signal(Signal::TERM);
     users.behave(Manner::Answer(Duration::ZERO));
     let answer = wire::read_answer(&mut caller).expect("its caller is answered");

@@ -1,4 +1,4 @@
-//! Ten thousand callers who send a deletion and reset, against an upstream that hangs.
+//! Ten thousand callers send a deletion and reset the connection while upstream hangs.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -12,25 +12,25 @@ use super::users::{Manner, Seen, Users};
 use crate::support::wire;
 
 const CALLERS: u64 = 10_000;
-/// Who they are: more than one, fewer than get an entry for every refusal.
+/// The number of subjects: more than one, but so few that not every refusal gets an entry.
 const SUBJECTS: u64 = 20;
 const THREADS: u64 = 4;
 const MAX_DELETIONS: u64 = 128;
 const MAX_GROWTH_BYTES: u64 = 64 << 20;
 
-/// Sends all deletions of one thread, each on a connection of its own that is reset at once.
+/// Sends the deletions of one thread, each on a new connection that is reset at once.
 fn send_and_reset(address: SocketAddr, thread: u64, tokens: &[String]) {
     for user in (1..=CALLERS).filter(|user| user % THREADS == thread) {
         let token = &tokens[usize::try_from(user % SUBJECTS).unwrap()];
         let mut stream = TcpStream::connect(address).unwrap();
-        // Where the gateway was quicker to refuse and close, there is nothing left to send.
+        // The gateway may already have refused and closed the connection.
         let _ = stream.write_all(&deletion(user, token));
         let socket = socket2::SockRef::from(&stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
 
-/// Most deletions in flight and most memory, looked at until it is told to end.
+/// The maxima of deletions in flight and of memory, sampled until `ended` is set.
 fn watch(program: &Program, ended: &AtomicBool) -> (u64, u64) {
     let (mut in_flight, mut resident) = (0, 0);
     while !ended.load(Ordering::Acquire) {
@@ -42,10 +42,10 @@ fn watch(program: &Program, ended: &AtomicBool) -> (u64, u64) {
 }
 
 #[test]
-fn p6_p7_ten_thousand_callers_that_reset_are_bounded_and_on_record() {
+fn p6_p7_resets_of_ten_thousand_callers_are_recorded() {
     let users = Users::start();
     let bound = format!("max_deletions = {MAX_DELETIONS}");
-    // What hangs does so until upstream wakes.
+    // Deletions hang until upstream answers.
     let times = "head_timeout = \"1h\"\ntotal_timeout = \"1h\"";
     let home = Home::new(users.address(), &[("limits", &bound), ("upstream", times)]);
     let begun = Instant::now();
@@ -71,7 +71,7 @@ fn p6_p7_ten_thousand_callers_that_reset_are_bounded_and_on_record() {
         for sender in senders {
             sender.join().unwrap();
         }
-        // Whoever is answered now stood last in the queue of new connections.
+        // This answer shows that the queue of new connections is empty.
         assert_eq!(wire::get(program.address, "/").unwrap().status, 404);
         until("only callers whose deletion hangs are left", || {
             program.metric("lychgate_connections ") <= MAX_DELETIONS
@@ -90,13 +90,13 @@ fn p6_p7_ten_thousand_callers_that_reset_are_bounded_and_on_record() {
     );
     assert_eq!(in_flight, MAX_DELETIONS, "all slots are used, and no more");
     assert!(grown < MAX_GROWTH_BYTES, "{grown} bytes more");
-    // A reset that overtakes its own request leaves nothing to refuse.
+    // If a reset overtakes its own request, there is nothing to refuse.
     assert!(
         refused >= MAX_DELETIONS,
         "the callers were refused: {refused}"
     );
 
-    // Upstream wakes: what hung ends, and every record with it.
+    // Upstream answers, so the hanging deletions end with complete records.
     let seen = users.seen();
     assert_eq!(seen.len() as u64, MAX_DELETIONS);
     assert!(get_hangs_not(&program, &users));
@@ -108,7 +108,8 @@ fn p6_p7_ten_thousand_callers_that_reset_are_bounded_and_on_record() {
     all_on_record(&home, &seen, refused, begun);
 }
 
-/// Each deletion that upstream saw is closed; each refusal is recorded singly or in a sum.
+/// Asserts that each deletion seen by upstream is closed, and that each refusal has an entry or is
+/// part of a sum.
 fn all_on_record(home: &Home, seen: &[Seen], refused: u64, begun: Instant) {
     let record = home.record();
     for seen in seen {
@@ -121,7 +122,7 @@ fn all_on_record(home: &Home, seen: &[Seen], refused: u64, begun: Instant) {
         refused,
         "{singly} singly, {summed} in a sum"
     );
-    // 600 a minute at most, and minutes are counted from the gateway's start.
+    // At most 600 entries per minute, counted from the start of the gateway.
     let most = 600 * (begun.elapsed().as_secs() / 60 + 1);
     assert!(
         (60..=most).contains(&singly),
@@ -129,7 +130,7 @@ fn all_on_record(home: &Home, seen: &[Seen], refused: u64, begun: Instant) {
     );
 }
 
-/// Upstream answers again, and so does the gateway.
+/// Whether upstream answers again, and so does the gateway.
 fn get_hangs_not(program: &Program, users: &Users) -> bool {
     users.behave(Manner::Answer(Duration::ZERO));
     get(program.address, 1).status == 200

@@ -1,4 +1,4 @@
-//! Callers who hang up: after the deletion was sent in full, and anywhere in between.
+//! Callers that hang up: after the complete deletion was sent, and at any earlier point.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::program::{Home, Program, until};
 use super::users::{Manner, Seen, Users};
 use crate::support::tokens;
 
-/// How a caller leaves.
+/// How a caller ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
     /// Closes: FIN.
@@ -29,7 +29,7 @@ fn leave(stream: TcpStream, how: Leaving) {
     drop(stream);
 }
 
-/// Sends a deletion, leaves once upstream has it.
+/// Sends a deletion and hangs up once upstream has it.
 fn send_and_leave(address: SocketAddr, user: u64, users: &Users, how: Leaving) {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = deletion(user, &tokens::good_token());
@@ -50,7 +50,7 @@ fn upstream_answers_after_the_caller_left(how: Leaving) {
     let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
     send_and_leave(program.address, 1, &users, how);
-    // Whether the gateway notices now, later or never: all three must do.
+    // The record must not depend on when the gateway notices the hang-up.
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(home.record().summary.open, 1);
     users.behave(Manner::Answer(Duration::ZERO));
@@ -64,17 +64,17 @@ fn upstream_answers_after_the_caller_left(how: Leaving) {
 }
 
 #[test]
-fn p6_a_caller_that_closes_after_sending_loses_no_record() {
+fn p6_a_close_after_sending_loses_no_record() {
     upstream_answers_after_the_caller_left(Leaving::Closes);
 }
 
 #[test]
-fn p6_a_caller_that_resets_after_sending_loses_no_record() {
+fn p6_a_reset_after_sending_loses_no_record() {
     upstream_answers_after_the_caller_left(Leaving::Resets);
 }
 
 #[test]
-fn p6_a_caller_that_left_and_an_upstream_that_never_answers_leave_an_unknown() {
+fn p6_a_hang_up_without_an_answer_is_recorded_as_unknown() {
     let users = Users::start();
     users.behave(Manner::Hang);
     let home = Home::new(users.address(), &[("upstream", "head_timeout = \"300ms\"")]);
@@ -92,7 +92,7 @@ fn p6_a_caller_that_left_and_an_upstream_that_never_answers_leave_an_unknown() {
 }
 
 #[test]
-fn p6_callers_that_leave_anywhere_lose_no_record() {
+fn p6_a_hang_up_at_any_byte_loses_no_record() {
     const CALLERS: u64 = 500;
     let seed = tokens::now().unsigned_abs();
     eprintln!("seed {seed}");
@@ -107,7 +107,7 @@ fn p6_callers_that_leave_anywhere_lose_no_record() {
         stream.set_nodelay(true).unwrap();
         let request = deletion(user, &tokens::good_token());
         let length = request.len();
-        // One in three sends all of it; the others break off, or pause, at any byte.
+        // One in three callers sends everything; the others stop or pause at any byte.
         let at = usize::try_from(dice.below(length as u64 + 1)).unwrap();
         stream.write_all(&request[..at]).unwrap();
         std::thread::sleep(Duration::from_micros(dice.below(3_000)));
@@ -119,7 +119,7 @@ fn p6_callers_that_leave_anywhere_lose_no_record() {
         if dice.below(3) != 0 {
             stream.write_all(&request[at..]).unwrap();
             std::thread::sleep(Duration::from_micros(dice.below(12_000)));
-            // Bytes that a reset overtook may be lost, bytes before a FIN not.
+            // A reset may overtake and lose bytes; a FIN does not.
             whole.extend((how == Leaving::Closes).then_some(user));
         }
         leave(stream, how);

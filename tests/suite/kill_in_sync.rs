@@ -1,4 +1,4 @@
-//! A gateway that is killed while the sync of an intent or of an outcome is under way.
+//! A kill of the gateway during the sync of an intent or of an outcome.
 
 use lychgate::audit::entry::{Reason, Sent, Verdict};
 
@@ -11,8 +11,9 @@ use super::strace::Strace;
 use super::users::Users;
 use crate::support::{tokens, wire};
 
-/// Kills it in its `number`th sync from here on, with one deletion (of user 1) begun; gives what
-/// upstream saw of it, and the trail as the next gateway left it. `None` where there is no strace.
+/// Kills the gateway in its `number`th sync from now, during a deletion of user 1. Returns the
+/// number of requests that upstream received and the trail after the next start, or `None` without
+/// strace.
 fn killed_in_sync(number: usize) -> Option<(usize, Record)> {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
@@ -48,12 +49,12 @@ fn killed_in_sync(number: usize) -> Option<(usize, Record)> {
 }
 
 #[test]
-fn p1_killed_in_the_sync_of_an_intent_nothing_was_sent() {
+fn p1_a_kill_in_the_sync_of_an_intent_sends_nothing() {
     let Some((seen, record)) = killed_in_sync(1) else {
         return;
     };
     assert_eq!(seen, 0, "upstream saw nothing");
-    // The intent was written but not synced: recovery may find it, and must close it then.
+    // The intent was written but not synced. Recovery may find it, and must close it then.
     if record.deletions.len() == 3 {
         let (closed, verdict) = record.closed(1);
         assert_eq!(
@@ -64,7 +65,7 @@ fn p1_killed_in_the_sync_of_an_intent_nothing_was_sent() {
 }
 
 #[test]
-fn p2_killed_in_the_sync_of_an_outcome_it_is_closed_once() {
+fn p2_a_kill_in_the_sync_of_an_outcome_closes_it_once() {
     let Some((seen, record)) = killed_in_sync(2) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! A gateway that is killed under load, again and again, and started on the same folder.
+//! Repeated kills of the gateway under load, each followed by a start on the same folder.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::record::Record;
 use super::users::{Manner, Users};
 use crate::support::tokens;
 
-/// Connections that delete at once.
+/// The number of connections that delete at once.
 const CONNECTIONS: usize = 16;
-/// After so many kills the story goes on in a new folder: each start reads the whole trail.
+/// The test takes a new folder after this many kills, because each start reads the whole trail.
 const KILLS_A_FOLDER: usize = 10;
-/// A kill falls somewhere within this time, once deletions flow.
+/// The maximum time between the first deletions and a kill.
 const WINDOW_MILLISECONDS: u64 = 150;
 
 fn kills() -> usize {
@@ -25,7 +25,7 @@ fn kills() -> usize {
     told.unwrap_or(if full() { 300 } else { 5 })
 }
 
-/// What the outside knows of all deletions in one folder.
+/// The known facts about all deletions in one folder.
 #[derive(Debug, Default)]
 struct Known {
     seen: Vec<u64>,
@@ -110,7 +110,7 @@ fn kill_in_one_folder(kills: usize, dice: &mut Dice) {
     );
 }
 
-/// Recovery is itself cut off, somewhere.
+/// Kills the gateway during recovery.
 fn kill_while_it_starts(home: &Home, dice: &mut Dice) {
     let mut command = home.command();
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();

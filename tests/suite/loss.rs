@@ -1,4 +1,4 @@
-//! A command abandons a log that cannot go on, and another begins; nothing is deleted.
+//! `accept-loss` abandons a log that cannot continue and starts another; it deletes nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -44,7 +44,7 @@ fn done(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// With a key for the new log, and two deletions on record.
+/// A home with a key for the new log, and a gateway with two recorded deletions.
 fn begun(users: &Users) -> (Home, Program) {
     let home = Home::new(users.address(), &[]);
     trail::keygen(NEW, &home.path("new.key"));
@@ -55,7 +55,7 @@ fn begun(users: &Users) -> (Home, Program) {
     (home, program)
 }
 
-/// The config names the new log from now on.
+/// Names the new log in the config.
 fn rename(home: &Home) {
     let path = home.path("lychgate.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -65,7 +65,7 @@ fn rename(home: &Home) {
     }
 }
 
-/// The new log verifies and begins with this.
+/// The first entry and all entries of the new log, which must verify.
 fn new_log(home: &Home) -> (LossAccepted, Vec<Entry>) {
     let record = Record::read(&home.audit(), &home.path("new.key"));
     let Kind::LossAccepted(loss) = record.entries[0].kind.clone() else {
@@ -74,7 +74,7 @@ fn new_log(home: &Home) -> (LossAccepted, Vec<Entry>) {
     (loss, record.entries)
 }
 
-/// It takes deletions under the new name.
+/// Asserts that the gateway accepts deletions under the new name.
 fn goes_on(home: &Home) {
     rename(home);
     let program = home.start_ready();
@@ -104,7 +104,8 @@ fn flip(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A gateway runs on the folder: the command names it, exits 1, and changes nothing.
+/// Asserts that the command refuses to run beside a gateway: it names the gateway, exits 1, and
+/// changes nothing.
 fn refused_beside(home: &Home, program: &Program) {
     let refused = accept_with_key(home);
     assert_eq!(refused.status.code(), Some(1));
@@ -119,7 +120,7 @@ fn refused_beside(home: &Home, program: &Program) {
 }
 
 #[test]
-fn p4_a_damaged_log_is_given_up_once_its_gateway_has_stopped() {
+fn p4_a_damaged_log_is_abandoned_after_its_gateway_stopped() {
     let users = Users::start();
     let (home, program) = begun(&users);
     program.kill_nine();
@@ -136,7 +137,7 @@ fn p4_a_damaged_log_is_given_up_once_its_gateway_has_stopped() {
         !sound && said.contains("damaged"),
         "what is left is still judged: {said}"
     );
-    // A gateway with the old key is told what to do, and serves reads.
+    // A gateway with the old key shows the remedy and serves reads.
     let program = home.start();
     program.wait_for_cause("key-unusable");
     let (code, sent, cause) = refusal(&delete(program.address, 3));
@@ -147,7 +148,7 @@ fn p4_a_damaged_log_is_given_up_once_its_gateway_has_stopped() {
 }
 
 #[test]
-fn p4_a_log_whose_file_was_unlinked_is_given_up_offline() {
+fn p4_a_log_with_an_unlinked_file_is_abandoned_offline() {
     let users = Users::start();
     let (home, program) = begun(&users);
     std::fs::remove_file(segment(&home.audit())).unwrap();
@@ -169,7 +170,7 @@ fn p4_a_log_whose_file_was_unlinked_is_given_up_offline() {
 }
 
 #[test]
-fn p4_a_log_that_is_gone_is_rolled_back_and_its_checkpoint_is_kept() {
+fn p4_abandoning_a_missing_log_keeps_its_checkpoint() {
     let users = Users::start();
     let (home, program) = begun(&users);
     assert!(program.stop().0.success());
@@ -186,7 +187,7 @@ fn p4_a_log_that_is_gone_is_rolled_back_and_its_checkpoint_is_kept() {
 }
 
 #[test]
-fn p4_without_its_key_the_new_log_begins_with_the_gateway_that_has_it() {
+fn p4_a_gateway_with_the_key_begins_the_new_log() {
     let users = Users::start();
     let (home, program) = begun(&users);
     program.kill_nine();
@@ -200,7 +201,7 @@ fn p4_without_its_key_the_new_log_begins_with_the_gateway_that_has_it() {
 }
 
 #[test]
-fn p4_a_config_that_names_the_new_log_already_begins_it_at_once() {
+fn p4_the_new_log_begins_at_once_if_the_config_names_it() {
     let users = Users::start();
     let (home, program) = begun(&users);
     program.kill_nine();
@@ -215,7 +216,7 @@ fn p4_a_config_that_names_the_new_log_already_begins_it_at_once() {
 }
 
 #[test]
-fn a_log_that_can_be_gone_on_with_is_not_given_up() {
+fn a_log_that_can_continue_is_not_abandoned() {
     let users = Users::start();
     let (home, program) = begun(&users);
     refused_beside(&home, &program);

@@ -1,5 +1,5 @@
-//! Whole stories over real sockets and the real binary: crashes, hang-ups, disks that fail, an
-//! upstream that breaks off.
+//! Scenarios with the real binary over real sockets: crashes, hang-ups, disk failures, an upstream
+//! that breaks off.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +8,7 @@
     reason = "a test fails by panicking, and says why it was skipped"
 )]
 
-// What they stand on: the program, its upstream, its callers, its trail; how its disk is made to fail.
+// Helpers: the program, its upstream, its callers, its trail, and ways to make its disk fail.
 mod callers;
 mod mounts;
 mod program;
@@ -16,42 +16,42 @@ mod record;
 mod strace;
 mod users;
 
-// It is killed.
+// Kills of the gateway.
 mod kill_in_sync;
 mod kill_nine;
 
-// Its callers hang up.
+// Callers that hang up.
 mod flood;
 mod hang_up;
 
-// Its disk fails, or is somebody else's.
+// Disk failures and foreign changes to the trail's files.
 mod clock_steps;
-mod custody;
 mod descriptors;
 mod disk;
+mod integrity;
 mod second;
 mod sync_fails;
 
-// Upstream breaks off.
+// An upstream that breaks off.
 mod no_answer;
 
-// What is unknown is settled by command, and what is lost given up.
+// Operator commands: reconcile unknown outcomes, abandon a damaged log.
 mod loss;
 mod reconcile;
 
-// An earlier version wrote its trail.
+// A trail of an earlier version.
 mod old_trail;
 
-// It is reloaded, stopped, and not read.
+// Reload, shutdown, and an output that nobody reads.
 mod drain;
 mod output;
 mod reload;
 
-// What hyper does before any code of ours sees a request.
+// The behavior of hyper before the gateway's own code.
 mod hyper_server;
 
-// What must stand nowhere.
+// Secrets that must not appear in any output.
 mod secrets;
 
-// The demo tells it all.
+// The demo.
 mod story;

@@ -1,11 +1,11 @@
-//! A gateway in a mount namespace of its own, so that its disk can be full or read-only.
+//! A gateway in its own mount namespace, so that its disk can be full or read-only.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::program::{Home, Program};
 
-/// Whether file systems can be mounted here; says on standard error why not.
+/// Whether file systems can be mounted here; if not, prints the reason.
 pub(crate) fn can_be_used(home: &Home) -> bool {
     let try_it = "mount -t tmpfs -o size=64k tmpfs \"$1\"";
     let mut command = unshared(try_it, &home.path(""));
@@ -17,7 +17,7 @@ pub(crate) fn can_be_used(home: &Home) -> bool {
     can
 }
 
-/// Starts the gateway after these commands of a shell, whose `$1` is the audit folder.
+/// Runs these shell commands and then the gateway; `$1` is the audit folder.
 pub(crate) fn start(home: &Home, commands: &str) -> Program {
     std::fs::create_dir_all(home.audit()).unwrap();
     let gateway = home.command();
@@ -27,7 +27,7 @@ pub(crate) fn start(home: &Home, commands: &str) -> Program {
     home.spawn(command)
 }
 
-/// Runs these commands of a shell where the gateway's mounts are; `$1` is the audit folder.
+/// Runs these shell commands in the gateway's mount namespace; `$1` is the audit folder.
 pub(crate) fn beside(program: &Program, home: &Home, commands: &str) {
     let mut command = Command::new("nsenter");
     command.args([
@@ -42,7 +42,7 @@ pub(crate) fn beside(program: &Program, home: &Home, commands: &str) {
     assert!(status.success(), "{commands}: {status}");
 }
 
-/// The audit folder as the gateway sees it, while it runs.
+/// The audit folder in the view of the running gateway.
 pub(crate) fn seen_by(program: &Program, home: &Home) -> PathBuf {
     let root = Path::new("/proc")
         .join(program.pid().to_string())

@@ -1,4 +1,4 @@
-//! An upstream that gives no answer, or what is none: how it stands on record, and what its caller is told.
+//! An upstream without a valid answer: the trail's record and the answer to the caller.
 
 use std::net::TcpListener;
 
@@ -10,7 +10,7 @@ use super::program::Home;
 use super::users::{Manner, Users};
 use crate::support::wire::Answer;
 
-/// What must come of it: the status and code for the caller, the outcome, its reason, and `sent`.
+/// The expected status and code for the caller, and the outcome, its reason and `sent`.
 type Expected = (u16, &'static str, Verdict, Option<Reason>, Sent);
 
 const LOST: Expected = (
@@ -35,7 +35,7 @@ const LATE: Expected = (
     Sent::Unknown,
 );
 
-/// Deletes one user and judges both sides.
+/// Deletes one user and checks both the answer and the record.
 fn judge(manner: Manner, expected: Expected) -> (Answer, Deletion) {
     let users = Users::start();
     let told = format!("{manner:?}");
@@ -96,13 +96,13 @@ fn p2_an_answer_that_never_comes_is_unknown() {
 }
 
 #[test]
-fn p2_a_switch_of_protocols_is_no_answer() {
+fn p2_a_switch_of_protocols_is_not_an_answer() {
     let raw = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n";
     judge(Manner::Raw(raw), NO_ANSWER);
 }
 
 #[test]
-fn p2_a_status_that_http_does_not_know_is_no_answer() {
+fn p2_an_invalid_status_is_not_an_answer() {
     judge(
         Manner::Raw(b"HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n"),
         NO_ANSWER,
@@ -110,19 +110,19 @@ fn p2_a_status_that_http_does_not_know_is_no_answer() {
 }
 
 #[test]
-fn p2_an_answer_with_two_framings_is_no_answer() {
+fn p2_an_answer_with_two_framings_is_invalid() {
     let raw =
         b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     judge(Manner::Raw(raw), NO_ANSWER);
 }
 
 #[test]
-fn p2_what_is_not_http_is_no_answer() {
+fn p2_bytes_that_are_not_http_are_not_an_answer() {
     judge(Manner::Raw(b"220 mail.test ready\r\n\r\n"), NO_ANSWER);
 }
 
 #[test]
-fn p2_a_408_is_no_answer() {
+fn p2_a_408_is_not_an_answer() {
     let users = Users::start();
     users.behave(Manner::Raw(
         b"HTTP/1.1 408 Late\r\ncontent-length: 0\r\n\r\n",
@@ -146,7 +146,7 @@ fn p2_a_408_is_no_answer() {
 }
 
 #[test]
-fn p2_an_answer_cut_short_in_its_body_is_told_by_its_status() {
+fn p2_the_status_decides_if_the_body_is_cut_short() {
     let cut = b"HTTP/1.1 200 OK\r\nac-revision: 9\r\ncontent-length: 50\r\n\r\n{";
     let expected = (502, "upstream-protocol", Verdict::Deleted, None, Sent::Yes);
     let (answer, closed) = judge(Manner::Raw(cut), expected);
@@ -158,7 +158,7 @@ fn p2_an_answer_cut_short_in_its_body_is_told_by_its_status() {
 }
 
 #[test]
-fn p2_an_upstream_that_is_not_there_is_a_failure_and_nothing_was_sent() {
+fn p2_an_unreachable_upstream_is_a_failure_with_nothing_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -1,4 +1,4 @@
-//! Nobody reads standard output: requests go on.
+//! Requests continue while nobody reads standard output.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -10,7 +10,7 @@ use super::users::Users;
 use crate::support::tokens;
 
 #[test]
-fn p14_requests_go_on_while_nobody_reads_standard_output() {
+fn p14_requests_continue_while_nobody_reads_standard_output() {
     let stopped = Duration::from_secs(if full() { 30 } else { 4 });
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
@@ -27,7 +27,8 @@ fn p14_requests_go_on_while_nobody_reads_standard_output() {
     });
     let begin = Instant::now();
     let (mut last, mut answered) = (begin, 0);
-    // A pipe holds 64 KiB and the gateway's own queue has a bound: lines are dropped, or all still fits.
+    // A pipe holds 64 KiB and the gateway's queue is bounded, so the gateway drops lines unless all
+    // of them still fit.
     while begin.elapsed() < stopped || program.metric("lychgate_log_lines_dropped_total") == 0 {
         let now = load.answered();
         if now > answered {
@@ -44,12 +45,12 @@ fn p14_requests_go_on_while_nobody_reads_standard_output() {
         assert_eq!(answer.status, 200, "{}", answer.shown());
     }
     eprintln!("{} requests unheard", calls.len());
-    // It stops in order, although its last lines find no room either.
+    // The gateway stops in order even though there is no room for its last lines.
     program.signal(rustix::process::Signal::TERM);
     std::thread::sleep(Duration::from_millis(200));
     let (status, log) = program.wait();
     assert!(status.success(), "{status}");
-    // The process does not wait for its reader at the end, so the very last line may be cut there.
+    // The process does not wait for its reader at the end, so the last line may be incomplete.
     let whole_lines = log.rfind('\n').map_or("", |end| &log[..end]);
     for line in whole_lines.lines() {
         let whole = serde_json::from_str::<serde_json::Value>(line);

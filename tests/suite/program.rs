@@ -1,4 +1,4 @@
-//! The real binary in a folder of its own: started, signalled, watched from outside.
+//! The real binary in its own folder: the tests start it, signal it, and watch it from outside.
 
 use std::fs::File;
 use std::io::Read;
@@ -19,7 +19,7 @@ use crate::support::{tokens, trail, wire};
 
 /// The trail's name.
 pub(crate) const ORIGIN: &str = "lychgate.test/suite";
-/// The tables of the config that a story may add keys to.
+/// The tables of the config to which a scenario may add keys.
 const TABLES: &[&str] = &[
     "listen",
     "admin",
@@ -29,19 +29,19 @@ const TABLES: &[&str] = &[
     "log",
 ];
 
-/// A folder with a config and all that it names.
+/// A folder with a config and all the files that it names.
 #[derive(Debug)]
 pub(crate) struct Home {
     folder: Folder,
 }
 
 impl Home {
-    /// In front of this upstream; `keys` are lines for tables of the config.
+    /// A home for this upstream; `keys` are additional lines for tables of the config.
     pub(crate) fn new(upstream: SocketAddr, keys: &[(&str, &str)]) -> Self {
         Self::new_in(Folder::new(), upstream, keys)
     }
 
-    /// As [`Self::new`], in this folder.
+    /// Like [`Self::new`], in this folder.
     pub(crate) fn new_in(folder: Folder, upstream: SocketAddr, keys: &[(&str, &str)]) -> Self {
         folder.write("keys.json", tokens::key_set());
         folder.write("lychgate.toml", config(upstream, keys));
@@ -53,7 +53,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Every file below it.
+    /// All files below the folder.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         self.folder.files()
     }
@@ -62,12 +62,12 @@ impl Home {
         self.path("audit")
     }
 
-    /// The trail, verified with the key; a trail that does not verify fails the test.
+    /// The trail, verified with the key. If it does not verify, the test fails.
     pub(crate) fn record(&self) -> Record {
         self.record_at(&self.audit())
     }
 
-    /// As [`Self::record`], where the folder is seen by another path.
+    /// Like [`Self::record`], with the folder at another path.
     pub(crate) fn record_at(&self, directory: &Path) -> Record {
         Record::read(directory, &self.path("audit.key"))
     }
@@ -77,7 +77,7 @@ impl Home {
         self.spawn(self.command())
     }
 
-    /// What starts it.
+    /// The command that starts the gateway.
     pub(crate) fn command(&self) -> Command {
         let mut command = trail::lychgate();
         command.args(["run", "--config"]);
@@ -85,14 +85,14 @@ impl Home {
         command
     }
 
-    /// Starts the gateway and waits until it takes deletions.
+    /// Starts the gateway and waits until it accepts deletions.
     pub(crate) fn start_ready(&self) -> Program {
         let program = self.start();
         program.wait_ready();
         program
     }
 
-    /// Starts this command, which is to become the gateway.
+    /// Starts this command, which runs the gateway.
     pub(crate) fn spawn(&self, mut command: Command) -> Program {
         let errors = self.path("stderr.txt");
         let file = File::options().create(true).append(true).open(&errors);
@@ -170,7 +170,7 @@ jwks_file = "keys.json"
     text
 }
 
-/// Both addresses, once the log says that it serves.
+/// Both addresses, once the log reports that the gateway serves.
 fn serving(text: &str) -> Option<(SocketAddr, SocketAddr)> {
     let line = text.lines().find(|line| line.contains("\"serving\""))?;
     let line: Value = serde_json::from_str(line).ok()?;
@@ -195,12 +195,12 @@ impl Program {
         self.child.id()
     }
 
-    /// All that it wrote to standard output so far.
+    /// The standard output so far.
     pub(crate) fn log(&self) -> String {
         self.output.text()
     }
 
-    /// Reads no more of its standard output until it is told to.
+    /// Starts or stops reading the standard output.
     pub(crate) fn read_output(&self, on: bool) {
         self.output.shared.paused.store(!on, Ordering::Release);
     }
@@ -210,19 +210,19 @@ impl Program {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Ends it without a warning.
+    /// Kills the gateway without warning.
     pub(crate) fn kill_nine(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Tells it to stop and waits for its end.
+    /// Signals the gateway to stop and waits until it ends.
     pub(crate) fn stop(self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// Waits for its end; gives what it wrote to standard output too.
+    /// Waits until the gateway ends; also returns its standard output.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let mut status = None;
         until("the gateway ends", || {
@@ -265,7 +265,7 @@ impl Program {
         });
     }
 
-    /// The sum of all metrics whose line begins so.
+    /// The sum of all metrics whose line begins with `begin`.
     pub(crate) fn metric(&self, begin: &str) -> u64 {
         let page = self.page("/metrics");
         let text = String::from_utf8(page.body).unwrap();
@@ -274,7 +274,7 @@ impl Program {
         values.sum::<f64>() as u64
     }
 
-    /// Bytes of memory that are its own now.
+    /// The resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -290,7 +290,7 @@ impl Drop for Program {
     }
 }
 
-/// What the program writes, read by a thread of its own.
+/// The program's output, read by a thread.
 #[derive(Debug)]
 struct Output {
     shared: Arc<Shared>,
@@ -334,7 +334,7 @@ impl Output {
     }
 }
 
-/// Waits until it is so, at most [`PATIENCE`].
+/// Waits until the condition holds, at most [`PATIENCE`].
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
@@ -346,7 +346,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Whether the long form of a test is wanted: `LYCHGATE_FULL`.
+/// Whether to run the long form of a test: `LYCHGATE_FULL`.
 pub(crate) fn full() -> bool {
     std::env::var_os("LYCHGATE_FULL").is_some()
 }

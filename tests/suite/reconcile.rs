@@ -1,4 +1,4 @@
-//! Deletions of unknown end are settled by the commands, through the gateway and without one.
+//! The commands reconcile deletions of unknown outcome, through the gateway and without one.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -19,7 +19,7 @@ use crate::support::{tokens, trail, wire};
 const SECRET: &str = "t0ken-that-reads-back";
 const GONE: &[u8] = b"HTTP/1.1 404 Not Found\r\nac-revision: 9\r\ncontent-length: 0\r\n\r\n";
 
-/// In front of these users, with a token to read back with.
+/// A home for these users, with a token for reading back.
 fn home(address: std::net::SocketAddr) -> Home {
     let home = Home::new(
         address,
@@ -63,7 +63,7 @@ fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What reading back gave, on the way there and in the list afterwards.
+/// The result of reading back: in the command's output and in the list afterwards.
 fn settled(home: &Home) -> Value {
     let output = reconcile(home, &["--now"]);
     assert_eq!(code(&output), 0, "{}", told(&output));
@@ -79,7 +79,7 @@ fn settled(home: &Home) -> Value {
 }
 
 #[test]
-fn p2_the_gateway_reads_back_what_is_unknown_and_puts_it_on_record() {
+fn p2_the_gateway_reads_unknown_deletions_back() {
     let users = Users::start();
     let (home, program) = unknown(&users);
     assert_eq!(objects(&audit(&home, &["unresolved", "--json"])).len(), 1);
@@ -111,7 +111,7 @@ fn p2_the_gateway_reads_back_what_is_unknown_and_puts_it_on_record() {
 }
 
 #[test]
-fn p2_a_user_who_is_there_is_still_there() {
+fn p2_an_existing_user_is_still_there() {
     let users = Users::start();
     let (home, _program) = unknown(&users);
     users.behave(Manner::Answer(Duration::ZERO));
@@ -126,7 +126,7 @@ fn p2_an_upstream_that_breaks_off_cannot_tell() {
 }
 
 #[test]
-fn p2_each_user_of_a_batch_is_read_and_the_worst_is_its_own() {
+fn p2_a_batch_gets_the_worst_result_of_its_users() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = runtime.block_on(Server::start(answer)).unwrap();
     let home = home(server.address());
@@ -167,7 +167,7 @@ fn p2_each_user_of_a_batch_is_read_and_the_worst_is_its_own() {
     home.record();
 }
 
-/// Deletions fail; user 1 is gone, 2 is there, of 3 nothing is said.
+/// Deletions fail; user 1 does not exist, user 2 does, and for user 3 the answer is 403.
 fn answer(seen: &Seen) -> Response<bytes::Bytes> {
     let status = match (seen.method.as_str(), seen.path().rsplit('/').next()) {
         ("GET", Some("1")) => StatusCode::NOT_FOUND,
@@ -182,7 +182,7 @@ fn answer(seen: &Seen) -> Response<bytes::Bytes> {
 }
 
 #[test]
-fn p2_without_a_gateway_the_command_takes_the_lock_and_does_it_itself() {
+fn p2_without_a_gateway_the_command_takes_the_lock() {
     let users = Users::start();
     let (home, program) = unknown(&users);
     program.kill_nine();
@@ -190,7 +190,7 @@ fn p2_without_a_gateway_the_command_takes_the_lock_and_does_it_itself() {
     users.behave(Manner::Raw(GONE));
     assert_eq!(settled(&home)["result"], "deleted");
     home.record();
-    // The next gateway takes the trail as any start does, and the socket that was left behind.
+    // The next gateway takes over the trail, and the socket that the killed one left.
     users.behave(Manner::Answer(Duration::ZERO));
     let program = home.start_ready();
     assert_eq!(delete(program.address, 2).status, 200);
@@ -199,7 +199,7 @@ fn p2_without_a_gateway_the_command_takes_the_lock_and_does_it_itself() {
 }
 
 #[test]
-fn without_a_token_it_is_exit_2_and_says_what_is_missing() {
+fn without_a_token_it_exits_2_and_names_the_missing_key() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
@@ -217,7 +217,7 @@ fn without_a_token_it_is_exit_2_and_says_what_is_missing() {
 }
 
 #[test]
-fn the_socket_is_for_its_owner_and_goes_with_the_gateway() {
+fn the_socket_is_private_and_removed_with_the_gateway() {
     let users = Users::start();
     let (home, program) = unknown(&users);
     let socket = home.audit().join("control.sock");
@@ -235,7 +235,7 @@ fn the_socket_is_for_its_owner_and_goes_with_the_gateway() {
 }
 
 #[test]
-fn hostile_input_to_the_socket_costs_nothing() {
+fn hostile_input_to_the_socket_does_no_harm() {
     let users = Users::start();
     let (home, program) = unknown(&users);
     users.behave(Manner::Answer(Duration::ZERO));
@@ -248,7 +248,7 @@ fn hostile_input_to_the_socket_costs_nothing() {
         stream
             .set_write_timeout(Some(Duration::from_millis(50)))
             .unwrap();
-        // The first ones keep their places and say nothing more.
+        // The first connections stay open and send nothing more.
         let _ = stream.write_all(if round < 4 { b"{\"c" } else { &[0xff; 100_000] });
         let _ = stream.write_all(b"\n".repeat(usize::from(round >= 4)).as_slice());
         slow.push(stream);

@@ -1,4 +1,4 @@
-//! The trail as a story judges it: verified, and joined into deletions.
+//! The trail for the scenarios: verified and grouped by deletion.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use lychgate::audit::read::query::{Decision, Deletion, Joiner, Progress};
 use lychgate::audit::read::verify;
 use lychgate::audit::read::verify::Summary;
 
-/// A trail that verified.
+/// A verified trail.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) summary: Summary,
@@ -19,7 +19,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Reads it with the signing key: digests, tags, chain, order, each intent closed at most once.
+    /// Reads and verifies the trail with the signing key: digests, tags, chain, order, and at most
+    /// one outcome per intent.
     pub(crate) fn read(directory: &Path, key_file: &Path) -> Self {
         let key = Key::read(key_file).unwrap();
         let (mut joiner, mut entries) = (Joiner::default(), Vec::new());
@@ -32,7 +33,7 @@ impl Record {
         let deletions: Vec<_> = joiner.rest().collect();
         let mut by_user: HashMap<u64, Vec<usize>> = HashMap::new();
         for (at, deletion) in deletions.iter().enumerate() {
-            // A refused deletion may name what is no user.
+            // A refused deletion may name an invalid user.
             for user in deletion.users.iter().filter_map(|user| user.parse().ok()) {
                 by_user.entry(user).or_default().push(at);
             }
@@ -45,7 +46,7 @@ impl Record {
         }
     }
 
-    /// The one deletion of this user that has an intent.
+    /// The only deletion of this user with an intent.
     pub(crate) fn intent_of(&self, user: u64) -> &Deletion {
         let at = self.by_user.get(&user).map_or(&[][..], Vec::as_slice);
         let all = at.iter().map(|&at| &self.deletions[at]);
@@ -60,7 +61,7 @@ impl Record {
         intents[0]
     }
 
-    /// That deletion, which must be closed.
+    /// The same deletion, which must be closed.
     pub(crate) fn closed(&self, user: u64) -> (&Deletion, Verdict) {
         let deletion = self.intent_of(user);
         match deletion.outcome {
@@ -69,7 +70,8 @@ impl Record {
         }
     }
 
-    /// Refusals of known callers with this code: each with an entry of its own, and summed up.
+    /// The numbers of refusals of known callers with this code: those with their own entry, and
+    /// those in sums.
     pub(crate) fn refused(&self, code: &str) -> (u64, u64) {
         let (mut singly, mut summed) = (0, 0);
         for entry in &self.entries {

@@ -12,17 +12,17 @@ use super::users::Users;
 use crate::support::tokens;
 
 const RELOADS: u64 = 50;
-/// Every so many, the config is broken or cannot be put in force.
+/// Every fifth config is broken or cannot be activated.
 const REFUSED_EVERY: u64 = 5;
 
 fn reloads(program: &Program, result: &str) -> u64 {
     program.metric(&format!("lychgate_reloads_total{{result=\"{result}\"}}"))
 }
 
-/// The config of the `number`th reload, and whether it can be put in force.
+/// The config of the `number`th reload, and whether it can be activated.
 fn change(good: &str, number: u64) -> (String, bool) {
     if !number.is_multiple_of(REFUSED_EVERY) {
-        // Another limit, other timeouts: other hash, other stack, other pools.
+        // Another limit and other timeouts, so another hash, another stack and other pools.
         let head = format!("[limits]\nmax_deletions = {}\n", 500 + number);
         let wait = format!("[upstream]\nconnect_timeout = \"{}ms\"\n", 4_000 + number);
         let text = good
@@ -40,14 +40,14 @@ fn change(good: &str, number: u64) -> (String, bool) {
 }
 
 #[test]
-fn p12_p14_fifty_reloads_under_load_fail_no_request_and_lose_no_record() {
+fn p12_p14_reloads_under_load_fail_no_request() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
     let good = config(users.address(), &[]);
     let program = home.start_ready();
     let next = Arc::new(AtomicU64::new(1));
     let token = tokens::good_token();
-    // Even users are read, odd ones deleted.
+    // The load reads even users and deletes odd ones.
     let load = Load::start(program.address, 8, &next, move |user| {
         if user % 2 == 0 {
             read(user, &token)
@@ -94,7 +94,7 @@ fn p12_p14_fifty_reloads_under_load_fail_no_request_and_lose_no_record() {
     configs_stand_before_their_intents(&record.entries);
 }
 
-/// An intent names the hash of a config that stands before it.
+/// Asserts that each intent names the hash of a config that is recorded before it.
 fn configs_stand_before_their_intents(entries: &[lychgate::audit::entry::Entry]) {
     let mut known = std::collections::HashSet::new();
     for entry in entries {

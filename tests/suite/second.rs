@@ -1,4 +1,5 @@
-//! A second gateway on the same folder: it serves reads, writes nothing, and takes over in the end.
+//! A second gateway on the same folder serves reads, writes nothing, and takes over when the first
+//! ends.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +11,7 @@ use super::callers::{delete, get, refusal};
 use super::program::{Home, Program, until};
 use super::users::Users;
 
-/// Every file and folder of the trail: when it was written, and what it holds.
+/// Every file and folder of the trail with its modification time and content.
 type Picture = BTreeMap<PathBuf, (i64, i64, Vec<u8>)>;
 
 fn picture(folder: &Path) -> Picture {
@@ -32,7 +33,7 @@ fn picture(folder: &Path) -> Picture {
     found
 }
 
-/// Two gateways on one folder, the first with a deletion on record and nothing more to write.
+/// Two gateways on one folder. The first has one recorded deletion and nothing more to write.
 fn two(users: &Users) -> (Home, Program, Program, Picture) {
     let home = Home::new(users.address(), &[]);
     let first = home.start_ready();
@@ -49,7 +50,7 @@ fn two(users: &Users) -> (Home, Program, Program, Picture) {
 }
 
 #[test]
-fn p3_a_second_gateway_serves_reads_and_writes_nothing_until_the_first_stops() {
+fn p3_a_second_gateway_writes_nothing_until_the_first_stops() {
     let users = Users::start();
     let (home, first, second, before) = two(&users);
     for user in 2..=4 {

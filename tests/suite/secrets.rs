@@ -1,4 +1,5 @@
-//! After good and bad requests no token and no key stands in any file, log, metric, page or answer.
+//! After good and bad requests, no token and no key appears in any file, log, metric, page or
+//! answer.
 
 use std::path::PathBuf;
 
@@ -10,11 +11,11 @@ use super::users::Users;
 use crate::support::tokens::{self, Signer};
 use crate::support::wire::{self, Answer, find};
 
-/// What goes upstream instead of the caller's token.
+/// The token for upstream instead of the caller's.
 const UPSTREAM_TOKEN: &str = "upstream-secret-9f2c41d07be5";
 const ADMIN_TOKEN: &str = "admin-secret-5b1e77c3a9d0";
 
-/// What must stand nowhere, each with a name that may be shown.
+/// The secrets, each with a name that the test may print.
 struct Secrets(Vec<(String, Vec<u8>)>);
 
 impl Secrets {
@@ -24,7 +25,7 @@ impl Secrets {
         self.0.push((name.to_owned(), secret));
     }
 
-    /// The whole token, and its signature alone; a token's other parts are no secret.
+    /// Adds the complete token, and its signature alone; the other parts of a token are not secret.
     fn add_token(&mut self, name: &str, token: &str) {
         self.add(name, token);
         if let Some((_, signature)) = token.rsplit_once('.').filter(|(_, s)| s.len() >= 8) {
@@ -80,7 +81,7 @@ fn tokens() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Requests with a token where it belongs, and where it does not.
+/// Requests with a token in the right place and in wrong places.
 fn requests(token: &str) -> Vec<Vec<u8>> {
     let twice = format!("If-Match: 7\r\nAuthorization: Bearer {token}\r\n");
     let cookie = format!("If-Match: 7\r\nCookie: session={token}\r\nX-Token: {token}\r\n");
@@ -107,11 +108,11 @@ fn requests(token: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-/// The seed in a key file, as it stands there and as bytes.
+/// Adds the seed of a key file, in base64 and as bytes.
 fn add_key(secrets: &mut Secrets, home: &Home) {
     use base64::Engine;
     let text = std::fs::read_to_string(home.path("audit.key")).unwrap();
-    // What stands behind the fourth `+`: base64 has `+` too.
+    // The part after the fourth `+`, because base64 contains `+` too.
     let line = text.trim().splitn(5, '+').last().unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.decode(line);
     let bytes = bytes.expect("the key's form is `PRIVATE+KEY+NAME+ID+BASE64`");
@@ -170,7 +171,7 @@ fn written(home: &Home) -> Vec<PathBuf> {
 }
 
 #[test]
-fn p8_no_token_and_no_key_stands_anywhere() {
+fn p8_no_token_and_no_key_appears_in_any_output() {
     let users = Users::start();
     let keys = [
         (
@@ -196,7 +197,7 @@ fn p8_no_token_and_no_key_stands_anywhere() {
     let statuses = answers_hold_none(&secrets, program.address);
     assert!(statuses >= 6, "good and bad answers are among them");
     pages_hold_none(&secrets, &program);
-    // A config that holds a secret where none belongs is refused without showing it.
+    // The gateway refuses a config with a secret in the wrong place without printing it.
     let (status, log) = program.stop();
     assert!(status.success(), "{status}");
     assert!(log.lines().count() > 100, "there is a log to look into");

@@ -1,4 +1,4 @@
-//! `lychgate demo` goes as told, and a shell runs what it shows.
+//! `lychgate demo` runs to its end, and a shell can run the commands that it prints.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -8,9 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::folder::place;
 use crate::support::trail::lychgate;
 
-/// Rows of a terminal that is a screen high.
+/// The rows of a full-screen terminal.
 const SCREEN: usize = 50;
-/// The last line that is there to be pasted.
+/// The last line for pasting.
 const LAST: &str = "/readyz?verbose";
 
 fn demo() -> Command {
@@ -20,7 +20,7 @@ fn demo() -> Command {
 }
 
 #[test]
-fn the_story_goes_as_told_on_one_screen() {
+fn the_demo_succeeds_and_fits_on_one_screen() {
     let told = demo().arg("--once").output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success(), "{text}");
@@ -35,7 +35,7 @@ fn the_story_goes_as_told_on_one_screen() {
 }
 
 #[test]
-fn a_shell_runs_what_the_storys_end_shows() {
+fn a_shell_runs_the_commands_of_the_demo() {
     let mut demo = demo().stdout(Stdio::piped()).spawn().unwrap();
     let pid = Pid::from_child(&demo);
     let mut text = String::new();
@@ -50,8 +50,8 @@ fn a_shell_runs_what_the_storys_end_shows() {
     }
 }
 
-/// The variables that are there to be pasted, then the commands of steps 7 and 8. The story has made
-/// the copy already, so it is taken away first.
+/// The variables and the commands of steps 7 and 8. The demo has already made the copy, so the
+/// script first removes it.
 fn script(text: &str) -> String {
     let variables = text
         .lines()

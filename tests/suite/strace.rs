@@ -1,4 +1,4 @@
-//! Makes the system calls of the trail's writer fail, by `strace` attached to its thread.
+//! Makes system calls of the trail's writer fail, with `strace` attached to its thread.
 
 use std::fs::{File, read_to_string};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::program::{Home, Program, until};
 
-/// The writer's name among the threads.
+/// The thread name of the writer.
 const WRITER: &str = "audit-writer";
 
-/// Attached until it is dropped.
+/// An attached `strace`; dropping it detaches.
 #[derive(Debug)]
 pub(crate) struct Strace {
     child: Child,
@@ -19,8 +19,8 @@ pub(crate) struct Strace {
 }
 
 impl Strace {
-    /// Attaches to the writer and injects this into its system calls, as `strace -e inject=` says;
-    /// counts begin at 1 here. `None`, and why on standard error, where there is no strace.
+    /// Attaches to the writer and injects `what` into its system calls, in the notation of `strace
+    /// -e inject=`; counts begin at 1 here. Without strace, prints the reason and returns `None`.
     pub(crate) fn inject(home: &Home, program: &Program, what: &str) -> Option<Self> {
         let errors = home.path("strace.txt");
         let mut command = Command::new("strace");
@@ -44,13 +44,13 @@ impl Strace {
         })
     }
 
-    /// How often the writer has begun this system call since.
+    /// How many of these system calls the writer has begun since.
     pub(crate) fn begun(&self, call: &str) -> usize {
         let said = read_to_string(&self.said).unwrap();
         said.matches(&format!("{call}(")).count()
     }
 
-    /// Ends it at once: it would hold on to a gateway that was killed while it delays a call.
+    /// Kills strace at once: while it delays a call, it would keep a killed gateway alive.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
     }
@@ -59,7 +59,7 @@ impl Strace {
 impl Drop for Strace {
     fn drop(&mut self) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        // Asked, it detaches first; it is gone where the gateway is.
+        // On this signal strace detaches first. It has already ended if the gateway has.
         let _ = kill_process(pid, Signal::TERM);
         let _ = self.child.wait();
     }

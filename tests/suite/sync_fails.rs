@@ -1,5 +1,5 @@
-//! A disk whose sync fails or is late, for an intent and for an outcome: what the caller is told,
-//! what upstream saw, what stands on record; reads go on through all of it.
+//! A sync that fails or is late, for an intent and for an outcome: the answer to the caller, the
+//! requests at upstream and the record. Reads continue all the time.
 
 use lychgate::audit::entry::{Kind, Sent, Verdict};
 
@@ -11,7 +11,7 @@ use super::users::Users;
 use crate::support::trail::lychgate;
 use crate::support::wire::Answer;
 
-/// The writer's sync of this number hangs for as long as `strace` is attached.
+/// Makes the writer's sync of this number hang while `strace` is attached.
 fn hangs(number: usize) -> String {
     format!("fdatasync:delay_enter=600000000:when={number}")
 }
@@ -26,7 +26,7 @@ fn scene() -> Scene {
     scene_with(&[])
 }
 
-/// With a time that a sync is given which the real disk never takes: the folder is in memory.
+/// With a `sync_timeout` that only a hanging sync exceeds, because the folder is in memory.
 fn scene_of_late_syncs() -> Scene {
     scene_with(&[("audit", "sync_timeout = \"2s\"")])
 }
@@ -35,7 +35,7 @@ fn scene_with(keys: &[(&str, &str)]) -> Scene {
     let users = Users::start();
     let home = Home::new(users.address(), keys);
     let program = home.start_ready();
-    // The spare is made, and no sync but that of a deletion is due.
+    // The spare segment exists, and only deletions will cause syncs.
     assert_eq!(delete(program.address, 1_000).status, 200);
     users.take_seen();
     Scene {
@@ -64,7 +64,7 @@ impl Scene {
         assert_eq!(self.program.page("/readyz").status, 200);
     }
 
-    /// Deletes another user and judges the whole trail after a stop in order.
+    /// Deletes another user, then stops the gateway and checks the whole trail.
     fn goes_on(self) -> Record {
         self.program.wait_ready();
         let answer = delete(self.program.address, 2_000);
@@ -84,7 +84,7 @@ fn was_not_sent(record: &Record, user: u64) {
     assert_eq!(found, (Verdict::Failed, Some(Sent::No), None));
 }
 
-/// The causes of trouble on record, each with its state.
+/// The recorded outages, each with its cause and state.
 fn troubles(record: &Record) -> Vec<(String, String)> {
     let kinds = record.entries.iter().map(|entry| &entry.kind);
     let troubles = kinds.filter_map(|kind| match kind {
@@ -99,7 +99,7 @@ fn began_and_ended(cause: &str) -> [(String, String); 2] {
 }
 
 #[test]
-fn p3_an_intent_whose_sync_fails_refuses_its_deletion_alone() {
+fn p3_a_failed_sync_of_an_intent_refuses_only_its_deletion() {
     let scene = scene();
     let what = "fdatasync:error=EIO:when=1";
     let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
@@ -115,7 +115,7 @@ fn p3_an_intent_whose_sync_fails_refuses_its_deletion_alone() {
 }
 
 #[test]
-fn p3_an_outcome_whose_sync_fails_is_unconfirmed() {
+fn p3_a_failed_sync_of_an_outcome_is_unconfirmed() {
     let scene = scene();
     let what = "fdatasync:error=EIO:when=2";
     let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
@@ -138,7 +138,7 @@ fn p3_an_outcome_whose_sync_fails_is_unconfirmed() {
     scene.program.wait_ready();
     drop(strace);
     let audit = scene.home.audit();
-    // Its outcome is kept, and written once a sync works again.
+    // The gateway keeps the outcome and writes it once a sync succeeds.
     receipt_is_borne_out(&audit, &answer);
     let record = scene.goes_on();
     let (closed, verdict) = record.closed(1);
@@ -160,7 +160,7 @@ fn receipt_is_borne_out(audit: &std::path::Path, answer: &Answer) {
 }
 
 #[test]
-fn p3_while_every_sync_fails_reads_go_on_and_deletions_come_back_without_a_restart() {
+fn p3_deletions_resume_after_syncs_failed_for_a_while() {
     let scene = scene();
     let what = "fdatasync:error=EIO:when=1+";
     let Some(strace) = Strace::inject(&scene.home, &scene.program, what) else {
@@ -177,7 +177,7 @@ fn p3_while_every_sync_fails_reads_go_on_and_deletions_come_back_without_a_resta
     let record = scene.goes_on();
     was_not_sent(&record, 1);
     assert_eq!(troubles(&record), began_and_ended("sync-failed"));
-    // Those that came while the trail was closed stand in its end as a count.
+    // The end of the outage counts the deletions that were refused meanwhile.
     let refused = record.entries.iter().filter_map(|entry| match &entry.kind {
         Kind::Trouble(trouble) => Some(trouble.refused),
         _ => None,
@@ -187,7 +187,7 @@ fn p3_while_every_sync_fails_reads_go_on_and_deletions_come_back_without_a_resta
 }
 
 #[test]
-fn p3_an_intent_whose_sync_is_late_is_refused_while_it_hangs() {
+fn p3_a_deletion_is_refused_while_its_sync_hangs() {
     let scene = scene_of_late_syncs();
     let Some(strace) = Strace::inject(&scene.home, &scene.program, &hangs(1)) else {
         return;
@@ -196,7 +196,7 @@ fn p3_an_intent_whose_sync_is_late_is_refused_while_it_hangs() {
     scene.refused(2, "sync-late");
     scene.reads_go_on();
     assert!(!scene.program.takes_deletions());
-    // All of that while one sync hung; now it comes back.
+    // All of this happened during one sync, which ends now.
     assert_eq!(strace.begun("fdatasync"), 1);
     drop(strace);
     scene.program.wait_ready();
@@ -206,7 +206,7 @@ fn p3_an_intent_whose_sync_is_late_is_refused_while_it_hangs() {
 }
 
 #[test]
-fn p3_an_outcome_whose_sync_is_late_is_unconfirmed_and_closed_once() {
+fn p3_a_late_sync_of_an_outcome_is_unconfirmed_then_closed() {
     let scene = scene_of_late_syncs();
     let Some(strace) = Strace::inject(&scene.home, &scene.program, &hangs(2)) else {
         return;
@@ -221,7 +221,7 @@ fn p3_an_outcome_whose_sync_is_late_is_unconfirmed_and_closed_once() {
     );
     assert_eq!(scene.users.take_seen().len(), 1);
     scene.reads_go_on();
-    // All of that while one sync hung; now it comes back.
+    // All of this happened during one sync, which ends now.
     assert_eq!(strace.begun("fdatasync"), 2);
     drop(strace);
     scene.program.wait_ready();
@@ -232,7 +232,7 @@ fn p3_an_outcome_whose_sync_is_late_is_unconfirmed_and_closed_once() {
 }
 
 #[test]
-fn p3_a_write_that_fails_is_told_by_its_cause() {
+fn p3_a_failed_write_has_its_own_cause() {
     for (errno, cause) in [
         ("EIO", "sync-failed"),
         ("ENOSPC", "disk-full"),

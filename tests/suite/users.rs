@@ -1,4 +1,5 @@
-//! The users endpoint of the stories: it writes down every request it saw and answers as it is told.
+//! The upstream of the scenarios: a users endpoint that records every request and answers as
+//! configured.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +12,12 @@ use tokio::sync::watch;
 
 use crate::support::wire::find;
 
-/// What it does with a request that came in full.
+/// How it treats a complete request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// 200, a revision, a small body; after this time.
+    /// Answers 200 with a revision and a small body, after this time.
     Answer(Duration),
-    /// Nothing until it is told another manner, then that.
+    /// Waits for another manner, then follows that.
     Hang,
     /// Writes these bytes, then ends the connection.
     Raw(&'static [u8]),
@@ -24,15 +25,15 @@ pub(crate) enum Manner {
     Reset,
 }
 
-/// One request as it came.
+/// One recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Its head as text, as far as it came, and its body.
+    /// Its head and body as text; the head may be incomplete.
     pub(crate) head: String,
 }
 
 impl Seen {
-    /// The user that its target names; `None` where it names none or the line was cut off.
+    /// The user in its target; `None` without a user or if the request line is incomplete.
     pub(crate) fn user(&self) -> Option<u64> {
         let target = self.head.split(' ').nth(1)?;
         let (path, _) = target.split_once('?')?;
@@ -40,12 +41,12 @@ impl Seen {
     }
 }
 
-/// A listener on loopback with a runtime of its own.
+/// A listener on loopback with its own runtime.
 #[derive(Debug)]
 pub(crate) struct Users {
     address: SocketAddr,
     shared: Arc<Shared>,
-    // Dropped last: ends all that runs in it.
+    // Dropped last: this ends all of its tasks.
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -57,7 +58,7 @@ struct Shared {
 }
 
 impl Users {
-    /// Listens; begins by answering at once.
+    /// Starts the listener; at first it answers at once.
     pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -97,7 +98,7 @@ impl Users {
         self.shared.manner.send_replace(manner);
     }
 
-    /// All it saw so far, oldest first.
+    /// All requests so far, oldest first.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen().clone()
     }
@@ -106,12 +107,12 @@ impl Users {
         self.shared.seen().len()
     }
 
-    /// As [`Self::seen`], and forgets them.
+    /// Like [`Self::seen`], and forgets the requests.
     pub(crate) fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.shared.seen())
     }
 
-    /// Connections that have not ended: at 0, whatever was sent has been seen.
+    /// The number of open connections. At 0, every byte that was sent has been read.
     pub(crate) fn open(&self) -> usize {
         self.shared.open.load(Ordering::Acquire)
     }
@@ -138,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Whether the connection goes on.
+    /// Answers a request. Returns whether the connection stays open.
     async fn answer(&self, stream: &mut TcpStream) -> bool {
         let mut manners = self.manner.subscribe();
         let manner = {
@@ -146,7 +147,7 @@ impl Shared {
             let mut byte = [0; 1];
             tokio::select! {
                 told = told => told.unwrap().clone(),
-                // The other side gave up.
+                // The caller hung up.
                 _ = stream.read(&mut byte) => return false,
             }
         };
@@ -171,7 +172,7 @@ impl Shared {
     }
 }
 
-/// Whether a request came in full, with the body whose length its head says.
+/// Whether the buffer holds a complete request, including a body of the length that its head gives.
 fn is_whole(buffer: &[u8]) -> bool {
     let Some(end) = find(buffer, b"\r\n\r\n") else {
         return false;
@@ -184,7 +185,7 @@ fn is_whole(buffer: &[u8]) -> bool {
     buffer.len() >= end + 4 + length.unwrap_or(0)
 }
 
-/// Reads one request; false where the connection ended first.
+/// Reads one request. Returns false if the connection ended first.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
     while !is_whole(buffer) {
         match stream.read_buf(buffer).await {

@@ -38,7 +38,7 @@ fn bad(over: &str) -> bool {
 }
 
 #[test]
-fn a_token_with_the_least_claims_names_a_caller_who_may_do_nothing() {
+fn a_caller_with_the_required_claims_only_has_no_rights() {
     let caller = judged("{}").unwrap();
     assert_eq!(caller.issuer, "https://issuer.example/");
     assert_eq!(caller.subject, "s");

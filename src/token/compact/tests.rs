@@ -137,7 +137,7 @@ fn typ_of_another_profile() {
 }
 
 #[test]
-fn typ_may_be_absent_jwt_or_at_jwt_in_any_case_with_or_without_application() {
+fn typ_may_be_absent_jwt_or_at_jwt_in_any_case() {
     assert!(judged(r#"{"alg":"ES256"}"#).is_ok());
     for kind in [
         "JWT",

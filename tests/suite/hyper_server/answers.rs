@@ -1,4 +1,4 @@
-//! What hyper does to our answers.
+//! What hyper does to the gateway's answers.
 
 use bytes::Bytes;
 use http::Response;
@@ -14,7 +14,7 @@ fn with(status: u16, name: &str, value: &str, body: &'static str) -> Response<Fu
 }
 
 #[test]
-fn answers_get_a_date_only_where_they_have_none() {
+fn answers_get_a_date_only_if_they_have_none() {
     let plain = exchange_with(GET, || Response::new(Full::default())).answer;
     assert_eq!(plain.matches("\r\ndate: ").count(), 1, "{plain}");
     let dated = exchange_with(GET, || with(200, "date", "then", "")).answer;
@@ -42,7 +42,7 @@ fn answers_to_head_keep_their_length() {
     assert!(answer.contains("content-length: 5\r\n"), "{answer}");
 }
 
-/// Why the gateway takes Transfer-Encoding off every answer.
+/// The reason why the gateway removes Transfer-Encoding from every answer.
 #[test]
 fn answers_with_both_framings_kill_the_connection_unanswered() {
     let outcome = exchange_with(GET, || {

@@ -1,4 +1,4 @@
-//! Rows on bodies, trailers, expectations and what stands behind them.
+//! Bodies, trailers, expectations and the bytes after them.
 
 use super::{exchange, request, unread};
 
@@ -28,7 +28,7 @@ fn bad_chunk_framing_is_a_body_error() {
 }
 
 #[test]
-fn a_space_behind_a_chunk_size_is_accepted() {
+fn a_space_after_a_chunk_size_is_accepted() {
     let seen = request(CHUNKED, "2 \r\nab\r\n0\r\n\r\n").one();
     assert_eq!(seen.body.unwrap(), "ab");
 }
@@ -44,7 +44,7 @@ fn any_trailer_reaches_the_service() {
 #[test]
 fn a_100_is_sent_when_the_body_is_polled() {
     let lines = "Expect: 100-continue\r\nContent-Length: 2\r\n";
-    // The interim answer goes out only while the body is still to come.
+    // hyper sends the interim answer only if the body has not arrived yet.
     let outcome = request(lines, "");
     assert!(
         outcome.answer.starts_with("HTTP/1.1 100 Continue\r\n\r\n"),
@@ -68,14 +68,14 @@ fn a_body_on_get_is_present() {
 }
 
 #[test]
-fn end_of_stream_is_told_for_no_body_but_not_for_an_empty_chunked_one() {
+fn end_of_stream_is_known_early_unless_the_body_is_chunked() {
     assert!(request("", "").one().ended_at_once);
     assert!(request("Content-Length: 0\r\n", "").one().ended_at_once);
     assert!(!request(CHUNKED, "0\r\n\r\n").one().ended_at_once);
 }
 
 #[test]
-fn bytes_behind_a_delete_without_a_length_are_the_next_request() {
+fn bytes_after_a_delete_without_a_length_are_a_request() {
     let outcome =
         exchange("DELETE /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
     let targets: Vec<String> = outcome.seen.iter().map(|s| s.uri.to_string()).collect();
@@ -103,7 +103,7 @@ fn a_small_unread_body_is_drained_and_the_next_request_served() {
 }
 
 #[test]
-fn an_unread_body_still_to_come_closes_the_connection_after_the_answer() {
+fn an_unread_incomplete_body_closes_the_connection() {
     let answer = unread("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
     assert_eq!(answer.matches(" 200 OK\r\n").count(), 1, "{answer}");
 }

@@ -1,4 +1,4 @@
-//! Rows on Content-Length and Transfer-Encoding.
+//! Content-Length and Transfer-Encoding.
 
 use super::{exchange, request};
 

@@ -1,4 +1,4 @@
-//! Rows on header lines.
+//! Header lines.
 
 use super::{exchange, request};
 
@@ -26,7 +26,7 @@ fn bare_line_feeds_end_lines() {
 }
 
 #[test]
-fn an_empty_line_before_the_request_line_is_passed_over() {
+fn an_empty_line_before_the_request_line_is_skipped() {
     assert_eq!(
         exchange("\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n").one().uri,
         "/x"
@@ -47,7 +47,7 @@ fn malformed_lines_are_hypers_own_400() {
     }
 }
 
-/// With `ignore_invalid_headers` this line would vanish, and the body become a request.
+/// With `ignore_invalid_headers`, hyper would drop this line and read the body as a request.
 #[test]
 fn a_bad_length_line_is_not_ignored() {
     request("Content-Length : 3\r\n", "abc").refused("400");
@@ -81,7 +81,8 @@ fn a_head_of_101_lines_gets_hypers_own_431() {
     request(&format!("{lines}X-One: 1\r\n"), "").refused("431");
 }
 
-/// The bound is looked at before each read, so one read may pass it: it holds at a multiple only.
+/// hyper checks the bound before each read, and one read may exceed it; so only a multiple of the
+/// bound is reliable.
 #[test]
 fn a_head_over_the_buffer_is_hypers_own_431() {
     let line = |length| format!("X-One: {}\r\n", "a".repeat(length));
@@ -96,7 +97,7 @@ fn a_buffer_under_8192_panics() {
 }
 
 #[test]
-fn a_connection_line_takes_nothing_away() {
+fn a_connection_line_removes_no_other_header() {
     let seen = request("Connection: close, If-Match\r\nIf-Match: x\r\n", "").one();
     assert_eq!(seen.all("connection"), [b"close, If-Match"]);
     assert_eq!(seen.all("if-match"), [b"x"]);

@@ -1,5 +1,5 @@
-//! What hyper's server does before any code of ours sees a request, on a bare connection with the
-//! gateway's own settings. A change of version that changes a row shows here.
+//! What hyper's server does before any gateway code sees a request, on a bare connection with the
+//! gateway's settings. These tests show when a new version of hyper behaves differently.
 
 mod answers;
 mod bodies;
@@ -24,27 +24,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// No exchange on loopback takes so long.
+/// Far longer than any exchange on loopback takes.
 const BOUND: Duration = Duration::from_secs(120);
 /// The gateway's `MAX_HEAD_BUFFER_BYTES`.
 const HEAD_BUFFER: usize = 128 * 1024;
 
-/// One request as the service saw it.
+/// A request as the service received it.
 #[derive(Debug)]
 struct Seen {
     method: Method,
     uri: Uri,
     version: Version,
     headers: HeaderMap,
-    /// Said by the body before its first poll.
+    /// Whether the body reported its end before the first poll.
     ended_at_once: bool,
-    /// `None` where the stream ended in an error.
+    /// `None` if the stream ended in an error.
     body: Option<Bytes>,
     trailers: Option<HeaderMap>,
 }
 
 impl Seen {
-    /// Every value of a name, in order.
+    /// All values of a name, in order.
     fn all(&self, name: &str) -> Vec<&[u8]> {
         let values = self.headers.get_all(name);
         values.iter().map(http::HeaderValue::as_bytes).collect()
@@ -53,7 +53,7 @@ impl Seen {
 
 type Record = Arc<Mutex<Vec<Seen>>>;
 
-/// What came of one connection.
+/// The result of one connection.
 struct Outcome {
     seen: Vec<Seen>,
     answer: String,
@@ -61,14 +61,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// The one request that arrived, and was answered.
+    /// The only request, which arrived and was answered.
     fn one(mut self) -> Seen {
         assert!(self.answer.contains(" 200 OK\r\n"), "{}", self.answer);
         assert_eq!(self.seen.len(), 1);
         self.seen.remove(0)
     }
 
-    /// hyper itself answered so, with an empty body, and no service was called.
+    /// Asserts that hyper itself answered with this status and an empty body and called no service.
     fn refused(&self, status: &str) {
         let start = format!("HTTP/1.1 {status} ");
         assert!(self.answer.starts_with(&start), "{:?}", self.answer);
@@ -78,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// The gateway's settings, but for a head timeout of one's own.
+/// The gateway's settings with this head timeout.
 fn builder(head_timeout: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -89,7 +89,7 @@ fn builder(head_timeout: Duration) -> http1::Builder {
     builder
 }
 
-/// Runs on a runtime of its own, within the bound.
+/// Runs the work on a new runtime, with a time limit.
 fn bounded<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,7 +98,7 @@ fn bounded<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(BOUND, work).await.unwrap() })
 }
 
-/// Two ends of a connection: the caller's, the server's.
+/// Both ends of a connection: the caller's and the server's.
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -106,7 +106,7 @@ async fn pair() -> (TcpStream, TcpStream) {
     (caller.unwrap(), server.unwrap().0)
 }
 
-/// Reads a request to its end and records it.
+/// Reads a request to its end and adds it to the record.
 async fn note(request: Request<Incoming>, record: Record) {
     let (parts, body) = request.into_parts();
     let ended_at_once = body.is_end_stream();
@@ -123,7 +123,8 @@ async fn note(request: Request<Incoming>, record: Record) {
     });
 }
 
-/// Sends the bytes, shuts the sending half, reads to the end; every request is answered by `answer`.
+/// Sends the bytes, shuts down the sending half and reads to the end; `answer` answers every
+/// request.
 fn exchange_with(raw: &[u8], answer: fn() -> Response<Full<Bytes>>) -> Outcome {
     let record = Record::default();
     let service = service_fn(|request| {
@@ -150,7 +151,7 @@ fn exchange(raw: impl AsRef<[u8]>) -> Outcome {
     exchange_with(raw.as_ref(), || Response::new(Full::from("ok")))
 }
 
-/// The request line and one Host, then these header lines, then what follows the head.
+/// Sends the request line, one Host, these header lines, and the bytes after the head.
 fn request(lines: &str, body: &str) -> Outcome {
     exchange(format!(
         "POST /users HTTP/1.1\r\nHost: a\r\n{lines}\r\n{body}"
@@ -162,14 +163,15 @@ fn target(target: &str) -> Outcome {
     exchange(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
 }
 
-/// Answered by a service that never reads a body; the caller keeps its sending half open until the end.
+/// Exchanges the bytes with a service that never reads a body. The caller keeps its sending half
+/// open until the end.
 fn unread(raw: &str) -> String {
     bounded(async {
         let (mut caller, server) = pair().await;
         let service = service_fn(async |_: Request<Incoming>| {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
         });
-        // The head timer ends a connection that is kept open for more.
+        // The head timer ends a connection that stays open for another request.
         let connection =
             builder(Duration::from_secs(1)).serve_connection(TokioIo::new(server), service);
         let calling = async {
@@ -182,7 +184,7 @@ fn unread(raw: &str) -> String {
     })
 }
 
-/// A server that closes early may reset what is still on its way: what was read before counts.
+/// A server that closes early may reset bytes in transit; bytes received before that count.
 async fn converse(caller: TcpStream, raw: &[u8]) -> String {
     let (mut read, mut write) = caller.into_split();
     let sending = async {

@@ -1,4 +1,4 @@
-//! Rows on the request line.
+//! The request line.
 
 use http::{Method, Version};
 
@@ -33,7 +33,7 @@ fn connect_reaches_the_service() {
 }
 
 #[test]
-fn a_fragment_is_dropped_with_the_query_behind_it() {
+fn a_fragment_is_dropped_with_the_query_after_it() {
     assert_eq!(target("/x#y?z").one().uri, "/x");
     assert_eq!(target("/x?q#y").one().uri, "/x?q");
 }
@@ -77,7 +77,7 @@ fn query_takes_the_backtick() {
 }
 
 #[test]
-fn a_target_of_65534_bytes_passes_and_of_65535_is_hypers_own_414() {
+fn a_target_of_65535_bytes_is_hypers_own_414() {
     let long = format!("/{}", "a".repeat(65_533));
     assert_eq!(target(&long).one().uri.path().len(), 65_534);
     target(&format!("{long}a")).refused("414");
@@ -106,7 +106,7 @@ fn other_versions_are_hypers_own_400() {
 }
 
 #[test]
-fn the_h2_preface_is_closed_without_a_word() {
+fn the_h2_preface_is_closed_without_an_answer() {
     let outcome = exchange("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert_eq!(outcome.answer, "");
     assert!(outcome.seen.is_empty());

@@ -1,4 +1,4 @@
-//! The head timer, hang-ups and the drain.
+//! The head timer, hang-ups and graceful shutdown.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ async fn ok(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infalli
     Ok(Response::new(Full::from("ok")))
 }
 
-/// Sends the bytes, keeps its sending half open, and reads to the server's close.
+/// Sends the bytes, keeps the sending half open, and reads until the server closes.
 fn held(raw: &[u8]) -> (hyper::Result<()>, String) {
     bounded(async {
         let (mut caller, server) = pair().await;
@@ -82,7 +82,8 @@ fn hang_up_of_the_sending_half_still_gets_its_answer() {
     assert!(answer.ends_with("ok"), "{answer}");
 }
 
-/// Not dropped on FIN, and not answered until it is ready: the gateway's total timeouts must bound it.
+/// hyper does not drop the service on FIN and waits for its answer, so the gateway's total timeouts
+/// must bound it.
 #[test]
 fn hang_up_of_the_sending_half_does_not_drop_the_service() {
     let gate = tokio::sync::Semaphore::new(0);
@@ -110,7 +111,7 @@ fn hang_up_of_the_sending_half_does_not_drop_the_service() {
     assert!(answer.ends_with("ok"), "{answer}");
 }
 
-/// Two requests at once while the first waits.
+/// Sends two requests at once; the first waits.
 #[test]
 fn a_pipelined_request_waits_for_the_first_answer() {
     let two = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -130,7 +131,7 @@ fn a_pipelined_request_waits_for_the_first_answer() {
 }
 
 #[test]
-fn drain_closes_an_idle_connection_that_was_not_told() {
+fn drain_closes_an_idle_connection_without_notice() {
     bounded(async {
         let (mut caller, server) = pair().await;
         let connection =
@@ -149,7 +150,7 @@ fn drain_closes_an_idle_connection_that_was_not_told() {
     });
 }
 
-/// Asked to stop after these bytes have been polled once.
+/// Requests a graceful shutdown after the connection has polled these bytes once.
 fn drained(raw: &'static [u8]) -> (hyper::Result<()>, String, usize) {
     let heard = AtomicUsize::new(0);
     let gate = tokio::sync::Semaphore::new(0);
@@ -173,7 +174,7 @@ fn drained(raw: &'static [u8]) -> (hyper::Result<()>, String, usize) {
         gate.add_permits(1);
         let mut answer = String::new();
         let (ended, read) = tokio::join!(connection, caller.read_to_string(&mut answer));
-        // A dropped next request makes the close a reset.
+        // If the next request was dropped, the close is a reset.
         let _ = read;
         (ended, answer)
     });

@@ -12,22 +12,22 @@ use super::super::program::{Home, ORIGIN};
 use super::super::users::Users;
 use crate::support::trail;
 
-/// One log, and the names of the files that belong to it.
+/// One log and the names of its files.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     pub(super) origin: &'static str,
     seed: u8,
     pub(super) key: &'static str,
-    /// The newest checkpoint, kept apart from the folder.
+    /// The newest checkpoint, stored outside the folder.
     pub(super) seen: &'static str,
-    /// What somebody kept early on: a checkpoint, and the three headers of a receipt.
+    /// An early checkpoint and the three headers of a receipt.
     pub(super) kept: &'static str,
     pub(super) receipt: &'static str,
-    /// What `audit list --json` said when the archive was made.
+    /// The output of `audit list --json` when the archive was made.
     pub(super) list: &'static str,
 }
 
-/// The log that was given up; it stands in the audit folder of the other one.
+/// The abandoned log, in the audit folder of the other log.
 pub(super) const FIRST: Log = Log {
     origin: "lychgate.test/trail-1",
     seed: 1,
@@ -38,7 +38,7 @@ pub(super) const FIRST: Log = Log {
     list: "first.list.jsonl",
 };
 
-/// The log that began after it, and that a kill ended.
+/// The second log, which a kill ended.
 pub(super) const SECOND: Log = Log {
     origin: "lychgate.test/trail-2",
     seed: 2,
@@ -50,7 +50,8 @@ pub(super) const SECOND: Log = Log {
 };
 
 impl Log {
-    /// The verifier key and the key file, made by the signed-note text and not by the program's code.
+    /// The verifier key and the key file, built from the signed-note text without the program's
+    /// code.
     fn keys(&self) -> (String, String) {
         let seed = [self.seed; 32];
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
@@ -75,7 +76,7 @@ impl Log {
         std::fs::write(home.path(self.key), self.keys().1).unwrap();
     }
 
-    /// The config names this log and its key from now on.
+    /// Names this log and its key in the config.
     pub(super) fn name_in_config(&self, home: &Home) {
         let path = home.path("lychgate.toml");
         let mut text = std::fs::read_to_string(&path).unwrap();
@@ -96,7 +97,7 @@ pub(super) fn home_of(log: &Log, users: &Users, keys: &[(&str, &str)]) -> Home {
     home
 }
 
-/// What a command of the program said; it must have ended well.
+/// The output of a command, which must have succeeded.
 pub(super) fn said(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{errors}", output.status);
@@ -110,7 +111,7 @@ pub(super) fn audit(directory: &Path, words: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// Where the log that was given up was moved to.
+/// The folder to which `accept-loss` moved the abandoned log.
 pub(super) fn left_in(audit: &Path) -> PathBuf {
     let names = std::fs::read_dir(audit).unwrap();
     let mut paths = names.map(|name| name.unwrap().path());

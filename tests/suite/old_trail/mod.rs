@@ -1,4 +1,4 @@
-//! A trail that an earlier program wrote is read, proved and gone on with by the program as it is.
+//! The present program reads, proves and continues a trail of an earlier program.
 
 mod logs;
 mod newer;
@@ -18,7 +18,7 @@ use super::program::Home;
 use super::users::Users;
 use logs::{FIRST, Log, SECOND, audit, home_of, left_in, said};
 
-/// The archive, in `tests/trails`; its recipe is beside this file.
+/// The archive in `tests/trails`; the recipe in this folder makes it.
 const ARCHIVE: &str = "v1.tar.gz";
 
 /// The archive's files, with a config and the key for one of its logs.
@@ -53,7 +53,7 @@ fn entries(directory: &Path) -> Vec<Vec<u8>> {
     entries
 }
 
-/// The kinds of entry in a log, each with the fields that it has.
+/// The kinds of entry in a log, each with its fields.
 fn shapes(directory: &Path) -> BTreeSet<String> {
     let shape = |bytes: Vec<u8>| {
         let entry: Value = serde_json::from_slice(&bytes).unwrap();
@@ -62,7 +62,7 @@ fn shapes(directory: &Path) -> BTreeSet<String> {
     entries(directory).into_iter().map(shape).collect()
 }
 
-/// The names in an object and below it; those of a map are no fields.
+/// The names in an object and in the objects within it, without the keys of maps.
 fn fields(value: &Value) -> String {
     const MAPS: [&str; 4] = ["contracts", "cut", "known_callers", "unknown_callers"];
     let named = |(name, value): (&String, &Value)| match MAPS.contains(&name.as_str()) {
@@ -87,13 +87,13 @@ fn list(home: &Home) -> String {
     said(&audit(&home.audit(), &["list", "--json"]))
 }
 
-/// The lines of a list whose deletions have ended: they never change again.
+/// The lines of a list whose deletions have ended; they never change again.
 fn ended(list: &str) -> Vec<&str> {
     let is_open = |line: &&str| line.contains(r#""outcome":"open""#);
     list.lines().filter(|line| !is_open(line)).collect()
 }
 
-/// The log verifies with its key's tags, goes on from this checkpoint, and bears the receipt out.
+/// Asserts that the log verifies with its key, extends this checkpoint, and confirms the receipt.
 fn holds(home: &Home, log: &Log, kept: &Path) {
     let (key_file, kept) = (home.path(log.key), kept.to_str().unwrap());
     let receipt = std::fs::read_to_string(home.path(log.receipt)).unwrap();
@@ -110,7 +110,7 @@ fn holds(home: &Home, log: &Log, kept: &Path) {
     proves(home, &verifier, receipt, leaf);
 }
 
-/// A proof of the receipt verifies away from the log.
+/// Asserts that a proof of the receipt verifies without the log.
 fn proves(home: &Home, verifier: &str, receipt: &str, leaf: &str) {
     let words = ["prove", receipt, "--leaf", leaf, "--key", verifier];
     let proof = home.path("proof");
@@ -121,7 +121,7 @@ fn proves(home: &Home, verifier: &str, receipt: &str, leaf: &str) {
     assert!(shown.contains("deleted"), "{shown}");
 }
 
-/// Each entry is known to the last byte: encoded again it is the same.
+/// Asserts that decoding and encoding each entry again gives the same bytes.
 fn known_to_the_last_byte(home: &Home) {
     for bytes in entries(&home.audit()) {
         let entry: Entry = serde_json::from_slice(&bytes).unwrap();
@@ -130,14 +130,14 @@ fn known_to_the_last_byte(home: &Home) {
     }
 }
 
-/// What is written now has the fields that were written then.
+/// Asserts that the present program writes the same fields as the earlier one.
 fn no_new_shapes(now: &BTreeSet<String>, users: &Users) {
     let then = shapes(&unpacked(&SECOND, users).audit());
     let new: Vec<_> = now.difference(&then).collect();
     assert!(new.is_empty(), "a format of its own: {new:#?}\n{then:#?}");
 }
 
-/// Reads the log as it was left, then goes on with it.
+/// Reads the log as it is in the archive, then continues it.
 fn read_and_go_on(log: &Log) -> (Home, String) {
     let users = Users::start();
     let home = unpacked(log, &users);
@@ -153,7 +153,7 @@ fn read_and_go_on(log: &Log) -> (Home, String) {
     let (status, log_text) = program.stop();
     assert!(status.success(), "{status}\n{log_text}");
     holds(&home, log, &left);
-    // The seen file is a checkpoint of this log as it is now.
+    // The seen file is a checkpoint of the present log.
     holds(&home, log, &home.path(log.seen));
     let seen = std::fs::read(home.path(log.seen)).unwrap();
     assert_eq!(
@@ -169,9 +169,9 @@ fn read_and_go_on(log: &Log) -> (Home, String) {
 }
 
 #[test]
-fn p2_p4_p5_a_trail_of_format_1_is_read_and_gone_on_with() {
+fn p2_p4_p5_a_trail_of_format_1_is_read_and_continued() {
     let (home, old) = read_and_go_on(&SECOND);
-    // What was on its way when the gateway was killed was left open, and is closed now.
+    // The kill left two deletions in flight open; the start has closed them.
     let open = old.lines().count() - ended(&old).len();
     assert_eq!(open, 2);
     let new = list(&home);
@@ -181,12 +181,12 @@ fn p2_p4_p5_a_trail_of_format_1_is_read_and_gone_on_with() {
 }
 
 #[test]
-fn p4_p5_a_log_of_format_1_that_was_given_up_is_read() {
+fn p4_p5_an_abandoned_log_of_format_1_is_read() {
     read_and_go_on(&FIRST);
 }
 
 #[test]
-fn p4_a_seen_file_of_format_1_tells_of_a_roll_back() {
+fn p4_a_seen_file_of_format_1_detects_a_rollback() {
     let users = Users::start();
     let home = unpacked(&SECOND, &users);
     std::fs::remove_dir_all(home.audit()).unwrap();
@@ -194,7 +194,7 @@ fn p4_a_seen_file_of_format_1_tells_of_a_roll_back() {
 }
 
 #[test]
-fn the_trail_of_format_1_has_what_it_is_for() {
+fn the_trail_of_format_1_has_every_kind_of_entry() {
     let users = Users::start();
     let home = unpacked(&SECOND, &users);
     let shapes = shapes(&home.audit());

@@ -1,4 +1,4 @@
-//! A trail that a newer program wrote is refused by name of its format, and left as it is.
+//! The gateway refuses a trail of a newer format, names the format, and leaves the trail unchanged.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -18,7 +18,7 @@ const HEAD: &[u8] = b"LYCHGJ\x00\x02in a form that nobody knows yet";
 const ADVICE: &str =
     "has format version 2, and this program reads version 1: run the newer program that wrote it";
 
-/// A trail with a deletion on record, which a gateway has left in order.
+/// A trail with one recorded deletion, after an orderly stop.
 fn left(users: &Users) -> Home {
     let home = Home::new(users.address(), &[]);
     let program = home.start_ready();
@@ -34,14 +34,14 @@ fn write(path: &Path, bytes: &[u8], offset: usize) {
     file.write_all_at(bytes, offset as u64).unwrap();
 }
 
-/// Where the next batch would begin.
+/// The offset of the next batch.
 fn end(segment: &Path) -> usize {
     let bytes = std::fs::read(segment).unwrap();
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     (last + 1).next_multiple_of(BLOCK)
 }
 
-/// All files of the trail but the lock, which each opening writes to.
+/// All files of the trail except the lock, which each start writes.
 fn bytes_of(home: &Home) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = home.files();
     files.retain(|file| file.starts_with(home.audit()) && !file.ends_with("lock"));
@@ -49,9 +49,9 @@ fn bytes_of(home: &Home) -> BTreeMap<PathBuf, Vec<u8>> {
     files.into_iter().map(read).collect()
 }
 
-/// The gateway refuses deletions and says why, however often it tries; nothing is written.
+/// Asserts that the gateway refuses deletions with the reason at every attempt and writes nothing.
 fn refused_and_left_alone(home: &Home, place: &str) {
-    // What a killed gateway leaves to be cleared.
+    // A temporary file of a killed gateway.
     std::fs::write(home.audit().join("tmp/left"), b"left").unwrap();
     let before = bytes_of(home);
     let program = home.start();
@@ -69,7 +69,7 @@ fn refused_and_left_alone(home: &Home, place: &str) {
     assert!(bytes_of(home) == before, "the trail was written to");
 }
 
-/// Readers say so too, and do not call it damage.
+/// Asserts that readers report the newer format and not damage.
 fn readers_cannot_read_it(home: &Home, place: &str) {
     for words in [&["verify"][..], &["list", "--json"], &["show", "2"]] {
         let output = audit(&home.audit(), words);
@@ -98,7 +98,7 @@ fn p3_p4_a_newer_batch_is_refused_and_not_repaired() {
 }
 
 #[test]
-fn p3_p4_a_newer_floor_is_refused_and_not_written_over() {
+fn p3_p4_a_newer_journal_start_is_refused_and_left_alone() {
     let users = Users::start();
     let home = left(&users);
     let floor = home.audit().join("journal/floor");
@@ -108,7 +108,7 @@ fn p3_p4_a_newer_floor_is_refused_and_not_written_over() {
 }
 
 #[test]
-fn p4_a_newer_log_can_be_given_up_and_is_kept() {
+fn p4_a_newer_log_can_be_abandoned_and_is_kept() {
     let users = Users::start();
     let home = left(&users);
     let segment = home.audit().join("journal/0000000001");

@@ -1,4 +1,4 @@
-//! How the archive is made. Every run follows the recipe in a folder of its own; with
+//! Makes the archive. Every test run follows the recipe in a new folder; with
 //! `LYCHGATE_MAKE_TRAIL=DIR` it also packs the archive there.
 
 use std::path::Path;
@@ -32,13 +32,13 @@ pub(super) const KINDS: [&str; 11] = [
 ];
 /// Enough entries for a full tile.
 const MANY: usize = 120;
-/// So many users of 19 digits do not fit one intent.
+/// So many users of 19 digits that one intent cannot hold them.
 const SPLIT: u64 = 2_300;
 const HEARTBEAT: &str = "heartbeat = \"1s\"\n";
 
 fn answers(status: &str) -> Manner {
     let head = format!("HTTP/1.1 {status}\r\nac-revision: 9\r\ncontent-length: 0\r\n\r\n");
-    // Four of them, for the length of a test run.
+    // Each test run leaks at most four heads.
     Manner::Raw(head.leak().as_bytes())
 }
 
@@ -50,7 +50,7 @@ fn batch(program: &Program, ids: &[u64]) -> wire::Answer {
     wire::exchange(program.address, &bytes).unwrap()
 }
 
-/// Keeps the answer's receipt, and the first checkpoint that covers it.
+/// Stores the receipt of the answer and the first checkpoint that covers it.
 fn keep(home: &Home, log: &Log, answer: &wire::Answer) {
     let names = ["", "-leaf", "-signature"];
     let headers = names.map(|name| answer.header(&format!("lychgate-receipt{name}")).unwrap());
@@ -78,8 +78,8 @@ fn edit_config(home: &Home, from: &str, to: &str) {
     std::fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
-/// The first log: two deletions; then it is given up, though nothing is wrong with it, because the
-/// config names another.
+/// The first log: two deletions. It is then abandoned, although it is intact, because the config
+/// names another.
 fn first_log(home: &Home) {
     let program = home.start_ready();
     keep(home, &FIRST, &delete(program.address, 1));
@@ -94,7 +94,7 @@ fn first_log(home: &Home) {
     assert!(done.contains("has begun"), "{done}");
 }
 
-/// Ways in which a deletion ends or is refused.
+/// The different ways in which a deletion ends or is refused.
 fn endings(users: &Users, home: &Home) {
     let program = home.start_ready();
     keep(home, &SECOND, &delete(program.address, 10));
@@ -120,7 +120,7 @@ fn endings(users: &Users, home: &Home) {
     said(&reconcile.arg(home.path("lychgate.toml")).output().unwrap());
     users.behave(Manner::Answer(Duration::ZERO));
     assert_eq!(batch(&program, &[15, 16, 17]).status, 200);
-    // A subject that is too long to be kept whole.
+    // A subject that is too long for the entry, which shortens it.
     let token = token_of(&"s".repeat(300));
     let answer = wire::exchange(program.address, &deletion(18, &token)).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.shown());
@@ -143,7 +143,7 @@ fn endings(users: &Users, home: &Home) {
     stop(program);
 }
 
-/// A file of the trail is gone for a while.
+/// A file of the trail is missing for a while.
 fn trouble(home: &Home, program: &Program) {
     let (verifier, held) = (home.audit().join("verifier"), home.path("held"));
     std::fs::rename(&verifier, &held).unwrap();
@@ -153,7 +153,7 @@ fn trouble(home: &Home, program: &Program) {
     program.wait_ready();
 }
 
-/// A full tile, signs of life, and a kill with a deletion on its way.
+/// A full tile, heartbeats, and a kill during a deletion.
 fn many(users: &Users, home: &Home) {
     edit_config(home, "[audit]\n", &format!("[audit]\n{HEARTBEAT}"));
     let program = home.start_ready();
@@ -170,7 +170,7 @@ fn many(users: &Users, home: &Home) {
     edit_config(home, HEARTBEAT, "");
 }
 
-/// Kills it while these deletions wait for upstream's answer.
+/// Kills the gateway while these deletions wait for upstream's answer.
 fn killed(users: &Users, program: Program, ids: &[u64]) {
     users.behave(Manner::Hang);
     users.take_seen();
@@ -190,7 +190,7 @@ fn killed(users: &Users, program: Program, ids: &[u64]) {
     users.behave(Manner::Answer(Duration::ZERO));
 }
 
-/// A batch deletion of two intents, then another kill; nothing closes what it leaves open.
+/// A batch deletion of two intents, then another kill; nothing closes the open intents.
 fn last(users: &Users, home: &Home) {
     let program = home.start_ready();
     let first = 1_000_000_000_000_000_000;
@@ -225,7 +225,8 @@ fn the_recipe_of_the_old_trail_still_makes_one() {
     }
 }
 
-/// Packs what is no secret and no config; the reserve holds no record, and cannot be compressed.
+/// Packs the files except secrets and configs, and except the reserve, which has no record and
+/// cannot be compressed.
 fn pack(home: &Home, directory: &Path) {
     let own = |log: Log| [log.seen, log.kept, log.receipt, log.list];
     let packed = Command::new("tar")

@@ -1,6 +1,6 @@
-//! Somebody touches the trail's files beside the running gateway: the next deletion is refused with
-//! the cause, everything that can be asked says so, reads go on, and deletions come back without a
-//! restart once what is found is what was known.
+//! Foreign changes to the trail's files while the gateway runs. The gateway refuses the next
+//! deletion with the cause, shows the cause on every page and metric, continues to serve reads, and
+//! accepts deletions again without a restart once the files are restored.
 
 mod copies;
 mod files;
@@ -19,7 +19,7 @@ use super::callers::{delete, get, receipt_index, refusal};
 use super::program::{Home, Program, until};
 use super::users::Users;
 
-/// A gateway with a deletion on record and its spare segment made.
+/// A gateway with one recorded deletion and a spare segment.
 struct Scene {
     users: Users,
     home: Home,
@@ -48,18 +48,19 @@ impl Scene {
         self.home.audit().join(name)
     }
 
-    /// The segment in use; the spare is the one behind it.
+    /// The segment in use; the spare is the next one.
     fn segment(&self) -> PathBuf {
         self.file("journal/0000000001")
     }
 
-    /// The next deletion is refused, everything says so, and reads go on.
+    /// Asserts that the next deletion is refused, that pages and metrics show the cause, and that
+    /// reads continue.
     fn refuses(&self, cause: &str) {
         self.refuses_once(cause);
         self.says(cause);
     }
 
-    /// The next deletion is refused with the cause.
+    /// Asserts that the next deletion is refused with the cause.
     fn refuses_once(&self, cause: &str) {
         let answer = delete(self.program.address, 1);
         let (code, sent, found) = refusal(&answer);
@@ -82,13 +83,13 @@ impl Scene {
         self.users.take_seen();
     }
 
-    /// It stays so, however often it is judged.
+    /// Asserts that the outage lasts through several checks.
     fn stays_closed(&self, cause: &str) {
         std::thread::sleep(Duration::from_millis(2_200));
         self.refuses(cause);
     }
 
-    /// Deletions are taken again, and the whole trail verifies after a stop.
+    /// Asserts that deletions are accepted again.
     fn comes_back(&self) {
         self.program.wait_ready();
         let answer = delete(self.program.address, 2_000);
@@ -97,15 +98,15 @@ impl Scene {
         assert_eq!(self.program.metric("lychgate_audit_open"), 1);
     }
 
-    /// Stops it; the causes that stand on record, in order, each begun and ended, with how many
-    /// deletions were refused in all.
+    /// Stops the gateway and asserts the recorded outages, in order, each begun and ended. Returns
+    /// the total number of refused deletions.
     fn ends_with(self, causes: &[&str]) -> u64 {
         let both = |cause| [(cause, "began"), (cause, "ended")];
         let expected: Vec<(&str, &str)> = causes.iter().copied().flat_map(both).collect();
         self.ends_having(&expected)
     }
 
-    /// As [`Self::ends_with`], of these causes and states.
+    /// Like [`Self::ends_with`], with these causes and states.
     fn ends_having(self, expected: &[(&str, &str)]) -> u64 {
         let (status, log) = self.program.stop();
         assert!(status.success(), "{status}\n{log}");

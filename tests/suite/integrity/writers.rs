@@ -1,11 +1,11 @@
-//! A second writer, also where the lock is not worth its name.
+//! A second writer, even if the file lock does not work.
 
 use std::process::Command;
 
 use super::*;
 
 #[test]
-fn p3_a_segment_of_a_higher_number_is_a_second_writers() {
+fn p3_a_segment_of_a_higher_number_is_a_second_writer() {
     let scene = Scene::new();
     let strange = scene.file("journal/0000000777");
     std::fs::write(&strange, b"").unwrap();
@@ -17,7 +17,7 @@ fn p3_a_segment_of_a_higher_number_is_a_second_writers() {
 }
 
 #[test]
-fn p3_two_writers_whose_lock_both_have_are_never_both_believed() {
+fn p3_of_two_writers_with_the_lock_only_one_is_believed() {
     let scene = Scene::new();
     let gateway = scene.home.command();
     let mut command = Command::new("strace");
@@ -35,7 +35,7 @@ fn p3_two_writers_whose_lock_both_have_are_never_both_believed() {
     assert_eq!(answer.status, 200, "{}", answer.shown());
     scene.users.take_seen();
     scene.refuses("second-writer");
-    // What it took stands in the trail, so the first one can never go on.
+    // The second gateway's deletion is in the trail, so the first can never continue.
     let children = format!("/proc/{}/task/{}/children", second.pid(), second.pid());
     let child = std::fs::read_to_string(children).unwrap_or_default();
     for pid in child.split_whitespace() {

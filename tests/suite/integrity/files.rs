@@ -1,4 +1,4 @@
-//! Its files: unlinked, replaced, truncated, altered, made read-only.
+//! Changes to the trail's files: unlinked, replaced, truncated, altered, read-only.
 
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::*;
 use crate::support::folder::Folder;
 
-/// Overwrites a byte in place; gives what stood there.
+/// Overwrites a byte in place and returns the old one.
 pub(super) fn alter(path: &Path, place: u64, byte: u8) -> u8 {
     let mut file = OpenOptions::new();
     let file = file.read(true).write(true).open(path).unwrap();
@@ -19,7 +19,7 @@ pub(super) fn alter(path: &Path, place: u64, byte: u8) -> u8 {
 }
 
 #[test]
-fn p3_a_file_that_is_unlinked_refuses_deletions_until_it_is_back() {
+fn p3_an_unlinked_file_stops_deletions_until_it_is_back() {
     for name in ["journal/0000000001", "lock", "verifier"] {
         let scene = Scene::new();
         let (path, held) = (scene.file(name), scene.home.path("held"));
@@ -33,13 +33,13 @@ fn p3_a_file_that_is_unlinked_refuses_deletions_until_it_is_back() {
 }
 
 #[test]
-fn p3_a_file_that_is_replaced_refuses_deletions_until_the_same_bytes_are_back() {
+fn p3_a_replaced_file_stops_deletions_until_it_is_back() {
     let scene = Scene::new();
     let (path, beside) = (scene.segment(), scene.home.path("beside"));
     let bytes = std::fs::read(&path).unwrap();
     let mut other = bytes.clone();
     other[300] ^= 1;
-    // Moved over it: at no moment is there none.
+    // A rename replaces the file, so that the name exists at every moment.
     std::fs::write(&beside, other).unwrap();
     std::fs::rename(&beside, &path).unwrap();
     scene.refuses("replaced");
@@ -51,7 +51,7 @@ fn p3_a_file_that_is_replaced_refuses_deletions_until_the_same_bytes_are_back() 
 }
 
 #[test]
-fn p3_a_file_that_is_truncated_refuses_deletions_until_its_bytes_are_back() {
+fn p3_a_truncated_file_stops_deletions_until_it_is_whole() {
     for name in ["journal/0000000001", "lock", "verifier"] {
         let scene = Scene::new();
         let path = scene.file(name);
@@ -66,8 +66,8 @@ fn p3_a_file_that_is_truncated_refuses_deletions_until_its_bytes_are_back() {
 }
 
 #[test]
-fn p3_a_byte_that_is_altered_in_place_refuses_deletions_until_it_is_as_it_was() {
-    // In the first batch, in the lock, in the verifier, and where nothing is written yet.
+fn p3_an_altered_byte_stops_deletions_until_it_is_restored() {
+    // In the first batch, in the lock, in the verifier, and in the unwritten part of the segment.
     let places = [
         ("journal/0000000001", 300),
         ("journal/0000000001", 500_000),
@@ -80,7 +80,7 @@ fn p3_a_byte_that_is_altered_in_place_refuses_deletions_until_it_is_as_it_was() 
         let path = scene.file(name);
         until("the spare is made", || path.exists());
         let was = alter(&path, place, b'?');
-        // The spare is judged by the clock alone.
+        // The gateway checks the spare only periodically.
         scene.program.wait_for_cause("altered");
         scene.refuses("altered");
         scene.stays_closed("altered");
@@ -91,7 +91,7 @@ fn p3_a_byte_that_is_altered_in_place_refuses_deletions_until_it_is_as_it_was() 
 }
 
 #[test]
-fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
+fn p3_a_read_only_trail_refuses_deletions() {
     for name in ["", "journal"] {
         let scene = Scene::new();
         let path = scene.file(name);
@@ -102,7 +102,8 @@ fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
         scene.comes_back();
         scene.ends_with(&["read-only"]);
     }
-    // Of one file: the deletion that meets it is refused, and another segment is begun.
+    // A single read-only file: only the deletion that uses it is refused, and the gateway starts
+    // another segment.
     let scene = Scene::new();
     std::fs::set_permissions(scene.segment(), Permissions::from_mode(0o440)).unwrap();
     scene.refuses_once("read-only");
@@ -111,8 +112,8 @@ fn p3_a_trail_that_is_made_read_only_refuses_deletions() {
 }
 
 #[test]
-fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
-    // A file system in memory lets an open file be written to in spite of the flag.
+fn p3_an_immutable_file_stops_one_deletion_a_folder_all() {
+    // On tmpfs, an open file stays writable in spite of the flag, so this test needs a real disk.
     let users = Users::start();
     let home = Home::new_in(Folder::on_disk(), users.address(), &[]);
     let program = home.start_ready();
@@ -132,7 +133,8 @@ fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
     }
     assert!(chattr("+i", "journal/0000000001"));
     scene.refuses_once("read-only");
-    // The spare takes its place, which opens the gate for a moment; then no other can be made.
+    // The spare replaces the segment, so deletions resume for a moment; then the gateway cannot
+    // create the next segment.
     until("no other can be made", || {
         let verbose = scene.program.page("/readyz?verbose").shown();
         verbose.contains("cannot make the next segment")
@@ -140,15 +142,16 @@ fn p3_an_immutable_file_refuses_its_deletion_and_an_immutable_folder_all() {
     scene.refuses("read-only");
     scene.stays_closed("read-only");
     assert!(chattr("-i", "journal"));
-    // What was in use stays as it is: another segment is.
+    // The immutable segment stays unchanged, and the gateway uses another.
     scene.comes_back();
     assert!(chattr("-i", "journal/0000000001"));
-    // The file's, got over by the spare segment, and then the folder's, which takes no other.
+    // First the outage of the file, which the spare segment ends, and then the outage of the
+    // folder.
     scene.ends_with(&["read-only", "read-only"]);
 }
 
 #[test]
-fn a_backup_by_hard_links_disturbs_nothing_and_is_noted() {
+fn a_backup_by_hard_links_causes_a_note_and_no_outage() {
     let scene = Scene::new();
     std::fs::hard_link(scene.segment(), scene.home.path("backup")).unwrap();
     std::fs::hard_link(scene.file("verifier"), scene.home.path("verifier")).unwrap();
@@ -161,7 +164,7 @@ fn a_backup_by_hard_links_disturbs_nothing_and_is_noted() {
 }
 
 #[test]
-fn p3_files_of_other_programs_are_no_trouble() {
+fn p3_files_of_other_programs_cause_no_outage() {
     let scene = Scene::new();
     let others = [
         ".DS_Store",
@@ -181,7 +184,7 @@ fn p3_files_of_other_programs_are_no_trouble() {
             true => std::fs::create_dir(&path).unwrap(),
             false => std::fs::write(&path, b"other").unwrap(),
         }
-        // As an own file system's folder of what was found: root's alone.
+        // Like `lost+found` of a file system of its own: only root may read it.
         let mode = Permissions::from_mode(if name.ends_with('/') { 0o700 } else { 0o600 });
         std::fs::set_permissions(&path, mode).unwrap();
     }
@@ -209,13 +212,13 @@ fn p3_files_of_other_programs_are_no_trouble() {
 }
 
 #[test]
-fn no_file_of_a_running_gateway_is_another_programs() {
+fn the_gateway_recognizes_all_of_its_own_files() {
     let Scene {
         users: _users,
         home,
         program,
     } = Scene::new();
-    // The next start begins a segment and removes the one before.
+    // The next start creates a segment and removes the previous one.
     assert!(program.stop().0.success());
     let program = home.start_ready();
     assert_eq!(delete(program.address, 2_001).status, 200);

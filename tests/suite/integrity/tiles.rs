@@ -1,11 +1,11 @@
-//! What is published: the scrub reads it again and finds what somebody has touched.
+//! Published files: the scrub reads them again and finds foreign changes.
 
 use std::path::Path;
 
 use super::files::alter;
 use super::*;
 
-/// The one partial file of a small log below this folder of it.
+/// The only partial file in this folder of a small log.
 pub(super) fn only_file(log: &Path, below: &str) -> PathBuf {
     let files = std::fs::read_dir(log.join(below)).unwrap().flatten();
     let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
@@ -17,7 +17,7 @@ pub(super) fn published(scene: &Scene) {
     scene.program.wait_published();
 }
 
-/// Touches a published file; the scrub finds it when its turn comes, and names it.
+/// Changes a published file and asserts that the scrub finds and names it in its turn.
 fn is_found(scene: &Scene, cause: &str, place: &str, touch: impl FnOnce()) {
     touch();
     scene.program.wait_for_cause(cause);
@@ -28,7 +28,7 @@ fn is_found(scene: &Scene, cause: &str, place: &str, touch: impl FnOnce()) {
 }
 
 #[test]
-fn p3_the_scrub_finds_a_published_file_that_is_altered() {
+fn p3_the_scrub_finds_an_altered_published_file() {
     for below in ["tile/0/000.p", "tile/entries/000.p"] {
         let scene = Scene::new();
         published(&scene);
@@ -44,7 +44,7 @@ fn p3_the_scrub_finds_a_published_file_that_is_altered() {
 }
 
 #[test]
-fn p3_the_scrub_finds_a_file_or_a_folder_that_is_gone() {
+fn p3_the_scrub_finds_a_missing_file_or_folder() {
     for name in ["tile/0", "tile/entries/000.p", "checkpoint"] {
         let scene = Scene::new();
         published(&scene);

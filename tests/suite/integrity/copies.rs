@@ -1,5 +1,5 @@
-//! A copy of the folder is put in its place: the gateway opens the log there without a restart if it holds
-//! all that was answered for; if it does not, deletions stay refused.
+//! An operator replaces the folder with a copy. If the copy has every record that was acknowledged,
+//! the gateway opens the log there without a restart; otherwise, deletions stay refused.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -28,7 +28,7 @@ fn flip(path: &Path, place: u64) {
     file.write_all_at(&[byte[0] ^ 1], place).unwrap();
 }
 
-/// Every file below a folder with what it holds, but for the lock with the name of its holder.
+/// Every file below a folder with its content, except the lock, which names its holder.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = files_below(folder);
     files.retain(|path| *path != folder.join("lock"));
@@ -40,12 +40,12 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(read).collect()
 }
 
-/// What is told of why deletions stay refused.
+/// The explanation of the refusals.
 fn told(scene: &Scene) -> String {
     scene.program.page("/readyz?verbose").shown()
 }
 
-/// Moves what stands there aside; the next deletion is refused.
+/// Moves the file or folder away and asserts that the next deletion is refused.
 fn move_away(scene: &Scene, name: &str) -> (PathBuf, PathBuf) {
     let (path, held) = (scene.file(name), scene.home.path("held"));
     std::fs::rename(&path, &held).unwrap();
@@ -117,7 +117,7 @@ fn p3_a_copy_that_is_mounted_from_another_disk_is_opened() {
 }
 
 #[test]
-fn p2_what_is_in_flight_is_closed_in_the_copy_and_once() {
+fn p2_deletions_in_flight_are_closed_once_in_the_copy() {
     let scene = Scene::new();
     published(&scene);
     scene.users.behave(Manner::Hang);
@@ -128,7 +128,7 @@ fn p2_what_is_in_flight_is_closed_in_the_copy_and_once() {
         .collect();
     until("upstream has both", || scene.users.seen_count() == 2);
     scene.users.take_seen();
-    // A copy that is made while the publisher writes may miss a file.
+    // A copy taken while the publisher writes may lack a file.
     published(&scene);
     let (path, held) = (scene.file(""), scene.home.path("held"));
     std::fs::rename(&path, &held).unwrap();
@@ -151,7 +151,7 @@ fn p2_what_is_in_flight_is_closed_in_the_copy_and_once() {
 }
 
 #[test]
-fn p4_a_copy_with_an_altered_record_stays_closed_and_says_where() {
+fn p4_a_copy_with_an_altered_record_stays_closed() {
     let scene = Scene::new();
     published(&scene);
     let (path, held) = move_away(&scene, "");
@@ -218,11 +218,11 @@ fn p3_a_copy_waits_until_another_process_frees_its_lock() {
     assert!(told(&scene).contains("another process"), "{}", told(&scene));
     drop(lock);
     scene.comes_back();
-    // Both are held now: a second gateway finds the copy locked.
+    // The gateway holds both locks now, so a second gateway finds the copy locked.
     let lock = std::fs::File::open(path.join("lock")).unwrap();
     let how = rustix::fs::FlockOperation::NonBlockingLockExclusive;
     assert!(rustix::fs::flock(&lock, how).is_err());
-    // What was held is free.
+    // The lock of the old folder is free.
     let lock = std::fs::File::open(held.join("lock")).unwrap();
     rustix::fs::flock(&lock, how).unwrap();
     drop(lock);

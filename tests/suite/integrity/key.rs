@@ -1,5 +1,5 @@
-//! The signing key: gone, not readable, not a key, or not this log's. A config whose key does not read
-//! is refused at the start; these keys were good when it was read.
+//! The signing key becomes missing, unreadable, invalid, or another log's. The keys were valid at
+//! the start, because the gateway refuses a config with an unusable key.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use super::super::program::ORIGIN;
 use super::*;
 use crate::support::trail;
 
-/// Puts something in the key's place, which is free.
+/// Creates an unusable key at the path, which does not exist.
 type Spoil = fn(&Path);
 
 const SPOILT: [(&str, Spoil); 4] = [
     ("gone", |_| {}),
-    // To root no file is unreadable by its mode, but a folder is.
+    // Root can read a file of any mode, but not a folder.
     ("unreadable", |path| std::fs::create_dir(path).unwrap()),
     ("no key", |path| std::fs::write(path, "a key\n").unwrap()),
     ("of another log", |path| {
@@ -20,7 +20,7 @@ const SPOILT: [(&str, Spoil); 4] = [
     }),
 ];
 
-/// Takes away what is there, and puts the key back.
+/// Removes the unusable key and restores the original.
 fn restore(path: &Path, held: &Path) {
     if path.is_dir() {
         std::fs::remove_dir(path).unwrap();
@@ -29,7 +29,7 @@ fn restore(path: &Path, held: &Path) {
 }
 
 #[test]
-fn p3_a_key_that_is_of_no_use_refuses_deletions_until_the_right_one_is_back() {
+fn p3_an_unusable_key_stops_deletions_until_it_is_back() {
     for (what, spoil) in SPOILT {
         eprintln!("the key is {what}");
         let Scene {
@@ -57,7 +57,7 @@ fn p3_a_key_that_is_of_no_use_refuses_deletions_until_the_right_one_is_back() {
 }
 
 #[test]
-fn p4_another_key_of_the_same_name_cannot_go_on_with_the_log() {
+fn p4_another_key_of_the_same_name_cannot_continue_the_log() {
     let Scene {
         users,
         home,

@@ -1,4 +1,5 @@
-//! The space on its disk: told before it is gone, and kept back for what must still be written.
+//! Free disk space: the gateway warns early and keeps a reserve for the records that it must still
+//! write.
 
 use super::super::mounts::{self, beside, seen_by};
 use super::*;
@@ -44,7 +45,7 @@ fn two_levels_of_free_space_warn_before_a_deletion_is_refused() {
 }
 
 #[test]
-fn p3_the_reserve_is_given_back_so_that_the_trouble_can_be_written() {
+fn p3_the_reserve_lets_the_outage_be_written() {
     let Some(scene) = on("10m", &[]) else { return };
     let (program, home) = (&scene.program, &scene.home);
     let reserve = seen_by(program, home).join("reserve");
@@ -52,7 +53,8 @@ fn p3_the_reserve_is_given_back_so_that_the_trouble_can_be_written() {
     until("the reserve is made", is_made);
     assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 2 << 20);
     beside(program, home, FILL);
-    // Each trouble with custody ends in a new segment: the first in the spare, the second nowhere.
+    // Each integrity outage ends in a new segment: the first in the spare; for the second there is
+    // none.
     for ended in 1..=2 {
         beside(program, home, "mv \"$1/lock\" \"$1/held\"");
         program.wait_for_cause("unlinked");

@@ -1,11 +1,11 @@
-//! Its folders: moved, swapped, mounted over.
+//! Changes to the trail's folders: moved, swapped, mounted over.
 
 use super::super::mounts::{self, beside};
 use super::*;
 use crate::support::folder::remove;
 
 #[test]
-fn p3_a_folder_that_is_moved_or_swapped_refuses_deletions_until_it_is_back() {
+fn p3_a_moved_folder_stops_deletions_until_it_is_back() {
     for name in ["", "journal"] {
         for swapped in [false, true] {
             let scene = Scene::new();
@@ -29,7 +29,7 @@ fn p3_a_folder_that_is_moved_or_swapped_refuses_deletions_until_it_is_back() {
 }
 
 #[test]
-fn p3_a_folder_that_is_mounted_over_refuses_deletions_until_it_is_seen_again() {
+fn p3_a_mount_over_a_folder_stops_deletions_while_it_lasts() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);
     if !mounts::can_be_used(&home) {
@@ -58,7 +58,7 @@ fn p3_a_folder_that_is_mounted_over_refuses_deletions_until_it_is_seen_again() {
 }
 
 #[test]
-fn p3_the_folder_of_passing_names_is_made_again() {
+fn p3_the_folder_of_temporary_files_is_created_again() {
     let scene = Scene::new();
     tiles::published(&scene);
     let passing = scene.file("tmp");
