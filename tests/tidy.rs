@@ -1,5 +1,5 @@
-//! The tree's own rules, as data: who may know whom, which way imports point, pages that follow the code.
-//! ARCHITECTURE.md and CONTRIBUTING.md say why.
+//! Rules for the source tree as data: module dependencies, the direction of imports, and pages that
+//! must match the code. ARCHITECTURE.md and CONTRIBUTING.md explain them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,7 +16,7 @@ mod tree;
 use lychgate::refusal::Code;
 use tree::{File, is_comment, rust, sources};
 
-/// What marks unfinished work in Rust files. Written in two halves, or this file would be found.
+/// Markers of unfinished work in Rust files, each in two halves, so that this file does not match.
 const UNFINISHED: &[(&str, &str)] = &[
     ("unimple", "mented!("),
     ("to", "do!("),
@@ -26,7 +26,7 @@ const UNFINISHED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_source_file_opens_with_its_purpose() {
+fn every_source_file_begins_with_its_purpose() {
     assert_none("open the file with `//!` and what it is for", |found| {
         for file in sources() {
             if !file.text.starts_with("//! ") {
@@ -63,7 +63,7 @@ fn the_stack_table_of_the_architecture_page_is_the_stack() {
 }
 
 #[test]
-fn p11_every_refusal_has_its_paragraph_in_order() {
+fn p11_every_refusal_has_a_paragraph_in_order() {
     let page = tree::read("docs/refusals.md");
     let told: Vec<&str> = page
         .lines()
@@ -96,7 +96,7 @@ fn nothing_is_left_unfinished() {
 }
 
 #[test]
-fn every_dependency_says_why_it_is_there() {
+fn every_dependency_has_a_reason() {
     assert_none("say why behind a # on its line", |found| {
         let manifest = tree::read("Cargo.toml");
         let mut in_dependencies = false;
@@ -118,7 +118,7 @@ fn every_dependency_says_why_it_is_there() {
 }
 
 #[test]
-fn only_who_may_know_whom_does() {
+fn each_part_uses_only_the_parts_that_it_may() {
     assert_none(
         "ARCHITECTURE.md says who may know whom: hand it in from outside, or move the code",
         |found| {
@@ -129,7 +129,7 @@ fn only_who_may_know_whom_does() {
     );
 }
 
-/// Fails with everything found and with what to do about it.
+/// Fails with all findings and the advice.
 fn assert_none(advice: &str, find: impl FnOnce(&mut Vec<String>)) {
     let mut found = Vec::new();
     find(&mut found);
@@ -137,7 +137,7 @@ fn assert_none(advice: &str, find: impl FnOnce(&mut Vec<String>)) {
 }
 
 #[test]
-fn the_rules_find_what_they_are_for() {
+fn the_rules_find_violations() {
     let file = |path: &str, text: &str| File {
         path: path.to_owned(),
         text: text.to_owned(),

@@ -1,4 +1,5 @@
-//! A bare hyper reverse proxy with a pool of its own: no check, no log line. The floor of our stack.
+//! A minimal hyper reverse proxy with a connection pool, without checks and log lines: the lower
+//! bound for the gateway's costs.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 type Answer = Response<Either<Incoming, Empty<Bytes>>>;
 type Pool = Rc<RefCell<Vec<SendRequest<Incoming>>>>;
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn run(listen: &str, upstream: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

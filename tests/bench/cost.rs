@@ -1,5 +1,5 @@
-//! `cost`: what a warm ES256 read and a durable deletion take, and whether that is more than another build of the
-//! gateway takes. `docs/performance.md` explains the rows and the bounds.
+//! `cost`: the resources that a warm ES256 read and a durable deletion use, compared with another
+//! build of the gateway. `docs/performance.md` explains the rows and the bounds.
 
 mod callgrind;
 mod rounds;
@@ -13,11 +13,12 @@ use super::gateway::{BINARY, Setup};
 use super::process::{Load, Pace, paced};
 use rounds::Rounds;
 
-/// Requests before a window: every token is in the cache, every buffer has its size.
+/// Requests before a measurement; they fill the token cache and bring every buffer to its size.
 const WARM_UP: u32 = 2_000;
-/// The thread that reads the trail again at a rate of its own, however many requests come: no row holds it.
+/// The scrub thread. It reads the trail at a fixed rate, independent of the requests, so no row
+/// includes it.
 const SCRUB: &str = "audit-scrub";
-/// The programs that count, and the Debian packages that hold them.
+/// The measuring programs and their Debian packages.
 const TOOLS: [(&str, &str); 4] = [
     ("valgrind", "valgrind"),
     ("vgdb", "valgrind"),
@@ -25,23 +26,24 @@ const TOOLS: [(&str, &str); 4] = [
     ("taskset", "util-linux"),
 ];
 
-/// A kind of request under measure.
+/// A kind of request to measure.
 struct Subject {
-    /// What the command calls it.
+    /// Its name on the command line.
     part: &'static str,
     name: &'static str,
     method: &'static str,
-    /// While system calls are counted.
+    /// The pace while strace counts system calls.
     traced: Pace,
-    /// While instructions are counted, which makes the gateway about fifty times slower.
+    /// The pace while callgrind counts instructions, which makes the gateway about fifty times
+    /// slower.
     simulated: Pace,
-    /// At most so many times another build's instructions.
+    /// The bound on the ratio of its instructions to the other build's.
     most_instructions: f64,
-    /// The core of load and upstream while CPU time is measured.
+    /// The core of the load and upstream during the measurement of CPU time.
     load_core: usize,
 }
 
-/// More than the log's thread lets lines gather: each has a write of its own, by itself.
+/// Longer than the log thread collects lines, so that each line takes a write of its own.
 const AFTER_THE_LOG: Duration = Duration::from_millis(7);
 
 const SUBJECTS: [Subject; 2] = [
@@ -60,7 +62,8 @@ const SUBJECTS: [Subject; 2] = [
             rest: Duration::ZERO,
         },
         most_instructions: 1.03,
-        // On two cores, a gateway that leaves the other one time to sleep pays for waking it.
+        // On two cores, the gateway would pay for waking the other core whenever that had time to
+        // sleep.
         load_core: 0,
     },
     Subject {
@@ -82,18 +85,18 @@ const SUBJECTS: [Subject; 2] = [
     },
 ];
 
-/// What one request of a subject takes.
+/// The resources that one request uses.
 struct Cost {
     instructions: f64,
     allocations: f64,
     system_calls: f64,
     fdatasyncs: f64,
-    /// The publisher's, by the clock: `fsync` and the like.
+    /// The publisher's periodic syncs, such as `fsync`.
     other_syncs: f64,
     cpu: Rounds,
 }
 
-/// Measures and prints; fails if another build is named and a bound is broken.
+/// Measures and prints. Returns a failure if another build is given and a bound is exceeded.
 pub(crate) fn run(words: &[&str]) -> ExitCode {
     let (part, words) = match words {
         [part @ ("reads" | "deletions"), rest @ ..] => (Some(*part), rest),
@@ -135,7 +138,7 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
 fn is_there(program: &str) -> bool {
     let mut tried = Command::new(program);
     tried.arg("--version");
-    // What it says does not matter.
+    // Hides its output.
     tried
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -178,7 +181,7 @@ impl Subject {
         self.send(setup, closed_loop(WARM_UP));
     }
 
-    /// Sends the requests that are counted.
+    /// Sends the counted requests.
     fn send_counted(&self, setup: &Setup, pace: Pace) {
         let seen = self.send(setup, pace);
         assert_eq!(seen.other, 0, "every {} is answered 200", self.method);

@@ -1,19 +1,19 @@
-//! What the disk can do with one stream: append 300 bytes, `fdatasync`, again.
+//! The speed of the disk for one stream: append 300 bytes, `fdatasync`, repeat.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Rate a second and median latency.
+/// Rate and median latency.
 pub(crate) struct Rate {
-    /// Appends with their sync, a second.
+    /// Synced appends per second.
     pub(crate) per_second: f64,
-    /// Median of one append and its sync.
+    /// The median time of one append with its sync.
     pub(crate) median: Duration,
 }
 
-/// Measures it in a file of its own under `folder`.
+/// Measures the disk with a new file in `folder`.
 pub(crate) fn append_and_sync(folder: &Path, duration: Duration) -> Rate {
     let path = folder.join("append");
     let mut file = File::create(&path).expect("a file");

@@ -1,4 +1,4 @@
-//! The gateway under measure: its folder with config, keys and tokens, and its process.
+//! The measured gateway: its folder with config, keys and tokens, and its process.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,33 +12,32 @@ use serde_json::json;
 
 use super::process::Process;
 
-/// This tree's gateway.
+/// The gateway of this build.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lychgate");
-/// Tokens in use at once: the cache holds all of them.
+/// The number of different tokens; the cache holds all of them.
 const TOKENS: usize = 1_000;
 
-/// A folder that is removed when dropped.
+/// The gateway's folder, removed on drop.
 pub(crate) struct Setup {
-    /// The gateway's program.
+    /// The path of the gateway's binary.
     binary: String,
-    /// The folder.
     pub(crate) folder: PathBuf,
-    /// Where the gateway listens.
+    /// The address of the gateway.
     pub(crate) address: String,
-    /// Where upstream listens.
+    /// The address of upstream.
     pub(crate) upstream: String,
 }
 
 impl Setup {
-    /// Makes keys, tokens and config for this tree's gateway.
+    /// Makes keys, tokens and config for the gateway of this build.
     pub(crate) fn new() -> Self {
         Self::of(BINARY)
     }
 
-    /// As [`Self::new`], for another build of the gateway.
+    /// Like [`Self::new`], for another build of the gateway.
     pub(crate) fn of(binary: &str) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
-        // Beside the build, since a temporary folder may be in memory and syncs there cost nothing.
+        // In the build folder: a temporary folder may be in memory, where syncs cost nothing.
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("bench-{}-{number}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -75,17 +74,17 @@ impl Setup {
         self.folder.join("tokens").display().to_string()
     }
 
-    /// Starts the gateway on core 0 and waits until it takes connections.
+    /// Starts the gateway on core 0 and waits until it accepts connections.
     pub(crate) fn start(&self) -> Process {
         self.start_on("0")
     }
 
-    /// As [`Self::start`], on these cores.
+    /// Like [`Self::start`], on these cores.
     pub(crate) fn start_on(&self, cores: &str) -> Process {
         self.start_under(&[], cores)
     }
 
-    /// As [`Self::start_on`], run by another program.
+    /// Like [`Self::start_on`], under another program.
     pub(crate) fn start_under(&self, runner: &[&str], cores: &str) -> Process {
         let config = self.folder.join("lychgate.toml");
         let config = config.to_str().expect("a plain path");
@@ -109,7 +108,7 @@ impl Drop for Setup {
     }
 }
 
-/// Waits until somebody listens there, at most a minute: valgrind takes its time.
+/// Waits at most a minute for a listener at the address, because valgrind starts slowly.
 pub(crate) fn wait_for(address: &str) {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {

@@ -1,11 +1,12 @@
-//! A closed loop of keep-alive connections: each sends a request, reads its answer, sends the next.
+//! A closed loop of keep-alive connections: each sends a request, reads its answer, and sends the
+//! next.
 
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// `load ADDRESS CONNECTIONS MILLISECONDS METHOD TOKENS_FILE`: prints what it saw as one line.
+/// `load ADDRESS CONNECTIONS MILLISECONDS METHOD TOKENS_FILE`: prints its results on one line.
 pub(crate) fn role(words: &[&str]) {
     let [address, connections, milliseconds, method, tokens] = words else {
         panic!("load needs five arguments");
@@ -89,7 +90,7 @@ async fn client(
     seen
 }
 
-/// Reads one answer; whether it is 200.
+/// Reads one answer. Returns whether its status is 200.
 pub(super) async fn answered(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
     let mut filled = 0;
     loop {

@@ -1,13 +1,14 @@
-//! Measures the gateway beside a bare hyper proxy and beside the disk, in one run, and prints ratios.
+//! Measures the gateway, a bare hyper proxy and the disk in one run, and prints ratios.
 //!
 //! `cargo bench --bench bench` runs everything (about four minutes); `-- reads`, `-- deletions`,
-//! `-- memory` or `-- start` runs one part; `-- reads COMMAND …` measures another proxy as well.
-//! `-- cost` counts what one request takes, and judges it beside another build: `docs/performance.md`.
-//! It is no test: it asserts nothing and fails only where it cannot run.
+//! `-- memory` or `-- start` runs one part; `-- reads COMMAND …` also measures another proxy. `--
+//! cost` counts the resources of one request and compares them with another build:
+//! `docs/performance.md`. This is not a test: it asserts nothing, and fails only if it cannot run.
 //!
-//! What is measured is pinned to core 0, load and upstream to core 1 (for reads to core 0 as well; deletions
-//! are measured a second time with the gateway on both cores). CPU is on-CPU time of the process
-//! measured, over the requests answered; each figure is the median over shuffled rounds.
+//! The measured process is pinned to core 0, and load and upstream to core 1 (for reads, also to
+//! core 0; deletions are measured a second time with the gateway on both cores). CPU is the on-CPU
+//! time of the measured process divided by the answered requests. Each figure is the median of
+//! several rounds in changing order.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments
         .iter()
         .map(String::as_str)
-        // What cargo adds by itself.
+        // Cargo adds this word.
         .filter(|word| *word != "--bench")
         .collect();
     match words.as_slice() {

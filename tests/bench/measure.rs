@@ -1,4 +1,4 @@
-//! The figures, each as a ratio to something measured in the same run.
+//! The figures, each as a ratio to another measurement of the same run.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ const ROUND: Duration = Duration::from_secs(3);
 /// The gateway's thread that writes tiles and checkpoints.
 const PUBLISHER: &str = "audit-publisher";
 
-/// Microseconds of CPU a request, with what the load saw.
+/// Microseconds of CPU time per request, and the results of the load.
 fn cpu_per_request(process: &Process, run: impl Fn(Duration) -> Load) -> (f64, Load) {
     run(Duration::from_millis(500));
     let before = process.cpu();
@@ -31,9 +31,10 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// CPU of a GET with 1,000 warm ES256 tokens, beside a bare hyper proxy, and beside one more proxy
-/// where a command is given; it gets `--listen ADDRESS --upstream ADDRESS`. All share one core: on two,
-/// a proxy that leaves the other core time to sleep pays for waking it, and one that does not pays nothing.
+/// CPU time of a GET with 1,000 warm ES256 tokens, compared with a bare hyper proxy and, if a
+/// command is given, one more proxy, which gets `--listen ADDRESS --upstream ADDRESS`. All share
+/// one core. On two cores, a proxy that lets the other core sleep would pay for waking it, and
+/// another proxy would not.
 pub(crate) fn reads(beside: &[&str]) {
     let setup = Setup::new();
     let _upstream = setup.start_upstream(0);
@@ -46,7 +47,8 @@ pub(crate) fn reads(beside: &[&str]) {
     }
     let tokens = setup.tokens();
     for round in 0..ROUNDS {
-        // Each round begins with another one: what disturbs the machine disturbs all alike.
+        // Each round begins with another proxy, so that a disturbance of the machine affects all
+        // alike.
         for turn in 0..proxies.len() {
             let at = (round + turn) % proxies.len();
             let proxy = &mut proxies[at];
@@ -71,7 +73,7 @@ pub(crate) fn reads(beside: &[&str]) {
     }
 }
 
-/// A proxy under measure.
+/// A measured proxy.
 struct Proxy {
     name: String,
     address: String,
@@ -104,11 +106,12 @@ impl Proxy {
     }
 }
 
-/// Durable deletions a second, beside what the disk does with one stream: with the gateway on one core,
-/// and on the two that load and upstream use as well, as it would run.
+/// Durable deletions per second, compared with the disk's rate for one stream: with the gateway on
+/// one core, and on both cores together with load and upstream.
 pub(crate) fn deletions() {
-    // Both folders stay until the end: ext4 looks past every inode freed in the last minutes when it
-    // makes a file, so that the removal of thousands would be charged to the gateway measured next.
+    // Both folders stay until the end: when ext4 creates a file, it checks every inode that was
+    // freed in the last minutes, so a removal of thousands of files would slow down the next
+    // gateway.
     let setups = ["0", "0,1"].map(|cores| (cores, Setup::new()));
     for (cores, setup) in &setups {
         let _upstream = setup.start_upstream(1);
@@ -122,7 +125,7 @@ pub(crate) fn deletions() {
     println!("a receipt's signature: {:.1} us CPU", signature());
 }
 
-/// Microseconds that one receipt takes.
+/// Microseconds for one receipt.
 fn signature() -> f64 {
     const RECEIPTS: u32 = 5_000;
     let key = Key::generate("bench.test/log").expect("a key");
@@ -192,7 +195,7 @@ pub(crate) fn memory() {
     );
 }
 
-/// From the start of the process to the first answered GET, on a prepared audit folder.
+/// The time from the start of the process to the first answered GET, with an existing audit folder.
 pub(crate) fn start() {
     let setup = Setup::new();
     let _upstream = setup.start_upstream(1);

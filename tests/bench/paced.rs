@@ -1,5 +1,6 @@
-//! One connection that sends so many requests at a fixed pace, whatever the machine does meanwhile: what the
-//! gateway does by the clock (checkpoints, looking at its files) is then the same share of each request.
+//! One connection that sends a number of requests at a fixed pace, independent of the machine's
+//! load. The gateway's periodic work (checkpoints, checks of its files) is then the same share of
+//! each request.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use tokio::net::TcpStream;
 
 use super::load::{answered, request};
 
-/// `paced ADDRESS REQUESTS APART REST METHOD TOKENS_FILE`, times in milliseconds: prints what it saw as `load` does.
+/// `paced ADDRESS REQUESTS APART REST METHOD TOKENS_FILE`, times in milliseconds: prints its
+/// results like `load`.
 pub(crate) fn role(words: &[&str]) {
     let [address, requests, apart, rest, method, tokens] = words else {
         panic!("paced needs six arguments");
@@ -38,7 +40,8 @@ async fn send(
     let mut other = 0;
     let begun = Instant::now();
     for (number, token) in (0..requests).zip(tokens.iter().cycle()) {
-        // By the plan and not by the last answer, so that what is late is caught up with.
+        // The time follows the plan and not the last answer, so that the connection catches up
+        // after a delay.
         let due = begun + apart * number;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let sent = Instant::now();

@@ -1,13 +1,13 @@
-//! Processes that are measured: pinned, watched by `/proc`, stopped by their id.
+//! Measured processes: pinned to cores, observed through `/proc`, stopped by their id.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Stopped when dropped.
+/// A child process, stopped on drop.
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts a command on these cores, such as `0` or `0,1`.
+    /// Starts a command on these cores, for example `0` or `0,1`.
     pub(crate) fn start(cores: &str, command: &[&str]) -> Self {
         let child = Command::new("taskset")
             .args(["-c", cores])
@@ -28,7 +28,7 @@ impl Process {
         Self::start(&core.to_string(), &command)
     }
 
-    /// Its id; `taskset` has become the program that it started.
+    /// The process id; `taskset` replaces itself with the program that it starts.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
@@ -40,7 +40,7 @@ impl Process {
         ids.collect()
     }
 
-    /// Its thread of this name.
+    /// The thread with this name.
     pub(crate) fn thread(&self, name: &str) -> Option<u32> {
         let mut threads = self.threads().into_iter();
         threads.find(|thread| self.of_thread(*thread, "comm").trim_end() == name)
@@ -52,23 +52,23 @@ impl Process {
         !status.contains("\nTracerPid:\t0\n")
     }
 
-    /// A file that tells of a thread; empty for one that has ended.
+    /// A file of `/proc` for a thread; empty if the thread has ended.
     fn of_thread(&self, thread: u32, file: &str) -> String {
         let path = format!("/proc/{}/task/{thread}/{file}", self.0.id());
         std::fs::read_to_string(path).unwrap_or_default()
     }
 
-    /// On-CPU time of all its threads.
+    /// The on-CPU time of all threads.
     pub(crate) fn cpu(&self) -> Duration {
         self.cpu_where(|_| true)
     }
 
-    /// On-CPU time of its threads of this name.
+    /// The on-CPU time of the threads with this name.
     pub(crate) fn cpu_of(&self, thread: &str) -> Duration {
         self.cpu_where(|name| name == thread)
     }
 
-    /// On-CPU time of its threads whose name counts.
+    /// The on-CPU time of the threads whose name `counts` accepts.
     pub(crate) fn cpu_where(&self, counts: impl Fn(&str) -> bool) -> Duration {
         let nanoseconds = self.threads().into_iter().filter_map(|thread| {
             let name = self.of_thread(thread, "comm");
@@ -98,7 +98,7 @@ impl Drop for Process {
     }
 }
 
-/// What the load saw.
+/// The results of a load.
 pub(crate) struct Load {
     /// Answers with 200.
     pub(crate) answered: f64,
@@ -127,18 +127,18 @@ pub(crate) fn load(
     )
 }
 
-/// How one connection sends its requests.
+/// The pace of one connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
-    /// How many.
+    /// The number of requests.
     pub(crate) requests: u32,
-    /// From one's time to the next one's.
+    /// The time between the planned starts of two requests.
     pub(crate) apart: Duration,
-    /// From an answer to the next request, at least.
+    /// The minimum time from an answer to the next request.
     pub(crate) rest: Duration,
 }
 
-/// Runs one connection at a pace to its end, on core 1.
+/// Runs one paced connection to its end on core 1.
 pub(crate) fn paced(address: &str, pace: Pace, method: &str, tokens: &str) -> Load {
     let requests = pace.requests.to_string();
     let [apart, rest] = [pace.apart, pace.rest].map(|time| time.as_millis().to_string());
@@ -148,7 +148,7 @@ pub(crate) fn paced(address: &str, pace: Pace, method: &str, tokens: &str) -> Lo
     )
 }
 
-/// Runs this program in a role that prints what it saw.
+/// Runs this program in a role and parses its results.
 fn see(core: usize, role: &[&str]) -> Load {
     let me = std::env::current_exe().expect("this program has a path");
     let output = Command::new("taskset")

@@ -1,9 +1,10 @@
-//! The fastest upstream that still speaks HTTP/1.1 keep-alive: it counts heads and answers the same each time.
+//! A fast upstream with HTTP/1.1 keep-alive: it counts request heads and always sends the same
+//! answer.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Serves until it is killed; requests have no body.
+/// Serves until the process is killed. Requests have no body.
 pub(crate) fn run(listen: &str) {
     let note = "x".repeat(520);
     let body =

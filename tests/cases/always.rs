@@ -1,4 +1,4 @@
-//! What must hold in every case, whatever it says: so that no case has to repeat it.
+//! Checks for every case, so that no case has to repeat them.
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine;
@@ -9,7 +9,8 @@ use super::judge::{Played, parts};
 use crate::support::gateway::ORIGIN;
 use crate::support::wire::{Answer, find};
 
-/// Every fault; `verifier` is the trail key's public line, `keeps_token` says that the token may go upstream.
+/// All faults. `verifier` is the public line of the trail's key; `keeps_token` permits the caller's
+/// token upstream.
 pub(super) fn complaints(played: &Played, verifier: &str, keeps_token: bool) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(answer) = &played.answer {
@@ -25,7 +26,8 @@ pub(super) fn complaints(played: &Played, verifier: &str, keeps_token: bool) -> 
     faults
 }
 
-/// RFC 9457, the members that product.md §5 names, and the challenge of RFC 6750.
+/// The problem of RFC 9457 with the members that docs/refusals.md promises, and the challenge of
+/// RFC 6750.
 fn refusal(answer: &Answer, code: &str, faults: &mut Vec<String>) {
     let mut must = |holds: bool, what: &str| {
         if !holds {
@@ -99,8 +101,8 @@ fn refusal(answer: &Answer, code: &str, faults: &mut Vec<String>) {
     );
 }
 
-/// A receipt stands on the answer to a deletion that was sent, and only there; it is genuine and names
-/// the intent that is in the trail.
+/// Exactly the answer to a deletion that was sent has a receipt. The receipt is genuine and names
+/// the intent in the trail.
 fn receipt(answer: &Answer, entry: Option<&Value>, verifier: &str, faults: &mut Vec<String>) {
     let names = [
         "lychgate-receipt",
@@ -135,7 +137,7 @@ fn receipt(answer: &Answer, entry: Option<&Value>, verifier: &str, faults: &mut 
     }
 }
 
-/// Key id and Ed25519 signature over three lines, each ended by a line feed.
+/// Checks the key id and the Ed25519 signature over three lines, each with a line feed.
 fn genuine(receipt: &str, leaf: &str, signature: &str, verifier: &str) -> Result<(), &'static str> {
     let mut key = verifier.splitn(3, '+').skip(1);
     let (id, key) = (
@@ -162,7 +164,7 @@ fn genuine(receipt: &str, leaf: &str, signature: &str, verifier: &str) -> Result
     verdict.map_err(|_| "the signature does not verify")
 }
 
-/// What the gateway sets and takes away on the way up.
+/// Checks the headers that the gateway sets and removes on the way to upstream.
 fn forwarded(bytes: &[u8], played: &Played, faults: &mut Vec<String>) {
     let (first, headers, _) = parts(bytes);
     let all = |wanted: &str| -> Vec<&str> {
@@ -224,7 +226,7 @@ fn forwarded(bytes: &[u8], played: &Played, faults: &mut Vec<String>) {
     );
 }
 
-/// P8: a token goes neither upstream nor back to the caller.
+/// P8: the token goes neither upstream nor back to the caller.
 fn secrets(played: &Played, keeps_token: bool, faults: &mut Vec<String>) {
     let answer = played
         .answer
@@ -242,7 +244,7 @@ fn secrets(played: &Played, keeps_token: bool, faults: &mut Vec<String>) {
     }
 }
 
-/// The secret part of each of the case's tokens.
+/// The secret part of each token of the case.
 pub(super) fn signatures(played: &Played) -> Vec<String> {
     let tokens = played.values.named.iter();
     let tokens = tokens.filter(|(name, _)| name.starts_with("token"));

@@ -1,17 +1,17 @@
-//! Placeholders and escapes: from what a case writes to the bytes on the wire.
+//! Resolves placeholders and escapes: from the text of a case to the bytes on the wire.
 
 use std::collections::BTreeMap;
 
 use super::format::Message;
 
-/// What stands for what.
+/// The values of the placeholders.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
-    /// By the placeholder's name, without braces.
+    /// The values by placeholder name, without braces.
     pub(super) named: BTreeMap<String, String>,
 }
 
-/// Placeholders and escapes of one line resolved.
+/// Resolves placeholders and escapes in one line.
 pub(super) fn fill(line: &str, values: &Values) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut rest = line;
@@ -41,7 +41,7 @@ pub(super) fn fill(line: &str, values: &Values) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A whole message; `{length}` in its head is its body's length.
+/// Resolves a complete message; `{length}` in the head is the length of the body.
 pub(super) fn fill_message(message: &Message, values: &Values) -> Result<Vec<u8>, String> {
     let body = fill(&message.body, values)?;
     let mut values = values.clone();
@@ -61,7 +61,7 @@ pub(super) fn fill_message(message: &Message, values: &Values) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// JSON is full of braces: only a word, a word and an argument, or `N*text` is taken for ours.
+/// JSON is full of braces, so only a word, a word with an argument, and `N*text` are placeholders.
 fn is_placeholder(name: &str) -> bool {
     let word = |text: &str| {
         !text.is_empty()
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_knows_its_body_s_length() {
+    fn length_is_the_length_of_the_body() {
         let message = Message {
             lines: vec!["L: {length}".to_owned()],
             body: "{token}\n2".to_owned(),

@@ -1,40 +1,40 @@
-//! How a `.case` file is read. README.md beside this file describes the format for people.
+//! Parses a `.case` file. README.md in this folder describes the format.
 
 use std::collections::BTreeMap;
 
-/// One case as it is written.
+/// One parsed case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Case {
-    /// The first comment: the one thing it states.
+    /// The first comment: the statement of the case.
     pub(super) says: String,
-    /// Lines laid over the base config.
+    /// Lines that override the base config.
     pub(super) config: Vec<String>,
     /// Token recipes by name; the unnamed one is `""`.
     pub(super) tokens: BTreeMap<String, Vec<String>>,
-    /// The request, still with placeholders.
+    /// The request, with unresolved placeholders.
     pub(super) request: Message,
-    /// What upstream does; `None`: it is never asked.
+    /// The behavior of upstream; `None` if it must receive nothing.
     pub(super) upstream: Option<Behaviour>,
-    /// What upstream must have seen; `None`: nothing.
+    /// The request that upstream must receive; `None` if it must receive nothing.
     pub(super) saw: Option<Expected>,
-    /// What the caller must get.
+    /// The expected answer.
     pub(super) answer: Expected,
-    /// Fields of the joined trail entry; `None`: there is none.
+    /// Checks of the joined trail entry; `None` if there must be no entry.
     pub(super) trail: Option<Vec<Check>>,
 }
 
-/// Head lines and a body, or bytes as they stand.
+/// A message of head lines and a body, or of raw bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Lines of the head; of a raw message, pieces to be joined by nothing.
+    /// The lines of the head; for a raw message, pieces that are joined without a separator.
     pub(super) lines: Vec<String>,
     /// The body.
     pub(super) body: String,
-    /// Nothing is added: no line ends, no empty line.
+    /// Whether the message is complete as written: no line ends and no empty line are added.
     pub(super) raw: bool,
 }
 
-/// What upstream does.
+/// The behavior of upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
     /// Answers and keeps the connection.
@@ -49,27 +49,27 @@ pub(super) enum Behaviour {
     Reset,
 }
 
-/// What a message must be like.
+/// The expected properties of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Expected {
-    /// Request line, or status and code.
+    /// The request line, or the status and code.
     pub(super) first: String,
-    /// Headers and problem members.
+    /// Checks of headers and problem members.
     pub(super) checks: Vec<Check>,
-    /// The exact body, where it is judged.
+    /// The exact body, if the case checks it.
     pub(super) body: Option<String>,
 }
 
-/// What one header, member or field must be.
+/// The check of one header, member or field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Check {
-    /// Its name; a problem member's begins with a dot.
+    /// Its name; the name of a problem member begins with a dot.
     pub(super) name: String,
-    /// What is asked of it.
+    /// The condition.
     pub(super) wanted: Wanted,
 }
 
-/// What is asked of a value.
+/// The condition on a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// `! name`
@@ -82,9 +82,9 @@ pub(super) enum Wanted {
     Exactly(String),
 }
 
-/// Reads a case.
+/// Parses a case.
 ///
-/// Fails with a sentence that names what is wrong, at its line.
+/// Fails with a sentence that names the fault and its line.
 pub(super) fn parse(text: &str) -> Result<Case, String> {
     let mut case = Case::default();
     let mut sections = sections(text, &mut case.says)?;
@@ -103,7 +103,7 @@ pub(super) fn parse(text: &str) -> Result<Case, String> {
     Ok(case)
 }
 
-/// The sections by name, each without the empty lines at its end.
+/// The sections by name, without empty lines at the end.
 fn sections(text: &str, says: &mut String) -> Result<Vec<(String, Vec<String>)>, String> {
     let mut sections: Vec<(String, Vec<String>)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -173,7 +173,7 @@ fn message(mut lines: Vec<String>) -> Message {
     Message { lines, body, raw }
 }
 
-/// Takes the body off: what stands behind the first empty line.
+/// Removes and returns the body: the lines after the first empty one.
 fn split_body(lines: &mut Vec<String>) -> Option<String> {
     let end = lines.iter().position(String::is_empty)?;
     let body = lines.split_off(end)[1..].join("\n");
@@ -198,7 +198,7 @@ fn behaviour(mut lines: Vec<String>) -> Result<Option<Behaviour>, String> {
     }))
 }
 
-/// The status that a line begins with.
+/// The status at the beginning of a line.
 pub(super) fn status(line: &str) -> Option<u16> {
     let status = line.split(' ').next()?;
     (status.len() == 3).then(|| status.parse().ok()).flatten()
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_means_that_nothing_happened() {
+    fn an_omitted_section_means_that_nothing_happened() {
         let case = parse("# A.\n--- request\nGET / HTTP/1.1\n--- answer\n404 operation-unknown\n")
             .unwrap();
         assert!(case.upstream.is_none() && case.saw.is_none() && case.trail.is_none());
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_part_of_the_format_fails() {
+    fn anything_outside_the_format_fails() {
         for (text, fault) in [
             ("--- request\n", "line 1: the first line"),
             ("# A.\nrequest\n", "line 2: stands before"),

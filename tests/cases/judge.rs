@@ -1,4 +1,5 @@
-//! Compares what happened with what a case asks for; every complaint says what was and what should be.
+//! Compares the events with the expectations of a case. Each complaint gives the actual and the
+//! expected value.
 
 use serde_json::Value;
 
@@ -6,20 +7,20 @@ use super::fill::{Values, fill};
 use super::format::{Case, Check, Expected, Wanted, status};
 use crate::support::wire::{Answer, find, unchunk};
 
-/// What one case brought about.
+/// The events of one case.
 #[derive(Debug)]
 pub(super) struct Played {
-    /// What the caller got; `None`: the connection ended without an answer.
+    /// The answer to the caller; `None` if the connection ended without one.
     pub(super) answer: Option<Answer>,
-    /// The exact bytes of each request that upstream saw.
+    /// The exact bytes of each request at upstream.
     pub(super) seen: Vec<Vec<u8>>,
-    /// What its placeholders stand for.
+    /// The values of its placeholders.
     pub(super) values: Values,
     /// Its joined trail entry.
     pub(super) entry: Option<Value>,
 }
 
-/// Everything that is not as the case says.
+/// All differences from the expectations of the case.
 pub(super) fn complaints(case: &Case, played: &Played) -> Vec<String> {
     let mut complaints = Vec::new();
     judge_answer(case, played, &mut complaints);
@@ -133,7 +134,7 @@ fn judge_trail(case: &Case, played: &Played, complaints: &mut Vec<String>) {
     }
 }
 
-/// A request's first line, its headers, and its body without chunks.
+/// The first line, the headers, and the unchunked body of a request.
 pub(super) fn parts(bytes: &[u8]) -> (String, Vec<(String, String)>, Vec<u8>) {
     let end = find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -218,7 +219,7 @@ fn joined(values: &[&str]) -> Option<String> {
     (!values.is_empty()).then(|| values.join(" | "))
 }
 
-/// A JSON value as a case writes it: a string without its quotes.
+/// A JSON value in the notation of a case: a string without its quotes.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,5 +1,5 @@
-//! The `.case` files: one request each, with what upstream must see of it, what the caller must get
-//! and what must stand in the trail. README.md describes the format.
+//! The `.case` files: each is one request, with the expected request at upstream, the expected
+//! answer and the expected trail entry. README.md describes the format.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,7 @@
-//! Lines of a case's `config` laid over the base config: a key that is there is replaced, another is added.
+//! Merges the `config` lines of a case into the base config: they replace existing keys and add
+//! others.
 
-/// The base config with the lines over it. Tables by header (`[audit]`, `[[issuer]]`: the first one).
+/// The merged config. A table is found by its header (`[audit]`, `[[issuer]]`: the first one).
 pub(super) fn overlay(base: &str, lines: &[String]) -> Result<String, String> {
     let mut tables = tables(base);
     let mut current = String::new();
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_key_fails() {
+    fn a_line_without_a_key_fails() {
         assert!(overlay("[a]\n", &["[a]".to_owned(), "x".to_owned()]).is_err());
         assert!(overlay("[a]\n", &["x = 1".to_owned()]).is_err());
     }

@@ -1,4 +1,4 @@
-//! Tokens as a case asks for them: a good one, changed in what the recipe names.
+//! The tokens of a case: a valid token with the changes that the recipe names.
 
 use serde_json::{Map, Value};
 
@@ -42,7 +42,8 @@ pub(super) fn token(lines: &[String]) -> Result<String, String> {
     ))
 }
 
-/// The object as text, with `text` (say `"iss":"x"`) once more at its end; `text` alone where it is no member.
+/// The object as text with `text` (for example `"iss":"x"`) appended as a member; only `text` if it
+/// is not a member.
 fn spliced(object: &Map<String, Value>, text: &str) -> String {
     let whole = Value::Object(object.clone()).to_string();
     match text {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_changes_what_it_names_and_no_more() {
+    fn a_recipe_changes_only_the_named_parts() {
         let (header, claims) =
             parts("claims.sub = \"bob\"\nheader.typ = \"x\"\nwithout = [\"aud\"]");
         assert!(header.contains(r#""typ":"x""#) && header.contains(r#""alg":"ES256""#));
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_can_stand_twice_and_a_whole_text_can_be_given() {
+    fn a_recipe_can_duplicate_a_member_or_replace_the_text() {
         let (_, claims) = parts(r#"claims_text = '"sub":"eve"'"#);
         assert_eq!(claims.matches(r#""sub":"#).count(), 2);
         let (header, _) = parts("header_text = '[]'");
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recipe_fails() {
+    fn an_invalid_recipe_fails() {
         for line in ["claim.sub = 1", "signer = \"x\"", "without = [\"x\"]", "="] {
             assert!(token(&[line.to_owned()]).is_err(), "{line}");
         }

@@ -1,4 +1,4 @@
-//! Runs a folder of cases: one gateway for all cases with the same config, one case after the other on it.
+//! Runs a folder of cases: one gateway for all cases with the same config, one case after another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::support::gateway::{TestGateway, base_config};
 use crate::support::upstream::{Script, Upstream};
 use crate::support::{tokens, trail, wire};
 
-/// What goes upstream under `[credentials] mode = "bearer"`.
+/// The token for upstream with `[credentials] mode = "bearer"`.
 const UPSTREAM_TOKEN: &str = "upstream-token-0123456789";
 
-/// A case and the file it stands in.
+/// A case and its file.
 type Named = (PathBuf, Case);
 
-/// Where the cases are.
+/// The folder of the cases.
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
 }
@@ -49,7 +49,7 @@ pub(super) fn folder(name: &str) {
     );
 }
 
-/// The cases of a folder that are asked for, and what cannot be read.
+/// The selected cases of a folder, and the errors of unreadable ones.
 fn read(folder: &Path) -> (Vec<Named>, Vec<String>) {
     let asked = std::env::var_os("LYCHGATE_CASE");
     let asked = asked.map(|asked| asked.to_string_lossy().into_owned());
@@ -75,10 +75,11 @@ fn read(folder: &Path) -> (Vec<Named>, Vec<String>) {
     (cases, failures)
 }
 
-/// All cases with one config, in order.
+/// Runs all cases with one config in order, and returns the complaints.
 fn lane(config: &[String], cases: &[Named]) -> Vec<String> {
     let upstream = Upstream::start();
-    // Bound and never listened on: whoever connects is refused, and nobody else gets the port.
+    // The socket is bound but does not listen: connections are refused, and no other process gets
+    // the port.
     let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
         .and_then(|socket| {
             let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -129,7 +130,7 @@ fn lane(config: &[String], cases: &[Named]) -> Vec<String> {
     faults
 }
 
-/// Sends one case's request and takes down what came of it.
+/// Sends the request of one case and records the results.
 fn play(case: &Case, gateway: &TestGateway, upstream: &Upstream) -> Result<Played, String> {
     let values = values(case, gateway, upstream)?;
     let bytes = |message: &Message| {
@@ -158,7 +159,7 @@ fn play(case: &Case, gateway: &TestGateway, upstream: &Upstream) -> Result<Playe
     })
 }
 
-/// An upstream's answer: `200` alone is enough of a status line, and its length is added.
+/// Completes upstream's answer: a bare `200` becomes a status line, and the length is added.
 fn complete(answer: &mut Message) {
     if answer.raw {
         return;
@@ -200,8 +201,8 @@ fn values(case: &Case, gateway: &TestGateway, upstream: &Upstream) -> Result<Val
     Ok(values)
 }
 
-/// Joins each case with its trail entry, once the gateway has stopped and all is written; what is
-/// wrong with the lane as a whole.
+/// Joins each case with its trail entry after the gateway has stopped. Returns the faults of the
+/// lane as a whole.
 fn settle(
     played: &mut [Result<Played, String>],
     gateway: &TestGateway,
@@ -249,7 +250,7 @@ fn settle(
     faults
 }
 
-/// All that is known of a case that fails.
+/// All results of a failed case.
 fn shown(played: &Played) -> String {
     let mut text = String::from("--- what came\n");
     match &played.answer {

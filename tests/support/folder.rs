@@ -7,19 +7,19 @@ use std::time::Instant;
 
 use super::wire::PATIENCE;
 
-/// A new folder of this process alone.
+/// A new folder for this process only.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Folder {
-    /// Named after the process, so that two runs never meet.
+    /// The name contains the process id, so that two runs never share a folder.
     pub(crate) fn new() -> Self {
         Self::new_in(&place())
     }
 
-    /// On the disk that the build is on.
+    /// A folder on the disk of the build.
     pub(crate) fn on_disk() -> Self {
         Self::new_in(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
@@ -36,21 +36,21 @@ impl Folder {
         &self.0
     }
 
-    /// Writes a file into it and gives its path.
+    /// Writes a file into the folder and returns its path.
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    /// Every file below it.
+    /// All files below the folder.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         files_below(&self.0)
     }
 }
 
-/// Where tests make their folders: in memory if the system has such a place, so that no trail of a test
-/// waits for a busy disk. It must have a gigabyte: a container's often has less.
+/// The place for test folders: in memory if the system has such a place with at least a gigabyte
+/// free, so that no trail waits for a busy disk. Containers often have less.
 pub(crate) fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let is_writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
@@ -61,7 +61,7 @@ pub(crate) fn place() -> PathBuf {
     }
 }
 
-/// Every file below a folder.
+/// All files below a folder.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -77,7 +77,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Removes a folder in which something may still make files.
+/// Removes a folder in which a process may still create files.
 pub(crate) fn remove(folder: &Path) {
     let begin = Instant::now();
     while let Err(error) = std::fs::remove_dir_all(folder) {

@@ -1,4 +1,4 @@
-//! A gateway in this process, in front of an upstream of the test's own.
+//! A gateway in this process, in front of a test upstream.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use super::{tokens, trail, wire};
 /// The trail's name in tests.
 pub(crate) const ORIGIN: &str = "lychgate.test/cases";
 
-/// A running gateway; its folder goes with it.
+/// A running gateway. Dropping it removes its folder.
 #[derive(Debug)]
 pub(crate) struct TestGateway {
     runtime: tokio::runtime::Runtime,
     gateway: Option<Gateway>,
     folder: Folder,
-    /// The trail key's public line.
+    /// The public line of the trail's key.
     verifier: String,
 }
 
-/// The least config that works: keys in a file, two accounts at `upstream`, one at `dead`.
+/// The smallest working config: keys in a file, two accounts at `upstream`, one at `dead`.
 pub(crate) fn base_config(upstream: SocketAddr, dead: SocketAddr) -> String {
     format!(
         r#"[listen]
@@ -54,7 +54,8 @@ key_file = "audit.key"
     )
 }
 
-/// A folder with all files that [`base_config`] names, the config itself and the trail key's public line.
+/// A folder with the config, all files that [`base_config`] names, and the public line of the
+/// trail's key.
 pub(crate) fn prepare(config: &str) -> (Folder, String) {
     let folder = Folder::new();
     folder.write("keys.json", tokens::key_set());
@@ -64,7 +65,7 @@ pub(crate) fn prepare(config: &str) -> (Folder, String) {
 }
 
 impl TestGateway {
-    /// Starts one with this config file, after `fill` has put into its folder what else it names.
+    /// Starts a gateway with this config; `fill` adds the other files that the config names.
     pub(crate) fn start(config: &str, fill: impl FnOnce(&Folder)) -> Self {
         let (folder, verifier) = prepare(config);
         fill(&folder);
@@ -117,7 +118,7 @@ impl TestGateway {
         String::from_utf8(answer.body).unwrap()
     }
 
-    /// Deletions are taken once the trail is recovered.
+    /// Deletions are accepted only after the recovery of the trail.
     fn wait_until_ready(&self) {
         let begin = std::time::Instant::now();
         loop {
@@ -132,7 +133,7 @@ impl TestGateway {
         }
     }
 
-    /// Drains and stops it; its folder stays until this is dropped.
+    /// Drains and stops the gateway. Its folder stays until the drop.
     pub(crate) fn stop(&mut self) {
         if let Some(gateway) = self.gateway.take() {
             self.runtime.block_on(gateway.stop());

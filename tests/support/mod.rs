@@ -1,5 +1,5 @@
-//! What end-to-end tests stand on: a gateway on loopback, an upstream that follows a script and
-//! keeps the exact bytes it saw, raw requests, tokens signed here and not by the gateway's own code.
+//! Helpers of the end-to-end tests: a gateway on loopback, a scripted upstream that records the
+//! exact bytes of requests, raw requests, and tokens signed without the gateway's code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Keys and tokens, signed by aws-lc-rs alone: a second opinion beside the gateway's own code.
+//! Keys and tokens, signed with aws-lc-rs directly as an independent check of the gateway's code.
 
 use std::sync::OnceLock;
 
@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 pub(crate) const ISSUER: &str = "https://issuer.test/";
 pub(crate) const AUDIENCE: &str = "lychgate";
 pub(crate) const ACCOUNT: &str = "12345678";
-/// Every scope of the default contract but the one that permits unconditional deletions.
+/// All scopes of the default contract except the one for unconditional deletions.
 pub(crate) const SCOPES: &str = "users.read users.write users.delete";
 
-/// Which key signs.
+/// The key that signs a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signer {
     /// ES256, in the key set.
@@ -27,15 +27,15 @@ pub(crate) enum Signer {
     Edwards,
     /// ES384, in the key set, but the algorithm is not allowed.
     Other,
-    /// ES256 under the main key's name, but another key.
+    /// ES256 with the main key's `kid`, but another key.
     Impostor,
     /// HMAC-SHA256 keyed with the main key's public bytes.
     Symmetric,
-    /// No signature at all.
+    /// No signature.
     Nobody,
 }
 
-/// All keys; made once.
+/// All keys, made once.
 struct Keys {
     main: EcdsaKeyPair,
     impostor: EcdsaKeyPair,
@@ -76,7 +76,7 @@ pub(crate) fn now() -> i64 {
     Clock::system().now().seconds()
 }
 
-/// The claims of a token that every check accepts.
+/// Claims that pass every check.
 pub(crate) fn good_claims() -> Map<String, Value> {
     let claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "client_id": "console",
@@ -85,7 +85,7 @@ pub(crate) fn good_claims() -> Map<String, Value> {
     claims.as_object().unwrap().clone()
 }
 
-/// The header that goes with a signer.
+/// The header for a signer.
 pub(crate) fn good_header(signer: Signer) -> Map<String, Value> {
     let (algorithm, id) = match signer {
         Signer::Main | Signer::Impostor => ("ES256", "main"),
@@ -98,12 +98,12 @@ pub(crate) fn good_header(signer: Signer) -> Map<String, Value> {
     header.as_object().unwrap().clone()
 }
 
-/// A token that every check accepts.
+/// A token that passes every check.
 pub(crate) fn good_token() -> String {
     sign(Signer::Main, &good_header(Signer::Main), &good_claims())
 }
 
-/// A token of these parts.
+/// Signs a token with these parts.
 pub(crate) fn sign(
     signer: Signer,
     header: &Map<String, Value>,
@@ -113,7 +113,7 @@ pub(crate) fn sign(
     sign_text(signer, &text(header), &text(claims))
 }
 
-/// A token of these texts, whatever they are.
+/// Signs these texts without any check.
 pub(crate) fn sign_text(signer: Signer, header: &str, claims: &str) -> String {
     let input = format!(
         "{}.{}",

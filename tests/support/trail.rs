@@ -1,4 +1,4 @@
-//! The trail as an operator reads it: by the commands of the real binary.
+//! The trail as an operator reads it, with the commands of the real binary.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ fn run(command: &mut Command) -> Output {
     command.output().expect("the binary runs")
 }
 
-/// Makes a signing key; its public line, `NAME+HASH+BASE64`.
+/// Makes a signing key and returns its public line, `NAME+HASH+BASE64`.
 pub(crate) fn keygen(origin: &str, out: &Path) -> String {
     let output = run(lychgate()
         .args(["audit", "keygen", "--origin", origin, "--out"])
@@ -23,7 +23,7 @@ pub(crate) fn keygen(origin: &str, out: &Path) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Every deletion, joined, oldest first.
+/// All deletions with their outcomes, oldest first.
 pub(crate) fn list(directory: &Path) -> Vec<Value> {
     let output = run(lychgate()
         .args(["audit", "list", "--json", "--dir"])
@@ -36,13 +36,13 @@ pub(crate) fn list(directory: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// Whether the trail verifies, and what was said.
+/// Whether the trail verifies, and the command's output.
 pub(crate) fn verify(directory: &Path) -> (bool, String) {
     let output = run(lychgate().args(["audit", "verify", "--dir"]).arg(directory));
     (output.status.success(), shown(&output))
 }
 
-/// What `audit verify --json` takes for files of other programs; the trail verifies.
+/// The files that `audit verify --json` attributes to other programs; the trail must verify.
 pub(crate) fn other_files(directory: &Path) -> Value {
     let output = run(lychgate()
         .args(["audit", "verify", "--json", "--dir"])

@@ -1,4 +1,4 @@
-//! An upstream that follows a script and keeps the exact bytes of each request it saw.
+//! An upstream that follows a script and records the exact bytes of each request.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use super::wire::{find, unchunk};
 
-/// What upstream does with a request that came in full.
+/// How upstream treats a complete request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Script {
     /// Answers these bytes and keeps the connection.
     Answer(Vec<u8>),
     /// Answers these bytes and closes.
     AnswerAndClose(Vec<u8>),
-    /// Answers these bytes as soon as the head is there, before the body is read, and closes.
+    /// Answers these bytes after the head, before it has read the body, and closes.
     Early(Vec<u8>),
-    /// Reads and says nothing.
+    /// Reads and never answers.
     Hang,
     /// Closes without an answer.
     Close,
@@ -25,7 +25,7 @@ pub(crate) enum Script {
     Reset,
 }
 
-/// A listener on loopback with threads of its own.
+/// A listener on loopback with its own threads.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     address: SocketAddr,
@@ -39,11 +39,11 @@ struct Shared {
     stopped: AtomicBool,
 }
 
-/// Between two looks at whether the test is over.
+/// The interval between two checks for the end of the test.
 const TICK: Duration = Duration::from_millis(50);
 
 impl Upstream {
-    /// Listens; begins with an empty 200.
+    /// Starts the listener with an empty 200 as the answer.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,17 +72,18 @@ impl Upstream {
         self.address
     }
 
-    /// From the next request on.
+    /// Sets the script from the next request on.
     pub(crate) fn follow(&self, script: Script) {
         *lock(&self.shared.script) = script;
     }
 
-    /// Every request so far, oldest first, and forgets them. One that broke off is there as far as it came.
+    /// Returns all requests so far, oldest first, and forgets them. They include an incomplete
+    /// request.
     pub(crate) fn take_seen(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut lock(&self.shared.seen))
     }
 
-    /// How many requests it holds.
+    /// The number of recorded requests.
     pub(crate) fn seen_count(&self) -> usize {
         lock(&self.shared.seen).len()
     }
@@ -91,7 +92,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the accepting thread, which sees that it is over.
+        // Wakes the accepting thread, which then ends.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -148,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Reads once more; false at the end of the connection or of the test.
+    /// Reads once more. Returns false at the end of the connection or of the test.
     fn fill(&self, stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
         let mut piece = [0; 16 * 1024];
         while !self.stopped.load(Ordering::Relaxed) {
@@ -165,7 +166,7 @@ impl Shared {
     }
 }
 
-/// How long the first request in `bytes` is, once it is there in full.
+/// The length of the first request in `bytes`, once it is complete.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let body = find(bytes, b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..body]).to_ascii_lowercase();

@@ -1,17 +1,18 @@
-//! Bytes to a server and its answer back, with nothing in between that could mend either.
+//! Sends bytes to a server and reads its answer, without a library that could correct either.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Every wait ends here, as a failure: it is so long that no busy machine reaches it.
+/// The limit of every wait, after which the test fails. It is so long that no busy machine reaches
+/// it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One answer as it came.
+/// One received answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Names in lower case, in order.
+    /// The headers in order, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     /// Whether the connection ended before the body did.
@@ -31,12 +32,12 @@ impl Answer {
         values.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The body as JSON; `Null` where it is none.
+    /// The body as JSON; `Null` if it is not JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// For people: head and body, the body as text.
+    /// Head and body as text for messages.
     pub(crate) fn shown(&self) -> String {
         let mut text = format!("{}\n", self.status);
         for (name, value) in &self.headers {
@@ -46,24 +47,24 @@ impl Answer {
     }
 }
 
-/// Sends `request` on a connection of its own and reads one answer; `None` where the connection
-/// ends without any.
+/// Sends `request` on a new connection and reads one answer. Returns `None` if the connection ends
+/// without one.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).expect("the listener takes connections");
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    // A server may refuse and close before it has read all of it: the answer still counts.
+    // A server may refuse and close before it has read everything. Its answer still counts.
     let _ = stream.write_all(request);
     read_answer(&mut stream)
 }
 
-/// GET of a path, with nothing but what HTTP/1.1 needs.
+/// A minimal HTTP/1.1 GET of a path.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     exchange(address, request.as_bytes())
 }
 
-/// Reads one answer, interim ones left out.
+/// Reads one answer and skips interim ones.
 pub(crate) fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
     let mut buffer = Vec::new();
     loop {
@@ -130,7 +131,7 @@ fn read_body(stream: &mut TcpStream, mut buffer: Vec<u8>, answer: &mut Answer) {
     answer.body = buffer;
 }
 
-/// The content of a chunked body; `None` while it is not whole.
+/// The content of a chunked body; `None` until it is complete.
 pub(crate) fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -147,7 +148,7 @@ pub(crate) fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Reads once more; whether anything came.
+/// Reads once more. Returns whether any bytes arrived.
 fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
     let mut piece = [0; 16 * 1024];
     match stream.read(&mut piece) {
@@ -162,7 +163,7 @@ fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
     }
 }
 
-/// Where `needle` begins.
+/// The position of `needle`.
 pub(crate) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
     hay.windows(needle.len())
         .position(|window| window == needle)

@@ -1,11 +1,12 @@
-//! No two files of `src` use each other, directly or around other files.
+//! No two files of `src` depend on each other, directly or through other files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assert_none;
 use super::imports::{Arrows, arrows, of_the_tree};
 
-/// The circles that still stand, each with its files. None may grow, and a circle that is gone leaves the list.
+/// The remaining circles, each with its files. None may grow; remove a circle from the list when it
+/// is resolved.
 const KNOWN_CIRCLES: &[&[&str]] = &[
     &["src/audit/journal/chain.rs", "src/audit/journal/plan.rs"],
     &["src/audit/log/key.rs", "src/audit/log/verifier_key.rs"],
@@ -48,7 +49,7 @@ fn no_files_of_src_import_each_other_in_a_circle() {
     );
 }
 
-/// The sets of files, each of which reaches each other file of its set.
+/// The sets of files in which each file reaches every other.
 fn circles(arrows: &Arrows) -> Vec<BTreeSet<&str>> {
     let mut uses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in arrows.keys() {
@@ -81,7 +82,7 @@ fn reach<'a>(uses: &BTreeMap<&'a str, Vec<&'a str>>, from: &str) -> BTreeSet<&'a
     reached
 }
 
-/// A circle's files, then its arrows, one a line.
+/// The files of a circle, then its imports, one per line.
 fn told(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     let files: Vec<&str> = circle.iter().copied().collect();
     let mut text = format!("{files:?}");
@@ -94,7 +95,7 @@ fn told(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     text
 }
 
-/// The circles of a small crate whose files besides `src/lib.rs` are given.
+/// The circles of a small crate with these files and a fixed `src/lib.rs`.
 fn planted(files: &[(&str, &str)]) -> Vec<Vec<String>> {
     let root = "mod a; mod b; mod page;";
     let files = [&[("src/lib.rs", root)], files].concat();
@@ -104,7 +105,7 @@ fn planted(files: &[(&str, &str)]) -> Vec<Vec<String>> {
     circles.into_iter().map(owned).collect()
 }
 
-/// Fails unless the files `a` and `b` make a circle.
+/// Asserts that the files `a` and `b` make a circle.
 fn assert_circle(a: &str, b: &str) {
     let found = planted(&[("src/a.rs", a), ("src/b.rs", b)]);
     assert_eq!(found, [["src/a.rs", "src/b.rs"]], "a: {a}\nb: {b}");
@@ -196,7 +197,7 @@ fn a_circle_around_three_files_is_found() {
 }
 
 #[test]
-fn a_page_may_use_the_files_below_it() {
+fn a_module_page_may_use_the_files_below_it() {
     let files = [
         (
             "src/page/mod.rs",
@@ -213,7 +214,7 @@ fn a_page_may_use_the_files_below_it() {
 }
 
 #[test]
-fn a_page_that_only_re_exports_an_item_does_not_use_it() {
+fn a_re_export_alone_is_not_a_use() {
     let (page, inner) = ("pub use crate::b::Two; mod inner; pub struct One;", "");
     let files = |page| {
         [
@@ -228,7 +229,7 @@ fn a_page_that_only_re_exports_an_item_does_not_use_it() {
 }
 
 #[test]
-fn code_that_only_tests_compile_makes_no_circle() {
+fn test_code_makes_no_circle() {
     for a in [
         "pub struct One; #[cfg(test)] mod tests { use crate::b::Two; }",
         "pub struct One; #[cfg(test)] mod tests; ",

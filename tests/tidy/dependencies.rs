@@ -1,8 +1,8 @@
-//! Who may know whom, from every `crate::` path outside comments.
+//! The dependencies between the parts of `src`, from every `crate::` path outside comments.
 
 use super::tree::{File, is_comment};
 
-/// Each part and the parts it may use beside itself; `None`: all of them.
+/// Each part and the other parts that it may use; `None` permits all.
 const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("audit", Some(&["clock", "metrics"])),
     ("contract", Some(&[])),
@@ -18,7 +18,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("tls", Some(&[])),
     ("random", Some(&[])),
     ("alarm", Some(&[])),
-    // The receipt stands in a refusal of what was sent.
+    // A refusal contains the receipt of a deletion that was sent.
     ("refusal", Some(&["audit", "request"])),
     ("request", Some(&["contract", "token"])),
     ("check", Some(&["refusal", "request"])),
@@ -75,10 +75,10 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("main", None),
 ];
 
-/// Narrower than the table: of `layers`, `outbound` may know what it takes and gives, and no more.
+/// A restriction of the table: `outbound` may use only the request and answer types of `layers`.
 const ONLY: &[(&str, &str, &str)] = &[("outbound", "layers", "layers::record")];
 
-/// Crates that a part must not name.
+/// The crates that a part must not use.
 const NO_CRATE: &[(&str, &[&str])] = &[
     ("audit", &["http::", "hyper::", "hyper_util::", "tower::"]),
     (
@@ -87,7 +87,7 @@ const NO_CRATE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Everything that a file knows and should not.
+/// All forbidden dependencies of a file.
 pub(super) fn wrong_of(file: &File) -> Vec<String> {
     let part = part(&file.path);
     let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == part) else {
@@ -105,7 +105,7 @@ pub(super) fn wrong_of(file: &File) -> Vec<String> {
     let mut wrong = Vec::new();
     for path in crate_paths(&code) {
         let known = path.split("::").next().unwrap_or_default();
-        // What `use crate::{self}` or a macro's `$crate::name!` names is no part.
+        // The name in `use crate::{self}` or in a macro's `$crate::name!` is not a part.
         let is_part = MAY_KNOW.iter().any(|(name, _)| *name == known);
         let may = allowed.is_none_or(|allowed| allowed.contains(&known)) || known == part;
         let narrow = ONLY
@@ -129,14 +129,14 @@ pub(super) fn wrong_of(file: &File) -> Vec<String> {
     wrong
 }
 
-/// The part a file belongs to: the folder or file right under `src`.
+/// The part of a file: the folder or file directly under `src`.
 fn part(path: &str) -> &str {
     let inner = path.strip_prefix("src/").unwrap_or(path);
     let first = inner.split('/').next().unwrap_or(inner);
     first.strip_suffix(".rs").unwrap_or(first)
 }
 
-/// Every path behind `crate::`, without it; of a `crate::{...}` list each of its heads.
+/// The paths after `crate::`; for a `crate::{...}` list, the first segment of each path.
 fn crate_paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -149,7 +149,7 @@ fn crate_paths(code: &str) -> Vec<String> {
     paths
 }
 
-/// The heads of a use list, up to its closing brace.
+/// The first segments in a use list, up to its closing brace.
 fn heads(list: &str) -> Vec<String> {
     let mut heads = Vec::new();
     let mut depth = 0_usize;
@@ -176,7 +176,7 @@ fn path(text: &str) -> String {
     path.trim_end_matches(':').to_owned()
 }
 
-/// Whether the code names a crate as the beginning of a path.
+/// Whether a path in the code begins with this crate.
 fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();

@@ -1,4 +1,4 @@
-//! Which file of `src` uses which: every `use` item and every path in production code.
+//! The imports between the files of `src`: every `use` item and every path in production code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -10,10 +10,10 @@ use syn::{Attribute, Expr, Stmt};
 use super::modules::{Found, Modules, Names, Place, attributes, imports, is_production, is_public};
 use super::tree::sources;
 
-/// From a file to a file it uses, with the names of the items.
+/// Maps a file and a file that it uses to the names of the used items.
 pub(super) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// The arrows of `src`.
+/// The imports of `src`.
 pub(super) fn of_the_tree() -> &'static Arrows {
     static ARROWS: OnceLock<Arrows> = OnceLock::new();
     ARROWS.get_or_init(|| {
@@ -23,8 +23,8 @@ pub(super) fn of_the_tree() -> &'static Arrows {
     })
 }
 
-/// The arrows between files, given as paths and texts. A module's page may use the files below it, and
-/// may hand on what it does not use itself, so neither is an arrow.
+/// The imports between files, given as paths and texts. A module's page may use the files below it
+/// and may re-export items that it does not use, so neither counts.
 pub(super) fn arrows(files: &[(&str, &str)]) -> Arrows {
     let modules = Modules::read(files);
     let mut arrows = Arrows::new();
@@ -66,7 +66,7 @@ impl Reader<'_> {
 
     fn draw(&mut self, found: Vec<Found>) {
         for found in found {
-            // A module alone is a way to an item; the path that goes on to the item is the arrow.
+            // A module is only a step on the way to an item; the rest of the path counts.
             let Found::Item { file, name, .. } = found else {
                 continue;
             };
@@ -99,7 +99,7 @@ impl Reader<'_> {
     }
 }
 
-/// Behind `::`.
+/// The tokens after `::`.
 fn colons(at: Cursor<'_>) -> Option<Cursor<'_>> {
     let (first, rest) = at.punct()?;
     let (second, rest) = rest.punct()?;
@@ -162,7 +162,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         }
     }
 
-    // `pub(in a::module)` uses nothing.
+    // `pub(in a::module)` is not a use.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_item(&mut self, item: &'ast syn::Item) {

@@ -1,4 +1,4 @@
-//! The module tree of the crate as the compiler sees it without `cfg(test)`, and name resolution in it.
+//! The module tree of the crate as the compiler sees it without `cfg(test)`, with name resolution.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -6,17 +6,17 @@ use std::rc::Rc;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Item, Meta, Token, UseTree, Visibility};
 
-/// Aliases of aliases are followed this far; only an import of itself goes further.
+/// The maximum number of aliases of aliases; only an import of itself exceeds it.
 const MOST_ALIASES: usize = 16;
 
-/// The crate. The first module is its root.
+/// The modules of the crate; the first is its root.
 #[derive(Default)]
 pub(super) struct Modules {
     pub(super) sources: Vec<Source>,
     modules: Vec<Module>,
 }
 
-/// One file that production code is compiled from.
+/// A file of production code.
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) module: usize,
@@ -27,11 +27,11 @@ struct Module {
     file: usize,
     parent: Option<usize>,
     names: Names,
-    /// Whether macros may define more names than `names` holds.
+    /// Whether macros may define names beyond `names`.
     has_macros: bool,
 }
 
-/// What a module or a block declares.
+/// The declarations of a module or a block.
 #[derive(Default)]
 pub(super) struct Names {
     bound: BTreeMap<String, Vec<Binding>>,
@@ -49,14 +49,14 @@ enum What {
     Alias(Vec<String>),
 }
 
-/// Where a path stands: its module and the blocks around it, outermost first.
+/// The position of a path: its module and the enclosing blocks, outermost first.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) module: usize,
     pub(super) blocks: &'a [Names],
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone)]
 pub(super) enum Found {
     Module(usize),
@@ -67,7 +67,7 @@ pub(super) enum Found {
     },
 }
 
-/// One name that a `use` item brings in; without a name it is a trait `as _` or a glob.
+/// One name of a `use` item. It has no name if it is a trait `as _` or a glob.
 pub(super) struct Import {
     pub(super) path: Vec<String>,
     name: Option<String>,
@@ -83,7 +83,7 @@ impl Modules {
         modules
     }
 
-    /// Whether the first file's module is the second's, or encloses it.
+    /// Whether the first file's module is or contains the second file's module.
     pub(super) fn is_page_of(&self, page: usize, file: usize) -> bool {
         self.is_within(self.sources[file].module, self.sources[page].module)
     }
@@ -166,12 +166,12 @@ impl Modules {
         }
     }
 
-    /// Everything that a path leads to: an item that is a type and a value may stand in two files.
+    /// All targets of a path: a type and a value of the same name may be in two files.
     pub(super) fn resolve(&self, at: Place<'_>, path: &[String]) -> Vec<Found> {
         self.follow(at, path, 0)
     }
 
-    /// Every item that a glob import brings in.
+    /// All items of a glob import.
     pub(super) fn every(&self, at: Place<'_>, glob: &[String]) -> Vec<Found> {
         self.follow_glob(at, glob, 0)
     }
@@ -257,7 +257,8 @@ impl Modules {
             .unwrap_or_default()
     }
 
-    /// What a module declares under a name, as seen from another; `None` if it has no such name.
+    /// The declarations of a module under a name, as visible from another module; `None` if it has
+    /// no such name.
     fn inside(&self, module: usize, name: &str, from: usize, depth: usize) -> Option<Vec<Found>> {
         let within = Place {
             module,
@@ -362,12 +363,12 @@ impl Names {
     }
 }
 
-/// Whether an item is seen outside its own module.
+/// Whether an item is visible outside its own module.
 pub(super) fn is_public(visibility: &Visibility) -> bool {
     !matches!(visibility, Visibility::Inherited)
 }
 
-/// The names that a `use` item brings in.
+/// The names of a `use` item.
 pub(super) fn imports(tree: &UseTree) -> Vec<Import> {
     let mut imports = Vec::new();
     gather(tree, &[], &mut imports);

@@ -1,11 +1,13 @@
-//! The rooms of `src/audit` and the rooms below that each may use. ARCHITECTURE.md says what each holds.
+//! The modules of `src/audit` as layers, and the layers below that each may use. ARCHITECTURE.md
+//! describes them.
 
 use std::collections::BTreeSet;
 
 use super::assert_none;
 use super::imports::{Arrows, arrows, of_the_tree};
 
-/// The rooms from the top down, each with the first room that it may use; it may use all below that one too.
+/// The rooms from top to bottom, each with the first room that it may use; it may also use all
+/// rooms below that one.
 const ROOMS: &[(&str, Option<&str>)] = &[
     ("trail", Some("writer")),
     ("writer", Some("publish")),
@@ -19,7 +21,7 @@ const ROOMS: &[(&str, Option<&str>)] = &[
     ("disk", None),
 ];
 
-/// The wrong arrows that still stand, as the rule prints them. An arrow that is gone leaves the list.
+/// The remaining wrong imports, as the rule prints them. Remove an entry when it is resolved.
 const KNOWN_WRONG: &[&str] = &[];
 
 #[test]
@@ -41,7 +43,7 @@ fn the_rooms_of_audit_use_only_the_rooms_below() {
     );
 }
 
-/// Every arrow that does not point down, and every file that stands in no room.
+/// Every import that does not point down, and every file outside the rooms.
 fn wrong(arrows: &Arrows) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     for ((from, to), items) in arrows {
@@ -62,7 +64,7 @@ fn wrong(arrows: &Arrows) -> Vec<(String, String)> {
     wrong
 }
 
-/// The room of a file of `src/audit`: the folder, or the file beside it.
+/// The room of a file of `src/audit`: its folder, or the file itself.
 fn room(path: &str) -> Option<&str> {
     let inner = path.strip_prefix("src/audit/")?;
     let first = inner.split('/').next()?.trim_end_matches(".rs");
@@ -78,11 +80,11 @@ fn may_use(user: &str, used: &str) -> bool {
     let below = place(used)
         .zip(first)
         .is_some_and(|(used, first)| used >= first);
-    // A file without a room is named once, not with each of its arrows.
+    // A file outside the rooms is reported once, not with each of its imports.
     user == used || below || place(user).is_none() || place(used).is_none()
 }
 
-/// The wrong arrows of a small crate with the modules of `src/audit` that are given.
+/// The wrong imports of a small crate with these modules of `src/audit`.
 fn planted(files: &[(&str, &str)]) -> Vec<String> {
     let rooms: BTreeSet<&str> = files.iter().filter_map(|(path, _)| room(path)).collect();
     let declare = |room: &&str| format!("pub mod {room};");
@@ -125,7 +127,7 @@ fn an_arrow_between_rooms_that_points_up_is_found() {
 }
 
 #[test]
-fn a_file_of_audit_in_no_room_is_found() {
+fn a_file_of_audit_outside_the_rooms_is_found() {
     let files = [
         ("src/audit/log.rs", "pub struct Tree;"),
         ("src/audit/attic.rs", "use super::log::Tree;"),

@@ -1,17 +1,17 @@
-//! The files of the tree, read once.
+//! The files of the source tree, read once.
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// One text file; its path is relative to the tree's root.
+/// A text file; its path is relative to the root.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: String,
     pub(super) text: String,
 }
 
-/// Every text file that is tracked or about to be; where git is not at hand, every file that is not built.
+/// Every text file that is tracked or new; without git, every file outside the build folder.
 pub(super) fn tracked() -> &'static [File] {
     static FILES: OnceLock<Vec<File>> = OnceLock::new();
     FILES.get_or_init(|| {
@@ -24,7 +24,7 @@ pub(super) fn tracked() -> &'static [File] {
         let files: Vec<File> = paths
             .into_iter()
             .filter_map(|path| {
-                // What is no text, or was just deleted, has no words to judge.
+                // Skips a file that is not text or was just deleted.
                 let text = std::fs::read_to_string(root().join(&path)).ok()?;
                 Some(File { path, text })
             })
@@ -37,24 +37,24 @@ pub(super) fn tracked() -> &'static [File] {
     })
 }
 
-/// Every Rust file.
+/// All Rust files.
 pub(super) fn rust() -> Vec<&'static File> {
     let files = tracked().iter();
     files.filter(|file| file.path.ends_with(".rs")).collect()
 }
 
-/// Every Rust file of the program.
+/// All Rust files of the program.
 pub(super) fn sources() -> Vec<&'static File> {
     let files = rust().into_iter();
     files.filter(|file| file.path.starts_with("src/")).collect()
 }
 
-/// The text of a file that must be there.
+/// The text of a required file.
 pub(super) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Whether a line is a comment alone.
+/// Whether the line contains only a comment.
 pub(super) fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }

@@ -1,4 +1,4 @@
-//! User instructions and heap allocations, counted by callgrind while the requests run.
+//! Callgrind counts user instructions and heap allocations while the requests run.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use super::{SCRUB, Subject};
 use crate::gateway::Setup;
 use crate::process::Process;
 
-/// Of all threads but the scrub.
+/// The counts of all threads except the scrub.
 #[derive(Default)]
 pub(super) struct Counted {
     pub(super) instructions: u64,
-    /// Each reallocation, too.
+    /// Including reallocations.
     pub(super) allocations: u64,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn count(subject: &Subject, binary: &str) -> Counted {
         "--instr-atstart=no",
         "--separate-threads=yes",
         "--compress-strings=no",
-        // Threads take turns, or one that waits for another may starve.
+        // Threads run in turns; otherwise, one that waits for another may starve.
         "--fair-sched=yes",
         &out_file,
     ];
@@ -48,7 +48,7 @@ pub(super) fn count(subject: &Subject, binary: &str) -> Counted {
     counted
 }
 
-/// Has valgrind do something while the gateway runs; what it says.
+/// Sends a command to valgrind while the gateway runs, and returns the answer.
 fn tell(gateway: &Process, command: &str) -> String {
     let told = Command::new("vgdb")
         .arg(format!("--pid={}", gateway.id()))
@@ -60,10 +60,10 @@ fn tell(gateway: &Process, command: &str) -> String {
     String::from_utf8_lossy(&told.stdout).into_owned()
 }
 
-/// Valgrind's number of the scrub's thread.
+/// Valgrind's number of the scrub thread.
 fn scrub(gateway: &Process) -> Option<u32> {
     let id = gateway.thread(SCRUB)?;
-    // A thread a line: `Thread 5: status = VgTs_WaitSys syscall 202 (lwpid 20022)`.
+    // One thread per line: `Thread 5: status = VgTs_WaitSys syscall 202 (lwpid 20022)`.
     let threads = tell(gateway, "v.info scheduler");
     let line = threads
         .lines()
@@ -77,7 +77,7 @@ struct Dump {
     text: String,
 }
 
-/// `callgrind.1-05` is the first dump of thread 5.
+/// Reads the dumps of a folder; `callgrind.1-05` is the first dump of thread 5.
 fn dumps(folder: &Path) -> Vec<Dump> {
     let files = std::fs::read_dir(folder).expect("the folder is there");
     let dumps = files.filter_map(|file| {
@@ -115,8 +115,8 @@ fn number(text: &str) -> u64 {
     text.parse().expect("callgrind writes a number here")
 }
 
-/// Whether the program asks an allocator for memory: mimalloc, or the C library's, which the C code uses. What
-/// the allocators call among themselves is no allocation of its own.
+/// Whether the call requests memory from an allocator: mimalloc, or the C library's, which the C
+/// code uses. Calls between allocator functions do not count.
 fn is_allocation(caller: &str, callee: &str) -> bool {
     const OF_C: [&str; 5] = [
         "malloc",

@@ -1,4 +1,5 @@
-//! CPU time a request, in rounds that alternate between the binaries: what disturbs the machine disturbs both.
+//! CPU time per request, in rounds that alternate between the binaries, so that a disturbance of
+//! the machine affects both.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ const ROUND: Duration = Duration::from_millis(500);
 const SETTLE: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 64;
 
-/// Microseconds of CPU a request, one for each round.
+/// Microseconds of CPU time per request, one value per round.
 pub(super) struct Rounds(Vec<f64>);
 
 impl Rounds {
@@ -20,7 +21,7 @@ impl Rounds {
         quartiles(self.0.clone())
     }
 
-    /// The median of its ratios to another's same rounds.
+    /// The median of the ratios to the other's values of the same rounds.
     pub(super) fn ratio_to(&self, other: &Self) -> f64 {
         let ratios = self.0.iter().zip(&other.0).map(|(mine, its)| mine / its);
         quartiles(ratios.collect())[1]
@@ -33,7 +34,8 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 }
 
 pub(super) fn alternate(subject: &Subject, binaries: &[&str]) -> Vec<Rounds> {
-    // All folders stay until the end: ext4 looks past every inode freed in the last minutes when it makes a file.
+    // All folders stay until the end: when ext4 creates a file, it checks every inode that was
+    // freed in the last minutes.
     let setups: Vec<Setup> = binaries.iter().map(|binary| Setup::of(binary)).collect();
     let running: Vec<_> = setups
         .iter()

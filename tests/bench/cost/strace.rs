@@ -1,4 +1,4 @@
-//! System calls, counted by `strace -c` while the requests run.
+//! `strace -c` counts system calls while the requests run.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{SCRUB, Subject};
 use crate::gateway::Setup;
 
-/// Of all threads but the scrub.
+/// The counts of all threads except the scrub.
 #[derive(Default)]
 pub(super) struct Calls {
     pub(super) all: u64,
@@ -22,7 +22,8 @@ pub(super) fn count(subject: &Subject, binary: &str) -> Calls {
     let _upstream = setup.start_upstream(1);
     let gateway = setup.start();
     subject.warm_up(&setup);
-    // A thread has one tracer at most: whom the first strace holds, the second leaves out.
+    // A thread has at most one tracer, so the second strace skips the thread that the first one
+    // traces.
     let scrub = gateway.thread(SCRUB).map(|thread| {
         let strace = Strace::begin(&["-p", &thread.to_string()], setup.folder.join("scrub"));
         wait_until(|| gateway.is_traced(thread));
@@ -75,7 +76,7 @@ impl Strace {
         Self { process, table }
     }
 
-    /// Lets go of the gateway; what was counted.
+    /// Detaches and returns the counts.
     fn end(mut self) -> String {
         let id = i32::try_from(self.process.id())
             .ok()
@@ -86,7 +87,7 @@ impl Strace {
     }
 }
 
-/// Lines of a count and a name.
+/// Reads lines of a count and a name.
 fn read(table: &str) -> Calls {
     let mut calls = Calls::default();
     for line in table.lines() {

@@ -1,21 +1,22 @@
-//! The table of one subject: each row of this tree, beside another binary's if there is one, with its bound.
+//! The table of one subject: each value of this build, and, if another build is given, its value,
+//! the ratio and the bound.
 
 use super::{Cost, Subject};
 
-/// System calls at most so many times another binary's.
+/// The bound on the ratio of system calls to another build's.
 const SYSTEM_CALLS: f64 = 1.01;
-/// What the publisher syncs by the clock, likewise; it moves with the speed of the disk.
+/// The bound on the ratio of the publisher's periodic syncs, which depend on the speed of the disk.
 const OTHER_SYNCS: f64 = 1.2;
-/// The median of CPU time, likewise.
+/// The bound on the ratio of the medians of CPU time.
 const CPU: f64 = 1.05;
 
-/// A count.
+/// One row of counts.
 struct Row {
     name: &'static str,
     value: fn(&Cost) -> f64,
-    /// Digits behind the point that say something.
+    /// The number of significant digits after the point.
     digits: usize,
-    /// At most so many times another build's.
+    /// The bound on the ratio to another build's count.
     bound: Option<f64>,
 }
 
@@ -54,7 +55,7 @@ fn rows(subject: &Subject) -> [Row; 5] {
     ]
 }
 
-/// Prints it; whether every bound holds.
+/// Prints the table. Returns whether every bound holds.
 pub(super) fn print(subject: &Subject, costs: &[Cost]) -> bool {
     println!("per {}:", subject.name);
     let mut holds = true;
@@ -84,18 +85,18 @@ pub(super) fn print(subject: &Subject, costs: &[Cost]) -> bool {
         )
 }
 
-/// As it is printed: what lies below is noise.
+/// Rounds to the printed digits, because smaller differences are noise.
 fn rounded(value: f64, digits: usize) -> f64 {
     let scale = 10_f64.powi(i32::try_from(digits).expect("few digits"));
     (value * scale).round() / scale
 }
 
-/// Of nothing to nothing, too.
+/// Two zeros have the ratio 1.
 fn ratio(mine: f64, its: f64) -> f64 {
     if mine == its { 1.0 } else { mine / its }
 }
 
-/// Prints one line; whether its bound holds.
+/// Prints one line. Returns whether its bound holds.
 fn line(name: &str, values: &[String], ratio: Option<f64>, bound: Option<f64>) -> bool {
     print!("  {name:<20}");
     for value in values {
