@@ -50,7 +50,7 @@ macro_rules! codes {
 codes! {
     VersionMissing = 400 "version-missing" "The query parameter v is missing",
     VersionUnsupported = 400 "version-unsupported" "This API version is not supported",
-    VersionAmbiguous = 400 "version-ambiguous" "The query parameter v stands more than once",
+    VersionAmbiguous = 400 "version-ambiguous" "The query parameter v appears more than once",
     IfMatchMalformed = 400 "if-match-malformed" "If-Match is not well formed",
     UserIdInvalid = 400 "user-id-invalid" "The user id is not valid",
     AccountIdInvalid = 400 "account-id-invalid" "The account id is not valid",

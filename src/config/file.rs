@@ -222,7 +222,7 @@ impl Credentials {
                 "one of \"strip\", \"forward\", \"bearer\"",
                 |mode| match mode {
                     "strip" | "forward" | "bearer" => Ok(mode.to_owned()),
-                    _ => Err("is no mode known here".to_owned()),
+                    _ => Err("is not a known mode".to_owned()),
                 },
             ),
             token_file: path(&mut table, "token_file"),
@@ -285,7 +285,7 @@ impl Audit {
                 |when| match when {
                     "never" => Ok(false),
                     "on_start" => Ok(true),
-                    _ => Err("is no time to read users back".to_owned()),
+                    _ => Err("is not a known time to read users back".to_owned()),
                 },
             ),
             reconcile_token_file: path(&mut table, "reconcile_token_file"),
@@ -332,13 +332,13 @@ impl Log {
                 level: table.parsed("level", "error, warn, info, debug or trace", |level| {
                     let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
                     let parsed = level.parse().ok().filter(|_| known);
-                    parsed.ok_or_else(|| "is no level".to_owned())
+                    parsed.ok_or_else(|| "is not a known level".to_owned())
                 }),
                 format: table.parsed("format", "auto, pretty or json", |format| match format {
                     "auto" => Ok(Format::Auto),
                     "pretty" => Ok(Format::Pretty),
                     "json" => Ok(Format::Json),
-                    _ => Err("is no format".to_owned()),
+                    _ => Err("is not a known format".to_owned()),
                 }),
             };
         table.end();

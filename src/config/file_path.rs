@@ -8,7 +8,7 @@ pub(super) fn path(table: &mut Table<'_>, key: &'static str) -> Option<Placed<St
         key,
         "a path, relative to the config file's folder",
         |path| match path.is_empty() || path.contains('\0') {
-            true => Err("is no path".to_owned()),
+            true => Err("is not a path".to_owned()),
             false => Ok(path.to_owned()),
         },
     )

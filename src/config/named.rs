@@ -68,7 +68,7 @@ impl Named<'_> {
             .ok()
             .and_then(|set| set.get("keys")?.as_array().map(Vec::len));
         let wrong = match keys {
-            None => "is no JWK set",
+            None => "is not a JWK set",
             Some(0) => "holds no key",
             Some(_) => return,
         };
@@ -102,7 +102,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     // Checks the type first: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
-        return Err("is no regular file".to_owned());
+        return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(cannot)?;

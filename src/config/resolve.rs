@@ -128,7 +128,7 @@ fn domains(domains: &Domains, named: &Named<'_>) -> domain::Settings {
     for (account, address) in &domains.accounts {
         let shown = super::findings::quoted(&account.value);
         if !contract::path::is_account(&account.value) {
-            let message = format!("`domains.accounts.{shown}` is no account id");
+            let message = format!("`domains.accounts.{shown}` is not an account id");
             let hint = "1 to 20 letters, digits or underscores";
             named.findings.add(&account.span, message, hint);
         }

@@ -28,7 +28,7 @@ pub fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
             _ => Err("If-Match is a number of more than 19 digits"),
         },
         list if list.contains(&b',') => Err("If-Match is a list: exactly one value is taken"),
-        _ => Err("If-Match is no revision (digits), no `-1`, no `*` and no quoted entity-tag"),
+        _ => Err("If-Match is not a revision (digits), `-1`, `*` or a quoted entity-tag"),
     }
 }
 

@@ -197,7 +197,7 @@ fn read_template(reader: &mut Reader<'_, '_>, shared: &Shared<'_>) -> Option<Tem
     match Template::parse(&whole) {
         Ok(template) => Some(template),
         Err(fault) => {
-            let message = format!("`{whole}` is no path of a contract: {fault}");
+            let message = format!("`{whole}` is not a valid path for a contract: {fault}");
             reader.problem(path.span(), message);
             None
         }
@@ -262,7 +262,7 @@ fn read_off(reader: &mut Reader<'_, '_>) -> Option<String> {
         (false, None) => {
             reader.problem(
                 reader.span(),
-                "`on = false` needs a `reason`, which callers are told",
+                "`on = false` needs a `reason`, which callers receive",
             );
             None
         }

@@ -27,7 +27,7 @@ impl Template {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let filled = text.replace("{account}", "1").replace("{user}", "1");
         path::check(&filled).map_err(|fault| match filled.contains(['{', '}']) {
-            true => "only {base}, {account} and {user} may stand in braces".to_owned(),
+            true => "only {base}, {account} and {user} may be in braces".to_owned(),
             false => fault.to_owned(),
         })?;
         let segments: Vec<Segment> = text.split('/').skip(1).map(Segment::parse).collect();
@@ -38,7 +38,7 @@ impl Template {
         }
         let template = Self { segments };
         if template.count(&Segment::Account) > 1 || template.count(&Segment::User) > 1 {
-            return Err("{account} and {user} may each stand only once".to_owned());
+            return Err("{account} and {user} may each appear only once".to_owned());
         }
         Ok(template)
     }

@@ -118,7 +118,7 @@ mod tests {
         ] {
             let why = strict(&format!("{{\"exp\":{exp}}}")).unwrap_err();
             assert!(matches!(why, Denial::Claims(_)), "{exp}");
-            assert_ne!(why, missing, "malformed is told from missing");
+            assert_ne!(why, missing, "malformed differs from missing");
         }
     }
 

@@ -151,7 +151,7 @@ fn elliptic(jwk: &Object) -> Result<Material, &'static str> {
     }
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
     check::ParsedPublicKey::new(algorithm, &point)
-        .map_err(|_| "is an EC key that is no point of its curve")?;
+        .map_err(|_| "is an EC key that is not a point of its curve")?;
     Ok((fitting, DecodingKey::from_ec_der(&point)))
 }
 

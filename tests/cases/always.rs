@@ -118,7 +118,7 @@ fn receipt(answer: &Answer, entry: Option<&Value>, verifier: &str, faults: &mut 
         return;
     };
     if !due {
-        faults.push("receipt: stands on an answer without a sent deletion".to_owned());
+        faults.push("receipt: on an answer without a sent deletion".to_owned());
         return;
     }
     let index = entry
@@ -235,7 +235,7 @@ fn secrets(played: &Played, keeps_token: bool, faults: &mut Vec<String>) {
         .unwrap_or_default();
     for secret in signatures(played) {
         if find(answer.as_bytes(), secret.as_bytes()).is_some() {
-            faults.push("the caller's token stands in the answer".to_owned());
+            faults.push("the caller's token is in the answer".to_owned());
         }
         let shown = |bytes: &Vec<u8>| find(bytes, secret.as_bytes()).is_some();
         if !keeps_token && played.seen.iter().any(shown) {

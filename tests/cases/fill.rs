@@ -91,7 +91,7 @@ fn value_of(name: &str, values: &Values) -> Result<String, String> {
         return Ok(format!("[{}]", ids.join(",")));
     }
     let known = values.named.get(name).cloned();
-    known.ok_or_else(|| format!("`{{{name}}}` stands for nothing"))
+    known.ok_or_else(|| format!("`{{{name}}}` is not a known placeholder"))
 }
 
 fn unescape<'a>(after: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str, String> {

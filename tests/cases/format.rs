@@ -118,7 +118,7 @@ fn sections(text: &str, says: &mut String) -> Result<Vec<(String, Vec<String>)>,
             says.push_str(if says.is_empty() { "" } else { " " });
             says.push_str(comment);
         } else if !line.is_empty() {
-            return Err(format!("line {}: stands before any section", number + 1));
+            return Err(format!("line {}: is before the first section", number + 1));
         }
     }
     if says.is_empty() {
@@ -284,7 +284,7 @@ mod tests {
     fn anything_outside_the_format_fails() {
         for (text, fault) in [
             ("--- request\n", "line 1: the first line"),
-            ("# A.\nrequest\n", "line 2: stands before"),
+            ("# A.\nrequest\n", "line 2: is before"),
             ("# A.\n--- requests\n", "requests: is no section"),
             ("# A.\n--- request\nx\n", "there is no section `answer`"),
             (

@@ -51,7 +51,7 @@ fn judge_answer(case: &Case, played: &Played, complaints: &mut Vec<String>) {
         complaints.push(format!("answer: body cut short: {}", answer.cut));
     }
     if answer.all("x-request-id").len() != usize::from(!first.ends_with(" bare")) {
-        complaints.push("answer: x-request-id does not stand exactly once".to_owned());
+        complaints.push("answer: x-request-id does not appear exactly once".to_owned());
     }
     let problem = answer.json();
     for check in &case.answer.checks {

@@ -241,10 +241,10 @@ fn settle(
         let files = gateway.folder().files();
         let read = |path: &PathBuf| std::fs::read(path).unwrap_or_default();
         if let Some(file) = files.iter().find(|path| holds(&read(path))) {
-            faults.push(format!("a token stands in {}", file.display()));
+            faults.push(format!("a token is in {}", file.display()));
         }
         if holds(metrics.as_bytes()) {
-            faults.push("a token stands in the metrics".to_owned());
+            faults.push("a token is in the metrics".to_owned());
         }
     }
     faults

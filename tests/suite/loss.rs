@@ -35,12 +35,12 @@ fn accept_with_key(home: &Home) -> Output {
     )
 }
 
-fn told(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn done(output: &Output) -> Value {
-    assert_eq!(output.status.code(), Some(0), "{}", told(output));
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -75,7 +75,7 @@ fn new_log(home: &Home) -> (LossAccepted, Vec<Entry>) {
 }
 
 /// Asserts that the gateway accepts deletions under the new name.
-fn goes_on(home: &Home) {
+fn resumes(home: &Home) {
     rename(home);
     let program = home.start_ready();
     let answer = delete(program.address, 3);
@@ -109,7 +109,7 @@ fn flip(path: &Path) {
 fn refused_beside(home: &Home, program: &Program) {
     let refused = accept_with_key(home);
     assert_eq!(refused.status.code(), Some(1));
-    let said = told(&refused);
+    let said = text_of(&refused);
     let holder = format!("process {} holds the trail's lock", program.pid());
     assert!(said.contains(&holder), "{said}");
     assert!(said.contains("stop the gateway"), "{said}");
@@ -135,7 +135,7 @@ fn p4_a_damaged_log_is_abandoned_after_its_gateway_stopped() {
     let (sound, said) = trail::verify(&left_in);
     assert!(
         !sound && said.contains("damaged"),
-        "what is left is still judged: {said}"
+        "the reader still checks the abandoned log: {said}"
     );
     // A gateway with the old key shows the remedy and serves reads.
     let program = home.start();
@@ -144,7 +144,7 @@ fn p4_a_damaged_log_is_abandoned_after_its_gateway_stopped() {
     let expected = ("audit-unavailable", "no", "key-unusable");
     assert_eq!((&*code, &*sent, &*cause), expected);
     assert!(program.stop().0.success());
-    goes_on(&home);
+    resumes(&home);
 }
 
 #[test]
@@ -160,13 +160,13 @@ fn p4_a_log_with_an_unlinked_file_is_abandoned_offline() {
     let refused = accept(&home, &["--origin", ORIGIN]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        told(&refused).contains("two histories"),
+        text_of(&refused).contains("two histories"),
         "{}",
-        told(&refused)
+        text_of(&refused)
     );
     let done = done(&accept_with_key(&home));
     assert_eq!(done["begun"], true);
-    goes_on(&home);
+    resumes(&home);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn p4_abandoning_a_missing_log_keeps_its_checkpoint() {
     std::fs::remove_dir_all(home.audit()).unwrap();
     let done = done(&accept_with_key(&home));
     assert_eq!(done["old_checkpoint"], seen);
-    goes_on(&home);
+    resumes(&home);
     assert_eq!(new_log(&home).0.old_checkpoint, Some(seen));
 }
 
@@ -197,7 +197,7 @@ fn p4_a_gateway_with_the_key_begins_the_new_log() {
     let program = home.start();
     program.wait_for_cause("key-unusable");
     drop(program);
-    goes_on(&home);
+    resumes(&home);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn p4_the_new_log_begins_at_once_if_the_config_names_it() {
     let (sound, said) = trail::verify(&left_in);
     assert!(sound, "nothing was wrong with it: {said}");
     assert_eq!(trail::list(&left_in).len(), 2);
-    goes_on(&home);
+    resumes(&home);
 }
 
 #[test]
@@ -225,9 +225,9 @@ fn a_log_that_can_continue_is_not_abandoned() {
     let refused = accept_with_key(&home);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        told(&refused).contains("accepted: deletions are taken, and nothing is lost"),
+        text_of(&refused).contains("accepted: deletions are taken, and nothing is lost"),
         "{}",
-        told(&refused)
+        text_of(&refused)
     );
     let stranger = home.path("audit.key");
     let words = ["--origin", NEW, "--key-file", stranger.to_str().unwrap()];

@@ -38,18 +38,18 @@ const LATE: Expected = (
 /// Deletes one user and checks both the answer and the record.
 fn judge(manner: Manner, expected: Expected) -> (Answer, Deletion) {
     let users = Users::start();
-    let told = format!("{manner:?}");
+    let context = format!("{manner:?}");
     users.behave(manner);
     let home = Home::new(users.address(), &[("upstream", "head_timeout = \"400ms\"")]);
     let program = home.start_ready();
     let answer = delete(program.address, 1);
-    assert_eq!(users.seen_count(), 1, "p7: it is sent once: {told}");
+    assert_eq!(users.seen_count(), 1, "p7: it is sent once: {context}");
     drop(program);
-    let found = compare(&home, &answer, expected, &told);
+    let found = compare(&home, &answer, expected, &context);
     (answer, found)
 }
 
-fn compare(home: &Home, answer: &Answer, expected: Expected, told: &str) -> Deletion {
+fn compare(home: &Home, answer: &Answer, expected: Expected, context: &str) -> Deletion {
     let (status, code, verdict, reason, sent) = expected;
     let on_record = match sent {
         Sent::No => "no",
@@ -60,7 +60,7 @@ fn compare(home: &Home, answer: &Answer, expected: Expected, told: &str) -> Dele
     assert_eq!(
         (answer.status, &*found_code, &*found_sent),
         (status, code, on_record),
-        "{told}: {}",
+        "{context}: {}",
         answer.shown()
     );
     let record = home.record();
@@ -68,10 +68,10 @@ fn compare(home: &Home, answer: &Answer, expected: Expected, told: &str) -> Dele
     assert_eq!(
         (found, closed.reason, closed.sent),
         (verdict, reason, Some(sent)),
-        "{told}"
+        "{context}"
     );
     let receipt = (sent != Sent::No).then_some(closed.index);
-    assert_eq!(receipt_index(answer), receipt, "{told}");
+    assert_eq!(receipt_index(answer), receipt, "{context}");
     closed.clone()
 }
 

@@ -34,7 +34,7 @@ fn p14_requests_continue_while_nobody_reads_standard_output() {
         if now > answered {
             (last, answered) = (Instant::now(), now);
         }
-        assert!(last.elapsed() < PATIENCE, "requests stand still");
+        assert!(last.elapsed() < PATIENCE, "no request was answered");
         assert!(begin.elapsed() < stopped + PATIENCE, "no line is dropped");
         std::thread::sleep(Duration::from_millis(20));
     }

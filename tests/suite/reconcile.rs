@@ -59,14 +59,14 @@ fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The result of reading back: in the command's output and in the list afterwards.
 fn settled(home: &Home) -> Value {
     let output = reconcile(home, &["--now"]);
-    assert_eq!(code(&output), 0, "{}", told(&output));
+    assert_eq!(code(&output), 0, "{}", text_of(&output));
     let result = objects(&output)[0]["result"].clone();
     let listed = trail::list(&home.audit()).remove(0);
     assert_eq!(
@@ -87,7 +87,7 @@ fn p2_the_gateway_reads_unknown_deletions_back() {
     users.take_seen();
     let young = reconcile(&home, &[]);
     assert_eq!(code(&young), 1);
-    assert!(told(&young).contains("--now"), "{}", told(&young));
+    assert!(text_of(&young).contains("--now"), "{}", text_of(&young));
     assert_eq!(users.seen_count(), 0, "what is young is not asked for");
 
     let reconciled = settled(&home);
@@ -139,7 +139,7 @@ fn p2_a_batch_gets_the_worst_result_of_its_users() {
         assert_eq!(answer.status, 500, "{}", answer.shown());
     }
     let output = reconcile(&home, &["--now"]);
-    assert_eq!(code(&output), 0, "{}", told(&output));
+    assert_eq!(code(&output), 0, "{}", text_of(&output));
     let results: Vec<_> = objects(&output)
         .iter()
         .map(|o| o["result"].clone())
@@ -195,7 +195,7 @@ fn p2_without_a_gateway_the_command_takes_the_lock() {
     let program = home.start_ready();
     assert_eq!(delete(program.address, 2).status, 200);
     let named = reconcile(&home, &["--now", "0"]);
-    assert_eq!(code(&named), 1, "{}", told(&named));
+    assert_eq!(code(&named), 1, "{}", text_of(&named));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn without_a_token_it_exits_2_and_names_the_missing_key() {
     let missing = |home: &Home| {
         let output = reconcile(home, &["--now"]);
         assert_eq!(code(&output), 2);
-        assert!(told(&output).contains("reconcile_token_file"));
+        assert!(text_of(&output).contains("reconcile_token_file"));
     };
     missing(&home);
     assert!(program.stop().0.success());
@@ -228,7 +228,7 @@ fn the_socket_is_private_and_removed_with_the_gateway() {
         let mut command = trail::lychgate();
         command.args(["audit", "reconcile", "--reason", "mine", "--dir"]);
         let output = command.arg(home.audit()).uid(65_534).output().unwrap();
-        assert_eq!(code(&output), 74, "{}", told(&output));
+        assert_eq!(code(&output), 74, "{}", text_of(&output));
     }
     assert!(program.stop().0.success());
     assert!(!socket.exists());

@@ -69,7 +69,7 @@ fn p3_a_second_gateway_writes_nothing_until_the_first_stops() {
     for (path, was) in &before {
         assert!(*was == after[path], "{} was written", path.display());
     }
-    assert_eq!(delete(first.address, 5).status, 200, "the first goes on");
+    assert_eq!(delete(first.address, 5).status, 200, "the first continues");
 
     let (status, log) = first.stop();
     assert!(status.success(), "{status}\n{log}");
@@ -88,7 +88,7 @@ fn p3_a_second_gateway_writes_nothing_until_the_first_stops() {
         Kind::Trouble(trouble) => trouble.cause == "locked" && trouble.refused == 3,
         _ => false,
     });
-    assert!(told, "what the second one refused stands as a count");
+    assert!(told, "the trail counts the refusals of the second gateway");
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Secrets {
                 continue;
             };
             let before = String::from_utf8_lossy(&bytes[at.saturating_sub(200)..at]);
-            panic!("{name} stands in {place} behind: {before}");
+            panic!("{name} is in {place} after: {before}");
         }
     }
 }

@@ -21,9 +21,9 @@ fn demo() -> Command {
 
 #[test]
 fn the_demo_succeeds_and_fits_on_one_screen() {
-    let told = demo().arg("--once").output().unwrap();
-    let text = String::from_utf8(told.stdout).unwrap();
-    assert!(told.status.success(), "{text}");
+    let output = demo().arg("--once").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
     assert!(text.contains("does NOT verify: entry 2 ("), "{text}");
     assert!(text.contains("the proof holds: "), "{text}");
     assert!(text.contains("The trail itself verifies: "), "{text}");

@@ -65,7 +65,7 @@ impl Scene {
     }
 
     /// Deletes another user, then stops the gateway and checks the whole trail.
-    fn goes_on(self) -> Record {
+    fn resumes(self) -> Record {
         self.program.wait_ready();
         let answer = delete(self.program.address, 2_000);
         assert_eq!(answer.status, 200, "{}", answer.shown());
@@ -109,7 +109,7 @@ fn p3_a_failed_sync_of_an_intent_refuses_only_its_deletion() {
     scene.reads_go_on();
     scene.program.wait_ready();
     drop(strace);
-    let record = scene.goes_on();
+    let record = scene.resumes();
     was_not_sent(&record, 1);
     assert_eq!(troubles(&record), began_and_ended("sync-failed"));
 }
@@ -140,7 +140,7 @@ fn p3_a_failed_sync_of_an_outcome_is_unconfirmed() {
     let audit = scene.home.audit();
     // The gateway keeps the outcome and writes it once a sync succeeds.
     receipt_is_borne_out(&audit, &answer);
-    let record = scene.goes_on();
+    let record = scene.resumes();
     let (closed, verdict) = record.closed(1);
     assert_eq!((verdict, closed.sent), (Verdict::Deleted, Some(Sent::Yes)));
     assert_eq!(receipt_index(&answer), Some(closed.index));
@@ -174,7 +174,7 @@ fn p3_deletions_resume_after_syncs_failed_for_a_while() {
     let verbose = scene.program.page("/readyz?verbose").shown();
     assert!(verbose.contains("sync-failed"), "{verbose}");
     drop(strace);
-    let record = scene.goes_on();
+    let record = scene.resumes();
     was_not_sent(&record, 1);
     assert_eq!(troubles(&record), began_and_ended("sync-failed"));
     // The end of the outage counts the deletions that were refused meanwhile.
@@ -200,7 +200,7 @@ fn p3_a_deletion_is_refused_while_its_sync_hangs() {
     assert_eq!(strace.begun("fdatasync"), 1);
     drop(strace);
     scene.program.wait_ready();
-    let record = scene.goes_on();
+    let record = scene.resumes();
     was_not_sent(&record, 1);
     assert_eq!(troubles(&record), began_and_ended("sync-late"));
 }
@@ -226,7 +226,7 @@ fn p3_a_late_sync_of_an_outcome_is_unconfirmed_then_closed() {
     drop(strace);
     scene.program.wait_ready();
     receipt_is_borne_out(&scene.home.audit(), &answer);
-    let record = scene.goes_on();
+    let record = scene.resumes();
     let (closed, verdict) = record.closed(1);
     assert_eq!((verdict, closed.sent), (Verdict::Deleted, Some(Sent::Yes)));
 }
@@ -247,7 +247,7 @@ fn p3_a_failed_write_has_its_own_cause() {
         scene.reads_go_on();
         scene.program.wait_ready();
         drop(strace);
-        let record = scene.goes_on();
+        let record = scene.resumes();
         was_not_sent(&record, 1);
         assert_eq!(troubles(&record), began_and_ended(cause));
     }

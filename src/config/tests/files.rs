@@ -46,7 +46,7 @@ fn p8_an_invalid_key_file_is_not_printed() {
 
 #[test]
 fn a_key_set_is_checked() {
-    assert_file("keys.json", "s3cr3t", REFERENCE, "is no JWK set");
+    assert_file("keys.json", "s3cr3t", REFERENCE, "is not a JWK set");
     assert_file("keys.json", "{\"keys\": []}", REFERENCE, "holds no key");
 }
 
@@ -81,7 +81,7 @@ fn a_roots_file_must_hold_certificates() {
 #[test]
 fn a_folder_or_a_long_file_is_refused() {
     let directory = edited("jwks_file = \"keys.json\"", "jwks_file = \".\"");
-    assert_one(&directory, &["is no regular file"]);
+    assert_one(&directory, &["is not a regular file"]);
     assert_file(
         "keys.json",
         &" ".repeat((1 << 20) + 1),
@@ -90,7 +90,7 @@ fn a_folder_or_a_long_file_is_refused() {
     );
     assert_one(
         &edited("jwks_file = \"keys.json\"", "jwks_file = \"\""),
-        &["is no path"],
+        &["is not a path"],
     );
 }
 

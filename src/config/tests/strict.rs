@@ -265,7 +265,7 @@ fn accounts_are_letters_digits_and_underscores() {
     for account in ["1-2", "", "ü", long.as_str()] {
         assert_one(
             &edited("\"12345678\"", &format!("\"{account}\"")),
-            &["is no account id"],
+            &["is not an account id"],
         );
     }
     assert_one(

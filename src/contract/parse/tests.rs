@@ -241,7 +241,7 @@ fn a_path_that_no_plain_request_can_have_is_refused() {
         "{base}/{user}",
         "{base}/{id}",
         "\"{base}/{id}\"",
-        "may stand in braces",
+        "may be in braces",
     );
     is_fault(
         "{base}/{user}",
@@ -254,7 +254,7 @@ fn a_path_that_no_plain_request_can_have_is_refused() {
         "{base}/{user}",
         "/x{base}/{user}",
         "\"/x{base}/{user}\"",
-        "may stand in braces",
+        "may be in braces",
     );
 }
 

@@ -56,7 +56,7 @@ fn check_version(routed: &Routed) -> Checked<()> {
         .refuse(),
         Err(VersionFault::Ambiguous) => Refusal::new(
             Code::VersionAmbiguous,
-            format!("The query parameter v stands more than once. Send v={wanted} once."),
+            format!("The query parameter v appears more than once. Send v={wanted} once."),
         )
         .refuse(),
     }
@@ -100,7 +100,7 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
             )
             .refuse();
         }
-        _ => return malformed("it stands more than once").refuse(),
+        _ => return malformed("it appears more than once").refuse(),
     };
     let condition = match if_match::parse(value.as_bytes()) {
         Ok(condition) => condition,

@@ -58,7 +58,7 @@ pub(super) fn check(head: &Parts) -> Checked<()> {
             "authorization" => authorizations += 1,
             "connection" => check_connection(value)?,
             "expect" => check_expect(value)?,
-            "host" if host.is_some() => return malformed("Host stands more than once").refuse(),
+            "host" if host.is_some() => return malformed("Host appears more than once").refuse(),
             "host" => host = Some(value),
             "transfer-encoding" if codings == 0 && value == "chunked" => codings += 1,
             "transfer-encoding" => {
@@ -74,7 +74,7 @@ pub(super) fn check(head: &Parts) -> Checked<()> {
         }
     }
     if authorizations > 1 {
-        return malformed("Authorization stands more than once").refuse();
+        return malformed("Authorization appears more than once").refuse();
     }
     check_host(head, host)
 }

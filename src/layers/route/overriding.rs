@@ -13,7 +13,7 @@ pub(super) fn read(headers: &HeaderMap) -> Checked<Option<&str>> {
         return Ok(None);
     };
     if values.next().is_some() {
-        return malformed("X-HTTP-Method-Override stands more than once").refuse();
+        return malformed("X-HTTP-Method-Override appears more than once").refuse();
     }
     match value.to_str() {
         Ok(text) => Ok(Some(text)),

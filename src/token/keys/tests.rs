@@ -43,7 +43,7 @@ async fn until(what: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("did not come about");
+    panic!("the condition did not come true");
 }
 
 struct Folder(PathBuf);

@@ -41,7 +41,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// The explanation of the refusals.
-fn told(scene: &Scene) -> String {
+fn verbose(scene: &Scene) -> String {
     scene.program.page("/readyz?verbose").shown()
 }
 
@@ -173,7 +173,11 @@ fn p4_a_copy_with_an_altered_record_stays_closed() {
         std::fs::rename(&passing, &path).unwrap();
         let before = contents(&path);
         scene.stays_closed("folder-moved");
-        assert!(told(&scene).contains(said), "{said}: {}", told(&scene));
+        assert!(
+            verbose(&scene).contains(said),
+            "{said}: {}",
+            verbose(&scene)
+        );
         assert_eq!(contents(&path), before, "nothing is written there");
         remove(&path);
     }
@@ -194,10 +198,10 @@ fn p4_a_copy_without_the_last_deletion_stays_closed() {
     let (path, held) = move_away(&scene, "");
     std::fs::rename(&old, &path).unwrap();
     until("it says what is missing", || {
-        told(&scene).contains("the last record that was answered for is missing")
+        verbose(&scene).contains("the last record that was answered for is missing")
     });
     scene.stays_closed("folder-moved");
-    assert!(told(&scene).contains("segment 0000000001"));
+    assert!(verbose(&scene).contains("segment 0000000001"));
     remove(&path);
     std::fs::rename(&held, &path).unwrap();
     scene.comes_back();
@@ -215,7 +219,11 @@ fn p3_a_copy_waits_until_another_process_frees_its_lock() {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     std::fs::rename(&passing, &path).unwrap();
     scene.stays_closed("folder-moved");
-    assert!(told(&scene).contains("another process"), "{}", told(&scene));
+    assert!(
+        verbose(&scene).contains("another process"),
+        "{}",
+        verbose(&scene)
+    );
     drop(lock);
     scene.comes_back();
     // The gateway holds both locks now, so a second gateway finds the copy locked.

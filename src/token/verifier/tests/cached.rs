@@ -9,7 +9,7 @@ async fn until(what: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("did not come about");
+    panic!("the condition did not come true");
 }
 
 fn write(fixture: &Fixture, key: &Key) {
@@ -107,7 +107,7 @@ async fn a_reload_with_other_rules_forgets_what_the_old_ones_allowed() {
     assert_eq!(reloaded.verify(&token), Err(Denial::Audience));
     assert!(
         fixture.verify(&token).is_ok(),
-        "what is in flight ends in the old one"
+        "requests in flight end in the old one"
     );
 }
 
