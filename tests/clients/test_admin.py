@@ -1,4 +1,4 @@
-"""The admin listener: health, readiness, metrics by the OpenMetrics parser of prometheus_client, status; `Host` and token checks."""
+"""The admin listener: health, readiness, metrics parsed by prometheus_client, status, and the checks of `Host` and token."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def call(gate, method="GET", target=f"{PATH}?v=4.0", *headers):
 
 
 def metrics(gate):
-    """Every sample by name and labels, as the parser of the Prometheus project reads the page."""
+    """Every sample by name and labels, parsed with the Prometheus project's own parser."""
     families = list(text_string_to_metric_families(gate.get("/metrics").body.decode()))
     return families, {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
 
@@ -53,7 +53,7 @@ class Health(unittest.TestCase):
             self.assertTrue(any(name.startswith("keys ") and tokens.ISSUER in name for name in lines), lines)
         self.assertEqual(OPEN.get("/readyz?verbose&for=deletions").status, 200)
 
-    def test_health_and_metrics_need_no_token_and_no_host_of_ours(self):
+    def test_health_and_metrics_need_no_token_and_no_known_host(self):
         for target in ("/livez", "/readyz", "/readyz?verbose", "/metrics"):
             for headers in (("Host: evil.example",), ("Host: gate.example.com:9080",), ("Host: 10.0.0.1:1",)):
                 self.assertEqual(CLOSED.get(target, *headers).status, 200)
@@ -67,8 +67,8 @@ class Health(unittest.TestCase):
         entry = [one for one in OPEN.deletions() if one["request_id"] == answer.headers["x-request-id"]][0]
         self.assertEqual(entry["config"], said["config"])
 
-    def test_a_host_that_is_not_this_listener_is_turned_away(self):
-        """A browser led here by DNS would say a name of its attacker's."""
+    def test_an_unknown_host_is_refused(self):
+        """DNS rebinding: the browser would send the attacker's name as `Host`."""
         port = OPEN.admin[1]
         for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}"):
             self.assertEqual(OPEN.get("/status", f"Host: {host}").status, 200, host)
@@ -90,7 +90,7 @@ class Health(unittest.TestCase):
         self.assertEqual(CLOSED.get("/status", good, "Host: evil.example").status, 421)
         self.assertEqual(CLOSED.get("/no-such-page", good).status, 404)
 
-    def test_nothing_is_written_here(self):
+    def test_methods_that_write_are_refused(self):
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             host = "%s:%d" % OPEN.admin
             for target in ("/status", "/livez", "/metrics"):
@@ -149,7 +149,7 @@ class Metrics(refusals.Refusals, unittest.TestCase):
 
 
 class AccessLog(unittest.TestCase):
-    def test_one_line_a_request_without_query_or_token(self):
+    def test_one_line_per_request_without_query_or_token(self):
         answer = call(OPEN, "DELETE", f"{PATH}/1?v=4.0&secret=hidden", "If-Match: 1")
         lines = lambda: [json.loads(line) for line in OPEN.logged().splitlines() if answer.headers["x-request-id"] in line]
         OPEN.wait_until(lines, "the line is there")

@@ -1,4 +1,4 @@
-"""The commands from outside: `check` names every fault's place, `token mint` makes tokens that PyJWT verifies, exit codes, usage."""
+"""The commands as an operator uses them: `check` reports the position of every fault, PyJWT verifies the tokens of `token mint`, exit codes, usage."""
 
 import json
 import re
@@ -36,7 +36,7 @@ directory = "audit"
 origin = "lychgate.test/clients"
 key_file = "audit.key"
 """
-#: Line and column of each fault above: where its key or value begins.
+#: Line and column of each fault above: the beginning of its key or value.
 PLACES = {(2, 11), (3, 1), (4, 16), (8, 12), (9, 15), (10, 13), (13, 1), (14, 14)}
 
 
@@ -53,7 +53,7 @@ class Folder(unittest.TestCase):
 
 
 class Check(Folder):
-    def test_eight_faults_are_told_at_once_with_their_places(self):
+    def test_eight_faults_are_reported_at_once_with_positions(self):
         path = self.write("lychgate.toml", EIGHT)
         for verb in ("check", "run"):
             done = gateway.command(verb, "--config", path)
@@ -66,7 +66,7 @@ class Check(Folder):
             self.assertNotIn("\x1b", done.stderr, "no colour where no terminal is")
 
     def test_what_is_strict_by_default(self):
-        """No audience, no algorithm list, `none`, a symmetric algorithm, an unknown key, plain HTTP beyond loopback: each is one error."""
+        """No audience, no algorithm list, `none`, a symmetric algorithm, an unknown key, plain HTTP beyond loopback: each is an error."""
         self.write("keys.json", tokens.key_set())
         good = {"listen": {"address": "127.0.0.1:0"}, "admin": {"address": "127.0.0.1:0"}, "issuer": [gateway.issuer()], "domains.accounts": {"1": "https://va.example.net"},
                 "audit": {"directory": "audit", "origin": gateway.ORIGIN, "key_file": "audit.key"}}
@@ -90,7 +90,7 @@ class Check(Folder):
                 self.assertEqual((done.returncode, done.stdout), (78, ""), done.stderr)
                 self.assertRegex(done.stderr, re.escape(str(path)) + r":\d+:\d+")
 
-    def test_a_key_that_every_user_may_read_is_noted_and_warned_of(self):
+    def test_a_world_readable_key_causes_a_warning(self):
         up = upstream.Upstream()
         self.addCleanup(up.close)
         gate = gateway.Gateway(up, ready=False)
@@ -105,7 +105,7 @@ class Check(Folder):
                 gate.start()
                 self.assertEqual('"WARN"' in gate.logged().upper() and "every user of this machine" in gate.logged(), told)
 
-    def test_the_reference_config_is_fine_where_its_files_are(self):
+    def test_the_reference_config_is_valid_with_its_files(self):
         shutil.copy(gateway.ROOT / "config" / "lychgate.toml", self.folder)
         (self.folder / "audit.key").unlink()
         gateway.command("audit", "keygen", "--origin", "lychgate.example.com/edge-1", "--out", self.folder / "audit.key")
@@ -130,7 +130,7 @@ class Check(Folder):
             self.assertEqual((shown.returncode, shown.stderr), (0, ""))
             self.assertIn("Examples:", shown.stdout, verb)
 
-    def test_a_taken_port_is_74(self):
+    def test_a_port_in_use_exits_74(self):
         self.write("keys.json", tokens.key_set())
         with socket.create_server(("127.0.0.1", 0)) as taken:
             sections = {"listen": {"address": "127.0.0.1:%d" % taken.getsockname()[1]}, "admin": {"address": "127.0.0.1:0"}, "issuer": [gateway.issuer()],
@@ -169,7 +169,7 @@ class Mint(refusals.Refusals, Folder):
             jwt.decode(expired, keys[head["kid"]].key, algorithms=["ES256"], audience=tokens.AUDIENCE)
 
     def test_keys_made_elsewhere_sign_as_well(self):
-        """PKCS#8 PEM and private JWKs of every kind, made by cryptography and PyJWT."""
+        """PKCS#8 PEM and private JWKs of every kind, made with cryptography and PyJWT."""
         for kind, algorithm in (("RSA", "RS256"), ("ES256", "ES256"), ("ES384", "ES384"), ("EdDSA", "EdDSA")):
             private = tokens.private_key(kind)
             (self.folder / f"{kind}.pem").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -181,7 +181,7 @@ class Mint(refusals.Refusals, Folder):
                     keys, _ = self.jwks(name)
                     jwt.decode(token, keys[jwt.get_unverified_header(token)["kid"]].key, algorithms=[algorithm], audience=tokens.AUDIENCE)
 
-    def test_the_gate_takes_what_was_minted_and_the_key_is_a_plain_pem(self):
+    def test_the_gateway_accepts_minted_tokens_and_the_key_is_pem(self):
         up = upstream.Upstream()
         self.addCleanup(up.close)
         token = self.mint("test.key", "--generate", "--accounts", "*", "--scope", "users.read")

@@ -1,4 +1,4 @@
-"""The same gate, asked by curl: refusals with their documented answers, and what curl sends reaches upstream byte for byte."""
+"""Requests with curl: refusals have their documented form, and curl's bytes reach upstream unchanged."""
 
 import http.client
 import subprocess
@@ -22,7 +22,7 @@ def tearDownModule():
 
 
 def curl(target, *arguments, token=True):
-    """Runs curl; the token goes in by standard input, as it should with any command line."""
+    """Runs curl with the token on standard input, because other users can see a command line."""
     url = "http://%s:%d%s" % (*GATE.address, target)
     secret = f'header = "Authorization: Bearer {TOKEN}"\n' if token else ""
     command = ["curl", "--disable", "--config", "-", "--silent", "--show-error", "--include", "--globoff", "--noproxy", "*", "--max-time", "10", "--path-as-is", *arguments, url]
@@ -33,7 +33,7 @@ def curl(target, *arguments, token=True):
 
 
 def parse(output):
-    """The last answer of curl's --include output."""
+    """The last answer in curl's --include output."""
     head, _, body = output.partition(b"\r\n\r\n")
     while head.startswith(b"HTTP/1.1 100"):
         head, _, body = body.partition(b"\r\n\r\n")
@@ -99,7 +99,7 @@ class Curl(refusals.Refusals, unittest.TestCase):
         self.assert_refused(curl(f"{PATH}/1?v=4.0", "-X", "DELETE", *match, "--oauth2-bearer", "not.a.token", token=False), "token-malformed")
         self.assert_unseen(UP)
 
-    def test_a_post_that_overrides_is_the_deletion_it_is(self):
+    def test_a_post_that_overrides_is_a_deletion(self):
         got = curl(f"{PATH}/77?v=4.0", "-X", "POST", "-H", "X-HTTP-Method-Override: DELETE", "-H", "If-Match: 3")
         self.assert_passed(got)
         self.assertEqual(UP.seen[0].line.split()[0], b"POST")
@@ -107,14 +107,14 @@ class Curl(refusals.Refusals, unittest.TestCase):
         self.assertEqual((entry["operation"], entry["users"], entry["outcome"], entry["request_id"]), ("users.delete", ["77"], "deleted", got.headers["x-request-id"]))
 
     def test_a_body_that_waits_for_100_continue_arrives(self):
-        """curl sends `Expect: 100-continue`; neither it nor the wait reaches upstream, and a refusal comes without the body."""
+        """curl sends `Expect: 100-continue`: the gateway answers it itself, and refuses without waiting for the body."""
         got = curl(f"{PATH}?v=4.0", "-X", "DELETE", "-H", "If-Match: 3", "-H", "Expect: 100-continue", "--data-binary", "[1, 2]")
         self.assert_passed(got)
         self.assertEqual((UP.seen[0].body, UP.seen[0].values("expect")), (b"[1, 2]", []))
         self.assert_refused(curl(f"{PATH}?v=4.0", "-X", "DELETE", "-H", "Expect: 100-continue", "--data-binary", "[1, 2]"), "if-match-missing")
         self.assertEqual(len(UP.seen), 1)
 
-    def test_http2_is_not_spoken_yet_and_an_upgrade_is_ignored(self):
+    def test_http2_is_unsupported_and_an_upgrade_is_ignored(self):
         got = curl(f"{PATH}?v=4.0", "-H", "Connection: Upgrade", "-H", "Upgrade: h2c")
         self.assert_passed(got)
         self.assertEqual((UP.seen[0].values("upgrade"), UP.seen[0].values("connection")), ([], []))

@@ -1,4 +1,4 @@
-"""Records past the checkpoint of a killed gateway, forged with right digests but without the key: deletions stay closed, and nothing is signed over them."""
+"""A killed gateway whose records after the checkpoint are forged, with right digests but without the key: deletions stay refused, and the gateway signs nothing over the forged records."""
 
 import shutil
 import time
@@ -17,7 +17,7 @@ def tearDownModule():
 
 
 class Forged(refusals.Refusals, unittest.TestCase):
-    """One killed gateway; each forgery is made in a copy of its folder."""
+    """One killed gateway; each test forges records in a copy of its folder."""
 
     @classmethod
     def setUpClass(cls):
@@ -44,7 +44,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
         self.assertEqual((gate.get("/readyz").status, gate.get("/readyz?for=deletions").status), (200, 503))
 
     def damaged(self, folder, what):
-        """It starts closed and stays so; nothing is signed over what was forged."""
+        """Asserts that the gateway starts, keeps refusing deletions, and signs nothing over the forged records."""
         before = [(folder / name).read_bytes() for name in ("audit/checkpoint", "audit.key.seen")]
         gate = self.started(folder)
         with self.subTest(what):
@@ -70,7 +70,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
         journal.write()
         self.damaged(folder, f"{how.__name__} {at} of {count}")
 
-    def test_untouched_it_starts_and_goes_on_from_every_checkpoint_that_was_kept(self):
+    def test_without_forgery_it_continues_every_kept_checkpoint(self):
         gate = self.started(self.copy())
         gate.wait_until(lambda: gate.get("/readyz?for=deletions").status == 200, "ready")
         self.assert_passed(killed.call(gate, "DELETE", 4711))
@@ -83,7 +83,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
             done = gate.audit("verify", "--key", self.gate.verifier, "--against", gate.folder / "kept")
             self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_what_forges_here_writes_the_same_bytes_where_nothing_is_changed(self):
+    def test_the_forger_without_changes_writes_the_same_bytes(self):
         folder = self.copy()
         name, offset = killed.past_checkpoint(folder / "audit", self.key)[0][:2]
         journal = killed.Journal(folder / "audit", name, offset)
@@ -98,7 +98,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
     def test_the_last_record_rewritten(self):
         self.forged(killed.rewrite, -1)
 
-    def test_a_record_taken_out_or_put_in(self):
+    def test_a_record_removed_or_inserted(self):
         self.forged(killed.take_from_batch, 1, least=2)
         self.forged(killed.add, 2)
 
@@ -106,7 +106,7 @@ class Forged(refusals.Refusals, unittest.TestCase):
         self.forged(killed.swap_in_batch, 1, least=2)
         self.forged(killed.swap_batches, 1)
 
-    def test_a_batch_taken_out_from_between(self):
+    def test_a_batch_removed_between_others(self):
         self.forged(killed.take_batch, 2)
         self.forged(killed.take_batch, 0)
 

@@ -1,4 +1,4 @@
-"""What goes up and comes down, with httpx and with bytes: path, query, If-Match and bodies as they came; answers unchanged."""
+"""Forwarding, with httpx and raw bytes: path, query, If-Match and bodies reach upstream unchanged, and answers come back unchanged."""
 
 import json
 import unittest
@@ -32,7 +32,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
         return wire.send(GATE.address, wire.request(method, target, f"Authorization: Bearer {TOKEN}", *headers, body=body))
 
     def test_every_status_body_and_revision_comes_back_unchanged(self):
-        """200, 404, 409, 412, 500 and others, of a read, a write and a deletion."""
+        """200, 404, 409, 412, 500 and others, for a read, a write and a deletion."""
         bodies = {200: b'{"id":4711,"name":"\xc3\xa4"}', 404: b'{"message":"no such user"}', 409: b'{"type":"conflict"}',
                   412: b"", 500: b"<html>\0\xff", 201: b"{}", 204: b"", 304: b"", 400: b"a" * 70_000, 401: b"?", 429: b"slow", 503: b"-"}
         for status, body in bodies.items():
@@ -66,7 +66,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
                 self.assert_passed(self.raw("GET", target))
                 self.assertEqual(UP.seen[0].line, f"GET {target} HTTP/1.1".encode())
 
-    def test_a_target_in_absolute_form_goes_up_as_path_and_query(self):
+    def test_an_absolute_target_is_sent_as_path_and_query(self):
         target = f"{PATH}/1?v=4.0&x=%2e"
         self.assert_passed(self.raw("GET", f"http://gate.example{target}"))
         self.assertEqual(UP.seen[0].line, f"GET {target} HTTP/1.1".encode())
@@ -81,7 +81,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
                     self.assert_passed(self.raw(method, f"{PATH}/1?v=4.0", f"If-Match: {value}", body=body))
                     self.assertEqual(UP.seen[0].values("if-match"), [value])
 
-    def test_the_callers_token_cookies_and_claims_about_itself_do_not_go_up(self):
+    def test_the_callers_token_cookies_and_identity_headers_are_removed(self):
         kept = ["X-Custom: b", "X-Custom: a  c", "Accept: */*", "User-Agent: me", "Content-Type: application/json", "LP-Thing: 1"]
         for method in ("GET", "DELETE"):
             UP.reset()
@@ -100,7 +100,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
                 name, value = line.split(": ", 1)
                 self.assertIn(value, seen.values(name))
 
-    def test_request_id_and_trace_go_up_and_the_id_comes_down(self):
+    def test_request_id_and_trace_go_upstream_and_the_id_comes_back(self):
         trace = "4bf92f3577b34da6a3ce929d0e0e4736"
         got = self.client.get(f"{PATH}?v=4.0", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
         seen = UP.seen[0]
@@ -109,7 +109,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
         self.client.get(f"{PATH}?v=4.0")
         self.assertRegex(UP.seen[1].values("traceparent")[0], "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 
-    def test_upstream_cannot_speak_for_the_gateway(self):
+    def test_upstream_cannot_set_the_gateways_headers(self):
         theirs = [("lychgate-refusal", "token-missing"), ("lychgate-receipt", "a/1"), ("Lychgate-Anything", "x"), ("X-Request-Id", "theirs"),
                   ("Connection", "close, x-hop"), ("X-Hop", "1"), ("Keep-Alive", "timeout=5"), ("ac-revision", "3")]
         UP.then(upstream.answer(200, b"{}", theirs))
@@ -119,7 +119,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
         self.assertNotEqual(got.headers["x-request-id"], "theirs")
         self.assertEqual(got.headers["ac-revision"], "3")
 
-    def test_redirects_are_handed_on_not_followed(self):
+    def test_redirects_are_returned_and_not_followed(self):
         for status in (301, 302, 303, 307, 308):
             UP.reset()
             UP.then(upstream.answer(status, b"", [("Location", UP.origin + "/elsewhere")]))
@@ -144,7 +144,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
             self.assert_passed(self.raw("GET", f"{PATH}/1?v=4.0", "Content-Type: application/json", body=body))
             self.assertEqual((UP.seen[0].body, UP.seen[0].values("content-length"), UP.seen[0].values("transfer-encoding")), (b"", [], []))
 
-    def test_the_judged_batch_is_the_sent_batch(self):
+    def test_the_checked_batch_is_the_sent_batch(self):
         for body in (b'["1"]', b' [ 1 , "2",\n3\t]\r\n', b'["\\u0031\\u0032"]', b"[9223372036854775807]"):
             UP.reset()
             self.assert_passed(self.raw("DELETE", f"{PATH}?v=4.0", "If-Match: 1", body=body))
@@ -156,7 +156,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
             self.assertEqual(UP.seen[0].body, body)
         self.assert_passed(self.raw("DELETE", f"{PATH}?v=4.0&ids=2,1", "If-Match: 1", body=b"[1,2]"))
 
-    def test_an_override_that_the_contract_lists_goes_up_as_it_came(self):
+    def test_a_listed_override_is_sent_unchanged(self):
         for method, override, target in (("POST", "DELETE", f"{PATH}/1"), ("DELETE", "DELETE", f"{PATH}/1"), ("POST", "PUT", f"{PATH}/1"), ("PUT", "PUT", PATH)):
             UP.reset()
             body = b"{}" if override == "PUT" else None
@@ -166,7 +166,7 @@ class Forwarding(refusals.Refusals, unittest.TestCase):
             self.assertEqual("lychgate-receipt" in got.headers, override == "DELETE")
 
     def test_one_connection_carries_many_requests_and_refusals(self):
-        """An httpx client that keeps its connection sees each answer in its place."""
+        """On a kept connection, an httpx client gets each answer in its turn."""
         for number in range(1, 30):
             UP.then(upstream.answer(200, str(number).encode()))
             self.assertEqual(self.client.get(f"{PATH}/{number}?v=4.0").content, str(number).encode())

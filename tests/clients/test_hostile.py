@@ -1,6 +1,6 @@
-"""Callers with valid tokens, who send nothing but what is refused, for a minute at least and at full speed, with long and ugly texts.
+"""Callers with valid tokens that send only refused requests with long and hostile texts, at full speed for at least a minute.
 
-The trail grows by the amount that docs/trail.md states, and says how many they were; no terminal is steered, whoever looks where.
+The trail grows within the bounds of docs/trail.md and counts every refusal; no text steers any terminal that shows it.
 """
 
 import collections
@@ -14,7 +14,7 @@ import unittest
 from support import gateway, refusals, terminal, tlog, tokens, upstream, wire
 
 SECONDS, CALLERS, THREADS, REFUSALS = 60, 24, 4, 12_000
-#: As docs/trail.md states it: entries a minute of all callers and of one, bytes of the longest entry of a refusal and of any,
+#: The bounds of docs/trail.md: entries a minute of all callers and of one, bytes of the longest entry of a refusal and of any entry,
 #: bytes of all entries a minute, callers that a sum names, and the journal's size beside segments of 2 MiB.
 ENTRIES_A_MINUTE, OF_A_CALLER, ENTRY_BYTES, LONGEST, BYTES_A_MINUTE, NAMED, JOURNAL = 600, 60, 6_000, 48_000, 4_000_000, 20, 3 << 21
 IDS = list(range(9_000_000_000_000_000_000, 9_000_000_000_000_005_000))
@@ -31,13 +31,13 @@ def tearDownModule():
 
 
 def subject(number):
-    """Of some KiB; every sixth of more than 8, which is not read, and every sixth with an escape, which no subject has."""
+    """A text of several KiB. Every sixth exceeds 8 KiB, so the gateway does not read it; every sixth has an escape, which no subject has."""
     text = f"{number} \u202e\u2066=1+1|" + "\u202e\u00e9\"\\x" * 50
     return text + {0: "x" * 8_192, 1: "\x1b]0;x\x07"}.get(number % 6, "x" * 2_500)
 
 
 def requests(token):
-    """What one caller sends, over and over; nothing of it goes upstream."""
+    """The requests that one caller repeats; none reaches upstream."""
     bearer = b"Authorization: Bearer " + token.encode()
     one, all_of = f"{wire.PATH}/4711?v=4.0", f"{wire.PATH}?v=4.0"
     twice = json.dumps([*IDS[:4999], IDS[0]]).encode()
@@ -71,20 +71,20 @@ class Hostile(refusals.Refusals, unittest.TestCase):
         for thread in threads:
             thread.join()
         cls.gate.end()
-        # Minutes are counted from the gateway's start, so that one of a flood may be part of two.
+        # The gateway counts minutes from its start, so one minute of load may fall into two of them.
         cls.minutes = int((time.monotonic() - cls.begun) // 60) + 1
         cls.entries = tlog.Log(cls.gate.folder / "audit", tlog.Key(cls.gate.verifier)).entries
         cls.said = [json.loads(entry) for entry in cls.entries]
 
     @classmethod
     def command(cls, name, *arguments):
-        """Starts `lychgate audit …` at a terminal of its own."""
+        """Starts `lychgate audit …` at a new terminal."""
         audit = [gateway.binary(), "audit", *arguments, "--dir", cls.gate.folder / "audit"]
         return terminal.start(cls.gate.folder / f"{name}.screen", *audit)
 
     @classmethod
     def sizes(cls, below):
-        """Bytes of each file."""
+        """The size of each file in bytes."""
         folder = cls.gate.folder / "audit" / below
         return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
@@ -107,7 +107,7 @@ class Hostile(refusals.Refusals, unittest.TestCase):
                 connection = connection.close()
         cls.codes.update(codes)
 
-    def test_every_refusal_is_on_record_singly_or_in_a_sum(self):
+    def test_every_refusal_is_recorded_singly_or_in_a_sum(self):
         refused = collections.Counter()
         for (code, _), count in self.codes.items():
             refused[code] += count
@@ -127,7 +127,7 @@ class Hostile(refusals.Refusals, unittest.TestCase):
         self.assertEqual(singly + known, refused)
         self.assertEqual(unknown, nobody)
 
-    def test_the_trail_grows_by_what_is_stated(self):
+    def test_the_trail_grows_within_the_documented_bounds(self):
         of, callers = collections.Counter(), collections.Counter()
         for entry, said in zip(self.entries, self.said):
             of[said["kind"]] += 1
@@ -150,13 +150,13 @@ class Hostile(refusals.Refusals, unittest.TestCase):
         bundles = sum(size for name, size in full.items() if name.startswith("entries/"))
         self.assertEqual(bundles, sum(lengths[:count]))
         self.assertEqual(sum(full.values()) - bundles, 32 * count)
-        # Each is a beginning of what is not full yet, one for each checkpoint of that time.
+        # Partial tiles: each is a prefix of a tile, one for each checkpoint of that time.
         partial = sum(size for name, size in files.items() if ".p/" in name)
         self.assertLessEqual(partial, (tlog.FULL - 1) * (sum(lengths[count:]) + 2 * 32 * tlog.FULL))
         self.assertLessEqual(sum(self.sizes("journal").values()), JOURNAL)
 
     def assert_harmless(self, lines, least, ending="\n"):
-        """What was shown is so much at least, and steers nothing."""
+        """Asserts that the output has at least this length and does not steer the terminal."""
         count = 0
         for count, line in enumerate(lines, 1):
             self.assertIsNone(terminal.RAW.search(line.removesuffix(ending)), repr(line))
@@ -183,7 +183,7 @@ class Hostile(refusals.Refusals, unittest.TestCase):
             with self.subTest(arguments):
                 process, screen = self.command("-".join(arguments).encode().hex(), *arguments)
                 process.wait(30)
-                # RFC 4180 ends a line of CSV so.
+                # RFC 4180: a line of CSV ends like this.
                 self.assert_harmless(screen.lines(), least, "\r\n" if "csv" in arguments else "\n")
 
 

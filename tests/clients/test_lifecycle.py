@@ -1,4 +1,4 @@
-"""Signals: SIGHUP reloads, good and bad, under load; SIGTERM and SIGINT drain and end with 0."""
+"""Signals: SIGHUP reloads a valid or invalid config under load; SIGTERM and SIGINT drain, and the gateway exits with 0."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
         self.addCleanup(self.gate.stop)
 
     def reload(self, pattern, **sections):
-        """Writes the config, sends SIGHUP, waits for the log to say how it went."""
+        """Writes the config, sends SIGHUP, and waits until the log shows the result."""
         before = len([line for line in self.gate.logged().splitlines() if '"reload' in line])
         self.gate.configure(**sections)
         self.gate.signal(signal.SIGHUP)
@@ -41,7 +41,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
         self.assertRegex(told()[0], pattern)
         return json.loads(told()[0])
 
-    def test_a_good_reload_is_in_force_for_the_next_request(self):
+    def test_a_valid_reload_applies_to_the_next_request(self):
         everybody = {"accounts": "*"}
         path = PATH.replace("12345678", "22222222")
         self.assert_refused(ask(self.gate, target=f"{path}?v=4.0", **everybody), "account-unknown")
@@ -59,7 +59,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
         self.assertTrue(old.headers["lychgate-receipt"] and new.headers["lychgate-receipt"])
         self.assertIn("in force", self.gate.get("/readyz?verbose").body.decode())
 
-    def test_a_bad_reload_changes_nothing_and_says_why(self):
+    def test_an_invalid_reload_changes_nothing_and_logs_why(self):
         kept = self.gate.get("/status").json()["config"]
         bad = [{"issuer": [gateway.issuer(algorithms=["HS256"])]}, {"issuer": [gateway.issuer(audience=[])]}, {"nonsense": {"key": 1}},
                {"listen": {"address": "127.0.0.1:1"}}, {"admin": {"address": "127.0.0.1:1"}}, {"audit": {"sync_timeout": "3s"}}, {"issuer": [gateway.issuer(jwks_file="gone.json")]}]
@@ -112,7 +112,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
         self.assertEqual(self.gate.audit("verify").returncode, 0)
 
     def test_a_key_set_from_a_url_is_kept_across_a_reload(self):
-        """The issuer is down while the gateway reloads: its keys are known, and nobody is turned away."""
+        """The issuer is down during the reload. The gateway keeps its keys, so it refuses nobody."""
         theirs = issuer.Issuer()
         one = gateway.issuer(jwks_file=None, jwks_url=theirs.url)
         self.reload('"reloaded"', issuer=[one])

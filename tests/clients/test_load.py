@@ -1,4 +1,4 @@
-"""Callers that do not behave: a log that nobody reads, thousands of idle connections, a crowd that resets while upstream hangs."""
+"""Misbehaving clients: a log that nobody reads, thousands of idle connections, and many callers that reset while upstream hangs."""
 
 import json
 import resource
@@ -34,7 +34,7 @@ def deletion(user, token):
 
 
 def connections(gate):
-    """Callers' connections that are open."""
+    """The number of open connections from callers."""
     page = gate.get("/metrics").body.decode()
     return next(int(line.split(" ")[1]) for line in page.splitlines() if line.startswith("lychgate_connections "))
 
@@ -43,8 +43,8 @@ class Load(refusals.Refusals, unittest.TestCase):
     def setUp(self):
         UP.reset()
 
-    def test_requests_go_on_while_nobody_reads_standard_output(self):
-        """The pipe is full long before the last request; SIGTERM still ends it with 0."""
+    def test_requests_continue_while_nobody_reads_standard_output(self):
+        """The pipe is full long before the last request. SIGTERM still ends the gateway with 0."""
         gate = gateway.Gateway(UP)
         self.addCleanup(gate.stop)
         self.assertEqual(gate.end(), 0)
@@ -55,7 +55,7 @@ class Load(refusals.Refusals, unittest.TestCase):
         gate.wait_until(lambda: gate.get("/readyz?for=deletions").status == 200, "ready")
         token = tokens.token()
         with httpx.Client(base_url="http://%s:%d" % gate.address, trust_env=False, timeout=wire.PATIENCE, headers={"Authorization": f"Bearer {token}", "If-Match": "1"}) as client:
-            # 300 bytes a line fill the kernel's 64 KiB after some two hundred.
+            # With 300 bytes a line, about two hundred lines fill the kernel's 64 KiB.
             for number in range(1, 1201):
                 got = client.request("DELETE" if number % 100 == 0 else "GET", f"{PATH}/{number}?v=4.0")
                 self.assert_passed(got)
@@ -77,15 +77,15 @@ class Load(refusals.Refusals, unittest.TestCase):
             connections.append(connection)
             connection.sendall(request)
             self.assertEqual(connection.recv(12), b"HTTP/1.1 200")
-        # A debug build's program text alone is half of that, so there the memory that it took for itself counts.
+        # The program text of a debug build already takes half of that, so the test then counts only the memory that the process allocated.
         field = "RssAnon" if "debug" in gateway.binary() else "VmRSS"
         self.assertLess(resident(gate.process, field), 30 * 1024)
 
-    def test_a_crowd_that_sends_deletions_and_resets_against_a_hanging_upstream(self):
-        """In flight stays within the bound, each one that upstream saw has its intent, the refused are on record singly or in a count."""
+    def test_many_callers_that_reset_while_upstream_hangs(self):
+        """Deletions in flight stay within the bound, each deletion at upstream has its intent, and refusals are recorded singly or in a count."""
         gate = gateway.Gateway(UP, limits={"max_deletions": 16}, upstream={"head_timeout": "10m", "total_timeout": "10m"})
         self.addCleanup(gate.stop)
-        # It hangs, then it breaks off.
+        # Upstream hangs, then closes.
         hangs = upstream.Held(threading.Event(), upstream.CLOSE)
         UP.default, kept = hangs, UP.default
         self.addCleanup(setattr, UP, "default", kept)
@@ -99,7 +99,7 @@ class Load(refusals.Refusals, unittest.TestCase):
             most = max(most, len(UP.seen))
         self.assertEqual((most, len(UP.seen)), (16, 16))
         self.assertLess(resident(gate.process) - before, 64 * 1024)
-        # Whoever is answered now stood last in the queue of new connections: only those that hang are left.
+        # This answer shows that the queue of new connections is empty, so only hanging callers remain.
         self.assertEqual(wire.send(gate.address, wire.request("GET", "/")).status, 404)
         gate.wait_until(lambda: connections(gate) <= 16, "the crowd has gone")
         UP.default = kept
@@ -114,7 +114,7 @@ class Load(refusals.Refusals, unittest.TestCase):
         page = trail.journal(gate.folder / "audit").values()
         summed = sum(sum(entry["known_callers"].values()) for entry in map(json.loads, page) if entry["kind"] == "turned_away")
         self.assertEqual(set(single), {"overloaded"})
-        # A reset that overtakes its own request leaves nothing to read, so nothing to record.
+        # If a reset overtakes its own request, the gateway reads and records nothing.
         self.assertLessEqual(len(single) + summed, 600 - 16)
         self.assertGreater(len(single) + summed, 50)
         self.assertEqual(gate.audit("verify", "--key-file", gate.folder / "audit.key").returncode, 0)

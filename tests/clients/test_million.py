@@ -1,4 +1,4 @@
-"""A million entries, written by this side: `audit verify` takes less than 10 s and little memory, `audit prove` less than one. With LYCHGATE_FULL."""
+"""A log of a million entries, written by the test: `audit verify` takes less than 10 s and little memory, `audit prove` less than 1 s. With LYCHGATE_FULL."""
 
 import base64
 import datetime
@@ -22,7 +22,7 @@ DELETION = {
 
 
 def entries(count):
-    """Deletions, each closed at once, 200 a second."""
+    """Deletions, each closed at once, 200 per second."""
     rest, begin = json.dumps(DELETION, separators=(",", ":"))[1:], datetime.datetime(2026, 11, 24, tzinfo=datetime.timezone.utc)
     for number in range(0, count, 2):
         at = (begin + datetime.timedelta(microseconds=number * 2500)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -34,7 +34,7 @@ def entries(count):
 
 
 def write(folder, count):
-    """Checkpoint, tiles and bundles, a bundle at a time; no journal, as in a copy for an auditor."""
+    """Writes checkpoint, tiles and bundles, one bundle at a time; no journal, as in an auditor's copy."""
     rows, bundle = [[]], b""
 
     def put(level, index, data, width=256):
@@ -65,7 +65,7 @@ class Million(unittest.TestCase):
         write(cls.folder, ENTRIES)
 
     def run_for(self, seconds, *arguments):
-        """What it prints, with 64 MiB of memory; its own time counts, not that of what runs beside it."""
+        """Runs a command with 64 MiB of memory and returns its output; only its own CPU time counts."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         bounded = lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         done = subprocess.run([gateway.binary(), "audit", *arguments, "--dir", self.folder], capture_output=True, text=True, timeout=300, preexec_fn=bounded)

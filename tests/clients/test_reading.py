@@ -1,4 +1,4 @@
-"""The trail as its readers get it: filters, exports read by csv and checked by jsonschema, tail --follow, the admin listener's /audit/, a large log, and texts that attack terminals and spreadsheets."""
+"""Readers of the trail: filters, exports read by csv and checked by jsonschema, tail --follow, /audit/ of the admin listener, a large log, and texts that attack terminals and spreadsheets."""
 
 import base64
 import csv
@@ -23,10 +23,10 @@ from support import gateway, refusals, tokens, upstream, wire
 
 PATH = wire.PATH
 ADMIN_TOKEN = "an-admin-token-of-some-length-9876543210"
-#: Of a token's texts none may hold a control character; what upstream says may.
+#: The texts of a token must not contain control characters; upstream's texts may.
 HOSTILE = "=cmd|' /C calc'!A0 \u202eresu;=1,\"line\""
 REVISION = b"=1+1\x9b2J\tx"
-#: Everything but a line feed that a terminal might act on, and marks that turn the direction of writing.
+#: Every control character except the line feed, and marks that change the direction of writing.
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SCHEMA = json.loads((pathlib.Path(__file__).parent / "ocsf_user_management.schema.json").read_text())
 
@@ -89,12 +89,12 @@ class Reading(refusals.Refusals, unittest.TestCase):
     def test_an_answer_says_what_it_searched(self):
         done = GATE.audit("list", "--json", "--user", "none")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
-        # The checkpoint, which the rest of the line names, may move between the two.
+        # The gateway may publish another checkpoint, which the rest of the line names, between the two.
         searched = [text.partition("; ")[0] for text in (done.stderr, GATE.audit("unresolved").stderr)]
         self.assertRegex(searched[0], r"searched entries 0 to \d+$")
         self.assertEqual(searched[1], searched[0])
 
-    def test_what_cannot_be_read_has_no_table_that_says_none(self):
+    def test_an_unreadable_trail_shows_no_empty_table(self):
         for verb in ("list", "tail"):
             done = gateway.command("audit", verb, "--dir", GATE.folder / "nothing")
             self.assertEqual((done.returncode, done.stdout), (74, ""), done.stderr)
@@ -140,7 +140,7 @@ class Reading(refusals.Refusals, unittest.TestCase):
 
 
 class Published(refusals.Refusals, unittest.TestCase):
-    """What a checkpoint covers, read through the admin listener."""
+    """The published part of the trail, read through the admin listener."""
 
     @classmethod
     def setUpClass(cls):
@@ -169,7 +169,7 @@ class Published(refusals.Refusals, unittest.TestCase):
         place = ("--dir", "http://%s:%d" % self.gate.admin)
         return gateway.command("audit", verb, *arguments, *place, *(("--token-file", self.gate.folder / "admin.token") if token else ()))
 
-    def test_files_are_those_of_the_folder(self):
+    def test_the_files_are_those_of_the_folder(self):
         size = self.covered()
         got = self.fetch("checkpoint")
         self.assertEqual((got.headers["content-type"], got.headers["cache-control"]), ("text/plain; charset=utf-8", "max-age=1"))
@@ -186,7 +186,7 @@ class Published(refusals.Refusals, unittest.TestCase):
         for path in ("lock", "verifier", "journal/0000000001", "tile/0/../../lock", "tile/0/000.p/0", "tile/0/0", ""):
             self.assertEqual(self.fetch(path).status, 404, path)
 
-    def test_an_address_gives_what_the_folder_gives(self):
+    def test_an_address_gives_the_same_as_the_folder(self):
         for verb in (("list", "--json", "--user", "11"), ("export", "--format", "csv", "--user", "11"), ("tail", "--json", "--limit", "1", "--user", "11")):
             done = self.remote(*verb, "--key", self.gate.verifier)
             self.assertEqual((done.returncode, done.stdout), (0, self.gate.audit(*verb).stdout), done.stderr)
@@ -208,7 +208,7 @@ class Published(refusals.Refusals, unittest.TestCase):
         self.assertEqual(self.remote("verify").returncode, 2)
         self.assertEqual(list(pathlib.Path(tempfile.gettempdir()).glob("lychgate-verify-*")), [])
 
-    def test_an_address_without_the_token_or_with_another_key_is_no_answer(self):
+    def test_an_address_needs_the_token_and_the_right_key(self):
         denied = self.remote("list", "--json", token=False)
         self.assertEqual((denied.returncode, denied.stdout), (74, ""))
         self.assertIn("--token-file", denied.stderr)
@@ -219,7 +219,7 @@ class Published(refusals.Refusals, unittest.TestCase):
 
 
 def another_key(folder):
-    """A verifier key of the same origin that is not the gateway's."""
+    """A verifier key of the same origin, but not the gateway's."""
     path = folder / "other.key"
     if path.exists():
         path.unlink()
@@ -227,7 +227,7 @@ def another_key(folder):
 
 
 class Large(unittest.TestCase):
-    """A log written by the other reader's tests: a million entries with LYCHGATE_FULL, else fewer."""
+    """A log from the independent writer: a million entries with LYCHGATE_FULL, otherwise fewer."""
 
     @classmethod
     def setUpClass(cls):
@@ -268,7 +268,7 @@ class Large(unittest.TestCase):
             self.assertLess(seconds, 1)
         self.assertLess(sum(1 for path in self.folder.rglob("*") if path.is_file()), 10_000)
 
-    def test_a_missing_bundle_is_a_hole_and_not_an_answer(self):
+    def test_a_missing_bundle_is_reported_as_missing(self):
         gone = self.folder / "tile/entries/010"
         kept = gone.read_bytes()
         gone.unlink()
@@ -303,7 +303,7 @@ class Follow(refusals.Refusals, unittest.TestCase):
 
         return process, users
 
-    def test_new_deletions_come_through_a_restart_and_it_ends_on_interrupt(self):
+    def test_it_follows_through_a_restart_and_ends_on_interrupt(self):
         delete(self.gate, user=1)
         process, users = self.follow("--dir", str(self.gate.folder / "audit"))
         self.assertEqual(users(1), ["1"])
@@ -317,7 +317,7 @@ class Follow(refusals.Refusals, unittest.TestCase):
         os.kill(process.pid, signal.SIGINT)
         self.assertEqual(process.wait(5), 0)
 
-    def test_an_address_is_followed_too_with_filters(self):
+    def test_it_follows_an_address_with_filters(self):
         process, users = self.follow("--dir", "http://%s:%d" % self.gate.admin, "--outcome", "refused")
         delete(self.gate, user=1)
         delete(self.gate, user=2, if_match="*")

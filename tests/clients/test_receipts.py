@@ -1,4 +1,4 @@
-"""Receipts and entries, judged by a reader that shares no code with the gateway: Ed25519 by `cryptography`, leaves from the entries' bytes."""
+"""Receipts and entries, checked by a reader that shares no code with the gateway: Ed25519 with `cryptography`, leaves from the entries' bytes."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def delete(target=f"{PATH}/4711?v=4.0", content=None, if_match="17", **changes):
 
 
 def shown(what):
-    """`audit show --json`: index, leaf, the entry's bytes as they are printed, the entry."""
+    """`audit show --json`: index, leaf, the printed bytes of the entry, and the entry."""
     printed = GATE.audit("show", what, "--json")
     lines = []
     for line in printed.stdout.splitlines():
@@ -76,7 +76,7 @@ class Receipts(refusals.Refusals, unittest.TestCase):
                 self.assertEqual(base64.b64encode(trail.leaf(intent)).decode(), intent_leaf)
                 self.assertEqual((said["kind"], ended["kind"], ended["intent"], ended["leaves"]), ("intent", "outcome", index, [intent_leaf]))
 
-    def test_audit_verify_judges_receipts_as_the_other_reader_does(self):
+    def test_audit_verify_agrees_with_the_independent_reader(self):
         got = delete()
         good = {name: got.headers[name] for name in refusals.RECEIPT}
         other = delete()
@@ -95,11 +95,11 @@ class Receipts(refusals.Refusals, unittest.TestCase):
         bad = {**good, "lychgate-receipt-signature": base64.b64encode(bit).decode()}
         self.assertEqual((judged(bad), KEY.judge(bad)), (1, None))
 
-    def test_every_entry_in_the_journal_has_the_leaf_that_is_printed(self):
-        """The journal's batches, read from their description: digests and chain hold, no index is missing, each entry is one JSON object."""
+    def test_every_journal_entry_has_the_printed_leaf(self):
+        """Reads the journal's batches from the description of the format: digests and chain are valid, no index is missing, each entry is one JSON object."""
         delete()
         refused = delete(if_match="*").headers["x-request-id"]
-        # A refusal does not wait for its record.
+        # The answer to a refusal does not wait for its record.
         GATE.wait_until(lambda: any(one["request_id"] == refused for one in GATE.deletions()), "the refusal on record")
         listed, entries = GATE.deletions(), trail.journal(GATE.folder / "audit")
         self.assertEqual(sorted(entries), list(range(len(entries))))
@@ -113,7 +113,7 @@ class Receipts(refusals.Refusals, unittest.TestCase):
                 self.assertEqual(entry["time"][-1], "Z")
                 self.assertRegex(entry["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 
-    def test_text_beyond_ascii_is_hashed_as_it_stands(self):
+    def test_text_beyond_ascii_is_hashed_unchanged(self):
         got = delete(sub="Ada \u00dc \u202e \u2713", client_id="c\u00e9", if_match="1")
         entries = trail.journal(GATE.folder / "audit")
         entry = entry_of(got)
@@ -122,7 +122,7 @@ class Receipts(refusals.Refusals, unittest.TestCase):
         people = GATE.audit("show", str(entry["index"])).stdout + GATE.audit("list").stdout
         self.assertNotIn("\u202e", people, "what turns text around is escaped for people")
 
-    def test_a_long_text_is_cut_with_its_hash(self):
+    def test_a_long_text_is_shortened_and_has_its_hash(self):
         subject = "s" * 300
         entry = entry_of(delete(sub=subject))
         self.assertEqual(entry["caller"]["subject"], subject[:256])
@@ -131,7 +131,7 @@ class Receipts(refusals.Refusals, unittest.TestCase):
 
 
 class Listed(refusals.Refusals, unittest.TestCase):
-    """`audit list --json` has the documented fields, all of them and in order."""
+    """`audit list --json` has exactly the documented fields, in order."""
 
     def setUp(self):
         UP.reset()
@@ -169,8 +169,8 @@ class Listed(refusals.Refusals, unittest.TestCase):
         got = delete(f"{PATH}?v=4.0", content=b'["3", 1,2]')
         self.check(got, operation="users.delete_batch", users=["3", "1", "2"], decision="forwarded", outcome="deleted", sent="yes")
 
-    def test_a_large_batch_is_split_on_record_and_listed_as_one_object(self):
-        """5,000 ids of 19 digits: several intents in one journal batch, one outcome that names every part's leaf, one receipt."""
+    def test_a_large_batch_has_several_intents_and_one_object_in_the_list(self):
+        """5,000 ids of 19 digits: several intents in one journal batch, one outcome with the leaf of every part, one receipt."""
         ids = [str(9_000_000_000_000_000_000 + number) for number in range(5000)]
         content = json.dumps(ids, separators=(",", ":")).encode()
         got = delete(f"{PATH}?v=4.0", content=content)

@@ -1,4 +1,4 @@
-"""What the contract asks, judged once the caller is known: account, user id, version, If-Match, bodies. Upstream sees nothing of it."""
+"""Checks after authentication: account, user id, version, If-Match, bodies. No refused request reaches upstream."""
 
 import gzip
 import json
@@ -59,14 +59,14 @@ class Contract(refusals.Refusals, unittest.TestCase):
                 for method, target in (("DELETE", f"{PATH}/1"), ("GET", PATH), ("PUT", f"{PATH}/1"), ("POST", PATH)):
                     self.refuse(code, method, target + query)
 
-    def test_ids_in_a_query_are_refused_where_they_could_name_others(self):
+    def test_ids_in_a_query_are_refused_if_they_could_name_others(self):
         for query in ("v=4.0&ids=1", "ids=1&v=4.0", "v=4.0&ids", "v=4.0&%69ds=1", "v=4.0&a;ids=1", "v=4.0&i%64s="):
             self.refuse("request-malformed", "DELETE", f"{PATH}/1?{query}")
         for query in ("ids=1,2", "ids=2", "ids", "ids=", "ids=1&ids=1", "ids=01", "ids=%31"[:0] + "ids=1%2C2", "ids=1,1", "%69ds=2", "ids=1,"):
             self.refuse("body-invalid", "DELETE", f"{PATH}?v=4.0&{query}", body=b"[1]")
         self.refuse("request-malformed", "DELETE", f"{PATH}?v=4.0&a;ids=1", body=b"[1]")
 
-    def test_if_match_must_be_there_once_and_well_formed(self):
+    def test_if_match_is_required_once_and_well_formed(self):
         for method, target in (("DELETE", f"{PATH}/1?v=4.0"), ("PUT", f"{PATH}/1?v=4.0"), ("PUT", f"{PATH}?v=4.0"), ("DELETE", f"{PATH}?v=4.0")):
             self.refuse("if-match-missing", method, target, if_match=None)
             for value in ("", 'W/"1"', 'w/"1"', '"1", "2"', "1,2", "abc", "1 2", "-2", "+1", "1.5", '"', '"a', 'a"', '""a', "**", "1" * 20, '"' + "a" * 257 + '"', "0x1", '"a b"x', "1;", '"a"b"'):
@@ -74,7 +74,7 @@ class Contract(refusals.Refusals, unittest.TestCase):
             self.refuse("if-match-malformed", method, target, "If-Match: 17")
             self.refuse("if-match-malformed", method, target, "if-match: 18")
 
-    def test_an_unconditional_deletion_takes_a_scope_of_its_own(self):
+    def test_an_unconditional_deletion_needs_its_own_scope(self):
         for value in ("-1", "*", '"*"', '"-1"'):
             for target in (f"{PATH}/1?v=4.0", f"{PATH}?v=4.0"):
                 self.refuse("if-match-unconditional", "DELETE", target, if_match=value, scope="users.delete.unconditional")
@@ -128,8 +128,8 @@ class Contract(refusals.Refusals, unittest.TestCase):
                     self.refuse("scope-missing", method, f"{target}?v=4.0", token=token, scope=scope)
         self.refuse("scope-missing", "POST", f"{PATH}/1?v=4.0", "X-HTTP-Method-Override: DELETE", token=tokens.token(scope="users.write"), scope="users.delete")
 
-    def test_the_checks_stand_in_their_order(self):
-        """Each request has several faults; the first in order is told."""
+    def test_the_checks_run_in_order(self):
+        """Each request has several faults; the refusal names the first in order."""
         bad = f"{PATH.replace('12345678', 'a-b')}/abc"
         stranger, reader = tokens.token(accounts=["1"]), tokens.token(scope="users.read", accounts=["*"])
         for code, method, target, more in (

@@ -1,4 +1,4 @@
-"""What is judged before the caller is known: path, query form, overrides, framing, the rest of the head. Upstream sees nothing of it."""
+"""Checks before authentication: path, query form, overrides, framing, and the rest of the head. No refused request reaches upstream."""
 
 import socket
 import unittest
@@ -34,14 +34,14 @@ class Head(refusals.Refusals, unittest.TestCase):
         self.assert_unseen(UP)
 
     def refuse(self, code, method, target, *headers, **more):
-        """Refused so, with a token and without one: it is judged before the caller is known."""
+        """Asserts this refusal with and without a token, because the check precedes authentication."""
         answer = None
         for token in (True, False):
             with self.subTest(method=method, target=target, headers=headers, token=token):
                 answer = self.assert_refused(ask(method, target, *headers, token=token, **more), code)
         return answer
 
-    def test_a_path_with_a_second_reading_is_path_malformed(self):
+    def test_an_ambiguous_path_is_path_malformed(self):
         users = ["..", ".", "%2e%2e", "%2E%2e", ".%2e", "%2e", "%2F", "%2f1", "%5C", "%5c1", "1%5c2", "\\1", "12%33", "%34", "1%2D", "1%7e", "1;x=1", "%",
                  "%4", "%zz", "1%", "1/", "1//", "", "/1", "1/../2", "1/./2", "1/%2e%2e/2"]
         for user in users:
@@ -60,7 +60,7 @@ class Head(refusals.Refusals, unittest.TestCase):
             answer = self.refuse("operation-unknown", "PUT", f"{PATH}/1/{path}?v=4.0")
             self.assertIn("through this gateway", answer.json()["detail"])
 
-    def test_a_method_that_the_path_has_not_is_told_which_it_has(self):
+    def test_an_unknown_method_gets_the_allowed_ones(self):
         for method, target, allowed in (("PATCH", PATH, "GET, POST, PUT, DELETE"), ("HEAD", f"{PATH}/1", None), ("POST", f"{PATH}/1", "GET, PUT, DELETE"),
                                         ("OPTIONS", PATH, "GET, POST, PUT, DELETE"), ("delete", f"{PATH}/1", "GET, PUT, DELETE"), ("TRACE", PATH, "GET, POST, PUT, DELETE")):
             with self.subTest(method=method):
@@ -71,7 +71,7 @@ class Head(refusals.Refusals, unittest.TestCase):
                 self.assert_refused(answer, "method-not-allowed")
                 self.assertEqual(set(answer.headers["allow"].split(", ")), set(allowed.split(", ")))
 
-    def test_an_override_that_is_not_listed_is_request_malformed(self):
+    def test_an_unlisted_override_is_request_malformed(self):
         name = "X-HTTP-Method-Override"
         for method, target, *headers in (
             ("POST", ONE, f"{name}: delete"), ("POST", ONE, f"{name}: Delete"), ("POST", ONE, f"{name}: DELETE "[:-1] + ",DELETE"), ("GET", ONE, f"{name}: DELETE"),
@@ -89,7 +89,7 @@ class Head(refusals.Refusals, unittest.TestCase):
             for method, target in (("POST", PATH), ("GET", PATH), ("DELETE", f"{PATH}/1"), ("PUT", f"{PATH}/1")):
                 self.refuse("request-malformed", method, f"{target}?{query}")
 
-    def test_a_query_that_cannot_be_read_is_request_malformed(self):
+    def test_an_unreadable_query_is_request_malformed(self):
         for query in ("v=4.0&%=1", "v=4.0&%4=1", "%zz&v=4.0", "v=4.0&a;%g=1"):
             self.refuse("request-malformed", "DELETE", f"{PATH}/1?{query}")
 
@@ -98,7 +98,7 @@ class Head(refusals.Refusals, unittest.TestCase):
             self.refuse("request-malformed", "DELETE", ONE, f"{name}: 1")
         self.refuse("request-malformed", "PUT", ONE, "content_length: 0", body=b"{}")
 
-    def test_the_rest_of_the_head_has_one_reading(self):
+    def test_an_ambiguous_head_is_refused(self):
         token = f"Authorization: Bearer {TOKEN}"
         for headers in ((token, token), ("Authorization: Basic YTpi", token), ("Connection: If-Match",), ("Connection: close, if-match",), ("Connection: Authorization",),
                         ("Connection: x-anything",), ("Expect: 200-ok",), ("Expect: 100-continue, x",)):
@@ -110,14 +110,14 @@ class Head(refusals.Refusals, unittest.TestCase):
         self.refuse("request-malformed", "DELETE", f"http://user@gate.example{ONE}")
         self.assertIn(ask("DELETE", f"http://other.example{ONE}").headers["lychgate-refusal"], ("request-malformed", "path-malformed"))
 
-    def test_what_is_too_long_is_told_so(self):
+    def test_a_request_that_is_too_long_has_its_own_refusal(self):
         self.refuse("uri-too-long", "DELETE", f"{ONE}&a={'x' * 2048}")
         self.refuse("uri-too-long", "GET", f"{PATH}/{'1' * 20_000}?v=4.0")
         self.refuse("headers-too-large", "DELETE", ONE, f"Cookie: {'x' * 4096}")
         self.refuse("headers-too-large", "DELETE", ONE, *[f"X-{n}: {'y' * 50}" for n in range(80)])
         self.refuse("headers-too-large", "GET", ONE, f"X: {'x' * 60_000}")
 
-    def test_what_is_not_http_is_closed_or_gets_a_bare_status(self):
+    def test_invalid_http_is_closed_or_gets_a_bare_status(self):
         lines = f"Authorization: Bearer {TOKEN}\r\nIf-Match: 1\r\n"
         for data in (b"\x16\x03\x01\0\0", b"GET\r\n\r\n", f"DELETE {ONE} HTTP/1.1\nHost : a\r\n{lines}\r\n".encode(), f"DELETE {ONE} HTTP/1.1\r\nHost: a\r\n if-match: 1\r\n{lines}\r\n".encode(),
                      f"DELETE {ONE} HTTP/3.0\r\nHost: a\r\n{lines}\r\n".encode(), f"DELETE {ONE} x HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode(),
@@ -134,9 +134,9 @@ class Head(refusals.Refusals, unittest.TestCase):
 
 
 class Smuggling(refusals.Refusals, unittest.TestCase):
-    """`Content-Length` beside `Transfer-Encoding`, and other framings that two servers could read in two ways."""
+    """`Content-Length` with `Transfer-Encoding`, and other framings that two servers could read differently."""
 
-    def test_upstream_never_sees_more_than_the_one_request_that_was_judged(self):
+    def test_upstream_sees_only_the_request_that_was_checked(self):
         hidden = wire.request("DELETE", f"{PATH}/987654321987?v=4.0", "If-Match: 1", host="x")
         token = f"Authorization: Bearer {TOKEN}"
         for framing in (("Content-Length: 5", "Transfer-Encoding: chunked"), ("Transfer-Encoding: chunked", "Content-Length: %d" % (len(hidden) + 5)),

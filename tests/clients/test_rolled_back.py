@@ -1,4 +1,4 @@
-"""A log that is put back to an older state, taken away, or killed again and again: the first two are noticed, the last goes on from all that was ever seen of it."""
+"""A log that is restored to an older state, removed, or repeatedly killed: the gateway detects the first two; after kills, the log extends every checkpoint ever kept."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def tearDownModule():
 
 
 class RolledBack(refusals.Refusals, unittest.TestCase):
-    """The folder is put back to an older state, or taken away: the seen file knows of a newer one."""
+    """The folder is restored to an older state or removed, while the seen file names a newer one."""
 
     def setUp(self):
         self.gate = gateway.Gateway(UP)
@@ -31,7 +31,7 @@ class RolledBack(refusals.Refusals, unittest.TestCase):
         self.delete(1)
 
     def delete(self, user):
-        """One deletion, and a checkpoint over it."""
+        """Sends one deletion and waits for a checkpoint that covers it."""
         got = killed.call(self.gate, "DELETE", user)
         self.assert_passed(got)
         index = int(got.headers["lychgate-receipt"].rpartition("/")[2])
@@ -47,7 +47,7 @@ class RolledBack(refusals.Refusals, unittest.TestCase):
         self.gate.end()
 
     def given_up(self, seen):
-        """Only `audit accept-loss` opens it again, under another name; the old one's newest checkpoint stands in the first entry."""
+        """Asserts that only `audit accept-loss` opens it again, under another name; its first entry has the newest checkpoint of the old log."""
         words = ["audit", "accept-loss", "--reason", "restored from a backup", "--config", self.gate.config]
         self.assertEqual(gateway.command(*words, "--origin", gateway.ORIGIN).returncode, 1, "not under the old name")
         key = gateway.command("audit", "keygen", "--origin", NEW, "--out", self.gate.folder / "new.key").stdout.strip()
@@ -62,7 +62,7 @@ class RolledBack(refusals.Refusals, unittest.TestCase):
         self.assertEqual((first["kind"], first["old_origin"], first["reason"]), ("loss_accepted", gateway.ORIGIN, "restored from a backup"))
         self.assertEqual(first["old_checkpoint"].encode(), seen)
 
-    def test_an_older_copy_is_noticed_at_every_start_until_the_loss_is_accepted(self):
+    def test_an_older_copy_is_detected_until_the_loss_is_accepted(self):
         older = self.gate.folder / "older"
         shutil.copytree(self.audit, older, ignore=shutil.ignore_patterns("control.sock"))
         self.delete(2)
@@ -79,7 +79,7 @@ class RolledBack(refusals.Refusals, unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout)
         self.given_up(seen)
 
-    def test_a_folder_that_is_gone_is_noticed_at_every_start_until_the_loss_is_accepted(self):
+    def test_a_missing_folder_is_detected_until_the_loss_is_accepted(self):
         self.assertEqual(self.gate.end(), 0)
         seen = self.seen.read_bytes()
         shutil.rmtree(self.audit)
@@ -88,8 +88,8 @@ class RolledBack(refusals.Refusals, unittest.TestCase):
             self.assertEqual(self.seen.read_bytes(), seen)
         self.given_up(seen)
 
-    def test_killed_again_and_again_it_bears_out_every_checkpoint_and_receipt(self):
-        """Under load and at any moment of a start; each kept checkpoint is a beginning of the log that follows."""
+    def test_after_repeated_kills_every_checkpoint_and_receipt_holds(self):
+        """Kills come under load and at any moment of a start. Each kept checkpoint is a prefix of the log that follows."""
         kept, answered = {}, []
         for number in range(5):
             load = killed.under_load(self.gate, self.key, first=1000 + number * 1_000_000)

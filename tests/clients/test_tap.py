@@ -46,16 +46,16 @@ class Tap(refusals.Refusals, unittest.TestCase):
         UP.reset()
         self.auth = Bearer(tokens.token())
 
-    def test_its_call_has_no_v_and_is_refused(self):
+    def test_its_call_without_v_is_refused(self):
         self.assert_refused(call(f"{PATH}?include_deleted=true", self.auth, params={}, body={}), "version-missing")
         self.assert_unseen(UP)
 
-    def test_its_oauth_1_is_no_bearer_token(self):
+    def test_its_oauth_1_header_is_not_a_bearer_token(self):
         auth = requests_oauthlib.OAuth1("key", "secret", "token", "token_secret")
         self.assert_refused(call(f"{PATH}?include_deleted=true", auth, params={}, body={}), "token-missing")
         self.assert_unseen(UP)
 
-    def test_with_v_its_get_with_a_body_works_and_the_body_is_dropped(self):
+    def test_with_v_its_get_works_and_the_body_is_dropped(self):
         got = call(f"{PATH}?include_deleted=true&v=4.0", self.auth, params={}, body={})
         self.assert_passed(got)
         self.assertEqual(got.json(), [{"id": 4711, "loginName": "ada"}])
@@ -66,21 +66,21 @@ class Tap(refusals.Refusals, unittest.TestCase):
         self.assert_refused(call(PATH, self.auth, params={"v": 4}, body={}), "version-unsupported")
         self.assert_refused(call(f"{PATH}?v=4.0", self.auth, params={"v": "4.0"}, body={}), "version-ambiguous")
 
-    def test_a_client_that_deletes_with_an_empty_object_is_told(self):
-        """The same helper, used for a deletion, sends `{}`; upstream's collection would be a batch."""
+    def test_a_deletion_with_an_empty_object_is_refused(self):
+        """The same helper sends `{}` with a deletion, which upstream's collection would take for a batch."""
         match = {"If-Match": "17"}
         self.assert_refused(call(f"{PATH}/4711?v=4.0", self.auth, "DELETE", body={}, **match), "body-unexpected")
         self.assert_refused(call(f"{PATH}/?v=4.0", self.auth, "DELETE", body={}, **match), "path-malformed")
         self.assert_refused(call(f"{PATH}?v=4.0", self.auth, "DELETE", body={}, **match), "body-invalid")
         self.assert_unseen(UP)
 
-    def test_a_batch_by_requests_is_forwarded_as_it_was_written(self):
+    def test_a_batch_from_requests_is_forwarded_unchanged(self):
         got = call(f"{PATH}?v=4.0", self.auth, "DELETE", body=["4711", 4712], **{"If-Match": "17"})
         self.assert_passed(got)
         self.assertEqual(UP.seen[0].body, b'["4711", 4712]')
 
     def test_reads_update_and_delete_by_revision(self):
-        """The loop that a script runs: read, take `ac-revision`, send it back."""
+        """The usual loop of a script: read, take `ac-revision`, send it back."""
         read = call(f"{PATH}/4711?v=4.0", self.auth)
         revision = read.headers["ac-revision"]
         for method, body in (("PUT", {"loginName": "x"}), ("DELETE", None)):

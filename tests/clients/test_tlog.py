@@ -1,4 +1,4 @@
-"""The trail as a C2SP log, judged by an implementation of the texts that shares no code with the gateway; first that one, by published vectors."""
+"""The trail as a C2SP log, checked by an implementation of the specifications that shares no code with the gateway. Published vectors first check that implementation."""
 
 import base64
 import hashlib
@@ -54,7 +54,7 @@ def hashes(text):
 
 
 def signed(text, name="lychgate.test/log", seed=SEED):
-    """A note of this text, signed by the published throwaway key or another."""
+    """A note with this text, signed by the published test key or by another key."""
     private = Ed25519PrivateKey.from_private_bytes(seed)
     public = b"\1" + private.public_key().public_bytes_raw()
     line = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4] + private.sign(text)
@@ -66,7 +66,7 @@ def checkpoint(hashes_of, origin="lychgate.test/log"):
 
 
 def write(folder, of, size):
-    """Writes what a log of these entries publishes at a size; what stands there stays."""
+    """Writes the published files of a log with these entries at this size; existing files stay."""
     rows, level = [("entries", [len(entry).to_bytes(2, "big") + entry for entry in of[:size]])], 0
     below = [tlog.leaf(entry) for entry in of[:size]]
     while below:
@@ -81,7 +81,7 @@ def write(folder, of, size):
 
 
 class Vectors(unittest.TestCase):
-    """What is published with the formats' description."""
+    """The published vectors of the specifications."""
 
     def setUp(self):
         self.key = tlog.Key(KEY)
@@ -98,7 +98,7 @@ class Vectors(unittest.TestCase):
     def test_the_path_of_entry_256_of_257_is_one_hash(self):
         self.assertEqual(tlog.inclusion(256, leaves(257)), hashes(ROOTS[256]))
 
-    def test_every_path_and_every_consistency_proof_up_to_40_holds_and_no_altered_one_does(self):
+    def test_every_proof_up_to_40_holds_and_no_altered_one_does(self):
         for size in range(1, 41):
             all_of, top = leaves(size), tlog.root(leaves(size))
             for index in range(size):
@@ -124,7 +124,7 @@ class Vectors(unittest.TestCase):
             with self.assertRaises(tlog.Refused, msg=f"bit {bit}"):
                 tlog.check_proof(bytes(bad), self.key)
 
-    def test_a_witness_signature_beside_it_is_passed_over_and_a_wrong_own_one_is_not(self):
+    def test_a_witness_signature_is_skipped_and_a_wrong_own_one_is_not(self):
         self.assertEqual(tlog.check_proof(PROOF + COSIGNED, self.key), (3, b"entry 3"))
         own = signed(b"another text\n").split(b"\n\n")[1]
         for bad in (PROOF + own, PROOF.rpartition(b"\n\n")[0] + b"\n\n" + COSIGNED, PROOF + b"rubbish\n", PROOF[:-1]):
@@ -137,7 +137,7 @@ class Vectors(unittest.TestCase):
 
 
 class OwnLog(unittest.TestCase):
-    """A folder written by this side: whole it holds, and every kind of damage is found."""
+    """A folder that the test wrote: intact it verifies, and every kind of damage is found."""
 
     def setUp(self):
         self.folder = gateway.temporary_folder()
@@ -146,14 +146,14 @@ class OwnLog(unittest.TestCase):
         for size in (2, 5, 257):
             write(self.folder, entries(257), size)
 
-    def test_it_holds_and_gives_the_published_root(self):
+    def test_it_verifies_with_the_published_root(self):
         log = tlog.Log(self.folder, self.key)
         self.assertEqual((log.size, log.root.hex(), log.entries), (257, ROOTS[257], entries(257)))
         self.assertEqual(log.all_files(), 9)
         self.assertEqual(hashlib.sha256((self.folder / "tile/0/000.p/5").read_bytes()).hexdigest(), "adc29509b5dc0780aec3699d4682c1a9f11b45bb58e041d834924b8c4bf31098")
         self.assertEqual((self.folder / "tile/entries/000.p/2").read_bytes().hex(), "0007656e74727920300007656e7472792031")
 
-    def test_a_partial_tile_that_is_gone_is_read_from_the_full_one(self):
+    def test_a_missing_partial_tile_is_read_from_the_full_one(self):
         old = checkpoint(leaves(5))
         shutil.rmtree(self.folder / "tile/0/000.p")
         shutil.rmtree(self.folder / "tile/entries/000.p")
@@ -176,7 +176,7 @@ class OwnLog(unittest.TestCase):
 
 
 class RealLog(refusals.Refusals, unittest.TestCase):
-    """The folder that a gateway wrote, over a full tile and a restart, as this side reads it."""
+    """A folder that a gateway wrote, beyond a full tile and through a restart, read by the independent reader."""
 
     @classmethod
     def setUpClass(cls):
@@ -203,7 +203,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
 
     @classmethod
     def checkpoint_over(cls, size):
-        """The newest checkpoint, once it covers so many entries."""
+        """The newest checkpoint, once it covers this many entries."""
         path = cls.audit / "checkpoint"
         cls.gate.wait_until(lambda: path.exists() and tlog.open_checkpoint(path.read_bytes(), cls.key)[0] >= size, f"a checkpoint over {size} entries")
         return path.read_bytes()
@@ -218,12 +218,12 @@ class RealLog(refusals.Refusals, unittest.TestCase):
         report = json.loads(self.gate.audit("verify", "--key", self.gate.verifier, "--json").stdout)
         self.assertEqual((report["verified"], report["summary"]["covered"], report["summary"]["root"]), (True, log.size, base64.b64encode(log.root).decode()))
 
-    def test_all_that_the_journal_holds_is_under_the_checkpoint_of_a_stopped_gateway(self):
+    def test_after_a_stop_the_checkpoint_covers_the_whole_journal(self):
         log, journal = self.log(), trail.journal(self.audit)
         self.assertEqual({index: log.entries[index] for index in journal}, journal)
         self.assertEqual(json.loads(log.entries[-1])["kind"], "stopped")
 
-    def test_every_kept_checkpoint_is_a_beginning_of_the_log(self):
+    def test_every_kept_checkpoint_is_a_prefix_of_the_log(self):
         log = self.log()
         sizes = [tlog.open_checkpoint(kept, self.key) for kept in self.kept]
         self.assertEqual(sizes, sorted(sizes))
@@ -234,7 +234,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
             done = self.gate.audit("verify", "--key", self.gate.verifier, "--against", self.gate.folder / "kept")
             self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_a_log_cut_back_to_a_kept_checkpoint_is_found_by_a_newer_one(self):
+    def test_a_newer_checkpoint_detects_a_shortened_log(self):
         copy = gateway.temporary_folder() / "audit"
         self.addCleanup(shutil.rmtree, copy.parent)
         shutil.copytree(self.audit, copy)
@@ -244,7 +244,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("rolled back", done.stdout)
 
-    def test_every_proof_that_is_made_verifies_here(self):
+    def test_every_proof_of_the_gateway_verifies(self):
         log = self.log()
         for answer in [self.answers[0], self.answers[20], self.answers[-1]]:
             receipt, leaf = answer.headers["lychgate-receipt"], answer.headers["lychgate-receipt-leaf"]
@@ -256,7 +256,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
             other = base64.b64encode(log.hashes[0]).decode()
             self.assertEqual(self.gate.audit("prove", receipt, "--leaf", other).returncode, 1)
 
-    def test_a_proof_is_made_at_the_admin_listeners_address_too(self):
+    def test_a_proof_can_be_made_from_the_admin_listener(self):
         self.gate.start()
         self.addCleanup(self.gate.end)
         answer = self.delete(4712)
@@ -266,7 +266,7 @@ class RealLog(refusals.Refusals, unittest.TestCase):
         self.assertEqual(tlog.leaf(tlog.check_proof(made.stdout.encode(), self.key)[1]), tlog.unbase64(leaf, 32))
 
     def proved(self, *arguments):
-        """The leaf of the entry that `audit prove` proves; `audit verify --proof` must agree, and differ on a changed one."""
+        """The leaf of the entry that `audit prove` proves. `audit verify --proof` must agree, and reject a changed proof."""
         made = self.gate.audit("prove", *arguments)
         self.assertEqual(made.returncode, 0, made.stderr)
         index, entry = tlog.check_proof(made.stdout.encode(), self.key)

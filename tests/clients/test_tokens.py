@@ -1,4 +1,4 @@
-"""Tokens made by PyJWT and cryptography: every algorithm from a key file and a key URL, and every token refusal."""
+"""Tokens made with PyJWT and cryptography: every algorithm from a key file and a key URL, and every token refusal."""
 
 import base64
 import hashlib
@@ -63,7 +63,7 @@ class Tokens(refusals.Refusals, unittest.TestCase):
                         self.refuse("token-signature", f"{head}.{body}.{flipped}")
                         self.refuse("token-signature", f"{head}.{part({**tokens.claims(**changes), 'sub': 'eve'})}.{signature}")
 
-    def test_a_good_token_is_good_in_all_its_forms(self):
+    def test_a_valid_token_is_accepted_in_all_its_forms(self):
         now = int(time.time())
         for changes in ({"aud": ["x", "lychgate"]}, {"accounts": "12345678"}, {"accounts": "*"}, {"scope": ["users.read", "x"]}, {"jti": None}, {"client_id": None, "azp": "y"},
                         {"client_id": None}, {"nbf": now - 1}, {"iat": None}, {"exp": now + 600.5}, {"exp": now + 10**8}, {"iat": now + 2}, {"exp": now - 1}, {"other": {"a": [1]}}):
@@ -106,8 +106,8 @@ class Tokens(refusals.Refusals, unittest.TestCase):
             self.refuse("token-algorithm", tokens.token(algorithm, iss="https://only.example.com"))
         self.assert_passed(ask(tokens.token("ES256", iss="https://only.example.com")))
 
-    def test_a_symmetric_signature_with_the_public_key_is_no_signature(self):
-        """The classic: the public key's PEM as an HMAC secret, made by hand because PyJWT refuses to."""
+    def test_a_symmetric_signature_with_the_public_key_is_refused(self):
+        """The classic attack: the public key's PEM as an HMAC secret, built by hand because PyJWT refuses it."""
         pem = tokens.private_key("RSA").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         for alg in ("HS256", "RS256"):
             signed = f"{part({'alg': alg, 'kid': 'key-RSA'})}.{part(tokens.claims())}"
@@ -153,12 +153,12 @@ class Tokens(refusals.Refusals, unittest.TestCase):
         for gone in ("exp", "sub"):
             self.refuse("token-claims", tokens.token(**{gone: None}))
 
-    def test_an_extension_that_must_be_understood_is_not(self):
+    def test_a_critical_extension_is_refused(self):
         for headers in ({"crit": ["exp"], "exp": 1}, {"crit": []}):
             self.refuse("token-malformed", jwt.api_jws.encode(json.dumps(tokens.claims()).encode(), tokens.private_key("ES256"), "ES256", {"kid": "key-ES256", **headers}))
 
     def test_the_trail_names_the_token_without_its_signature(self):
-        """`jti`, or else the SHA-256 of `header.payload`."""
+        """`jti`; without one, the SHA-256 of `header.payload`."""
         for jti in ("one", None):
             token = tokens.token(jti=jti, sub="named", client_id=None, azp="by-azp")
             self.assert_passed(ask(token, method="DELETE"))
@@ -169,7 +169,7 @@ class Tokens(refusals.Refusals, unittest.TestCase):
 
 class Keys(refusals.Refusals, unittest.TestCase):
     def test_a_key_file_is_read_again_when_it_changes(self):
-        """A key that is taken away no longer counts, not even for tokens that were verified before; a new one does."""
+        """A removed key no longer counts, even for tokens verified before; a new key does."""
         gate = gateway.Gateway(UP, files={"keys.json": tokens.key_set("ES256")})
         self.addCleanup(gate.stop)
         old, new = tokens.token("ES256"), tokens.token("EdDSA")
@@ -184,7 +184,7 @@ class Keys(refusals.Refusals, unittest.TestCase):
         time.sleep(1.5)
         self.assert_passed(ask_here(new))
 
-    def test_an_issuer_that_never_answered_is_keys_unavailable_until_it_does(self):
+    def test_an_issuer_is_keys_unavailable_until_it_answers(self):
         theirs = issuer.Issuer(status=500)
         self.addCleanup(theirs.close)
         gate = gateway.Gateway(UP, issuer=[gateway.issuer(jwks_file=None, jwks_url=theirs.url)])

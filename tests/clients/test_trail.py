@@ -1,4 +1,4 @@
-"""The trail as its readers see it: `audit verify` on whole, altered, forged and rolled-back copies; a gateway that is started again; floods."""
+"""The trail for its readers: `audit verify` on intact, altered, forged and rolled-back copies; a restarted gateway; floods."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def tearDownModule():
 
 
 class Altered(unittest.TestCase):
-    """Each test alters a copy of one stopped gateway's folder."""
+    """Each test alters a copy of the folder of one stopped gateway."""
 
     @classmethod
     def setUpClass(cls):
@@ -47,7 +47,7 @@ class Altered(unittest.TestCase):
         return gateway.command("audit", "verify", "--dir", self.folder, *arguments)
 
     def change(self, batch, alter):
-        """Alters a batch's bytes in the copy."""
+        """Alters the bytes of a batch in the copy."""
         name, offset, length = batch[:3]
         path = self.folder / "journal" / name
         data = bytearray(path.read_bytes())
@@ -55,7 +55,7 @@ class Altered(unittest.TestCase):
         path.write_bytes(data)
 
     def reads_whole(self):
-        """Whether the other reader finds every batch."""
+        """Whether the independent reader accepts every batch."""
         try:
             return len(list(trail.batches(self.folder))) == len(self.batches)
         except ValueError:
@@ -73,7 +73,7 @@ class Altered(unittest.TestCase):
     def test_a_flipped_bit_in_any_part_of_any_batch_is_found(self):
         for number, batch in enumerate(self.batches):
             length = batch[2]
-            # Head, entries, tag, padding, digest: a place of each by turns, in a segment with twelve batches.
+            # Head, entries, tag, padding, digest: one of them in turn, in a segment with twelve batches.
             for at in [(0, 9, 17, 25, 33, 41, 60)[number % 7], 92 + number, 200, length - 64 - number, (length - 33, length - 32, length - 1)[number % 3]]:
                 with self.subTest(batch=batch[:3], at=at):
                     self.setUp()
@@ -91,7 +91,7 @@ class Altered(unittest.TestCase):
             self.assertEqual(self.verify().returncode, 1)
 
     def test_a_forged_batch_with_a_right_digest_has_a_wrong_tag(self):
-        """Whoever has the folder but not the key can make digests right again; the tag stays wrong."""
+        """A writer without the key can make the digests right again, but not the tag."""
         last = self.batches[-1]
 
         def forge(data):
@@ -106,7 +106,7 @@ class Altered(unittest.TestCase):
         self.assertEqual(self.verify().returncode, 0, "before it is published, only the key tells")
         self.assertEqual(self.verify("--key-file", self.gate.folder / "audit.key").returncode, 1)
 
-    def test_a_log_rolled_back_by_whole_batches_is_found_by_whoever_kept_a_receipt(self):
+    def test_a_kept_receipt_detects_a_rollback_by_whole_batches(self):
         values = [self.answers[-1].headers[name] for name in refusals.RECEIPT]
         receipt = ("--key", self.gate.verifier, "--receipt", values[0], "--leaf", values[1], "--signature", values[2])
         self.assertEqual(self.verify(*receipt).returncode, 0)
@@ -125,8 +125,8 @@ class Altered(unittest.TestCase):
 
 
 class Continued(refusals.Refusals, unittest.TestCase):
-    def test_a_gateway_that_was_killed_goes_on_where_it_was(self):
-        """kill -9 with a deletion in flight: at the next start it is closed as unknown, crash, before any deletion is taken; old receipts hold."""
+    def test_a_killed_gateway_continues_its_log(self):
+        """kill -9 with a deletion in flight: the next start closes it as unknown, crash, before it accepts deletions; old receipts hold."""
         gate = gateway.Gateway(UP)
         self.addCleanup(gate.stop)
         before = delete(gate)
@@ -149,7 +149,7 @@ class Continued(refusals.Refusals, unittest.TestCase):
         done = gate.audit("verify", "--key-file", gate.folder / "audit.key")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         key, log = trail.Verifier(gate.verifier), tlog.Log(gate.folder / "audit", tlog.Key(gate.verifier))
-        # What the checkpoint covered at the restart stands in the bundles alone.
+        # After the restart, only the bundles have the entries that the checkpoint covered then.
         entries = {**dict(enumerate(log.entries)), **trail.journal(gate.folder / "audit")}
         for answer in (before, after):
             index, leaf = key.judge(answer.headers)
@@ -173,7 +173,7 @@ class Continued(refusals.Refusals, unittest.TestCase):
         self.assertEqual(first.audit("verify", "--key-file", first.folder / "audit.key").returncode, 0)
 
     def test_a_flood_of_refused_deletions_is_summed_up(self):
-        """Of one caller's refusals 60 a minute have an entry; the rest, and those of unknown callers, are counted, and no count is lost."""
+        """At most 60 refusals a minute of one caller have an entry. The rest, and those of unknown callers, are counted, and no count is lost."""
         gate = gateway.Gateway(UP)
         self.addCleanup(gate.stop)
         token = tokens.token()

@@ -1,4 +1,4 @@
-"""When upstream, the caller or the credentials fail: 408, 413, 502, 503, 504, each with the right `sent`; and what upstream may not answer."""
+"""Failures of upstream, caller or credentials: 408, 413, 502, 503, 504, each with the right `sent`; and invalid answers of upstream."""
 
 import socket
 import threading
@@ -17,7 +17,7 @@ def setUpModule():
     DEAD = "http://127.0.0.1:%d" % closed.getsockname()[1]
     closed.close()
     GATE = gateway.Gateway(UP, limits={"max_body_bytes": "64KiB"}, domains__accounts={"99999999": DEAD})
-    # For what never comes; whoever is to be answered asks the other one, whose time is long.
+    # For requests without an answer; those that get one use the other gateway, which has long timeouts.
     HASTY = gateway.Gateway(UP, limits={"body_timeout": "300ms"}, upstream={"head_timeout": "400ms", "total_timeout": "1s"})
 
 
@@ -64,7 +64,7 @@ class Upstreams(refusals.Refusals, unittest.TestCase):
         self.assertEqual((entry["outcome"], entry["reason"], entry["sent"]), ("unknown", "timeout", "unknown"))
         self.assertEqual(trail.Verifier(HASTY.verifier).judge(answer.headers)[0], entry["index"])
 
-    def test_what_is_no_answer_to_a_deletion_is_an_unknown_and_never_passed_on(self):
+    def test_an_invalid_answer_to_a_deletion_is_unknown_and_not_returned(self):
         for reply, reason in (
             (upstream.CLOSE, "connection_lost"), ((b"HTTP/1.1 200 OK\r\nContent-", upstream.CLOSE), None), (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "protocol"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "protocol"), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "protocol"),
@@ -80,7 +80,7 @@ class Upstreams(refusals.Refusals, unittest.TestCase):
                 self.assertIn(entry["reason"], (reason,) if reason else ("connection_lost", "protocol"))
                 self.assertEqual(len(UP.seen), 1, "a deletion is never sent twice")
 
-    def test_a_status_that_came_decides_even_where_the_body_is_cut_short_or_too_long(self):
+    def test_the_status_decides_even_if_the_body_is_cut_short_or_too_long(self):
         for reply, outcome, status in (((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", upstream.CLOSE), "deleted", 200), ((b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nab", upstream.CLOSE), "not_found", 404),
                                        (upstream.answer(200, b"x" * (1 << 20) + b"y"), "deleted", 200), ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", upstream.CLOSE), "deleted", 200)):
             with self.subTest(outcome=outcome, reply=reply[:1]):
@@ -92,14 +92,14 @@ class Upstreams(refusals.Refusals, unittest.TestCase):
         UP.then(upstream.answer(200, body))
         self.assertEqual(ask("DELETE", f"{PATH}/1?v=4.0").body, body)
 
-    def test_a_read_whose_answer_makes_no_sense_is_upstream_protocol(self):
+    def test_an_invalid_answer_to_a_read_is_upstream_protocol(self):
         for reply in (b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (b"nonsense\r\n\r\n", upstream.CLOSE)):
             with self.subTest(reply=reply):
                 UP.then(reply, reply)
                 self.assertEqual(ask("GET", f"{PATH}?v=4.0").headers["lychgate-refusal"], "upstream-protocol")
 
     def test_a_caller_that_hangs_up_cannot_lose_a_record(self):
-        """Gone after the last byte, by FIN or reset: upstream got it, the trail has intent and outcome."""
+        """A hang-up after the last byte, by FIN or reset: upstream has the deletion, and the trail has intent and outcome."""
         for reset in (False, True):
             UP.reset()
             before = len(GATE.deletions())
@@ -115,7 +115,7 @@ class Callers(refusals.Refusals, unittest.TestCase):
     def setUp(self):
         UP.reset()
 
-    def test_a_body_that_does_not_come_in_time(self):
+    def test_a_body_that_arrives_too_late(self):
         for method, target in (("DELETE", f"{PATH}?v=4.0"), ("GET", f"{PATH}?v=4.0")):
             data = head(method, target, "If-Match: 17", "Content-Length: 10") + b"["
             self.assert_refused(wire.send(HASTY.address, data), "request-timeout")
@@ -137,7 +137,7 @@ class Gateways(refusals.Refusals, unittest.TestCase):
     def setUp(self):
         UP.reset()
 
-    def test_past_its_slots_a_deletion_is_refused_and_reads_go_on(self):
+    def test_beyond_the_limit_a_deletion_is_refused_and_reads_continue(self):
         gate = gateway.Gateway(UP, limits={"max_deletions": 2})
         self.addCleanup(gate.stop)
         answers = upstream.Held(threading.Event(), upstream.answer())
@@ -159,7 +159,7 @@ class Gateways(refusals.Refusals, unittest.TestCase):
         self.assert_passed(ask("DELETE", f"{PATH}/3?v=4.0", gate=gate))
 
     def test_credentials(self):
-        """`bearer` sends the gateway's own token, read again when it changes; `forward` sends the caller's."""
+        """`bearer` sends the gateway's own token and reads a changed file again; `forward` sends the caller's."""
         gate = gateway.Gateway(UP, files={"up.token": "first-upstream-token\n"}, credentials={"mode": "bearer", "token_file": "up.token"})
         self.addCleanup(gate.stop)
         self.assert_passed(ask("DELETE", f"{PATH}/1?v=4.0", gate=gate))
@@ -179,8 +179,8 @@ class Gateways(refusals.Refusals, unittest.TestCase):
         self.assert_passed(wire.send(forwarding.address, wire.request("GET", f"{PATH}?v=4.0", f"Authorization: Bearer {token}")))
         self.assertEqual(UP.seen[-1].values("authorization"), [f"Bearer {token}"])
 
-    def test_credentials_that_become_unreadable_stay_as_they_were(self):
-        """A file without a token is a config error; one that loses it later leaves the known token in use."""
+    def test_credentials_that_become_unreadable_stay_in_use(self):
+        """A file without a token is a config error. If a file loses its token later, the known token stays in use."""
         gate = gateway.Gateway(UP, files={"up.token": "only-upstream-token"}, credentials={"mode": "bearer", "token_file": "up.token"})
         self.addCleanup(gate.stop)
         gate.write("up.token", "\n")
@@ -193,8 +193,8 @@ class Gateways(refusals.Refusals, unittest.TestCase):
             self.assertEqual(UP.seen[-1].values("authorization"), ["Bearer only-upstream-token"])
         gate.wait_until(lambda: "the token read before stays in use" in gate.logged(), "it is told")
 
-    def test_a_folder_that_cannot_be_written_refuses_deletions_alone(self):
-        """Here the place of the audit folder is taken by a file; GET works, DELETE gets 503 with a cause."""
+    def test_an_unwritable_folder_refuses_only_deletions(self):
+        """A file is in the place of the audit folder: GET works, DELETE gets 503 with a cause."""
         gate = gateway.Gateway(UP, ready=False, files={"audit": "in the way"})
         self.addCleanup(gate.stop)
         self.assert_passed(ask("GET", f"{PATH}/1?v=4.0", gate=gate))

@@ -1,1 +1,1 @@
-"""What the tests stand on: a gateway process, an upstream, an issuer, a reader of the trail. None of it is the gateway's own code."""
+"""Helpers of the tests: a gateway process, an upstream, an issuer, a reader of the trail. They share no code with the gateway."""

@@ -1,4 +1,4 @@
-"""A gateway process in a temporary folder: the binary as an operator runs it, known by its config, ports and logs alone."""
+"""A gateway process in a temporary folder: the binary as an operator runs it. The tests see only its config, ports and logs."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ ORIGIN = "lychgate.test/clients"
 
 @functools.cache
 def binary():
-    """What LYCHGATE names, else the release build, made now; cargo says where it is."""
+    """The binary that LYCHGATE names, or else the release build, built now; cargo reports its path."""
     named = os.environ.get("LYCHGATE")
     if named:
         return named
@@ -29,19 +29,19 @@ def binary():
 
 
 def temporary_folder():
-    """A new folder in memory if there is such a place: a trail in it does not wait for a busy disk."""
+    """A new folder, in memory if possible, so that the trail does not wait for a busy disk."""
     memory = pathlib.Path("/dev/shm")
     usable = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
     return pathlib.Path(tempfile.mkdtemp(prefix="lychgate-clients-", dir=memory if usable else None))
 
 
 def command(*arguments, cwd=None, stdin=None):
-    """Runs a verb to its end; gives what subprocess.run gives, as text."""
+    """Runs a command to its end and returns the result of subprocess.run, as text."""
     return subprocess.run([binary(), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=wire.PATIENCE, input=stdin)
 
 
 def toml(sections):
-    """A config file of sections, lists of sections, and values whose JSON is also TOML."""
+    """Formats a config file from sections, lists of sections, and values whose JSON is also TOML."""
     text = ""
     for name, section in sections.items():
         for one in section if isinstance(section, list) else [section]:
@@ -51,13 +51,13 @@ def toml(sections):
 
 
 def issuer(**changes):
-    """One `[[issuer]]`; a change to None takes a key away."""
+    """One `[[issuer]]`; a change to None removes a key."""
     good = {"issuer": tokens.ISSUER, "audience": [tokens.AUDIENCE], "algorithms": tokens.ALGORITHMS, "jwks_file": "keys.json"}
     return {key: value for key, value in {**good, **changes}.items() if value is not None}
 
 
 class Gateway:
-    """Starts at construction, ready for deletions unless `ready` is false; `stop` ends it by its process id."""
+    """Starts on construction and accepts deletions unless `ready` is false; `stop` ends it by its process id."""
 
     def __init__(self, users, folder=None, ready=True, files=None, at_terminal=False, **sections):
         self._own, self._at_terminal, self.terminal = folder is None, at_terminal, None
@@ -82,7 +82,7 @@ class Gateway:
         self.start(ready)
 
     def configure(self, **sections):
-        """Writes the config; `listen_address=…` style names are not known: give whole sections to merge."""
+        """Writes the config; the arguments are complete sections to merge."""
         for name, section in sections.items():
             name = name.replace("__", ".")
             merged = section if isinstance(section, list) else {**self.sections.get(name, {}), **section}
@@ -111,11 +111,11 @@ class Gateway:
             self.wait_until(lambda: self.get("/readyz?for=deletions").status == 200, "ready for deletions")
 
     def logged(self):
-        """The log since the newest start."""
+        """The log since the last start."""
         return self.log.read_bytes()[self._from :].decode()
 
     def wait_for_line(self, pattern, seconds=wire.PATIENCE):
-        """The first line of the log with this pattern."""
+        """The first line of the log that matches this pattern."""
         found = []
 
         def look():
@@ -134,7 +134,7 @@ class Gateway:
             time.sleep(0.01)
 
     def get(self, target, *headers):
-        """Asks the admin listener."""
+        """Sends a request to the admin listener."""
         host = "%s:%d" % self.admin
         return wire.send(self.admin, wire.request("GET", target, *headers, host=None if any(h.lower().startswith("host:") for h in headers) else host))
 
@@ -142,7 +142,7 @@ class Gateway:
         os.kill(self.process.pid, number)
 
     def audit(self, *arguments):
-        """`lychgate audit …` on this gateway's folder."""
+        """Runs `lychgate audit …` on this gateway's folder."""
         return command("audit", *arguments, "--dir", self.folder / "audit")
 
     def deletions(self):
@@ -152,7 +152,7 @@ class Gateway:
         return [json.loads(line) for line in listed.stdout.splitlines()]
 
     def end(self, seconds=wire.PATIENCE):
-        """SIGTERM; the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         try:
@@ -163,7 +163,7 @@ class Gateway:
             raise
 
     def leaked(self):
-        """Files that hold a token made in this run, or a token's signature."""
+        """The files that contain a token of this run, or a token's signature."""
         wanted = [part.encode() for token in tokens.MADE for part in (token.rsplit(".", 1)) if len(part) > 20]
         found = []
         for path in self.folder.rglob("*"):
@@ -173,7 +173,7 @@ class Gateway:
         return sorted(set(found))
 
     def stop(self):
-        """Ends it, checks that it ended well and left no token behind, and removes its folder."""
+        """Stops the gateway, checks that it ended well and left no token behind, and removes its folder."""
         try:
             code = self.end()
             leaked = self.leaked()
@@ -185,7 +185,7 @@ class Gateway:
 
 
 def addresses(serving):
-    """Where callers and the admin listen, from the line that says "serving"; at a terminal it is no JSON."""
+    """The addresses for callers and for the admin, from the line with "serving"; at a terminal that line is not JSON."""
     fields = json.loads(serving) if serving.startswith("{") else dict(re.findall(r"(\w+)=(\S+)", terminal.COLOURS.sub("", serving)))
     pairs = (fields[name].rsplit(":", 1) for name in ("address", "admin"))
     return [(host, int(port)) for host, port in pairs]

@@ -1,4 +1,4 @@
-"""An issuer of the tests' own: serves a JWK set over HTTP, and may be told to fail."""
+"""A test issuer: serves a JWK set over HTTP and can be made to fail."""
 
 import http.server
 import threading
@@ -7,7 +7,7 @@ from . import tokens
 
 
 class Issuer:
-    """`keys` and `status` may be changed while it serves; `asked` counts the requests."""
+    """Tests may change `keys` and `status` at any time; `asked` counts the requests."""
 
     def __init__(self, keys=None, status=200):
         self.keys, self.status, self.asked = keys or tokens.key_set(), status, 0

@@ -1,4 +1,4 @@
-"""A gateway that is killed in the middle of deletions, and what somebody without its key can write into the journal then."""
+"""A gateway that is killed during deletions, and forged journal records by a writer without its key."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ CALLERS, ANSWERED, CHECKPOINTS = 4, 40, 3
 
 
 def call(gate, method, user):
-    """One request about a user, on a connection of its own."""
+    """Sends one request about a user on a new connection."""
     headers = [f"Authorization: Bearer {tokens.token()}", "If-Match: 17"]
     return wire.send(gate.address, wire.request(method, f"{wire.PATH}/{user}?v=4.0", *headers))
 
 
 class Load:
-    """Deletions one after the other on each of some connections, until the gateway is gone; checkpoints are kept meanwhile."""
+    """Sends deletions one after another on several connections until the gateway has ended, and keeps checkpoints meanwhile."""
 
     def __init__(self, gate, key, first):
         self.gate, self.key, self.kept, self.over = gate, key, {}, threading.Event()
@@ -51,7 +51,7 @@ class Load:
                 self.kept[tlog.open_checkpoint(data, self.key)[0]] = data
 
     def kill(self):
-        """Ends the gateway without a warning, in the middle of it."""
+        """Kills the gateway without warning."""
         self.gate.process.kill()
         self.gate.process.wait()
         self.over.set()
@@ -60,7 +60,7 @@ class Load:
 
 
 def under_load(gate, key, first=1, beyond=0):
-    """Kills it once some deletions are answered, some checkpoints kept, and more than so many batches are past the newest one."""
+    """Kills the gateway after some answered deletions and kept checkpoints, once more than this many batches follow the newest checkpoint."""
     load, audit = Load(gate, key, first), gate.folder / "audit"
 
     def enough():
@@ -70,7 +70,7 @@ def under_load(gate, key, first=1, beyond=0):
             return True
         if not has_batches(audit, key, beyond):
             return False
-        # No checkpoint may come between this and the kill.
+        # The gateway must not publish a checkpoint between this and the kill.
         halt(gate.process.pid)
         if has_batches(audit, key, beyond):
             return True
@@ -85,7 +85,7 @@ def under_load(gate, key, first=1, beyond=0):
 
 
 def halt(pid):
-    """Stops a process, and waits until each of its threads stands still."""
+    """Stops a process, and waits until each of its threads has stopped."""
     os.kill(pid, signal.SIGSTOP)
     stats = list(pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
     while any(stat.read_text().rpartition(")")[2].split()[0] not in "TZX" for stat in stats):
@@ -93,23 +93,23 @@ def halt(pid):
 
 
 def has_batches(audit, key, beyond):
-    """Whether more than so many batches past the checkpoint stand in one segment, one with two entries among them."""
+    """Whether one segment has more than this many batches after the checkpoint, one of them with two entries."""
     try:
         batches = past_checkpoint(audit, key)
     except ValueError:
-        return False  # A batch was read while it was written.
+        return False  # The gateway was writing a batch.
     together = [batch for batch in batches if batch[0] == batches[0][0]]
     return len(together) > beyond and any(len(batch[4]) > 1 for batch in together)
 
 
 def past_checkpoint(audit, key):
-    """Place, length, first index and entries of the journal's batches that no checkpoint covers."""
+    """Offset, length, first index and entries of the journal's batches that no checkpoint covers."""
     size = tlog.open_checkpoint((audit / "checkpoint").read_bytes(), key)[0]
     return [batch for batch in trail.batches(audit) if batch[3] >= size]
 
 
 class Journal:
-    """One segment's batches as somebody without the key can write them: heads, chain and digests are right, tags are what stood there."""
+    """The batches of one segment as a writer without the key can forge them: heads, chain and digests are right; the tags are the old ones."""
 
     def __init__(self, audit, name, offset):
         self.path, self.begin = audit / "journal" / name, offset
@@ -126,7 +126,7 @@ class Journal:
         self.end = offset
 
     def write(self):
-        """Batches follow each other from the place of the first, chained and counted as the writer would."""
+        """Writes the batches from the offset of the first on, chained and counted like the real writer."""
         first = self.batches[0][0]
         segment, sequence, index, link = first[1], first[2], first[3], first[6:]
         out = bytearray()
@@ -144,7 +144,7 @@ class Journal:
 
 
 def rewrite(journal, which):
-    """Intents name another user than the one that was deleted, outcomes another end."""
+    """Forges entries: intents name another user, outcomes another result."""
     entries = journal.batches[which][1]
     for at, entry in enumerate(entries):
         said = json.loads(entry)

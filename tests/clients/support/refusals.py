@@ -1,4 +1,4 @@
-"""What every refusal must be, by RFC 9457, RFC 6750 and the documented names."""
+"""The requirements for every refusal: RFC 9457, RFC 6750 and the documented names."""
 
 import re
 
@@ -32,7 +32,7 @@ class Refusals:
     """A mixin for unittest.TestCase."""
 
     def assert_refused(self, answer, code, sent="no", scope=None, receipt=False, **members):
-        """The answer is this refusal, whole: status, headers, challenge, body; `members` are further ones of the body."""
+        """Asserts that the answer is exactly this refusal: status, headers, challenge, body; `members` are further members of the body."""
         if not isinstance(answer, wire.Answer):
             answer = wire.Answer(answer.status_code, answer.headers, answer.content)
         headers = answer.headers
@@ -60,11 +60,11 @@ class Refusals:
         return answer
 
     def assert_unseen(self, upstream):
-        """Not one byte has reached upstream."""
+        """Asserts that no byte has reached upstream."""
         self.assertEqual((upstream.total, upstream.seen), (0, []))
 
     def assert_passed(self, answer, status=200):
-        """The answer is upstream's."""
+        """Asserts that the answer is upstream's."""
         code = answer.status if isinstance(answer, wire.Answer) else answer.status_code
         self.assertIsNone(answer.headers.get("lychgate-refusal"), f"{answer!r}")
         self.assertEqual(code, status, f"{answer!r}")
@@ -72,7 +72,7 @@ class Refusals:
 
 
 def _challenge(code, scope):
-    """RFC 6750, section 3: no `error` where no token was sent."""
+    """RFC 6750, section 3: no `error` if the caller sent no token."""
     if code == "token-missing":
         return "Bearer"
     if code.startswith("token-"):

@@ -1,4 +1,4 @@
-"""A real terminal for a process, which keeps every byte that is shown at it in a file."""
+"""A real terminal for a process; a file keeps every byte that the process shows."""
 
 import os
 import re
@@ -15,12 +15,12 @@ RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u
 
 
 def environment():
-    """One in which programs use colours at a terminal."""
+    """The environment of a terminal at which programs use colors."""
     return {**{name: value for name, value in os.environ.items() if name != "NO_COLOR"}, "TERM": "xterm"}
 
 
 class Terminal:
-    """Its end for a process is `end`, to be closed by `with` once the process has it; `path` holds what was shown."""
+    """`end` is the process's end of the terminal, to be closed by `with` once the process has it; `path` has the output."""
 
     def __init__(self, path):
         self.path = path
@@ -45,7 +45,7 @@ class Terminal:
                     return os.close(self._ours)
 
     def lines(self):
-        """All that was shown, once whoever showed it has ended, without colours; only a line feed ends a line."""
+        """The output after its writers have ended, without colors; only a line feed ends a line."""
         self._copying.join(10)
         assert not self._copying.is_alive(), "somebody still has the terminal"
         with open(self.path, encoding="utf-8", newline="\n") as file:
@@ -54,14 +54,14 @@ class Terminal:
 
 
 def start(path, *command):
-    """Starts a command at a terminal; gives its process and the terminal."""
+    """Starts a command at a terminal and returns its process and the terminal."""
     with Terminal(path) as terminal:
         process = subprocess.Popen([*map(str, command)], stdin=subprocess.DEVNULL, stdout=terminal.end, stderr=terminal.end, env=environment())
     return process, terminal
 
 
 def run(path, *command):
-    """Runs a command to its end at a terminal; gives the lines that it showed there."""
+    """Runs a command to its end at a terminal and returns the lines of its output."""
     process, terminal = start(path, *command)
     process.wait(wire.PATIENCE)
     return list(terminal.lines())

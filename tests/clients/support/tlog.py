@@ -17,7 +17,7 @@ PROOF = b"c2sp.org/tlog-proof@v1\n"
 
 
 class Refused(Exception):
-    """It does not verify, and why."""
+    """The verification failed; the text gives the reason."""
 
 
 def must(holds, why):
@@ -26,7 +26,7 @@ def must(holds, why):
 
 
 def unbase64(text, length=None):
-    """Standard alphabet, padded, in its only spelling."""
+    """Decodes padded base64 of the standard alphabet in its only valid spelling."""
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error as error:
@@ -53,7 +53,7 @@ def node(left, right):
 
 
 def split(count):
-    """The largest power of two below."""
+    """The largest power of two below the number."""
     return 1 << (count - 1).bit_length() - 1
 
 
@@ -65,7 +65,7 @@ def root(hashes):
 
 
 def inclusion(index, hashes):
-    """The path of a leaf, from its sibling to the root's child."""
+    """The path of a leaf, from its sibling to the child of the root."""
     if len(hashes) == 1:
         return []
     half = split(len(hashes))
@@ -75,7 +75,7 @@ def inclusion(index, hashes):
 
 
 def consistency(size, hashes, whole=True):
-    """The proof that the first `size` leaves are a beginning of all."""
+    """The proof that the first `size` leaves are a prefix of all."""
     if size == len(hashes):
         return [] if whole else [root(hashes)]
     half = split(len(hashes))
@@ -149,7 +149,7 @@ class Key:
 
 
 def open_note(data, key):
-    """The text of a note that this key has signed; other keys' lines are passed over."""
+    """The text of a note that this key has signed; lines of other keys are skipped."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -172,7 +172,7 @@ def open_note(data, key):
 
 
 def open_checkpoint(data, key):
-    """Size and root of a checkpoint of the log whose name is the key's."""
+    """Size and root of a checkpoint of the log with the key's name."""
     lines = open_note(data, key).split(b"\n")
     must(len(lines) == 4 and lines[3] == b"", "a checkpoint here has three lines: origin, size, root")
     must(lines[0].decode() == key.name, f"a checkpoint of {lines[0].decode()}")
@@ -196,7 +196,7 @@ def read_proof(data):
 
 
 def check_proof(data, key, entry=None):
-    """The index and the bytes of the entry that a proof proves: the given ones, or those on its extra line."""
+    """The index and the bytes of the proved entry: the given bytes, or those on the proof's extra line."""
     extra, index, path, checkpoint = read_proof(data)
     size, root_hash = open_checkpoint(checkpoint, key)
     entry = extra if entry is None else entry
@@ -209,7 +209,7 @@ def check_proof(data, key, entry=None):
 
 
 def tile_path(level, index, width=FULL):
-    """The path of a hash tile, or with level "entries" of a bundle."""
+    """The path of a hash tile, or of a bundle at level "entries"."""
     groups = [f"{index % 1000:03}"]
     while index := index // 1000:
         groups.insert(0, f"x{index % 1000:03}")
@@ -217,7 +217,7 @@ def tile_path(level, index, width=FULL):
 
 
 def tiles(count):
-    """Index and width of each tile that holds one of so many hashes."""
+    """Index and width of each tile for this many hashes."""
     return [(index, FULL) for index in range(count // FULL)] + ([(count // FULL, count % FULL)] if count % FULL else [])
 
 
@@ -234,7 +234,7 @@ def unbundle(data, count, place):
 
 
 class Log:
-    """A log's folder under its checkpoint: all of it is read and computed again at construction."""
+    """A log's folder with its checkpoint. Construction reads and recomputes all of it."""
 
     def __init__(self, folder, key, checkpoint=None):
         self.folder = folder
@@ -250,7 +250,7 @@ class Log:
         must(root(self.hashes) == self.root, "the entries do not give the checkpoint's root")
 
     def _read(self, level, index, width):
-        """Of a partial tile that is gone, the full one is read, as clients do."""
+        """Reads the full tile if a partial one is missing, as clients do."""
         for path in (tile_path(level, index, width), tile_path(level, index)):
             if (self.folder / path).exists():
                 return path, (self.folder / path).read_bytes()
@@ -266,7 +266,7 @@ class Log:
         return unbundle(data, width if ".p/" in place else FULL, place)[:width]
 
     def all_files(self):
-        """Reads every tile that stands in the folder, also those beyond or beside the checkpoint's; gives how many."""
+        """Reads every tile in the folder, even beyond the checkpoint's, and returns their number."""
         count = 0
         for path in sorted((self.folder / "tile").rglob("*")):
             if not path.is_file():

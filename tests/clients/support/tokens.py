@@ -1,4 +1,4 @@
-"""Tokens and key sets made by PyJWT and cryptography, which know nothing of the gateway."""
+"""Tokens and key sets made with PyJWT and cryptography, independent of the gateway's code."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ MADE = set()
 
 @functools.cache
 def private_key(kind):
-    """One key of each kind a run."""
+    """One key of each kind per run."""
     if kind == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if kind == "EdDSA":
@@ -33,7 +33,7 @@ def kind_of(algorithm):
 
 
 def jwk(kind):
-    """The public half as PyJWT writes it, with a key id."""
+    """The public key in PyJWT's format, with a key id."""
     algorithm = jwt.get_algorithm_by_name("RS256" if kind == "RSA" else kind)
     made = algorithm.to_jwk(private_key(kind).public_key(), as_dict=True)
     return {**made, "kid": f"key-{kind}", "use": "sig"}
@@ -44,7 +44,7 @@ def key_set(*kinds):
 
 
 def claims(**changes):
-    """Good claims; a change to None takes a claim away."""
+    """Valid claims; a change to None removes a claim."""
     now = int(time.time())
     good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "client_id": "nightly-cleanup", "iat": now, "exp": now + 600,
             "jti": str(uuid.uuid4()), "accounts": [ACCOUNT], "scope": SCOPES}
@@ -52,7 +52,7 @@ def claims(**changes):
 
 
 def token(algorithm="ES256", headers=None, key=None, **changes):
-    """A signed token; `headers` are added to its head, a None takes one away."""
+    """A signed token; `headers` are added to its header, and None removes one."""
     head = {"kid": f"key-{kind_of(algorithm)}", **(headers or {})}
     head = {name: value for name, value in head.items() if value is not None or name == "typ"}
     made = jwt.encode(claims(**changes), key or private_key(kind_of(algorithm)), algorithm=algorithm, headers=head)

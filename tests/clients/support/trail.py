@@ -1,4 +1,4 @@
-"""A reader of receipts and of the journal, written from the formats' descriptions: no code of the gateway's is in it."""
+"""A reader of receipts and of the journal, written from the formats' descriptions without the gateway's code."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ def leaf(entry):
 
 
 def b64(text):
-    """Decodes base64 of which there is one spelling only."""
+    """Decodes base64 that has only one valid spelling."""
     data = base64.b64decode(text, validate=True)
     if base64.b64encode(data).decode() != text:
         raise ValueError(f"not the one spelling: {text}")
@@ -38,7 +38,7 @@ class Verifier:
         self.public = Ed25519PublicKey.from_public_bytes(data[1:])
 
     def judge(self, headers):
-        """Index and leaf of a genuine receipt; else None."""
+        """Index and leaf of a genuine receipt, else None."""
         receipt, leaf_text, signature = (headers[name] for name in
                                          ("lychgate-receipt", "lychgate-receipt-leaf", "lychgate-receipt-signature"))
         origin, _, digits = receipt.rpartition("/")
@@ -53,7 +53,7 @@ class Verifier:
 
 
 def batches(folder):
-    """Segment, offset, length, first index and entries' bytes of every batch, in order; digests and chain must hold."""
+    """Segment, offset, length, first index and entries' bytes of every batch, in order. Digests and chain must be valid."""
     places = {}
     for path in sorted((folder / "journal").iterdir()):
         data, offset = path.read_bytes(), 0
@@ -63,7 +63,7 @@ def batches(folder):
             digest = hashlib.sha256(batch[:-32]).digest()
             if digest != batch[-32:] or length % BLOCK or segment != int(path.name):
                 raise ValueError(f"{path.name}:{offset}: the digest does not hold")
-            # Before the first that is read others may have been pruned.
+            # The gateway may have removed earlier segments.
             if places and from_segment and places[from_segment, from_offset] != previous:
                 raise ValueError(f"{path.name}:{offset}: the chain does not hold")
             places[segment, offset] = digest
@@ -77,5 +77,5 @@ def batches(folder):
 
 
 def journal(folder):
-    """Every entry's bytes, by index; what a later batch holds again stands in the place of the earlier."""
+    """Every entry's bytes by index; a later batch with the same entry replaces the earlier one."""
     return {first + place: entry for _, _, _, first, entries in batches(folder) for place, entry in enumerate(entries)}

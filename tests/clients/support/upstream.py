@@ -1,4 +1,4 @@
-"""A users endpoint of the tests' own: a raw socket server that keeps every byte it was sent."""
+"""A test upstream for users: a raw socket server that keeps every received byte."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .wire import PATIENCE
 
-HANG = object()  # Say nothing (more), and keep the connection open.
+HANG = object()  # Send nothing more, and keep the connection open.
 CLOSE = object()  # Close the connection.
 
 
@@ -42,7 +42,7 @@ class Seen:
 
 
 def answer(status=200, body=b'{"ok":true}', headers=(("ac-revision", "18"), ("Content-Type", "application/json"))):
-    """An answer's bytes."""
+    """The bytes of an answer."""
     lines = [f"HTTP/1.1 {status} Whatever"] + [f"{name}: {value}" for name, value in headers]
     if status not in (204, 304):
         lines.append(f"Content-Length: {len(body)}")
@@ -51,7 +51,7 @@ def answer(status=200, body=b'{"ok":true}', headers=(("ac-revision", "18"), ("Co
 
 @dataclass
 class Upstream:
-    """Serves on a loopback port; answers with what stands in `script` (first come, first served), else with `default`.
+    """Serves on a loopback port. The answers come from `script`, in order, and then from `default`.
     An answer is bytes, HANG or CLOSE, or a pair: bytes, then HANG or CLOSE."""
 
     default: object = field(default_factory=answer)
@@ -67,17 +67,17 @@ class Upstream:
         self._accepting.start()
 
     def close(self):
-        """Ends the threads before their sockets: a number that is free again would be taken by the next socket."""
+        """Ends the threads before it closes their sockets, because a new socket could reuse a closed number."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
         self._listener.close()
         with self._lock:
             for connection in self._open:
-                with contextlib.suppress(OSError):  # The other side may have gone already.
+                with contextlib.suppress(OSError):  # The caller may have closed the connection already.
                     connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self):
-        """Forgets what was seen and what was to be answered."""
+        """Forgets the received requests and the scripted answers."""
         with self._lock:
             self.script, self.seen, self.total = [], [], 0
 
@@ -86,7 +86,7 @@ class Upstream:
             self.script.extend(answers)
 
     def wait(self, count, seconds=PATIENCE):
-        """The requests seen, once there are `count`."""
+        """The received requests, once there are `count`."""
         with self._lock:
             if not self._lock.wait_for(lambda: len(self.seen) >= count, seconds):
                 raise AssertionError(f"upstream has seen {len(self.seen)} requests, not {count}")
@@ -136,7 +136,7 @@ class Upstream:
 
 
 class _Reader:
-    """Takes requests off a connection, keeping the bytes."""
+    """Reads requests from a connection and keeps their bytes."""
 
     def __init__(self, connection, count):
         self.connection, self.count, self.buffer = connection, count, b""

@@ -1,4 +1,4 @@
-"""Requests as bytes, for what a well-behaved client would not send; answers are parsed by http.client."""
+"""Requests as bytes, for tests of what a well-behaved client would not send; http.client parses the answers."""
 
 import http.client
 import json
@@ -30,14 +30,14 @@ def send(address, data, seconds=PATIENCE):
 
 
 def read(connection, method=None):
-    """One answer from a connection."""
+    """Reads one answer from a connection."""
     response = http.client.HTTPResponse(connection, method=method)
     response.begin()
     return Answer(response.status, response.headers, response.read())
 
 
 def request(method, target, *headers, body=None, host="gate.example"):
-    """A request's bytes, as they are given: nothing is escaped, ordered or added but `Host` and a body's length."""
+    """The bytes of a request exactly as given, plus `Host` and the length of the body: nothing is escaped or reordered."""
     lines = [b"%s %s HTTP/1.1" % (_bytes(method), _bytes(target))]
     if host is not None:
         lines.append(b"Host: " + _bytes(host))
