@@ -252,7 +252,7 @@ fn settle(
 
 /// All results of a failed case.
 fn shown(played: &Played) -> String {
-    let mut text = String::from("--- what came\n");
+    let mut text = String::from("--- received\n");
     match &played.answer {
         Some(answer) => text += &answer.shown(),
         None => text += "closed",

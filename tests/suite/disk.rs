@@ -75,7 +75,7 @@ fn p3_a_disk_that_fills_up_refuses_only_deletions() {
     for taken in taken {
         record.closed(taken);
     }
-    assert_eq!(record.summary.open, 0, "what was begun has found room");
+    assert_eq!(record.summary.open, 0, "every intent has its outcome");
     beside(&program, &home, "rm \"$1/fill\"");
     recovers(program, &home, user + 1_000);
 }

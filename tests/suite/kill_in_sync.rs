@@ -38,7 +38,7 @@ fn killed_in_sync(number: usize) -> Option<(usize, Record)> {
     assert_eq!(
         users.take_seen().len(),
         1,
-        "p7: what was open is not sent again"
+        "p7: an open deletion is not sent again"
     );
     let (status, log) = program.stop();
     assert!(status.success(), "{status}\n{log}");

@@ -106,7 +106,7 @@ fn kill_in_one_folder(kills: usize, dice: &mut Dice) {
     );
     assert!(
         users.take_seen().is_empty(),
-        "what was open is not sent again"
+        "an open deletion is not sent again"
     );
 }
 

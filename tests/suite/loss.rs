@@ -83,7 +83,10 @@ fn resumes(home: &Home) {
     let receipt = answer.header("lychgate-receipt").unwrap();
     assert!(receipt.starts_with(NEW), "{receipt}");
     let others = trail::other_files(&home.audit());
-    assert_eq!(others["count"], 0, "what was left is ours: {others}");
+    assert_eq!(
+        others["count"], 0,
+        "the abandoned log does not count as files of others: {others}"
+    );
     assert!(program.stop().0.success());
     let (loss, entries) = new_log(home);
     assert_eq!(loss.reason, "the disk is gone");

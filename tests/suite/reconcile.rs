@@ -88,7 +88,7 @@ fn p2_the_gateway_reads_unknown_deletions_back() {
     let young = reconcile(&home, &[]);
     assert_eq!(code(&young), 1);
     assert!(text_of(&young).contains("--now"), "{}", text_of(&young));
-    assert_eq!(users.seen_count(), 0, "what is young is not asked for");
+    assert_eq!(users.seen_count(), 0, "recent deletions are not read back");
 
     let reconciled = settled(&home);
     assert_eq!(reconciled["result"], "deleted");

@@ -197,7 +197,7 @@ fn p4_a_copy_without_the_last_deletion_stays_closed() {
     published(&scene);
     let (path, held) = move_away(&scene, "");
     std::fs::rename(&old, &path).unwrap();
-    until("it says what is missing", || {
+    until("it names the missing record", || {
         verbose(&scene).contains("the last record that was answered for is missing")
     });
     scene.stays_closed("folder-moved");

@@ -121,5 +121,5 @@ pub(super) fn left_in(audit: &Path) -> PathBuf {
             .to_string_lossy()
             .starts_with("lost-")
     });
-    lost.expect("a log was given up here")
+    lost.expect("accept-loss abandoned a log here")
 }

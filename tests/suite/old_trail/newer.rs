@@ -126,7 +126,7 @@ fn p4_a_newer_log_can_be_abandoned_and_is_kept() {
     assert_eq!(done["old_checkpoint"], checkpoint);
     let left_in = Path::new(done["left_in"].as_str().unwrap());
     let kept = std::fs::read(left_in.join("journal/0000000001")).unwrap();
-    assert!(kept == bytes, "what is left is as it was");
+    assert!(kept == bytes, "the abandoned log is unchanged");
     SECOND.name_in_config(&home);
     let program = home.start_ready();
     assert_eq!(delete(program.address, 2).status, 200);
