@@ -1,9 +1,9 @@
-//! The control socket: how a command that writes to the trail asks the gateway that holds it.
+//! The control socket: a command that writes to the trail asks the gateway that holds the lock.
 //!
-//! `control.sock` stands in the audit folder (mode 0600) as long as the gateway holds the lock. One
-//! connection is one [`Request`], a line of JSON, and one [`Answer`], a line of JSON; the asking
-//! process must be root's or of the gateway's own user, and what it asked is put on record with its
-//! user id. In reading order: [`protocol`], [`socket`] (its place in the folder), [`server`] (the
+//! The gateway keeps `control.sock` (mode 0600) in the audit folder as long as it holds the trail's
+//! lock. A connection carries one [`Request`] and one [`Answer`], each a line of JSON. The peer
+//! must run as root or as the gateway's own user, and the trail records its user id with the
+//! request. In reading order: [`protocol`], [`socket`] (the socket's file), [`server`] (the
 //! gateway's end), [`client`] (the command's end).
 
 pub mod client;

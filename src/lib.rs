@@ -1,24 +1,23 @@
-//! Lychgate: an authenticating reverse proxy in front of a users endpoint that
-//! records every deletion before it happens.
+//! Lychgate: an authenticating reverse proxy for a users API. It records every deletion before it
+//! sends the deletion upstream.
 //!
-//! Read it in the order of a request:
+//! Read the modules in the order of a request:
 //!
-//! 1. [`inbound`] takes bytes in;
-//! 2. [`stack`] says which layers a request passes, outermost first;
-//! 3. [`layers`] holds one layer a file;
-//! 4. [`outbound`] takes bytes out;
-//! 5. [`audit`] is the durable trail that all of it leans on.
+//! 1. [`inbound`] accepts connections and parses requests;
+//! 2. [`stack`] lists the layers that a request passes, outermost first;
+//! 3. [`layers`] holds one file per layer;
+//! 4. [`outbound`] sends requests upstream;
+//! 5. [`audit`] is the durable trail; all of them rely on it.
 //!
-//! Around them: [`contract`] (what each operation requires), [`token`] (who is
-//! calling), [`domain`] (which origin serves an account), [`config`] (what the
-//! operator wrote), [`gateway`] (builds the parts, reloads, drains), [`admin`]
-//! (health, metrics), [`control`] (the socket of the commands that write to the
-//! trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
+//! Around them: [`contract`] (the rules of each operation), [`token`] (who is calling), [`domain`]
+//! (which origin serves an account), [`config`] (the configuration file), [`gateway`] (builds the
+//! parts, reloads, drains), [`admin`] (health, metrics), [`control`] (the socket for commands that
+//! write to the trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
 //!
-//! Used by many: [`request`] (bodies, and the context that travels with a request),
-//! [`forward`] (what `record` and `outbound` hand each other), [`check`] (a layer that
-//! is one judgement), [`refusal`] (every "no"), [`fetch`] (the gateway's own calls), [`tls`],
-//! [`metrics`], [`telemetry`] (logs), [`clock`], [`alarm`] and [`random`].
+//! Shared: [`request`] (bodies and the context of a request), [`forward`] (the types between
+//! `record` and `outbound`), [`check`] (a layer that only passes or refuses), [`refusal`] (every
+//! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`metrics`], [`telemetry`] (logs),
+//! [`clock`], [`alarm`] and [`random`].
 
 pub mod admin;
 pub mod alarm;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A request takes and gives back some thirty pieces of memory.
+/// Each request makes about 30 allocations, which mimalloc serves faster than the default.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

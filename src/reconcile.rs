@@ -1,9 +1,10 @@
-//! Settles deletions of unknown end by reading their users back from the host they were sent to.
+//! Settles deletions with an unknown outcome: reads their users back from the origin that got them.
 //!
-//! Each user is read twice, [`PAUSE`] apart, with the gateway's own credentials for upstream: 404 or
-//! `deleted: true` is `deleted` (absent now, by whomever), 200 is `still_there`, all else, and two
-//! reads that differ, `cannot_tell`. The gateway does it where one holds the trail, else the command.
-//! In reading order: `pick` says which deletions, `ask` asks upstream, [`token`] holds the credentials.
+//! Each user is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials. 404 or
+//! `deleted: true` means `deleted` (the user is absent now, by anyone's doing), 200 means
+//! `still_there`; any other answer, or two reads that differ, mean `cannot_tell`. The gateway does
+//! this if one holds the trail; otherwise the command does. In reading order: `pick` selects the
+//! deletions, `ask` reads the users, [`token`] holds the credentials.
 
 mod ask;
 mod pick;
@@ -26,41 +27,42 @@ use token::TokenFile;
 
 /// Between the two reads of a user.
 pub const PAUSE: Duration = Duration::from_secs(1);
-/// For all deletions of one request; what is left is for another one. Less than a command waits.
+/// For all deletions of one request; the rest need another request. Shorter than the command's
+/// timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
-/// An unknown younger than this may still come true by itself.
+/// Upstream may still carry out a deletion that closed more recently than this.
 pub const LEAST_AGE: Duration = Duration::from_secs(300);
 
-/// What the config says of reading back.
+/// The configuration of reading back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether the gateway reads back at its start what was unresolved then.
+    /// Whether the gateway reads back, at its start, the deletions that are unresolved then.
     pub on_start: bool,
-    /// The token for reading back; `None`: that of `[credentials]`, where it has one.
+    /// The token for reading back. `None` for that of `[credentials]`, if it has one.
     pub token_file: Option<PathBuf>,
 }
 
-/// Reads users back and puts what it finds on record.
+/// Reads users back and records the results.
 #[derive(Clone, Debug)]
 pub struct Reconciler {
-    /// Where it is put on record; open.
+    /// Takes the results. It is open.
     pub trail: Trail,
     /// The audit folder.
     pub directory: PathBuf,
-    /// How a user is read.
+    /// Give the path that reads a user.
     pub contracts: Arc<Contracts>,
-    /// Which origins the config still allows.
+    /// The origins that the config still allows.
     pub domains: Arc<Directory>,
-    /// The way there.
+    /// Sends the reads.
     pub fetch: Fetch,
-    /// The file with the token for reading back, where there is one.
+    /// The file with the token for reading back, if any.
     pub token_file: Option<PathBuf>,
-    /// For the age of an unknown.
+    /// Measures how long ago a deletion closed.
     pub clock: Clock,
 }
 
 impl Reconciler {
-    /// Does what a command asks.
+    /// Handles a command's request.
     pub async fn answer(&self, actor: Actor, request: Reconcile) -> Answer {
         match self.settle(actor, request).await {
             Ok(reconciled) => Answer::Reconciled(reconciled),
@@ -68,10 +70,10 @@ impl Reconciler {
         }
     }
 
-    /// All deletions that are unresolved now.
+    /// All unresolved deletions.
     ///
     /// # Errors
-    /// Where the trail cannot be read.
+    /// If the trail cannot be read.
     pub async fn unresolved(&self) -> Result<Vec<Pending>, String> {
         let mut all = self.in_doubt().await?;
         all.retain(|pending| pending.deletion.reconciled.is_none());
@@ -88,7 +90,7 @@ impl Reconciler {
             None => return Err(refused(2, token::MISSING)),
         };
         if let Some(closed) = self.trail.state().closed {
-            // Nothing is asked of upstream that could not be put on record.
+            // The trail cannot record a result, so upstream is not asked.
             let (cause, detail) = (closed.cause.as_str(), closed.detail);
             let message = format!("the trail takes no entries: {cause}: {detail}");
             return Err(refused(1, message));
@@ -109,7 +111,7 @@ impl Reconciler {
         Ok(protocol::Reconciled { deletions, left })
     }
 
-    /// Reads one deletion's users back; gives the result and the entry's index.
+    /// Reads back the users of one deletion. Returns the result and the entry's index.
     async fn one(
         &self,
         pending: &Pending,
@@ -158,7 +160,7 @@ impl Reconciler {
         }
     }
 
-    /// The origin on record, where the config would still send the account's requests there.
+    /// The recorded origin, if the config still sends the account's requests there.
     fn origin(&self, deletion: &Deletion) -> Result<Origin, String> {
         let recorded = deletion.domain.as_deref().unwrap_or_default();
         match self.domains.origin(&deletion.account) {

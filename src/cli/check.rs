@@ -1,4 +1,4 @@
-//! `lychgate check`: is this config one that `run` would take?
+//! `lychgate check`: says whether `run` would accept this config.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::exit::{Exit, Stop};
 use crate::audit;
 use crate::config::{Config, Problems};
 
-/// What `check` takes.
+/// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate check --config lychgate.toml
@@ -19,10 +19,10 @@ pub(super) struct Arguments {
     pub config: PathBuf,
 }
 
-/// Checks a config; every problem is told at once.
+/// Checks a config and reports all its problems.
 ///
 /// # Errors
-/// Where it is wrong (78) or cannot be read (74).
+/// If the config is invalid (78) or cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let config = load(&arguments.config)?;
     let plural = |count: usize, word: &str| match count {
@@ -47,10 +47,10 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(Exit::Fine)
 }
 
-/// Loads a config for any verb, and says all that is wrong with it on standard error.
+/// Loads a config for any command. The error lists all its problems.
 ///
 /// # Errors
-/// Where it is wrong (78) or cannot be read (74).
+/// If the config is invalid (78) or cannot be read (74).
 pub(super) fn load(path: &Path) -> Result<Config, Stop> {
     Config::load(path).map_err(stop)
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_wrong_config_is_78_and_an_unreadable_one_74() {
+    fn p12_an_invalid_config_is_78_and_an_unreadable_one_74() {
         assert_eq!(exit(false), Exit::Config);
         assert_eq!(exit(true), Exit::Io);
     }

@@ -1,9 +1,9 @@
-//! Text from callers, tokens and upstream, made harmless for a terminal.
+//! Makes text from callers, tokens and upstream harmless for a terminal.
 
 use serde::Serialize;
 
-/// For people: whatever is not plainly visible (control characters, escape sequences, marks that turn
-/// the direction of writing) is spelled `\u{1b}`, and a backslash is doubled, so nothing is lost.
+/// For people: writes every invisible character (controls, escape sequences, direction marks) as
+/// `\u{1b}` and doubles each backslash, so that no information is lost.
 #[must_use]
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -16,10 +16,10 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// For programs: one line of JSON in which no invisible character stands as itself.
+/// For programs: one line of JSON without invisible characters.
 ///
 /// # Errors
-/// As serde's; the types of this crate give none.
+/// The same as serde's; the types of this crate cause none.
 pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let plain = serde_json::to_string(value)?;
     if plain.is_ascii() && !plain.contains('\u{7f}') {
@@ -27,7 +27,7 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Er
     }
     let mut line = String::with_capacity(plain.len());
     for character in plain.chars() {
-        // In JSON such a character can only stand within a string, where an escape means the same.
+        // In JSON such a character occurs only within a string, where an escape means the same.
         if is_invisible(character) {
             line.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {
@@ -67,18 +67,18 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_turn_the_direction_are_spelled_out() {
+    fn direction_marks_are_spelled_out() {
         assert_eq!(escape("user\u{202e}resu"), r"user\u{202e}resu");
         assert_eq!(escape("zero\u{200b}width"), r"zero\u{200b}width");
     }
 
     #[test]
-    fn a_spelled_escape_cannot_be_taken_for_a_real_one() {
+    fn a_literal_escape_differs_from_an_escaped_character() {
         assert_ne!(escape("\u{1b}"), escape(r"\u{1b}"));
     }
 
     #[test]
-    fn json_means_the_same_and_holds_nothing_invisible() {
+    fn a_json_line_keeps_its_meaning_without_invisible_characters() {
         let text = "\u{1b}[0m \u{9b}2J \u{202e} \u{7f} Grüße";
         let line = json_line(&text).unwrap();
         assert!(

@@ -1,24 +1,24 @@
-//! The exit codes, and how a verb ends early.
+//! The exit codes, and the errors that end a command early.
 
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
-/// What the process says of itself when it ends (the numbers of sysexits.h, where it has them).
+/// The exit codes of the process. Those from 64 on are from sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// 0: all is well, and the answer is yes.
+    /// 0: success, or the answer is yes.
     Fine = 0,
-    /// 1: the answer is no: a trail does not verify, nothing was found.
+    /// 1: the answer is no, for example a trail that does not verify or an empty result.
     No = 1,
-    /// 2: the command line is not one.
+    /// 2: the command line is invalid.
     Usage = 2,
-    /// 70: a defect of this program.
+    /// 70: a defect in this program.
     Internal = 70,
-    /// 74: something could not be read or written.
+    /// 74: a read or a write failed.
     Io = 74,
-    /// 78: the config is wrong.
+    /// 78: the config is invalid.
     Config = 78,
 }
 
@@ -28,25 +28,25 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a verb ended before its work was done.
+/// Why a command ended early.
 #[derive(Debug)]
 pub enum Stop {
-    /// The exit code, and what the operator is told on standard error.
+    /// The exit code, and the message for standard error.
     Told(Exit, String),
-    /// The exit code, and lines that are laid out already.
+    /// The exit code, and lines that are already formatted.
     Rendered(Exit, String),
-    /// Standard output took no more.
+    /// Writing to standard output failed.
     Output(io::Error),
 }
 
 impl Stop {
-    /// With a message.
+    /// The exit code with a message.
     pub fn with(exit: Exit, message: impl Display) -> Self {
         Self::Told(exit, message.to_string())
     }
 }
 
-/// Only standard output is written with `?`; whatever else fails says what it was about.
+/// `?` converts only errors of standard output; every other error gets a message of its own.
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self::Output(error)

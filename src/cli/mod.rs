@@ -1,7 +1,7 @@
-//! The commands, one file a verb.
+//! The commands, one file each.
 //!
-//! Results go to standard output and messages to standard error; [`Exit`] says what each exit code
-//! means. This file holds the command line's shape, and hands each verb its arguments.
+//! Results go to standard output and messages to standard error; [`Exit`] lists the exit codes.
+//! This file defines the command line and dispatches to the commands.
 
 mod audit;
 mod check;
@@ -43,22 +43,22 @@ enum Verb {
     /// Serve; SIGHUP reloads the config, SIGTERM drains and stops
     #[command(after_help = "Examples:
   lychgate run --config lychgate.toml
-  kill -HUP PID     reload the config; a wrong one changes nothing
-  kill -TERM PID    take no more, finish what is in flight, stop")]
+  kill -HUP PID     reload the config; an invalid one changes nothing
+  kill -TERM PID    refuse new requests, finish those in flight, stop")]
     Run {
         /// The config file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Validate a config; tell all that is wrong with it at once
+    /// Check a config and list all its problems
     Check(check::Arguments),
-    /// The gateway in front of a built-in users endpoint: a small story, then commands to paste
+    /// Run the gateway in front of a built-in Users API: a short demo, then commands to paste
     #[cfg(feature = "demo")]
     #[command(after_help = "Examples:
-  lychgate demo           tell the story, then serve until Ctrl-C
-  lychgate demo --once    stop after the story; exit 0 only if all went as told")]
+  lychgate demo           play the demo, then serve until Ctrl-C
+  lychgate demo --once    stop after the demo; exit 0 only if every result was as expected")]
     Demo {
-        /// Stop after the story
+        /// Stop after the demo
         #[arg(long)]
         once: bool,
     },
@@ -68,9 +68,9 @@ enum Verb {
     Token(token::Arguments),
 }
 
-/// Parses the command line, runs the verb, gives its exit code.
+/// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
-    // Chosen here once, so that no other crate's features decide which library checks tokens.
+    // Installed here once, so that no other crate's features decide which library verifies tokens.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     panic::contain(|| match CommandLine::try_parse() {
         Ok(line) => dispatch(line.verb),
@@ -89,9 +89,9 @@ fn dispatch(verb: Verb) -> ExitCode {
     }
 }
 
-/// Help and version are answers; all else is a usage error.
+/// Help and version go to standard output with exit code 0; all else is a usage error.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // Where the terminal is gone, nobody is left to be told.
+    // If the terminal is gone, there is nowhere to report it.
     let _ = error.print();
     let exit = if error.use_stderr() {
         Exit::Usage

@@ -1,4 +1,4 @@
-//! Results go to standard output, messages to standard error; colour only where it is a terminal.
+//! Results go to standard output, messages to standard error. Color only on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -9,9 +9,9 @@ use anstream::AutoStream;
 use super::escape::escape;
 use super::exit::{Exit, Stop};
 
-/// Runs a verb with standard output, buffered, and gives its exit code.
+/// Runs a command with buffered standard output and returns its exit code.
 ///
-/// A reader that has gone away (`lychgate audit list | head`) is no error.
+/// A closed pipe (`lychgate audit list | head`) is not an error.
 pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop>) -> ExitCode {
     let mut out = BufWriter::new(AutoStream::auto(io::stdout().lock()));
     let ended = verb(&mut out);
@@ -25,7 +25,7 @@ pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop
     exit.into()
 }
 
-/// Tells the operator something on standard error, whatever it holds made harmless.
+/// Writes a message for the operator to standard error, with invisible characters escaped.
 pub(super) fn tell(message: impl Display) {
     let message = message.to_string();
     let mut lines = message.lines();
@@ -35,7 +35,7 @@ pub(super) fn tell(message: impl Display) {
     for line in lines {
         written = written.and_then(|()| writeln!(err, "{}", escape(line)));
     }
-    // Nobody is left to be told that standard error is closed.
+    // If standard error is closed, there is nowhere to report it.
     drop(written);
 }
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error() {
+    fn a_closed_pipe_is_not_an_error() {
         assert_eq!(
             judge(Err(broken().into()), Ok(())),
             (Exit::Fine, Message::None)
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn output_that_fails_otherwise_is_an_input_output_error() {
+    fn any_other_output_error_exits_with_74() {
         let full = || io::Error::from(ErrorKind::StorageFull);
         assert_eq!(judge(Ok(Exit::Fine), Err(full())).0, Exit::Io);
         let (exit, message) = judge(Err(full().into()), Ok(()));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_verb_says_stands() {
+    fn a_commands_own_result_is_kept() {
         assert_eq!(judge(Ok(Exit::No), Ok(())), (Exit::No, Message::None));
         let stop = Stop::with(Exit::Config, "wrong");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A panic is a defect: exit code 70, and a message that cannot hold a secret (P8).
+//! A panic is a defect: exit code 70, and a message that cannot hold a secret.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use super::exit::Exit;
 use super::output::tell;
 
-/// Runs the program; where it panics, the exit code is 70.
+/// Runs the program; if it panics, the exit code is 70.
 pub(super) fn contain(program: impl FnOnce() -> ExitCode) -> ExitCode {
     set_hook(Box::new(report));
-    // What the closure holds is not used again after a panic.
+    // The closure's state is not used again after a panic.
     catch_unwind(AssertUnwindSafe(program)).unwrap_or(Exit::Internal.into())
 }
 
@@ -23,7 +23,8 @@ fn report(info: &PanicHookInfo<'_>) {
     ));
 }
 
-/// A fixed text stands in the program and is shown; a formatted one could hold anything and is not.
+/// A fixed text is part of the program and is shown. A formatted one could hold a secret, so it is
+/// withheld.
 fn said(payload: &(dyn Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()

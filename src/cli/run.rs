@@ -1,4 +1,4 @@
-//! `lychgate run`: serve until told to stop.
+//! `lychgate run`: serves until a signal stops it.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
 
-/// However many cores there are, no more threads serve.
+/// Limit on worker threads, whatever the number of cores.
 const MAX_WORKERS: usize = 64;
-/// Threads for what blocks: name look-ups, reading a config.
+/// Limit on threads for blocking work: name lookups, reading a config.
 const MAX_BLOCKING_THREADS: usize = 32;
 
-/// Serves with the config in this file. SIGHUP reads it again; SIGTERM and SIGINT drain and stop.
+/// Serves with this config file. SIGHUP reloads it; SIGTERM and SIGINT drain and stop.
 ///
-/// Exit codes: 0 stopped as told, 74 I/O, 78 config.
+/// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
 pub fn run(config: &Path) -> ExitCode {
     let loaded = match Config::load(config) {
         Ok(loaded) => loaded,
@@ -38,7 +38,7 @@ pub fn run(config: &Path) -> ExitCode {
         Err(error) => return fail(&format!("cannot start threads: {error}")),
     };
     let served = runtime.block_on(serve(loaded, metrics, &logs));
-    // Nothing that matters is left: a look-up that hangs must not hold up the end.
+    // Only abandoned work is left, for example a name lookup that hangs; do not wait for it.
     runtime.shutdown_background();
     logs.stop();
     match served {
@@ -49,7 +49,8 @@ pub fn run(config: &Path) -> ExitCode {
 
 async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), String> {
     let path = config.path.clone();
-    let mut signals = Signals::new().map_err(|error| format!("cannot take signals: {error}"))?;
+    let mut signals =
+        Signals::new().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     let gateway = Gateway::start_with(config, Clock::system(), metrics)
         .await
         .map_err(|error| error.to_string())?;
@@ -60,17 +61,18 @@ async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stri
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    while signals.next().await == Told::Reload {
+    while signals.next().await == Request::Reload {
         reload(&gateway, &path, logs).await;
     }
-    tracing::info!("told to stop: draining");
-    // Signals stay taken, so a second one changes nothing.
+    tracing::info!("stop requested: draining");
+    // The signal handlers stay installed, so a second signal changes nothing.
     gateway.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// A refused reload changes nothing; its reason stands in the log and in `/readyz?verbose`.
+/// Reloads the config. A refused reload changes nothing; the log and `/readyz?verbose` show the
+/// reason.
 async fn reload(gateway: &Gateway, path: &Path, logs: &Logs) {
     let read = path.to_owned();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&read)).await;
@@ -105,7 +107,7 @@ async fn reload(gateway: &Gateway, path: &Path, logs: &Logs) {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum Request {
     Reload,
     Stop,
 }
@@ -125,21 +127,21 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Request {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
-            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.hangup.recv() => Request::Reload,
         }
     }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    // Counts the cores that this process may use: its affinity, its group's quota.
+    // Counts the cores that this process may use: CPU affinity and the cgroup's quota.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = if cores == 1 {
-        // One thread needs no queues shared with others.
+        // A single thread needs no queues that are shared between threads.
         tokio::runtime::Builder::new_current_thread()
     } else {
         tokio::runtime::Builder::new_multi_thread()
@@ -158,7 +160,7 @@ fn refuse(problems: &Problems) -> ExitCode {
     } else {
         Exit::Config
     };
-    // Where even standard error is gone, the exit code says it.
+    // If standard error is closed, the exit code still reports the failure.
     let _ = writeln!(anstream::stderr(), "{}", problems.rendered.trim_end());
     exit.into()
 }

@@ -1,4 +1,4 @@
-//! A table for people: aligned columns, cells escaped and cut, colour by cell.
+//! A table for people: aligned columns, cells escaped and cut, one color per cell.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::escape::escape;
 
 /// Cells are cut to this many characters.
 const MAX_CELL_CHARS: usize = 40;
-/// So many rows are aligned with one another; the memory of a table of any length is bounded so.
+/// The rows of a block are aligned with one another; the block bounds the memory of a long table.
 const BLOCK_ROWS: usize = 500;
 
 /// One cell.
@@ -19,7 +19,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// Any text, escaped and cut here.
+    /// Escapes the text and cuts it.
     pub(super) fn new(text: &str, style: Style) -> Self {
         let escaped = escape(text);
         let text = match escaped.char_indices().nth(MAX_CELL_CHARS) {
@@ -44,7 +44,7 @@ impl From<&str> for Cell {
     }
 }
 
-/// Rows of `N` cells under a head.
+/// Rows of `N` cells below a header.
 #[derive(Debug)]
 pub(super) struct Table<const N: usize> {
     widths: [usize; N],
@@ -52,7 +52,7 @@ pub(super) struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
-    /// With these titles.
+    /// A table with these titles.
     pub(super) fn new(titles: [&str; N]) -> Self {
         let mut table = Self {
             widths: [0; N],
@@ -62,10 +62,10 @@ impl<const N: usize> Table<N> {
         table
     }
 
-    /// Adds a row, and writes what is there where that is enough.
+    /// Adds a row, and writes the block if it is complete.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If writing fails.
     pub(super) fn row(&mut self, out: &mut dyn Write, cells: [Cell; N]) -> io::Result<()> {
         self.add(cells);
         if self.rows.len() >= BLOCK_ROWS {
@@ -74,10 +74,10 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the rows that are left.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If writing fails.
     pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for row in self.rows.drain(..) {
             for (column, (cell, width)) in row.iter().zip(self.widths).enumerate() {

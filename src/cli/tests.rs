@@ -1,4 +1,4 @@
-//! The command line's shape.
+//! Tests of the command line.
 
 use clap::CommandFactory as _;
 
@@ -9,7 +9,7 @@ fn parse(line: &str) -> Result<CommandLine, clap::Error> {
 }
 
 #[test]
-fn the_command_line_is_sound() {
+fn the_command_line_definition_is_valid() {
     CommandLine::command().debug_assert();
 }
 
@@ -33,7 +33,7 @@ fn every_verb_has_help_with_examples() {
 }
 
 #[test]
-fn what_is_no_command_line_is_a_usage_error() {
+fn an_invalid_command_line_is_a_usage_error() {
     for line in [
         "lychgate",
         "lychgate sing",
@@ -58,7 +58,7 @@ fn what_is_no_command_line_is_a_usage_error() {
 }
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_go_to_standard_output() {
     for line in [
         "lychgate --version",
         "lychgate --help",

@@ -13,10 +13,10 @@ use crate::clock::{Clock, Time};
 use crate::token::Algorithm;
 use crate::token::mint::{Key, mint};
 
-/// A key file is at most this long.
+/// Size limit of a key file.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
-/// What `token` takes.
+/// The arguments of `token`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -35,19 +35,19 @@ enum Verb {
   lychgate token mint --key test.key --issuer https://login.example.com/ --audience lychgate \\
     --subject ada --accounts 12345678 --scope \"users.read users.delete\" --lifetime 10m
 
-The key is PEM (PKCS#8) or a private JWK. Its public half, from --jwks, is what `jwks_file` names.
-Whoever holds such a key can delete users: keep it to tests.")]
+The key is PEM (PKCS#8) or a private JWK. Put its public half, from --jwks, into `jwks_file`.
+Anyone with such a key can delete users: use it only in tests.")]
 struct Mint {
     /// The private key
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Make an ES256 key (mode 0600) where the file is not there yet
+    /// Create an ES256 key (mode 0600) if the file does not exist
     #[arg(long)]
     generate: bool,
     /// Print the public key set instead of a token
     #[arg(long)]
     jwks: bool,
-    /// `iss`, as `issuer` stands in the config
+    /// `iss`, the same as `issuer` in the config
     #[arg(long, required_unless_present = "jwks")]
     issuer: Option<String>,
     /// `aud`; may be given more than once
@@ -68,12 +68,12 @@ struct Mint {
     /// From now to `exp`: a number and s, m, h or d; may be negative, for a token that has expired
     #[arg(long, default_value = "1h", value_parser = lifetime, allow_hyphen_values = true)]
     lifetime: i64,
-    /// Any other claim as JSON; it takes the place of one of the same name; null leaves it out
+    /// Another claim as JSON; it replaces a claim of the same name; null removes the claim
     #[arg(long, value_name = "NAME=JSON", value_parser = claim)]
     claim: Vec<(String, Value)>,
 }
 
-/// Runs the verb.
+/// Runs the command.
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
     let Verb::Mint(arguments) = arguments.verb;
@@ -116,7 +116,7 @@ fn claims(arguments: &Mint, now: Time) -> Value {
     Value::Object(claims)
 }
 
-/// A string where there is one, a list where there are more, null where there is none.
+/// One value as a string, several as a list, none as null.
 fn one_or_many(values: &[String]) -> Value {
     match values {
         [] => Value::Null,
@@ -145,7 +145,7 @@ fn key(path: &Path, generate: bool) -> Result<Key, Stop> {
     Key::read(&text).map_err(|error| Stop::with(Exit::No, format!("{} {error}", path.display())))
 }
 
-/// Writes a new key; a file that is there is never overwritten.
+/// Writes a new key; never overwrites a file.
 fn make_key(path: &Path) -> Result<Key, Stop> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let internal = |error| Stop::with(Exit::Internal, error);
@@ -184,7 +184,7 @@ fn claim(text: &str) -> Result<(String, Value), String> {
         .filter(|(name, _)| !name.is_empty())
         .ok_or("is NAME=JSON, such as jti='\"one\"'")?;
     let value = serde_json::from_str(value)
-        .map_err(|error| format!("{name}: no JSON ({error}); a text stands in quotes"))?;
+        .map_err(|error| format!("{name}: not JSON ({error}); put a string in quotes"))?;
     Ok((name.to_owned(), value))
 }
 

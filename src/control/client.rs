@@ -1,4 +1,4 @@
-//! The command's end: asks the gateway that holds the trail, where there is one.
+//! The command's end: sends a request to the gateway that holds the trail.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,21 +9,21 @@ use super::protocol::MAX_ANSWER_BYTES;
 use super::socket::Place;
 use super::{Answer, Request};
 
-/// For the request to be taken.
+/// For writing the request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// For the answer: a request reads back at most a hundred deletions, and gives up on time itself.
+/// For the answer. A request reads back at most 100 deletions and has a timeout of its own.
 const READ_TIMEOUT: Duration = Duration::from_secs(1_800);
 
-/// Asks; `None` where no gateway listens in this audit folder.
+/// Sends the request and reads the answer. `None` if no gateway listens in this audit folder.
 ///
 /// # Errors
-/// Where the socket may not be used, breaks, or answers what is no answer.
+/// If the socket cannot be opened, the connection breaks, or the answer is malformed.
 pub fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answer>> {
     let connected = Place::open(directory)
         .and_then(|place| UnixStream::connect(place.path()).map(|stream| (stream, place)));
     let (mut stream, _place) = match connected {
         Ok(connected) => connected,
-        Err(error) if is_nobody(&error) => return Ok(None),
+        Err(error) if has_no_listener(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
@@ -42,8 +42,8 @@ pub fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answer>> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// No folder, no socket, or one that a dead gateway left behind.
-fn is_nobody(error: &io::Error) -> bool {
+/// No folder, no socket, or a socket that a dead gateway left.
+fn has_no_listener(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_listens_there_is_no_answer_and_no_fault() {
+    fn without_a_gateway_there_is_no_answer_and_no_error() {
         let folder = test_folder("client");
         assert_eq!(ask(folder.path(), &request()).unwrap(), None);
         assert_eq!(ask(&folder.path().join("none"), &request()).unwrap(), None);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_hangs_up_is_a_fault() {
+    fn a_gateway_that_hangs_up_is_an_error() {
         let folder = test_folder("client");
         let place = Place::open(folder.path()).unwrap();
         let (listener, _) = place.bind().unwrap();

@@ -1,4 +1,4 @@
-//! What is asked and answered: one line of JSON each.
+//! The request and the answer on the control socket: one line of JSON each.
 
 use std::io;
 
@@ -7,90 +7,90 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::Found;
 
-/// Bytes of a request's line: room for a reason and for as many names as one request may hold.
+/// Size limit of a request line: room for a reason and a list of deletions.
 pub const MAX_REQUEST_BYTES: usize = 64 << 10;
-/// Bytes of an answer's line: the deletions of one request, [`MAX_SETTLED`] at most, in full.
+/// Size limit of an answer line: room for [`MAX_SETTLED`] deletions.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// A reason is at most so many bytes.
+/// Size limit of a reason.
 pub const MAX_REASON_BYTES: usize = 1_000;
-/// One request reads back at most so many deletions; the answer says how many are left.
+/// One request reads back at most this many deletions; the answer counts the rest.
 pub const MAX_SETTLED: usize = 100;
 
-/// What a command asks.
+/// A command's request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Read the users of deletions in doubt back.
+    /// Read back the users of deletions with an unknown outcome.
     Reconcile(Reconcile),
 }
 
-/// Which deletions are read back, and why.
+/// Which deletions to read back, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconcile {
-    /// Why, in the operator's words; it is put on record.
+    /// The operator's reason; it goes into the trail.
     pub reason: String,
-    /// Also those closed less than five minutes ago.
+    /// Also read back deletions that closed less than five minutes ago.
     pub now: bool,
-    /// Indexes or request ids; none: all that are unresolved.
+    /// Indexes or request ids; empty for all unresolved deletions.
     pub deletions: Vec<String>,
-    /// Only those behind this index: how one request goes on where another ended.
+    /// Only deletions after this index, so that a request continues after the previous one.
     pub after: Option<u64>,
 }
 
-/// What the gateway answers.
+/// The gateway's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
-    /// What reading back said.
+    /// The results of reading back.
     Reconciled(Reconciled),
-    /// It was not done.
+    /// The gateway did nothing.
     Refused {
         /// The command's exit code.
         exit: u8,
-        /// What the operator is told.
+        /// A message for the operator.
         message: String,
     },
 }
 
-/// What reading back said.
+/// The results of reading back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciled {
-    /// One each deletion that was looked at, oldest first.
+    /// One item per deletion, oldest first.
     pub deletions: Vec<Settled>,
-    /// How many are left for another request.
+    /// How many deletions remain for another request.
     pub left: u64,
 }
 
-/// One deletion that was looked at.
+/// The result for one deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settled {
-    /// Index of its (first) intent.
+    /// Index of its first intent entry.
     pub index: u64,
-    /// The request's id.
+    /// The id of the deletion's request.
     pub request_id: String,
-    /// How many users it names.
+    /// How many users the deletion names.
     pub users: u64,
-    /// What is on record now; `None` where it was not read back, and `why` says why not.
+    /// The recorded result. `None` if the users were not read back; `why` gives the reason.
     pub result: Option<Found>,
-    /// Index of the (first) entry that says so.
+    /// Index of the first entry that records the result.
     pub entry: Option<u64>,
-    /// Why nothing was written.
+    /// Why there is no entry.
     pub why: Option<String>,
 }
 
-/// A line that is no request or answer.
+/// A line that is not a valid request or answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(String);
 
 impl Request {
-    /// Reads a request's line, with or without its line feed.
+    /// Parses a request line, with or without its line feed.
     ///
     /// # Errors
-    /// Where it is none, or its reason is empty or too long.
+    /// If the line is not a request, or its reason is empty or too long.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let request: Self = parse(line)?;
         let Self::Reconcile(Reconcile { reason, .. }) = &request;
@@ -101,17 +101,17 @@ impl Request {
     /// The line, with its line feed.
     ///
     /// # Errors
-    /// Where it is longer than a gateway would read.
+    /// If it is longer than [`MAX_REQUEST_BYTES`].
     pub fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_REQUEST_BYTES)
     }
 }
 
 impl Answer {
-    /// Reads an answer's line, with or without its line feed.
+    /// Parses an answer line, with or without its line feed.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If the line is not an answer.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         parse(line)
     }
@@ -119,16 +119,16 @@ impl Answer {
     /// The line, with its line feed.
     ///
     /// # Errors
-    /// Where it is longer than a command would read.
+    /// If it is longer than [`MAX_ANSWER_BYTES`].
     pub fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_ANSWER_BYTES)
     }
 }
 
-/// Says what is wrong with a reason, if anything is.
+/// Checks that a reason is neither empty nor longer than [`MAX_REASON_BYTES`].
 ///
 /// # Errors
-/// A sentence that says it.
+/// A sentence that names the problem.
 pub fn check_reason(reason: &str) -> Result<(), &'static str> {
     if reason.trim().is_empty() {
         return Err("a reason is needed: it is put on record");
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_the_written_form() {
+    fn a_request_has_the_documented_form() {
         let line = br#"{"command":"reconcile","reason":"asked","now":false,"deletions":["4"],"after":null}"#;
         assert_eq!(Request::parse(line), Ok(reconcile("asked")));
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn a_malformed_request_is_refused() {
         for line in [
             "",
             "{}",
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_said_and_short() {
+    fn a_reason_is_required_and_bounded() {
         for reason in ["", " \t", &"x".repeat(1_001)] {
             let line = reconcile(reason).line().unwrap();
             assert!(Request::parse(&line).is_err(), "{reason}");
@@ -222,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(
+        fn a_request_survives_writing_and_parsing(
             reason in "\\PC{1,100}[a-z]", now: bool, deletions: Vec<String>, after: Option<u64>,
         ) {
             let request = Request::Reconcile(Reconcile { reason, now, deletions, after });

@@ -1,5 +1,6 @@
-//! The gateway's end: one request a connection, bounded in length and number. A line has a bound in time
-//! each way; the work in between bounds itself.
+//! The gateway's end: one request per connection, with a limit on its length and on the number of
+//! connections. Reading a request and writing an answer each have a timeout; the handler limits its
+//! own time.
 
 use std::io;
 use std::path::Path;
@@ -17,14 +18,14 @@ use super::socket::{Identity, Place};
 use super::{Answer, Request};
 use crate::audit::entry::Actor;
 
-/// Connections at once; past it, new ones wait in the kernel's queue.
+/// Connections at once. More wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8;
-/// For a request's line to arrive, and for the answer's to be taken.
+/// For reading a request line, and for writing an answer line.
 const LINE_TIMEOUT: Duration = Duration::from_secs(5);
-/// After an accept that failed.
+/// The pause after a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
-/// The socket, served as long as this lives; dropped, it is removed, and whatever is being answered ends.
+/// Serves the socket until it is dropped; the drop removes the socket and cancels open requests.
 #[derive(Debug)]
 pub struct Server {
     place: Place,
@@ -33,7 +34,7 @@ pub struct Server {
     conversations: Conversations,
 }
 
-/// Those under way, and how they are ended.
+/// The open connections, and the token that cancels them.
 #[derive(Clone, Debug, Default)]
 struct Conversations {
     under_way: TaskTracker,
@@ -41,11 +42,11 @@ struct Conversations {
 }
 
 impl Server {
-    /// Binds the socket in the audit folder, whose lock the caller holds; must be called within a
-    /// tokio runtime. `handle` answers what is asked.
+    /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a
+    /// tokio runtime. `handle` answers the requests.
     ///
     /// # Errors
-    /// Where the socket cannot be made.
+    /// If the socket cannot be created.
     pub fn start<H, F>(directory: &Path, handle: H) -> io::Result<Self>
     where
         H: Fn(Actor, Request) -> F + Send + Sync + 'static,
@@ -74,12 +75,12 @@ impl Server {
         })
     }
 
-    /// Removes the socket; what is being answered has so long to end.
+    /// Removes the socket and gives open requests `at_most` to finish.
     pub async fn finish(self, at_most: Duration) {
         self.place.remove(self.identity);
         let under_way = &self.conversations.under_way;
         under_way.close();
-        // Whoever takes longer is cut off when this is dropped.
+        // The drop of `self` cancels the rest.
         let _ = tokio::time::timeout(at_most, under_way.wait()).await;
     }
 }
@@ -116,7 +117,7 @@ async fn accept<H, F>(
             let _place = place;
             tokio::select! {
                 () = ended.cancelled() => {}
-                // A command that went away needs no answer.
+                // An error means that the command is gone; it needs no answer.
                 _ = converse(stream, timeout, &*handle) => {}
             }
         });
@@ -145,7 +146,7 @@ where
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// Root and the gateway's own user may ask.
+/// Root and the gateway's own user may send requests.
 fn judge(peer: u32, own: u32) -> Result<Actor, Answer> {
     if peer == own || peer == 0 {
         return Ok(Actor { uid: peer });
@@ -155,7 +156,7 @@ fn judge(peer: u32, own: u32) -> Result<Actor, Answer> {
     )))
 }
 
-/// What stands before the first line feed, or before the other end closed.
+/// Reads up to the first line feed, or until the peer closes.
 async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut buffer = [0; 4_096];

@@ -1,7 +1,7 @@
-//! The socket's place in the audit folder, reached however long the folder's path is.
+//! The socket's file in the audit folder; the folder's path may have any length.
 //!
-//! A Unix socket's address holds 107 bytes of path. So the folder is held open, and the socket is
-//! named through `/proc/self/fd`, which also keeps the command in the very folder it looked at.
+//! The address of a Unix socket holds at most 107 bytes of path. So the folder is opened, and the
+//! socket's path goes through `/proc/self/fd`. This also pins the command to the folder it opened.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use super::SOCKET;
 use crate::audit::disk::names::SOCKET_NEW as NEW;
 
-/// The folder, held open.
 #[derive(Debug)]
 pub(super) struct Place {
     folder: File,
 }
 
-/// What tells a socket's file from another of the same name.
+/// Tells a socket's file from another of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -29,7 +28,7 @@ impl Place {
     /// Opens the folder.
     ///
     /// # Errors
-    /// Where it is none or may not be opened.
+    /// If it is not a folder or cannot be opened.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let folder = File::open(directory)?;
         if !folder.metadata()?.is_dir() {
@@ -38,16 +37,17 @@ impl Place {
         Ok(Self { folder })
     }
 
-    /// A short path to the socket, good as long as this lives.
+    /// A short path to the socket, valid as long as `self` lives.
     pub(super) fn path(&self) -> PathBuf {
         self.within(SOCKET)
     }
 
-    /// Makes a listening socket (mode 0600) and gives it its name; one that a dead gateway left behind
-    /// is replaced. The caller holds the trail's lock, so no living one is.
+    /// Creates a listening socket (mode 0600) under a temporary name and renames it. It replaces a
+    /// socket that a dead gateway left; the caller holds the trail's lock, so no other gateway
+    /// lives.
     ///
     /// # Errors
-    /// Where it cannot be made, or something that is no socket stands in its place.
+    /// If the socket cannot be created, or a file of another type has its name.
     pub(super) fn bind(&self) -> io::Result<(std::os::unix::net::UnixListener, Identity)> {
         let (new, name) = (self.within(NEW), self.path());
         for place in [&new, &name] {
@@ -70,11 +70,11 @@ impl Place {
         Ok((listener, identity))
     }
 
-    /// Removes the socket, where it is still this one.
+    /// Removes the socket unless another one has replaced it.
     pub(super) fn remove(&self, known: Identity) {
         let name = self.path();
         if identity(&name).is_ok_and(|found| found == known) {
-            // One that stays behind is replaced by the next gateway.
+            // If this fails, the next gateway replaces the file.
             let _ = fs::remove_file(name);
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn a_socket_is_for_its_owner_alone_and_goes_when_it_is_told() {
+    fn a_socket_has_mode_0600_and_can_be_removed() {
         let folder = test_folder("socket");
         let place = Place::open(folder.path()).unwrap();
         let (_listener, identity) = place.bind().unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_was_left_behind_is_replaced_and_a_newer_one_is_not_removed() {
+    fn a_stale_socket_is_replaced_and_a_newer_one_kept() {
         let folder = test_folder("socket");
         let place = Place::open(folder.path()).unwrap();
         let (dead, old) = place.bind().unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_is_left_alone() {
+    fn a_file_that_is_not_a_socket_is_left_alone() {
         let folder = test_folder("socket");
         fs::write(folder.path().join(SOCKET), "mine").unwrap();
         let place = Place::open(folder.path()).unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_a_long_path_has_a_socket_too() {
+    fn a_folder_with_a_long_path_can_hold_the_socket() {
         let folder = test_folder("socket");
         let deep = folder.path().join("a".repeat(120)).join("b".repeat(120));
         fs::create_dir_all(&deep).unwrap();

@@ -1,5 +1,7 @@
-//! The gateway's end of the control socket: bound while the trail's lock is held, served from what is
-//! in force at the time; and what is read back at the start.
+//! The gateway's end of the control socket, and the reading back at the start.
+//!
+//! The socket exists while the gateway holds the trail's lock. Each command runs under the config
+//! in force at that moment.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -20,77 +22,79 @@ use crate::fetch::Fetch;
 use crate::reconcile::{LEAST_AGE, Reconciler};
 use crate::tls::ClientTls;
 
-/// After a socket that could not be bound.
+/// The pause after the socket could not be bound.
 const BIND_AGAIN: Duration = Duration::from_secs(5);
-/// When the lock is given back, what is being answered has so long to end.
+/// How long open commands may take when the gateway releases the lock.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
-/// How often it is looked whether an unknown is old enough.
+/// How often to check whether a deletion is old enough to be read back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What runs beside the listeners.
+/// The tasks that run beside the listeners.
 #[derive(Debug)]
 pub(super) struct Control {
     socket: AbortOnDropHandle<()>,
     at_start: Option<AbortOnDropHandle<()>>,
 }
 
-/// What both ends of a command stand on.
+/// Handles commands from the control socket and the reading back at the start.
 #[derive(Clone, Debug)]
-struct Office {
+struct ControlHandler {
     health: Arc<Health>,
     trail: Trail,
     clock: Clock,
-    /// One command that writes at a time: the next one sees what it wrote.
+    /// Held by the one command that runs, so that the next one sees its entries.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Control {
-    /// Starts it all; must be called within a tokio runtime.
+    /// Starts the tasks; must be called within a tokio runtime.
     pub(super) fn start(health: &Arc<Health>, trail: &Trail, clock: &Clock) -> Self {
-        let office = Office {
+        let handler = ControlHandler {
             health: Arc::clone(health),
             trail: trail.clone(),
             clock: clock.clone(),
             writing: Arc::default(),
         };
         let (directory, on_start) = {
-            let current = office.current();
+            let current = handler.current();
             let config = &current.config;
             (config.audit.directory.clone(), config.reconcile.on_start)
         };
-        let begin = || AbortOnDropHandle::new(tokio::spawn(office.clone().reconcile_at_start()));
+        let begin = || AbortOnDropHandle::new(tokio::spawn(handler.clone().reconcile_at_start()));
         Self {
             at_start: on_start.then(begin),
-            socket: AbortOnDropHandle::new(tokio::spawn(office.serve(directory))),
+            socket: AbortOnDropHandle::new(tokio::spawn(handler.serve(directory))),
         }
     }
 
-    /// Ends what is under way and removes the socket.
+    /// Cancels open commands and removes the socket.
     pub(super) async fn stop(self) {
         for task in [Some(self.socket), self.at_start].into_iter().flatten() {
             task.abort();
-            // Ended by abort, which is what was asked for.
+            // An error here only says that the task was aborted.
             let _ = task.await;
         }
     }
 }
 
-impl Office {
-    /// Keeps the socket as long as the trail's lock is held, in the folder that is held.
+impl ControlHandler {
+    /// Keeps the socket in the audit folder as long as the gateway holds the trail's lock.
     async fn serve(self, directory: PathBuf) {
         let mut holding = self.trail.holding();
-        // An error: the trail is gone with the gateway.
+        // An error means that the trail has stopped.
         while let Ok(held) = holding.wait_for(Option::is_some).await.map(|held| *held) {
             let answering = self.clone();
             let handle = move |actor, request| answering.clone().answer(actor, request);
             match Server::start(&directory, handle) {
                 Ok(server) => {
                     let _ = holding.wait_for(|now| *now != held).await;
-                    // Commands under way still wait for their answers.
+                    // Open commands still wait for their answers.
                     server.finish(LAST_ANSWERS).await;
                 }
                 Err(error) => {
-                    tracing::warn!("commands that write cannot ask this gateway: {error}");
+                    tracing::warn!(
+                        "cannot bind the control socket, so commands that write cannot reach this gateway: {error}"
+                    );
                     tokio::time::sleep(BIND_AGAIN).await;
                 }
             }
@@ -116,7 +120,7 @@ impl Office {
         current.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads back what is unresolved now, each once it is old enough.
+    /// Reads back the deletions that are unresolved at the start, each as soon as it is old enough.
     async fn reconcile_at_start(self) {
         self.trail.opened().await;
         let unresolved = match self.reconciler() {
@@ -126,7 +130,7 @@ impl Office {
         let mut waiting = match unresolved {
             Ok(unresolved) => unresolved,
             Err(why) => {
-                tracing::warn!("nothing is read back at this start: {why}");
+                tracing::warn!("no deletion is read back at this start: {why}");
                 return;
             }
         };
@@ -158,10 +162,10 @@ impl Office {
     }
 }
 
-/// What reads users back under this config; a token file is read at each use.
+/// Builds the reconciler for this config. The reconciler reads the token file at each use.
 ///
 /// # Errors
-/// Where the roots of TLS cannot be read.
+/// If the TLS roots cannot be read.
 pub fn reconciler(config: &Config, trail: &Trail, clock: &Clock) -> Result<Reconciler, String> {
     let tls = ClientTls::new(config.outbound.roots_file.as_deref())?;
     Ok(Reconciler {

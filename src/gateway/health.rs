@@ -1,4 +1,4 @@
-//! What is in force and how it is: the one place that reload writes and the admin listener reads.
+//! The config in force and the health of every part. Reload writes here; the admin listener reads.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::metrics::{Metrics, ReloadLabels};
 use crate::stack::Parts;
 
-/// What a gateway that was told to stop says of itself.
+/// The state of a gateway that is stopping.
 const DRAINING: &str = "draining";
 
 /// The config in force and the parts made from it; a reload replaces both.
@@ -34,12 +34,12 @@ pub(super) struct Health {
     address: SocketAddr,
     draining: OnceLock<Time>,
     pub(super) last_reload: Mutex<Option<Reload>>,
-    /// When trouble with a part was first noticed, by the part's name.
+    /// When each part's current trouble was first noticed, by the part's name.
     noticed: Mutex<BTreeMap<String, Time>>,
 }
 
 impl Health {
-    /// With what is in force at the start, and where the listener really is.
+    /// `address` is where the listener is bound; with port 0 in the config, that is the real port.
     pub(super) fn new(kept: &Kept, config: Config, parts: Parts, address: SocketAddr) -> Self {
         Self {
             current: Mutex::new(Current { config, parts }),
@@ -54,12 +54,12 @@ impl Health {
         }
     }
 
-    /// From now on the gateway is not ready.
+    /// Makes the gateway not ready from now on.
     pub(super) fn drain(&self) {
         self.draining.get_or_init(|| self.clock.now());
     }
 
-    /// Notes how a reload went: `None` where it is in force.
+    /// Notes the result of a reload; `refused` is the reason if it was refused.
     pub(super) fn reloaded(&self, refused: Option<String>) {
         let result = match refused {
             None => "in-force",
@@ -74,7 +74,7 @@ impl Health {
     fn keys(&self, now: Time) -> Vec<Part> {
         let issuers = lock(&self.current).parts.verifier.health();
         let mut noticed = lock(&self.noticed);
-        // An issuer that a reload took away is forgotten.
+        // Forget issuers that a reload removed.
         noticed.retain(|name, _| issuers.iter().any(|(issuer, _)| issuer == name));
         issuers
             .into_iter()

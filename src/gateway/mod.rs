@@ -1,9 +1,9 @@
 //! Builds every part from a config; starts, reloads, drains, stops.
 //!
-//! 1. [`parts`] makes the stack's parts, keeping those whose settings did not change;
-//! 2. [`health`] is what the admin listener is told;
-//! 3. [`restart`] says what a reload cannot change;
-//! 4. [`control`] answers the commands that write to the trail.
+//! 1. [`parts`] builds the stack's parts and keeps those whose settings did not change;
+//! 2. [`health`] reports to the admin listener;
+//! 3. [`restart`] finds changes that a reload cannot apply;
+//! 4. [`control`] handles the commands that write to the trail.
 
 mod control;
 mod health;
@@ -28,14 +28,14 @@ pub use control::reconciler;
 use health::Health;
 use parts::Kept;
 
-/// Connections to the admin listener at once.
+/// Concurrent connections to the admin listener.
 const MAX_ADMIN_CONNECTIONS: usize = 256;
-/// The admin listener's bound on a head, and on an idle connection: short, so that half heads cannot keep
-/// a probe waiting for long.
+/// The admin listener's timeout for a head and for an idle connection. It is short, so that
+/// incomplete heads cannot keep a probe waiting for long.
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// However much of the drain time is used up, answers have so long to be written.
+/// Answers have at least this long to be written, even if the drain time is used up.
 const MIN_GRACE: Duration = Duration::from_secs(1);
-/// Beyond `sync_timeout`, what aborted deletions have for closing their records.
+/// How long beyond `sync_timeout` aborted deletions may take to record their outcome.
 const CLOSING_MARGIN: Duration = Duration::from_secs(1);
 
 /// A running gateway.
@@ -47,37 +47,37 @@ pub struct Gateway {
     control: Control,
     server: Server,
     admin: Server,
-    /// One reload at a time.
+    /// Held by the one reload that runs.
     reloading: tokio::sync::Mutex<()>,
     drain_timeout: Duration,
     sync_timeout: Duration,
 }
 
-/// Why a gateway did not start or reload: what, and what to do.
+/// Why a gateway did not start or reload, and what the operator can do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct GatewayError(pub String);
 
 impl Gateway {
-    /// Binds both listeners, starts serving. Trouble with the trail does not keep it from starting.
-    /// Must be called within a tokio runtime.
+    /// Binds both listeners and starts to serve, even if there is trouble with the trail. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
-    /// Where a listener cannot be bound, or keys or roots cannot be read.
+    /// If a listener cannot be bound, or keys or TLS roots cannot be read.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, GatewayError> {
         Self::start_with(config, clock, Metrics::new()).await
     }
 
-    /// As [`Self::start`], with metrics that others count into as well.
+    /// Same as [`Self::start`], with metrics that the caller shares.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// Same as [`Self::start`].
     pub async fn start_with(
         config: Config,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, GatewayError> {
-        // Bound first: whoever connects from here on waits in the backlog and is served.
+        // Bound first: from here on, connections wait in the kernel's backlog and are not refused.
         let listener = bind(&config.listen, "listen")?;
         let admin_listener = bind(&admin_listen(&config.admin), "admin")?;
         if let Some(why) = key::exposed(&config.audit.key_file) {
@@ -134,28 +134,29 @@ impl Gateway {
         })
     }
 
-    /// Where it listens (the real port where the config said 0).
+    /// The address of the listener (with the real port if the config has port 0).
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Where its admin listener is.
+    /// The address of the admin listener.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.address()
     }
 
-    /// The trail: `demo` and tests wait until it is open.
+    /// The trail, so that `demo` and tests can wait until it is open.
     #[must_use]
     pub fn trail(&self) -> &Trail {
         &self.kept.trail
     }
 
-    /// Puts another config in force for new requests; those in flight end under the old one.
+    /// Replaces the config for new requests; requests in flight finish under the old one.
     ///
     /// # Errors
-    /// Where it cannot be; the old one stays in force, and `/readyz?verbose` says why.
+    /// If the new config cannot be applied. The old one stays in force, and `/readyz?verbose` shows
+    /// the reason.
     pub async fn reload(&self, config: Config) -> Result<(), GatewayError> {
         let _one_at_a_time = self.reloading.lock().await;
         let replaced = self.replace(config);
@@ -165,32 +166,36 @@ impl Gateway {
         replaced
     }
 
-    /// Notes that a reload did not come so far as to have a config; the old one stays in force.
+    /// Records that a reload failed before it had a valid config; the old one stays in force.
     pub fn refuse_reload(&self, why: &str) {
         self.health.reloaded(Some(why.to_owned()));
     }
 
-    /// Drains and stops: at most `[listen] drain_timeout` and one sync.
+    /// Drains and stops. This takes at most `[listen] drain_timeout` and the time of one sync.
     pub async fn stop(self) {
         let until = Instant::now() + self.drain_timeout;
         self.health.drain();
         self.server.wind_down();
         let deletions = &self.kept.deletions;
         deletions.drain();
-        // While deletions are in flight all else is still served, and new deletions are told `draining`.
+        // While deletions are in flight, the gateway still serves other requests and refuses new
+        // deletions as `draining`.
         if !ends_within(self.drain_timeout, deletions.finished()).await {
-            tracing::warn!("deletions are still in flight: closing them as unknown, drain");
+            tracing::warn!(
+                "deletions are still in flight: recording them as unknown (reason: drain)"
+            );
             deletions.abort();
             let closing = self.sync_timeout + CLOSING_MARGIN;
             if !ends_within(closing, deletions.finished()).await {
                 tracing::error!(
-                    "some deletions could not be closed on record; the next start closes them"
+                    "the outcome of some deletions could not be recorded; the next start records it as unknown"
                 );
             }
         }
         let left = until.saturating_duration_since(Instant::now());
         self.server.stop(left.max(MIN_GRACE)).await;
-        // One that passed the check just before the drain began, and whose caller is gone, ends here.
+        // A deletion that passed the check just before the drain, and whose caller is gone, ends
+        // here.
         let _ = ends_within(self.sync_timeout, deletions.finished()).await;
         self.control.stop().await;
         self.kept.trail.stop().await;
@@ -211,7 +216,8 @@ impl Gateway {
             .kept
             .build(&config, Some(previous))
             .map_err(GatewayError)?;
-        // On record before it is in force: an intent names the hash of a config that stands before it.
+        // The trail gets the new config first, so that an intent never names a hash without an
+        // entry.
         if config.hash != current.config.hash {
             self.kept.tell(&config);
         }

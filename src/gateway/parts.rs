@@ -1,5 +1,5 @@
-//! Makes the stack's parts from a config. What a reload does not change is taken over: pools, key sets,
-//! verified tokens.
+//! Builds the stack's parts from a config. A reload keeps the parts whose settings did not change:
+//! pools, key sets, verified tokens.
 
 use std::sync::Arc;
 
@@ -17,24 +17,22 @@ use crate::stack::Parts;
 use crate::tls::ClientTls;
 use crate::token::Verifier;
 
-/// What outlives every reload.
+/// The parts that outlive every reload.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
-    /// The trail.
     pub(super) trail: Trail,
     /// Deletions in flight.
     pub(super) deletions: Deletions,
-    /// Metrics.
     pub(super) metrics: Metrics,
-    /// The clock.
     pub(super) clock: Clock,
 }
 
 impl Kept {
-    /// Builds the parts for `config`; `previous` is what is in force.
+    /// Builds the parts for `config`; `previous` holds those in force.
     ///
     /// # Errors
-    /// What cannot be read, and what to do; nothing was changed then.
+    /// If a file cannot be read. The message says which, and what to do; the parts in force are
+    /// unchanged.
     pub(super) fn build(
         &self,
         config: &Config,
@@ -55,7 +53,7 @@ impl Kept {
         })
     }
 
-    /// Tells the trail which config is in force from now on.
+    /// Records in the trail which config is in force from now on.
     pub(super) fn tell(&self, config: &Config) {
         self.trail.config(ConfigInForce {
             config: config.hash.clone(),
@@ -75,7 +73,7 @@ impl Kept {
         }
         Verifier::new(
             &config.issuers,
-            // Key tasks fetch with the roots they were made with: other roots, other tasks.
+            // The key tasks keep the roots they started with, so other roots need new tasks.
             same_roots.map(|(_, parts)| &*parts.verifier),
             Fetch::new(ClientTls::new(roots)?),
             self.clock.clone(),

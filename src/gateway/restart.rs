@@ -1,9 +1,9 @@
-//! What a reload cannot change: sockets that are bound, the trail that is open.
+//! Finds the changes that a reload cannot apply: bound sockets and the open trail need a restart.
 
 use crate::audit;
 use crate::config::Config;
 
-/// Says why `new` cannot replace `old` in a running gateway, if it cannot.
+/// The reason why a running gateway cannot replace `old` by `new`, if there is one.
 pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
     let changed = [
         (old.listen != new.listen, "[listen]"),
@@ -26,7 +26,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
     ))
 }
 
-/// Every field is named, so that a new one cannot be forgotten here.
+/// Names every field, so that a new field cannot be forgotten here.
 fn same_trail(old: &audit::Settings, new: &audit::Settings) -> bool {
     let audit::Settings {
         directory,

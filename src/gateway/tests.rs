@@ -1,4 +1,4 @@
-//! What a reload may change, what it keeps, and what the admin listener is told of it.
+//! Tests of reload: which changes it applies, which parts it keeps, and what it reports.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ key_file = "audit.key"
 sync_timeout = "60s"
 "#;
 
-/// The base config with some texts exchanged.
+/// The base config with some texts replaced.
 fn config(folder: &Path, changes: &[(&str, &str)]) -> Config {
     let mut text = BASE.to_owned();
     for (from, to) in changes {
@@ -79,7 +79,7 @@ fn rebuilt(changes: &[(&str, &str)]) -> (Parts, Parts) {
 }
 
 #[test]
-fn p12_what_needs_a_restart_is_refused_and_named() {
+fn p12_a_change_that_needs_a_restart_is_refused_and_named() {
     let folder = test_folder("gateway");
     let old = config(folder.path(), &[]);
     for (from, to, named) in [
@@ -103,7 +103,7 @@ fn p12_what_needs_a_restart_is_refused_and_named() {
 }
 
 #[test]
-fn what_a_reload_may_change_needs_no_restart() {
+fn a_change_that_a_reload_applies_needs_no_restart() {
     let folder = test_folder("gateway");
     let old = config(folder.path(), &[]);
     assert_eq!(restart::needed(&old, &config(folder.path(), &[])), None);
@@ -119,7 +119,7 @@ fn what_a_reload_may_change_needs_no_restart() {
 }
 
 #[tokio::test]
-async fn p14_a_reload_keeps_verified_tokens_and_credentials_that_did_not_change() {
+async fn p14_a_reload_keeps_unchanged_verifiers_and_credentials() {
     let (before, after) = rebuilt(&[("va.example", "vb.example")]);
     assert!(Arc::ptr_eq(&before.verifier, &after.verifier));
     assert!(Arc::ptr_eq(&before.credentials, &after.credentials));
@@ -129,14 +129,14 @@ async fn p14_a_reload_keeps_verified_tokens_and_credentials_that_did_not_change(
 }
 
 #[tokio::test]
-async fn a_reload_with_another_issuer_forgets_verified_tokens() {
+async fn a_reload_with_another_issuer_drops_verified_tokens() {
     let (before, after) = rebuilt(&[("login.example", "other.example")]);
     assert!(!Arc::ptr_eq(&before.verifier, &after.verifier));
     assert!(Arc::ptr_eq(&before.credentials, &after.credentials));
 }
 
 #[tokio::test]
-async fn a_reload_with_other_bounds_makes_another_client() {
+async fn a_reload_with_other_upstream_limits_builds_a_new_client() {
     let (before, after) = rebuilt(&[("max_connections = 5", "max_connections = 6")]);
     assert_eq!(before.client.settings().max_connections, 5);
     assert_eq!(after.client.settings().max_connections, 6);
@@ -144,7 +144,7 @@ async fn a_reload_with_other_bounds_makes_another_client() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named_with_what_to_do() {
+async fn the_error_names_an_address_in_use_and_its_config_table() {
     let folder = test_folder("gateway");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -156,7 +156,7 @@ async fn an_address_in_use_is_named_with_what_to_do() {
     assert!(text.contains("[listen]"), "{text}");
 }
 
-/// One request on an open connection; the whole answer, which says its length.
+/// Sends one request on an open connection and reads the answer up to its `content-length`.
 async fn ask(stream: &mut TcpStream, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -178,7 +178,7 @@ async fn ask(stream: &mut TcpStream, path: &str) -> String {
     }
 }
 
-/// Half of the reloads are refused; every request on every connection is answered all the same.
+/// Half of the reloads are refused; every request on every connection still gets an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p14_reloads_under_load_drop_no_request() {
     let folder = test_folder("gateway");
@@ -227,7 +227,7 @@ async fn p14_reloads_under_load_drop_no_request() {
 }
 
 #[tokio::test]
-async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
+async fn p12_a_refused_reload_keeps_the_old_config_and_says_why() {
     let folder = test_folder("gateway");
     let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = gateway.await.unwrap();
@@ -253,7 +253,7 @@ async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
     assert!(last().unwrap().contains("3:1"));
     assert_eq!(hash(), before);
 
-    // A good one clears the reason.
+    // A successful reload clears the reason.
     gateway
         .reload(config(folder.path(), &[("va.example", "vb.example")]))
         .await
@@ -264,7 +264,7 @@ async fn p12_a_refused_reload_leaves_the_old_config_in_force_and_says_why() {
 }
 
 #[tokio::test]
-async fn p14_both_listeners_answer_as_soon_as_it_has_started() {
+async fn p14_both_listeners_answer_right_after_the_start() {
     let folder = test_folder("gateway");
     let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = gateway.await.unwrap();

@@ -1,4 +1,4 @@
-//! Asks upstream for each user, twice.
+//! Reads each user from upstream, twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +12,16 @@ use crate::audit::entry::{Found, UserFound};
 use crate::fetch::{Answer, Fetch};
 use crate::request::Origin;
 
-/// Connections that read at once.
+/// Concurrent connections.
 const READERS: usize = 4;
 /// For one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// For all reads of one deletion; who was not read by then is `cannot_tell`.
+/// For all reads of one deletion. A user that was not read by then counts as `cannot_tell`.
 const ALL_TIMEOUT: Duration = Duration::from_secs(300);
-/// Of a user's body.
+/// Size limit of a user's body.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// What one read saw.
+/// The result of one read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sight {
     seen: Seen,
@@ -36,7 +36,8 @@ enum Seen {
     Unclear,
 }
 
-/// Reads each user (with the path that reads it) twice, so far apart; in the order given.
+/// Reads each user twice, `pause` apart, and keeps the order. `users` pairs each user with its
+/// path.
 pub(super) async fn read_back(
     fetch: &Fetch,
     origin: &Origin,
@@ -111,7 +112,7 @@ fn see(answer: &Answer) -> Sight {
     }
 }
 
-/// Whether the body is a user that is marked as deleted.
+/// Whether the body is a user marked as deleted.
 fn says_deleted(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct User {
@@ -160,7 +161,7 @@ mod tests {
         TokenFile::read(&path).unwrap()
     }
 
-    /// One user, read from a server that gives these answers in turn.
+    /// Reads one user from a server that gives these answers in turn.
     async fn found(answers: [&[u8]; 2]) -> UserFound {
         let answers = answers.map(<[u8]>::to_vec);
         let server = Server::start(move |number| answers[number % 2].clone()).await;
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p2_absent_twice_is_deleted_and_there_twice_is_still_there() {
+    async fn p2_two_equal_reads_are_deleted_or_still_there() {
         let gone = found([GONE, GONE]).await;
         assert_eq!((gone.result, gone.status), (Found::Deleted, Some(404)));
         assert_eq!(gone.revision.as_deref(), Some("7"));
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p2_two_reads_that_differ_cannot_tell() {
+    async fn p2_two_reads_that_differ_are_cannot_tell() {
         let there = ok("{}");
         for answers in [[GONE, &there[..]], [&there, GONE]] {
             assert_eq!(found(answers).await.result, Found::CannotTell);
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p2_any_other_answer_cannot_tell() {
+    async fn p2_any_other_answer_is_cannot_tell() {
         let denied = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
         let moved = b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n";
         let failed = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p2_each_user_of_a_batch_is_read_twice_and_keeps_its_place() {
+    async fn p2_each_user_of_a_batch_is_read_twice_in_order() {
         let server = Server::start(|_| ok("{}")).await;
         let origin = Origin::parse(&server.url("")).unwrap();
         let fetch = Fetch::new(ClientTls::new(None).unwrap());
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_users_own_mark_says_deleted() {
+    fn only_deleted_true_on_the_user_counts_as_deleted() {
         assert!(says_deleted(br#"{"deleted":true}"#));
         for body in [
             &b"{}"[..],

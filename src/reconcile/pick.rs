@@ -1,10 +1,11 @@
-//! Which deletions a command means.
+//! Selects the deletions that a request names.
 
 use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
-/// Of all deletions in doubt, oldest first, those that are meant: the named ones, also where they
-/// were read back before, or else all that are unresolved; only those behind `after`.
+/// Selects from all deletions with an unknown outcome, oldest first: the named ones (even if they
+/// were read back before), or, without names, all unresolved ones. Only those after
+/// `request.after`.
 pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending>, String> {
     let names = &request.deletions;
     if let Some(stranger) = names
@@ -19,11 +20,11 @@ pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending
         true => pending.deletion.reconciled.is_none(),
         false => names.iter().any(|name| is_called(pending, name)),
     };
-    let behind = |pending: &Pending| {
+    let is_after = |pending: &Pending| {
         let after = request.after;
         after.is_none_or(|after| pending.deletion.index > after)
     };
-    let meant = all.into_iter().filter(|p| is_meant(p) && behind(p));
+    let meant = all.into_iter().filter(|p| is_meant(p) && is_after(p));
     Ok(meant.collect())
 }
 
@@ -72,19 +73,19 @@ mod tests {
     }
 
     #[test]
-    fn without_names_all_that_are_unresolved_are_meant() {
+    fn without_names_all_unresolved_deletions_are_picked() {
         assert_eq!(picked(&[], None), Ok(vec![1, 8]));
         assert_eq!(picked(&[], Some(1)), Ok(vec![8]));
     }
 
     #[test]
-    fn a_named_one_is_read_back_again_and_each_once() {
+    fn a_named_deletion_is_picked_again_but_only_once() {
         assert_eq!(picked(&["b"], None), Ok(vec![4]));
         assert_eq!(picked(&["8", "a", "9", "1"], None), Ok(vec![1, 8]));
     }
 
     #[test]
-    fn a_name_that_is_none_is_refused_whole() {
+    fn an_unknown_name_is_refused_and_escaped() {
         let why = picked(&["1", "\u{1b}[0m"], None).unwrap_err();
         assert!(why.contains(r"\u{1b}") && !why.contains('\u{1b}'), "{why}");
     }

@@ -1,4 +1,4 @@
-//! A trail in a folder, a server that answers for upstream, and what is put on record.
+//! A trail in a temporary folder, a fake upstream, and the recorded results.
 
 use std::net::SocketAddr;
 
@@ -62,7 +62,7 @@ impl World {
         Self { folder, reconciler }
     }
 
-    /// Puts a deletion of these users at this domain on record, with this ending.
+    /// Records a deletion of these users at this domain, with this ending.
     async fn deletion(&self, id: &str, users: &[&str], domain: String, ending: Ending) -> u64 {
         let intent = Intent {
             domain,
@@ -98,7 +98,7 @@ fn done(answer: Answer) -> Vec<Settled> {
 }
 
 #[tokio::test]
-async fn p2_an_unknown_is_settled_by_reading_the_user_back() {
+async fn p2_reading_the_user_back_settles_an_unknown_outcome() {
     let server = Server::start(|_| GONE.to_vec()).await;
     let world = World::new(server.address).await;
     let index = world.deletion("a", &["42"], server.url(""), UNKNOWN).await;
@@ -116,12 +116,12 @@ async fn p2_an_unknown_is_settled_by_reading_the_user_back() {
     assert_eq!(
         done(world.ask(true, &["a"]).await).len(),
         1,
-        "named, it is read again"
+        "a named deletion is read again"
     );
 }
 
 #[tokio::test]
-async fn p2_the_entry_says_of_each_user_what_was_found_and_who_asked() {
+async fn p2_the_entry_records_each_users_result_and_the_actor() {
     let server = Server::start(|_| ok("{}")).await;
     let world = World::new(server.address).await;
     let users = ["41", "42"];
@@ -144,7 +144,7 @@ async fn p2_the_entry_says_of_each_user_what_was_found_and_who_asked() {
 }
 
 #[tokio::test]
-async fn p2_an_unknown_that_is_young_is_left_alone_without_now() {
+async fn p2_a_recent_unknown_outcome_is_read_only_with_now() {
     let server = Server::start(|_| GONE.to_vec()).await;
     let world = World::new(server.address).await;
     let index = world.deletion("a", &["42"], server.url(""), UNKNOWN).await;
@@ -164,7 +164,7 @@ async fn p2_an_unknown_that_is_young_is_left_alone_without_now() {
 }
 
 #[tokio::test]
-async fn a_host_that_the_config_no_longer_names_gets_no_token() {
+async fn a_host_missing_from_the_config_gets_no_token() {
     let server = Server::start(|_| GONE.to_vec()).await;
     let world = World::new("127.0.0.1:9".parse().unwrap()).await;
     world.deletion("a", &["42"], server.url(""), UNKNOWN).await;
@@ -174,7 +174,7 @@ async fn a_host_that_the_config_no_longer_names_gets_no_token() {
 }
 
 #[tokio::test]
-async fn without_credentials_it_is_a_matter_of_usage() {
+async fn without_credentials_it_is_a_usage_error() {
     let mut world = World::new("127.0.0.1:9".parse().unwrap()).await;
     world.reconciler.token_file = None;
     let Answer::Refused { exit, message } = world.ask(true, &[]).await else {
@@ -185,7 +185,7 @@ async fn without_credentials_it_is_a_matter_of_usage() {
 }
 
 #[tokio::test]
-async fn p2_nothing_is_asked_of_upstream_while_nothing_can_be_put_on_record() {
+async fn p2_upstream_is_not_asked_while_the_trail_takes_no_entries() {
     let server = Server::start(|_| GONE.to_vec()).await;
     let world = World::new(server.address).await;
     world.deletion("a", &["42"], server.url(""), UNKNOWN).await;
@@ -198,7 +198,7 @@ async fn p2_nothing_is_asked_of_upstream_while_nothing_can_be_put_on_record() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_no_deletion_in_doubt_is_exit_1() {
+async fn an_unknown_name_exits_with_1() {
     let world = World::new("127.0.0.1:9".parse().unwrap()).await;
     let Answer::Refused { exit: 1, .. } = world.ask(true, &["99"]).await else {
         panic!("it was found")
@@ -206,7 +206,7 @@ async fn a_name_that_is_no_deletion_in_doubt_is_exit_1() {
 }
 
 #[test]
-fn p2_the_worst_of_a_batch_is_the_deletions_own() {
+fn p2_a_batch_gets_the_worst_of_its_users_results() {
     use Found::{CannotTell, Deleted, StillThere};
     let of = |results: &[Found]| {
         let users = results.iter().zip(1..).map(|(result, user)| UserFound {

@@ -1,4 +1,4 @@
-//! The token that reads back: from a file, read at each use, never shown.
+//! The token for reading back, read from its file at each use and never shown.
 
 use std::fmt;
 use std::io::Read;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use http::HeaderValue;
 
-/// What is said where there is none.
+/// The message if there is no token.
 pub const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file";
-/// A token is at most so long; the config's own bound.
+/// Size limit of the file, the same as the config's.
 const MAX_BYTES: u64 = 16 << 10;
 
-/// A token as it goes into `Authorization`.
+/// The value of the `Authorization` header.
 #[derive(Clone)]
 pub struct TokenFile(HeaderValue);
 
@@ -19,7 +19,7 @@ impl TokenFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// Where it cannot be read or does not hold one bearer token; the text names the file alone.
+    /// If it cannot be read or does not hold one bearer token. The message names only the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let mut text = String::new();
@@ -38,7 +38,6 @@ impl TokenFile {
         Ok(Self(value))
     }
 
-    /// The header's value.
     pub(super) fn header(&self) -> &HeaderValue {
         &self.0
     }
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn a_malformed_token_is_refused() {
         for text in ["", " \n", "a b", "a\r\nb", &"x".repeat(17 << 10)] {
             assert!(read(text).is_err());
         }

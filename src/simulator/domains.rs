@@ -1,4 +1,5 @@
-//! The Domain API: which host serves an account, in the two shapes that its public pages show.
+//! The Domain API: which host serves an account, in the two forms that its public documentation
+//! shows.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -6,10 +7,10 @@ use serde_json::json;
 
 use super::server::{Seen, error, json as answer_json};
 
-/// The services it knows, as the real one spells them.
+/// The known services, in the real API's spelling.
 pub const SERVICES: [&str; 2] = ["accountConfigReadOnly", "accountConfigReadWrite"];
 
-/// Answers one request: `base` serves every one of `accounts`.
+/// Answers one request. `base` is the host of every account in `accounts`.
 pub(super) fn answer(accounts: &[String], base: &str, seen: &Seen) -> Response<Bytes> {
     let parts: Vec<&str> = seen.path().split('/').collect();
     let (account, service) = match parts[..] {

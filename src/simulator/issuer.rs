@@ -1,4 +1,5 @@
-//! The token issuer: one ES256 key of its own, its public half at `/jwks.json`, tokens on demand.
+//! The token issuer: it has one ES256 key, publishes the public half at `/jwks.json` and signs
+//! tokens.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub const ISSUER: &str = "https://issuer.simulator.test/";
 /// `aud` of every token.
 pub const AUDIENCE: &str = "lychgate";
 
-/// What a token shall say.
+/// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// `sub`.
@@ -32,26 +33,26 @@ pub struct Grant {
     pub lifetime: Duration,
 }
 
-/// Signs tokens and publishes the key to check them with.
+/// Signs tokens and publishes the key that verifies them.
 #[derive(Debug)]
 pub struct Issuer {
     key: Key,
 }
 
 impl Issuer {
-    /// With a new key.
+    /// An issuer with a new key.
     ///
     /// # Errors
-    /// Where none can be made.
+    /// If the key cannot be generated.
     pub fn new() -> Result<Self, MintError> {
         let key = Key::generate(Algorithm::ES256)?;
         Ok(Self { key })
     }
 
-    /// A signed token.
+    /// Signs a token.
     ///
     /// # Errors
-    /// Where it cannot be signed.
+    /// If the token cannot be signed.
     pub fn mint(&self, grant: &Grant, now: Time) -> Result<String, MintError> {
         let lifetime = i64::try_from(grant.lifetime.as_secs()).unwrap_or(i64::MAX);
         let claims = json!({
@@ -67,16 +68,16 @@ impl Issuer {
         mint(&self.key, &claims)
     }
 
-    /// The JWK set with its public key (RFC 7517).
+    /// The JWK set with the public key (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> Value {
         json!({"keys": [self.key.public_jwk()]})
     }
 
-    /// Its private key, for a file of mode 0600 that `lychgate token mint` reads.
+    /// The private key, for the key file (mode 0600) of `lychgate token mint`.
     ///
     /// # Errors
-    /// Where the library cannot write it.
+    /// If the crypto library cannot encode the key.
     pub fn private_pem(&self) -> Result<Zeroizing<String>, MintError> {
         self.key.private_pem()
     }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn p8_no_key_stands_in_debug_output_or_in_the_published_set() {
+    fn p8_debug_output_and_jwks_hold_no_private_key() {
         let issuer = Issuer::new().unwrap();
         let pem = issuer.private_pem().unwrap();
         let secret = pem.lines().nth(1).unwrap();

@@ -1,9 +1,9 @@
 //! The embedded Users API, Domain API and token issuer of `lychgate demo` and of the tests.
 //!
-//! Real servers on loopback ports, so that what stands between them and a caller is the whole
-//! gateway: [`server`] takes bytes in and keeps what it saw, [`users`] is the stateful Users API
-//! over its [`store`], [`domains`] tells where an account is served, [`issuer`] signs tokens and
-//! publishes its keys. Everything is bounded, and nothing outlives its [`Simulator`].
+//! They are real servers on loopback ports, so a caller reaches them through the whole gateway.
+//! [`server`] reads and keeps requests, [`users`] is the stateful Users API over its [`store`],
+//! [`domains`] says which host serves an account, [`issuer`] signs tokens and publishes its key.
+//! All sizes have limits, and dropping the [`Simulator`] stops everything.
 
 pub mod domains;
 pub mod issuer;
@@ -18,12 +18,12 @@ use issuer::Issuer;
 use server::{Seen, Server};
 use store::Store;
 
-/// What the simulator is told.
+/// The settings of the simulator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Each account with how many users it begins with, their ids counted up from [`store::FIRST_ID`].
+    /// Each account and the number of its first users, whose ids count up from [`store::FIRST_ID`].
     pub accounts: Vec<(String, u64)>,
-    /// The status that answers a stale `If-Match`: 409, or 412.
+    /// The status for a stale `If-Match`: 409 or 412.
     pub conflict_status: u16,
 }
 
@@ -40,10 +40,10 @@ pub struct Simulator {
 /// Why the simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
-    /// No loopback port could be had.
+    /// No loopback port is available.
     #[error("no port on 127.0.0.1 for the simulator: {0}")]
     Port(#[from] std::io::Error),
-    /// No key could be made.
+    /// The issuer's key cannot be generated.
     #[error("no signing key for the simulator's issuer: {0}")]
     Key(#[from] crate::token::mint::MintError),
 }
@@ -52,7 +52,7 @@ impl Simulator {
     /// Binds three loopback ports and serves. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// Where no port or no key can be had.
+    /// If no port is available or the issuer's key cannot be generated.
     pub async fn start(settings: &Settings) -> Result<Self, SimulatorError> {
         let store = Arc::new(Store::new(&settings.accounts));
         let issuer = Arc::new(Issuer::new()?);
@@ -72,19 +72,19 @@ impl Simulator {
         })
     }
 
-    /// Where the Users API is.
+    /// The address of the Users API.
     #[must_use]
     pub fn users_address(&self) -> SocketAddr {
         self.users.address()
     }
 
-    /// Where the Domain API is.
+    /// The address of the Domain API.
     #[must_use]
     pub fn domains_address(&self) -> SocketAddr {
         self.domains.address()
     }
 
-    /// Where the issuer publishes its keys.
+    /// The URL of the issuer's key set.
     #[must_use]
     pub fn jwks_url(&self) -> String {
         format!("http://{}/jwks.json", self.issuer_server.address())
@@ -102,13 +102,13 @@ impl Simulator {
         &self.issuer
     }
 
-    /// What the Users API saw, oldest first; at most [`server::MAX_SEEN`].
+    /// The requests that reached the Users API, oldest first; at most [`server::MAX_SEEN`].
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.users.seen()
     }
 
-    /// How many requests the Users API saw in all.
+    /// How many requests reached the Users API in total.
     #[must_use]
     pub fn seen_count(&self) -> u64 {
         self.users.seen_count()

@@ -1,7 +1,7 @@
-//! A small HTTP/1.1 server on a loopback port that keeps what it saw.
+//! A small HTTP/1.1 server on a loopback port that keeps the requests it gets.
 //!
-//! Bounds: [`MAX_CONNECTIONS`] at once, [`MAX_BODY_BYTES`] a body, [`IDLE`] for a head or an idle
-//! connection, the newest [`MAX_SEEN`] requests kept.
+//! Limits: [`MAX_CONNECTIONS`] at once, [`MAX_BODY_BYTES`] per body, [`IDLE`] for a head or an idle
+//! connection. It keeps the newest [`MAX_SEEN`] requests.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,19 +20,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Connections at once; further ones wait in the kernel's backlog.
+/// Connections at once; more wait in the kernel's backlog.
 pub const MAX_CONNECTIONS: usize = 256;
-/// A longer body is answered 413.
+/// A longer body gets 413.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Of the requests seen, this many are kept.
+/// How many of the newest requests the server keeps.
 pub const MAX_SEEN: usize = 4_096;
-/// For a head to come in full, and for an idle connection.
+/// How long a head may take to arrive, and how long a connection may be idle.
 pub const IDLE: Duration = Duration::from_secs(30);
 
-/// One request as it came.
+/// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The method on the wire.
+    /// The method.
     pub method: String,
     /// The request target, byte for byte.
     pub target: String,
@@ -51,14 +51,14 @@ impl Seen {
             .map_or(self.target.as_str(), |(path, _)| path)
     }
 
-    /// A header's first value, where it is text.
+    /// A header's first value, if it is visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// What answers a request that came in full.
+/// Answers a complete request.
 type Answer = dyn Fn(&Seen) -> Response<Bytes> + Send + Sync;
 
 /// A running server; dropping it closes its port and all its connections.
@@ -76,10 +76,10 @@ struct Log {
 }
 
 impl Server {
-    /// Binds a free port of 127.0.0.1 and answers by `answer`.
+    /// Binds a free port on 127.0.0.1 and answers requests with `answer`.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is available.
     pub async fn start<F>(answer: F) -> std::io::Result<Self>
     where
         F: Fn(&Seen) -> Response<Bytes> + Send + Sync + 'static,
@@ -95,19 +95,19 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The newest requests, oldest first.
+    /// The kept requests, oldest first.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.log).newest.iter().cloned().collect()
     }
 
-    /// How many requests came in all.
+    /// How many complete requests arrived in total.
     #[must_use]
     pub fn seen_count(&self) -> u64 {
         lock(&self.log).count
@@ -122,7 +122,7 @@ impl Drop for Server {
 
 async fn accept(listener: TcpListener, answer: Arc<Answer>, log: Arc<Mutex<Log>>) {
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Dropped with this task, and all connections with it.
+    // Dropping the set ends all connections.
     let mut connections = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&free).acquire_owned().await else {
@@ -137,7 +137,7 @@ async fn accept(listener: TcpListener, answer: Arc<Answer>, log: Arc<Mutex<Log>>
                     drop(permit);
                 });
             }
-            // Too many open files, or a caller gone before it was accepted: both pass.
+            // Too many open files, or the caller left before it was accepted: retry.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -149,7 +149,7 @@ async fn serve(stream: TcpStream, answer: Arc<Answer>, log: Arc<Mutex<Log>>) {
         let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
         async move { Ok::<_, Infallible>(respond(request, &*answer, &log).await) }
     });
-    // A connection that ends in an error has nobody left to tell.
+    // The caller is gone, so the error has no use.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
@@ -183,7 +183,7 @@ async fn respond(
     response.map(Full::new)
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
@@ -194,7 +194,7 @@ pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Byt
     response
 }
 
-/// An answer with the error body of the Account Config platform.
+/// A response with the error body of the Account Config platform.
 pub(super) fn error(status: StatusCode, internal_code: u32, message: &str) -> Response<Bytes> {
     json(
         status,
@@ -202,7 +202,7 @@ pub(super) fn error(status: StatusCode, internal_code: u32, message: &str) -> Re
     )
 }
 
-/// The data are plain counters and lists, whole even where a holder panicked.
+/// Ignores poisoning: a panic cannot leave the counters and lists half-changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_is_kept_byte_for_byte() {
+    async fn a_request_is_kept_byte_for_byte() {
         let server = Server::start(|_| error(StatusCode::NOT_FOUND, 12, "No data found"))
             .await
             .unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_beyond_the_bound_is_refused_and_not_kept() {
+    async fn a_body_over_the_limit_is_refused_and_not_kept() {
         let server = Server::start(|_| json(StatusCode::OK, &serde_json::json!({})))
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! The users of each account, and the one revision that every change to any of them bumps.
+//! The users of each account. Every change to a user increments the account's one revision.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::server::lock;
 
-/// The first user's id; the next are counted up from it.
+/// The id of the first user; later ids count up from it.
 pub const FIRST_ID: u64 = 700_100_001;
-/// The revision an account begins with.
+/// The first revision of an account.
 pub const FIRST_REVISION: u64 = 41;
-/// An account takes no more users than this.
+/// The most users that an account holds.
 pub const MAX_USERS: usize = 100_000;
 
 /// All accounts.
@@ -23,15 +23,15 @@ pub struct Store {
 /// One account's users.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Collection {
-    /// Goes up by one with every change.
+    /// Each change increments it.
     pub(super) revision: u64,
-    /// Each user's entity by id.
+    /// The users' entities by id.
     pub(super) users: BTreeMap<u64, Value>,
     next_id: u64,
 }
 
 impl Store {
-    /// Accounts with as many users as stand beside them.
+    /// Creates the accounts, each with its number of users.
     #[must_use]
     pub fn new(accounts: &[(String, u64)]) -> Self {
         let accounts = accounts
@@ -43,20 +43,20 @@ impl Store {
         }
     }
 
-    /// The account's revision, where there is such an account.
+    /// The account's revision; `None` for an unknown account.
     #[must_use]
     pub fn revision(&self, account: &str) -> Option<u64> {
         self.on(account, |collection| collection.revision)
     }
 
-    /// The ids of the account's users, in order; empty for an unknown account.
+    /// The ids of the account's users in ascending order; empty for an unknown account.
     #[must_use]
     pub fn ids(&self, account: &str) -> Vec<u64> {
         self.on(account, |one| one.users.keys().copied().collect())
             .unwrap_or_default()
     }
 
-    /// Does something with one account's users, alone.
+    /// Runs `action` on one account's users under the lock.
     pub(super) fn on<T>(
         &self,
         account: &str,
@@ -85,8 +85,8 @@ impl Collection {
         collection
     }
 
-    /// Adds a user under a new id and gives the entity with it; the revision is the caller's to bump.
-    /// `None` where the account is full or the entity is no object.
+    /// Adds a user under a new id and returns the entity with the id. The caller increments the
+    /// revision. `None` if the account is full or the entity is not an object.
     pub(super) fn insert(&mut self, mut user: Value) -> Option<Value> {
         if self.users.len() >= MAX_USERS {
             return None;
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_begins_with_its_users_and_revision() {
+    fn an_account_starts_with_its_users_and_revision() {
         let store = Store::new(&[("1".to_owned(), 2), ("2".to_owned(), 0)]);
         assert_eq!(store.ids("1"), [FIRST_ID, FIRST_ID + 1]);
         assert_eq!(store.revision("2"), Some(FIRST_REVISION));

@@ -1,6 +1,6 @@
-//! The Users API: what it answers to each operation, as `upstream-contract.md` has it from public pages.
+//! The Users API: answers each operation as the API's public documentation describes it.
 //!
-//! Stricter than the real one may be in one point: a stale `If-Match` is always a conflict.
+//! It may be stricter than the real API in one point: a stale `If-Match` is always a conflict.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -11,9 +11,9 @@ use super::store::{Collection, Store};
 
 const MISSING: &str = "No data found";
 
-/// Answers one request; `conflict` is the status of a stale `If-Match`.
+/// Answers one request; `conflict` is the status for a stale `If-Match`.
 pub(super) fn answer(store: &Store, conflict: u16, seen: &Seen) -> Response<Bytes> {
-    let Some((account, id)) = place(seen.path()) else {
+    let Some((account, id)) = parse_path(seen.path()) else {
         return error(StatusCode::NOT_FOUND, 10, "No such resource");
     };
     let id = match id.map(str::parse::<u64>) {
@@ -39,8 +39,8 @@ pub(super) fn answer(store: &Store, conflict: u16, seen: &Seen) -> Response<Byte
     answered.unwrap_or_else(|| error(StatusCode::NOT_FOUND, 12, MISSING))
 }
 
-/// Account and user id of a path of the Users API.
-fn place(path: &str) -> Option<(&str, Option<&str>)> {
+/// The account and the user id in a path of the Users API.
+fn parse_path(path: &str) -> Option<(&str, Option<&str>)> {
     let (account, rest) = path.strip_prefix("/api/account/")?.split_once('/')?;
     let rest = rest.strip_prefix("configuration/le-users/users")?;
     match rest.strip_prefix('/') {
@@ -50,7 +50,7 @@ fn place(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Only updates and deletions are checked; `-1` and `*` switch the check off.
+/// Only PUT and DELETE are checked; `-1` and `*` disable the check.
 fn is_stale(method: &str, seen: &Seen, collection: &Collection) -> bool {
     let Some(revision) = seen.header("if-match") else {
         return false;
@@ -107,7 +107,7 @@ fn create(body: &[u8], users: &mut Collection) -> Response<Bytes> {
     }
 }
 
-/// Full replacement, of one user or of all in an array; all are there or none is changed.
+/// Replaces one user, or all users of an array. If one is missing, nothing changes.
 fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Response<Bytes> {
     let Ok(wanted) = serde_json::from_slice::<Value>(body) else {
         return error(StatusCode::BAD_REQUEST, 13, "The body is not JSON");
@@ -144,7 +144,7 @@ fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Response<Byte
     )
 }
 
-/// All are there or none is deleted.
+/// If one user is missing, nothing is deleted.
 fn delete(ids: &[u64], batch: bool, users: &mut Collection) -> Response<Bytes> {
     if ids.is_empty() || !ids.iter().all(|id| users.users.contains_key(id)) {
         return error(StatusCode::NOT_FOUND, 12, MISSING);

@@ -1,4 +1,4 @@
-//! One HTTP call: a request on a connection of its own, and its answer in full.
+//! One HTTP call: sends a request on its own connection and reads the whole answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A call that takes longer has failed.
+/// Limit on the time of a call.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A longer answer is not read.
+/// Size limit of an answer's body.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// An answer in full.
+/// A complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -24,26 +24,26 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// A header as text.
+    /// A header's value, if it is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// A member of the JSON body, where it is a text.
+    /// A member of the JSON body, if it is a string.
     pub(super) fn member(&self, name: &str) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         body.get(name)?.as_str().map(str::to_owned)
     }
 }
 
-/// The status of a GET; `None` where there is no answer.
+/// The status of a GET; `None` if there is no answer.
 pub(super) async fn status(address: SocketAddr, target: &str) -> Option<u16> {
     let request = Request::get(target).header("host", address.to_string());
     let answer = send(address, request.body(Empty::new()).ok()?).await;
     answer.ok().map(|answer| answer.status.as_u16())
 }
 
-/// One request on a connection of its own.
+/// Sends one request on its own connection.
 pub(super) async fn send(
     address: SocketAddr,
     request: Request<Empty<Bytes>>,

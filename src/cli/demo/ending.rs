@@ -1,7 +1,8 @@
-//! The story's end: another name in a copy of the trail, and a receipt that is proved without the trail.
+//! The end of the demo: an altered copy of the trail fails verification, and a receipt is verified
+//! without the trail.
 //!
-//! Our own commands run as they are shown; `mkdir`, `cp` and `sed` are done here, as not every machine
-//! has them.
+//! The demo runs the `lychgate` commands as it shows them. It does the work of `mkdir`, `cp` and
+//! `sed` itself, since not every machine has them.
 
 use std::fs;
 use std::path::Path;
@@ -15,55 +16,59 @@ use crate::audit::read::verify::{CHECKPOINT, parse_receipt};
 use crate::cli::{CommandLine, Exit, Stop, Verb, audit};
 use clap::Parser as _;
 
-/// What stands in the entry, and what somebody puts there.
+/// The text in the entry, and its replacement in the copy.
 const NAMES: [&str; 2] = ["ada@", "eve@"];
 
-/// Some commands, and what the last of them answers.
+/// A few commands and the answer of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Act {
-    /// What it is, for people.
+    /// The heading.
     pub(super) title: &'static str,
-    /// To paste, where `LYCHGATE`, `DEMO` and `KEY` are set.
+    /// Ready to paste in a shell that sets `LYCHGATE`, `DEMO` and `KEY`.
     pub(super) commands: Vec<String>,
     /// The last line of the last command's output.
     pub(super) answer: String,
-    /// Whether the answer is yes.
+    /// Whether the last command exits with 0.
     pub(super) is_yes: bool,
-    /// What did not go as told.
+    /// The difference from the expected result, if any.
     pub(super) fault: Option<String>,
 }
 
-/// Where the commands run.
+/// The values of the variables in the commands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stage<'s> {
-    /// `$DEMO`: it holds the trail in `audit`.
+    /// `$DEMO`, which holds the trail in `audit`.
     pub(super) folder: &'s Path,
-    /// `$KEY`: the trail's verifier key.
+    /// `$KEY`, the trail's verifier key.
     pub(super) key: &'s VerifierKey,
 }
 
-/// Puts another name into the deletion's intent in a copy of the log: verifying must name that entry.
+/// Replaces the name in the deletion's intent in a copy of the log. Verification must name that
+/// entry.
 pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
-    Act::play("another name in a copy of the trail", |act| {
-        let (_, index) = parse_receipt(&receipt.receipt)?;
-        let (log, copy) = (stage.folder.join("audit"), stage.folder.join("copy"));
-        act.show("mkdir $DEMO/copy; cp -r $DEMO/audit/checkpoint $DEMO/audit/tile $DEMO/copy");
-        let bundle = copy_log(&log, &copy, stage.key)?.path();
-        let [was, is] = NAMES;
-        act.show(format!("sed -i s/{was}/{is}/ $DEMO/copy/{bundle}"));
-        alter(&copy.join(&bundle))?;
-        let exit = act.run(
-            stage,
-            r#"$LYCHGATE audit verify --dir $DEMO/copy --key "$KEY""#,
-        )?;
-        let wanted = format!("the trail does NOT verify: entry {index} ({bundle}): ");
-        act.must_say(exit == Exit::No, &wanted)
-    })
+    Act::play(
+        "a copy of the trail with another name in one entry",
+        |act| {
+            let (_, index) = parse_receipt(&receipt.receipt)?;
+            let (log, copy) = (stage.folder.join("audit"), stage.folder.join("copy"));
+            act.show("mkdir $DEMO/copy; cp -r $DEMO/audit/checkpoint $DEMO/audit/tile $DEMO/copy");
+            let bundle = copy_log(&log, &copy, stage.key)?.path();
+            let [was, is] = NAMES;
+            act.show(format!("sed -i s/{was}/{is}/ $DEMO/copy/{bundle}"));
+            alter(&copy.join(&bundle))?;
+            let exit = act.run(
+                stage,
+                r#"$LYCHGATE audit verify --dir $DEMO/copy --key "$KEY""#,
+            )?;
+            let wanted = format!("the trail does NOT verify: entry {index} ({bundle}): ");
+            act.must_say(exit == Exit::No, &wanted)
+        },
+    )
 }
 
-/// Makes a proof of the entry whose leaf the receipt names, and verifies it by the key alone.
+/// Makes a proof of the entry whose leaf the receipt names, and verifies it with only the key.
 pub(super) fn proved_receipt(stage: Stage<'_>, receipt: &Receipt) -> Act {
-    Act::play("the first receipt, proved to whoever has the key", |act| {
+    Act::play("the first receipt, verified with only the key", |act| {
         let Receipt { receipt, leaf, .. } = receipt;
         let prove = format!(
             "$LYCHGATE audit prove {receipt} --dir $DEMO/audit \\\n      --leaf {leaf} > $DEMO/proof"
@@ -79,7 +84,7 @@ pub(super) fn proved_receipt(stage: Stage<'_>, receipt: &Receipt) -> Act {
     })
 }
 
-/// The receipt in an answer's headers.
+/// Reads the receipt from an answer's headers.
 pub(super) fn receipt(answer: &Answer) -> Option<Receipt> {
     let header = |name| answer.header(name).map(str::to_owned);
     Some(Receipt {
@@ -103,7 +108,8 @@ impl Act {
         self.commands.push(command.into());
     }
 
-    /// Shows a command of ours and runs it, its output into a file where it says so.
+    /// Shows a `lychgate` command and runs it. The output goes to a file if the command redirects
+    /// it.
     fn run(&mut self, stage: Stage<'_>, command: &str) -> Result<Exit, String> {
         self.show(command);
         let (command, file) = match command.split_once(" > ") {
@@ -113,7 +119,7 @@ impl Act {
         let words = command.split_whitespace().filter(|word| *word != "\\");
         let line = CommandLine::try_parse_from(words.map(|word| stage.expand(word)));
         let Verb::Audit(arguments) = line.map_err(|error| error.to_string())?.verb else {
-            return Err("it is no command of `audit`".to_owned());
+            return Err("this is not an `audit` command".to_owned());
         };
         let mut out = Vec::new();
         let exit = match audit::run(&mut out, arguments) {
@@ -142,15 +148,15 @@ impl Act {
 }
 
 impl Stage<'_> {
-    /// A word as a shell would hand it on.
+    /// Expands the variables of a word, as a shell does.
     fn expand(&self, word: &str) -> String {
         word.replace("\"$KEY\"", &self.key.to_string())
             .replace("$DEMO", &self.folder.to_string_lossy())
     }
 }
 
-/// Copies checkpoint and tiles, in this order: so the tiles are never older. Gives the bundle that the
-/// copy's checkpoint implies.
+/// Copies the checkpoint before the tiles, so that the tiles are never older. Returns the bundle
+/// that the copied checkpoint implies.
 fn copy_log(log: &Path, copy: &Path, key: &VerifierKey) -> Result<Bundle, String> {
     let copied = || {
         fs::create_dir(copy)?;
@@ -176,14 +182,14 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Puts the other name where the first stands.
+/// Replaces the first occurrence of the name.
 fn alter(bundle: &Path) -> Result<(), String> {
     let [was, is] = NAMES.map(str::as_bytes);
     let altered = || {
         let mut bytes = fs::read(bundle)?;
-        let mut places = bytes.windows(was.len());
-        let place = places.position(|part| part == was);
-        let place = place.ok_or_else(|| std::io::Error::other("the name is not there"))?;
+        let mut windows = bytes.windows(was.len());
+        let place = windows.position(|part| part == was);
+        let place = place.ok_or_else(|| std::io::Error::other("the name is missing"))?;
         bytes.splice(place..place + was.len(), is.iter().copied());
         fs::write(bundle, bytes)
     };

@@ -1,8 +1,9 @@
-//! `lychgate demo`: the real gateway in front of the simulator, and a small story of six calls.
+//! `lychgate demo`: runs the real gateway in front of the simulator and makes six calls.
 //!
-//! [`scene`] sets all of it up in a temporary folder, [`story`] makes the calls and compares what came
-//! of each with what should, [`call`] sends one, [`ending`] shows what the trail is good for, [`page`]
-//! shows all. With `--once` it ends after the story, and the exit code says whether all went as told.
+//! [`scene`] starts everything in a temporary folder, [`story`] makes the calls and compares the
+//! results with the expected ones, [`call`] sends a request, [`ending`] shows how the trail is
+//! verified, [`page`] prints. With `--once` the demo exits after that, and the exit code says
+//! whether every result was as expected.
 
 mod call;
 mod ending;
@@ -22,12 +23,12 @@ use super::output::tell;
 use crate::audit::Receipt;
 use scene::Scene;
 
-/// The gateway of the demo needs no more.
+/// Enough for the demo's gateway.
 const WORKERS: usize = 2;
-/// Tasks that do not end by themselves are left behind after this.
+/// How long tasks may take to end before they are abandoned.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// Tells the story; without `once`, then serves until Ctrl-C.
+/// Plays the demo; without `once`, then serves until Ctrl-C.
 #[must_use]
 pub fn run(once: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -56,12 +57,12 @@ async fn perform(once: bool) -> Exit {
             return Exit::Io;
         }
     };
-    let told = tell_story(&scene, once).await;
-    if !once && told.is_ok() {
-        wait_for_the_end().await;
+    let played = play_story(&scene, once).await;
+    if !once && played.is_ok() {
+        wait_for_signal().await;
     }
     scene.strike().await;
-    match told {
+    match played {
         Ok(true) => Exit::Fine,
         Ok(false) => Exit::No,
         // `lychgate demo | head` has read enough.
@@ -73,25 +74,25 @@ async fn perform(once: bool) -> Exit {
     }
 }
 
-/// Whether all went as told.
-async fn tell_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
-    let mut as_told = true;
+/// Returns whether every result was as expected.
+async fn play_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
+    let mut as_expected = true;
     let mut entries = 0;
     let mut receipts = Vec::new();
     write_out(|out| page::opening(out, scene))?;
     for (number, step) in story::steps(scene).iter().enumerate() {
         let happened = story::play(scene, step).await;
         let faults = story::faults(step, &happened);
-        as_told &= faults.is_empty();
+        as_expected &= faults.is_empty();
         write_out(|out| page::step(out, number + 1, step, &happened, &faults))?;
         if let Some(entry) = &happened.entry {
             entries = entry.closing_index.unwrap_or(entry.index) + 1;
         }
         receipts.extend(happened.answer.ok().as_ref().and_then(ending::receipt));
     }
-    as_told &= tell_ending(scene, entries, receipts.first()).await?;
+    as_expected &= play_ending(scene, entries, receipts.first()).await?;
     let verified = scene.verify();
-    as_told &= verified.is_ok();
+    as_expected &= verified.is_ok();
     write_out(|out| {
         page::verdict(out, &verified)?;
         if once {
@@ -99,11 +100,11 @@ async fn tell_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
         }
         page::to_paste(out, scene)
     })?;
-    Ok(as_told)
+    Ok(as_expected)
 }
 
-/// What a checkpoint and a receipt are good for, once all entries are under a checkpoint.
-async fn tell_ending(
+/// Shows the verification of a trail and of a receipt, after a checkpoint covers all entries.
+async fn play_ending(
     scene: &Scene,
     entries: u64,
     receipt: Option<&Receipt>,
@@ -114,28 +115,28 @@ async fn tell_ending(
         Ok(receipt) => receipt,
         Err(fault) => return write_out(|out| page::fault(out, &fault)).map(|()| false),
     };
-    let mut as_told = true;
+    let mut as_expected = true;
     let stage = scene.stage();
     let acts = [
         ending::altered_copy(stage, receipt),
         ending::proved_receipt(stage, receipt),
     ];
     for (number, act) in (story::STEPS + 1..).zip(&acts) {
-        as_told &= act.fault.is_none();
+        as_expected &= act.fault.is_none();
         write_out(|out| page::act(out, number, act))?;
     }
-    Ok(as_told)
+    Ok(as_expected)
 }
 
-/// Writes at once, so that each step is seen when it happens; colour only on a terminal.
+/// Flushes after each step, so that it shows at once; uses color only on a terminal.
 fn write_out(page: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut out = AutoStream::auto(std::io::stdout().lock());
     page(&mut out)?;
     out.flush()
 }
 
-/// Until Ctrl-C or SIGTERM; where signals cannot be taken, it ends at once.
-async fn wait_for_the_end() {
+/// Waits for Ctrl-C or SIGTERM; returns at once if the signal handlers cannot be installed.
+async fn wait_for_signal() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! How the demo looks: 80 columns, about one screen, colour only where it is a terminal.
+//! The demo's output: 80 columns, about one screen, color only on a terminal.
 
 use std::io::{Result, Write};
 
@@ -18,10 +18,10 @@ const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const REFUSED: Style = AnsiColor::Yellow.on_default();
-/// A line ends here.
+/// The width of a line.
 const COLUMNS: usize = 80;
 
-/// What runs where.
+/// Prints the addresses and the variables of the commands.
 pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     let (gateway, users) = (scene.address(), scene.users_address());
     writeln!(
@@ -41,7 +41,7 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     )
 }
 
-/// One call, its answer, its entry.
+/// Prints one call with its answer and its trail entry.
 pub(super) fn step(
     out: &mut dyn Write,
     number: usize,
@@ -62,12 +62,12 @@ pub(super) fn step(
     faults.iter().try_for_each(|fault| self::fault(out, fault))
 }
 
-/// Something that did not go as told.
+/// Prints a difference from the expected result.
 pub(super) fn fault(out: &mut dyn Write, fault: &str) -> Result<()> {
-    writeln!(out, "  {BAD}NOT AS TOLD: {fault}{BAD:#}")
+    writeln!(out, "  {BAD}UNEXPECTED: {fault}{BAD:#}")
 }
 
-/// Commands, and what the last of them answered.
+/// Prints the commands and the last one's answer.
 pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act) -> Result<()> {
     writeln!(out, "{TITLE}{number} {}{TITLE:#}", act.title)?;
     for command in &act.commands {
@@ -82,7 +82,7 @@ pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act) -> Result<()> {
         .try_for_each(|fault| self::fault(out, fault))
 }
 
-/// The call as it would be pasted, but for what the opening shortens.
+/// The call as a `curl` command, with the URL shortened.
 fn curl(step: &Step) -> String {
     let mut line = "curl -XDELETE".to_owned();
     if step.with_token {
@@ -132,7 +132,7 @@ fn entry_line(entry: &Deletion) -> String {
     format!("{index}: {operation} {}/{users}: {what}", entry.account)
 }
 
-/// Whether the trail verifies.
+/// Prints whether the trail verifies.
 pub(super) fn verdict(
     out: &mut dyn Write,
     verified: &std::result::Result<Summary, String>,
@@ -150,7 +150,7 @@ pub(super) fn verdict(
     }
 }
 
-/// Commands to try while it serves, whole as they stand.
+/// Prints complete commands to try while the demo serves.
 pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     let program = std::env::current_exe();
     let program = program.map_or_else(|_| "lychgate".to_owned(), |path| path.display().to_string());
@@ -160,7 +160,7 @@ pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     write!(
         out,
         r#"
-{TITLE}It serves until Ctrl-C. To paste:{TITLE:#}
+{TITLE}The gateway serves until Ctrl-C. Commands to paste:{TITLE:#}
 LYCHGATE={program}; DEMO={}
 KEY="$(cat $DEMO/verifier.txt)"
 USERS=http://{gateway}{users}
@@ -177,7 +177,7 @@ curl "http://{admin}/readyz?verbose"
     )
 }
 
-/// At most so many characters.
+/// Cuts a text to at most this many characters.
 fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
@@ -185,7 +185,7 @@ fn cut(text: &str, columns: usize) -> String {
     text.chars().take(columns - 1).chain(['…']).collect()
 }
 
-/// Lines of at most so many characters, where words are no longer.
+/// Wraps a text into lines of at most this many characters; a longer word gets its own line.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {

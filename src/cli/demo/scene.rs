@@ -1,4 +1,5 @@
-//! What the demo plays in: a temporary folder, the simulator, and the gateway as `lychgate run` starts it.
+//! The parts of the demo: a temporary folder, the simulator, and the gateway as `lychgate run`
+//! starts it.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,24 +22,24 @@ use crate::simulator::{Settings, Simulator};
 
 /// The account that the caller's token covers.
 pub(super) const ACCOUNT: &str = "12345678";
-/// Another account, whose users the caller may not touch.
+/// Another account, which the caller's token does not cover.
 pub(super) const OTHER_ACCOUNT: &str = "87654321";
 /// `sub` of the caller's token.
 pub(super) const SUBJECT: &str = "ada@example.test";
-/// What the caller's token permits.
+/// The scopes of the caller's token.
 pub(super) const SCOPES: [&str; 2] = ["users.read", "users.delete"];
 /// The trail's name.
 const ORIGIN: &str = "lychgate.demo/trail";
-/// The caller's token lasts as long as anybody looks at a demo.
+/// Longer than anyone runs the demo.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3_600);
-/// The trail is opened and the keys are fetched in less.
+/// Limit on opening the trail and fetching the keys.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// A checkpoint comes within a second; deletions are refused where it is as late as this.
+/// A checkpoint follows within a second; a gateway whose checkpoint is this late refuses deletions.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
-/// Between two looks at whether it is ready.
+/// The pause between two checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Everything that runs.
+/// All parts of a running demo.
 pub(super) struct Scene {
     folder: Folder,
     gateway: Gateway,
@@ -47,18 +48,18 @@ pub(super) struct Scene {
     verifier: VerifierKey,
 }
 
-/// A folder that is removed with all that is in it.
+/// A folder that is removed with its contents.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed stays in the system's folder for temporary files.
+        // If this fails, the files stay in the system's temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 impl Scene {
-    /// Starts all of it and waits until deletions are taken.
+    /// Starts everything and waits until the gateway takes deletions.
     pub(super) async fn set() -> Result<Self, String> {
         let folder = Folder::new()?;
         let settings = Settings {
@@ -111,22 +112,22 @@ impl Scene {
         Err("the gateway did not become ready to take deletions".to_owned())
     }
 
-    /// Stops the gateway in order; then the simulator and the folder are gone.
+    /// Drains the gateway; the drop stops the simulator and removes the folder.
     pub(super) async fn strike(self) {
         self.gateway.stop().await;
     }
 
-    /// Where the gateway listens.
+    /// The gateway's address.
     pub(super) fn address(&self) -> std::net::SocketAddr {
         self.gateway.address()
     }
 
-    /// Where its admin listener is.
+    /// The address of the gateway's admin listener.
     pub(super) fn admin_address(&self) -> std::net::SocketAddr {
         self.gateway.admin_address()
     }
 
-    /// Where the simulated Users API is.
+    /// The address of the simulated Users API.
     pub(super) fn users_address(&self) -> std::net::SocketAddr {
         self.simulator.users_address()
     }
@@ -136,22 +137,22 @@ impl Scene {
         &self.token
     }
 
-    /// The account's revision now.
+    /// The account's current revision.
     pub(super) fn revision(&self) -> u64 {
         self.simulator.store().revision(ACCOUNT).unwrap_or_default()
     }
 
-    /// How many requests upstream saw.
+    /// How many requests reached upstream.
     pub(super) fn upstream_count(&self) -> u64 {
         self.simulator.seen_count()
     }
 
-    /// The demo's own folder.
+    /// The demo's temporary folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder.0
     }
 
-    /// Its folder and key, as the commands at the story's end see them.
+    /// The variables of the commands at the demo's end.
     pub(super) fn stage(&self) -> Stage<'_> {
         Stage {
             folder: &self.folder.0,
@@ -159,7 +160,7 @@ impl Scene {
         }
     }
 
-    /// Waits until a checkpoint covers so many entries.
+    /// Waits until a checkpoint covers this many entries.
     pub(super) async fn wait_for_checkpoint(&self, entries: u64) -> Result<(), String> {
         let begin = std::time::Instant::now();
         while begin.elapsed() < PUBLISHED_WITHIN {
@@ -177,7 +178,7 @@ impl Scene {
         self.folder.0.join(name)
     }
 
-    /// The joined trail entry of a request, once it stands there.
+    /// The joined trail entries of a request, once they are in the trail.
     pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let mut joiner = Joiner::default();
         let mut log = Log::folder(&self.path("audit"), None).ok()?;
@@ -190,7 +191,7 @@ impl Scene {
         joiner.rest().find(|one| one.request_id == request_id)
     }
 
-    /// Verifies the trail as `lychgate audit verify` does; the summary, or what is wrong.
+    /// Verifies the trail as `lychgate audit verify` does.
     pub(super) fn verify(&self) -> Result<verify::Summary, String> {
         let key = Key::read(&self.path("audit.key")).map_err(text)?;
         verify::folder(&self.path("audit"), Some(&key), |_, _, _| {}).map_err(text)
@@ -229,7 +230,7 @@ sync_timeout = "60s"
 impl Folder {
     fn new() -> Result<Self, String> {
         use std::os::unix::fs::DirBuilderExt as _;
-        // Made here or not at all: whoever made such a folder before us does not get our key.
+        // Fails if the folder exists: another user may own it and would get the key.
         let name = format!("lychgate-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);

@@ -1,4 +1,4 @@
-//! The story: six calls, what must come of each, and what did.
+//! The demo's six calls: each with its expected and its actual result.
 
 use std::time::{Duration, Instant};
 
@@ -12,47 +12,46 @@ use crate::audit::entry::Verdict;
 use crate::audit::read::query::{Decision, Deletion, Progress};
 use crate::simulator::store::FIRST_ID;
 
-/// How many calls.
+/// The number of calls.
 pub(super) const STEPS: usize = 6;
-/// A refusal does not wait for its record, so the record may come a little later.
+/// A refusal does not wait for its trail entry, so the entry may appear a little later.
 const RECORD_WITHIN: Duration = Duration::from_secs(5);
-/// Between two looks at the trail.
+/// The pause between two reads of the trail.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// What it is, for people.
+    /// The heading.
     pub(super) title: &'static str,
     /// Path and query.
     pub(super) target: String,
-    /// Whether the caller shows the token.
+    /// Whether the call carries the token.
     pub(super) with_token: bool,
-    /// `If-Match`, where it is sent.
+    /// The value of `If-Match`, if sent.
     pub(super) if_match: Option<u64>,
-    /// What must come of it.
     pub(super) expected: Expected,
 }
 
-/// What must come of a call.
+/// The expected result of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
-    /// The answer's status.
+    /// The status of the answer.
     pub(super) status: u16,
-    /// The refusal's code, where the gateway says no.
+    /// The refusal's code, if the gateway refuses.
     pub(super) code: Option<&'static str>,
-    /// Its entry in the trail, where there is one.
+    /// The trail entry, if there is one.
     pub(super) entry: Option<(Decision, Progress)>,
 }
 
-/// What came of a step.
+/// The actual result of a call.
 #[derive(Debug)]
 pub(super) struct Happened {
     /// The answer, or why there is none.
     pub(super) answer: Result<Answer, String>,
-    /// Its joined trail entry.
+    /// The joined trail entries.
     pub(super) entry: Option<Deletion>,
-    /// How many requests upstream saw meanwhile.
+    /// How many requests reached upstream during the call.
     pub(super) upstream_saw: u64,
 }
 
@@ -74,7 +73,7 @@ impl Expected {
     }
 }
 
-/// The calls in order; the revision is the one that the first of them finds.
+/// The calls in order. The revision is that before the first call.
 pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     let revision = scene.revision();
     let good = Step {
@@ -85,7 +84,7 @@ pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
         expected: Expected::sent(200, Verdict::Deleted),
     };
     let no_token = Step {
-        title: "without a token: nobody is known, so it is only counted",
+        title: "without a token: no caller is known, so it is only counted",
         with_token: false,
         expected: Expected {
             entry: None,
@@ -127,7 +126,7 @@ pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     ]
 }
 
-/// The collection of an account's users.
+/// The path of an account's users.
 pub(super) fn collection(account: &str) -> String {
     format!("/api/account/{account}/configuration/le-users/users")
 }
@@ -136,7 +135,7 @@ fn target(account: &str, query: &str) -> String {
     format!("{}/{FIRST_ID}{query}", collection(account))
 }
 
-/// Sends a step's call to the gateway, then looks its entry up in the trail.
+/// Sends the call to the gateway, then looks up its trail entry.
 pub(super) async fn play(scene: &Scene, step: &Step) -> Happened {
     let before = scene.upstream_count();
     let answer = match request(scene, step) {
@@ -180,7 +179,7 @@ fn request(scene: &Scene, step: &Step) -> http::Result<Request<Empty<Bytes>>> {
     request.body(Empty::new())
 }
 
-/// Everything that did not go as told.
+/// All differences from the expected result.
 pub(super) fn faults(step: &Step, happened: &Happened) -> Vec<String> {
     let mut faults = Vec::new();
     let wanted = step.expected;
@@ -207,7 +206,7 @@ pub(super) fn faults(step: &Step, happened: &Happened) -> Vec<String> {
         faults.push(format!("upstream saw {} requests", happened.upstream_saw));
     }
     if answer.headers.contains_key("lychgate-receipt") != sent {
-        faults.push("a receipt goes with a deletion that was sent, and only there".to_owned());
+        faults.push("only a deletion that was sent gets a receipt".to_owned());
     }
     faults
 }

@@ -1,4 +1,4 @@
-//! Tests of the story's words and judgement, without a gateway.
+//! Tests of the demo's checks and output, without a gateway.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -44,12 +44,12 @@ fn shown(step: &Step, happened: &Happened, faults: &[String]) -> String {
 }
 
 #[test]
-fn what_goes_as_told_has_no_faults() {
+fn an_expected_result_has_no_faults() {
     assert!(faults(&step(MISSING), &refused(401, "token-missing")).is_empty());
 }
 
 #[test]
-fn each_departure_from_the_story_is_told() {
+fn each_unexpected_result_is_reported() {
     for (happened, words) in [
         (refused(403, "token-missing"), "the status should be 401"),
         (
@@ -70,7 +70,7 @@ fn each_departure_from_the_story_is_told() {
 }
 
 #[test]
-fn a_step_is_shown_with_its_call_answer_and_entry() {
+fn a_step_shows_its_call_answer_and_entry() {
     let step = step(MISSING);
     let text = shown(&step, &refused(401, "token-missing"), &["x".to_owned()]);
     for words in [
@@ -79,7 +79,7 @@ fn a_step_is_shown_with_its_call_answer_and_entry() {
         "401 Unauthorized token-missing",
         "Add v=4.0.",
         "trail no entry",
-        "NOT AS TOLD: x",
+        "UNEXPECTED: x",
     ] {
         assert!(text.contains(words), "{words}:\n{text}");
     }
@@ -90,7 +90,7 @@ fn a_step_is_shown_with_its_call_answer_and_entry() {
 }
 
 #[test]
-fn an_act_is_shown_with_its_commands_answer_and_fault() {
+fn an_act_shows_its_commands_answer_and_fault() {
     let act = ending::Act {
         title: "a title",
         commands: vec!["one".to_owned(), "two \\\n      more".to_owned()],
@@ -104,7 +104,7 @@ fn an_act_is_shown_with_its_commands_answer_and_fault() {
     for words in [
         "7 a title\n",
         "  $ one\n  $ two \\\n      more\n",
-        "  NOT AS TOLD: x\n",
+        "  UNEXPECTED: x\n",
     ] {
         assert!(text.contains(words), "{words}:\n{text}");
     }

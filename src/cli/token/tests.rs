@@ -1,4 +1,4 @@
-//! Tests of `token mint` without a process of its own.
+//! Tests of `token mint` without a separate process.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,7 +33,7 @@ fn asked(more: &[&str]) -> Mint {
     parsed(&[&base[..], more].concat())
 }
 
-/// A path in the system's folder for temporary files, removed when dropped.
+/// A path in the system's temporary folder; its file is removed on drop.
 struct Path_(PathBuf);
 
 impl Path_ {
@@ -56,7 +56,7 @@ fn printed(arguments: &Mint) -> String {
 }
 
 #[test]
-fn claims_are_what_was_asked_and_no_more() {
+fn the_token_has_only_the_requested_claims() {
     let found = claims(&asked(&[]), NOW);
     assert_eq!(
         found,
@@ -87,7 +87,7 @@ fn claims_are_what_was_asked_and_no_more() {
 }
 
 #[test]
-fn a_key_is_made_once_and_signs_again() {
+fn a_key_is_generated_once_and_reused() {
     use std::os::unix::fs::PermissionsExt as _;
     let path = Path_::new("made.pem");
     let key = path.0.to_str().unwrap();
@@ -107,7 +107,7 @@ fn a_key_is_made_once_and_signs_again() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_not_made_silently() {
+fn a_missing_key_is_not_generated_without_the_flag() {
     let path = Path_::new("absent.pem");
     let Err(Stop::Told(exit, message)) = key(&path.0, false) else {
         panic!("there is no key");
@@ -118,18 +118,18 @@ fn a_key_that_is_not_there_is_not_made_silently() {
 }
 
 #[test]
-fn p8_a_file_that_is_no_key_is_refused_without_a_word_of_it() {
+fn p8_a_malformed_key_file_is_refused_and_not_quoted() {
     let path = Path_::new("wrong.pem");
     std::fs::write(&path.0, "secret words").unwrap();
     let Err(Stop::Told(exit, message)) = key(&path.0, true) else {
-        panic!("it is no key");
+        panic!("the file is not a key");
     };
     assert_eq!(exit, Exit::No);
     assert!(!message.contains("secret"), "{message}");
 }
 
 #[test]
-fn lifetimes_and_claims_are_read_strictly() {
+fn lifetimes_and_claims_are_parsed_strictly() {
     for (text, seconds) in [("90s", 90), ("10m", 600), ("1h", 3_600), ("-2d", -172_800)] {
         assert_eq!(lifetime(text), Ok(seconds));
     }

@@ -1,11 +1,11 @@
-//! A socket in a folder of the test's own.
+//! The server, on a socket in a temporary folder.
 
 use super::*;
 use crate::audit::{TestFolder, test_folder};
 use crate::control::client::ask;
 use crate::control::protocol::Reconcile;
 
-/// Met only by a failure.
+/// Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn request() -> Request {
@@ -21,7 +21,7 @@ fn started() -> (TestFolder, Server) {
     started_with(PATIENCE)
 }
 
-/// Answers with who asked what.
+/// A server that answers with the actor and the request.
 fn started_with(timeout: Duration) -> (TestFolder, Server) {
     let folder = test_folder("control");
     let server = Server::start_with(folder.path(), timeout, |actor, request| async move {
@@ -43,13 +43,13 @@ async fn connect(folder: &TestFolder) -> UnixStream {
 
 async fn rest(mut stream: UnixStream) -> String {
     let mut text = String::new();
-    // A reset counts as an end: the server need not have read all that was sent.
+    // A reset counts as an end: the server may close before it has read everything.
     let _ = stream.read_to_string(&mut text).await;
     text
 }
 
 #[tokio::test]
-async fn a_request_is_answered_and_the_actor_is_the_peer() {
+async fn a_request_is_answered_and_the_actor_is_the_peer_user() {
     let (folder, server) = started();
     let own = rustix::process::geteuid().as_raw();
     let wanted = refused(format!("{own} {:?}", request()));
@@ -103,7 +103,7 @@ async fn an_endless_line_is_cut_off() {
 }
 
 #[tokio::test]
-async fn whoever_sends_no_whole_line_loses_its_place_in_time() {
+async fn a_connection_without_a_whole_line_times_out() {
     let (folder, _server) = started_with(Duration::from_millis(300));
     let mut slow = Vec::new();
     for _ in 0..MAX_CONNECTIONS {
@@ -111,7 +111,7 @@ async fn whoever_sends_no_whole_line_loses_its_place_in_time() {
         stream.write_all(b"{\"comm").await.unwrap();
         slow.push(stream);
     }
-    // All places are taken, and this one waits in the kernel's queue until they are free again.
+    // All connections are taken, so this one waits in the kernel's queue.
     let mut stream = connect(&folder).await;
     stream.write_all(&request().line().unwrap()).await.unwrap();
     assert!(rest(stream).await.contains("asked"));
@@ -121,7 +121,7 @@ async fn whoever_sends_no_whole_line_loses_its_place_in_time() {
 }
 
 #[tokio::test]
-async fn whoever_takes_no_answer_is_let_go() {
+async fn a_command_that_reads_no_answer_frees_its_connection() {
     let (folder, _server) = started();
     for _ in 0..MAX_CONNECTIONS * 4 {
         let mut stream = connect(&folder).await;
@@ -131,7 +131,7 @@ async fn whoever_takes_no_answer_is_let_go() {
 }
 
 #[tokio::test]
-async fn what_is_being_answered_may_end_when_the_socket_goes() {
+async fn an_open_request_finishes_after_the_socket_is_removed() {
     let folder = test_folder("control");
     let (began, mut begun) = tokio::sync::mpsc::channel(1);
     let server = Server::start(folder.path(), move |_, _| {

@@ -1,4 +1,4 @@
-//! What a gateway reads back at its start.
+//! Tests of the reading back at the start.
 
 use super::*;
 use crate::audit::entry::{Ending, Found, Intent, Reason, Sent, Verdict};
@@ -20,7 +20,7 @@ const UNKNOWN: Ending = Ending {
     attempts: 1,
 };
 
-/// A folder whose trail holds one deletion of unknown end, and the config of a gateway for it.
+/// A trail that holds one deletion with an unknown outcome, and the config of its gateway.
 async fn unknown(upstream: &Upstream, clock: &Clock, when: &str) -> (TestFolder, Config) {
     let folder = test_folder("on-start");
     keygen("lychgate.test/start", &folder.path().join("audit.key")).unwrap();
@@ -61,25 +61,25 @@ reconcile_token_file = "token"
     (folder, config)
 }
 
-fn on_record(folder: &TestFolder) -> Pending {
+fn recorded(folder: &TestFolder) -> Pending {
     let mut all = Unresolved::of_folder(&folder.path().join("audit")).unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
 
 #[tokio::test]
-async fn p2_at_the_start_an_unknown_is_read_back_once_it_is_old_enough() {
+async fn p2_on_start_an_unknown_outcome_is_read_back_after_5_minutes() {
     let clock = Clock::manual(Time(1_000_000_000_000_000));
     let upstream = Upstream::start(|_| ok("{}")).await;
     let (folder, config) = unknown(&upstream, &clock, "on_start").await;
     let gateway = Gateway::start(config, clock.clone()).await.unwrap();
     gateway.trail().opened().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(upstream.heads().is_empty(), "it is too young");
+    assert!(upstream.heads().is_empty(), "the deletion is too recent");
     clock.advance(LEAST_AGE);
     let read_back = async {
         loop {
-            if let Some(found) = on_record(&folder).deletion.reconciled {
+            if let Some(found) = recorded(&folder).deletion.reconciled {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -92,7 +92,7 @@ async fn p2_at_the_start_an_unknown_is_read_back_once_it_is_old_enough() {
 }
 
 #[tokio::test]
-async fn without_it_nothing_is_read_back() {
+async fn without_on_start_no_deletion_is_read_back() {
     let clock = Clock::manual(Time(1_000_000_000_000_000));
     let upstream = Upstream::start(|_| ok("{}")).await;
     let (folder, config) = unknown(&upstream, &clock, "never").await;
@@ -102,5 +102,5 @@ async fn without_it_nothing_is_read_back() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     gateway.stop().await;
     assert!(upstream.heads().is_empty());
-    assert_eq!(on_record(&folder).deletion.reconciled, None);
+    assert_eq!(recorded(&folder).deletion.reconciled, None);
 }

@@ -1,4 +1,4 @@
-//! Tests of the Users API's answers, without sockets.
+//! The Users API without sockets.
 
 use super::super::store::{FIRST_ID, FIRST_REVISION};
 use super::*;
@@ -39,7 +39,7 @@ fn one(number: u64) -> String {
 }
 
 #[test]
-fn a_deletion_removes_the_user_and_bumps_the_revision() {
+fn a_deletion_removes_the_user_and_increments_the_revision() {
     let store = store();
     let (status, user, revision) = ask(&store, "DELETE", &one(0), &[("if-match", "41")], "");
     assert_eq!((status, revision), (200, FIRST_REVISION + 1));
@@ -51,7 +51,7 @@ fn a_deletion_removes_the_user_and_bumps_the_revision() {
 }
 
 #[test]
-fn a_user_already_gone_is_a_404_with_the_platform_s_error_body() {
+fn a_missing_user_is_a_404_with_the_platform_error_body() {
     let store = store();
     let (status, body, revision) = ask(&store, "DELETE", "/5?v=4.0", &[("if-match", "41")], "");
     assert_eq!((status, revision), (404, FIRST_REVISION));
@@ -77,7 +77,7 @@ fn a_stale_revision_is_a_conflict_and_changes_nothing() {
 }
 
 #[test]
-fn minus_one_and_star_switch_the_check_off() {
+fn minus_one_and_star_disable_the_check() {
     let store = store();
     for (number, value) in [(0, "-1"), (1, "*"), (2, "\"43\"")] {
         let (status, ..) = ask(&store, "DELETE", &one(number), &[("if-match", value)], "");
@@ -86,7 +86,7 @@ fn minus_one_and_star_switch_the_check_off() {
 }
 
 #[test]
-fn an_override_decides_what_is_done() {
+fn a_method_override_header_decides_the_operation() {
     let store = store();
     let headers = [("x-http-method-override", "DELETE"), ("if-match", "41")];
     let (status, ..) = ask(&store, "POST", &one(0), &headers, "");
@@ -134,7 +134,7 @@ fn users_are_listed_read_created_and_replaced() {
 }
 
 #[test]
-fn what_is_not_there_is_said_so() {
+fn a_missing_or_malformed_user_is_refused() {
     let store = store();
     for (method, rest, status) in [
         ("GET", "/5", 404),

@@ -1,4 +1,4 @@
-//! Tests of the story's end on a log without a gateway.
+//! Tests of the demo's end on a log without a gateway.
 
 use super::*;
 use crate::audit::entry::Kind;
@@ -8,7 +8,7 @@ use crate::audit::read::query::tests::{intent, outcome};
 use crate::audit::read::verify::sample::{bytes, leaf_of, write_log};
 use crate::audit::{TestFolder, test_folder};
 
-/// A log of a deletion by the name that is changed, and the deletion's receipt.
+/// A log with one deletion by the subject that the demo alters, and the deletion's receipt.
 fn log() -> (TestFolder, Receipt) {
     let folder = test_folder("ending");
     let audit = folder.path().join("audit");
@@ -34,7 +34,7 @@ fn play(act: fn(Stage<'_>, &Receipt) -> Act, change: impl FnOnce(&Path, &mut Rec
 }
 
 #[test]
-fn verifying_names_the_entry_that_was_altered_in_the_copy() {
+fn verification_names_the_altered_entry_of_the_copy() {
     let act = play(altered_copy, |_, _| {});
     assert_eq!(act.fault, None);
     let words = "the trail does NOT verify: entry 1 (tile/entries/000.p/3): ";
@@ -45,7 +45,7 @@ fn verifying_names_the_entry_that_was_altered_in_the_copy() {
 }
 
 #[test]
-fn the_trail_itself_is_left_as_it_was() {
+fn the_trail_itself_is_unchanged() {
     let (folder, receipt) = log();
     let key = test_key().verifier().clone();
     let stage = Stage {
@@ -60,7 +60,7 @@ fn the_trail_itself_is_left_as_it_was() {
 }
 
 #[test]
-fn another_entry_than_the_receipts_is_not_as_told() {
+fn another_entry_than_the_receipts_is_a_fault() {
     let act = play(altered_copy, |_, receipt| {
         receipt.receipt = receipt.receipt.replace("/1", "/2");
     });
@@ -70,13 +70,13 @@ fn another_entry_than_the_receipts_is_not_as_told() {
 }
 
 #[test]
-fn a_log_without_the_name_or_the_checkpoint_is_not_as_told() {
+fn a_log_without_the_name_or_a_checkpoint_is_a_fault() {
     let nameless = play(altered_copy, |folder, _| {
         let bundle = folder.join("audit/tile/entries/000.p/3");
         let text = fs::read(&bundle).unwrap();
         fs::write(&bundle, &text[..9]).unwrap();
     });
-    assert!(nameless.fault.unwrap().contains("the name is not there"));
+    assert!(nameless.fault.unwrap().contains("the name is missing"));
     let bare = play(altered_copy, |folder, _| {
         fs::remove_file(folder.join("audit/checkpoint")).unwrap();
     });
@@ -84,7 +84,7 @@ fn a_log_without_the_name_or_the_checkpoint_is_not_as_told() {
 }
 
 #[test]
-fn the_proof_of_a_receipt_holds_by_the_key_alone() {
+fn the_proof_of_a_receipt_holds_with_only_the_key() {
     let act = play(proved_receipt, |_, _| {});
     assert_eq!(act.fault, None);
     assert!(
@@ -96,7 +96,7 @@ fn the_proof_of_a_receipt_holds_by_the_key_alone() {
 }
 
 #[test]
-fn a_receipt_of_another_leaf_has_no_proof() {
+fn a_receipt_with_another_leaf_has_no_proof() {
     let act = play(proved_receipt, |_, receipt| {
         receipt.leaf = leaf_of(b"another");
     });
@@ -105,7 +105,7 @@ fn a_receipt_of_another_leaf_has_no_proof() {
 }
 
 #[test]
-fn what_is_no_command_of_audit_does_not_run() {
+fn only_audit_commands_run() {
     let key = test_key().verifier().clone();
     let stage = Stage {
         folder: Path::new("/nowhere"),
