@@ -32,7 +32,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub enum Stop {
     /// The exit code, and the message for standard error.
-    Told(Exit, String),
+    Message(Exit, String),
     /// The exit code, and lines that are already formatted.
     Rendered(Exit, String),
     /// Writing to standard output failed.
@@ -42,7 +42,7 @@ pub enum Stop {
 impl Stop {
     /// The exit code with a message.
     pub fn with(exit: Exit, message: impl Display) -> Self {
-        Self::Told(exit, message.to_string())
+        Self::Message(exit, message.to_string())
     }
 }
 

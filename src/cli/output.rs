@@ -19,7 +19,7 @@ pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop
     let (exit, message) = judge(ended, flushed);
     match message {
         Message::None => {}
-        Message::Told(text) => tell(text),
+        Message::Plain(text) => tell(text),
         Message::Rendered(text) => drop(writeln!(anstream::stderr().lock(), "{}", text.trim_end())),
     }
     exit.into()
@@ -42,7 +42,7 @@ pub(super) fn tell(message: impl Display) {
 #[derive(Debug, PartialEq, Eq)]
 enum Message {
     None,
-    Told(String),
+    Plain(String),
     Rendered(String),
 }
 
@@ -51,11 +51,11 @@ fn judge(ended: Result<Exit, Stop>, flushed: io::Result<()>) -> (Exit, Message) 
         ErrorKind::BrokenPipe => (Exit::Fine, Message::None),
         _ => (
             Exit::Io,
-            Message::Told(format!("cannot write the result: {error}")),
+            Message::Plain(format!("cannot write the result: {error}")),
         ),
     };
     match (ended, flushed) {
-        (Err(Stop::Told(exit, message)), _) => (exit, Message::Told(message)),
+        (Err(Stop::Message(exit, message)), _) => (exit, Message::Plain(message)),
         (Err(Stop::Rendered(exit, text)), _) => (exit, Message::Rendered(text)),
         (Err(Stop::Output(error)), _) | (Ok(_), Err(error)) => output(error),
         (Ok(exit), Ok(())) => (exit, Message::None),
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(judge(Ok(Exit::Fine), Err(full())).0, Exit::Io);
         let (exit, message) = judge(Err(full().into()), Ok(()));
         assert_eq!(exit, Exit::Io);
-        assert!(matches!(message, Message::Told(text) if text.contains("cannot write")));
+        assert!(matches!(message, Message::Plain(text) if text.contains("cannot write")));
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
         let stop = Stop::with(Exit::Config, "wrong");
         assert_eq!(
             judge(Err(stop), Ok(())),
-            (Exit::Config, Message::Told("wrong".into()))
+            (Exit::Config, Message::Plain("wrong".into()))
         );
     }
 }

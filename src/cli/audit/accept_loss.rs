@@ -1,4 +1,5 @@
-//! `lychgate audit accept-loss`: abandons a log that cannot go on, and begins another. It works offline.
+//! `lychgate audit accept-loss`: abandons a log that cannot continue and starts a new one, while no
+//! gateway runs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::keygen::origin;
-use super::reach::{block_on, ours};
+use super::reach::{block_on, check_folder};
 use super::reconcile::reason;
 use super::source::{Folder, Source};
 use crate::audit::entry::Actor;
@@ -20,61 +21,63 @@ use crate::cli::exit::{Exit, Stop};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// A sync of an idle disk takes far less; here nobody waits but the operator.
+/// Far more than a sync of an idle disk takes; only the operator waits for it.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 const SEGMENT_BYTES: u64 = 8 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
-/// What `audit accept-loss` takes.
+/// The arguments of `audit accept-loss`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1b --out audit-1b.key
   lychgate audit accept-loss --config lychgate.toml --origin lychgate.example.com/edge-1b \\
       --key-file audit-1b.key --reason 'disk lost in ticket 4711'
-  then name the new origin and key in [audit], and start the gateway
+  then set origin and key_file in [audit] to the new ones, and start the gateway
 
 Stop the gateway first: while it holds the trail's lock, the command changes nothing, names the process and
-exits 1. It is for a trail that is closed as `damaged` or `rolled-back`, or for another cause that does not end
-by itself; it does not abandon a trail that opens. The files of the old log move into a folder lost-TIME in the
-audit folder, where `audit verify --dir` still reads them; nothing is deleted. The new log has another name,
-for two histories are never signed under one, and its first entry holds the reason, the old name and its newest
-known checkpoint. With the new key at hand (--key-file, or a config that names it already) the new log begins
-at once, else at the next start of a gateway that has the key.")]
+exits with 1. Use the command if the trail is closed as `damaged` or `rolled-back`, or for another cause that
+does not end by itself; it does not abandon a trail that opens. It moves the files of the old log into a folder
+lost-TIME in the audit folder, where `audit verify --dir` still reads them, and deletes nothing. The new log
+needs another name, so that one name never covers two histories. Its first entry holds the reason, the old name
+and the old log's newest known checkpoint. If the command has the new key (--key-file, or from the config), the
+new log starts at once; otherwise it starts with the next gateway that has the key.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Why; it is put on record
+    /// The reason; it goes into the trail
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
-    /// The new log's name, which no log in this folder had: `origin` in the config from then on
+    /// The new log's name, which no log in this folder has had; set `origin` in the config to it
+    /// afterwards
     #[arg(long, value_name = "NEW", value_parser = origin)]
     origin: String,
-    /// The new log's signing key, made by `lychgate audit keygen --origin NEW`
+    /// The new log's signing key from `lychgate audit keygen --origin NEW`
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// What was done.
+/// The result of accepting a loss.
 #[derive(Debug, Serialize)]
 struct Done {
-    /// Where what is left of the old log stands.
+    /// The folder that now holds the files of the old log.
     left_in: PathBuf,
     old_origin: Option<String>,
     old_checkpoint: Option<String>,
-    /// Why it does not all stand there yet, where it does not.
+    /// Why some files are still to be moved there, if any are.
     unfinished: Option<String>,
     origin: String,
-    /// Whether the new log has begun; else it begins with a gateway that has its key.
+    /// Whether the new log has started; otherwise it starts with a gateway that has its key.
     begun: bool,
 }
 
-/// Accepts a loss.
+/// Abandons the old log and starts the new one if its key is available.
 ///
 /// # Errors
-/// If no loss is accepted (1), the key is not the new log's (2), or the disk failed (74).
+/// If the trail refuses to abandon the log (1), the key is not the new log's (2), or the disk fails
+/// (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     if let Some(file) = &arguments.key_file {
@@ -94,9 +97,9 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(Exit::Fine)
 }
 
-/// What opens the trail, as the config says or with another key.
+/// The settings that open the trail: the config's, or those for another name and key.
 fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
-    // A seen file that only the old key gave its name is not the new one's.
+    // A seen file that was named after the old key does not belong to the new one.
     let of_old = folder.key_file.as_deref().map(Settings::seen_beside);
     let named = folder.seen_file.clone();
     let named = named.filter(|seen| Some(seen) != of_old.as_ref());
@@ -118,7 +121,7 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
         return Err(Stop::with(Exit::Usage, message));
     };
     let old = settings(folder, old, old_key);
-    ours(&old)?;
+    check_folder(&old)?;
     let acceptance = Acceptance {
         reason: arguments.reason.clone(),
         origin: arguments.origin.clone(),
@@ -140,14 +143,14 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
         left_in: folder.directory.join(accepted.left_in),
         old_origin: accepted.old_origin,
         old_checkpoint: accepted.old_checkpoint,
-        // The new log's opening has moved it.
+        // Opening the new log has moved the rest.
         unfinished: accepted.unfinished.filter(|_| !begun),
         origin: arguments.origin.clone(),
         begun,
     })
 }
 
-/// The new log's key, if it is at hand.
+/// The file with the new log's key, from the command line or the config.
 fn new_key(arguments: &Arguments, folder: &Folder) -> Option<PathBuf> {
     let given = arguments.key_file.as_ref();
     let file = given.or(folder.key_file.as_ref())?.clone();
@@ -155,7 +158,7 @@ fn new_key(arguments: &Arguments, folder: &Folder) -> Option<PathBuf> {
     (key.origin() == arguments.origin).then_some(file)
 }
 
-/// Opens the new log once, so that it begins.
+/// Opens the new log once, so that it starts.
 async fn begin(settings: Settings) -> Result<(), Stop> {
     let trail = Trail::open(settings, Clock::system(), Metrics::new());
     trail.opened().await;
@@ -165,7 +168,7 @@ async fn begin(settings: Settings) -> Result<(), Stop> {
         None => Ok(()),
         Some(closed) => {
             let message = format!(
-                "the loss is accepted, and the new log cannot begin yet: {}: {}; a gateway that names it in its config begins it",
+                "the loss is accepted, but the new log cannot start yet: {}: {}; it starts with a gateway whose config names it",
                 closed.cause.as_str(),
                 closed.detail
             );
@@ -184,14 +187,14 @@ fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
     let left_in = done.left_in.display().to_string();
     writeln!(
         out,
-        "what is left of {} stands in {}",
+        "the files of {} are now in {}",
         escape(old),
         escape(&left_in)
     )?;
     if let Some(why) = &done.unfinished {
         writeln!(
             out,
-            "but not all of it yet: {}; the loss is accepted, and the next opening of the trail moves the rest",
+            "but not all of them yet: {}; the loss is accepted, and the next start of the trail moves the rest",
             escape(why)
         )?;
     }
@@ -207,14 +210,14 @@ fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
     if done.begun {
         writeln!(
             out,
-            "{origin} has begun: name it and its key in [audit], and start the gateway"
+            "{origin} has started: set origin and key_file in [audit], and start the gateway"
         )?;
     } else {
-        writeln!(out, "{origin} begins with a gateway that has its key:")?;
+        writeln!(out, "{origin} starts with a gateway that has its key:")?;
         writeln!(out, "  lychgate audit keygen --origin {origin} --out FILE")?;
         writeln!(
             out,
-            "  then name origin and key_file in [audit], and start the gateway"
+            "  then set origin and key_file in [audit], and start the gateway"
         )?;
     }
     Ok(())

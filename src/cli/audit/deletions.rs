@@ -1,4 +1,4 @@
-//! Deletions picked from a trail, and what of it the answer covers.
+//! Selects deletions from a trail, and says which entries the answer covers.
 
 use super::trail::Trail;
 use crate::audit::read::Log;
@@ -7,30 +7,30 @@ use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
 
-/// What is asked for.
+/// Which deletions to return.
 #[derive(Debug)]
 pub(super) struct Query {
-    /// Which.
+    /// The conditions.
     pub filter: Filter,
-    /// Only the newest so many.
+    /// Return only this many, the newest.
     pub limit: Option<usize>,
 }
 
-/// What of the trail an answer covers.
+/// Which entries an answer covers.
 #[derive(Debug)]
 pub(super) struct Covered {
     searched: Searched,
-    /// The checkpoint's size.
+    /// The size of the checkpoint.
     size: Option<u64>,
-    /// Whether a key has judged its signature.
+    /// Whether the checkpoint's signature was verified.
     is_judged: bool,
 }
 
-/// Gives the deletions that are wanted, oldest first.
+/// Passes the matching deletions to `each`, oldest first.
 ///
 /// # Errors
-/// If a part that had to be searched is damaged (1) or cannot be read (74), after what could be found;
-/// what `each` gives.
+/// If a needed part of the trail is damaged (1) or cannot be read (74), after `each` got the
+/// deletions that could be read. Also the errors of `each`.
 pub(super) fn pick(
     trail: &Trail,
     query: &Query,
@@ -40,10 +40,10 @@ pub(super) fn pick(
     pick_in(trail, &mut log, query, each)
 }
 
-/// As [`pick`], of an opened log.
+/// Same as [`pick`], for a log that is already open.
 ///
 /// # Errors
-/// As [`pick`].
+/// Same as [`pick`].
 pub(super) fn pick_in(
     trail: &Trail,
     log: &mut Log,
@@ -53,7 +53,8 @@ pub(super) fn pick_in(
     let mut read_backs = None;
     let searched = query::pick(log, &query.filter, query.limit, |mut deletion| {
         if deletion.is_in_doubt() {
-            // What was read back stands later: it is looked for once, and only where it matters.
+            // Read-back entries come later in the trail, so search for them once, and only if
+            // needed.
             let known = match read_backs.take() {
                 Some(known) => known,
                 None => ReadBacks::of(&mut trail.open()?, deletion.index)?,
@@ -67,7 +68,7 @@ pub(super) fn pick_in(
 }
 
 impl Covered {
-    /// What was searched of this log.
+    /// The searched entries of this log.
     pub(super) fn new(searched: Searched, log: &Log) -> Self {
         Self {
             searched,
@@ -76,12 +77,13 @@ impl Covered {
         }
     }
 
-    /// As it is, of a log whose entries were searched so far.
+    /// The same log with the entries searched so far.
     pub(super) fn of(self, searched: Searched) -> Self {
         Self { searched, ..self }
     }
 
-    /// Says on standard error what was searched: an answer of none means none in there.
+    /// Reports the searched entries on standard error, so that the reader knows what an empty
+    /// answer covers.
     pub(super) fn tell(&self, trail: &Trail) {
         let published = match trail.is_address() {
             true => "; only what is published was read",
@@ -93,7 +95,7 @@ impl Covered {
     fn sentence(&self) -> String {
         let Searched { first, end } = self.searched;
         if first >= end {
-            return "no checkpoint covers an entry yet, and nothing stands beyond it".into();
+            return "no checkpoint covers an entry yet, and there are no later entries".into();
         }
         let last = end - 1;
         let under = match self.size {
@@ -108,7 +110,7 @@ impl Covered {
             ),
         };
         let judged = match self.size {
-            Some(_) if !self.is_judged => "; its signature was not judged: give --key",
+            Some(_) if !self.is_judged => "; its signature was not verified: give --key",
             _ => "",
         };
         format!("searched entries {first} to {last}; {under}{judged}")

@@ -1,4 +1,4 @@
-//! `lychgate audit list`: one line a deletion.
+//! `lychgate audit list`: one line per deletion.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit list` takes.
+/// The arguments of `audit list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit list --config lychgate.toml --limit 20
@@ -16,15 +16,16 @@ use crate::cli::exit::{Exit, Stop};
   lychgate audit list --dir audit --user 4711 --since 7d --json
   lychgate audit list --dir audit --since 2026-11-24T00:00:00Z --until 2026-11-25T00:00:00Z
 
-Which entries were searched, and under which checkpoint, stands on standard error. Where some cannot be
-read or are damaged, what was found is shown, and the exit code is 1 or 74: none is never said over a hole.")]
+The command reports on standard error which entries it searched and which checkpoint covers them. If some
+entries are damaged or cannot be read, it shows the deletions that it found and exits with 1 or 74. So an empty
+answer with exit code 0 means that no deletion matches.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Only the newest N of those wanted (shown oldest first); without it, all
+    /// Only the newest N matching deletions (shown oldest first); default: all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
@@ -34,7 +35,7 @@ pub(super) struct Arguments {
 /// Lists deletions.
 ///
 /// # Errors
-/// If the trail cannot be read, or is damaged: what was found is shown.
+/// If the trail cannot be read or is damaged; the deletions found until then are shown.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let query = Query {

@@ -1,6 +1,6 @@
-//! `lychgate audit …`: read the trail, write to it, make its key. Readers take no lock and may run beside a
-//! gateway. `reconcile` asks the gateway that holds the trail, or takes the lock if none does; `accept-loss`
-//! takes the lock.
+//! `lychgate audit …`: reads the trail, writes to it, creates its key. Readers take no lock and may
+//! run beside a gateway. `reconcile` asks the gateway that holds the trail, or takes the lock if
+//! none does; `accept-loss` takes the lock.
 
 mod accept_loss;
 mod deletions;
@@ -29,7 +29,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Stop};
 
-/// What `audit` takes.
+/// The arguments of `audit`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
@@ -43,32 +43,33 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The deletions, oldest first, each joined with how it ended
+    /// List deletions, oldest first, each with its outcome
     List(list::Arguments),
-    /// One deletion's entries in full, with their leaf hashes
+    /// Show all entries of one deletion in full, with their leaf hashes
     Show(show::Arguments),
-    /// The newest deletions, and with --follow new ones as they come
+    /// Show the newest deletions, and with --follow new ones as they close
     Tail(tail::Arguments),
-    /// The deletions for other programs: JSON lines, CSV, or OCSF events
+    /// Export deletions for other programs: JSON lines, CSV, or OCSF events
     Export(export::Arguments),
-    /// Is the trail whole, unaltered and consistent? Or: does it bear out a receipt?
+    /// Check that the trail is complete, unaltered and consistent, and that it bears out a receipt
     Verify(verify::Arguments),
-    /// The deletions that may or may not have happened, and were not read back
+    /// List deletions that may or may not have happened and were not read back
     Unresolved(unresolved::Arguments),
-    /// Settle unresolved deletions: read their users back, and put on record what is found
+    /// Settle unresolved deletions: read their users back and record the results
     Reconcile(reconcile::Arguments),
-    /// A proof of an entry, with the entry in it, that verifies offline
+    /// Print a proof of an entry, with the entry in it, that verifies offline
     Prove(prove::Arguments),
-    /// Abandon a log that cannot go on, with the gateway stopped, and begin one of another name
+    /// Abandon a log that cannot continue, with the gateway stopped, and start one with another
+    /// name
     AcceptLoss(accept_loss::Arguments),
-    /// Make a signing key for a trail; print its verifier key
+    /// Create a signing key for a trail and print its verifier key
     Keygen(keygen::Arguments),
 }
 
-/// Runs the verb.
+/// Runs the command.
 ///
 /// # Errors
-/// What kept it from its work.
+/// If the command cannot finish.
 pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Stop> {
     match arguments.verb {
         Verb::List(arguments) => list::run(out, &arguments),

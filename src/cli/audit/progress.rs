@@ -1,4 +1,4 @@
-//! A bar on standard error while long work goes on; nothing where that is no terminal.
+//! A progress bar on standard error during long work; nothing if standard error is not a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::read::{CHECKPOINT, Location};
 
-/// The bar's cells.
+/// The width of the bar in characters.
 const CELLS: u64 = 30;
-/// The clock is looked at once in so many steps.
+/// The clock is read once per this many steps.
 const STEPS: u64 = 4_096;
-/// It is drawn no oftener than this.
+/// The shortest time between two updates.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The bar; taken away when dropped.
+/// The bar; the drop erases it.
 #[derive(Debug)]
 pub(super) struct Bar {
     total: u64,
@@ -22,7 +22,7 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// For the trail that is here.
+    /// A bar for verifying the trail at `location`.
     pub(super) fn of(location: &Location) -> Self {
         let is_shown = std::io::stderr().is_terminal();
         let total = is_shown.then(|| covered(location)).flatten();
@@ -33,14 +33,14 @@ impl Bar {
         }
     }
 
-    /// So many are done.
+    /// Shows that `done` entries are verified.
     pub(super) fn step(&mut self, done: u64) {
         if !self.is_shown || !done.is_multiple_of(STEPS) {
             return;
         }
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= PAUSE) {
             self.drawn = Some(Instant::now());
-            // Where it cannot be shown, the work goes on.
+            // The work does not depend on the bar.
             let _ = write!(std::io::stderr(), "\r{}", line(done, self.total));
         }
     }
@@ -54,7 +54,7 @@ impl Drop for Bar {
     }
 }
 
-/// The size that the checkpoint says, which is not verified yet: good enough for a bar.
+/// The size that the checkpoint claims. It is not verified yet, which is good enough for a bar.
 fn covered(location: &Location) -> Option<u64> {
     let note = location.files().ok()?.file(CHECKPOINT, MAX_NOTE_BYTES);
     let note = note.ok()??;
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_fills_from_the_left() {
+    fn the_bar_fills_from_the_left() {
         assert_eq!(
             line(500, 1_000),
             "[###############...............]  50 %  500 of 1000 entries"
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_expected_is_full_and_no_overflow() {
+    fn more_entries_than_expected_fill_the_bar_without_overflow() {
         assert!(line(7, 5).contains("100 %  7 of 7"));
         assert!(line(u64::MAX, 1).contains("of 18446744073709551615"));
     }

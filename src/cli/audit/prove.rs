@@ -1,4 +1,4 @@
-//! `lychgate audit prove`: a C2SP tlog-proof of an entry, with the entry in it, that verifies offline.
+//! `lychgate audit prove`: prints a C2SP tlog-proof that holds the entry and verifies offline.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::audit::read::prove::{PATIENCE, ProveError, Side, Wanted, prove};
 use crate::audit::read::verify::parse_receipt;
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit prove` takes.
+/// The arguments of `audit prove`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit prove lychgate.example.com/edge-1/42 --config lychgate.toml > deletion.tlog-proof
@@ -19,31 +19,33 @@ use crate::cli::exit::{Exit, Stop};
 Waits up to 2 s until a checkpoint covers the entry. Check the proof anywhere, without the log:
   lychgate audit verify --proof deletion.tlog-proof --key VERIFIER")]
 pub(super) struct Arguments {
-    /// An index: that entry. A receipt (ORIGIN/INDEX) or a request id: what closes the deletion
+    /// An index, for that entry; a receipt (ORIGIN/INDEX) or a request id, for an entry of the
+    /// deletion
     #[arg(value_name = "INDEX|RECEIPT|REQUEST_ID")]
     what: String,
     #[command(flatten)]
     reading: Reading,
-    /// The header lychgate-receipt-leaf: exit 1 where it is neither of the deletion's two entries'
+    /// The header lychgate-receipt-leaf; exit 1 if it is not the leaf of one of the deletion's two
+    /// entries
     #[arg(long, value_name = "BASE64")]
     leaf: Option<String>,
-    /// Which entry of the deletion
+    /// The entry of the deletion to prove
     #[arg(long, value_enum, default_value = "closing")]
     entry: Which,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Which {
-    /// The entry that closes it, or its refusal
+    /// The entry that closes the deletion, or its refusal
     Closing,
-    /// Its intent
+    /// The deletion's intent
     Intent,
 }
 
 /// Prints the proof.
 ///
 /// # Errors
-/// If there is none to be had (1), or the trail cannot be read (74).
+/// If there is no proof (1), or the trail cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let wanted = wanted(&trail, &arguments.what)?;

@@ -1,4 +1,5 @@
-//! How a command that writes reaches the trail: by the gateway that holds it, or else by itself.
+//! How a command that writes reaches the trail: through the gateway that holds it, or by opening
+//! it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,23 +11,25 @@ use crate::clock::Clock;
 use crate::control::{Answer, Request, client};
 use crate::metrics::Metrics;
 
-/// A gateway that is starting or stopping holds the lock, and has no socket yet or no more.
+/// How long to wait for a gateway that holds the lock without a socket, since it is starting or
+/// stopping.
 const PATIENCE: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How the trail was reached.
 #[derive(Debug)]
 pub(super) enum Reached {
-    /// The gateway answered.
+    /// A gateway answered.
     Gateway(Answer),
-    /// No gateway holds it: it is open in this process, or closed for a cause other than `locked`.
+    /// No gateway holds the trail. This process opened it, or it is closed for a cause other than
+    /// `locked`.
     Alone(Trail, Option<Unavailable>),
 }
 
-/// Asks the gateway; where none holds the trail, opens it with what `settings` gives.
+/// Asks the gateway; if no gateway holds the trail, opens it with `settings`.
 ///
 /// # Errors
-/// Where neither is possible.
+/// If neither is possible.
 pub(super) async fn reach(
     directory: &Path,
     request: &Request,
@@ -46,7 +49,7 @@ pub(super) async fn reach(
             }
         }
         let settings = settings()?;
-        ours(&settings)?;
+        check_folder(&settings)?;
         let trail = Trail::open(settings, Clock::system(), Metrics::new());
         trail.opened().await;
         let closed = trail.state().closed;
@@ -62,19 +65,19 @@ pub(super) async fn reach(
     }
 }
 
-/// Runs one command's async half.
+/// Runs a command's async part.
 ///
 /// # Errors
-/// Where no runtime can be made, and what the half gives.
-pub(super) fn block_on<T>(half: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+/// If the runtime cannot start, and the errors of `part`.
+pub(super) fn block_on<T>(part: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Stop::with(Exit::Io, format!("cannot start: {error}")))?;
-    runtime.block_on(half)
+    runtime.block_on(part)
 }
 
-/// What the gateway said no to.
+/// The error for a gateway's refusal.
 pub(super) fn stop(exit: u8, message: String) -> Stop {
     let exit = match exit {
         1 => Exit::No,
@@ -86,15 +89,16 @@ pub(super) fn stop(exit: u8, message: String) -> Stop {
     Stop::with(exit, message)
 }
 
-/// There is a trail, and what is written here can be read by whoever serves it.
+/// Checks that there is a trail and that this user owns its folder, so that the gateway can read
+/// what the command writes.
 ///
 /// # Errors
-/// Where it is not so.
-pub(super) fn ours(settings: &Settings) -> Result<(), Stop> {
+/// If there is no trail, or its folder belongs to another user.
+pub(super) fn check_folder(settings: &Settings) -> Result<(), Stop> {
     let shown = settings.directory.display();
     let metadata = match std::fs::metadata(&settings.directory) {
         Ok(metadata) => metadata,
-        // The seen file knows that there was one: whatever opens it finds it rolled back.
+        // The seen file proves that there was a trail; opening it reports that it was rolled back.
         Err(_) if settings.seen_file.exists() => return Ok(()),
         Err(error) => {
             let message = format!("there is no trail here: {shown}: {error}");
@@ -120,17 +124,17 @@ mod tests {
     #[test]
     fn a_refusal_keeps_its_exit_code() {
         let of = |exit| match stop(exit, String::new()) {
-            Stop::Told(exit, _) => exit as u8,
+            Stop::Message(exit, _) => exit as u8,
             other => panic!("{other:?}"),
         };
         for exit in [1, 2, 70, 74, 78] {
             assert_eq!(of(exit), exit);
         }
-        assert_eq!(of(0), 74, "a refusal is never fine");
+        assert_eq!(of(0), 74, "a refusal is never exit code 0");
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_not_made() {
+    fn a_missing_folder_is_not_created() {
         let folder = test_folder("reach");
         let mut settings = Settings {
             directory: folder.path().join("audit"),
@@ -142,11 +146,11 @@ mod tests {
             seen_file: folder.path().join("seen"),
             heartbeat: Duration::from_secs(1),
         };
-        assert!(ours(&settings).is_err());
+        assert!(check_folder(&settings).is_err());
         assert!(!settings.directory.exists());
         std::fs::write(&settings.seen_file, "").unwrap();
-        assert!(ours(&settings).is_ok(), "it was there once");
+        assert!(check_folder(&settings).is_ok(), "there was a trail once");
         settings.directory = folder.path().to_owned();
-        assert!(ours(&settings).is_ok());
+        assert!(check_folder(&settings).is_ok());
     }
 }

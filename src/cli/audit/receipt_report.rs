@@ -1,4 +1,4 @@
-//! What was found of a receipt and of a proof.
+//! The results of verifying a receipt and a proof.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,23 +10,23 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{Claim, PublishedLogCheck};
 
-/// What was found of a receipt.
+/// The result of verifying a receipt.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ReceiptReport {
     /// `ORIGIN/INDEX`.
     pub receipt: String,
-    /// The key it was judged by.
+    /// The key that verified it.
     pub verifier: String,
     /// Whether that key signed it.
     pub genuine: bool,
-    /// Whether the trail, or the proof given, bears it out; `None` where that was not looked at.
+    /// Whether the trail or the proof bears the receipt out. `None` if neither was checked.
     pub borne_out: Option<bool>,
-    /// How, or why not.
+    /// How it does, or why it does not.
     pub what: Option<String>,
 }
 
 impl ReceiptReport {
-    /// Judges a receipt's signature; what it claims, where it is genuine.
+    /// Verifies a receipt's signature. Returns the receipt's claim if it is genuine.
     pub(super) fn judge(receipt: &Receipt, verifier: &VerifierKey) -> (Self, Option<Claim>) {
         let claim = receipt
             .verify(verifier)
@@ -41,9 +41,9 @@ impl ReceiptReport {
         (report, claim)
     }
 
-    /// Adds what the trail says of its claim.
-    pub(super) fn stand(&mut self, standing: PublishedLogCheck) {
-        let (borne_out, what) = match standing {
+    /// Adds whether the log or the proof bears the claim out.
+    pub(super) fn add_check(&mut self, check: PublishedLogCheck) {
+        let (borne_out, what) = match check {
             PublishedLogCheck::Closing(index) => {
                 (true, format!("entry {index} is the closing entry it names"))
             }
@@ -55,26 +55,26 @@ impl ReceiptReport {
     }
 }
 
-/// What a proof that holds proves.
+/// The content of a proof that holds.
 #[derive(Clone, Debug)]
 pub(super) struct ProofReport {
     /// The entry's index.
     pub index: u64,
-    /// The size of the log whose checkpoint stands in the proof.
+    /// The size in the proof's checkpoint.
     pub size: u64,
     /// The entry's leaf hash.
     pub hash: Hash,
-    /// The entry's bytes, where the proof holds them.
+    /// The entry's bytes, if the proof holds them.
     pub entry: Option<Vec<u8>>,
 }
 
-/// As `--json` prints it.
+/// The proof in the output of `--json`.
 #[derive(Serialize)]
 pub(super) struct ProofJson<'r> {
     index: u64,
     size: u64,
     leaf: String,
-    /// `null` too where it is no JSON.
+    /// `None` also if the entry is not JSON.
     entry: Option<&'r RawValue>,
 }
 

@@ -1,4 +1,5 @@
-//! `lychgate audit reconcile`: reads the users of unresolved deletions back, and puts it on record.
+//! `lychgate audit reconcile`: reads back the users of unresolved deletions and records the
+//! results.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,49 +21,49 @@ use crate::control::{Answer, Request};
 use crate::gateway::reconciler;
 use crate::reconcile::token;
 
-/// What `audit reconcile` takes.
+/// The arguments of `audit reconcile`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit reconcile --config lychgate.toml --reason 'monthly review, ticket 4711'
   lychgate audit reconcile 42 --config lychgate.toml --reason 'asked by the customer' --now
 
-Each user is read twice, one second apart, from the host the deletion was sent to, with the gateway's own
-token for upstream. 404 or `deleted: true` is `deleted` (absent now, by whomever), 200 is `still_there`, all
-else, and two reads that differ, `cannot_tell`; of a batch the worst is the deletion's own. The running
-gateway does it where there is one; else the command does, with --config.")]
+Each user is read twice, one second apart, from the host that the deletion was sent to, with the gateway's own
+token for upstream. 404 or `deleted: true` means `deleted` (the user is absent now, by anyone's doing), 200
+means `still_there`; any other answer, or two reads that differ, mean `cannot_tell`. A batch gets the worst
+result of its users. If a gateway is running, it does the work; otherwise the command does, with --config.")]
 pub(super) struct Arguments {
-    /// Only these, also where they were read back before; without any, all that are unresolved
+    /// Only these deletions, even if they were read back before; default: all unresolved ones
     #[arg(value_name = "INDEX|REQUEST_ID")]
     deletions: Vec<String>,
     #[command(flatten)]
     source: Source,
-    /// Why; it is put on record
+    /// The reason; it goes into the trail
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
-    /// Also those closed less than five minutes ago, which may still come true
+    /// Also deletions that closed less than five minutes ago and that upstream may still carry out
     #[arg(long)]
     now: bool,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// Reconciles; exit 1 where one of those meant was not put on record.
+/// Reconciles. The exit code is 1 if a selected deletion got no result.
 ///
 /// # Errors
-/// What kept it from its work; without credentials that is 2.
+/// If the command cannot do its work; the exit code is 2 if there are no credentials.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     let settled = block_on(settle(arguments, &folder.directory))?;
     if settled.is_empty() {
-        tell("nothing is unresolved");
+        tell("no deletion is unresolved");
     }
     print(out, arguments.json, &settled)?;
     let all_done = settled.iter().all(|one| one.result.is_some());
     Ok(if all_done { Exit::Fine } else { Exit::No })
 }
 
-/// As many requests as it takes; each one's entries stand before the next is asked.
+/// Sends as many requests as needed. The results of one are durable before the next is sent.
 async fn settle(arguments: &Arguments, directory: &Path) -> Result<Vec<Settled>, Stop> {
     let mut settled: Vec<Settled> = Vec::new();
     loop {
@@ -112,7 +113,7 @@ async fn ask(
     }
 }
 
-/// The config of a command that must do it itself, with credentials to do it with.
+/// The config for a command that reads users back itself; it must name credentials.
 fn offline(arguments: &Arguments) -> Result<Config, Stop> {
     let Some(path) = &arguments.source.config else {
         let message = "no gateway holds this trail: give --config, so that the command can read users back itself";
@@ -145,7 +146,7 @@ fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Sto
     }
     for one in settled {
         if let Some(why) = &one.why {
-            tell(format!("{} is left as it is: {why}", one.index));
+            tell(format!("deletion {} was not read back: {why}", one.index));
         }
     }
     Ok(())
@@ -169,7 +170,7 @@ fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A reason that can be put on record.
+/// Checks a reason.
 pub(super) fn reason(text: &str) -> Result<String, &'static str> {
     check_reason(text).map(|()| text.to_owned())
 }

@@ -1,4 +1,5 @@
-//! A log that is published at an address: an admin listener's, or any place in C2SP tlog-tiles layout.
+//! A log that is published at an address: an admin listener, or any host that serves the C2SP
+//! tlog-tiles layout.
 
 use std::io;
 use std::path::Path;
@@ -13,18 +14,18 @@ use crate::cli::exit::{Exit, Stop};
 use crate::fetch::{Address, Answer, Fetch, KeepAliveClient};
 use crate::tls::ClientTls;
 
-/// A file must come whole within this.
+/// For fetching one file.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// So often a file is asked for that the other end is too busy to give.
+/// How often to ask for a file while the server is busy (503).
 const TRIES: u32 = 3;
-/// Between two of them.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
-/// No token is longer.
+/// Size limit of a token file.
 const MAX_TOKEN_BYTES: u64 = 8 * 1024;
-/// Where an admin listener has the log.
+/// The log's path on an admin listener.
 const ADMIN_PREFIX: &str = "/audit/";
 
-/// The place, and the connections to it.
+/// The address, and the connections to it.
 #[derive(Debug)]
 pub(super) struct Remote {
     address: Address,
@@ -34,7 +35,7 @@ pub(super) struct Remote {
     runtime: Runtime,
 }
 
-/// Whether `--dir` names an address.
+/// Whether `--dir` is an address.
 pub(super) fn is_address(place: &Path) -> bool {
     place
         .to_str()
@@ -42,10 +43,11 @@ pub(super) fn is_address(place: &Path) -> bool {
 }
 
 impl Remote {
-    /// Of an admin listener (an address without a path), or of a place whose path is the log's.
+    /// An address without a path is an admin listener's; otherwise the path is the log's.
     ///
     /// # Errors
-    /// If it is no address (2), the token cannot be read (74), or would be sent in the clear (2).
+    /// If the address is invalid (2), the token cannot be read (74), or it would be sent
+    /// unencrypted (2).
     pub(super) fn new(place: &str, token_file: Option<&Path>) -> Result<Self, Stop> {
         let usage = |why: &str| Stop::with(Exit::Usage, format!("{place}: {why}"));
         let mut address = Address::parse(place).map_err(|why| usage(&format!("it {why}")))?;
@@ -59,7 +61,7 @@ impl Remote {
         }
         let authorization = token_file.map(bearer).transpose()?;
         if authorization.is_some() && !address.origin.tls && !address.origin.is_loopback() {
-            return Err(usage("a token is sent over https or to loopback alone"));
+            return Err(usage("a token is sent only over https or to loopback"));
         }
         let broken = |error: String| Stop::with(Exit::Io, error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,7 +99,9 @@ impl Files for Remote {
             match (answer.status, answer.body) {
                 (200, Some(body)) => return Ok(Some(body.into())),
                 (200, None) => {
-                    return refused(format!("no plain body of at most {max_bytes} bytes"));
+                    return refused(format!(
+                        "the body is encoded or longer than {max_bytes} bytes"
+                    ));
                 }
                 (404, _) => return Ok(None),
                 (401, _) => return refused("the admin token is required: --token-file".into()),

@@ -1,4 +1,4 @@
-//! What `audit verify` found, for people and for programs.
+//! The result of `audit verify`, for people and for programs.
 
 use std::io::Write;
 
@@ -10,28 +10,28 @@ use crate::audit::read::verify::{Failure, Summary};
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
 
-/// What was found.
+/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// The log's name, where it is known.
+    /// The log's name, if known.
     pub origin: Option<String>,
-    /// The key that was judged by.
+    /// The key that verified the signatures.
     pub verifier: Option<String>,
-    /// Whether no key from outside the folder was at hand.
+    /// Whether the only key was the folder's own.
     pub trusts_folder: bool,
     /// Whether each batch's tag was checked with the signing key.
     pub tags_checked: bool,
-    /// Whether no trail was gone through.
+    /// Whether no trail was read.
     pub is_offline: bool,
-    /// The size of the kept checkpoint that the log was held against.
+    /// The size of the kept checkpoint that the log was compared with.
     pub against: Option<u64>,
-    /// The counts, where the trail is sound.
+    /// The counts, if the trail verifies.
     pub summary: Option<Summary>,
-    /// The first thing that is wrong.
+    /// The first fault.
     pub failure: Option<Failure>,
-    /// Of the receipt, where one was given.
+    /// The result for the receipt, if one was given.
     pub receipt: Option<ReceiptReport>,
-    /// Of the proof, where one was given and holds.
+    /// The content of the proof, if one was given and holds.
     pub proof: Option<ProofReport>,
 }
 
@@ -55,17 +55,17 @@ struct Json<'r> {
 }
 
 impl Report {
-    /// Whether the answer is yes.
+    /// Whether everything verified.
     #[must_use]
     pub(super) fn holds(&self) -> bool {
         let receipt = self.receipt.as_ref();
         self.failure.is_none() && receipt.is_none_or(|receipt| self.bears_out(receipt))
     }
 
-    /// One JSON object.
+    /// Prints one JSON object.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If writing fails.
     pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Stop> {
         let failure = self.failure.as_ref();
         let place = failure.and_then(|failure| failure.place);
@@ -90,10 +90,10 @@ impl Report {
         Ok(())
     }
 
-    /// Some lines for people; the last one is the answer.
+    /// Prints lines for people; the last one is the answer.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If writing fails.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
         for (name, text) in self.lines() {
             writeln!(out, "{name:<11} {}", escape(&text))?;
@@ -147,7 +147,8 @@ impl Report {
         lines
     }
 
-    /// Without a log or a proof only the signature can be judged.
+    /// Whether the receipt counts as good. Without a log or a proof, only its signature can be
+    /// verified.
     fn bears_out(&self, receipt: &ReceiptReport) -> bool {
         let is_alone = self.is_offline && self.proof.is_none();
         receipt.genuine && (receipt.borne_out == Some(true) || is_alone)
@@ -179,11 +180,11 @@ impl Report {
         match (receipt.genuine, self.bears_out(receipt)) {
             (false, _) => (
                 false,
-                "the receipt is NOT genuine: this key did not sign it as it stands".into(),
+                "the receipt is NOT genuine: this key did not sign it in this form".into(),
             ),
             (true, true) if witness.is_empty() => (
                 true,
-                "the receipt is genuine; whether the log bears it out was not looked at (--dir, --proof)".into(),
+                "the receipt is genuine; whether the log bears it out was not checked (--dir, --proof)".into(),
             ),
             (true, true) => (
                 true,
@@ -210,8 +211,7 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
     lines.push(("in flight", summary.open.to_string()));
     lines.push(("refused", refused(summary)));
     if summary.cut_off {
-        let note =
-            "behind the last entry stands a write that was cut off; nobody was answered for it";
+        let note = "an incomplete write follows the last entry; no caller got an answer for it";
         lines.push(("note", note.into()));
     }
     let others = &summary.other_files;
@@ -220,7 +220,7 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
         if count > others.first.len() as u64 {
             names.push_str(", …");
         }
-        let note = format!("files of other programs, no part of the trail: {count} ({names})");
+        let note = format!("files that are not part of the trail: {count} ({names})");
         lines.push(("note", note));
     }
 }
@@ -228,7 +228,7 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
 fn checkpoint(summary: &Summary) -> String {
     match (summary.covered, &summary.root) {
         (Some(size), Some(root)) => format!("covers {size} of them, root {root}"),
-        _ => "none yet: the log has just begun".into(),
+        _ => "none yet: the log has just started".into(),
     }
 }
 

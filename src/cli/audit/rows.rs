@@ -1,4 +1,4 @@
-//! Deletions as people or programs see them: a table, or one JSON object a line.
+//! Prints deletions as a table, or as one JSON object per line.
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ const TITLES: [&str; 9] = [
     "SENT",
 ];
 
-/// Writes deletions as they come.
+/// Writes deletions one by one.
 pub(super) struct Rows<'o> {
     out: &'o mut dyn Write,
     /// `None` for JSON.
@@ -31,7 +31,7 @@ pub(super) struct Rows<'o> {
 }
 
 impl<'o> Rows<'o> {
-    /// As JSON, or else as a table.
+    /// Writes JSON if `json` is set, otherwise a table.
     pub(super) fn new(out: &'o mut dyn Write, json: bool) -> Self {
         Self {
             out,
@@ -40,10 +40,10 @@ impl<'o> Rows<'o> {
         }
     }
 
-    /// Writes one.
+    /// Writes one deletion.
     ///
     /// # Errors
-    /// Where the output takes no more.
+    /// If writing fails.
     pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {
         self.found = true;
         match &mut self.table {
@@ -56,11 +56,11 @@ impl<'o> Rows<'o> {
         Ok(())
     }
 
-    /// Writes what is held back for the columns' sake. Where the search failed and nothing was found,
-    /// no head is: it would say that there is nothing.
+    /// Writes the rows that are held back to align the columns. Writes no header if the search
+    /// failed without a result, since a bare header would mean that there is none.
     ///
     /// # Errors
-    /// Where the output takes no more.
+    /// If writing fails.
     pub(super) fn finish<T>(&mut self, ended: &Result<T, Stop>) -> Result<(), Stop> {
         if matches!(ended, Err(Stop::Output(_))) || (ended.is_err() && !self.found) {
             return Ok(());
@@ -92,7 +92,7 @@ fn row(deletion: &Deletion) -> [Cell; 9] {
     ]
 }
 
-/// How it ended, in the colour of how much attention it wants.
+/// The outcome; the color shows how much attention it needs.
 fn result(deletion: &Deletion) -> Cell {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     match deletion.outcome {
@@ -109,7 +109,7 @@ fn result(deletion: &Deletion) -> Cell {
             };
             let reason = deletion.reason.map(|reason| format!(" {}", word(&reason)));
             let found = deletion.reconciled.map(|found| word(&found.result));
-            // An outcome is never rewritten: what was read back stands behind it.
+            // An outcome is never rewritten, so the result of reading back follows it.
             let found = found.map(|found| format!(", now {found}"));
             let (reason, found) = (reason.unwrap_or_default(), found.unwrap_or_default());
             Cell::new(&format!("{}{reason}{found}", word(&verdict)), style)
@@ -117,7 +117,7 @@ fn result(deletion: &Deletion) -> Cell {
     }
 }
 
-/// As it stands in the trail.
+/// The value's name in the trail.
 pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -125,7 +125,7 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
     }
 }
 
-/// A time without its microseconds.
+/// A time without its fraction of a second.
 pub(super) fn second(time: &str) -> String {
     match time.split_once('.') {
         Some((second, _)) => format!("{second}Z"),

@@ -1,4 +1,4 @@
-//! `lychgate audit show`: one deletion's entries in full, with their leaf hashes.
+//! `lychgate audit show`: prints all entries of one deletion in full, with their leaf hashes.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::audit::read::verify::parse_receipt;
 use crate::cli::escape::{escape, json_line};
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit show` takes.
+/// The arguments of `audit show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit show 42 --config lychgate.toml
@@ -29,22 +29,23 @@ pub(super) struct Arguments {
     what: String,
     #[command(flatten)]
     reading: Reading,
-    /// One JSON object a line: index, leaf, checkpoint (the size of the one that covers it), entry
+    /// Print one JSON object per line: index, leaf, checkpoint (the size of the one that covers
+    /// it), entry
     #[arg(long)]
     json: bool,
 }
 
-/// One entry as it is shown.
+/// One entry of the output.
 #[derive(Debug, Serialize)]
 struct Shown {
     index: u64,
     leaf: String,
-    /// The size of the checkpoint that covers it; `None` where none does yet.
+    /// The size of the checkpoint that covers the entry; `None` if none does yet.
     checkpoint: Option<u64>,
     entry: Entry,
 }
 
-/// Shows the entries of one deletion: its intent (all parts) or refusal, and what closes it.
+/// Shows the entries of one deletion: its intent (all parts) and closing entry, or its refusal.
 ///
 /// # Errors
 /// If the trail cannot be read or holds no such entry (1).
@@ -99,8 +100,8 @@ fn entry(log: &mut Log, index: u64) -> Result<Option<Raw>, Stop> {
     Ok(bytes.map(|bytes| Raw { index, bytes }))
 }
 
-/// Every entry of a deletion. What reads it back may stand anywhere behind an outcome that leaves doubt; behind
-/// any other, nothing more is to come.
+/// Every entry of a deletion. If the outcome leaves doubt, a read-back may follow anywhere in the
+/// trail; after any other outcome, the deletion has no more entries.
 fn deletion(trail: &Trail, intent: u64) -> Result<Vec<Shown>, Stop> {
     let mut log = trail.open()?;
     let size = log.size();
@@ -146,7 +147,7 @@ fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
     })
 }
 
-/// A head line, then one field a line.
+/// Prints a heading, then one field per line.
 fn print(out: &mut dyn Write, shown: &Shown) -> Result<(), Stop> {
     let fields = serde_json::to_value(&shown.entry).map_err(|e| Stop::with(Exit::Internal, e))?;
     let kind = fields["kind"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which trail is meant: `--dir DIR` or `--config FILE`.
+//! The options that name a trail: `--dir DIR` or `--config FILE`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,13 @@ use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
-/// Which trail.
+/// The trail.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Source {
-    /// The audit folder; for most verbs also the address of an admin listener (http://127.0.0.1:9080), or
-    /// of any published log: then what its checkpoint covers is read, and no more
+    /// The audit folder; most commands also take the address of an admin listener
+    /// (http://127.0.0.1:9080) or of any published log, and then read only what its checkpoint
+    /// covers
     #[arg(long, value_name = "DIR|ADDRESS")]
     pub dir: Option<PathBuf>,
     /// The config that names the audit folder
@@ -22,16 +23,15 @@ pub(super) struct Source {
     pub config: Option<PathBuf>,
 }
 
-/// A trail's folder, and what a config says of it.
+/// A trail's folder, and the config's settings for it.
 #[derive(Debug)]
 pub(super) struct Folder {
-    /// Where it is.
     pub directory: PathBuf,
-    /// The signing key's file, where a config names one.
+    /// The signing key's file, if a config names one.
     pub key_file: Option<PathBuf>,
-    /// The log's name, where a config gives it.
+    /// The log's name, if a config gives it.
     pub origin: Option<String>,
-    /// Where the newest checkpoint is kept apart, where a config says so.
+    /// The file with the newest seen checkpoint, if a config names one.
     pub seen_file: Option<PathBuf>,
 }
 
@@ -39,15 +39,14 @@ impl Source {
     /// Finds the folder.
     ///
     /// # Errors
-    /// If the config is wrong or unreadable, or an address is given.
+    /// If the config is invalid or unreadable, or `--dir` is an address.
     pub(super) fn folder(&self) -> Result<Folder, Stop> {
         if let Some(config) = &self.config {
             return named_by(config);
         }
         let directory = self.dir.clone().unwrap_or_default();
         if is_address(&directory) {
-            let message =
-                "this reads the audit folder itself; an address gives what is published alone";
+            let message = "this command reads the audit folder itself; an address gives only the published log";
             return Err(Stop::with(Exit::Usage, message));
         }
         Ok(Folder {
@@ -59,7 +58,7 @@ impl Source {
     }
 }
 
-/// What is read of a config that `run` would refuse: a reader of the trail needs no keys of issuers.
+/// The part of a config that is enough to read the trail, if `run` would refuse the config.
 #[derive(serde::Deserialize)]
 struct Audited {
     audit: Named,
@@ -73,8 +72,8 @@ struct Named {
     seen_file: Option<PathBuf>,
 }
 
-/// The folder that a config names, also where something else in the config is wrong here: whoever
-/// reads a trail may well have no right to read the signing key, or no network.
+/// The folder that a config names, even if the rest of the config is invalid here: a reader of the
+/// trail may have no permission to read the signing key, or no network.
 fn named_by(config: &Path) -> Result<Folder, Stop> {
     let refused = match check::load(config) {
         Ok(config) => {
@@ -92,7 +91,7 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
         return Err(refused);
     };
     tell(format!(
-        "{} is not a config that `run` would take (see `lychgate check`); its [audit] is used",
+        "`run` would refuse the config {} (see `lychgate check`); only its [audit] is used",
         config.display()
     ));
     let beside = config.parent().unwrap_or(Path::new(""));
@@ -105,10 +104,10 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
 }
 
 impl Folder {
-    /// The public key that the folder itself holds; `None` where it holds none.
+    /// The public key in the folder; `None` if there is none.
     ///
     /// # Errors
-    /// If it cannot be read (74) or is no key (1).
+    /// If it cannot be read (74) or is malformed (1).
     pub(super) fn verifier(&self) -> Result<Option<VerifierKey>, Stop> {
         own_verifier(&self.directory).map_err(|failure| {
             let exit = match failure.trouble {
@@ -119,10 +118,10 @@ impl Folder {
         })
     }
 
-    /// The log's name, by the config or else by the folder.
+    /// The log's name, from the config or else from the folder.
     ///
     /// # Errors
-    /// As [`Folder::verifier`].
+    /// Same as [`Folder::verifier`].
     pub(super) fn origin(&self) -> Result<Option<String>, Stop> {
         match &self.origin {
             Some(origin) => Ok(Some(origin.clone())),
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trail_can_be_read_by_a_config_whose_keys_are_out_of_reach() {
+    fn a_config_with_unreadable_keys_still_names_the_trail() {
         let text = "[audit]\ndirectory = 'trail'\norigin = 'o'\nkey_file = 'secret/audit.key'\n";
         let folder = named(text).unwrap();
         assert!(folder.directory.ends_with("trail"));
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_a_config_that_names_no_trail_is_78() {
+    fn p12_a_config_without_a_trail_exits_with_78() {
         for text in ["", "[audit]\n", "[audit]\ndirectory = 1\n", "not toml"] {
             let stop = named(text).unwrap_err();
             assert!(
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_is_not_there_is_74() {
+    fn a_missing_config_exits_with_74() {
         let stop = named_by(Path::new("/nowhere/lychgate.toml")).unwrap_err();
         assert!(matches!(stop, Stop::Rendered(Exit::Io, _)), "{stop:?}");
     }

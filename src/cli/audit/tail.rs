@@ -1,4 +1,5 @@
-//! `lychgate audit tail`: the newest deletions, and then new ones as a checkpoint covers them.
+//! `lychgate audit tail`: shows the newest deletions, and then new ones when a checkpoint covers
+//! them.
 
 mod follow;
 
@@ -10,27 +11,27 @@ use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit tail` takes.
+/// The arguments of `audit tail`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit tail --config lychgate.toml
   lychgate audit tail --dir audit --follow --json | jq .outcome
   lychgate audit tail --dir audit --follow --outcome unknown
 
-Shows what a checkpoint covers, which a gateway makes within a second of an entry: so nothing is shown that
-a loss of power could still take back. With --follow the trail is looked at twice a second, through restarts
-of the gateway; a deletion is shown once it is closed (one that was shown open is shown again then), in the
-order of closing. Ctrl-C ends it.")]
+Shows only entries that a checkpoint covers, so a loss of power cannot take them back. The gateway makes a
+checkpoint within a second of an entry. With --follow, the command reads the trail twice a second, also across
+restarts of the gateway, and shows each deletion when it closes (again, if it was shown open), in the order of
+closing. Ctrl-C ends it.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Go on with new ones as they come
+    /// Continue with new deletions as they close
     #[arg(long, short)]
     follow: bool,
-    /// Begin with the newest N of those wanted
+    /// Start with the newest N matching deletions
     #[arg(long, value_name = "N", default_value = "10")]
     limit: u32,
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
 /// Shows the newest deletions.
 ///
 /// # Errors
-/// Where the trail cannot be read, or is damaged.
+/// If the trail cannot be read or is damaged.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.published()?;

@@ -1,4 +1,4 @@
-//! The verbs on real folders.
+//! The audit commands on real folders.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ struct Line {
     arguments: Arguments,
 }
 
-/// Runs `lychgate audit LINE --dir DIR`; gives the exit code and standard output without colours.
+/// Runs `lychgate audit LINE --dir DIR`; returns the exit code and standard output without colors.
 fn audit(directory: &Path, line: &[&str]) -> (Result<Exit, Exit>, String) {
     let directory = directory.to_str().unwrap();
     let words = ["audit"].into_iter().chain(line.iter().copied());
@@ -36,14 +36,14 @@ fn audit(directory: &Path, line: &[&str]) -> (Result<Exit, Exit>, String) {
     let arguments = Line::try_parse_from(words).unwrap().arguments;
     let mut out = Vec::new();
     let exit = run(&mut out, arguments).map_err(|stop| match stop {
-        Stop::Told(exit, _) | Stop::Rendered(exit, _) => exit,
+        Stop::Message(exit, _) | Stop::Rendered(exit, _) => exit,
         Stop::Output(error) => panic!("{error}"),
     });
     let text = String::from_utf8(out).unwrap();
     (exit, anstream::adapter::strip_str(&text).to_string())
 }
 
-/// Of the sample folder, in which something may be changed first.
+/// Runs a command on the sample folder after `change`.
 fn sample(change: impl FnOnce(&Path), line: &[&str]) -> (Result<Exit, Exit>, String) {
     let folder = test_folder("cli");
     write(folder.path(), &sound());
@@ -68,18 +68,18 @@ mod list {
     }
 
     #[test]
-    fn without_a_limit_all_deletions_come_oldest_first() {
+    fn without_a_limit_list_shows_all_deletions_oldest_first() {
         assert_eq!(ids(&["list", "--json"]), ["a", "b", "c", "d"]);
     }
 
     #[test]
-    fn a_limit_gives_the_newest_oldest_first() {
+    fn a_limit_shows_the_newest_deletions_oldest_first() {
         assert_eq!(ids(&["list", "--json", "--limit", "2"]), ["c", "d"]);
         assert_eq!(ids(&["list", "--json", "--limit", "9"]).len(), 4);
     }
 
     #[test]
-    fn a_limit_counts_what_the_filter_admits() {
+    fn a_limit_counts_only_matching_deletions() {
         let line = ["list", "--json", "--limit", "1", "--outcome", "deleted"];
         assert_eq!(ids(&line), ["a"]);
         assert_eq!(ids(&["list", "--json", "--outcome", "open"]), ["d"]);
@@ -87,7 +87,7 @@ mod list {
     }
 
     #[test]
-    fn people_see_an_aligned_table() {
+    fn list_prints_an_aligned_table() {
         let (_, text) = sample(|_| {}, &["list"]);
         let lines: Vec<_> = text.lines().collect();
         let column = lines[0].find("RESULT").unwrap();
@@ -121,7 +121,7 @@ mod list {
     }
 
     #[test]
-    fn what_stands_before_damage_is_listed_and_the_exit_code_is_1() {
+    fn deletions_before_damage_are_listed_with_exit_code_1() {
         let damage = |path: &Path| tamper(path, |segment| segment[5 * 4096 + 200] ^= 1);
         let (exit, text) = sample(damage, &["list", "--json"]);
         assert_eq!(exit, Err(Exit::No));
@@ -129,7 +129,7 @@ mod list {
     }
 
     #[test]
-    fn a_reader_that_went_away_ends_it_at_once() {
+    fn a_closed_pipe_ends_list_at_once() {
         struct Gone;
         impl Write for Gone {
             fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
@@ -148,7 +148,7 @@ mod list {
     }
 
     #[test]
-    fn a_trail_that_is_not_there_cannot_be_listed() {
+    fn a_missing_trail_cannot_be_listed() {
         let (exit, text) = audit(Path::new("/nowhere/audit"), &["list"]);
         assert_eq!(exit, Err(Exit::Io));
         assert!(!text.contains("deleted"));
@@ -168,7 +168,7 @@ mod show {
     }
 
     #[test]
-    fn an_index_a_receipt_and_a_request_id_find_the_same() {
+    fn an_index_a_receipt_and_a_request_id_show_the_same() {
         assert_eq!(indexes("1"), [1, 5]);
         assert_eq!(indexes("5"), [1, 5]);
         assert_eq!(indexes("lychgate.test/log/1"), [1, 5]);
@@ -176,7 +176,7 @@ mod show {
     }
 
     #[test]
-    fn refused_open_and_other_entries_stand_alone() {
+    fn refused_open_and_other_entries_are_shown_alone() {
         assert_eq!(indexes("4"), [4]);
         assert_eq!(indexes("d"), [6]);
         assert_eq!(indexes("0"), [0]);
@@ -192,7 +192,7 @@ mod show {
     }
 
     #[test]
-    fn what_is_not_there_is_exit_1() {
+    fn a_missing_entry_exits_with_1() {
         for what in [
             "99",
             "nobody",
@@ -214,7 +214,7 @@ mod keygen {
         let arguments = Line::try_parse_from(line).unwrap().arguments;
         let mut written = Vec::new();
         let exit = run(&mut written, arguments).map_err(|stop| match stop {
-            Stop::Told(exit, _) => exit,
+            Stop::Message(exit, _) => exit,
             other => panic!("{other:?}"),
         });
         (exit, String::from_utf8(written).unwrap())
@@ -232,7 +232,7 @@ mod keygen {
     }
 
     #[test]
-    fn a_key_that_is_there_is_never_overwritten() {
+    fn an_existing_key_is_never_overwritten() {
         let folder = test_folder("keygen");
         let path = folder.path().join("audit.key");
         std::fs::write(&path, "precious").unwrap();

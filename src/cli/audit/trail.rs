@@ -1,4 +1,4 @@
-//! The trail that a reader was pointed at, opened anew as often as it is read.
+//! The trail that a reading command uses. It is opened again for each read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::cli::exit::{Exit, Stop};
 
-/// Which trail is read, and by which key its checkpoint is judged.
+/// The options for the trail and for the key that verifies its checkpoint.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reading {
     #[command(flatten)]
     source: Source,
-    /// The verifier key that judges the checkpoint, NAME+HASH+BASE64; without it the folder's own
+    /// The verifier key for the checkpoint, NAME+HASH+BASE64; default: the folder's own
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
-    /// The admin token, where --dir is an address that asks for it
+    /// The admin token, if the address in --dir requires it
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
-/// A trail at a place.
+/// A trail in a folder or at an address.
 #[derive(Debug)]
 pub(super) struct Trail {
     location: Location,
@@ -35,7 +35,7 @@ impl Reading {
     /// Finds the trail.
     ///
     /// # Errors
-    /// If the config is wrong or unreadable, or the folder's key is.
+    /// If the config or the folder's key is invalid or cannot be read.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
@@ -59,49 +59,48 @@ impl Reading {
 }
 
 impl Trail {
-    /// Opens it as it is now, of a folder with what the journal holds beyond the checkpoint.
+    /// Opens the current log; that of a folder includes the journal's entries after the checkpoint.
     ///
     /// # Errors
-    /// If there is none (74), it cannot be read (74) or is damaged (1).
+    /// If there is no trail (74), it cannot be read (74) or is damaged (1).
     pub(super) fn open(&self) -> Result<Log, Stop> {
         self.own(self.location.open(self.key.as_ref())?)
     }
 
-    /// Opens what of it is published: all that its newest checkpoint covers.
+    /// Opens the published part: the entries that the newest checkpoint covers.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Same as [`Self::open`].
     pub(super) fn published(&self) -> Result<Log, Stop> {
         self.own(self.location.open_published(self.key.as_ref())?)
     }
 
-    /// The log's name, where the config, the key or the checkpoint says it.
+    /// The log's name, from the config, the key or the checkpoint.
     pub(super) fn origin(&self, log: &Log) -> Option<String> {
         let said = log.checkpoint().map(|checkpoint| checkpoint.origin.clone());
         self.origin.clone().or(said)
     }
 
-    /// Where it is.
     pub(super) fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The key that judges the checkpoint.
+    /// The key that verifies the checkpoint.
     pub(super) fn key(&self) -> Option<&VerifierKey> {
         self.key.as_ref()
     }
 
-    /// The log's name, where it is known without a checkpoint.
+    /// The log's name, if it is known without a checkpoint.
     pub(super) fn name(&self) -> Option<&str> {
         self.origin.as_deref()
     }
 
-    /// Whether only what is published can be read here.
+    /// Whether the trail is at an address, which gives only the published part.
     pub(super) fn is_address(&self) -> bool {
         self.location.folder().is_none()
     }
 
-    /// A place belongs to one origin.
+    /// Refuses the checkpoint of another log.
     fn own(&self, log: Log) -> Result<Log, Stop> {
         match (&self.origin, log.checkpoint()) {
             (Some(own), Some(checkpoint)) if *own != checkpoint.origin => {

@@ -1,4 +1,5 @@
-//! `lychgate audit unresolved`: deletions that may or may not have happened, and were not read back.
+//! `lychgate audit unresolved`: lists deletions that may or may not have happened and were not read
+//! back.
 
 use std::cell;
 use std::io::Write;
@@ -13,27 +14,28 @@ use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::table::{Cell, Table};
 
-/// What `audit unresolved` takes.
+/// The arguments of `audit unresolved`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit unresolved --config lychgate.toml
   lychgate audit unresolved --dir audit --json
 
-A deletion is unresolved while its outcome is `unknown`, or `failed` after something was sent, and its
-users were not read back; `lychgate audit reconcile` does that. One that is in flight, or was when a gateway
-was killed that has not been started again, is none yet: `lychgate audit list --outcome open`.")]
+A deletion is unresolved if its outcome is `unknown`, or `failed` after something was sent, and its users were
+not read back; `lychgate audit reconcile` reads them back. A deletion in flight is open, not unresolved, and so
+is one whose gateway was killed and has not started again: see `lychgate audit list --outcome open`.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// One JSON object a line, with the fields of `audit list --json`
+    /// Print one JSON object per line, with the fields of `audit list --json`
     #[arg(long)]
     json: bool,
 }
 
-/// Lists them, oldest first.
+/// Lists unresolved deletions, oldest first.
 ///
 /// # Errors
-/// Where the trail cannot be read (74) or is damaged (1): none is never said over a hole.
+/// If the trail cannot be read (74) or is damaged (1). So an empty answer always means that there
+/// are none.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let read = cell::Cell::new(None);

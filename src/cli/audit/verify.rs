@@ -1,5 +1,5 @@
-//! `lychgate audit verify`: is the trail whole, unaltered and consistent, and does it bear out a receipt?
-//! Or, without a trail: does a proof hold, is a receipt genuine?
+//! `lychgate audit verify`: checks that a trail is complete, unaltered and consistent, and that it
+//! bears out a receipt. Without a trail, it checks a proof or a receipt's signature.
 
 mod log;
 mod offline;
@@ -20,7 +20,7 @@ use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::{CHECKPOINT, Files, Location};
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit verify` takes.
+/// The arguments of `audit verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
@@ -30,35 +30,37 @@ use crate::cli::exit::{Exit, Stop};
   lychgate audit verify --dir http://127.0.0.1:9080 --token-file admin.token --key \"$(cat verifier.txt)\"
   lychgate audit verify --proof deletion.tlog-proof --key \"$(cat verifier.txt)\"
 
-Of an address, what the checkpoint implies is read and judged.
-Works beside a running gateway: deletions in flight are counted, not a fault.
-Exit 1 where the trail is missing, damaged or inconsistent, 74 where it cannot be read.")]
+At an address, the command reads and verifies only the published files that the checkpoint covers.
+It works beside a running gateway: it counts deletions in flight, and they are no fault.
+Exit code 1 if the trail is missing, damaged or inconsistent, 74 if it cannot be read.")]
 #[command(group = clap::ArgGroup::new("judged").args(["proof", "receipt"]).multiple(true))]
 pub(super) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// The signing key: with it, each batch's tag is checked too (`--config` names one)
+    /// The signing key; with it, each batch's tag is checked too (default: the key that --config
+    /// names)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The verifier key, NAME+HASH+BASE64; without it or a key file the folder's own, which trusts the folder
+    /// The verifier key, NAME+HASH+BASE64; without it or a key file, the folder's own, which trusts
+    /// the folder
     #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
     key: Option<VerifierKey>,
-    /// The admin token, where --dir is an address that asks for it
+    /// The admin token, if the address in --dir requires it
     #[arg(long, value_name = "FILE", requires = "dir")]
     token_file: Option<PathBuf>,
-    /// A checkpoint that was kept: the log must go on from it, else it was rolled back or forked
+    /// A checkpoint that you kept; if the log does not extend it, the log was rolled back or forked
     #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Place")]
     against: Option<PathBuf>,
-    /// Judge a tlog-proof from `audit prove`; needs no log
+    /// Verify a tlog-proof from `audit prove`; needs no log
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
     proof: Option<PathBuf>,
-    /// Judge a receipt: the header lychgate-receipt
+    /// Verify a receipt: the header lychgate-receipt
     #[arg(long, value_name = "ORIGIN/INDEX", requires_all = ["leaf", "signature"])]
     receipt: Option<String>,
-    /// The header lychgate-receipt-leaf; of a proof without the entry in it, the entry's leaf hash
+    /// The header lychgate-receipt-leaf; for a proof without the entry in it, the entry's leaf hash
     #[arg(long, value_name = "BASE64", requires = "judged")]
     leaf: Option<String>,
     /// The header lychgate-receipt-signature
@@ -66,7 +68,7 @@ pub(super) struct Arguments {
     signature: Option<String>,
 }
 
-/// Which trail, where one is meant at all.
+/// The trail, if one is given.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct Place {
@@ -91,11 +93,11 @@ impl Place {
     }
 }
 
-/// Verifies.
+/// Runs the verification.
 ///
 /// # Errors
-/// If something cannot be read (74), the command line names nothing to judge or no key to judge by
-/// (2), or a receipt has no key to be judged by (1).
+/// If something cannot be read (74), the arguments give nothing to verify or no key (2), or there
+/// is no key for a receipt (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     if let Some(address) = arguments.address()? {
         return log::run(out, arguments, &address, None);
@@ -110,7 +112,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
 }
 
 impl Arguments {
-    /// The log, if it is at an address.
+    /// The log, if `--dir` is an address.
     fn address(&self) -> Result<Option<Location>, Stop> {
         let address = self.place.dir.as_ref().filter(|dir| is_address(dir));
         let Some(address) = address.filter(|_| self.proof.is_none()) else {
@@ -132,7 +134,7 @@ impl Arguments {
         Ok(Some(Location::Published(Arc::new(remote))))
     }
 
-    /// The receipt whose three headers are given.
+    /// The receipt, if its three headers are given.
     fn receipt(&self) -> Option<Receipt> {
         Some(Receipt {
             receipt: self.receipt.clone()?,
@@ -141,13 +143,13 @@ impl Arguments {
         })
     }
 
-    /// The verifier key that did not come from the folder.
+    /// The verifier key, if it comes from outside the folder.
     fn outside_key(&self, signing: Option<&Key>) -> Option<VerifierKey> {
         let given = self.key.clone();
         given.or_else(|| signing.map(|key| key.verifier().clone()))
     }
 
-    /// The key to judge by where no trail is gone through.
+    /// The key for a proof or a receipt without a trail.
     ///
     /// # Errors
     /// If the key file or the folder's key cannot be read.
@@ -162,16 +164,16 @@ impl Arguments {
         }
     }
 
-    /// Whether the key came from outside any folder.
+    /// Whether the command line gives a key.
     fn has_key(&self) -> bool {
         self.key.is_some() || self.key_file.is_some()
     }
 }
 
-/// Prints a report; the exit code is its answer.
+/// Prints the report and returns the exit code for it.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If writing fails.
 fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exit, Stop> {
     if arguments.json {
         report.json(out)?;
@@ -185,7 +187,7 @@ fn read_key(path: &Path) -> Result<Key, Stop> {
     Key::read(path).map_err(|error| Stop::with(Exit::Io, error))
 }
 
-/// Reads a verifier key of the command line.
+/// Parses a verifier key from the command line.
 pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {
     VerifierKey::parse(text).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Which deletions are wanted: the options that `list`, `tail` and `export` share.
+//! The conditions on deletions: the options that `list`, `tail` and `export` share.
 
 use clap::ValueEnum;
 
@@ -6,7 +6,7 @@ use crate::audit::entry::Verdict;
 use crate::audit::read::query::{Ended, Filter};
 use crate::clock::{Clock, Time};
 
-/// All of them must hold.
+/// A deletion must satisfy all of them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Wanted {
     /// Only on this account
@@ -15,22 +15,22 @@ pub(super) struct Wanted {
     /// Only those that name this user (a refused deletion keeps 20 names)
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Only by this subject, client or issuer, spelled in full
+    /// Only by this subject, client or issuer (the full name)
     #[arg(long, value_name = "NAME")]
     caller: Option<String>,
     /// Only by this operation, such as users.delete
     #[arg(long)]
     operation: Option<String>,
-    /// Only those that ended so
+    /// Only those with this outcome
     #[arg(long, value_enum)]
     outcome: Option<Outcome>,
     /// Only those refused with this code
     #[arg(long)]
     code: Option<String>,
-    /// Only those asked at this time or later: RFC 3339, or so long ago (30s, 90m, 2h, 7d, 1w)
+    /// Only requests from this time on: RFC 3339, or a span before now (30s, 90m, 2h, 7d, 1w)
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Time>,
-    /// Only those asked before this time: as --since
+    /// Only requests before this time; the same format as --since
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Time>,
 }
@@ -48,7 +48,7 @@ enum Outcome {
 }
 
 impl Wanted {
-    /// As the trail's reader takes it.
+    /// The filter for the trail's reader.
     pub(super) fn filter(&self) -> Filter {
         Filter {
             account: self.account.clone(),
@@ -81,7 +81,7 @@ fn time(text: &str) -> Result<Time, String> {
     time_at(text, Clock::system().now())
 }
 
-/// A point in time, or a span before `now`.
+/// Parses a point in time, or a span before `now`.
 fn time_at(text: &str, now: Time) -> Result<Time, String> {
     if let Some(time) = Time::parse(text) {
         return Ok(time);
@@ -95,7 +95,7 @@ fn time_at(text: &str, now: Time) -> Result<Time, String> {
         })
 }
 
-/// Microseconds of a whole number with a unit.
+/// Parses a whole number with a unit into microseconds.
 fn ago(text: &str) -> Option<i64> {
     let unit = text.chars().next_back()?;
     let seconds: i64 = match unit {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn any_other_text_is_refused() {
         let huge = format!("{}w", i64::MAX);
         for text in [
             "",

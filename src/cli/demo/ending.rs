@@ -124,7 +124,7 @@ impl Act {
         let mut out = Vec::new();
         let exit = match audit::run(&mut out, arguments) {
             Ok(exit) => exit,
-            Err(Stop::Told(_, why) | Stop::Rendered(_, why)) => return Err(why),
+            Err(Stop::Message(_, why) | Stop::Rendered(_, why)) => return Err(why),
             Err(Stop::Output(error)) => return Err(error.to_string()),
         };
         self.is_yes = exit == Exit::Fine;

@@ -109,7 +109,7 @@ fn a_key_is_generated_once_and_reused() {
 #[test]
 fn a_missing_key_is_not_generated_without_the_flag() {
     let path = Path_::new("absent.pem");
-    let Err(Stop::Told(exit, message)) = key(&path.0, false) else {
+    let Err(Stop::Message(exit, message)) = key(&path.0, false) else {
         panic!("there is no key");
     };
     assert_eq!(exit, Exit::Io);
@@ -121,7 +121,7 @@ fn a_missing_key_is_not_generated_without_the_flag() {
 fn p8_a_malformed_key_file_is_refused_and_not_quoted() {
     let path = Path_::new("wrong.pem");
     std::fs::write(&path.0, "secret words").unwrap();
-    let Err(Stop::Told(exit, message)) = key(&path.0, true) else {
+    let Err(Stop::Message(exit, message)) = key(&path.0, true) else {
         panic!("the file is not a key");
     };
     assert_eq!(exit, Exit::No);

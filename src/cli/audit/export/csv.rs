@@ -1,13 +1,13 @@
 //! Deletions as CSV (RFC 4180), safe to open in a spreadsheet.
 //!
-//! A cell that a spreadsheet would take for a formula gets an apostrophe in front, and whatever is not
-//! plainly visible is spelled as on a terminal. For the texts byte for byte there is JSON.
+//! A cell that a spreadsheet would take for a formula gets a leading apostrophe, and invisible
+//! characters are escaped as on a terminal. Use JSON to get the exact text.
 
 use serde_json::Value;
 
 use crate::cli::escape::escape;
 
-/// The columns: the fields of `audit list --json`, with those of an object behind a dot.
+/// The columns: the fields of `audit list --json`. A field of a nested object follows a dot.
 const COLUMNS: [&str; 29] = [
     "index",
     "time",
@@ -40,7 +40,7 @@ const COLUMNS: [&str; 29] = [
     "origin",
 ];
 
-/// The first record: the columns' names.
+/// The header record.
 pub(super) fn head() -> String {
     record(COLUMNS.iter().map(ToString::to_string))
 }
@@ -61,7 +61,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(string) => text(string),
-        // The users: digits alone, so a space parts them.
+        // User ids hold only digits, so a space separates them.
         Value::Array(items) => {
             let items = items.iter().map(|item| item.as_str().unwrap_or_default());
             text(&items.collect::<Vec<_>>().join(" "))
@@ -70,7 +70,8 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// What a spreadsheet reads as a formula, the wide forms of Asian keyboards among them.
+/// Escapes a text, and makes it plain text if a spreadsheet would read it as a formula. The
+/// full-width signs come from East Asian keyboards.
 fn text(plain: &str) -> String {
     const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let shown = escape(plain);
@@ -85,7 +86,7 @@ fn record(cells: impl Iterator<Item = String>) -> String {
     cells.join(",") + "\r\n"
 }
 
-/// In quotes where it must be; a semicolon parts cells in some countries' spreadsheets.
+/// Quotes a cell if necessary. Spreadsheets in some locales split cells at a semicolon.
 fn quoted(cell: String) -> String {
     match cell.contains([',', ';', '"', '\'']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_a_cell_for_each_column_and_ends_in_both() {
+    fn a_record_has_a_cell_for_each_column() {
         assert_eq!(head().matches(',').count(), COLUMNS.len() - 1);
         let empty = line(&json!({}), Some("a.example/1"));
         assert_eq!(empty.matches(',').count(), COLUMNS.len() - 1);
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_a_formula_is_made_text() {
+    fn a_formula_becomes_text() {
         for bad in ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "＝1"] {
             let cells = cells(bad);
             let begin = cells
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn users_stand_in_one_cell() {
+    fn all_users_are_in_one_cell() {
         let line = line(&json!({"users": ["1", "2"], "status": 200}), None);
         assert!(line.contains(",1 2,"), "{line}");
         assert!(line.contains(",200,"), "{line}");

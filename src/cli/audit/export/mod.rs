@@ -1,4 +1,4 @@
-//! `lychgate audit export`: deletions for other programs.
+//! `lychgate audit export`: writes deletions for other programs.
 
 mod csv;
 mod ocsf;
@@ -15,7 +15,7 @@ use crate::audit::read::query::Deletion;
 use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
 
-/// What `audit export` takes.
+/// The arguments of `audit export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit export --config lychgate.toml --since 7d > week.jsonl
@@ -28,13 +28,13 @@ ocsf has events of the class User Management (3007), activity Delete, one for ea
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// How they are written
+    /// The output format
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
     /// The same as --format jsonl
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Only the newest N of those wanted (written oldest first); without it, all
+    /// Only the newest N matching deletions (written oldest first); default: all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
@@ -51,7 +51,7 @@ enum Format {
 /// Exports deletions.
 ///
 /// # Errors
-/// Where the trail cannot be read, or is damaged: what was found is written.
+/// If the trail cannot be read or is damaged; the deletions found until then are written.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.open()?;

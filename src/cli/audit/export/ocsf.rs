@@ -1,20 +1,21 @@
-//! Deletions as events of the Open Cybersecurity Schema Framework: User Management (class 3007), Delete.
+//! Deletions as events of the Open Cybersecurity Schema Framework: User Management (class 3007),
+//! Delete.
 //!
-//! The class names one user an event, so a batch becomes an event for each of its users; `metadata` says
-//! which entry of the trail they come from. What the schema has no place for stands in `unmapped`.
+//! An event of this class has one user, so a batch becomes one event per user. `metadata` names the
+//! trail entry. Fields that the schema lacks go into `unmapped`.
 
 use serde_json::{Map, Value, json};
 
 use crate::clock::Time;
 
-/// The schema's version in which the class first stands (ocsf-schema a5cfc68; 1.8.0 has it not).
+/// The first schema version with this activity (ocsf-schema a5cfc68); 1.8.0 lacks it.
 const VERSION: &str = "1.9.0-dev";
 /// User Management.
 const CLASS: u64 = 3007;
 /// Delete, in this class.
 const DELETE: u64 = 3;
 
-/// What has a place of its own in the event.
+/// The fields that have their own place in the event.
 const MAPPED: [&str; 7] = [
     "time",
     "request_id",
@@ -25,7 +26,7 @@ const MAPPED: [&str; 7] = [
     "client_ip",
 ];
 
-/// A deletion's events: one a user, or one where no user is known.
+/// One event per user of the deletion, or a single event if no user is known.
 pub(super) fn events(deletion: &Value, origin: Option<&str>) -> Vec<Value> {
     let users = deletion["users"].as_array().map(Vec::as_slice);
     match users.unwrap_or_default() {
@@ -118,7 +119,7 @@ fn metadata(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value
     metadata
 }
 
-/// Success, failure, or not known: whoever reads a trail must not take `unknown` for either.
+/// Success, failure or unknown. `unknown` and `open` must count as neither success nor failure.
 fn status(deletion: &Value) -> (u64, &'static str) {
     match deletion["outcome"].as_str() {
         Some("deleted") => (1, "Success"),
@@ -127,7 +128,7 @@ fn status(deletion: &Value) -> (u64, &'static str) {
     }
 }
 
-/// What may have happened and is not known wants somebody's attention.
+/// A deletion that may have happened needs attention.
 fn severity(deletion: &Value) -> (u64, &'static str) {
     let sent = deletion["sent"] != "no";
     match deletion["outcome"].as_str() {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_who_deleted_whom_and_when() {
+    fn an_event_names_the_caller_the_user_and_the_time() {
         let event = only(json!({}));
         assert_eq!(
             (&event["class_uid"], &event["activity_id"]),
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_an_event_a_user_each_with_an_id_of_its_own() {
+    fn a_batch_becomes_one_event_with_its_own_id_per_user() {
         let events = events(&deletion(json!({"users": ["1", "2"]})), None);
         let ids: Vec<_> = events
             .iter()
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_neither_success_nor_failure() {
+    fn an_unknown_outcome_is_neither_success_nor_failure() {
         let said = |change| {
             let event = only(change);
             (
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_its_code_and_a_user_even_where_none_is_known() {
+    fn a_refusal_has_its_code_and_a_user_without_an_id() {
         let event = only(
             json!({"outcome": null, "code": "body-invalid", "users": [], "status": null, "sent": "no"}),
         );

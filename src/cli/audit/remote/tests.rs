@@ -1,4 +1,4 @@
-//! Logs read from a server on loopback.
+//! Reads logs from a loopback server.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 use crate::fetch::testing::{Server, ok};
 
-/// Serves `answer` from a thread of its own; gives its address.
+/// Starts a server whose answers come from `answer`; returns its address.
 fn served(answer: impl Fn(usize) -> Vec<u8> + Send + 'static) -> (Runtime, Server, String) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -33,7 +33,7 @@ fn file(status: &str, body: &str) -> io::Result<Option<Vec<u8>>> {
 }
 
 #[test]
-fn a_file_is_there_or_not_or_cannot_be_had() {
+fn a_file_is_found_missing_or_unreadable() {
     assert_eq!(file("200 OK", "bytes").unwrap().unwrap(), b"bytes");
     assert_eq!(file("404 Not Found", "none").unwrap(), None);
     assert!(file("200 OK", "too many bytes").is_err());
@@ -48,7 +48,7 @@ fn a_file_is_there_or_not_or_cannot_be_had() {
 }
 
 #[test]
-fn one_that_is_busy_is_asked_again() {
+fn a_busy_server_is_asked_again() {
     let busy = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n".to_vec();
     let (_runtime, _server, place) = served(move |number| match number {
         0 => busy.clone(),
@@ -59,7 +59,7 @@ fn one_that_is_busy_is_asked_again() {
 }
 
 #[test]
-fn an_admin_listener_has_the_log_below_audit_and_gets_the_token() {
+fn an_admin_listener_gets_the_audit_prefix_and_the_token() {
     let folder = test_folder("remote");
     let token = folder.path().join("token");
     std::fs::write(&token, "s3cret\n").unwrap();
@@ -82,36 +82,39 @@ fn an_admin_listener_has_the_log_below_audit_and_gets_the_token() {
 }
 
 #[test]
-fn p8_a_token_is_not_sent_in_the_clear() {
+fn p8_a_token_is_not_sent_unencrypted() {
     let folder = test_folder("remote");
     let token = folder.path().join("token");
     std::fs::write(&token, "s3cret\n").unwrap();
     let refused = Remote::new("http://192.0.2.1:9080", Some(&token)).unwrap_err();
-    assert!(matches!(refused, Stop::Told(Exit::Usage, _)), "{refused:?}");
+    assert!(
+        matches!(refused, Stop::Message(Exit::Usage, _)),
+        "{refused:?}"
+    );
     assert!(Remote::new("https://192.0.2.1:9080", Some(&token)).is_ok());
     std::fs::write(&token, "\n").unwrap();
     let empty = Remote::new("http://127.0.0.1:9080", Some(&token)).unwrap_err();
-    assert!(matches!(empty, Stop::Told(Exit::Io, _)), "{empty:?}");
+    assert!(matches!(empty, Stop::Message(Exit::Io, _)), "{empty:?}");
 }
 
 #[test]
-fn what_is_no_address_is_a_usage_error() {
+fn an_invalid_address_is_a_usage_error() {
     for place in ["http://", "http://a b", "http://a/?x=1", "http://user@a"] {
         let refused = Remote::new(place, None).unwrap_err();
-        assert!(matches!(refused, Stop::Told(Exit::Usage, _)), "{place}");
+        assert!(matches!(refused, Stop::Message(Exit::Usage, _)), "{place}");
     }
     assert!(is_address(Path::new("http://127.0.0.1:9080")));
     assert!(!is_address(Path::new("audit")) && !is_address(Path::new("/http://a")));
 }
 
 #[test]
-fn nobody_there_is_unreadable_not_empty() {
+fn a_server_that_is_gone_is_unreadable_and_not_empty() {
     let (runtime, server, place) = served(|_| ok(""));
     drop(server);
     drop(runtime);
     let remote = Remote::new(&place, None).unwrap();
-    let hole: MissingRange = Log::published(Arc::new(remote), None).unwrap_err();
-    assert_eq!(hole.trouble, Trouble::Unreadable);
+    let missing: MissingRange = Log::published(Arc::new(remote), None).unwrap_err();
+    assert_eq!(missing.trouble, Trouble::Unreadable);
 }
 
 #[test]

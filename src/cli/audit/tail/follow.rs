@@ -1,4 +1,4 @@
-//! Looks at a trail again and again, and shows the deletions that were closed meanwhile.
+//! Reads a trail again and again, and shows the deletions that closed in the meantime.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,15 +13,16 @@ use crate::audit::read::query::{Filter, Follower};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
-/// How often the trail is looked at.
+/// How often the trail is read.
 const PACE: Duration = Duration::from_millis(500);
-/// So often in a row it may look damaged: its files change while they are read.
+/// The trail counts as damaged after this many bad reads in a row, since files may change during a
+/// read.
 const MOST_DOUBTS: u32 = 10;
 
-/// Shows what comes after `log`, until a signal or the end of the output.
+/// Shows the deletions that close after `log`, until a signal arrives or the output closes.
 ///
 /// # Errors
-/// Where the log is damaged, rolled back or another one.
+/// If the log is damaged, rolled back or another one.
 pub(super) fn follow(
     trail: &Trail,
     log: &Log,
@@ -50,10 +51,10 @@ pub(super) fn follow(
         }
         match look(trail, &mut follower, filter, rows) {
             Ok(()) => doubts = 0,
-            Err(Stop::Told(exit, why)) => {
+            Err(Stop::Message(exit, why)) => {
                 doubts += 1;
                 if exit != Exit::Io && doubts >= MOST_DOUBTS {
-                    return Err(Stop::Told(exit, why));
+                    return Err(Stop::Message(exit, why));
                 }
                 if doubts == 1 && exit == Exit::Io {
                     tell(format!("{why}; trying again"));
@@ -92,7 +93,7 @@ fn stopped() -> Result<impl Future<Output = ()>, Stop> {
     })
 }
 
-/// Whether whoever read standard output has gone away, which a writer would else notice at the next line.
+/// Whether the reader of standard output is gone. A write would notice that only at the next line.
 fn output_is_gone() -> bool {
     let out = std::io::stdout();
     let mut polled = [PollFd::new(&out, PollFlags::empty())];

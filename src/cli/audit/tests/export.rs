@@ -10,7 +10,7 @@ fn export(line: &[&str]) -> String {
 }
 
 #[test]
-fn json_lines_are_those_of_list() {
+fn json_lines_equal_those_of_list() {
     let listed = sample(|_| {}, &["list", "--json"]).1;
     assert_eq!(export(&[]), listed);
     assert_eq!(export(&["--json"]), listed);
@@ -18,7 +18,7 @@ fn json_lines_are_those_of_list() {
 }
 
 #[test]
-fn csv_has_a_head_and_a_record_a_deletion() {
+fn csv_has_a_header_and_one_record_per_deletion() {
     let text = export(&["--format", "csv"]);
     let records: Vec<_> = text.split_terminator("\r\n").collect();
     assert_eq!(records.len(), 5, "{text}");
@@ -28,7 +28,7 @@ fn csv_has_a_head_and_a_record_a_deletion() {
 }
 
 #[test]
-fn ocsf_has_an_event_a_user_and_the_filters_hold() {
+fn ocsf_has_one_event_per_user_and_applies_filters() {
     let events = objects(&export(&["--format", "ocsf", "--outcome", "deleted"]));
     assert_eq!(events.len(), 1);
     assert_eq!(

@@ -1,4 +1,5 @@
-//! `audit prove` and `audit verify --proof`, `--receipt` and `--against` by their command lines.
+//! The command lines of `audit prove`, and of `audit verify` with `--proof`, `--receipt` and
+//! `--against`.
 
 use super::*;
 use crate::audit::TestFolder;
@@ -10,13 +11,13 @@ fn published() -> TestFolder {
     folder
 }
 
-/// Runs a line as it stands.
+/// Runs an `audit` command without `--dir`.
 fn line(words: &[&str]) -> (Result<Exit, Exit>, String) {
     let words = ["audit"].into_iter().chain(words.iter().copied());
     let arguments = Line::try_parse_from(words).unwrap().arguments;
     let mut out = Vec::new();
     let exit = run(&mut out, arguments).map_err(|stop| match stop {
-        Stop::Told(exit, _) | Stop::Rendered(exit, _) => exit,
+        Stop::Message(exit, _) | Stop::Rendered(exit, _) => exit,
         Stop::Output(error) => panic!("{error}"),
     });
     (exit, String::from_utf8(out).unwrap())
@@ -26,7 +27,7 @@ fn key() -> String {
     test_key().verifier().to_string()
 }
 
-/// The proof of what is asked for, in a file.
+/// Writes a proof into a file and returns the file's path.
 fn proof(folder: &TestFolder, words: &[&str]) -> String {
     let (exit, text) = audit(folder.path(), &[&["prove"], words].concat());
     assert_eq!(exit, Ok(Exit::Fine));
@@ -36,7 +37,7 @@ fn proof(folder: &TestFolder, words: &[&str]) -> String {
 }
 
 #[test]
-fn p5_what_prove_prints_verifies_offline_by_the_key_alone() {
+fn p5_a_printed_proof_verifies_offline_with_only_the_key() {
     let folder = published();
     for words in [
         &["257"][..],
@@ -56,7 +57,7 @@ fn p5_what_prove_prints_verifies_offline_by_the_key_alone() {
 }
 
 #[test]
-fn p5_people_see_what_is_proved() {
+fn p5_verify_shows_what_a_proof_proves() {
     let folder = published();
     let path = proof(&folder, &["257"]);
     let (_, text) = line(&["verify", "--proof", &path, "--key", &key()]);
@@ -65,7 +66,7 @@ fn p5_people_see_what_is_proved() {
 }
 
 #[test]
-fn p5_a_proof_that_was_changed_or_is_of_another_key_is_exit_1() {
+fn p5_an_altered_proof_or_another_key_exits_with_1() {
     let folder = published();
     let path = proof(&folder, &["257"]);
     let other = Key::generate("lychgate.test/log").unwrap();
@@ -82,7 +83,7 @@ fn p5_a_proof_that_was_changed_or_is_of_another_key_is_exit_1() {
 }
 
 #[test]
-fn a_proof_that_cannot_be_read_is_exit_74_and_without_a_key_it_is_usage() {
+fn an_unreadable_proof_exits_with_74_and_a_missing_key_with_2() {
     assert_eq!(
         line(&["verify", "--proof", "/nowhere", "--key", &key()]).0,
         Err(Exit::Io)
@@ -94,7 +95,7 @@ fn a_proof_that_cannot_be_read_is_exit_74_and_without_a_key_it_is_usage() {
 }
 
 #[test]
-fn p5_a_proof_without_the_entry_is_judged_by_the_leaf_given() {
+fn p5_a_proof_without_the_entry_is_verified_by_the_given_leaf() {
     let folder = published();
     let path = proof(&folder, &["257"]);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -114,7 +115,7 @@ fn p5_a_proof_without_the_entry_is_judged_by_the_leaf_given() {
 }
 
 #[test]
-fn p5_a_leaf_that_differs_from_the_logs_is_exit_1() {
+fn p5_a_leaf_that_differs_from_the_logs_exits_with_1() {
     let folder = published();
     let of = |index: usize| STANDARD.encode(leaf(&long(300)[index]));
     let with = |leaf: &str| {
@@ -135,7 +136,7 @@ fn p5_a_leaf_that_differs_from_the_logs_is_exit_1() {
 }
 
 #[test]
-fn p5_a_receipt_of_another_log_or_of_no_deletion_is_exit_1() {
+fn p5_a_receipt_of_another_log_or_no_deletion_exits_with_1() {
     let folder = published();
     for what in [
         "other/257",
@@ -153,7 +154,7 @@ fn p5_a_receipt_of_another_log_or_of_no_deletion_is_exit_1() {
 }
 
 #[test]
-fn p5_a_receipt_is_judged_without_a_log_and_by_a_proof() {
+fn p5_a_receipt_is_verified_alone_and_with_a_proof() {
     let folder = published();
     let receipt = Receipt::sign(&test_key(), 257, &leaf(&long(300)[258]));
     let words = |more: &[&str]| -> (Result<Exit, Exit>, String) {
@@ -172,7 +173,7 @@ fn p5_a_receipt_is_judged_without_a_log_and_by_a_proof() {
     };
     let (exit, text) = words(&[]);
     assert_eq!(exit, Ok(Exit::Fine));
-    assert!(text.contains("was not looked at"), "{text}");
+    assert!(text.contains("was not checked"), "{text}");
     let right = proof(&folder, &[&receipt.receipt]);
     let (exit, text) = words(&["--proof", &right]);
     assert_eq!(exit, Ok(Exit::Fine));
@@ -212,7 +213,7 @@ fn p4_a_kept_checkpoint_finds_a_roll_back_and_a_fork() {
 }
 
 #[test]
-fn p4_a_kept_checkpoint_that_is_none_is_exit_1_and_one_that_cannot_be_read_74() {
+fn p4_a_malformed_kept_checkpoint_is_1_an_unreadable_one_74() {
     let folder = published();
     let path = folder.path().join("kept");
     std::fs::write(&path, "rubbish").unwrap();
@@ -222,7 +223,7 @@ fn p4_a_kept_checkpoint_that_is_none_is_exit_1_and_one_that_cannot_be_read_74() 
 }
 
 #[test]
-fn p4_without_a_key_it_is_said_that_the_folder_is_trusted() {
+fn p4_without_a_key_verify_says_that_it_trusts_the_folder() {
     let folder = published();
     let (_, text) = audit(folder.path(), &["verify"]);
     assert!(text.contains("this trusts the folder"), "{text}");

@@ -1,9 +1,9 @@
-//! The verbs on folders with tiles and a checkpoint.
+//! The audit commands on folders with tiles and a checkpoint.
 
 use super::*;
 use crate::audit::read::testing::publish;
 
-/// The sample with its first entries under a checkpoint.
+/// Runs a command on the sample with a checkpoint over its first `count` entries.
 fn under(count: usize, change: impl FnOnce(&Path), line: &[&str]) -> (Result<Exit, Exit>, String) {
     let published = |path: &Path| {
         publish(path, &sound()[..count]);
@@ -13,7 +13,7 @@ fn under(count: usize, change: impl FnOnce(&Path), line: &[&str]) -> (Result<Exi
 }
 
 #[test]
-fn a_list_is_the_same_wherever_its_entries_stand() {
+fn list_is_the_same_for_entries_in_tiles_and_journal() {
     let plain = sample(|_| {}, &["list", "--json"]);
     for count in 1..=7 {
         for limit in [&[][..], &["--limit", "9"]] {
@@ -24,7 +24,7 @@ fn a_list_is_the_same_wherever_its_entries_stand() {
 }
 
 #[test]
-fn p4_none_is_never_listed_over_damage() {
+fn p4_an_empty_list_never_hides_damage() {
     let line = ["list", "--json", "--user", "nobody"];
     assert_eq!(under(6, |_| {}, &line), (Ok(Exit::Fine), String::new()));
     for damaged in ["tile/entries/000.p/6", "tile/0/000.p/6", "checkpoint"] {
@@ -43,7 +43,7 @@ fn p4_none_is_never_listed_over_damage() {
 }
 
 #[test]
-fn p4_what_cannot_be_read_is_exit_74() {
+fn p4_an_unreadable_file_exits_with_74() {
     let replaced = |by: &dyn Fn(&Path)| {
         let replace = |path: &Path| {
             let bundle = path.join("tile/entries/000.p/6");
@@ -52,7 +52,7 @@ fn p4_what_cannot_be_read_is_exit_74() {
         };
         under(6, replace, &["list"]).0
     };
-    // No user may open a socket as a file; a folder says that no bundle is there.
+    // Opening a socket as a file fails for every user; a folder counts as a missing bundle.
     let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
     assert_eq!(replaced(&socket), Err(Exit::Io));
     let folder = |path: &Path| std::fs::create_dir(path).unwrap();
@@ -60,7 +60,7 @@ fn p4_what_cannot_be_read_is_exit_74() {
 }
 
 #[test]
-fn p4_a_checkpoint_that_the_given_key_did_not_sign_is_no_answer() {
+fn p4_a_checkpoint_of_another_key_is_refused() {
     let other = Key::generate("lychgate.test/log").unwrap();
     let other = other.verifier().to_string();
     let own = test_key().verifier().to_string();
@@ -72,7 +72,7 @@ fn p4_a_checkpoint_that_the_given_key_did_not_sign_is_no_answer() {
 }
 
 #[test]
-fn p5_show_says_which_entries_a_checkpoint_covers() {
+fn p5_show_names_the_checkpoint_that_covers_an_entry() {
     let (_, text) = under(5, |_| {}, &["show", "1", "--json"]);
     let said: Vec<_> = objects(&text)
         .iter()
@@ -85,7 +85,7 @@ fn p5_show_says_which_entries_a_checkpoint_covers() {
 }
 
 #[test]
-fn tail_shows_the_newest_that_a_checkpoint_covers() {
+fn tail_shows_the_newest_deletions_under_a_checkpoint() {
     let ids = |line: &[&str]| -> Vec<String> {
         let (exit, text) = under(5, |_| {}, line);
         assert_eq!(exit, Ok(Exit::Fine));

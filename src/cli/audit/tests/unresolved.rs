@@ -1,4 +1,4 @@
-//! `audit unresolved`, and what `audit list` says of a deletion that was read back.
+//! `audit unresolved`, and `audit list` for a deletion that was read back.
 
 use super::*;
 use crate::audit::entry::compose::test_reconciled;
@@ -6,7 +6,8 @@ use crate::audit::entry::{Found, Sent, Verdict};
 use crate::audit::read::query::tests::{outcome, part};
 use crate::audit::read::verify::sample::leaf_of;
 
-/// intent a · unknown outcome of a · intent b · outcome of b, failed after sending · and so on.
+/// A deletion `a` with an unknown outcome, a deletion `b` that failed after it was sent, and
+/// `more`.
 fn in_doubt(more: &[Kind]) -> Vec<Vec<u8>> {
     let a = bytes(1, Kind::Intent(intent("a", &["1"])));
     let mut unknown = outcome(0, "a", vec![leaf_of(&a)]);
@@ -38,7 +39,7 @@ fn ids(entries: &[Vec<u8>], line: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn p2_what_may_or_may_not_have_happened_is_unresolved_until_it_is_read_back() {
+fn p2_a_deletion_in_doubt_is_unresolved_until_it_is_read_back() {
     let line = ["unresolved", "--json"];
     assert_eq!(ids(&in_doubt(&[]), &line), ["a", "b"]);
     assert_eq!(ids(&in_doubt(&[read_back()]), &line), ["b"]);
@@ -46,7 +47,7 @@ fn p2_what_may_or_may_not_have_happened_is_unresolved_until_it_is_read_back() {
 }
 
 #[test]
-fn people_see_when_it_was_closed_and_why() {
+fn unresolved_prints_the_closing_time_and_the_outcome() {
     let (exit, text) = sample(|path| write(path, &in_doubt(&[])), &["unresolved"]);
     assert_eq!(exit, Ok(Exit::Fine));
     let lines: Vec<_> = text.lines().collect();
@@ -59,7 +60,7 @@ fn people_see_when_it_was_closed_and_why() {
 }
 
 #[test]
-fn p2_a_list_says_what_was_read_back_and_keeps_the_outcome() {
+fn p2_list_shows_the_read_back_result_and_keeps_the_outcome() {
     let entries = in_doubt(&[read_back()]);
     let (_, text) = sample(|path| write(path, &entries), &["list", "--json"]);
     let objects = objects(&text);

@@ -30,7 +30,7 @@ fn judged(receipt: &Receipt) -> (Result<Exit, Exit>, Value) {
 }
 
 #[test]
-fn p4_a_sound_trail_is_fine_and_counted() {
+fn p4_a_sound_trail_verifies_with_its_counts() {
     let (exit, text) = sample(|_| {}, &["verify"]);
     assert_eq!(exit, Ok(Exit::Fine));
     assert!(text.contains("in flight   1\n"), "{text}");
@@ -39,7 +39,7 @@ fn p4_a_sound_trail_is_fine_and_counted() {
 }
 
 #[test]
-fn p4_damage_is_exit_1_and_its_place_is_named() {
+fn p4_damage_exits_with_1_and_its_place_is_named() {
     let damage = |path: &Path| tamper(path, |segment| segment[2 * 4096 + 200] ^= 1);
     let (exit, text) = sample(damage, &["verify", "--json"]);
     assert_eq!(exit, Ok(Exit::No));
@@ -57,19 +57,19 @@ fn p4_damage_is_exit_1_and_its_place_is_named() {
 }
 
 #[test]
-fn p4_a_missing_trail_is_exit_1() {
+fn p4_a_missing_trail_exits_with_1() {
     let folder = test_folder("cli");
     assert_eq!(audit(folder.path(), &["verify"]).0, Ok(Exit::No));
 }
 
 #[test]
-fn a_key_file_that_cannot_be_read_is_exit_74() {
+fn an_unreadable_key_file_exits_with_74() {
     let line = ["verify", "--key-file", "/nowhere/audit.key"];
     assert_eq!(sample(|_| {}, &line).0, Err(Exit::Io));
 }
 
 #[test]
-fn p4_a_folder_of_another_key_is_found() {
+fn p4_a_folder_with_another_key_is_refused() {
     let other = Key::generate("lychgate.test/log")
         .unwrap()
         .verifier()
@@ -80,7 +80,7 @@ fn p4_a_folder_of_another_key_is_found() {
 }
 
 #[test]
-fn p5_a_receipt_that_the_trail_bears_out_is_fine() {
+fn p5_a_receipt_that_the_trail_bears_out_exits_with_0() {
     for entry in [1, 5] {
         let (exit, object) = judged(&receipt(1, &sound()[entry]));
         assert_eq!(exit, Ok(Exit::Fine), "{object}");
@@ -91,7 +91,7 @@ fn p5_a_receipt_that_the_trail_bears_out_is_fine() {
 }
 
 #[test]
-fn p5_a_genuine_receipt_that_the_trail_does_not_bear_out_is_evidence() {
+fn p5_a_genuine_receipt_that_is_not_borne_out_is_evidence() {
     for receipt in [
         receipt(1, b"else"),
         receipt(99, b"gone"),
@@ -114,7 +114,7 @@ fn p5_a_genuine_receipt_that_the_trail_does_not_bear_out_is_evidence() {
 }
 
 #[test]
-fn p5_a_receipt_that_was_changed_is_not_genuine() {
+fn p5_an_altered_receipt_is_not_genuine() {
     let good = receipt(1, &sound()[5]);
     let other = receipt(2, &sound()[3]);
     let changed = [
@@ -147,7 +147,7 @@ fn p5_a_receipt_that_was_changed_is_not_genuine() {
 }
 
 #[test]
-fn p5_with_a_key_from_outside_the_folder_is_not_trusted() {
+fn p5_with_a_given_key_the_folder_is_not_trusted() {
     let receipt = receipt(1, &sound()[5]);
     let key = test_key().verifier().to_string();
     let mut line = receipt_line(&receipt).to_vec();
@@ -159,7 +159,7 @@ fn p5_with_a_key_from_outside_the_folder_is_not_trusted() {
 }
 
 #[test]
-fn p5_without_any_key_a_receipt_cannot_be_judged() {
+fn p5_without_any_key_a_receipt_cannot_be_verified() {
     let receipt = receipt(1, &sound()[5]);
     let unmarked = |path: &Path| std::fs::remove_file(path.join("verifier")).unwrap();
     assert_eq!(sample(unmarked, &receipt_line(&receipt)).0, Err(Exit::No));

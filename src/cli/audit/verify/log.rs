@@ -19,10 +19,10 @@ use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
-/// Goes through a log; `folder` says what is known of it if it has a folder.
+/// Verifies a log. `folder` is `None` for a log at an address.
 ///
 /// # Errors
-/// If something cannot be read (74), or a receipt or a kept checkpoint has no key to be judged by (1).
+/// If something cannot be read (74), or there is no key for a receipt or a kept checkpoint (1).
 pub(super) fn run(
     out: &mut dyn Write,
     arguments: &Arguments,
@@ -100,12 +100,12 @@ fn go_through(
         Err(failure) => report.failure = Some(failure),
     }
     if let (Some(finding), Some(receipt), None) = (finding, &mut report.receipt, &report.failure) {
-        receipt.stand(finding.standing());
+        receipt.add_check(finding.standing());
     }
     Ok(())
 }
 
-/// A key file that is asked for must be readable; one that a config names is used where it is.
+/// A key file from the command line must be readable; the config's is optional.
 fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<Key>, Stop> {
     if let Some(path) = &arguments.key_file {
         return read_key(path).map(Some);
@@ -119,7 +119,7 @@ fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<
     })
 }
 
-/// A folder belongs to one origin and one key.
+/// The failure if the folder's own key is not the given key or has another origin than the config.
 fn another_key(
     named: Option<&str>,
     own: Option<&VerifierKey>,
@@ -139,7 +139,7 @@ fn another_key(
     Some(Failure::new(Trouble::Damaged, what))
 }
 
-/// The checkpoint that was kept, or why it is none of this log's.
+/// The kept checkpoint, or the failure if this log did not sign it.
 fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
     let Some(key) = key else {
         let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";
@@ -147,7 +147,7 @@ fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Fai
     };
     let bytes = read(path, MAX_NOTE_BYTES)?;
     let failure = |error| {
-        let what = format!("the checkpoint that was kept, {}: {error}", path.display());
+        let what = format!("the kept checkpoint, {}: {error}", path.display());
         Failure::new(Trouble::Damaged, what)
     };
     Ok(Checkpoint::open(&bytes, key).map_err(failure))

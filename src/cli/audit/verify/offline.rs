@@ -1,4 +1,4 @@
-//! `audit verify` without a log: a tlog-proof, a receipt, or a receipt by a proof.
+//! `audit verify` without a log: a tlog-proof, a receipt, or both.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{Failure, Trouble};
 use crate::cli::exit::{Exit, Stop};
 
-/// Judges what is given by a key, from outside or else the folder's.
+/// Verifies a proof and a receipt with the given key, or else with the folder's.
 ///
 /// # Errors
 /// If nothing or no key is given (2), or a file cannot be read (74).
@@ -57,12 +57,12 @@ pub(super) fn run(
         }
     }
     if let (Some(claim), Some(proof), Some(receipt)) = (claim, &report.proof, &mut report.receipt) {
-        receipt.stand(claim.by_proof(proof.index, &proof.hash, proof.entry.as_deref()));
+        receipt.add_check(claim.by_proof(proof.index, &proof.hash, proof.entry.as_deref()));
     }
     end(out, arguments, report)
 }
 
-/// Reads a file that is not longer than it may be; `-` is standard input.
+/// Reads at most `most` bytes of a file, and one more if it is longer; `-` is standard input.
 ///
 /// # Errors
 /// If it cannot be read (74).
@@ -105,7 +105,7 @@ fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofRe
     })
 }
 
-/// A hash in its one base64 spelling.
+/// Decodes a hash; accepts only its canonical base64 form.
 pub(in crate::cli::audit) fn hash(text: &str) -> Result<Hash, String> {
     STANDARD
         .decode(text)
