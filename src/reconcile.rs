@@ -1,5 +1,6 @@
-//! Settles deletions with an unknown outcome: reads their users back from the origin that got them.
+//! Settles deletions in doubt: reads their users back from the origin that the deletion was sent to.
 //!
+//! A deletion is in doubt if its outcome is `unknown`, or `failed` after something was sent.
 //! Each user is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials. 404 or
 //! `deleted: true` means `deleted` (the user is absent now, by anyone's doing), 200 means
 //! `still_there`; any other answer, or two reads that differ, mean `cannot_tell`. The gateway does

@@ -62,7 +62,7 @@ enum Verb {
         #[arg(long)]
         once: bool,
     },
-    /// Read, verify and repair the audit trail; create its key
+    /// Read and verify the audit trail, settle its deletions, create its key
     Audit(audit::Arguments),
     /// Sign a token for demos and tests
     Token(token::Arguments),

@@ -20,7 +20,7 @@ pub const MAX_SETTLED: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Read back the users of deletions with an unknown outcome.
+    /// Read back the users of deletions in doubt.
     Reconcile(Reconcile),
 }
 

@@ -3,9 +3,8 @@
 use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
-/// Selects from all deletions with an unknown outcome, oldest first: the named ones (even if they
-/// were read back before), or, without names, all unresolved ones. Only those after
-/// `request.after`.
+/// Selects from all deletions in doubt, oldest first: the named ones (even if they were read back
+/// before), or, without names, all unresolved ones. Only those after `request.after`.
 pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending>, String> {
     let names = &request.deletions;
     if let Some(stranger) = names

@@ -16,7 +16,7 @@ use crate::tls::ClientTls;
 
 /// For fetching one file.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often to ask for a file while the server is busy (503).
+/// The most requests for one file while the server is busy (503).
 const TRIES: u32 = 3;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Time;
 
-/// The first schema version with this activity (ocsf-schema a5cfc68); 1.8.0 lacks it.
+/// The first schema version with this class (ocsf-schema a5cfc68); 1.8.0 lacks it.
 const VERSION: &str = "1.9.0-dev";
 /// User Management.
 const CLASS: u64 = 3007;
