@@ -1,4 +1,4 @@
-//! Whether a test drives the trail's threads by hand, in its own: then nothing goes by the clock.
+//! Lets a test run the trail's background work in its own thread, independent of the clock.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ thread_local! {
     static WANTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on what is begun in this thread has no thread of its own.
+/// From now on, publishers and scrubbers that this thread creates start no thread.
 pub(crate) fn want() {
     WANTED.set(true);
 }

@@ -1,17 +1,19 @@
-//! The audit trail: what makes a deletion provable. It knows nothing of HTTP.
+//! The audit trail: the record that makes a deletion provable. It knows nothing about HTTP.
 //!
-//! The rooms, from the door down. A room uses only rooms below it:
+//! Each module uses only modules below it:
 //!
-//! 1. [`trail`] is the door for the rest of the crate: hand in an entry, learn when it is durable;
-//! 2. [`writer`] is one thread: the queue, the rounds that write it, recovery, accepted losses;
-//! 3. `publish` is a second thread: tiles and signed checkpoints of what is synced;
-//! 4. `integrity` judges whether the files are still ours, and reads older parts again slowly;
-//! 5. [`read`] is for those who read the log: query, verify, prove;
-//! 6. [`journal`] holds the entries in batches, each with one write and one sync;
-//! 7. [`status`] says why deletions are refused, and since when;
-//! 8. [`entry`] is what an entry says, and its bounds;
+//! 1. [`trail`] is the interface for the rest of the crate: hand in an entry, learn when it is
+//!    durable;
+//! 2. [`writer`] is one thread: the queue, the batches, recovery, accepted losses;
+//! 3. `publish` is a second thread: tiles and signed checkpoints of the synced entries;
+//! 4. `integrity` checks that nobody replaced or changed the files, and slowly reads older ones
+//!    again;
+//! 5. [`read`] reads the log: query, verify, prove;
+//! 6. [`journal`] stores the entries in batches, each with one write and one sync;
+//! 7. [`status`] gives the cause for which Lychgate refuses deletions, and its start;
+//! 8. [`entry`] defines the entries and their size limits;
 //! 9. [`log`] holds the C2SP formats as pure functions;
-//! 10. [`disk`] is the only door to the file system.
+//! 10. [`disk`] is the only access to the file system.
 
 #[cfg(test)]
 mod by_hand;
@@ -37,16 +39,15 @@ pub(crate) use test_support::{TestFolder, test_folder};
 
 #[cfg(test)]
 mod test_support {
-    //! A folder of a test's own, removed when dropped.
+    //! A test's own folder, removed when dropped.
 
     use std::path::{Path, PathBuf};
 
-    /// The folder.
     #[derive(Debug)]
     pub(crate) struct TestFolder(PathBuf);
 
     impl TestFolder {
-        /// Where it is.
+        /// The folder's path.
         pub(crate) fn path(&self) -> &Path {
             &self.0
         }
@@ -58,7 +59,7 @@ mod test_support {
         }
     }
 
-    /// Makes one.
+    /// Creates a folder with a unique name.
     pub(crate) fn test_folder(name: &str) -> TestFolder {
         let unique = format!("lychgate-{name}-{}", uuid::Uuid::now_v7());
         let path = test_root().join(unique);
@@ -66,8 +67,8 @@ mod test_support {
         TestFolder(path)
     }
 
-    /// Where tests make their folders: in memory if the system has such a place, so that no trail of a
-    /// test waits for a busy disk.
+    /// The parent of all test folders: in memory if the system offers enough, so that no test waits
+    /// for a busy disk.
     pub(crate) fn test_root() -> PathBuf {
         let memory = Path::new("/dev/shm");
         let is_writable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();

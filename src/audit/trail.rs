@@ -1,4 +1,4 @@
-//! The trail as the rest of the program sees it: hand an entry in, learn when it is durable.
+//! The trail's interface for the rest of the program: hand in an entry, learn when it is durable.
 
 use super::status::{State, Unavailable};
 use super::writer::shared::{DurableIntent, Shared};
@@ -22,13 +22,13 @@ use crate::metrics::Metrics;
 
 mod commands;
 
-/// The trail; cheap to clone, all clones are one.
+/// A handle to the trail; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Trail {
     owner: Arc<Owner>,
 }
 
-/// Stops the writer when the last clone is gone.
+/// Stops the writer when the last clone is dropped.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared>,
@@ -36,45 +36,45 @@ struct Owner {
     timeout: Duration,
 }
 
-/// The outcome could not be put on record in time; it is kept and written when a sync works again.
+/// The outcome was not durable in time. The writer keeps it and writes it when a sync succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
     /// The cause.
     pub cause: Cause,
-    /// Receipt of the intent.
+    /// The receipt of the intent.
     pub receipt: Receipt,
 }
 
-/// An intent on stable storage that is not closed yet; dropped without [`OpenIntent::close`] it is
-/// closed as `unknown`, `internal`.
+/// A durable intent without an outcome. If it is dropped without [`OpenIntent::close`], the writer
+/// closes it as `unknown`, `internal`.
 #[derive(Debug)]
 pub struct OpenIntent {
-    granted: DurableIntent,
+    intent: DurableIntent,
     timeout: Duration,
 }
 
 impl OpenIntent {
-    /// Index of the (first) intent.
+    /// The index of the (first) intent.
     #[must_use]
     pub fn index(&self) -> u64 {
-        self.granted.index
+        self.intent.index
     }
 
     /// Writes the outcome and waits until it is durable, at most `sync_timeout`.
     ///
     /// # Errors
-    /// Where it is not on record in time.
+    /// If the outcome is not durable in time.
     pub async fn close(mut self, ending: Ending) -> Result<Receipt, Unconfirmed> {
         let (sender, mut answer) = oneshot::channel();
-        self.granted.on_drop = None;
-        self.granted.hand_in(ending, Some(sender));
+        self.intent.on_drop = None;
+        self.intent.hand_in(ending, Some(sender));
         let result = match tokio::time::timeout(self.timeout, &mut answer).await {
             Ok(result) => result.unwrap_or(Err(Cause::SyncFailed)),
             Err(_) => late(&mut answer).unwrap_or_else(|| Err(self.cause_of_lateness())),
         };
-        let granted = &self.granted;
-        let leaf = *result.as_ref().unwrap_or(&granted.leaf);
-        let receipt = Receipt::sign(&granted.key, granted.index, &leaf);
+        let intent = &self.intent;
+        let leaf = *result.as_ref().unwrap_or(&intent.leaf);
+        let receipt = Receipt::sign(&intent.key, intent.index, &leaf);
         match result {
             Ok(_) => Ok(receipt),
             Err(cause) => Err(Unconfirmed { cause, receipt }),
@@ -82,20 +82,21 @@ impl OpenIntent {
     }
 
     fn cause_of_lateness(&self) -> Cause {
-        let closed = self.granted.shared.availability.closed();
+        let closed = self.intent.shared.availability.closed();
         closed.map_or(Cause::SyncLate, |closed| closed.cause)
     }
 }
 
 impl Trail {
-    /// Starts the writer; the folder is opened, recovered and read in its thread, so this never waits
-    /// and never fails: what is wrong shows in [`Trail::state`], and is tried again as product.md §5 says.
+    /// Starts the writer. Its thread opens, recovers and reads the folder, so this neither waits
+    /// nor fails. [`Trail::state`] shows a fault, and the writer tries again if the cause can end
+    /// by itself.
     #[must_use]
     pub fn open(settings: Settings, clock: Clock, metrics: Metrics) -> Self {
         Self::open_on(Arc::new(RealDisk), settings, clock, metrics)
     }
 
-    /// As [`Self::open`], on any disk.
+    /// [`Self::open`] on any disk.
     #[must_use]
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
@@ -109,7 +110,7 @@ impl Trail {
         Self::of(shared, stopped, timeout)
     }
 
-    /// A trail whose writer is somebody else's affair.
+    /// A trail without a writer; the caller runs one.
     fn of(shared: Arc<Shared>, stopped: watch::Receiver<bool>, timeout: Duration) -> Self {
         Self {
             owner: Arc::new(Owner {
@@ -120,12 +121,14 @@ impl Trail {
         }
     }
 
-    /// Puts a deletion on record (split where one entry is too small) and waits until it is durable.
-    /// `intent.users` holds all users; `group`, `part` and `parts` are set here; texts are cut here.
+    /// Writes the intent of a deletion, split if one entry is too small, and waits until it is
+    /// durable. `intent.users` holds all users; this function sets `group`, `part` and `parts` and
+    /// cuts long texts.
     ///
     /// # Errors
-    /// Where it is not durable in `sync_timeout`: nothing may be sent then. Dropping the future after
-    /// the intent was handed in closes it as `failed`, `sent: no`.
+    /// If the intent is not durable within `sync_timeout`; the caller must send nothing then. If
+    /// the caller drops the future after the hand-in, the writer closes the intent as `failed`,
+    /// `sent: no`.
     pub async fn begin(&self, intent: Intent) -> Result<OpenIntent, Unavailable> {
         let availability = &self.shared().availability;
         availability.pass()?;
@@ -156,19 +159,20 @@ impl Trail {
         let result = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(closed(Cause::SyncFailed, "the trail has stopped")),
-            // The writer finds nobody waiting and closes the intent, if it has written it.
+            // The writer sees that nobody waits and closes the intent, if it has written it.
             Err(_) => late(&mut answer).unwrap_or_else(|| {
                 let what = "the record was not durable in `sync_timeout`";
                 let now = self.shared().availability.closed();
                 Err(now.unwrap_or_else(|| closed(Cause::SyncLate, what)))
             }),
         };
-        let mut granted = result?;
-        granted.on_drop = Some(unknown(Reason::Internal));
-        Ok(OpenIntent { granted, timeout })
+        let mut intent = result?;
+        intent.on_drop = Some(unknown(Reason::Internal));
+        Ok(OpenIntent { intent, timeout })
     }
 
-    /// Records a known caller's refused deletion; never waits; floods are summed up.
+    /// Records a known caller's refused deletion. Never waits; sums up refusals past the rate
+    /// limit.
     pub fn refused(&self, mut refused: Refused) {
         let shared = self.shared();
         if shared.availability.closed().is_some() {
@@ -188,37 +192,39 @@ impl Trail {
         }
     }
 
-    /// Counts an attempt at a deletion by a caller who is not known, by refusal code.
+    /// Counts an attempt at a deletion by an unknown caller, by refusal code.
     pub fn turned_away(&self, code: &'static str) {
         let shared = self.shared();
         shared.floods().unknown(code, shared.clock.now());
     }
 
-    /// Tells the config in force; it is written before the first intent that names its hash.
+    /// Sets the config in force; the writer records it before the first intent that names its hash.
     pub fn config(&self, config: ConfigInForce) {
         self.shared().queue.config(config);
     }
 
-    /// How it is now; cheap, takes no lock that a sync holds.
+    /// The present state; cheap, and takes no lock that a sync holds.
     #[must_use]
     pub fn state(&self) -> State {
         self.shared().availability.state()
     }
 
-    /// Waits until the trail has been opened or found closed for a cause other than `recovering`.
+    /// Waits until the writer has opened the trail, or has found a cause other than `recovering`
+    /// against it.
     pub async fn opened(&self) {
         self.shared().availability.settled().await;
     }
 
-    /// Writes what is summed up and `stopped`, gives the lock back. Blocks at most `sync_timeout`.
+    /// Writes the summed refusals and `stopped`, and releases the lock. Waits at most
+    /// `sync_timeout`.
     pub async fn stop(&self) {
         self.shared().queue.stop();
         let mut stopped = self.owner.stopped.clone();
-        // A writer that hangs is left behind: the next start closes what it left open.
+        // If the writer hangs, this leaves it; the next start closes the open intents.
         let _ = tokio::time::timeout(self.owner.timeout, stopped.wait_for(|s| *s)).await;
     }
 
-    /// A trail without a writer's thread: whoever made it writes by hand.
+    /// A trail without a writer's thread: the test runs the writer.
     #[cfg(test)]
     pub(crate) fn by_hand(settings: &Settings, clock: Clock, metrics: &Metrics) -> Self {
         let (_, stopped) = watch::channel(false);
@@ -237,8 +243,8 @@ impl Drop for Owner {
     }
 }
 
-/// Gives up waiting: an answer that came in the last moment still counts, and from here on the
-/// writer sees that nobody waits.
+/// Stops waiting. An answer that came at the last moment still counts; after this the writer sees
+/// that nobody waits.
 fn late<T>(answer: &mut oneshot::Receiver<T>) -> Option<T> {
     answer.close();
     answer.try_recv().ok()

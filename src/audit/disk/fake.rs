@@ -1,4 +1,4 @@
-//! A disk in memory for tests: it fails, hangs, forgets what was not synced, and tears writes.
+//! A disk in memory for tests: it can fail a step, hang, lose unsynced data, and tear writes.
 
 mod handle;
 mod interrupt;
@@ -14,7 +14,7 @@ use super::Identity;
 pub(crate) use interrupt::interrupt;
 use power::{Contents, Names};
 
-/// All clones are one.
+/// All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeDisk {
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -24,25 +24,26 @@ pub(crate) struct FakeDisk {
 struct State {
     nodes: Vec<Node>,
     roots: BTreeMap<String, usize>,
-    /// What stood at a path before a copy was put there that is not durable yet.
+    /// The folder at a path before a copy, which is not durable yet, took its place.
     before: BTreeMap<String, usize>,
     rules: Vec<Rule>,
     failures: usize,
     steps: Vec<&'static str>,
-    /// Syncs of data wait while this is set.
+    /// While this is set, syncs of data wait.
     hold: bool,
-    /// This step waits.
+    /// The step that hangs.
     hung: Option<&'static str>,
-    /// So many of them pass all the same.
+    /// How many syncs of data pass although `hold` is set.
     passes: usize,
-    /// The power is lost at the step of this number from now, among all or those of one name, done or
-    /// not done; the process goes on with a disk that does nothing more.
+    /// When the power fails: at the step of this number from now, among all steps or those of one
+    /// name. The flag says whether that step still takes effect. The process continues with a dead
+    /// disk.
     dies: Option<(Option<&'static str>, usize, bool)>,
     is_dead: bool,
-    /// Files whose every state that could be read is kept in `shown`: folder and name.
+    /// The disk keeps every readable state of these files in `shown`. Folder and name.
     watched: Vec<(usize, String)>,
     shown: BTreeSet<Vec<u8>>,
-    /// Whether the bytes that are read are counted.
+    /// Whether reads add to `Node::read`.
     counts: bool,
 }
 
@@ -52,18 +53,18 @@ struct Node {
     names: Names,
     contents: Contents,
     locked: bool,
-    /// Counts the changes.
+    /// Increases with each change.
     changed: i128,
-    /// The number of a node that is gone, where it has that.
+    /// The inode number of a removed node, if this node reuses it.
     inode: Option<usize>,
-    /// How many of its bytes were read while that was counted.
+    /// How many bytes tests read from it while `State::counts` was set.
     read: u64,
 }
 
-/// The steps that read, names and files.
+/// The steps that read names or files.
 const READS: [&str; 6] = ["folder", "look", "list", "open", "identity", "read"];
 
-/// Which steps a rule is for.
+/// The steps that a rule applies to.
 #[derive(Clone, Copy, Debug)]
 enum Steps {
     All,
@@ -84,7 +85,7 @@ impl Steps {
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     Kind(io::ErrorKind),
-    /// As the system numbers them.
+    /// An error with the system's number.
     System(Errno),
 }
 
@@ -103,12 +104,12 @@ struct Rule {
     skip: usize,
     times: usize,
     failure: Failure,
-    /// Whether the step is done all the same.
+    /// Whether the step takes effect although it fails.
     persisted: bool,
 }
 
 impl FakeDisk {
-    /// Fails a step by its name, `times` times, after letting it pass `skip` times.
+    /// Fails a step by name, `times` times, after it passed `skip` times.
     pub(crate) fn fail(&self, step: &'static str, skip: usize, times: usize, kind: io::ErrorKind) {
         self.state().rules.push(Rule {
             steps: Steps::Named(step),
@@ -119,7 +120,7 @@ impl FakeDisk {
         });
     }
 
-    /// Fails reads, whichever they are, as [`Self::fail`] does one step.
+    /// Fails any read, as [`Self::fail`] fails one step.
     pub(crate) fn fail_reads(&self, skip: usize, times: usize, errno: Errno) {
         self.state().rules.push(Rule {
             steps: Steps::Reads,
@@ -130,12 +131,12 @@ impl FakeDisk {
         });
     }
 
-    /// How many steps have failed by a rule so far.
+    /// How many steps have failed by a rule.
     pub(crate) fn failures(&self) -> usize {
         self.state().failures
     }
 
-    /// Fails the step of this number from now, whichever it is.
+    /// Fails the step of this number from now, of any name.
     pub(crate) fn fail_step(&self, number: usize, persisted: bool) {
         self.state().rules.push(Rule {
             steps: Steps::All,
@@ -146,7 +147,7 @@ impl FakeDisk {
         });
     }
 
-    /// Nothing fails any more.
+    /// Removes all failures and revives a dead disk.
     pub(crate) fn heal(&self) {
         let mut state = self.state();
         state.rules.clear();
@@ -154,42 +155,42 @@ impl FakeDisk {
         state.is_dead = false;
     }
 
-    /// Whether syncs of data hang.
+    /// Makes syncs of data hang, or ends that.
     pub(crate) fn hold(&self, hold: bool) {
         self.state().hold = hold;
         self.shared.1.notify_all();
     }
 
-    /// Lets one sync of data pass that hangs or comes, and no more.
+    /// Lets one sync of data pass, waiting or later.
     pub(crate) fn let_one_pass(&self) {
         self.state().passes = 1;
         self.shared.1.notify_all();
     }
 
-    /// A step that hangs, until it is told that none does.
+    /// Makes a step hang; `None` ends that.
     pub(crate) fn hang(&self, step: Option<&'static str>) {
         self.state().hung = step;
         self.shared.1.notify_all();
     }
 
-    /// Makes a folder at a path, without a step.
+    /// Creates a folder at a path; counts as no step.
     pub(crate) fn mount(&self, path: &str) {
         let mut state = self.state();
         let node = state.make_folder();
         state.roots.entry(path.into()).or_insert(node);
     }
 
-    /// How many steps were asked for so far.
+    /// How many steps callers have requested.
     pub(crate) fn steps(&self) -> usize {
         self.state().steps.len()
     }
 
-    /// How often this step was asked for.
+    /// How many times callers have requested this step.
     pub(crate) fn count(&self, step: &str) -> usize {
         self.state().steps.iter().filter(|s| **s == step).count()
     }
 
-    /// Counts the bytes that are read meanwhile.
+    /// Counts the bytes that `act` reads.
     pub(crate) fn counted<T>(&self, act: impl FnOnce() -> T) -> T {
         self.state().counts = true;
         let result = act();
@@ -197,12 +198,12 @@ impl FakeDisk {
         result
     }
 
-    /// How many bytes were read of all files while that was counted.
+    /// How many bytes [`Self::counted`] saw callers read from all files.
     pub(crate) fn read(&self) -> u64 {
         self.state().nodes.iter().map(|node| node.read).sum()
     }
 
-    /// How many bytes were read of the file that stands at a path now, and how long it is.
+    /// The same for the file at a path, with its length.
     pub(crate) fn read_of(&self, root: &str, path: &str) -> (u64, u64) {
         let state = self.state();
         let mut names = path.split('/');
@@ -215,7 +216,7 @@ impl FakeDisk {
         self.shared.0.lock().unwrap()
     }
 
-    /// Takes a step: `act` is done unless the step fails unpersisted.
+    /// Takes a step: runs `act` unless the step fails without effect.
     fn step<T>(
         &self,
         name: &'static str,

@@ -1,6 +1,7 @@
-//! The short list of steps by which the trail reaches its disk, so that tests can fail each of them.
+//! Every step by which the trail reaches its disk, as traits, so that tests can fail each of them.
 //!
-//! Everything is opened relative to a folder that is held open, and no link is followed.
+//! Each step starts at a folder that is held open and follows no link. It returns the error of the
+//! system call.
 
 pub(crate) mod names;
 
@@ -18,24 +19,24 @@ use rustix::io::Errno;
 
 pub use real::RealDisk;
 
-/// What tells one file from another, and how long it is.
+/// Identifies a file, with its length and its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Device number.
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// Its length.
+    /// The file's length.
     pub bytes: u64,
-    /// When anything of it last changed, in nanoseconds by the file system's clock, which no writer
-    /// can set.
+    /// The time of the last change to the file or its metadata, in nanoseconds. The file system
+    /// sets it and no writer can.
     pub changed: i128,
-    /// Whether its owner may write to it.
+    /// Whether the owner's write permission is set.
     pub writable: bool,
 }
 
 impl Identity {
-    /// Whether both are of one file, however long.
+    /// Whether these are the same file, at any length.
     #[must_use]
     pub fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
@@ -45,148 +46,85 @@ impl Identity {
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It is there; for reading.
+    /// Opens an existing file for reading.
     Read,
-    /// It is there; for reading and writing.
+    /// Opens an existing file for reading and writing.
     Write,
-    /// Made where it is not there, with this mode; for reading and writing.
+    /// Opens a file for reading and writing; creates it with this mode if it does not exist.
     Create(u32),
 }
 
-/// Where folders are found by their path.
+/// Opens folders by path.
 pub trait Disk: Debug + Send + Sync {
-    /// Opens a folder; with a mode, makes it and what is missing above it.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Opens a folder; with a mode, creates it and its missing parents.
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
-    /// What stands at a path.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// The identity of the file or folder at a path.
     fn look(&self, path: &Path) -> io::Result<Identity>;
 }
 
 /// A folder that is held open.
 pub trait Folder: Debug + Send + Sync {
-    /// Opens a folder in it; with a mode, makes it where it is missing.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Opens a subfolder; with a mode, creates it if it does not exist.
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
-    /// The names in it, in no order.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// The names in the folder, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// Opens a file in it.
-    ///
-    /// # Errors
-    /// Where the system says so; a link is an error.
+    /// Opens a file in the folder; a link is an error.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>>;
-    /// Gives a file in it another name; a file of that name is replaced.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Renames a file in the folder; replaces a file that has the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Gives a file in it another name, which nothing may have.
+    /// Renames a file in the folder.
     ///
     /// # Errors
-    /// `AlreadyExists` where something has it; where the system says so.
+    /// `AlreadyExists` if the new name is taken.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Moves a file into another held folder of the same disk; a file of that name is replaced.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Moves a file into another open folder of the same disk; replaces a file that has the new
+    /// name.
     fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()>;
-    /// Takes a file's name away.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Takes an empty folder's name away.
-    ///
-    /// # Errors
-    /// Where the system says so, or it is not empty.
+    /// Removes an empty subfolder.
     fn remove_folder(&self, name: &str) -> io::Result<()>;
-    /// Itself, for a disk to know its own folders.
+    /// For the downcast by which a disk recognizes its own folders.
     fn as_any(&self) -> &dyn Any;
-    /// What stands under a name, without following a link.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// The identity of a file or folder in this folder; does not follow a link.
     fn look(&self, name: &str) -> io::Result<Identity>;
-    /// Bytes that are free to use on its disk.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Bytes that an unprivileged process can still write on this disk.
     fn free_bytes(&self) -> io::Result<u64>;
-    /// What the held folder is.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// The folder's own identity.
     fn identity(&self) -> io::Result<Identity>;
-    /// When it was made, in nanoseconds, where the file system says so: a number of an inode alone may
-    /// be that of one which is gone.
+    /// The creation time in nanoseconds, if the file system records it. An inode number alone does
+    /// not identify a folder: the file system reuses it after a removal.
     fn made(&self) -> Option<i128>;
-    /// Makes its names durable.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Makes the names in the folder durable.
     fn sync(&self) -> io::Result<()>;
-    /// Makes all durable that stands on its disk (`syncfs`).
-    ///
-    /// # Errors
-    /// Where the system says so: before Linux 5.8 it keeps to itself what it could not write.
+    /// Makes everything on the folder's disk durable (`syncfs`). Before Linux 5.8 the call does not
+    /// report failed writes.
     fn sync_disk(&self) -> io::Result<()>;
 }
 
 /// An open file.
 pub trait File: Debug + Send + Sync {
-    /// Reads as much as there is at an offset, up to the buffer's length.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Reads at an offset, up to the buffer's length.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes all of the bytes at an offset.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Writes all the bytes at an offset.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Makes its bytes durable (`fdatasync`).
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Makes the bytes durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
-    /// Makes its bytes and its length durable (`fsync`).
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Makes the bytes and the metadata durable (`fsync`).
     fn sync_all(&self) -> io::Result<()>;
-    /// Cuts it to no bytes.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Truncates the file to 0 bytes.
     fn clear(&self) -> io::Result<()>;
-    /// Which file it is and how long.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// The file's identity, with its present length.
     fn identity(&self) -> io::Result<Identity>;
-    /// How many names it has.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// How many hard links the file has.
     fn names(&self) -> io::Result<u64>;
-    /// Takes the file's exclusive lock for as long as it is open; false where another holds it.
-    ///
-    /// # Errors
-    /// Where the system says so.
+    /// Takes the file's exclusive lock until the file is closed; `false` if another process holds
+    /// it.
     fn lock(&self) -> io::Result<bool>;
 }
 
-/// Whether the process or the machine lacked descriptors or memory, or was interrupted: nothing is said
-/// of the file, and the next try may work.
+/// Whether the process or the machine lacked descriptors or memory, or a signal interrupted the
+/// call. Such an error says nothing about the file, and the next try may succeed.
 #[must_use]
 pub fn is_lack(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
@@ -196,8 +134,8 @@ pub fn is_lack(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error of this kind says that no file of a log stands under a name: a folder or a link does, or
-/// the file is longer than any. All other errors say nothing of the file.
+/// Whether an error of this kind shows that the name cannot be a file of a log: it is a folder or a
+/// link, or it is larger than any such file. All other errors say nothing about the file.
 #[must_use]
 pub fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
     let is_other = matches!(
@@ -207,14 +145,14 @@ pub fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::FileTooLarge
             | io::ErrorKind::InvalidData
     );
-    // No link is followed below the log's folder. The kind has no stable name.
+    // A link: Lychgate follows none below the log's folder. The kind has no stable name.
     is_other || kind == io::Error::from(Errno::LOOP).kind()
 }
 
-/// Reads exactly so many bytes.
+/// Fills the buffer from an offset.
 ///
 /// # Errors
-/// Where the system says so, or the file is shorter.
+/// `UnexpectedEof` if the file is shorter.
 pub fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < buffer.len() {
@@ -227,10 +165,10 @@ pub fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result
     Ok(())
 }
 
-/// Reads a file whole; `None` if there is none.
+/// Reads a whole file; `None` if it does not exist.
 ///
 /// # Errors
-/// If the system says so; `FileTooLarge` if it has more than `max_bytes`.
+/// `FileTooLarge` if it has more than `max_bytes`.
 pub fn read_whole(
     folder: &dyn Folder,
     name: &str,
@@ -250,10 +188,10 @@ pub fn read_whole(
     Ok(Some(bytes))
 }
 
-/// The longest file of a log is a full bundle: 256 entries of 65,535 bytes, each with its length.
+/// The largest file of a log is a full bundle: 256 entries of 65,535 bytes, each with its length.
 const MAX_FILE_BYTES: usize = 256 * (2 + 65_535);
 
-/// Reads a file of the log whole; `None` if there is none.
+/// Reads a whole file of the log; `None` if it does not exist.
 pub(crate) fn read_log_file(folder: &dyn Folder, name: &str) -> io::Result<Option<Vec<u8>>> {
     read_whole(folder, name, MAX_FILE_BYTES)
 }

@@ -32,7 +32,8 @@ impl Disk for RealDisk {
         if let Some(mode) = create {
             make_durably(path, mode)?;
         }
-        // The last part of the path may be the operator's own link: only what is below is held to be ours.
+        // The path itself may end in a link that the operator made; only the folder's contents are
+        // ours.
         let held = openat(CWD, path, folder_flags(), Mode::empty())?;
         Ok(Arc::new(RealFolder(held)))
     }
@@ -46,9 +47,9 @@ impl Folder for RealFolder {
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
         if let Some(mode) = create {
             match mkdirat(&self.0, name, mode_of(mode)) {
-                // One that is there may be of a process that was killed before its name was synced.
+                // An existing folder may come from a process that died before it synced the name.
                 Ok(()) | Err(Errno::EXIST) => fsync(&self.0)?,
-                // A file system that takes no writes may say so before it looks at the name.
+                // A read-only file system may report that before it looks at the name.
                 Err(error) if self.look(name).is_err() => return Err(error.into()),
                 Err(_) => {}
             }
@@ -88,7 +89,7 @@ impl Folder for RealFolder {
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         match renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
-            // A file system that does not know the flag leaves a moment between look and rename.
+            // A file system without this flag leaves a short time between the look and the rename.
             Err(Errno::INVAL | Errno::NOSYS) => match self.look(to) {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
@@ -191,13 +192,14 @@ impl File for RealFile {
 fn beneath(folder: &OwnedFd, name: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match openat2(folder, name, flags, mode, resolve) {
-        // Names here are single parts, so NOFOLLOW says as much where openat2 is missing or forbidden.
+        // If openat2 is missing or forbidden, NOFOLLOW is enough: each name here is a single
+        // component.
         Err(Errno::NOSYS | Errno::PERM) => Ok(openat(folder, name, flags, mode)?),
         other => Ok(other?),
     }
 }
 
-/// Makes a folder and what is missing above it, outermost first, each with its name synced.
+/// Creates a folder and its missing parents, outermost first, and syncs the name of each.
 fn make_durably(path: &Path, mode: u32) -> io::Result<()> {
     let missing: Vec<&Path> = path
         .ancestors()
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_made_again_is_told_from_the_one_that_is_gone() {
+    fn a_recreated_folder_has_another_creation_time() {
         let outer = test_folder("disk-made");
         let path = outer.path().join("copy");
         let made = || {
@@ -263,13 +265,13 @@ mod tests {
             made
         };
         let first = made();
-        // A clock of the file system's goes on by ticks.
+        // The file system's clock advances in ticks.
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(first.is_none() || first != made());
     }
 
     #[test]
-    fn what_is_missing_above_a_folder_is_made_with_its_mode() {
+    fn missing_parents_are_created_with_the_folders_mode() {
         let outer = test_folder("disk-above");
         let path = outer.path().join("a/b/c");
         assert!(RealDisk.folder(&path, None).is_err());
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_had_once_at_a_time() {
+    fn one_handle_at_a_time_holds_the_lock() {
         let outer = test_folder("disk-lock");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let first = folder.open("lock", Access::Create(0o600)).unwrap();
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unlinked_file_is_not_the_one_that_takes_its_name() {
+    fn a_removed_file_differs_from_a_new_one_of_its_name() {
         let outer = test_folder("disk-unlink");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let file = folder.open("a", Access::Create(0o640)).unwrap();

@@ -1,4 +1,4 @@
-//! What a command wrote into the trail: that a user was read back, that a loss was accepted.
+//! Entries that record a command: a read-back of users, or an accepted loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,42 +8,42 @@ use super::Cuts;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Actor {
-    /// The user id of the process that asked, as the system says it.
+    /// The user id of the process that asked, from the socket's peer credentials.
     pub uid: u32,
 }
 
-/// What reading a user back said, best first: the worst of a batch's users is the deletion's own.
+/// The result of a read-back, best first. A deletion's result is the worst of its users' results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// Upstream says twice that the user is absent; not by whose doing.
+    /// Two reads found the user absent; they do not show who deleted it.
     Deleted,
-    /// Upstream says twice that the user is there.
+    /// Two reads found the user present.
     StillThere,
-    /// Anything else, or two answers that differ.
+    /// Anything else, or two different answers.
     CannotTell,
 }
 
-/// One user who was read back.
+/// The read-back of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserFound {
     /// The user, in decimal.
     pub user: String,
-    /// What two reads said.
+    /// The result of two reads.
     pub result: Found,
-    /// Upstream's status at the last read; `None` where it did not answer.
+    /// Upstream's status at the last read; `None` if it did not answer.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision` then.
+    /// Upstream's `ac-revision` at that read.
     pub revision: Option<String>,
 }
 
-/// A deletion of unknown end whose users were read back; where one entry is too small, several in a
-/// row, of which the last makes it whole.
+/// The read-back of a deletion with an unknown outcome. If one entry is too small, several
+/// consecutive entries hold it, and the last one completes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciled {
-    /// Index of the (first) intent.
+    /// The index of the (first) intent.
     pub intent: u64,
     /// The request's id.
     pub request_id: String,
@@ -51,41 +51,42 @@ pub struct Reconciled {
     pub result: Found,
     /// Upstream's status at the last read of the first user with that result.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision` then.
+    /// Upstream's `ac-revision` at that read.
     pub revision: Option<String>,
-    /// Host and port that were asked: those of the intent's `domain`.
+    /// The host and port that answered: those of the intent's `domain`.
     pub host: String,
     /// This part's users, in the intent's order.
     pub users: Vec<UserFound>,
-    /// Who asked for it.
+    /// Who gave the command.
     pub actor: Actor,
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub reason: String,
-    /// This part, from 1, where there are several.
+    /// This part's number, from 1, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
     /// How many parts there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// What was cut.
+    /// The fields whose text was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
 
-/// The first entry of a log that was begun because another was lost.
+/// The first entry of a log that replaces a lost one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossAccepted {
-    /// When it was accepted, RFC 3339; the entry's own time is when the new log began.
+    /// When the operator accepted the loss, RFC 3339. The entry's own time is the start of the new
+    /// log.
     pub accepted: String,
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub reason: String,
     /// Who accepted it.
     pub actor: Actor,
-    /// The lost log's name, where it is known.
+    /// The lost log's name, if known.
     pub old_origin: Option<String>,
-    /// Its newest known checkpoint, the signed note as it was found.
+    /// The newest known checkpoint of the lost log: the signed note as found.
     pub old_checkpoint: Option<String>,
-    /// The folder, beside this log's files, that holds what was left of it.
+    /// The folder that holds the rest of the lost log, beside this log's files.
     pub left_in: String,
 }

@@ -1,4 +1,4 @@
-//! Makes entries fit: long texts are cut, large batch deletions split, all of it within bounds.
+//! Makes entries fit their limits: cuts long texts and splits large batch deletions.
 
 use super::{Cut, Cuts, Ending, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
 use super::{MAX_TEXT_BYTES, Refused};
@@ -9,13 +9,13 @@ mod reconciled;
 
 pub use reconciled::reconciled;
 
-/// What `time`, `group`, `part` and `parts` add to an entry at most, beside the group's own text.
+/// The most that `time`, `group`, `part` and `parts` add to an entry, apart from the group's text.
 const FRAME_BYTES: usize = 160;
 
-/// Most entries are shorter.
+/// Most entries are shorter; the first allocation has this size.
 const USUAL_BYTES: usize = 640;
 
-/// Cuts a text to [`MAX_TEXT_BYTES`], at a character's boundary, and notes what it was.
+/// Cuts a text to [`MAX_TEXT_BYTES`] at a character boundary, and records its length and digest.
 pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     if text.len() <= MAX_TEXT_BYTES {
         return;
@@ -28,7 +28,7 @@ pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
 }
 
-/// Cuts an intent's texts and splits it over as many parts as its users need.
+/// Cuts an intent's texts and splits it into as many parts as its users need.
 #[must_use]
 pub fn intents(mut intent: Intent) -> Vec<Intent> {
     let mut cuts = std::mem::take(&mut intent.cut);
@@ -71,7 +71,7 @@ pub fn refused(refused: &mut Refused) {
     refused.cut = cuts;
 }
 
-/// Cuts what upstream said.
+/// Cuts the texts from upstream.
 #[must_use]
 pub fn ending(ending: &mut Ending) -> Cuts {
     let mut cuts = Cuts::new();
@@ -79,8 +79,8 @@ pub fn ending(ending: &mut Ending) -> Cuts {
     cuts
 }
 
-/// What an entry says, as JSON without its time; never longer than [`MAX_BYTES`] with it, if its
-/// texts were cut here.
+/// The JSON of an entry without its time. If this module cut the texts, the entry with its time is
+/// at most [`MAX_BYTES`] long.
 #[must_use]
 pub fn body(kind: &Kind) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
@@ -91,8 +91,8 @@ pub fn body(kind: &Kind) -> Vec<u8> {
     }
 }
 
-/// The entry's bytes at a time as [`Time`](crate::clock::Time) shows it: the same as those of
-/// [`Entry::to_bytes`](super::Entry::to_bytes).
+/// The entry's bytes from a time, as [`Time`](crate::clock::Time) displays it, and a body; the same
+/// as those of [`Entry::to_bytes`](super::Entry::to_bytes).
 #[must_use]
 pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
@@ -104,7 +104,7 @@ pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {
-    // Texts that were cut leave room for one user at least.
+    // After the cuts there is room for at least one user.
     if users.len() <= 1 {
         intent.users = users;
         return vec![intent];
@@ -115,7 +115,7 @@ fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {
     let mut lists: Vec<Vec<String>> = Vec::new();
     let mut used = usize::MAX;
     for user in users {
-        // An id is a decimal number; what is not may grow sixfold when it is escaped.
+        // An id is a decimal number; escapes may make any other text six times longer.
         let plain = user.bytes().all(|b| b.is_ascii_alphanumeric());
         let bytes = if plain { user.len() } else { user.len() * 6 } + 3;
         if used.saturating_add(bytes) > room {

@@ -1,5 +1,5 @@
-//! The head of an entry: its time and what other entries depend on. The decoder passes over all else, so
-//! that a million entries take seconds.
+//! The head of an entry: its time and the fields that other entries depend on. The decoder skips
+//! everything else, so that a million entries take seconds.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 
 use super::{Entry, Kind, Reconciled, Sent, Verdict, not_an_entry};
 
-/// An entry's time, as its bytes spell it, and what it says.
+/// An entry's time, in its own spelling, and its summary.
 #[derive(Debug)]
 pub(crate) struct EntryHead<'e> {
     pub(crate) time: Cow<'e, str>,
     pub(crate) summary: EntrySummary<'e>,
 }
 
-/// What an entry says, as far as other entries depend on it.
+/// The content of an entry as far as other entries depend on it.
 #[derive(Debug)]
 pub(crate) enum EntrySummary<'e> {
     Intent(IntentSummary<'e>),
@@ -24,11 +24,11 @@ pub(crate) enum EntrySummary<'e> {
     Refused,
     Reconciled(Box<Reconciled>),
     LossAccepted,
-    /// How many attempts are summed up.
+    /// How many attempts it sums up.
     TurnedAway(u64),
-    /// The clock was stepped, so the next entry's time may lie before this one's.
+    /// The clock was stepped, so the next entry's time may be earlier than this one's.
     ClockStep,
-    /// Nothing that others depend on.
+    /// Nothing that other entries depend on.
     Else,
     /// A kind that this version does not know.
     Unknown(Cow<'e, str>),
@@ -52,7 +52,7 @@ pub(crate) struct OutcomeSummary<'e> {
 }
 
 impl IntentSummary<'_> {
-    /// The index of the deletion's first intent, if this part of it has this index.
+    /// The index of the deletion's first intent, if this part has the given index.
     pub(crate) fn first(&self, index: u64) -> u64 {
         let before = self.part.unwrap_or(1).saturating_sub(1);
         index.saturating_sub(before.into())
@@ -71,7 +71,7 @@ impl EntrySummary<'_> {
     }
 }
 
-/// The other kinds that say nothing others depend on.
+/// The other kinds without anything that entries depend on.
 const OTHER_KINDS: [&str; 6] = [
     "started",
     "stopped",
@@ -81,7 +81,7 @@ const OTHER_KINDS: [&str; 6] = [
     "budget_granted",
 ];
 
-/// Fields by name; what they mean depends on the kind, so they are read when that is known.
+/// Fields by name. Their types depend on the kind, so the decoder reads them afterwards.
 #[derive(Deserialize)]
 struct Fields<'e> {
     #[serde(borrow)]
@@ -116,7 +116,7 @@ impl<'e> EntryHead<'e> {
     /// Decodes the head of an entry.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A description of the fault.
     pub(crate) fn decode(bytes: &'e [u8]) -> Result<Self, String> {
         let fields: Fields<'e> = serde_json::from_slice(bytes).map_err(|e| not_an_entry(&e))?;
         let summary = match &*fields.kind {
@@ -152,7 +152,7 @@ impl<'e> EntryHead<'e> {
     }
 }
 
-/// What a command wrote: rare enough to be decoded whole.
+/// Decodes an entry of a command whole; these are rare.
 fn by_command(bytes: &[u8]) -> Result<EntrySummary<'_>, String> {
     Ok(match Entry::decode(bytes)?.kind {
         Kind::Reconciled(reconciled) => EntrySummary::Reconciled(Box::new(reconciled)),
@@ -161,7 +161,7 @@ fn by_command(bytes: &[u8]) -> Result<EntrySummary<'_>, String> {
     })
 }
 
-/// A text that may be borrowed even within other types.
+/// A text that is borrowed if possible, even inside other types.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'e>(#[serde(borrow)] Cow<'e, str>);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_depend_on_is_read() {
+    fn the_fields_that_other_entries_depend_on_are_read() {
         let entries = sound();
         let EntrySummary::Intent(intent) = summary(&entries[1]) else {
             panic!("no intent");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_the_trail_is_known_and_no_other() {
+    fn exactly_the_trails_kinds_are_known() {
         for kind in OTHER_KINDS {
             let text = format!(r#"{{"time":"t","kind":"{kind}","intent":"any"}}"#);
             let known = summary(text.as_bytes());

@@ -1,8 +1,8 @@
-//! What stands in the trail: one JSON object an entry, at most [`MAX_BYTES`] long.
+//! The trail's entries: one JSON object each, at most [`MAX_BYTES`] long.
 //!
-//! The shapes here are final: readers of any age must understand them. A text
-//! that comes from outside is kept up to [`MAX_TEXT_BYTES`]; where it was longer,
-//! `cut` holds its length and SHA-256 under the field's name.
+//! These formats are final: readers of any age must understand them. An entry keeps at most
+//! [`MAX_TEXT_BYTES`] of a text from outside. If the text was longer, `cut` holds its length and
+//! SHA-256 under the field's name.
 
 pub mod compose;
 pub(crate) mod refusal_rate_limit;
@@ -19,14 +19,14 @@ pub use commands::{Actor, Found, LossAccepted, Reconciled, UserFound};
 pub(crate) use head::{EntryHead, EntrySummary, IntentSummary, OutcomeSummary};
 pub use spelling::{Needle, Spelled};
 
-/// No entry is longer than this.
+/// The maximal length of an entry.
 pub const MAX_BYTES: usize = 48_000;
-/// A text of a caller, a token or upstream is kept up to this length.
+/// An entry keeps at most this much of a text from a caller, a token or upstream.
 pub const MAX_TEXT_BYTES: usize = 256;
 /// A `refused` entry names at most this many users.
 pub const MAX_REFUSED_USERS: usize = 20;
 
-/// Who the validated token says is calling.
+/// The caller, according to the validated token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caller {
@@ -34,7 +34,7 @@ pub struct Caller {
     pub issuer: String,
     /// `sub`.
     pub subject: String,
-    /// The client claim, where there is one.
+    /// The client claim, if the token has one.
     pub client: Option<String>,
 }
 
@@ -55,39 +55,39 @@ pub type Cuts = BTreeMap<String, Cut>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
-    /// The id the caller gets as `x-request-id`.
+    /// The id that the caller gets as `x-request-id`.
     pub request_id: String,
-    /// The contract's name for what is done.
+    /// The contract's name for the operation.
     pub operation: String,
     /// The account in the path.
     pub account: String,
-    /// The users to be deleted, each in decimal.
+    /// The users to delete, each in decimal.
     pub users: Vec<String>,
     /// Who asked.
     pub caller: Caller,
-    /// `jti`, or else SHA-256 of the token's `header.payload` in hexadecimal.
+    /// `jti`, or SHA-256 of the token's `header.payload` in hexadecimal if it has none.
     pub token_id: String,
-    /// The `If-Match` as it came.
+    /// The value of `If-Match` as received.
     pub if_match: Option<String>,
-    /// The origin it goes to.
+    /// The origin that gets the request.
     pub domain: String,
     /// The caller's address.
     pub client_ip: String,
     /// Hash of the config in force.
     pub config: String,
-    /// The rule that allowed it, where rules decide.
+    /// The rule that allowed it, if the config has rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What the parts of one deletion share.
+    /// The same for all parts of one deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// This part, from 1.
+    /// This part's number, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
     /// How many parts there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// What was cut.
+    /// The fields whose text was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
@@ -104,12 +104,13 @@ pub enum Verdict {
     Rejected,
     /// Upstream answered 5xx, or nothing was sent.
     Failed,
-    /// Bytes left and no answer that counts came.
+    /// Lychgate sent bytes and received no valid answer.
     Unknown,
 }
 
 impl Verdict {
-    /// Whether the deletion may or may not have happened: `unknown`, or `failed` after something was sent.
+    /// Whether the deletion may or may not have happened: `unknown`, or `failed` after bytes were
+    /// sent.
     #[must_use]
     pub fn leaves_doubt(self, sent: Sent) -> bool {
         match self {
@@ -128,58 +129,58 @@ pub enum Reason {
     Timeout,
     /// The connection ended first.
     ConnectionLost,
-    /// What came was no answer.
+    /// Upstream's bytes were not a valid answer.
     Protocol,
-    /// The gateway died.
+    /// The gateway crashed.
     Crash,
-    /// The gateway was told to stop.
+    /// The gateway was stopping.
     Drain,
-    /// A defect of the gateway.
+    /// A defect in the gateway.
     Internal,
 }
 
-/// Whether anything left for upstream.
+/// Whether Lychgate sent anything to upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sent {
-    /// Not a byte left.
+    /// Lychgate sent no byte.
     No,
-    /// An answer's head came.
+    /// Upstream sent the head of an answer.
     Yes,
-    /// Bytes left and no answer's head came.
+    /// Lychgate sent bytes and received no head of an answer.
     Unknown,
 }
 
-/// What is known when a deletion ends; the writer adds which intent it closes.
+/// How a deletion ended; the writer adds the intent that it closes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Verdict,
-    /// Why it is unknown, where it is.
+    /// The reason, if the outcome is unknown.
     pub reason: Option<Reason>,
-    /// Whether anything left.
+    /// Whether Lychgate sent anything.
     pub sent: Sent,
     /// Upstream's status.
     pub status: Option<u16>,
     /// Upstream's `ac-revision`.
     pub revision: Option<String>,
-    /// How often it was tried on a connection; more than 1 only where no byte had left before.
+    /// On how many connections Lychgate tried; it tries another only if it sent no byte before.
     pub attempts: u32,
 }
 
 /// The entry that closes an intent and all of its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Index of the (first) intent.
+    /// The index of the (first) intent.
     pub intent: u64,
     /// RFC 6962 leaf hash of every part's intent, base64, in order.
     pub leaves: Vec<String>,
     /// The request's id.
     pub request_id: String,
-    /// How it ended.
+    /// How the deletion ended.
     #[serde(flatten)]
     pub ending: Ending,
-    /// What was cut.
+    /// The fields whose text was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
@@ -190,23 +191,23 @@ pub struct Outcome {
 pub struct Refused {
     /// The request's id.
     pub request_id: String,
-    /// The contract's name for what was asked.
+    /// The contract's name for the operation.
     pub operation: String,
-    /// The account in the path, as it came.
+    /// The account in the path, as received.
     pub account: String,
-    /// At most [`MAX_REFUSED_USERS`] of the users named.
+    /// At most [`MAX_REFUSED_USERS`] of the users in the request.
     pub users: Vec<String>,
-    /// How many were named, where known.
+    /// How many users the request named, as far as known.
     pub user_count: u64,
-    /// SHA-256 of the body in hexadecimal, where one was read.
+    /// SHA-256 of the body in hexadecimal, if the gateway read one.
     pub body_sha256: Option<String>,
     /// Who asked.
     pub caller: Caller,
-    /// As in an intent.
+    /// Same as [`Intent::token_id`].
     pub token_id: String,
-    /// The `If-Match` as it came.
+    /// The value of `If-Match` as received.
     pub if_match: Option<String>,
-    /// The origin, where it was known by then.
+    /// The origin, if the gateway had chosen one.
     pub domain: Option<String>,
     /// The caller's address.
     pub client_ip: String,
@@ -214,25 +215,25 @@ pub struct Refused {
     pub config: String,
     /// The refusal's code.
     pub code: String,
-    /// The rule that denied it, where rules decide.
+    /// The rule that denied it, if the config has rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What was cut.
+    /// The fields whose text was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
 
-/// Refusals summed up: of callers who are not known, and of known ones past their bound.
+/// A sum of refusals: those of unknown callers, and those of known callers past the rate limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TurnedAway {
-    /// From when, RFC 3339.
+    /// The start of the sum, RFC 3339.
     pub since: String,
-    /// Attempts at a deletion by callers who are not known, by refusal code.
+    /// Attempts at a deletion by unknown callers, by refusal code.
     pub unknown_callers: BTreeMap<String, u64>,
-    /// Refused deletions of known callers that have no entry of their own, by refusal code.
+    /// Refused deletions of known callers without entries of their own, by refusal code.
     pub known_callers: BTreeMap<String, u64>,
-    /// The known callers among them with most refusals, at most 20.
+    /// The known callers with the most of these refusals, at most 20.
     pub callers: Vec<CallerCount>,
 }
 
@@ -240,95 +241,95 @@ pub struct TurnedAway {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallerCount {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
-    /// How many.
+    /// The count.
     pub count: u64,
 }
 
-/// A writer began: what it found.
+/// The start of a writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Started {
     /// The program's version.
     pub version: String,
-    /// Open intents that recovery closed.
+    /// How many open intents recovery closed.
     pub recovered: u64,
 }
 
-/// The config that is in force from here on.
+/// The config in force from this entry on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigInForce {
-    /// Hash over the file and every contract.
+    /// The hash over the file and every contract.
     pub config: String,
-    /// Hash of each contract by its name.
+    /// The hash of each contract by its name.
     pub contracts: BTreeMap<String, String>,
 }
 
-/// Something was wrong with the trail or its clock, or has ended.
+/// The start or the end of trouble with the trail or its clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trouble {
     /// A [`crate::audit::status::Cause`] by name, or `clock`.
     pub cause: String,
-    /// `began` or `ended`, or `noted` where it closed nothing.
+    /// `began` or `ended`, or `noted` if it did not refuse deletions.
     pub state: String,
-    /// When it began, RFC 3339.
+    /// When the trouble began, RFC 3339.
     pub since: String,
     /// Deletions refused meanwhile.
     pub refused: u64,
-    /// What was seen, for people.
+    /// A description for people.
     pub detail: String,
 }
 
-/// What an entry says, by its `kind`.
+/// An entry's content, by its `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// Before the first upstream byte.
+    /// Precedes the first byte to upstream.
     Intent(Intent),
-    /// Before the caller sees the answer.
+    /// Precedes the answer to the caller.
     Outcome(Outcome),
     /// A known caller's refused deletion.
     Refused(Refused),
-    /// Refusals summed up.
+    /// A sum of refusals.
     TurnedAway(TurnedAway),
-    /// A writer began.
+    /// The start of a writer.
     Started(Started),
-    /// A writer ended in order.
+    /// An orderly stop of a writer.
     Stopped {},
     /// The config in force.
     Config(ConfigInForce),
     /// Trouble with the trail or its clock.
     Trouble(Trouble),
-    /// The log is idle and alive.
+    /// A sign of life from an idle log.
     Alive {},
-    /// The users of a deletion of unknown end were read back.
+    /// The read-back of a deletion with an unknown outcome.
     Reconciled(Reconciled),
-    /// The first entry after a loss that somebody accepted.
+    /// The first entry after an operator accepted a loss.
     LossAccepted(LossAccepted),
 }
 
-/// One entry: when, and what.
+/// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// RFC 3339, UTC, microseconds.
     pub time: String,
-    /// What happened.
+    /// The content.
     #[serde(flatten)]
     pub kind: Kind,
 }
 
 impl Entry {
-    /// The bytes that stand in the log.
+    /// The entry's bytes in the log.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         // Strings, numbers and maps with string keys always have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The id of the request that it is of, if it is of one.
+    /// The request's id, if the entry belongs to a request.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match &self.kind {
@@ -340,18 +341,19 @@ impl Entry {
         }
     }
 
-    /// Decodes a whole entry.
+    /// Decodes an entry.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A description of the fault.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes).map_err(|error| not_an_entry(&error))
     }
 
-    /// Decodes a whole entry that gives the same bytes if encoded again: so no bit is without meaning.
+    /// Decodes an entry and checks that encoding it gives the same bytes, so that no changed bit
+    /// goes unnoticed.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A description of the fault.
     pub fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
         let entry = Self::decode(bytes)?;
         match entry.to_bytes() == bytes {
@@ -365,7 +367,7 @@ fn not_an_entry(error: &serde_json::Error) -> String {
     format!("not an entry that this version knows: {error}")
 }
 
-/// The ending of an intent of which nothing was sent.
+/// The ending of an intent whose request was never sent.
 pub(crate) fn not_sent() -> Ending {
     Ending {
         outcome: Verdict::Failed,
@@ -377,7 +379,7 @@ pub(crate) fn not_sent() -> Ending {
     }
 }
 
-/// The ending of an intent of which nobody can say what became.
+/// The ending of an intent whose outcome is unknown.
 pub(crate) fn unknown(reason: Reason) -> Ending {
     Ending {
         outcome: Verdict::Unknown,

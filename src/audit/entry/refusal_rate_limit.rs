@@ -1,4 +1,4 @@
-//! Sums refusals up where they come too fast, so that a flood cannot fill the disk.
+//! Sums up refusals past a rate limit, so that many of them cannot fill the disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use super::{Caller, CallerCount, TurnedAway};
 use crate::clock::Time;
 
-/// Refusals of one caller that get an entry of their own, a minute.
+/// How many refusals of one caller get entries of their own in a minute.
 const PER_CALLER: u32 = 60;
-/// Refusals of all callers that get an entry of their own, a minute.
+/// How many refusals of all callers get entries of their own in a minute.
 const OVERALL: u32 = 600;
-/// Callers and codes that are told apart in a sum.
+/// How many callers and codes a sum distinguishes.
 const MAX_CALLERS: usize = 1_024;
 const MAX_CODES: usize = 128;
-/// Callers that a sum names.
+/// How many callers a sum names.
 const NAMED_CALLERS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) struct RefusalRateLimit {
     minute: Instant,
     overall: u32,
-    /// At most `OVERALL`: only who gets an entry is counted here.
+    /// At most `OVERALL` callers: it counts only refusals that get an entry.
     per_caller: HashMap<Caller, u32>,
     since: Option<Time>,
     unknown: BTreeMap<String, u64>,
@@ -42,7 +42,7 @@ impl RefusalRateLimit {
         }
     }
 
-    /// Whether this refusal gets an entry of its own; it is summed up where it does not.
+    /// Whether this refusal gets an entry of its own; adds it to the sum if not.
     pub(crate) fn admits(&mut self, caller: &Caller, code: &str, now: Instant, time: Time) -> bool {
         if now.duration_since(self.minute) >= MINUTE {
             self.minute = now;
@@ -59,7 +59,7 @@ impl RefusalRateLimit {
         false
     }
 
-    /// Counts a known caller's refusal that gets no entry of its own.
+    /// Counts a known caller's refusal without an entry of its own.
     pub(crate) fn sum_up(&mut self, caller: &Caller, code: &str, time: Time) {
         self.since.get_or_insert(time);
         count(&mut self.known, code);
@@ -70,13 +70,13 @@ impl RefusalRateLimit {
         }
     }
 
-    /// Counts an attempt of a caller who is not known.
+    /// Counts an attempt of an unknown caller.
     pub(crate) fn unknown(&mut self, code: &str, time: Time) {
         self.since.get_or_insert(time);
         count(&mut self.unknown, code);
     }
 
-    /// What was summed up since it was last asked, if anything was.
+    /// Takes the sum since the last call; `None` if there were no refusals.
     pub(crate) fn take(&mut self) -> Option<TurnedAway> {
         let since = self.since.take()?;
         let callers = std::mem::take(&mut self.callers).into_iter();
@@ -119,13 +119,13 @@ mod tests {
     #[test]
     fn a_callers_sixty_first_refusal_in_a_minute_is_summed_up() {
         let begin = Instant::now();
-        let mut floods = RefusalRateLimit::new(begin);
+        let mut limit = RefusalRateLimit::new(begin);
         let admitted = (0..100)
-            .filter(|_| floods.admits(&caller("a"), "x", begin, Time(1)))
+            .filter(|_| limit.admits(&caller("a"), "x", begin, Time(1)))
             .count();
         assert_eq!(admitted, 60);
-        assert!(floods.admits(&caller("b"), "x", begin, Time(2)));
-        let sum = floods.take().unwrap();
+        assert!(limit.admits(&caller("b"), "x", begin, Time(2)));
+        let sum = limit.take().unwrap();
         assert_eq!(sum.known_callers["x"], 40);
         assert_eq!(
             sum.callers,
@@ -134,30 +134,30 @@ mod tests {
                 count: 40
             }]
         );
-        assert!(floods.take().is_none());
-        assert!(floods.admits(&caller("a"), "x", begin + MINUTE, Time(3)));
+        assert!(limit.take().is_none());
+        assert!(limit.admits(&caller("a"), "x", begin + MINUTE, Time(3)));
     }
 
     #[test]
-    fn six_hundred_refusals_a_minute_are_written_over_all_callers() {
+    fn all_callers_together_get_600_entries_a_minute() {
         let begin = Instant::now();
-        let mut floods = RefusalRateLimit::new(begin);
+        let mut limit = RefusalRateLimit::new(begin);
         let admitted = (0..5_000)
-            .filter(|i| floods.admits(&caller(&i.to_string()), "x", begin, Time(1)))
+            .filter(|i| limit.admits(&caller(&i.to_string()), "x", begin, Time(1)))
             .count();
         assert_eq!(admitted, 600);
-        assert_eq!(floods.callers.len(), MAX_CALLERS);
-        let sum = floods.take().unwrap();
+        assert_eq!(limit.callers.len(), MAX_CALLERS);
+        let sum = limit.take().unwrap();
         assert_eq!((sum.known_callers["x"], sum.callers.len()), (4_400, 20));
     }
 
     #[test]
-    fn callers_who_are_not_known_are_counted_by_code_in_bounded_memory() {
-        let mut floods = RefusalRateLimit::new(Instant::now());
+    fn unknown_callers_are_counted_by_code_in_bounded_memory() {
+        let mut limit = RefusalRateLimit::new(Instant::now());
         for i in 0..1_000 {
-            floods.unknown(&i.to_string(), Time(7));
+            limit.unknown(&i.to_string(), Time(7));
         }
-        let sum = floods.take().unwrap();
+        let sum = limit.take().unwrap();
         assert_eq!(sum.unknown_callers.len(), MAX_CODES + 1);
         assert_eq!(sum.unknown_callers.values().sum::<u64>(), 1_000);
         assert_eq!(sum.since, Time(7).to_string());

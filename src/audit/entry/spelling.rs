@@ -1,13 +1,13 @@
-//! What the bytes of an entry tell a search before anything is decoded: decoding all of a large log would
+//! Reads a few facts from an entry's bytes for a search, because decoding all of a large log would
 //! take too long.
 
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-/// The beginning of an entry as the writer spells it.
+/// The start of an entry in the writer's usual spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spelled<'e> {
-    /// `time`, in the one spelling, so that bytes compare as times do.
+    /// `time`, always in the same spelling, so that the bytes sort as the times do.
     pub time: &'e [u8],
     /// `kind`.
     pub kind: &'e [u8],
@@ -15,8 +15,8 @@ pub struct Spelled<'e> {
 }
 
 impl<'e> Spelled<'e> {
-    /// Looks at the first bytes. `None` if they are not the writer's usual ones: only the decoder can tell
-    /// what such an entry says.
+    /// Looks at the first bytes. `None` if they have another spelling: then only the decoder can
+    /// read the entry.
     #[must_use]
     pub fn of(bytes: &'e [u8]) -> Option<Self> {
         const TIME: &[u8] = b"{\"time\":\"";
@@ -32,7 +32,7 @@ impl<'e> Spelled<'e> {
         })
     }
 
-    /// The intent that an outcome closes or a read-back is about: the writer puts it first.
+    /// The intent that an outcome closes or a read-back names; the writer puts it first.
     #[must_use]
     pub fn intent(&self) -> Option<u64> {
         let rest = self.rest.strip_prefix(b",\"intent\":")?;
@@ -41,12 +41,12 @@ impl<'e> Spelled<'e> {
     }
 }
 
-/// A text that is looked for in entries.
+/// A search for a JSON string in entries.
 #[derive(Clone, Debug)]
 pub struct Needle(Finder<'static>);
 
 impl Needle {
-    /// Looks for a string.
+    /// A search for this string.
     #[must_use]
     pub fn string(text: &str) -> Self {
         // A string always has a JSON form.
@@ -54,7 +54,8 @@ impl Needle {
         Self(Finder::new(&spelled).into_owned())
     }
 
-    /// Whether the string may stand in an entry: one without a backslash holds each of its strings as it is.
+    /// Whether the entry may contain the string. An entry without a backslash contains each of its
+    /// strings literally.
     #[must_use]
     pub fn may_be_in(&self, bytes: &[u8]) -> bool {
         self.0.find(bytes).is_some() || memchr(b'\\', bytes).is_some()
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_beginning_of_an_entry_is_told_from_its_bytes() {
+    fn time_kind_and_intent_are_read_from_the_first_bytes() {
         let bytes = br#"{"time":"2026-11-24T12:00:00.000000Z","kind":"outcome","intent":7,"x":1}"#;
         let spelled = Spelled::of(bytes).unwrap();
         assert_eq!(spelled.time, b"2026-11-24T12:00:00.000000Z");

@@ -6,7 +6,7 @@ use super::note::{self, Note, NoteError};
 use super::strict;
 use super::verifier_key::{VerifierKey, origin_fault};
 
-/// What the log says of itself at one size.
+/// The log's size and root at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The log's name: visible ASCII without `+`, 1 to 255 bytes.
@@ -17,16 +17,16 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
-/// Why bytes are no checkpoint of the log.
+/// Why bytes are not a checkpoint of the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    /// The note is malformed, or not rightly signed.
+    /// The note is malformed or lacks a valid signature.
     #[error(transparent)]
     Note(#[from] NoteError),
-    /// The text is not origin, size and root.
+    /// The text is not an origin, a size and a root.
     #[error("not a checkpoint: {0}")]
     Malformed(&'static str),
-    /// The key signed it for another log.
+    /// The key signed a checkpoint of another log.
     #[error("a checkpoint of {found}, not of {wanted}")]
     Origin {
         /// The checkpoint's origin.
@@ -37,17 +37,17 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
-    /// The text that is signed: origin, size and base64 of the root, a line each.
+    /// The signed text: origin, size and base64 of the root, one line each.
     #[must_use]
     pub fn text(&self) -> String {
         let root = strict::encode(&self.root);
         format!("{}\n{}\n{root}\n", self.origin, self.size)
     }
 
-    /// Reads the text; extension lines are refused, as this log has none.
+    /// Parses the text. This log has no extension lines, so they are an error.
     ///
     /// # Errors
-    /// [`CheckpointError::Malformed`], whatever [`Self::text`] would not write.
+    /// [`CheckpointError::Malformed`] for every text that [`Self::text`] would not write.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let malformed = |why| Err(CheckpointError::Malformed(why));
         let mut lines = text.split('\n');
@@ -74,13 +74,14 @@ impl Checkpoint {
         })
     }
 
-    /// The signed note; the same checkpoint gives the same bytes.
+    /// The signed note; equal checkpoints give equal bytes.
     #[must_use]
     pub fn sign(&self, key: &Key) -> Vec<u8> {
         note::sign(key, &self.text()).into_bytes()
     }
 
-    /// Reads a signed note and judges its signature; the key's name is the origin it must have.
+    /// Parses a signed note and verifies its signature; the key's name must be the checkpoint's
+    /// origin.
     ///
     /// # Errors
     /// See [`CheckpointError`].

@@ -1,8 +1,10 @@
-//! The trail's signing key: Ed25519, in the forms that signed notes use.
+//! The trail's signing key: Ed25519, in the formats of signed notes.
 //!
-//! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01 || seed)`; the
-//! verifier key is `name+hhhhhhhh+base64(01 || public key)` (C2SP signed-note). The
-//! name is the log's origin.
+//! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01
+//!
+//! seed)`; the verifier key is `name+hhhhhhhh+base64(01
+//!
+//! public key)` (C2SP signed-note). The name is the log's origin.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -23,12 +25,12 @@ const PREFIX: &str = "PRIVATE+KEY+";
 /// A key file is shorter than this: prefix, 255 bytes of name, id and 44 of base64.
 const MAX_FILE_BYTES: u64 = 512;
 
-/// Why a key is of no use; names no secret.
+/// Why a key is unusable; never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyError(pub(crate) String);
 
-/// The signing key and what is derived from it. Its memory is wiped when dropped.
+/// The signing key and the secrets derived from it. Drop wipes their memory.
 pub struct Key {
     verifier: VerifierKey,
     pair: Ed25519KeyPair,
@@ -37,10 +39,11 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new key for this origin.
+    /// Generates a key for this origin.
     ///
     /// # Errors
-    /// Where the origin is not visible ASCII without `+`, 1 to 255 bytes, or no randomness is had.
+    /// If the origin is not visible ASCII without `+`, 1 to 255 bytes, or the system gives no
+    /// random bytes.
     pub fn generate(origin: &str) -> Result<Self, KeyError> {
         let mut seed = Zeroizing::new([0; 32]);
         rand::fill(&mut *seed).map_err(|_| KeyError("no randomness for a new key".into()))?;
@@ -50,7 +53,7 @@ impl Key {
     /// Reads a key file.
     ///
     /// # Errors
-    /// Where it cannot be read or is not one key in the form above.
+    /// If the file is unreadable or is not one key in the format above.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let place = path.display();
         let file = File::open(path).map_err(|e| KeyError(format!("cannot open {place}: {e}")))?;
@@ -61,10 +64,10 @@ impl Key {
         Self::parse(&text).map_err(|e| KeyError(format!("{place}: {e}")))
     }
 
-    /// Reads the text of a key file; one line feed at its end is fine.
+    /// Parses the text of a key file; it may end in one line feed.
     ///
     /// # Errors
-    /// Where it is not one key in the form above.
+    /// If the text is not one key in the format above.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let form = || KeyError("not a signing key from `lychgate audit keygen`".into());
         let line = text.strip_suffix('\n').unwrap_or(text);
@@ -85,19 +88,20 @@ impl Key {
         Ok(key)
     }
 
-    /// The name: the origin of the log.
+    /// The key's name, which is the origin of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.verifier.origin()
     }
 
-    /// The public half.
+    /// The public key.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    /// Key id and signature over a text, as in a signed note's line: 4 and 64 bytes.
+    /// Signs a text: the key id (4 bytes) and the signature (64 bytes), as in a line of a signed
+    /// note.
     #[must_use]
     pub fn sign(&self, text: &[u8]) -> Vec<u8> {
         let mut line = self.verifier.id().to_vec();
@@ -105,7 +109,7 @@ impl Key {
         line
     }
 
-    /// The tag of a journal batch.
+    /// The authentication tag of a journal batch (HMAC-SHA-256).
     #[must_use]
     pub fn tag(&self, bytes: &[u8]) -> Hash {
         let mut tag = [0; 32];
@@ -113,7 +117,7 @@ impl Key {
         tag
     }
 
-    /// Whether a tag was made with this key, in constant time.
+    /// Whether this key made the tag; takes constant time.
     #[must_use]
     pub fn tag_holds(&self, bytes: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.tags, bytes, tag).is_ok()
@@ -154,17 +158,17 @@ impl Key {
     }
 }
 
-/// Shows the public half alone.
+/// Shows the public key only.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({}, secret)", self.verifier)
     }
 }
 
-/// Makes a key and writes it to a new file of mode 0600, synced; gives its verifier key.
+/// Generates a key and writes it to a new file of mode 0600, synced. Returns its verifier key.
 ///
 /// # Errors
-/// Where the file is there already or cannot be written; no file is ever overwritten.
+/// If the file exists or cannot be written; this never overwrites a file.
 pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
     let key = Key::generate(origin)?;
     let fault = |e| KeyError(format!("cannot write {}: {e}", path.display()));
@@ -183,8 +187,8 @@ pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
     Ok(key.verifier)
 }
 
-/// What is wrong with who may read a key file, where every user of the machine may. A group may: it is
-/// how a secret that is mounted reaches a user that is not its owner.
+/// A warning if every user of the machine can read or write the key file. Access for the group is
+/// fine: a mounted secret reaches a user who is not its owner that way.
 #[must_use]
 pub fn exposed(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn p8_a_key_file_that_every_user_may_read_is_noticed_and_a_groups_is_not() {
+    fn p8_a_key_file_open_to_every_user_is_reported() {
         let folder = crate::audit::test_folder("key-mode");
         let path = folder.path().join("audit.key");
         keygen("a.example/1", &path).unwrap();
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_file_is_refused() {
+    fn a_text_that_is_not_a_key_file_is_refused() {
         let good = test_key().to_file();
         for bad in [
             "",

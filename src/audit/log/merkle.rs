@@ -2,10 +2,10 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-/// A SHA-256 value.
+/// A SHA-256 digest.
 pub type Hash = [u8; 32];
 
-/// Hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
+/// The hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
 #[must_use]
 pub fn leaf(entry: &[u8]) -> Hash {
     let mut context = Context::new(&SHA256);
@@ -14,7 +14,7 @@ pub fn leaf(entry: &[u8]) -> Hash {
     fixed(context.finish().as_ref())
 }
 
-/// Hash of an inner node: SHA-256 over a one byte and both children.
+/// The hash of an inner node: SHA-256 over a one byte and both children.
 #[must_use]
 pub fn node(left: &Hash, right: &Hash) -> Hash {
     let mut context = Context::new(&SHA256);
@@ -24,13 +24,13 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
     fixed(context.finish().as_ref())
 }
 
-/// SHA-256 over some bytes.
+/// SHA-256 of the bytes.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
     fixed(digest(&SHA256, bytes).as_ref())
 }
 
-/// The root over these hashes: that of a full tile gives the hash for the level above.
+/// The root over these hashes. The root of a full tile is a hash in the tile above.
 #[must_use]
 pub fn root_of(hashes: &[Hash]) -> Hash {
     let mut root = Root::default();
@@ -40,7 +40,8 @@ pub fn root_of(hashes: &[Hash]) -> Hash {
     root.root()
 }
 
-/// The root over a growing list of leaves: perfect subtrees, as on a binary counter.
+/// The root over a growing list of leaves. Keeps the roots of perfect subtrees, like a binary
+/// counter.
 #[derive(Clone, Debug, Default)]
 pub struct Root {
     size: u64,
@@ -63,13 +64,13 @@ impl Root {
         self.size += 1;
     }
 
-    /// How many leaves there are.
+    /// How many leaves the tree has.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The roots of the perfect subtrees, the largest, which is the leftmost, first.
+    /// The roots of the perfect subtrees, from left to right: the largest first.
     pub(crate) fn peaks(&self) -> &[Hash] {
         &self.peaks
     }

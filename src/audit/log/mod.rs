@@ -1,4 +1,5 @@
-//! What a log is: the C2SP formats as pure functions. Tree, tiles, notes, checkpoints, proofs, keys, receipts.
+//! The C2SP formats of the log as pure functions: tree, tiles, notes, checkpoints, proofs, keys,
+//! receipts.
 
 pub mod checkpoint;
 pub mod key;
@@ -12,7 +13,7 @@ pub(crate) mod strict;
 pub mod tiles;
 pub mod verifier_key;
 
-/// Lower-case hexadecimal.
+/// Encodes bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

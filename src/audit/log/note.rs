@@ -4,29 +4,29 @@ use super::key::Key;
 use super::strict;
 use super::verifier_key::VerifierKey;
 
-/// A note is at most this long: the text, and 16 of the longest signatures three times over.
+/// The maximal length of a note: the text, and three times 16 of the longest signatures.
 pub const MAX_NOTE_BYTES: usize = 256 * 1024;
-/// A note holds at most so many signatures; signed-note wants at least 16.
+/// The maximal number of signatures; signed-note requires support for at least 16.
 pub const MAX_SIGNATURES: usize = 64;
 
-/// How a signature line begins: an em dash and a space.
+/// The start of a signature line: an em dash and a space.
 const DASH: &str = "\u{2014} ";
 
 /// Why a note proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// It is no signed note.
+    /// It is not a signed note.
     #[error("not a signed note: {0}")]
     Malformed(&'static str),
     /// No signature has the key's name and id.
     #[error("not signed by {0}")]
     Unsigned(String),
-    /// A signature has the key's name and id, and does not hold.
+    /// A signature has the key's name and id but is invalid.
     #[error("the signature by {0} is wrong: text or signature was changed")]
     Wrong(String),
 }
 
-/// A signed note that is well formed; its signatures are not judged yet.
+/// A well-formed signed note; [`Note::verify`] checks its signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     text: String,
@@ -40,7 +40,8 @@ struct Signature {
     line: Vec<u8>,
 }
 
-/// Signs a text, which ends in a line feed and has no other control characters: the whole note.
+/// Signs a text and returns the whole note. The text ends in a line feed and has no other control
+/// characters.
 #[must_use]
 pub fn sign(key: &Key, text: &str) -> String {
     let line = strict::encode(&key.sign(text.as_bytes()));
@@ -84,16 +85,16 @@ impl Note {
         }
     }
 
-    /// What is signed, with the line feed at its end.
+    /// The signed text, with its final line feed.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Judges the signatures that have this key's name and id; others are ignored.
+    /// Verifies the signatures with this key's name and id; ignores all others.
     ///
     /// # Errors
-    /// [`NoteError::Unsigned`] where there is none, [`NoteError::Wrong`] where one does not hold.
+    /// [`NoteError::Unsigned`] if there is none, [`NoteError::Wrong`] if one is invalid.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
         let id = key.id();
         let mut known = self
@@ -113,14 +114,14 @@ impl Note {
 }
 
 impl Signature {
-    /// Reads a line without its line feed.
+    /// Parses a signature line without its line feed.
     fn parse(line: &str) -> Option<Self> {
         let (name, body) = line.strip_prefix(DASH)?.split_once(' ')?;
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '+') {
             return None;
         }
         let line = strict::base64(body)?;
-        // An id and nothing behind it is no signature.
+        // A key id alone is not a signature.
         (line.len() > 4).then(|| Self {
             name: name.to_owned(),
             line,

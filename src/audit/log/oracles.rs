@@ -1,4 +1,5 @@
-//! Others' code judges our formats: `tlog_tiles` and `signed_note`, ports of what Go's sumdb uses.
+//! Checks our formats with other implementations: `tlog_tiles` and `signed_note`, ports of Go's
+//! sumdb packages.
 
 use signed_note::{StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles as oracle;
@@ -15,7 +16,7 @@ use super::tiles::{Tile, tiles_between};
 const SIGNER: &str =
     "PRIVATE+KEY+lychgate.test/log+cb21ebc1+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 
-/// The oracle's own store of hashes.
+/// The hashes in the storage that the other implementation reads.
 #[derive(Default)]
 struct Store(Vec<oracle::Hash>);
 
@@ -72,7 +73,7 @@ fn p4_another_implementation_has_the_same_leaves_and_roots() {
 }
 
 #[test]
-fn p5_another_implementation_makes_and_checks_the_same_inclusion() {
+fn p5_another_implementation_has_the_same_inclusion_proofs() {
     let (tree, store) = (Tree::of(66_000), store(66_000));
     for size in sizes().filter(|&size| size > 0) {
         let root = root_at(size, &tree).unwrap();
@@ -89,10 +90,10 @@ fn p5_another_implementation_makes_and_checks_the_same_inclusion() {
 }
 
 #[test]
-fn p4_another_implementation_makes_and_checks_the_same_consistency() {
+fn p4_another_implementation_has_the_same_consistency_proofs() {
     let (tree, store) = (Tree::of(66_000), store(66_000));
     for new in sizes() {
-        // It refuses an old size of 0.
+        // The other implementation refuses an old size of 0.
         for old in sizes().filter(|&old| 0 < old && old <= new) {
             let [before, after] = [old, new].map(|size| root_at(size, &tree).unwrap());
             let path = consistency(old, new, &tree).unwrap();
@@ -120,7 +121,7 @@ fn another_implementation_writes_the_same_tiles() {
         let wanted = oracle::Tile::new_tiles(8, old, new);
         assert_eq!(tiles.len(), wanted.len(), "{old} to {new}");
         for (tile, wanted) in tiles.iter().zip(wanted) {
-            // Its paths name the tile's height, as Go's sumdb does and C2SP does not.
+            // The other paths contain the tile height, as in Go's sumdb; those of C2SP do not.
             assert_eq!(tile.path(), wanted.path().replacen("tile/8/", "tile/", 1));
             assert_eq!(
                 super::tiles::encode_tile(&tree.tile(*tile)),

@@ -1,4 +1,4 @@
-//! Proofs of inclusion and consistency, made from tile hashes (RFC 6962, sections 2.1.1 and 2.1.2).
+//! Proofs of inclusion and consistency from tile hashes (RFC 6962, sections 2.1.1 and 2.1.2).
 
 mod check;
 mod tlog;
@@ -15,17 +15,17 @@ const TILE_HEIGHT: u32 = 8;
 
 /// Reads hashes from tiles.
 pub trait HashReader {
-    /// Hash `index` of a level: the root of the 256^level entries from `index 256^level` on. In tiles it
-    /// is hash `index % 256` of tile `index / 256`.
+    /// The hash with this index on a level: the root of 256^level entries, from entry `index *
+    /// 256^level`. It is hash `index % 256` of tile `index / 256`.
     ///
     /// # Errors
-    /// Where there is none, or it cannot be read.
+    /// If the log has no such hash, or it is unreadable.
     fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
 
-    /// So many hashes of a level, of one tile and at most 255 of them.
+    /// `count` consecutive hashes of a level, all from one tile, at most 255.
     ///
     /// # Errors
-    /// As [`Self::hash`].
+    /// Same as [`Self::hash`].
     fn hashes(&self, level: u8, first: u64, count: u64) -> io::Result<Vec<Hash>> {
         (first..first + count)
             .map(|index| self.hash(level, index))
@@ -33,18 +33,18 @@ pub trait HashReader {
     }
 }
 
-/// The root of the log at a size, from the tiles of that size or a larger one.
+/// The root of the log at a size, from the tiles of this size or a larger one.
 ///
 /// # Errors
-/// What the reader gives.
+/// The reader's errors.
 pub fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     range(0, size, reader)
 }
 
-/// The path from an entry to the root of the log at a size, the leaf's sibling first.
+/// The path from an entry to the root of the log at a size, from the leaf's sibling up.
 ///
 /// # Errors
-/// `InvalidInput` where the size does not hold the index, else what the reader gives.
+/// `InvalidInput` if the index is not below the size, and the reader's errors.
 pub fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
     if index >= size {
         return refuse(format!("entry {index} is not among the first {size}"));
@@ -66,11 +66,11 @@ pub fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<V
     Ok(path)
 }
 
-/// The proof that the log at the new size begins with the log at the old one. Empty where both are the
-/// same, and for an old size of 0, which all logs begin with.
+/// The proof that the log at the new size begins with the log at the old size. It is empty if the
+/// sizes are equal, or if the old size is 0, because every log begins with the empty one.
 ///
 /// # Errors
-/// `InvalidInput` where the old size is the larger one, else what the reader gives.
+/// `InvalidInput` if the old size is larger, and the reader's errors.
 pub fn consistency(old: u64, new: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
     if old > new {
         return refuse(format!("a log of {new} entries cannot begin with {old}"));
@@ -91,7 +91,7 @@ pub fn consistency(old: u64, new: u64, reader: &dyn HashReader) -> io::Result<Ve
             count -= left;
         }
     }
-    // The old root itself is what the verifier knows.
+    // The verifier knows the old root itself.
     if start > 0 {
         path.push(range(start, count, reader)?);
     }
@@ -103,17 +103,18 @@ fn refuse<T>(why: String) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-/// The largest power of two below a count of at least 2: the leaves of its left subtree.
+/// The largest power of two below `count`, which is at least 2: how many leaves its left subtree
+/// has.
 fn split(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
-/// The root over `count` leaves from `start` on, which is a multiple of `count`'s next power of two.
+/// The root over `count` leaves from `start`, a multiple of the next power of two from `count`.
 fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     let mut end = start + count;
     let mut rest = count;
     let mut right = None;
-    // Perfect subtrees, the smallest, which stands at the right end, first.
+    // Takes the perfect subtrees from right to left: the smallest one is at the right end.
     while rest > 0 {
         let height = rest.trailing_zeros();
         let leaves = 1 << height;
@@ -125,7 +126,7 @@ fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     Ok(right.unwrap_or_else(|| sha256(b"")))
 }
 
-/// The root of the perfect subtree of 2^height leaves with this index among those of its height.
+/// The root of a perfect subtree of 2^height leaves; `index` counts the subtrees of that height.
 fn perfect(height: u32, index: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     let within = height % TILE_HEIGHT;
     let level = (height / TILE_HEIGHT) as u8;

@@ -1,20 +1,20 @@
 //! The signed receipt of a deletion that was sent.
 //!
-//! Signed are three lines, each ended by a line feed: `lychgate-receipt`,
-//! `ORIGIN/INDEX` and the leaf in base64; so no receipt can pass for a checkpoint.
+//! The signed text has three lines, each with a line feed: `lychgate-receipt`, `ORIGIN/INDEX` and
+//! the leaf in base64. Its first line ensures that no receipt is valid as a checkpoint.
 
 use super::key::Key;
 use super::merkle::Hash;
 use super::strict;
 use super::verifier_key::VerifierKey;
 
-/// The values of the three receipt headers, as they go to the caller.
+/// The values of the three receipt headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// `lychgate-receipt`: `ORIGIN/INDEX`, the index of the (first) intent.
     pub receipt: String,
-    /// `lychgate-receipt-leaf`: base64 of the closing entry's RFC 6962 leaf hash, or of the intent's
-    /// where the outcome is not on record.
+    /// `lychgate-receipt-leaf`: base64 of the RFC 6962 leaf hash of the closing entry, or of the
+    /// intent if the outcome is not on record.
     pub leaf: String,
     /// `lychgate-receipt-signature`: base64 of key id (4 bytes) and Ed25519 signature (64 bytes).
     pub signature: String,
@@ -34,8 +34,8 @@ impl Receipt {
         }
     }
 
-    /// Judges a receipt: index and leaf where it is this key's, `None` where it is not genuine.
-    /// Each field must be spelled as [`Self::sign`] spells it.
+    /// Verifies a receipt: its index and leaf, or `None` if this key did not sign it. Each field
+    /// must have the spelling of [`Self::sign`].
     #[must_use]
     pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
         let (origin, digits) = self.receipt.rsplit_once('/')?;

@@ -1,4 +1,4 @@
-//! Base64 and numbers with one spelling each, so that no flipped bit goes unnoticed.
+//! Base64 and decimal numbers that accept one spelling each, so that no flipped bit goes unnoticed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,18 +11,18 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     (STANDARD.encode(&bytes) == text).then_some(bytes)
 }
 
-/// A hash in base64.
+/// Decodes a hash in base64.
 pub(crate) fn hash(text: &str) -> Option<Hash> {
     base64(text)?.try_into().ok()
 }
 
-/// An ASCII decimal without sign or leading zeros.
+/// Parses an ASCII decimal without sign or leading zeros.
 pub(crate) fn number(text: &str) -> Option<u64> {
     let value: u64 = text.parse().ok()?;
     (value.to_string() == text).then_some(value)
 }
 
-/// Encodes as [`base64()`] decodes.
+/// Encodes in the spelling that [`base64()`] accepts.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }

@@ -1,4 +1,5 @@
-//! Tiles and entry bundles: their paths, and which of them a size implies (C2SP tlog-tiles).
+//! Tiles and entry bundles: their paths, and the set that a log of a given size has (C2SP
+//! tlog-tiles).
 
 mod content;
 mod frontier;
@@ -9,35 +10,36 @@ pub use content::{
 };
 pub use frontier::Frontier;
 
-/// Hashes in a full tile, entries in a full bundle.
+/// How many hashes a full tile has, and how many entries a full bundle has.
 pub const FULL: u16 = 256;
-/// Levels that a log of fewer than 2^64 entries has: 0 to 7.
+/// How many levels a log of fewer than 2^64 entries has: 0 to 7.
 pub const LEVELS: u8 = 8;
-/// The largest level that a path may name.
+/// The largest level in a path.
 const MAX_LEVEL: u8 = 63;
 
-/// A hash tile. Hash `i` is the root of entries `(256 index + i) 256^level` up to the next one's first.
+/// A hash tile. Its hash `i` is the root of 256^level entries, from entry `(256 * index + i) *
+/// 256^level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
-    /// 0 to 63; 0 holds the leaves' hashes.
+    /// 0 to 63; level 0 holds the leaf hashes.
     pub level: u8,
-    /// The tile's place on its level, from 0.
+    /// The tile's index on its level, from 0.
     pub index: u64,
-    /// Its hashes, 1 to 256; 256 is a full tile, what has fewer a partial one.
+    /// How many hashes it has, 1 to 256; 256 is a full tile, fewer is a partial one.
     pub width: u16,
 }
 
-/// An entry bundle: the entries `256 index` and those that follow.
+/// An entry bundle: up to 256 entries from entry `256 * index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bundle {
-    /// The bundle's place, from 0.
+    /// The bundle's index, from 0.
     pub index: u64,
-    /// Its entries, 1 to 256.
+    /// How many entries it has, 1 to 256.
     pub width: u16,
 }
 
 impl Tile {
-    /// The tile at this place in a log of this size; `None` where the size has none there.
+    /// The tile at this place in a log of this size; `None` if the log has none there.
     #[must_use]
     pub fn at(level: u8, index: u64, size: u64) -> Option<Self> {
         let width = width(index, hashes_at(level, size))?;
@@ -78,7 +80,7 @@ impl Tile {
 }
 
 impl Bundle {
-    /// The bundle at this place in a log of this size; `None` where the size has none there.
+    /// The bundle at this place in a log of this size; `None` if the log has none there.
     #[must_use]
     pub fn at(index: u64, size: u64) -> Option<Self> {
         let width = width(index, size)?;
@@ -91,13 +93,14 @@ impl Bundle {
         self.index.saturating_mul(FULL.into())
     }
 
-    /// The path below the folder: `tile/entries/x001/234` or, partial, `tile/entries/x001/234.p/7`.
+    /// The path in the folder: `tile/entries/x001/234`, or `tile/entries/x001/234.p/7` if it is
+    /// partial.
     #[must_use]
     pub fn path(&self) -> String {
         format!("tile/entries/{}", place(self.index, self.width))
     }
 
-    /// Reads a path that [`Self::path`] writes; `None` for all others.
+    /// Parses a path that [`Self::path`] writes; `None` for all others.
     #[must_use]
     pub fn parse_path(path: &str) -> Option<Self> {
         let (index, width) = parse_place(path.strip_prefix("tile/entries/")?)?;
@@ -115,7 +118,7 @@ pub enum Form {
     File,
 }
 
-/// The form of a path's last name; `None` where no log gives such a name there.
+/// The form of a path's last name; `None` if a log has no such names there.
 #[must_use]
 pub fn form(path: &str) -> Option<Form> {
     let rest = path.strip_prefix("tile/")?;
@@ -135,23 +138,23 @@ pub fn form(path: &str) -> Option<Form> {
     }
 }
 
-/// How many hashes a level has at this size: one for each full tile below.
+/// How many hashes a level has in a log of this size: one for each full tile below.
 #[must_use]
 pub fn hashes_at(level: u8, size: u64) -> u64 {
     size.checked_shr(8 * u32::from(level)).unwrap_or(0)
 }
 
-/// All hash tiles of this size, level by level.
+/// All hash tiles of a log of this size, level by level.
 pub fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
     tiles_between(0, size)
 }
 
-/// All bundles of this size.
+/// All bundles of a log of this size.
 pub fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
     bundles_between(0, size)
 }
 
-/// The hash tiles that the larger size has and the smaller has not: what growing has to write.
+/// The hash tiles that a log must write to grow from the old size to the new one.
 pub fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
     (0..LEVELS).flat_map(move |level| {
         places_between(hashes_at(level, old), hashes_at(level, new)).map(move |(index, width)| {
@@ -164,7 +167,7 @@ pub fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
     })
 }
 
-/// The bundles that the larger size has and the smaller has not.
+/// The bundles that a log must write to grow from the old size to the new one.
 pub fn bundles_between(old: u64, new: u64) -> impl Iterator<Item = Bundle> {
     places_between(old, new).map(|(index, width)| Bundle { index, width })
 }
@@ -175,7 +178,7 @@ fn places_between(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
     (old / full..end).filter_map(move |index| Some((index, width(index, new)?)))
 }
 
-/// The width of the tile at this index where its level has so many hashes.
+/// The width of the tile at this index if its level has this many hashes.
 fn width(index: u64, hashes: u64) -> Option<u16> {
     let full = u64::from(FULL);
     let rest = hashes.checked_sub(index.checked_mul(full)?)?;
@@ -184,7 +187,8 @@ fn width(index: u64, hashes: u64) -> Option<u16> {
         .filter(|&width| width > 0)
 }
 
-/// Groups of three digits, all but the last with an `x`; the width behind where it is not full.
+/// Groups of three digits, all except the last with an `x`; the width follows if the tile is
+/// partial.
 fn place(index: u64, width: u16) -> String {
     let mut text = format!("{:03}", index % 1_000);
     let mut rest = index / 1_000;
@@ -198,7 +202,7 @@ fn place(index: u64, width: u16) -> String {
     text
 }
 
-/// Reads more than [`place`] writes: the caller writes what was read and compares.
+/// Accepts more than [`place`] writes, so the caller encodes the result and compares.
 fn parse_place(text: &str) -> Option<(u64, u16)> {
     let (place, width) = match text.split_once(".p/") {
         Some((place, width)) => (place, width.parse().ok().filter(|w| (1..FULL).contains(w))?),

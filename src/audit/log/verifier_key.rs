@@ -12,7 +12,7 @@ use super::merkle::sha256;
 /// The signature type byte of Ed25519.
 pub(crate) const ED25519: u8 = 1;
 
-/// Checks what the trail signed.
+/// Verifies signatures of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     origin: String,
@@ -27,14 +27,14 @@ impl VerifierKey {
         }
     }
 
-    /// Reads a verifier key; one line feed at its end is fine.
+    /// Parses a verifier key; it may end in one line feed.
     ///
     /// # Errors
-    /// Where it is not in the form above, not Ed25519, or its id does not fit.
+    /// If the text is not in the format above, the key is not Ed25519, or its id does not fit.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let form = || KeyError("not a verifier key of the form NAME+HASH+BASE64".into());
-        // Base64 may hold `+`, the name and the id may not.
+        // Base64 may contain `+`; the name and the id may not.
         let mut parts = line.splitn(3, '+');
         let (Some(name), Some(_), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(form());
@@ -49,14 +49,14 @@ impl VerifierKey {
         let mut public = [0; 32];
         public.copy_from_slice(rest);
         let key = Self::new(name, public);
-        // Every spelling but the canonical one is refused, the id included.
+        // Refuses every spelling except the canonical one, including that of the id.
         if key.to_string() != line {
             return Err(KeyError("the key's id does not fit the key".into()));
         }
         Ok(key)
     }
 
-    /// The name: the origin of the log.
+    /// The key's name, which is the origin of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
@@ -69,7 +69,7 @@ impl VerifierKey {
         [hash[0], hash[1], hash[2], hash[3]]
     }
 
-    /// Whether a line's bytes (key id and signature) are this key's over the text.
+    /// Whether `line` (key id and signature) is this key's signature over the text.
     #[must_use]
     pub fn verify(&self, text: &[u8], line: &[u8]) -> bool {
         let Some((id, signature)) = line.split_at_checked(4) else {
@@ -91,7 +91,7 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// What is wrong with an origin, if anything is.
+/// Why a text cannot be an origin; `None` if it can.
 #[must_use]
 pub fn origin_fault(origin: &str) -> Option<&'static str> {
     if origin.is_empty() || origin.len() > 255 {
@@ -100,7 +100,7 @@ pub fn origin_fault(origin: &str) -> Option<&'static str> {
     if !origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+') {
         return Some("an origin is visible ASCII without `+`");
     }
-    // The first line of what a receipt signs: no checkpoint may begin so.
+    // A receipt's signed text starts with this line, so a checkpoint must not.
     (origin == "lychgate-receipt").then_some("an origin cannot be `lychgate-receipt`")
 }
 

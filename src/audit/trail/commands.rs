@@ -1,4 +1,4 @@
-//! What commands do to the trail.
+//! The trail's functions for commands.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 impl Trail {
-    /// Which folder this process holds with its lock, if it holds one; it tells when that changes.
+    /// The folder whose lock this process holds, if any, and later changes of it.
     #[must_use]
     pub fn holding(&self) -> watch::Receiver<Option<Held>> {
         self.shared().holding.subscribe()
     }
 
-    /// Puts what reading a deletion's users back said on record (split where one entry is too small)
-    /// and waits until it is durable, at most `sync_timeout`; gives the index of its first entry.
+    /// Records the result of a read-back, split if one entry is too small, and waits until it is
+    /// durable, at most `sync_timeout`. Returns the index of its first entry.
     ///
     /// # Errors
-    /// Where it is not durable in time; it may then be written later.
+    /// If the result is not durable in time; the writer may still write it later.
     pub async fn reconciled(&self, whole: Reconciled) -> Result<u64, Unavailable> {
         if let Some(closed) = self.shared().availability.closed() {
             return Err(closed);
@@ -57,11 +57,11 @@ impl Trail {
     }
 
     /// Abandons the log in a folder that no process holds, if it does not open, and moves its files
-    /// aside. From then on only a log of the new name opens.
+    /// to the quarantine folder. After that, only a log of the new name opens.
     ///
     /// # Errors
-    /// If the log opens, another process holds it, the cause ends by itself, the name was lost before,
-    /// or the disk failed.
+    /// If the log opens, another process holds it, the cause ends by itself, the name belongs to an
+    /// abandoned log, or the disk failed.
     pub async fn accept_loss(
         settings: Settings,
         acceptance: &Acceptance,
@@ -70,7 +70,7 @@ impl Trail {
         Self::accept_loss_on(Arc::new(RealDisk), settings, acceptance, clock).await
     }
 
-    /// As [`Self::accept_loss`], on any disk.
+    /// [`Self::accept_loss`] on any disk.
     pub(crate) async fn accept_loss_on(
         disk: Arc<dyn Disk>,
         settings: Settings,

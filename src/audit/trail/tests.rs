@@ -66,7 +66,7 @@ fn kinds(entries: &[Entry]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_intent_and_outcome_are_durable_before_their_waiters_know() {
+async fn p1_intent_and_outcome_are_durable_before_the_answer() {
     let folder = test_folder("trail");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
@@ -91,13 +91,13 @@ async fn p1_intent_and_outcome_are_durable_before_their_waiters_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_what_a_crash_left_open_is_closed_once_before_anything_new() {
+async fn p2_recovery_closes_open_intents_once_before_new_entries() {
     let folder = test_folder("trail-crash");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
     let first = trail.begin(test_intent(1)).await.unwrap();
     let index = first.index();
-    // The copy is what a crash here would leave.
+    // The copy has the state that a crash would leave at this point.
     let copy = folder.path().join("copy");
     copy_folder(&settings.directory, &copy);
     let after = Settings {
@@ -139,7 +139,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_second_opener_is_locked_and_writes_nothing_until_the_first_is_gone() {
+async fn p3_a_second_opener_writes_nothing_while_the_first_runs() {
     let folder = test_folder("trail-locked");
     let settings = settings(folder.path());
     let first = open(&settings).await;
@@ -188,7 +188,7 @@ async fn a_large_batch_is_on_record_as_parts_with_one_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p6_whoever_goes_away_leaves_no_intent_open() {
+async fn p6_a_dropped_request_leaves_no_intent_open() {
     let folder = test_folder("trail-gone");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
@@ -210,7 +210,7 @@ async fn p6_whoever_goes_away_leaves_no_intent_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_config_stands_before_the_first_intent_that_names_it_and_once() {
+async fn the_config_comes_once_before_the_first_intent_naming_it() {
     let folder = test_folder("trail-config");
     let settings = settings(folder.path());
     let trail = Trail::open(settings.clone(), Clock::system(), Metrics::new());
@@ -277,7 +277,7 @@ async fn a_flood_of_refusals_is_summed_up_and_none_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_deletions_at_once_share_syncs_and_fill_several_segments() {
+async fn concurrent_deletions_share_syncs_and_fill_segments() {
     let folder = test_folder("trail-many");
     let settings = settings(folder.path());
     let metrics = Metrics::new();
@@ -299,7 +299,7 @@ async fn many_deletions_at_once_share_syncs_and_fill_several_segments() {
     trail.stop().await;
     let seen = entries(&settings);
     assert_eq!(seen.len(), 2 * 32 * 40 + 2);
-    // Those that a checkpoint covers are gone by now.
+    // The pruner has removed segments that a checkpoint covers.
     let names = std::fs::read_dir(settings.directory.join("journal")).unwrap();
     let newest = names
         .filter_map(|name| segment::number(name.unwrap().file_name().to_str()?))
@@ -309,7 +309,7 @@ async fn many_deletions_at_once_share_syncs_and_fill_several_segments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_another_key_or_a_key_of_another_origin_is_unusable() {
+async fn another_key_or_origin_makes_the_folder_unusable() {
     let folder = test_folder("trail-key");
     let settings = settings(folder.path());
     open(&settings).await.stop().await;
@@ -336,7 +336,7 @@ async fn a_folder_of_another_key_or_a_key_of_another_origin_is_unusable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verifier_file_that_a_crash_left_torn_is_written_again() {
+async fn a_torn_verifier_file_is_rewritten() {
     let folder = test_folder("trail-torn-verifier");
     let settings = settings(folder.path());
     let key = Key::read(&settings.key_file).unwrap();
@@ -356,7 +356,7 @@ async fn a_verifier_file_that_a_crash_left_torn_is_written_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_link_or_a_folder_in_a_files_place_is_damage() {
+async fn p3_a_link_or_folder_in_place_of_a_file_is_damage() {
     let folder = test_folder("trail-no-file");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
@@ -380,7 +380,7 @@ async fn p3_a_link_or_a_folder_in_a_files_place_is_damage() {
     trail.stop().await;
 }
 
-/// Why a start refuses deletions.
+/// The cause for which a start refuses deletions.
 async fn cause_at_start(settings: &Settings) -> Cause {
     let trail = open(settings).await;
     let closed = trail.state().closed.unwrap();

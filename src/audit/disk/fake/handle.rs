@@ -1,4 +1,4 @@
-//! The steps of the disk in memory, by its folders and files.
+//! The folders and files of the disk in memory.
 
 use std::any::Any;
 use std::io;
@@ -154,7 +154,7 @@ impl Folder for Handle {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        // Enough for all that is to be written, and none for what is not asked for here.
+        // Writes always fit, but the journal sees no space for its reserve file.
         Ok(0)
     }
 
@@ -249,7 +249,7 @@ impl File for Handle {
             had = !std::mem::replace(locked, true);
             Ok(had)
         });
-        // Closing the file gives the lock back even where taking it was said to have failed.
+        // Closing the file releases the lock even if the step that took it reported a failure.
         *self.has_lock.lock().unwrap() |= had;
         result
     }

@@ -1,4 +1,4 @@
-//! Something else that happens at a step: what another thread would do, at a place that is chosen.
+//! Runs a function at a chosen step, to do what another thread could do at that moment.
 
 use std::cell::RefCell;
 
@@ -8,8 +8,8 @@ thread_local! {
     static NEXT: RefCell<Option<(usize, Act)>> = const { RefCell::new(None) };
 }
 
-/// While `outer` runs in this thread, `inner` runs before its step of this number, or behind all of
-/// them.
+/// Runs `outer`, and `inner` in the same thread before its step of this number. If `outer` takes
+/// fewer steps, `inner` runs at the end.
 pub(crate) fn interrupt<T>(
     outer: impl FnOnce() -> T,
     number: usize,

@@ -1,4 +1,4 @@
-//! What a loss of power leaves of the disk in memory: what was synced, and any part of what was not.
+//! Power loss on the disk in memory: keeps synced data, and any part of the unsynced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::{FakeDisk, Node, State};
 
-/// A crash leaves each of these old or new.
+/// A crash leaves the old or the new content of each sector.
 const SECTOR: usize = 512;
-/// What the system writes back at once, as far as the power lasts.
+/// The unit that the system writes back and that a sync covers.
 const PAGE: usize = 4_096;
 
-/// A name that goes, and one that comes.
+/// A change to a folder's names: one removed, one added.
 type Act = (Option<String>, Option<(String, usize)>);
 
 /// The names in a folder.
@@ -19,7 +19,7 @@ type Act = (Option<String>, Option<(String, usize)>);
 pub(super) struct Names {
     pub(super) now: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
-    /// What was done since the last sync.
+    /// The changes since the last sync.
     pending: Vec<Act>,
 }
 
@@ -52,7 +52,7 @@ impl Names {
         self.pending.push(act);
     }
 
-    /// Each act since the last sync is kept or forgotten as a whole.
+    /// Keeps or loses each change since the last sync as a whole.
     fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
         for act in std::mem::take(&mut self.pending) {
             if survives() {
@@ -77,7 +77,7 @@ pub(super) struct Contents {
     durable: Vec<u8>,
     /// Pages that the next sync makes durable.
     dirty: BTreeSet<usize>,
-    /// Pages whose sync failed: as Linux has it they count as clean, and no later sync helps.
+    /// Pages whose sync failed. As on Linux they count as clean, and no later sync writes them.
     lost: BTreeSet<usize>,
     is_resized: bool,
 }
@@ -117,7 +117,7 @@ impl Contents {
         self.lost.append(&mut self.dirty);
     }
 
-    /// The length and each sector that was not made durable are old or new.
+    /// Keeps the old or the new state of the length and of each sector that is not durable.
     fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
         if self.is_resized && survives() {
             self.durable.resize(self.now.len(), 0);
@@ -145,7 +145,7 @@ impl Contents {
 }
 
 impl FakeDisk {
-    /// The disk as a crash now would leave it: of what was not synced, what `survives` says.
+    /// The disk after a crash at this moment; `survives` decides for each unsynced change.
     pub(crate) fn crash(&self, mut survives: impl FnMut() -> bool) -> Self {
         let state = self.state();
         let after = |node: &Node| {
@@ -174,25 +174,26 @@ impl FakeDisk {
         }
     }
 
-    /// Loses the power at the step of this number from now, among all or those of this name, which is
-    /// done or not; no step is done after it, until the disk is healed.
+    /// Loses the power at the step of this number from now, among all steps or those of this name.
+    /// `is_done` says whether that step still takes effect. No later step does, until
+    /// [`Self::heal`].
     pub(crate) fn die_at(&self, step: Option<&'static str>, number: usize, is_done: bool) {
         self.state().dies = Some((step, number, is_done));
     }
 
-    /// Whether the power was lost.
+    /// Whether the power is lost.
     pub(crate) fn is_dead(&self) -> bool {
         self.state().is_dead
     }
 
-    /// Keeps every state of this file that anybody could read, through crashes.
+    /// Records every readable state of this file, across crashes.
     pub(crate) fn watch(&self, folder: &str, name: &str) {
         let mut state = self.state();
         let node = state.roots[folder];
         state.watched.push((node, name.into()));
     }
 
-    /// What the watched files ever held.
+    /// Every content that the watched files ever had.
     pub(crate) fn shown(&self) -> BTreeSet<Vec<u8>> {
         self.state().shown.clone()
     }
@@ -202,14 +203,13 @@ impl FakeDisk {
         self.state().steps.clone()
     }
 
-    /// Puts a copy in a folder's place, of which nothing is durable: until the disk is synced, whoever
-    /// cleans up after a loss of power finds what was copied and puts it back. Gives what stood there.
+    /// Replaces a folder by a copy that is not durable yet: until a sync of the disk, a power
+    /// loss brings the original back. Returns the original.
     pub(crate) fn put_copy(&self, path: &str) -> usize {
         self.state().put_copy(path)
     }
 
-    /// As [`Self::put_copy`], in the place of a folder that is removed: the inodes are those of the
-    /// one that is gone.
+    /// Like [`Self::put_copy`], but the copy reuses the inode numbers of the original.
     pub(crate) fn put_copy_in_its_inodes(&self, path: &str) {
         let mut state = self.state();
         let gone = state.put_copy(path);
@@ -217,19 +217,19 @@ impl FakeDisk {
         state.take_inodes(copy, gone);
     }
 
-    /// Puts a folder that stood there before in its place.
+    /// Puts an earlier folder back in its place.
     pub(crate) fn put(&self, path: &str, folder: usize) {
         self.state().roots.insert(path.into(), folder);
     }
 
-    /// Puts what was copied back in its place, where the copy is not durable.
+    /// Undoes [`Self::put_copy`] if the copy is not durable.
     pub(crate) fn put_back(&self) {
         let mut state = self.state();
         state.roots = state.roots_before();
         state.before.clear();
     }
 
-    /// Puts what can be read of a folder into one of the real disk.
+    /// Copies the readable content of a folder to the real disk.
     pub(crate) fn copy_to(&self, folder: &str, target: &Path) {
         let state = self.state();
         state.copy(state.roots[folder], target);

@@ -1,15 +1,15 @@
-//! Makes the entries of a deletion that was read back: one, or as many as its users need.
+//! Composes the entries of a read-back: one, or as many as its users need.
 
 use super::{body, cut_text};
 use crate::audit::entry::{Cuts, Kind, MAX_BYTES, Reconciled, UserFound};
 
-/// What `time`, `part` and `parts` add to an entry at most.
+/// The most that `time`, `part` and `parts` add to an entry.
 const FRAME_BYTES: usize = 160;
-/// What a cut text adds beside itself at most: its field's name, length and digest.
+/// The most that a cut text adds to an entry in `cut`: its field's name, length and digest.
 const CUT_BYTES: usize = 160;
 
-/// Cuts the texts of upstream, and splits the users over as many parts as they need. `whole` holds
-/// all of them; `part`, `parts` and `cut` are set here.
+/// Cuts the texts from upstream and splits the users into as many parts as they need. `whole` holds
+/// all users; this function sets `part`, `parts` and `cut`.
 #[must_use]
 pub fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
     let users = std::mem::take(&mut whole.users);
@@ -86,7 +86,7 @@ pub(crate) fn test_reconciled(intent: u64, users: usize) -> Reconciled {
     }
 }
 
-/// The closing entry of an intent that ended so.
+/// The outcome entry of an intent.
 #[cfg(test)]
 pub(crate) fn test_closing(
     intent: u64,

@@ -1,4 +1,4 @@
-//! Tests of how entries are made to fit.
+//! Tests of the cuts and splits.
 
 use super::*;
 use crate::audit::entry::{Caller, Entry};
@@ -42,7 +42,7 @@ fn a_small_deletion_is_one_intent_of_one_block() {
 }
 
 #[test]
-fn the_largest_batch_is_split_in_parts_that_name_every_user_in_order() {
+fn the_largest_batch_is_split_with_every_user_in_order() {
     let whole = intent(5_000);
     let parts = intents(whole.clone());
     assert_eq!(parts.len(), 3);
@@ -91,7 +91,7 @@ fn the_worst_texts_stay_within_an_entry() {
 }
 
 #[test]
-fn a_stamped_body_is_the_entry_as_serde_writes_it_and_reads_back() {
+fn a_stamped_body_is_the_entry_as_serde_writes_it() {
     let kind = Kind::Intent(intents(intent(2)).remove(0));
     let entry = Entry {
         time: Time(5).to_string(),

@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_back(origin in "[!-*,-~]{1,255}", size in 1_u64.., root: Hash) {
+    fn a_written_checkpoint_is_read_back(origin in "[!-*,-~]{1,255}", size in 1_u64.., root: Hash) {
         let checkpoint = Checkpoint { origin, size, root };
         prop_assert_eq!(Checkpoint::parse(&checkpoint.text()), Ok(checkpoint));
     }

@@ -42,7 +42,7 @@ fn a_note_by_others_alone_is_refused() {
 }
 
 #[test]
-fn a_stranger_of_the_same_name_is_unknown() {
+fn another_key_of_the_same_name_is_unknown() {
     let stranger = Key::generate("lychgate.test/log").unwrap();
     let note = sign(&stranger, text());
     assert!(matches!(judge(&note), Err(NoteError::Unsigned(_))));
@@ -86,7 +86,7 @@ fn sixteen_of_the_longest_signatures_fit() {
 }
 
 #[test]
-fn what_is_no_note_is_refused() {
+fn a_text_that_is_not_a_note_is_refused() {
     let line = SIGNED.rsplit_once("\n\n").unwrap().1;
     let long = "a".repeat(MAX_NOTE_BYTES);
     for bad in [
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_signed_is_read_back(text in "([ -~]{0,9}\n){1,9}") {
+    fn a_signed_note_is_read_back(text in "([ -~]{0,9}\n){1,9}") {
         let note = sign(&test_key(), &text);
         let read = Note::parse(note.as_bytes()).unwrap();
         prop_assert_eq!(read.text(), text);

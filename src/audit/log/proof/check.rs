@@ -1,8 +1,8 @@
-//! Checks proofs of inclusion and consistency (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
+//! Verifies proofs of inclusion and consistency (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
 
 use super::super::merkle::{Hash, node, sha256};
 
-/// Whether the path leads from the leaf at this index to the root at this size.
+/// Whether the path leads from the leaf at this index to the root of the log at this size.
 #[must_use]
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
     if index >= size {
@@ -20,8 +20,8 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root:
     walk.at_root() && hash == *root
 }
 
-/// Whether the path proves that the log of the new size and root begins with that of the old ones. A
-/// smaller new size never does: that is a roll-back.
+/// Whether the path proves that the log with the new size and root begins with the old one. A
+/// smaller new size is a rollback and never passes.
 #[must_use]
 pub fn verify_consistency(
     old: u64,
@@ -39,7 +39,7 @@ pub fn verify_consistency(
     if old == new {
         return path.is_empty() && old_root == new_root;
     }
-    // Where the old log is one perfect subtree, its root is left out of the path.
+    // If the old log is one perfect subtree, the path omits its root.
     let (first, rest) = match (old.is_power_of_two(), path.split_first()) {
         (_, None) => return false,
         (true, Some(_)) => (old_root, path),
@@ -61,13 +61,13 @@ pub fn verify_consistency(
     walk.at_root() && before == *old_root && after == *new_root
 }
 
-/// On which side of us the sibling stands.
+/// The side of the sibling.
 enum Side {
     Left,
     Right,
 }
 
-/// The way from a node to the root of a tree that is not full.
+/// The way from a node to the root of a tree that may be incomplete.
 struct Walk {
     /// The node's index on its level.
     node: u64,
@@ -80,13 +80,13 @@ impl Walk {
         Self { node, last }
     }
 
-    /// One sibling up; `None` where the root is reached already.
+    /// Moves up past one sibling; `None` at the root.
     fn up(&mut self) -> Option<Side> {
         if self.at_root() {
             return None;
         }
         let side = if self.node & 1 == 1 || self.node == self.last {
-            // The last node of a level goes up alone until it has a left sibling.
+            // The last node of a level moves up alone until it has a left sibling.
             let alone = self.node.trailing_zeros();
             self.node = self.node.checked_shr(alone).unwrap_or(0);
             self.last = self.last.checked_shr(alone).unwrap_or(0);

@@ -1,19 +1,19 @@
-//! A tree in memory, for tests: each level's hashes, made by definition.
+//! A tree in memory, for tests, with each level's hashes by definition.
 
 use super::super::merkle::{Hash, leaf, root_of};
 use super::super::tiles::{FULL, Tile};
 use super::*;
 
-/// The first so many leaves; entry `i` is the text `entry i`, as in the published vectors.
+/// The first leaves of the published vectors; entry `i` is the text `entry i`.
 pub(crate) fn leaves(size: u64) -> impl Iterator<Item = Hash> {
     (0..size).map(|i| leaf(format!("entry {i}").as_bytes()))
 }
 
-/// The tree.
+/// All hashes, by level.
 pub(crate) struct Tree(Vec<Vec<Hash>>);
 
 impl Tree {
-    /// One of these leaves.
+    /// The tree of the first `size` leaves.
     pub(crate) fn of(size: u64) -> Self {
         let mut levels = vec![leaves(size).collect::<Vec<_>>()];
         while let Some(below) = levels.last().filter(|below| below.len() >= 256) {

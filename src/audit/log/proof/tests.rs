@@ -1,4 +1,4 @@
-//! Tests of paths: the published vectors, all small sizes, and random large ones.
+//! Tests of proofs: the published vectors, all small sizes, and random large ones.
 
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ fn p4_inclusion_is_that_of_the_published_vector() {
 }
 
 #[test]
-fn roots_at_all_small_sizes_are_those_of_the_leaves() {
+fn roots_of_all_small_sizes_match_the_leaves() {
     let tree = Tree::of(600);
     for size in 0..=600 {
         assert_eq!(root_at(size, &tree).unwrap(), root(&tree, size), "{size}");

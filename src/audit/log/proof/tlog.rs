@@ -1,4 +1,5 @@
-//! Proofs that verify offline: an entry's path and a signed checkpoint in one file (C2SP tlog-proof).
+//! Proofs for offline verification: an entry's path and a signed checkpoint in one file (C2SP
+//! tlog-proof).
 
 use super::super::checkpoint::{Checkpoint, CheckpointError};
 use super::super::merkle::{Hash, leaf};
@@ -9,38 +10,38 @@ use super::super::verifier_key::VerifierKey;
 use super::check::verify_inclusion;
 
 const VERSION: &str = "c2sp.org/tlog-proof@v1";
-/// No path is longer: a log has fewer than 2^64 entries.
+/// The maximal length of a path: a log has fewer than 2^64 entries.
 const MAX_PATH: usize = 64;
-/// A proof is at most this long: first lines, an entry in base64, 64 hashes, a note.
+/// The maximal length of a proof: first lines, an entry in base64, 64 hashes, a note.
 pub const MAX_PROOF_BYTES: usize =
     64 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PATH * 45 + MAX_NOTE_BYTES;
 
 /// A proof that an entry is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlogProof {
-    /// What the log adds: here the entry itself. It proves nothing until it is hashed.
+    /// Data from the log: here the entry itself. It is not proved until its hash is checked.
     pub extra: Option<Vec<u8>>,
     /// The entry's index.
     pub index: u64,
-    /// The inclusion path, the leaf's sibling first.
+    /// The inclusion path, from the leaf's sibling up.
     pub path: Vec<Hash>,
     /// The signed checkpoint, byte for byte.
     pub checkpoint: Vec<u8>,
 }
 
-/// Why a proof does not prove.
+/// Why a proof is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// It is no proof.
+    /// It is not in the format of a proof.
     #[error("not a tlog-proof: {0}")]
     Malformed(&'static str),
-    /// Its checkpoint is no signed note.
+    /// Its checkpoint is not a signed note.
     #[error("the proof's checkpoint is {0}")]
     Note(#[from] NoteError),
-    /// Its checkpoint is none of this log.
+    /// Its checkpoint is not one of this log.
     #[error("the proof's checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// The entry is not on the proof's `extra` line, and nobody brought its leaf.
+    /// The proof has no `extra` line with the entry, and the caller gave no leaf.
     #[error("the proof does not hold the entry: give its leaf")]
     NoEntry,
     /// The path does not lead from the leaf to the checkpoint's root.
@@ -54,7 +55,7 @@ pub enum ProofError {
 }
 
 impl TlogProof {
-    /// The proof's file.
+    /// The content of the proof's file.
     #[must_use]
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{VERSION}\n");
@@ -72,10 +73,11 @@ impl TlogProof {
         bytes
     }
 
-    /// Reads a proof's file; its checkpoint must be a note, and is not judged yet.
+    /// Parses a proof's file. Its checkpoint must be a note; [`Self::verify`] checks the signature.
     ///
     /// # Errors
-    /// [`ProofError::Malformed`] for all that [`Self::to_text`] would not write, [`ProofError::Note`].
+    /// [`ProofError::Malformed`] for every text that [`Self::to_text`] would not write,
+    /// [`ProofError::Note`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
         let malformed = ProofError::Malformed;
         if bytes.len() > MAX_PROOF_BYTES {
@@ -113,7 +115,8 @@ impl TlogProof {
         })
     }
 
-    /// Judges the proof for the entry on its `extra` line: the checkpoint, and the entry, authentic now.
+    /// Verifies the proof for the entry on its `extra` line. Returns the checkpoint and the entry,
+    /// both authentic.
     ///
     /// # Errors
     /// See [`ProofError`].
@@ -122,7 +125,7 @@ impl TlogProof {
         Ok((self.verify(&leaf(entry), key)?, entry))
     }
 
-    /// Judges the proof for this leaf, whatever stands on its `extra` line.
+    /// Verifies the proof for this leaf; ignores its `extra` line.
     ///
     /// # Errors
     /// See [`ProofError`].

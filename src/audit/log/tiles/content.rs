@@ -1,41 +1,41 @@
-//! What stands in tiles and bundles (C2SP tlog-tiles).
+//! The content of tiles and bundles (C2SP tlog-tiles).
 
 use super::super::merkle::Hash;
 use super::FULL;
 
-/// An entry is at most this long: its length stands in two bytes.
+/// The maximal length of an entry: the bundle stores it in two bytes.
 pub const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
-/// A bundle is at most this long.
+/// The maximal length of a bundle.
 pub const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
 
 const HASH_BYTES: usize = size_of::<Hash>();
 
-/// Why bytes are no tile or bundle.
+/// Why bytes are not a tile or a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// An entry cannot be kept.
+    /// The entry is too long for a bundle.
     #[error("an entry of {0} bytes, over the 65,535 that a bundle can hold")]
     EntryTooLong(usize),
-    /// The bytes end within an entry; holds how many whole entries there are.
+    /// The bytes end within an entry; the number counts the whole entries before it.
     #[error("the bundle ends within its entry {0}")]
     Short(usize),
-    /// There are bytes behind the last entry.
+    /// Bytes follow the last entry.
     #[error("{0} bytes behind the bundle's last entry")]
     Trailing(usize),
-    /// A hash tile has another length than its width implies.
+    /// The tile's length does not fit its width.
     #[error("a tile of {found} bytes, not {wanted}")]
     TileLength {
-        /// Its bytes.
+        /// Its length in bytes.
         found: usize,
-        /// 32 for each hash.
+        /// 32 bytes for each hash.
         wanted: usize,
     },
 }
 
-/// Puts an entry at the end of a bundle: its length, big-endian in two bytes, and its bytes.
+/// Appends an entry to a bundle: its length in two bytes, big-endian, and its bytes.
 ///
 /// # Errors
-/// [`ContentError::EntryTooLong`]; the bundle is left as it was.
+/// [`ContentError::EntryTooLong`]; the bundle stays unchanged.
 pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError> {
     let length = u16::try_from(entry.len()).map_err(|_| ContentError::EntryTooLong(entry.len()))?;
     bundle.extend_from_slice(&length.to_be_bytes());
@@ -43,7 +43,7 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError
     Ok(())
 }
 
-/// A bundle of these entries.
+/// Encodes a bundle.
 ///
 /// # Errors
 /// [`ContentError::EntryTooLong`].
@@ -56,7 +56,7 @@ pub fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentEr
     Ok(bundle)
 }
 
-/// The entries of a bundle of this width: so many, and not a byte behind them.
+/// Decodes a bundle of exactly `width` entries.
 ///
 /// # Errors
 /// [`ContentError::Short`], [`ContentError::Trailing`].
@@ -74,13 +74,13 @@ pub fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentErr
     }
 }
 
-/// A hash tile of these hashes.
+/// Encodes a hash tile.
 #[must_use]
 pub fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
     hashes.concat()
 }
 
-/// The hashes of a tile of this width.
+/// Decodes a tile of `width` hashes.
 ///
 /// # Errors
 /// [`ContentError::TileLength`].

@@ -1,4 +1,4 @@
-//! The right edge of the log's tiles, for whoever appends: the partial tile of each level.
+//! The right edge of the log's tiles, to append to: the partial tile of each level.
 
 use std::io;
 
@@ -10,15 +10,15 @@ use super::{FULL, LEVELS, Tile, hashes_at};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
-    /// Each level's hashes past its last full tile, as many as 255.
+    /// Each level's hashes after its last full tile, at most 255.
     levels: [Vec<Hash>; LEVELS as usize],
 }
 
 impl Frontier {
-    /// Reads it from the tiles of a log of this size.
+    /// Reads the frontier from the tiles of a log of this size.
     ///
     /// # Errors
-    /// What the reader gives.
+    /// The reader's errors.
     pub fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
         let mut frontier = Self {
             size,
@@ -32,7 +32,7 @@ impl Frontier {
         Ok(frontier)
     }
 
-    /// Of these partial tiles' hashes, the lowest level first.
+    /// Builds the frontier from the hashes of each level's partial tile, lowest level first.
     #[must_use]
     pub fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
         let mut frontier = Self {
@@ -45,8 +45,8 @@ impl Frontier {
         frontier
     }
 
-    /// The edge as it was at an earlier size. No tile that was partial then may be full by now: its
-    /// hashes are gone.
+    /// The frontier at an earlier size. If a tile that was partial then is full now, its hashes are
+    /// gone and the result is wrong.
     #[must_use]
     pub fn back_to(&self, size: u64) -> Self {
         let partial = (0..LEVELS).zip(&self.levels).map(|(level, hashes)| {
@@ -57,7 +57,7 @@ impl Frontier {
         Self::of(size, partial)
     }
 
-    /// A level's hashes past its last full tile.
+    /// A level's hashes after its last full tile.
     #[must_use]
     pub fn level(&self, level: u8) -> &[Hash] {
         self.levels
@@ -65,16 +65,16 @@ impl Frontier {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// How many leaves there are.
+    /// How many leaves the log has.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds the next leaf; `filled` is told of each tile that is full now, the lowest first.
+    /// Adds the next leaf. Calls `filled` for each tile that becomes full, lowest level first.
     ///
     /// # Errors
-    /// What `filled` gives; the leaf is not added then.
+    /// The errors of `filled`; the leaf is not added then.
     pub fn push<E>(
         &mut self,
         leaf: Hash,
@@ -105,7 +105,7 @@ impl Frontier {
         Ok(())
     }
 
-    /// The partial tiles that there are, the lowest first.
+    /// The partial tiles, lowest level first.
     pub fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
         (0..LEVELS).zip(&self.levels).filter_map(|(level, hashes)| {
             let index = hashes_at(level, self.size) / u64::from(FULL);
@@ -117,7 +117,7 @@ impl Frontier {
     #[must_use]
     pub fn root(&self) -> Hash {
         let mut right = None;
-        // The lower levels stand to the right of the higher ones.
+        // Lower levels are to the right of higher ones.
         for hashes in &self.levels {
             let mut level = Root::default();
             for hash in hashes {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn all_tiles_of_the_size_come_by_once() {
+    fn every_tile_of_the_size_is_seen_once() {
         let tree = Tree::of(66_000);
         let mut frontier = Frontier::default();
         let mut seen: Vec<(Tile, Vec<Hash>)> = leaves(66_000)
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_back_to_where_a_hash_of_a_tile_begins() {
+    fn it_goes_back_while_no_partial_tile_has_filled() {
         let at = |size| Frontier::read(size, &Tree::of(size)).unwrap();
         for (now, before) in [
             (66_000, &[0, 65_536, 65_792, 65_999][..]),

@@ -1,4 +1,4 @@
-//! Tests of paths and of what a size implies.
+//! Tests of paths and of the tiles of each size.
 
 use proptest::prelude::*;
 
@@ -143,7 +143,7 @@ fn the_largest_log_has_eight_levels() {
 }
 
 #[test]
-fn growing_by_one_writes_one_tile_more_for_each_that_fills() {
+fn each_tile_that_fills_adds_one_tile_to_write() {
     assert_eq!(tiles_between(5, 6).collect::<Vec<_>>(), [tile(0, 0, 6)]);
     assert_eq!(
         tiles_between(255, 256).collect::<Vec<_>>(),
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn growing_writes_what_the_larger_size_has_alone(old in 0_u64..200_000, more in 0_u64..3_000) {
+    fn growing_writes_only_the_tiles_that_the_old_size_lacks(old in 0_u64..200_000, more in 0_u64..3_000) {
         let before: std::collections::BTreeSet<_> = tiles_at(old).collect();
         let wanted: Vec<_> = tiles_at(old + more).filter(|tile| !before.contains(tile)).collect();
         prop_assert_eq!(tiles_between(old, old + more).collect::<Vec<_>>(), wanted);

@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_back(
+    fn a_written_proof_is_read_back(
         extra: Option<Vec<u8>>, index: u64, path in prop::collection::vec(any::<Hash>(), 0..=MAX_PATH)
     ) {
         let proof = TlogProof { extra, index, path, ..proof() };
