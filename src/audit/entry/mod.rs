@@ -358,7 +358,7 @@ impl Entry {
         let entry = Self::decode(bytes)?;
         match entry.to_bytes() == bytes {
             true => Ok(entry),
-            false => Err("encoded again it gives other bytes".into()),
+            false => Err("its bytes are not those of its canonical encoding".into()),
         }
     }
 }

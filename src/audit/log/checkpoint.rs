@@ -53,13 +53,13 @@ impl Checkpoint {
         let mut lines = text.split('\n');
         let parts = [(); 4].map(|()| lines.next());
         let ([Some(origin), Some(size), Some(root), Some("")], None) = (parts, lines.next()) else {
-            return malformed("its text has not three lines");
+            return malformed("its text does not have three lines");
         };
         if let Some(fault) = origin_fault(origin) {
             return malformed(fault);
         }
         let Some(size) = strict::number(size) else {
-            return malformed("its size is no plain decimal below 2^64");
+            return malformed("its size is not a plain decimal below 2^64");
         };
         let Some(root) = strict::hash(root) else {
             return malformed("its root is not 32 bytes of canonical base64");

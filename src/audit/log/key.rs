@@ -195,8 +195,8 @@ pub fn exposed(path: &Path) -> Option<String> {
     (mode & 0o007 != 0).then(|| {
         format!(
             "the signing key {} is open to every user of this machine (mode {mode:04o}), who could \
-             write another history with it: take it away from others (chmod o=), and make a new one if \
-             somebody may have it",
+             write another history with it: remove their access (chmod o=), and make a new key if \
+             someone may have copied it",
             path.display()
         )
     })

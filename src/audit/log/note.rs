@@ -49,10 +49,10 @@ pub fn sign(key: &Key, text: &str) -> String {
 }
 
 impl Note {
-    /// Reads a note, and takes no spelling but one.
+    /// Parses a note; accepts one spelling.
     ///
     /// # Errors
-    /// [`NoteError::Malformed`], also past [`MAX_NOTE_BYTES`] and [`MAX_SIGNATURES`].
+    /// [`NoteError::Malformed`], also beyond [`MAX_NOTE_BYTES`] or [`MAX_SIGNATURES`].
     pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
         let malformed = |why| Err(NoteError::Malformed(why));
         if bytes.len() > MAX_NOTE_BYTES {

@@ -50,7 +50,7 @@ impl Tile {
         })
     }
 
-    /// The first entry below one of its hashes.
+    /// The first entry under one of its hashes.
     #[must_use]
     pub fn first_entry(&self, hash: u64) -> u64 {
         let place = self.index.saturating_mul(FULL.into()).saturating_add(hash);
@@ -58,13 +58,13 @@ impl Tile {
         below.map_or(u64::MAX, |below| place.saturating_mul(below))
     }
 
-    /// The path below the folder: `tile/0/x001/234` or, partial, `tile/0/x001/234.p/7`.
+    /// The path in the folder: `tile/0/x001/234`, or `tile/0/x001/234.p/7` if it is partial.
     #[must_use]
     pub fn path(&self) -> String {
         format!("tile/{}/{}", self.level, place(self.index, self.width))
     }
 
-    /// Reads a path that [`Self::path`] writes; `None` for all others.
+    /// Parses a path that [`Self::path`] writes; `None` for all others.
     #[must_use]
     pub fn parse_path(path: &str) -> Option<Self> {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
@@ -109,10 +109,10 @@ impl Bundle {
     }
 }
 
-/// What the log uses a name below `tile/` for, by its form.
+/// The use of a name below `tile/`, by its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A level, a group of a thousand, or the partial files of one place.
+    /// A level, a group of a thousand, or the partial files of one index.
     Folder,
     /// A tile or a bundle.
     File,

@@ -1,4 +1,4 @@
-//! Where the published files of a log come from.
+//! Sources of a log's published files.
 
 use std::fmt::Debug;
 use std::io;
@@ -8,32 +8,32 @@ use std::sync::Arc;
 use super::{MissingRange, Trouble};
 use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
 
-/// A place with the files of a log in tlog-tiles layout.
+/// A source of a log's files in tlog-tiles layout.
 pub trait Files: Debug + Send + Sync {
-    /// The whole file at a path such as `tile/0/000`; `None` where there is none.
+    /// The whole file at a path such as `tile/0/000`; `None` if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be read, or is longer than `max_bytes`.
+    /// If the file is unreadable or longer than `max_bytes`.
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 
-/// An audit folder; no link is followed below it.
+/// An audit folder; follows no link below it.
 #[derive(Clone, Debug)]
 pub struct FolderFiles {
     root: Arc<dyn Folder>,
 }
 
 impl FolderFiles {
-    /// Holds the folder open.
+    /// Opens the folder and keeps it open.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the folder cannot be opened.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let root = RealDisk.folder(directory, None)?;
         Ok(Self { root })
     }
 
-    /// As [`Self::open`], for those who read the log in it.
+    /// [`Self::open`] for readers of the log.
     pub(crate) fn of_log(directory: &Path) -> Result<Self, MissingRange> {
         Self::open(directory).map_err(|error| {
             let trouble = match error.kind() {
@@ -44,12 +44,12 @@ impl FolderFiles {
         })
     }
 
-    /// Of a folder that is held open.
+    /// Reads from a folder that is already open.
     pub(crate) fn held(root: Arc<dyn Folder>) -> Self {
         Self { root }
     }
 
-    /// The held folder.
+    /// The open folder.
     #[must_use]
     pub fn root(&self) -> &Arc<dyn Folder> {
         &self.root
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_long_or_no_file_or_a_link_is_an_error() {
+    fn a_long_file_a_folder_or_a_link_is_an_error() {
         let folder = test_folder("files");
         let path = folder.path();
         std::fs::create_dir_all(path.join("tile/0")).unwrap();

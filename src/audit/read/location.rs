@@ -1,4 +1,4 @@
-//! Where a log is.
+//! The place of a log.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,20 +6,21 @@ use std::sync::Arc;
 use super::{Files, FolderFiles, Log, MissingRange};
 use crate::audit::log::verifier_key::VerifierKey;
 
-/// Where a log is, for those who open it as often as they read it.
+/// The place of a log, for readers that open it repeatedly.
 #[derive(Clone, Debug)]
 pub enum Location {
-    /// An audit folder: the journal is read too.
+    /// An audit folder, including its journal.
     Folder(PathBuf),
-    /// Any place that serves what is published.
+    /// Any source of the published files.
     Published(Arc<dyn Files>),
 }
 
 impl Location {
-    /// Opens the log as it is now, that of a folder with what the journal holds beyond the checkpoint.
+    /// Opens the present state of the log; for a folder, with the journal's entries beyond the
+    /// checkpoint.
     ///
     /// # Errors
-    /// As [`Log::folder`] and [`Log::published`].
+    /// Same as [`Log::folder`] and [`Log::published`].
     pub fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         match self {
             Self::Folder(directory) => Log::folder(directory, key),
@@ -38,10 +39,10 @@ impl Location {
         }
     }
 
-    /// Opens what of the log is published: all that its checkpoint covers.
+    /// Opens the published part of the log: the entries under the checkpoint.
     ///
     /// # Errors
-    /// As [`Log::published`], and if there is no folder.
+    /// Same as [`Log::published`], and if the folder cannot be opened.
     pub fn open_published(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         Log::published(self.files()?, key)
     }
@@ -57,7 +58,7 @@ impl Location {
         }
     }
 
-    /// The audit folder, if it is one.
+    /// The path of an audit folder.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         match self {

@@ -1,4 +1,4 @@
-//! A log under its checkpoint, and what the journal holds beyond it.
+//! A log with its checkpoint, and the journal's entries beyond it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,16 +17,16 @@ use crate::audit::log::note::{MAX_NOTE_BYTES, Note};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier};
 use crate::audit::log::verifier_key::VerifierKey;
 
-/// The file with the newest checkpoint.
+/// The file of the newest checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";
-/// Entries in a full bundle.
+/// How many entries a full bundle has.
 pub const BUNDLE: u64 = FULL as u64;
 
-/// An opened log: one checkpoint, and the journal as it was then.
+/// An opened log: one checkpoint, and the journal from the same time.
 #[derive(Debug)]
 pub struct Log {
     tiles: TileReader,
-    /// The checkpoint, and its bytes as they are signed.
+    /// The checkpoint and its signed note.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
     tree: Option<Tree>,
     tail: Option<Result<Entries<'static>, ReadError>>,
@@ -34,11 +34,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log of an audit folder with its journal. The checkpoint's signature is judged where a
-    /// key is given.
+    /// Opens the log of an audit folder with its journal. Verifies the checkpoint's signature if
+    /// there is a key.
     ///
     /// # Errors
-    /// If there is neither journal nor checkpoint, or something cannot be read or is damaged.
+    /// If the folder has neither a journal nor a checkpoint, or a part is unreadable or damaged.
     pub fn folder(directory: &Path, key: Option<&VerifierKey>) -> Result<Self, MissingRange> {
         let mut log = Self::covered_part(directory, key)?;
         log.tail = log.tail.take().transpose()?.map(Ok);
@@ -59,12 +59,14 @@ impl Log {
         Ok(log)
     }
 
-    /// As [`Self::folder`], of a folder that is held; one that is empty has no entries.
+    /// [`Self::folder`] for a folder that is already open; an empty folder gives a log without
+    /// entries.
     pub(crate) fn held(
         files: FolderFiles,
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
-        // The journal first: what is pruned from it later stands under the checkpoint read after it.
+        // Opens the journal first: if the writer prunes it meanwhile, the checkpoint read
+        // afterwards covers the pruned entries.
         let tail = match files.root().folder(JOURNAL, None) {
             Ok(folder) => Some(journal::read_folder(folder, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -78,10 +80,11 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens what of a log is published: all that its checkpoint covers.
+    /// Opens the published part of a log: the entries under its checkpoint. A log without a
+    /// checkpoint is valid, because a young log has none.
     ///
     /// # Errors
-    /// If something cannot be read or is damaged. No checkpoint is no error: a young log has none.
+    /// If a part is unreadable or damaged.
     pub fn published(
         files: Arc<dyn Files>,
         key: Option<&VerifierKey>,
@@ -107,19 +110,19 @@ impl Log {
         })
     }
 
-    /// The checkpoint, if there is one yet.
+    /// The checkpoint; `None` if the log is young.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref().map(|(checkpoint, _)| checkpoint)
     }
 
-    /// The checkpoint's bytes as they are signed.
+    /// The checkpoint's signed note.
     #[must_use]
     pub fn note(&self) -> Option<&[u8]> {
         self.checkpoint.as_ref().map(|(_, note)| note.as_slice())
     }
 
-    /// Whether a key has judged the checkpoint's signature.
+    /// Whether this log verified the checkpoint's signature with a key.
     #[must_use]
     pub fn is_judged(&self) -> bool {
         self.is_judged
@@ -131,13 +134,13 @@ impl Log {
         self.checkpoint().map_or(0, |checkpoint| checkpoint.size)
     }
 
-    /// How many bundles that makes.
+    /// How many bundles these entries fill.
     #[must_use]
     pub fn bundles(&self) -> u64 {
         self.size().div_ceil(BUNDLE)
     }
 
-    /// What reads bundles under the checkpoint; each thread has its own.
+    /// A reader of the bundles under the checkpoint; each thread uses its own.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader {
@@ -147,11 +150,11 @@ impl Log {
         }
     }
 
-    /// Gives the entries beyond the checkpoint, from the journal, until `each` breaks off; nothing the second
-    /// time. Returns the index behind the last entry that was read.
+    /// Passes the journal's entries beyond the checkpoint to `each` until it breaks; the second
+    /// call passes none. Returns the index after the last entry that was read.
     ///
     /// # Errors
-    /// If the journal is damaged or cannot be read, or begins behind the checkpoint.
+    /// If the journal is damaged or unreadable, or begins after the checkpoint's end.
     pub fn tail(
         &mut self,
         mut each: impl FnMut(u64, Vec<u8>) -> ControlFlow<()>,
@@ -163,7 +166,7 @@ impl Log {
                 continue;
             }
             if read.index > next {
-                let what = format!("the journal goes on with entry {}", read.index);
+                let what = format!("the journal continues with entry {}", read.index);
                 return Err(MissingRange::damaged(what).at(next));
             }
             next += 1;
@@ -175,7 +178,7 @@ impl Log {
     }
 }
 
-/// Reads bundles whose every entry is under the checkpoint.
+/// Reads bundles and verifies every entry under the checkpoint.
 #[derive(Debug)]
 pub struct Reader {
     tiles: TileReader,
@@ -184,10 +187,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Gives the entries of a bundle in order, once all of them have the hashes that the tree has.
+    /// Verifies all entries of a bundle against the tree, and passes them to `each` with their
+    /// hashes.
     ///
     /// # Errors
-    /// If the bundle is missing, altered or unreadable, naming the first entry that is.
+    /// If the bundle is missing, altered or unreadable; names the first such entry.
     pub fn bundle<T>(
         &mut self,
         index: u64,
@@ -212,10 +216,10 @@ impl Reader {
         Ok(each(&entries, &hashes))
     }
 
-    /// The root of the log when it had so many entries.
+    /// The root of the log at an earlier size.
     ///
     /// # Errors
-    /// If a tile is missing, altered or unreadable, or the log is not so long.
+    /// If a tile is missing, altered or unreadable, or the log is shorter.
     pub fn root_at(&mut self, size: u64) -> Result<Hash, MissingRange> {
         self.tree()?.root_at(size)
     }
@@ -223,15 +227,15 @@ impl Reader {
     /// The path from an entry to the checkpoint's root.
     ///
     /// # Errors
-    /// As [`Self::root_at`].
+    /// Same as [`Self::root_at`].
     pub fn inclusion(&mut self, index: u64) -> Result<Vec<Hash>, MissingRange> {
         self.tree()?.inclusion(index)
     }
 
-    /// The partial tiles of the log when it had so many entries.
+    /// The partial tiles of the log at an earlier size.
     ///
     /// # Errors
-    /// As [`Self::root_at`].
+    /// Same as [`Self::root_at`].
     pub(crate) fn frontier(&mut self, size: u64) -> Result<Frontier, MissingRange> {
         self.tree()?.frontier(size)
     }

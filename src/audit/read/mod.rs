@@ -1,13 +1,13 @@
-//! The log as its readers have it: checkpoint, tiles and bundles, from a folder or from any place that
-//! serves them, and in a folder also what the journal holds beyond the checkpoint.
+//! Reads the log: checkpoint, tiles and bundles, from a folder or from any place that serves them.
+//! From a folder it also reads the journal's entries beyond the checkpoint.
 //!
-//! 1. [`files`] says where files come from, [`Location`] where a log is;
-//! 2. `tiles` reads a tile or a bundle by its place, `tree` judges a tile under the checkpoint;
-//! 3. [`log`] opens a log under its checkpoint, and gives bundles whose every entry is under it;
-//! 4. `place` finds an entry without reading what stands before it, `scan` reads many bundles, two at a time, in
-//!    the order asked for.
+//! 1. [`files`] is the source of the files, [`Location`] the place of a log;
+//! 2. `tiles` reads a tile or a bundle, `tree` verifies tiles under the checkpoint;
+//! 3. [`log`] opens a log and returns only bundles whose entries it verified under the checkpoint;
+//! 4. `place` finds an entry without reading the log before it, `scan` reads many bundles, two at a
+//!    time, in the requested order.
 //!
-//! Takes no lock, and may run beside a writer.
+//! Takes no lock and may run beside a writer.
 
 pub mod prove;
 pub mod query;
@@ -31,19 +31,19 @@ use std::io;
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, ReadError};
 
-/// What kind of trouble a part of the log gives.
+/// The kind of a fault in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// There is no log, or a part of it is gone.
+    /// There is no log, or a part of it is missing.
     Missing,
-    /// A part is altered, or contradicts another.
+    /// A part was altered or contradicts another.
     Damaged,
-    /// A part could not be read.
+    /// A part is unreadable.
     Unreadable,
 }
 
 impl Trouble {
-    /// Of a file that is there and could not be read.
+    /// The kind of the error of reading a file that exists.
     #[must_use]
     pub fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
@@ -64,21 +64,22 @@ impl From<journal::Fault> for Trouble {
     }
 }
 
-/// A part of the log that cannot be had: no answer must be taken over it.
+/// A part of the log that a reader needs and cannot get, so an answer without it would be
+/// incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingRange {
-    /// What kind of trouble it is.
+    /// The kind of the fault.
     pub trouble: Trouble,
-    /// The first entry that cannot be had, if that is known.
+    /// The first entry of the part, if known.
     pub index: Option<u64>,
-    /// The file below the folder, if one is at fault.
+    /// The faulty file, relative to the folder, if there is one.
     pub file: Option<String>,
-    /// What is wrong there.
+    /// A description of the fault.
     pub what: String,
 }
 
 impl MissingRange {
-    /// That names no place yet.
+    /// A range without a place.
     pub(crate) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
         Self {
             trouble,
@@ -102,7 +103,7 @@ impl MissingRange {
         self
     }
 
-    /// Of a file that could not be read.
+    /// For a file that could not be read.
     fn unread(path: &str, error: &io::Error) -> Self {
         Self::new(Trouble::of_file(error.kind()), error.to_string()).in_file(path)
     }

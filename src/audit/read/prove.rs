@@ -1,8 +1,9 @@
-//! Makes a C2SP tlog-proof of an entry from the files of a log, beside a running writer or without one.
+//! Makes a C2SP tlog-proof of an entry from the files of a log, with or without a running writer.
 //!
-//! 1. [`find`](mod@find) looks for the entry that is meant, in the bundles and in the journal behind them;
-//! 2. the newest checkpoint is waited for until it covers that entry;
-//! 3. the path is made from the tiles under that checkpoint, and checked before it is given.
+//! 1. [`find`](mod@find) searches the bundles and the journal for the requested entry;
+//! 2. [`prove`] waits until a checkpoint covers that entry;
+//! 3. it builds the path from the tiles under that checkpoint, and verifies the proof before it
+//!    returns it.
 
 mod find;
 
@@ -15,32 +16,33 @@ use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::{TlogProof, verify_inclusion};
 use crate::audit::log::verifier_key::VerifierKey;
 
-/// A checkpoint that covers the entry is waited for as long as this.
+/// How long [`prove`] waits for a checkpoint that covers the entry.
 pub const PATIENCE: Duration = Duration::from_secs(2);
-/// It is looked for as often as this.
+/// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why there is no proof.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProveError {
-    /// The log is damaged or cannot be read.
+    /// The log is damaged or unreadable.
     #[error(transparent)]
     Log(#[from] MissingRange),
-    /// Nothing in the log is what was asked for.
+    /// The log has no such entry.
     #[error("{0}")]
     NotThere(String),
-    /// It is there, and not closed or not under a checkpoint in time.
-    #[error("{0}; asked again in a moment it may be")]
+    /// The deletion is not closed, or no checkpoint covers the entry in time.
+    #[error("{0}; try again in a moment")]
     NotYet(String),
-    /// The leaf that was given is not the log's.
+    /// The given leaf differs from the log's.
     #[error("{0}")]
     AnotherLeaf(String),
 }
 
-/// Proves what is wanted; with a leaf, only where it is that of the intent or of what closes it.
+/// Makes a proof of the wanted entry. A given leaf must be that of the deletion's intent or of its
+/// closing entry.
 ///
 /// # Errors
-/// Why there is no proof, at the latest when `patience` is over.
+/// Why there is no proof, at the latest after `patience`.
 pub fn prove(
     location: &Location,
     verifier: &VerifierKey,
@@ -69,7 +71,7 @@ pub fn prove(
         }
         if Instant::now() >= until {
             return Err(ProveError::NotYet(format!(
-                "entry {} is on record and under no checkpoint yet ({} entries are)",
+                "entry {} is on record, but no checkpoint covers it yet (the newest covers {} entries)",
                 found.index,
                 log.size()
             )));
@@ -78,7 +80,7 @@ pub fn prove(
     }
 }
 
-/// Without the journal an entry is seen once a checkpoint covers it, and not before.
+/// A reader without the journal sees an entry only after a checkpoint covers it.
 fn may_come(location: &Location, error: &ProveError) -> bool {
     match error {
         ProveError::NotYet(_) => true,
@@ -93,7 +95,7 @@ fn of(log: &Log, found: Found) -> Result<TlogProof, ProveError> {
         return Err(MissingRange::damaged("there is no checkpoint").into());
     };
     let path = log.reader().inclusion(index)?;
-    // What is handed out holds, or the log is damaged.
+    // Verifies the proof before it leaves; if it fails, the log is damaged.
     let hash = leaf(&found.bytes);
     if !verify_inclusion(&hash, index, checkpoint.size, &path, &checkpoint.root) {
         let what = "it is not the entry that the checkpoint covers; see `lychgate audit verify`";

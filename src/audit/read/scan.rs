@@ -1,4 +1,4 @@
-//! Reads many bundles, two at a time, and gives what was made of each in the order asked for.
+//! Reads many bundles, two at a time, and returns the results in the requested order.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -6,17 +6,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::MissingRange;
 use super::log::{BUNDLE, Log, Reader};
 
-/// Threads that read, check and sift.
+/// Threads that read, verify and filter.
 const WORKERS: usize = 2;
-/// What a worker may have ready beyond what is being taken.
+/// How many results a worker may have ready.
 const AHEAD: usize = 2;
 
 impl Log {
-    /// Makes something of each of these bundles, whose entries are all found right first, and gives it to
-    /// `take` in order until that breaks off. `sift` gets the first entry's index and the entries.
+    /// Verifies each of these bundles, applies `sift` to its first index and its entries, and
+    /// passes the results to `take` in the given order, until that breaks.
     ///
     /// # Errors
-    /// The first range that is missing, after what stands before it in that order.
+    /// The first missing range, after all results before it.
     pub fn scan<T: Send>(
         &self,
         bundles: &[u64],
@@ -35,7 +35,7 @@ impl Log {
                 })
                 .collect();
             for place in 0..bundles.len() {
-                // A worker that ends early has sent before what is missing.
+                // A worker ends early only after it has sent an error.
                 let Some(Ok(made)) = lanes.get(place % WORKERS).map(Receiver::recv) else {
                     return Ok(());
                 };
@@ -49,11 +49,12 @@ impl Log {
 }
 
 impl Log {
-    /// Makes something of entries from an index on, those beyond the checkpoint included, and gives it to
-    /// `take` in order until that breaks off. Returns the index behind the last entry that was read.
+    /// Applies `sift` to the entries from an index on, also those beyond the checkpoint, and passes
+    /// the results to `take` in order, until that breaks. Returns the index after the last entry
+    /// that was read.
     ///
     /// # Errors
-    /// The first range that is missing, after what stands before it.
+    /// The first missing range, after all results before it.
     pub fn scan_from<T: Send>(
         &mut self,
         from: u64,
@@ -91,7 +92,7 @@ fn work<T>(
     for index in bundles {
         let made = reader.bundle(index, |entries, _| sift(index * BUNDLE, entries));
         let is_missing = made.is_err();
-        // Nobody takes any more once what was asked for is found.
+        // The receiver is gone if the caller needs no more.
         if ready.send(made).is_err() || is_missing {
             return;
         }

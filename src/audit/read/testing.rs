@@ -7,7 +7,7 @@ use crate::audit::log::key::test_key;
 use crate::audit::log::merkle::{Hash, Root, leaf, root_of};
 use crate::audit::log::tiles::{bundles_at, encode_bundle, encode_tile, tiles_at};
 
-/// Writes all that a checkpoint over these entries implies, by the test key.
+/// Writes every file that a checkpoint over these entries implies, signed with the test key.
 pub(crate) fn publish(directory: &Path, entries: &[Vec<u8>]) -> Checkpoint {
     let mut level: Vec<Hash> = entries.iter().map(|entry| leaf(entry)).collect();
     let mut root = Root::default();
@@ -39,7 +39,7 @@ pub(crate) fn publish(directory: &Path, entries: &[Vec<u8>]) -> Checkpoint {
     checkpoint
 }
 
-/// Writes a file and the folders above it.
+/// Writes a file and its parent folders.
 pub(crate) fn put(directory: &Path, path: &str, bytes: &[u8]) {
     let path = directory.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

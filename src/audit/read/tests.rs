@@ -1,4 +1,4 @@
-//! Logs of several sizes, whole and damaged.
+//! Sound and damaged logs of several sizes.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn open(directory: &Path) -> Result<Log, MissingRange> {
     Log::folder(directory, Some(test_key().verifier()))
 }
 
-/// All entries by bundles in this order.
+/// All entries of these bundles, in this order.
 fn read(log: &Log, bundles: &[u64]) -> Result<Vec<Vec<u8>>, MissingRange> {
     let mut all = Vec::new();
     let sift = |_, entries: &[&[u8]]| entries.iter().map(|e| e.to_vec()).collect::<Vec<_>>();
@@ -53,7 +53,7 @@ fn p4_all_entries_under_the_checkpoint_come_in_order() {
 }
 
 #[test]
-fn bundles_come_in_the_order_asked_for_and_no_further_than_wanted() {
+fn scan_returns_bundles_in_order_and_stops_when_asked() {
     let folder = published(1_500);
     let log = open(folder.path()).unwrap();
     let mut seen = Vec::new();
@@ -70,7 +70,7 @@ fn bundles_come_in_the_order_asked_for_and_no_further_than_wanted() {
 }
 
 #[test]
-fn the_full_tile_serves_where_the_partial_one_is_gone() {
+fn the_full_tile_replaces_a_removed_partial_one() {
     let folder = test_folder("reader");
     let old = publish(folder.path(), &entries(300));
     publish(folder.path(), &entries(600));
@@ -81,7 +81,7 @@ fn the_full_tile_serves_where_the_partial_one_is_gone() {
 }
 
 #[test]
-fn p4_every_flipped_bit_of_a_bundle_or_tile_is_a_hole_with_its_place() {
+fn p4_every_flipped_bit_of_a_tile_is_reported_with_its_place() {
     let folder = published(300);
     for path in [
         "tile/entries/000",
@@ -116,7 +116,7 @@ fn p4_an_altered_entry_is_named() {
 }
 
 #[test]
-fn p4_what_is_missing_is_a_hole_with_its_place() {
+fn p4_a_missing_file_is_reported_with_its_place() {
     for (gone, index) in [
         ("tile/entries/000", Some(0)),
         ("tile/entries/001.p/44", Some(256)),
@@ -154,7 +154,7 @@ fn p4_a_checkpoint_of_another_key_or_root_is_refused() {
 }
 
 #[test]
-fn a_young_log_has_no_checkpoint_and_a_folder_without_a_log_is_missing() {
+fn a_young_log_opens_and_an_empty_folder_is_missing() {
     let folder = test_folder("reader");
     assert_eq!(open(folder.path()).unwrap_err().trouble, Trouble::Missing);
     std::fs::create_dir(folder.path().join("journal")).unwrap();
@@ -165,7 +165,7 @@ fn a_young_log_has_no_checkpoint_and_a_folder_without_a_log_is_missing() {
 }
 
 #[test]
-fn p4_a_file_that_is_longer_than_any_of_a_log_is_damage() {
+fn p4_a_file_too_long_for_a_log_is_damage() {
     let folder = published(300);
     let tile = folder.path().join("tile/0/001.p/44");
     std::fs::write(tile, vec![0; 9_000]).unwrap();

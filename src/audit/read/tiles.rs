@@ -1,4 +1,4 @@
-//! Reads tiles and bundles by their place.
+//! Reads tiles and bundles by index.
 
 use std::io;
 use std::sync::Arc;
@@ -10,23 +10,24 @@ use crate::audit::log::tiles::{
     Bundle, ContentError, FULL, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile,
 };
 
-/// A full tile's bytes.
+/// The length of a full tile.
 pub(crate) const MAX_TILE_BYTES: usize = FULL as usize * size_of::<Hash>();
 
-/// The file of a tile or a bundle, as it was read.
+/// The file of a tile or a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TileFile {
-    /// The path it was read from.
+    /// The path of the file.
     pub(crate) path: String,
-    /// Its bytes.
+    /// The file's bytes.
     pub(crate) bytes: Vec<u8>,
-    /// How many hashes or entries it must hold.
+    /// How many hashes or entries it must have.
     pub(crate) width: u16,
 }
 
 impl TileFile {
-    /// Reads the file of a place. The publisher removes a partial file once the full one stands, which begins
-    /// with the same (C2SP tlog-tiles): then this reads that one. `None` if neither is there.
+    /// Reads the file of a tile or bundle. If a partial file is missing, reads the full one, which
+    /// begins with the same content: the publisher removes partial files once the full one exists
+    /// (C2SP tlog-tiles). `None` if neither exists.
     pub(crate) fn read<E>(
         path: String,
         width: u16,
@@ -46,14 +47,14 @@ impl TileFile {
         }))
     }
 
-    /// The first so many hashes of a tile.
+    /// The first `count` hashes of a tile.
     pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, ContentError> {
         let mut hashes = decode_tile(&self.bytes, self.width)?;
         hashes.truncate(count.into());
         Ok(hashes)
     }
 
-    /// The first so many entries of a bundle.
+    /// The first `count` entries of a bundle.
     pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
         let mut entries = decode_bundle(&self.bytes, self.width)?;
         entries.truncate(count.into());
@@ -61,7 +62,7 @@ impl TileFile {
     }
 }
 
-/// Reads tiles and bundles of a log as they stand in its files: nothing is judged here.
+/// Reads tiles and bundles of a log; does not verify them.
 #[derive(Clone, Debug)]
 pub(super) struct TileReader {
     files: Arc<dyn Files>,

@@ -1,6 +1,7 @@
-//! The tree of one checkpoint, tile by tile: each is judged under the checkpoint before it is used.
+//! The tree of one checkpoint. Verifies each tile under the checkpoint before its use.
 //!
-//! The hashes of the partial tiles give the root. A full tile's own root is a hash of the tile above it.
+//! The hashes of the partial tiles give the root. The root of a full tile is a hash of the tile
+//! above it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,13 +18,13 @@ use crate::audit::log::tiles::{FULL, Frontier, LEVELS, Tile, hashes_at};
 
 const TILE: u64 = FULL as u64;
 
-/// The tree; clones have caches of their own.
+/// The tree; each clone has its own cache.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     tiles: TileReader,
     /// The partial tiles, whose root is the checkpoint's.
     edge: Arc<Frontier>,
-    /// The full tile of each level that was used last.
+    /// The most recently used full tile of each level.
     full: HashMap<u8, (u64, Arc<Vec<Hash>>)>,
 }
 
@@ -73,12 +74,12 @@ impl Tree {
         Ok(hashes)
     }
 
-    /// The root of the log when it had so many entries.
+    /// The root of the log at an earlier size.
     pub(super) fn root_at(&mut self, size: u64) -> Result<Hash, MissingRange> {
         self.prove(|tree| proof::root_at(size, tree))
     }
 
-    /// The partial tiles of the log when it had so many entries.
+    /// The partial tiles of the log at an earlier size.
     pub(super) fn frontier(&mut self, size: u64) -> Result<Frontier, MissingRange> {
         self.prove(|tree| Frontier::read(size, tree))
     }
@@ -100,7 +101,7 @@ impl Tree {
     }
 }
 
-/// The tree as the makers of proofs read it; keeps the trouble that was met.
+/// The tree as a [`HashReader`]; keeps the first fault of a tile.
 struct Hashes<'t>(RefCell<(&'t mut Tree, Option<MissingRange>)>);
 
 impl HashReader for Hashes<'_> {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::audit::Receipt;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Claim, PublishedLogCheck};
+use crate::audit::read::verify::{Claim, ClaimCheck};
 
 /// The result of verifying a receipt.
 #[derive(Clone, Debug, Serialize)]
@@ -42,13 +42,13 @@ impl ReceiptReport {
     }
 
     /// Adds whether the log or the proof bears the claim out.
-    pub(super) fn add_check(&mut self, check: PublishedLogCheck) {
+    pub(super) fn add_check(&mut self, check: ClaimCheck) {
         let (borne_out, what) = match check {
-            PublishedLogCheck::Closing(index) => {
+            ClaimCheck::Closing(index) => {
                 (true, format!("entry {index} is the closing entry it names"))
             }
-            PublishedLogCheck::Intent => (true, "it names the intent".into()),
-            PublishedLogCheck::NotBorneOut(why) => (false, why),
+            ClaimCheck::Intent => (true, "it names the intent".into()),
+            ClaimCheck::NotBorneOut(why) => (false, why),
         };
         self.borne_out = Some(borne_out);
         self.what = Some(what);

@@ -81,7 +81,9 @@ fn a_signed_text_that_is_no_checkpoint_is_refused() {
     let note = note::sign(&test_key(), &format!("{}extension\n", five().text()));
     assert_eq!(
         Checkpoint::open(note.as_bytes(), test_key().verifier()),
-        Err(CheckpointError::Malformed("its text has not three lines"))
+        Err(CheckpointError::Malformed(
+            "its text does not have three lines"
+        ))
     );
 }
 

@@ -86,7 +86,7 @@ impl TlogProof {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         let (head, checkpoint) = text
             .split_once("\n\n")
-            .ok_or(malformed("no empty line stands before its checkpoint"))?;
+            .ok_or(malformed("it has no empty line before its checkpoint"))?;
         let mut lines = head.split('\n').peekable();
         if lines.next() != Some(VERSION) {
             return Err(malformed("it does not begin with c2sp.org/tlog-proof@v1"));
@@ -101,7 +101,7 @@ impl TlogProof {
             .ok_or(malformed("no `index` with a plain decimal"))?;
         let path: Vec<Hash> = lines
             .take(MAX_PATH + 1)
-            .map(|line| strict::hash(line).ok_or(malformed("a line of its path is no hash")))
+            .map(|line| strict::hash(line).ok_or(malformed("a line of its path is not a hash")))
             .collect::<Result<_, _>>()?;
         if path.len() > MAX_PATH {
             return Err(malformed("its path has over 64 hashes"));

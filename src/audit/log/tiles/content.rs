@@ -20,7 +20,7 @@ pub enum ContentError {
     #[error("the bundle ends within its entry {0}")]
     Short(usize),
     /// Bytes follow the last entry.
-    #[error("{0} bytes behind the bundle's last entry")]
+    #[error("{0} bytes after the bundle's last entry")]
     Trailing(usize),
     /// The tile's length does not fit its width.
     #[error("a tile of {found} bytes, not {wanted}")]

@@ -1,4 +1,4 @@
-//! Which entry is meant by an index, a receipt or a request id.
+//! Finds an entry by an index, a receipt or a request id.
 
 use std::ops::ControlFlow;
 
@@ -11,10 +11,10 @@ use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::read::query::{Raw, entries_of, first_of};
 use crate::audit::read::{Log, MissingRange};
 
-/// Opens the log as it is now.
+/// Opens the present state of the log.
 type Open<'o> = &'o dyn Fn() -> Result<Log, MissingRange>;
 
-/// What is to be proved.
+/// The entry to prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// The entry with this index.
@@ -25,29 +25,30 @@ pub enum Wanted {
     Request(String),
 }
 
-/// Which entry of a deletion; an index is what it is.
+/// The choice between the two entries of a deletion; [`Wanted::Index`] ignores it, except for the
+/// intent of a closing entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// What closes it.
+    /// The closing entry.
     #[default]
     Closing,
-    /// Its (first) intent.
+    /// The (first) intent.
     Intent,
 }
 
-/// The entry that was found.
+/// The entry to prove, with its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its index.
+    /// The entry's index.
     pub index: u64,
-    /// Its bytes.
+    /// The entry's bytes.
     pub bytes: Vec<u8>,
-    /// The leaf of the deletion's other entry, where it was looked for.
+    /// The leaf of the deletion's other entry, if it was needed.
     pub other: Option<Hash>,
 }
 
 impl Found {
-    /// Whether a leaf is that of the entry, or of the deletion's other one.
+    /// Checks that a leaf is that of this entry or of the deletion's other one.
     pub(super) fn must_have(&self, given: &Hash) -> Result<(), ProveError> {
         if leaf(&self.bytes) == *given || self.other == Some(*given) {
             return Ok(());
@@ -59,15 +60,15 @@ impl Found {
     }
 }
 
-/// A deletion's two entries.
+/// The two entries of a deletion.
 #[derive(Debug)]
 struct Deletion {
-    /// Its (first) intent.
+    /// The (first) intent.
     intent: Raw,
     closing: Option<Raw>,
 }
 
-/// Finds the entry. `from` is where to begin; it is set to where the next look may begin.
+/// Finds the entry. Starts at `from`, and moves it to the start for the next try.
 pub(super) fn find(
     open: Open<'_>,
     wanted: &Wanted,
@@ -83,7 +84,7 @@ pub(super) fn find(
         }
         Wanted::Request(id) => {
             let Some(first) = first_of(&mut open()?, *from, id)? else {
-                return Err(not_there(format!("no entry of the log is of request {id}")));
+                return Err(not_there(format!("the log has no entry of request {id}")));
             };
             *from = first.index;
             match first.deletion() {
@@ -105,7 +106,7 @@ fn entry(open: Open<'_>, index: u64) -> Result<Raw, ProveError> {
     }
 }
 
-/// An index means its own entry, but where the deletion's intent is asked for by what closes it.
+/// The entry with this index. If it is a closing entry and the caller wants the intent, the intent.
 fn by_index(open: Open<'_>, index: u64, side: Side, both: bool) -> Result<Found, ProveError> {
     let raw = entry(open, index)?;
     let (begins, closes) = match EntryHead::decode(&raw.bytes).map(|head| head.summary) {
@@ -140,7 +141,7 @@ fn deletion(open: Open<'_>, index: u64) -> Result<Deletion, ProveError> {
         ControlFlow::Continue(())
     })?;
     let none = || {
-        let what = format!("entry {index} is no intent, so that is no receipt of this log");
+        let what = format!("entry {index} is not an intent, so this is not a receipt of this log");
         not_there(what)
     };
     Ok(Deletion {

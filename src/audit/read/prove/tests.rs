@@ -1,4 +1,4 @@
-//! Proofs from folders, each checked by what a verifier has: the proof and the public key.
+//! Proofs from folders, verified with the proof and the public key alone.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::audit::read::verify::sample::{long, publish, sound, write, write_log}
 use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
 
-/// 300 entries: an alive one, then intent and outcome by turns.
+/// 300 entries: one `alive`, then intents and outcomes in turn.
 fn published(sizes: &[u64]) -> TestFolder {
     let folder = test_folder("prove");
     write_log(folder.path(), &long(300), sizes);
@@ -37,7 +37,7 @@ fn of_folder(
     prove(&location, key.verifier(), wanted, given, patience)
 }
 
-/// The index that is proved.
+/// Proves an entry, verifies the proof, and returns its index.
 fn proved(directory: &Path, wanted: Wanted, side: Side) -> Result<u64, ProveError> {
     let proof = proof_of(directory, wanted, side, None)?;
     let text = proof.to_text();
@@ -61,7 +61,7 @@ fn p5_every_entry_under_the_checkpoint_is_proved_with_its_bytes() {
 }
 
 #[test]
-fn p5_a_receipt_and_a_request_id_mean_the_closing_entry_or_the_intent() {
+fn p5_receipt_and_request_id_select_closing_entry_or_intent() {
     let folder = published(&[300]);
     for wanted in [Wanted::Deletion(257), Wanted::Request("request 257".into())] {
         let of = |side| proved(folder.path(), wanted.clone(), side);
@@ -85,7 +85,7 @@ fn p5_a_refusal_is_proved_by_its_request_id() {
 }
 
 #[test]
-fn p5_either_entrys_leaf_will_do_and_no_other() {
+fn p5_only_the_deletions_own_leaves_are_accepted() {
     let folder = published(&[300]);
     let entries = long(300);
     let (intent, closing) = (leaf(&entries[257]), leaf(&entries[258]));
@@ -114,11 +114,11 @@ fn p5_a_deletion_in_flight_has_no_closing_entry_yet() {
 }
 
 #[test]
-fn p5_what_no_checkpoint_covers_is_not_proved_yet() {
+fn p5_an_entry_beyond_the_checkpoint_is_not_proved_yet() {
     let folder = published(&[299]);
     let error = proved(folder.path(), Wanted::Deletion(299), Side::Intent).unwrap_err();
     assert!(
-        error.to_string().contains("under no checkpoint yet"),
+        error.to_string().contains("no checkpoint covers it yet"),
         "{error}"
     );
     let young = test_folder("prove");
@@ -128,7 +128,7 @@ fn p5_what_no_checkpoint_covers_is_not_proved_yet() {
 }
 
 #[test]
-fn p5_a_checkpoint_that_comes_meanwhile_is_waited_for() {
+fn p5_prove_waits_for_the_next_checkpoint() {
     let folder = published(&[299]);
     let directory = folder.path().to_owned();
     let publisher = std::thread::spawn(move || {
@@ -143,7 +143,7 @@ fn p5_a_checkpoint_that_comes_meanwhile_is_waited_for() {
 }
 
 #[test]
-fn p5_what_is_no_deletion_or_not_there_is_said() {
+fn p5_a_missing_deletion_is_reported() {
     let folder = published(&[300]);
     for wanted in [
         Wanted::Deletion(0),
@@ -161,7 +161,8 @@ fn p5_what_is_no_deletion_or_not_there_is_said() {
 
 #[test]
 fn p5_no_proof_is_made_of_a_damaged_log() {
-    // Each file stands on the way to this entry's proof: its bundle, its siblings, the other tile's root.
+    // The proof of this entry needs each of these files: its bundle, its siblings, the other tile's
+    // root.
     for (file, index) in [
         ("tile/entries/000", 0),
         ("tile/0/000", 1),
@@ -216,7 +217,7 @@ fn p5_published_files_alone_are_enough() {
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }
 
-/// A folder in which one file cannot be read.
+/// A folder with one unreadable file.
 #[derive(Debug)]
 struct Unreadable(FolderFiles, &'static str);
 
@@ -230,7 +231,7 @@ impl Files for Unreadable {
 }
 
 #[test]
-fn p5_what_cannot_be_read_is_not_said_to_be_missing() {
+fn p5_an_unreadable_file_is_not_reported_as_missing() {
     let folder = published(&[300]);
     for path in ["tile/entries/001.p/44", "tile/0/001.p/44"] {
         let files = Unreadable(FolderFiles::open(folder.path()).unwrap(), path);
@@ -246,7 +247,7 @@ fn p5_what_cannot_be_read_is_not_said_to_be_missing() {
 }
 
 #[test]
-fn p4_a_tile_that_was_read_and_is_none_is_damage() {
+fn p4_a_tile_of_wrong_length_is_damage() {
     let folder = published(&[300]);
     std::fs::write(folder.path().join("tile/0/001.p/44"), b"short").unwrap();
     let proof = proof_of(folder.path(), Wanted::Index(299), Side::Closing, None);

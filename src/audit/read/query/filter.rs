@@ -1,13 +1,13 @@
-//! Which deletions are wanted.
+//! Selects deletions.
 
 use super::{Deletion, Progress};
 use crate::audit::entry::Verdict;
 use crate::clock::Time;
 
-/// How a wanted deletion ended.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Closed so.
+    /// Closed with this verdict.
     Closed(Verdict),
     /// Not closed.
     Open,
@@ -15,7 +15,7 @@ pub enum Ended {
     Refused,
 }
 
-/// What a wanted deletion must be, all at once; what is `None` does not matter.
+/// The conditions that a deletion must meet, all at once; `None` admits any.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// On this account.
@@ -28,7 +28,7 @@ pub struct Filter {
     pub operation: Option<String>,
     /// Refused with this code.
     pub code: Option<String>,
-    /// Ended so.
+    /// With this result.
     pub result: Option<Ended>,
     /// Asked at this time or later.
     pub since: Option<Time>,
@@ -59,7 +59,7 @@ impl Filter {
             && self.is_in_time(deletion)
     }
 
-    /// A time that cannot be read is in no span.
+    /// A deletion with an invalid time is in no range.
     fn is_in_time(&self, deletion: &Deletion) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return true;

@@ -1,4 +1,4 @@
-//! The deletions that are closed between one checkpoint and the next.
+//! Follows the deletions that close between one checkpoint and the next.
 
 use super::search::decode;
 use super::{Deletion, Joiner, search};
@@ -6,7 +6,7 @@ use crate::audit::entry::{Kind, Outcome};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::read::{Log, MissingRange, Reader};
 
-/// Knows how far a log was read.
+/// Remembers how far it has read a log.
 #[derive(Debug)]
 pub struct Follower {
     checkpoint: Option<Checkpoint>,
@@ -14,7 +14,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Goes on behind what this log holds.
+    /// Starts after the last entry of this log.
     #[must_use]
     pub fn new(log: &Log) -> Self {
         Self {
@@ -23,10 +23,11 @@ impl Follower {
         }
     }
 
-    /// Gives what is closed in this later state of the log, in the order of closing.
+    /// Passes the deletions that closed since the last call to `each`, in the order of their
+    /// closing entries. `log` is a later state of the same log.
     ///
     /// # Errors
-    /// If it is not the log that was followed, or a part is missing; what `each` gives.
+    /// If `log` does not continue the log so far, or a part is missing; the errors of `each`.
     pub fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
@@ -55,7 +56,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The first entry that is new; the log must begin with the one that was followed.
+    /// The first new entry; checks that the log continues the one so far.
     fn must_continue(&self, log: &Log, reader: &mut Reader) -> Result<u64, MissingRange> {
         let Some(old) = &self.checkpoint else {
             return Ok(0);
@@ -111,7 +112,7 @@ impl Follower {
     }
 }
 
-/// The deletion of an intent that stands before what was followed.
+/// The deletion of an intent that precedes the part that was followed.
 fn began_before(
     reader: &mut Reader,
     index: u64,

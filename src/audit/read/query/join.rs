@@ -1,14 +1,14 @@
-//! Joins intents with their closing entries, in one pass.
+//! Joins intents with their closing entries in one pass.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Deletion, Progress};
 use crate::audit::entry::{Entry, Kind, Outcome};
 
-/// Takes entries in order and gives deletions in order of their index.
+/// Takes entries in order and returns deletions in the order of their index.
 ///
-/// It holds what came after the oldest open deletion, no more: a gateway bounds how long a
-/// deletion stays open, and recovery closes what a crash left.
+/// Holds only the deletions from the oldest open one on: the gateway limits how long a deletion
+/// stays open, and recovery closes the ones that a crash left open.
 #[derive(Debug, Default)]
 pub struct Joiner {
     held: BTreeMap<u64, Deletion>,
@@ -17,7 +17,7 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// Takes the next entry; those that are of no deletion are passed over.
+    /// Takes the next entry; ignores kinds that belong to no deletion.
     pub fn push(&mut self, index: u64, entry: Entry) {
         match entry.kind {
             Kind::Intent(intent) => {
@@ -27,7 +27,7 @@ impl Joiner {
                         deletion.users.extend(intent.users);
                         return;
                     }
-                    // Its first part stands before what is read.
+                    // The first part precedes the part of the log that is read.
                     if intent.part.is_some_and(|part| part > 1) {
                         return;
                     }
@@ -45,7 +45,7 @@ impl Joiner {
         }
     }
 
-    /// The oldest deletion that is held, once it is closed.
+    /// Removes the oldest deletion, if it is closed.
     pub fn next_closed(&mut self) -> Option<Deletion> {
         let oldest = self.held.first_entry()?;
         if oldest.get().outcome == Progress::Open {
@@ -54,7 +54,7 @@ impl Joiner {
         Some(oldest.remove())
     }
 
-    /// Lets go of a deletion, whatever it has come to.
+    /// Removes a deletion, open or closed.
     pub fn take(&mut self, index: u64) -> Option<Deletion> {
         let deletion = self.held.remove(&index)?;
         if let Some(group) = &deletion.group {
@@ -63,18 +63,18 @@ impl Joiner {
         Some(deletion)
     }
 
-    /// All that is left when the trail has ended, open ones among them, oldest first.
+    /// All remaining deletions at the end of the trail, open ones included, oldest first.
     pub fn rest(self) -> impl Iterator<Item = Deletion> {
         self.held.into_values()
     }
 
-    /// Whether an intent is held, so that what closes it is of use.
+    /// Whether the joiner holds an intent, and so needs its closing entry.
     #[must_use]
     pub fn holds(&self, intent: u64) -> bool {
         self.held.contains_key(&intent)
     }
 
-    /// Closing entries that named no open intent: a sound trail has none.
+    /// How many closing entries named no open intent: none in a sound trail.
     #[must_use]
     pub fn strays(&self) -> u64 {
         self.strays

@@ -1,4 +1,4 @@
-//! The entries of one deletion, by its intent's index or by the request's id.
+//! Finds the entries of one deletion, by its intent's index or by the request's id.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use crate::audit::entry::{Entry, EntryHead, Needle, Spelled};
 use crate::audit::read::{Log, MissingRange};
 
 impl Raw {
-    /// The first intent of the deletion that the entry belongs to, if it belongs to one.
+    /// The first intent of the deletion that the entry belongs to, if any.
     #[must_use]
     pub fn deletion(&self) -> Option<u64> {
         deletion(self.index, &self.bytes)
@@ -20,11 +20,11 @@ fn deletion(index: u64, bytes: &[u8]) -> Option<u64> {
     EntryHead::decode(bytes).ok()?.summary.deletion(index)
 }
 
-/// Gives the entries of the deletion whose (first) intent has this index, in order, until `each` breaks off.
-/// Reads nothing that stands before it.
+/// Passes the entries of the deletion whose (first) intent has this index to `each`, in order,
+/// until that breaks. Reads nothing before that intent.
 ///
 /// # Errors
-/// If a part that had to be read is missing.
+/// If a needed part of the log is missing.
 pub fn entries_of(
     log: &mut Log,
     first: u64,
@@ -36,7 +36,7 @@ pub fn entries_of(
     search(log, first, is_of_it, each).map(drop)
 }
 
-/// Whether an entry may belong to a deletion: its bytes tell so much sooner than the decoder.
+/// Whether an entry may belong to a deletion, from its bytes: much faster than the decoder.
 fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     let Some(spelled) = Spelled::of(bytes) else {
         return true;
@@ -51,7 +51,7 @@ fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
 /// The first entry of a request, from an index on.
 ///
 /// # Errors
-/// If a part that had to be read is missing.
+/// If a needed part of the log is missing.
 pub fn first_of(log: &mut Log, from: u64, request_id: &str) -> Result<Option<Raw>, MissingRange> {
     let needle = Needle::string(request_id);
     let is_of_it = |_, bytes: &[u8]| {

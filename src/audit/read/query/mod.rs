@@ -1,8 +1,8 @@
-//! What happened to whom: entries joined into deletions, as `audit list --json` prints them.
+//! Joins entries into deletions, as `audit list --json` prints them.
 //!
-//! A deletion is an intent (all of its parts) and the entry that closes it, or one `refused`
-//! entry. [`Joiner`] makes them from entries in order, [`Filter`] picks some of them; [`pick()`] does
-//! both on a log, and reads no more of it than it must.
+//! A deletion is an intent (all of its parts) with its closing entry, or one `refused` entry.
+//! [`Joiner`] builds deletions from entries in order, and [`Filter`] selects some of them;
+//! [`pick()`] does both on a log, and reads no more of it than necessary.
 
 mod filter;
 mod follow;
@@ -28,24 +28,24 @@ use serde::{Serialize, Serializer};
 
 use crate::audit::entry::{Caller, Intent, Outcome, Reason, Refused, Sent, Verdict};
 
-/// What the gateway did with a deletion.
+/// The gateway's decision on a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Its intent is on record, also where nothing was sent in the end.
+    /// Its intent is on record, even if the gateway sent nothing in the end.
     Forwarded,
-    /// The gateway said no.
+    /// The gateway refused it.
     Refused,
 }
 
-/// How far a deletion has come.
+/// The progress of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It was refused, so it has no outcome.
+    /// The gateway refused it, so it has no outcome.
     Refused,
-    /// No closing entry stands in the part of the trail that was read.
+    /// The part of the trail that was read has no closing entry for it.
     Open,
-    /// It was closed so.
+    /// A closing entry with this verdict.
     Closed(Verdict),
 }
 
@@ -60,37 +60,37 @@ impl Serialize for Progress {
     }
 }
 
-/// One deletion; the fields and their order are those of `audit list --json`.
+/// One deletion, with the fields of `audit list --json` in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deletion {
-    /// Index of the (first) intent, or of the `refused` entry.
+    /// The index of the (first) intent, or of the `refused` entry.
     pub index: u64,
     /// That entry's time, RFC 3339.
     pub time: String,
     /// The request's id.
     pub request_id: String,
-    /// The contract's name for what was asked.
+    /// The contract's name for the operation.
     pub operation: String,
     /// The account in the path.
     pub account: String,
-    /// The users named: all of them, of a refused deletion at most
-    /// [`MAX_REFUSED_USERS`](crate::audit::entry::MAX_REFUSED_USERS).
+    /// The users: all of them, or at most
+    /// [`MAX_REFUSED_USERS`](crate::audit::entry::MAX_REFUSED_USERS) of a refused deletion.
     pub users: Vec<String>,
     /// Who asked.
     pub caller: Caller,
-    /// `jti`, or else SHA-256 of the token's `header.payload` in hexadecimal.
+    /// `jti`, or SHA-256 of the token's `header.payload` in hexadecimal if it has none.
     pub token_id: String,
-    /// The `If-Match` as it came.
+    /// The value of `If-Match` as received.
     pub if_match: Option<String>,
-    /// What the gateway did.
+    /// The gateway's decision.
     pub decision: Decision,
     /// The refusal's code.
     pub code: Option<String>,
     /// How it ended.
     pub outcome: Progress,
-    /// Why it is unknown.
+    /// The reason of an unknown outcome.
     pub reason: Option<Reason>,
-    /// Whether anything left; `None` while it is open.
+    /// Whether the gateway sent anything; `None` if the deletion is open.
     pub sent: Option<Sent>,
     /// Upstream's status.
     pub status: Option<u16>,
@@ -98,24 +98,24 @@ pub struct Deletion {
     pub revision: Option<String>,
     /// The origin.
     pub domain: Option<String>,
-    /// How often it was tried on a connection; 0 while it is open.
+    /// On how many connections the gateway tried; 0 if the deletion is open.
     pub attempts: u32,
     /// The caller's address.
     pub client_ip: String,
     /// Hash of the config in force.
     pub config: String,
-    /// Index of the entry that closed it.
+    /// The index of the closing entry.
     pub closing_index: Option<u64>,
-    /// What the parts of a split deletion share.
+    /// The common id of the parts of a split deletion.
     pub group: Option<String>,
     /// The rule that allowed or denied it.
     pub rule: Option<String>,
-    /// What reading its users back said; the entry stands later, so [`ReadBacks`] knows it.
+    /// The result of a read-back. Its entry comes later, so [`ReadBacks`] provides it.
     pub reconciled: Option<ReadBack>,
 }
 
 impl Deletion {
-    /// Of the (first) intent; open until it is [closed](Self::close).
+    /// The deletion of an intent; open until [`Self::close`].
     #[must_use]
     pub fn of_intent(index: u64, time: String, intent: Intent) -> Self {
         Self {
@@ -146,7 +146,7 @@ impl Deletion {
         }
     }
 
-    /// Of a `refused` entry.
+    /// The deletion of a `refused` entry.
     #[must_use]
     pub fn of_refused(index: u64, time: String, refused: Refused) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Deletion {
         }
     }
 
-    /// Adds what its closing entry says.
+    /// Adds the fields of the closing entry.
     pub fn close(&mut self, index: u64, outcome: Outcome) {
         self.outcome = Progress::Closed(outcome.ending.outcome);
         self.reason = outcome.ending.reason;
@@ -188,7 +188,7 @@ impl Deletion {
         self.closing_index = Some(index);
     }
 
-    /// Whether it is closed and yet [may or may not have happened](Verdict::leaves_doubt).
+    /// Whether it is closed and [may or may not have happened](Verdict::leaves_doubt).
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         match (self.outcome, self.sent) {

@@ -1,4 +1,4 @@
-//! Joins deletions while the log is read backwards: what closes an intent comes before it.
+//! Joins deletions from a log that is read backwards: the closing entry comes before the intent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -8,17 +8,17 @@ use super::{Deletion, Filter, Joiner};
 use crate::audit::entry::{Entry, Intent, Kind};
 use crate::audit::read::MissingRange;
 
-/// The newest deletions that a filter admits. It holds those, and the closing entries of the deletions
-/// that were in flight at the place it has come to.
+/// The newest deletions that a filter admits. Holds these, and the closing entries of the deletions
+/// that were in flight at the present position.
 #[derive(Debug)]
 pub(super) struct Newest<'f> {
     filter: &'f Filter,
     limit: usize,
-    /// Deletions that began beyond the checkpoint: read forwards.
+    /// Deletions that began beyond the checkpoint; joined forwards.
     ahead: Joiner,
     /// Closing entries by their intent's index.
     closings: BTreeMap<u64, (u64, Vec<u8>)>,
-    /// Parts of split deletions whose first is still to come, the last part first.
+    /// Parts of split deletions before their first part is read; the last part comes first.
     parts: HashMap<String, Vec<Intent>>,
     found: VecDeque<Deletion>,
 }
@@ -56,14 +56,14 @@ impl<'f> Newest<'f> {
         Ok(())
     }
 
-    /// Beyond the checkpoint nothing is left.
+    /// Takes the end of the entries beyond the checkpoint.
     pub(super) fn ahead_ended(&mut self) {
         for deletion in std::mem::take(&mut self.ahead).rest() {
             self.add_newer(deletion);
         }
     }
 
-    /// Takes the entries of the bundle before the last one taken.
+    /// Takes the entries of a bundle that precedes all bundles so far.
     pub(super) fn back(
         &mut self,
         first: u64,
@@ -79,7 +79,7 @@ impl<'f> Newest<'f> {
                     intent,
                     bytes,
                 } => {
-                    // Of two, the older closed it.
+                    // If there are two, the older one closed the intent.
                     self.closings.insert(intent, (index, bytes));
                 }
                 Candidate::Named(index, bytes) => {
@@ -88,17 +88,18 @@ impl<'f> Newest<'f> {
                 }
             }
         }
-        // What closes an intent in the bundles read so far has met it by now.
+        // The bundles so far contained every intent from `first` on, so their closing entries are
+        // done.
         self.closings.split_off(&first);
         Ok(())
     }
 
-    /// Whether as many are found as were asked for.
+    /// Whether the limit is reached.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= self.limit
     }
 
-    /// What was found, oldest first.
+    /// The deletions found, oldest first.
     pub(super) fn into_found(self) -> impl Iterator<Item = Deletion> {
         self.found.into_iter()
     }
@@ -111,7 +112,7 @@ impl<'f> Newest<'f> {
             },
             Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
             Kind::Outcome(outcome) => {
-                // One whose bytes are not the writer's usual ones.
+                // An outcome in an unusual spelling.
                 let intent = outcome.intent;
                 let (time, kind) = (entry.time, Kind::Outcome(outcome));
                 let bytes = Entry { time, kind }.to_bytes();
@@ -127,7 +128,7 @@ impl<'f> Newest<'f> {
         Ok(())
     }
 
-    /// The whole intent, once its first part is there.
+    /// The whole intent, once its first part is read.
     fn gather(&mut self, intent: Intent) -> Option<Intent> {
         let Some(group) = &intent.group else {
             return Some(intent);

@@ -1,4 +1,4 @@
-//! Deletions picked from a log: all of them in one pass, or the newest by reading backwards.
+//! Selects deletions from a log: all of them in one pass, or the newest by reading backwards.
 
 use std::ops::ControlFlow;
 
@@ -9,20 +9,21 @@ use super::{Deletion, Filter, Joiner};
 use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{Log, MissingRange};
 
-/// The entries that were searched.
+/// The range of entries that a query searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Searched {
-    /// The first of them.
+    /// The first entry.
     pub first: u64,
-    /// The one behind the last.
+    /// The index after the last entry.
     pub end: u64,
 }
 
-/// Gives the deletions that are wanted, oldest first; with a limit only the newest so many. Memory is
-/// bounded by those, and by the deletions that were in flight at any one time.
+/// Passes the deletions that the filter admits to `each`, oldest first; with a limit only the
+/// newest of them. Holds these in memory, and the deletions that were in flight at the same time.
 ///
 /// # Errors
-/// If a part of the log that had to be searched is missing, after what could be found; what `each` gives.
+/// If a needed part of the log is missing, after the deletions that could be found; the errors of
+/// `each`.
 pub fn pick<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
@@ -85,7 +86,7 @@ fn newest<E: From<MissingRange>>(
         }
         flow(&broken)
     });
-    // What stands under the checkpoint is found all the same; the answer is no whole one then.
+    // Returns the deletions under the checkpoint as well, although the answer is incomplete then.
     newest.ahead_ended();
     let end = broken.and(end);
     let mut first = size;
@@ -110,7 +111,7 @@ fn newest<E: From<MissingRange>>(
     Ok(Searched { first, end: end? })
 }
 
-/// Where a deletion that is wanted may begin.
+/// The index to start from for every deletion that the filter can admit.
 fn first_wanted(log: &Log, filter: &Filter) -> u64 {
     filter.since.map_or(0, |since| log.place_of(since))
 }
@@ -122,7 +123,8 @@ fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {
     }
 }
 
-/// Pushes what the joiner can use: what closes a deletion that was dropped is not even decoded.
+/// Pushes an entry into the joiner. Skips, without decoding, the closing entry of a deletion that
+/// the filter dropped.
 fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
     let (index, bytes) = match candidate {
         Candidate::Closing { intent, .. } if !joiner.holds(intent) => return Ok(()),

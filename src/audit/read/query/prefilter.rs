@@ -1,5 +1,5 @@
-//! Which entries a query needs, told from their bytes. What the prefilter passes on is decoded and judged:
-//! it only drops what cannot be wanted.
+//! Drops entries that a query cannot need, from their bytes alone. The query decodes and checks all
+//! others.
 
 use memchr::memmem;
 
@@ -10,15 +10,15 @@ use crate::clock::Time;
 /// An entry that a query may need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Candidate {
-    /// An intent or a refusal that may be wanted, or something that only the decoder can tell.
+    /// An intent or a refusal that the filter may admit, or an entry that needs the decoder.
     Named(u64, Vec<u8>),
-    /// What closes an intent.
+    /// The closing entry of an intent.
     Closing {
-        /// Its index.
+        /// The entry's index.
         index: u64,
-        /// The intent's.
+        /// The intent's index.
         intent: u64,
-        /// Its bytes.
+        /// The entry's bytes.
         bytes: Vec<u8>,
     },
 }
@@ -48,7 +48,7 @@ impl Prefilter {
         }
     }
 
-    /// What is needed of these entries, the first of which has this index.
+    /// The entries that the query may need; the first of `entries` has the index `first`.
     pub(super) fn candidates(&self, first: u64, entries: &[&[u8]]) -> Vec<Candidate> {
         let entries = (first..).zip(entries);
         entries
@@ -56,7 +56,7 @@ impl Prefilter {
             .collect()
     }
 
-    /// The entry, if it may be needed.
+    /// The entry, if the query may need it.
     pub(super) fn candidate(&self, index: u64, bytes: &[u8]) -> Option<Candidate> {
         let named = || Some(Candidate::Named(index, bytes.to_vec()));
         let Some(spelled) = Spelled::of(bytes) else {
@@ -77,7 +77,7 @@ impl Prefilter {
     fn may_be_wanted(&self, time: &[u8], bytes: &[u8]) -> bool {
         let is_in_time = self.since.as_ref().is_none_or(|t| time >= t.as_bytes())
             && self.until.as_ref().is_none_or(|t| time < t.as_bytes());
-        // Each part of a split deletion names some of its users alone.
+        // Each part of a split deletion has only some of the users, so all parts are needed.
         (is_in_time && self.needles.iter().all(|needle| needle.may_be_in(bytes)))
             || memmem::find(bytes, b"\"group\":").is_some()
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_wanted_is_dropped() {
+    fn entries_that_no_query_can_need_are_dropped() {
         let kind = || Kind::Intent(intent("a", &["4711"]));
         assert!(takes(|f| f.user = Some("4711".into()), kind()));
         assert!(!takes(|f| f.user = Some("471".into()), kind()));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_decoder_can_tell_is_passed_on() {
+    fn entries_that_need_the_decoder_are_passed_on() {
         let user = |f: &mut Filter| f.user = Some("1".into());
         assert!(takes(user, Kind::Intent(part("a", &["2"], 2, 2))));
         let mut escaped = intent("a", &["2"]);

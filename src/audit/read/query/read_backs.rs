@@ -1,4 +1,4 @@
-//! What reading users back said, by deletion.
+//! The results of read-backs, by deletion.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -9,31 +9,32 @@ use super::search::search;
 use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled, Spelled};
 use crate::audit::read::{Log, MissingRange};
 
-/// What reading a deletion's users back said.
+/// The result of a deletion's read-back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ReadBack {
     /// The worst of its users' results.
     pub result: Found,
-    /// Index of the (first) entry that says so.
+    /// The index of its (first) entry.
     pub index: u64,
-    /// Who asked for it.
+    /// Who gave the command.
     pub actor: Actor,
 }
 
-/// Collects them from entries in order; of a deletion that was read back more than once, the newest.
+/// Collects read-backs from entries in order; keeps the newest of each deletion.
 #[derive(Debug, Default)]
 pub struct ReadBacks {
     /// By the index of the (first) intent.
     whole: BTreeMap<u64, ReadBack>,
-    /// Parts that follow each other: the intent, the first part's index, and how many there are yet.
+    /// A read-back whose parts are not complete yet: the intent, the first part's index, and the
+    /// count of parts so far.
     begun: Option<(u64, u64, u32)>,
 }
 
 impl ReadBacks {
-    /// Those of a log, from an entry on.
+    /// The read-backs of a log, from an entry on.
     ///
     /// # Errors
-    /// If a part of it is missing.
+    /// If a part of the log is missing.
     pub fn of(log: &mut Log, from: u64) -> Result<Self, MissingRange> {
         let mut read_backs = Self::default();
         let mut broken = Ok(());
@@ -51,7 +52,7 @@ impl ReadBacks {
         broken.map(|()| read_backs)
     }
 
-    /// Takes the next entry; all but those of read-backs are passed over.
+    /// Takes the next entry; ignores all kinds except read-backs.
     pub fn push(&mut self, index: u64, entry: &Entry) {
         let Kind::Reconciled(entry) = &entry.kind else {
             return;
@@ -77,13 +78,14 @@ impl ReadBacks {
         }
     }
 
-    /// What is known of the deletion with this (first) intent.
+    /// The newest read-back of the deletion with this (first) intent.
     #[must_use]
     pub fn get(&self, intent: u64) -> Option<ReadBack> {
         self.whole.get(&intent).copied()
     }
 
-    /// The first part's index, where this part makes it whole: a crash may have kept the rest back.
+    /// The first part's index, if this part is the last one. After a crash the other parts may be
+    /// missing.
     fn follow(
         &mut self,
         begun: Option<(u64, u64, u32)>,
@@ -104,7 +106,7 @@ impl ReadBacks {
     }
 }
 
-/// Whether an entry may be what reading users back said.
+/// Whether an entry may be a read-back.
 pub(super) fn may_be_read_back(bytes: &[u8]) -> bool {
     Spelled::of(bytes).is_none_or(|spelled| spelled.kind == b"reconciled")
 }
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_read_back_stands() {
+    fn the_newest_read_back_counts() {
         let mut second = test_reconciled(4, 1);
         second.result = Found::StillThere;
         let kinds = [test_reconciled(4, 1), second, test_reconciled(5, 1)];
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_count_once_all_of_them_stand_in_a_row() {
+    fn parts_count_once_all_follow_each_other() {
         assert_eq!(read(parts()).get(4).unwrap().index, 10);
         let last = parts().len() - 1;
         assert_eq!(read(parts().into_iter().take(last)).get(4), None);

@@ -1,4 +1,4 @@
-//! Entries themselves, from one on, told from their bytes first.
+//! Searches entries by their bytes before it decodes them.
 
 use std::ops::ControlFlow;
 
@@ -6,12 +6,12 @@ use crate::audit::entry::Entry;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::read::{Log, MissingRange};
 
-/// An entry as it stands in the log.
+/// An entry's bytes with their index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
-    /// Its index.
+    /// The entry's index.
     pub index: u64,
-    /// Its bytes.
+    /// The entry's bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -22,10 +22,10 @@ impl Raw {
         leaf(&self.bytes)
     }
 
-    /// What it says.
+    /// Decodes the entry.
     ///
     /// # Errors
-    /// If this version does not know such an entry.
+    /// If this version does not know the entry.
     pub fn decode(&self) -> Result<Entry, MissingRange> {
         decode(self.index, &self.bytes)
     }
@@ -36,11 +36,11 @@ pub(super) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, MissingRange> {
     Entry::decode(bytes).map_err(|what| MissingRange::damaged(what).at(index))
 }
 
-/// Gives the entries from an index on that pass, in order, until `each` breaks off. Returns the index behind
-/// the last entry that was read.
+/// Passes the entries from an index on to `each` if they meet `passes`, in order, until that
+/// breaks. Returns the index after the last entry that was read.
 ///
 /// # Errors
-/// If a part that had to be read is missing.
+/// If a needed part of the log is missing.
 pub fn search(
     log: &mut Log,
     from: u64,

@@ -1,4 +1,4 @@
-//! Joining and picking, on entry lists built by hand.
+//! Tests of joining and selecting, on lists of entries.
 
 use super::*;
 use crate::audit::entry::{Ending, Entry, Kind};
@@ -8,7 +8,7 @@ mod follows;
 mod picks;
 mod places;
 
-/// Midday of a day, plus seconds.
+/// A time: midday of a fixed day, plus seconds.
 pub(crate) fn at(second: i64) -> String {
     Time(1_795_521_600_000_000 + second * 1_000_000).to_string()
 }
@@ -161,7 +161,7 @@ fn a_group_that_is_closed_takes_no_further_part() {
 }
 
 #[test]
-fn a_refused_deletion_was_not_sent_and_has_no_outcome() {
+fn a_refused_deletion_is_unsent_and_has_no_outcome() {
     let list = joined(vec![Kind::Refused(refused("a", "if-match-missing"))]);
     assert_eq!(list[0].decision, Decision::Refused);
     assert_eq!(list[0].code.as_deref(), Some("if-match-missing"));
@@ -170,7 +170,7 @@ fn a_refused_deletion_was_not_sent_and_has_no_outcome() {
 }
 
 #[test]
-fn deletions_come_in_order_of_their_intents_not_of_their_closing() {
+fn deletions_come_in_order_of_their_intents() {
     let list = joined(vec![
         Kind::Intent(intent("slow", &["1"])),
         Kind::Intent(intent("fast", &["2"])),
@@ -183,7 +183,7 @@ fn deletions_come_in_order_of_their_intents_not_of_their_closing() {
 }
 
 #[test]
-fn nothing_is_held_once_it_is_closed() {
+fn the_joiner_holds_no_closed_deletion() {
     let mut joiner = Joiner::default();
     joiner.push(0, entry(0, Kind::Intent(intent("a", &["1"]))));
     assert_eq!(joiner.next_closed(), None);
@@ -205,7 +205,7 @@ fn p2_a_second_closing_entry_changes_nothing_and_is_counted() {
 }
 
 #[test]
-fn the_json_fields_are_exactly_the_documented_ones_in_order() {
+fn the_json_has_exactly_the_documented_fields_in_order() {
     let list = joined(vec![Kind::Intent(intent("a", &["7"])), closed(0, "a")]);
     let json = serde_json::to_string(&list[0]).unwrap();
     assert_eq!(
@@ -226,7 +226,7 @@ fn the_json_fields_are_exactly_the_documented_ones_in_order() {
 }
 
 #[test]
-fn what_does_not_apply_to_a_refused_deletion_is_null() {
+fn fields_that_a_refused_deletion_lacks_are_null() {
     let list = joined(vec![Kind::Refused(refused("a", "version-missing"))]);
     let json = serde_json::to_value(&list[0]).unwrap();
     for field in [

@@ -1,4 +1,4 @@
-//! The deletions that may or may not have happened, and whether they were read back.
+//! The deletions in doubt, with their read-backs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -14,44 +14,45 @@ use crate::audit::entry::{Entry, Kind, Spelled};
 use crate::audit::read::{Log, MissingRange};
 use crate::clock::Time;
 
-/// A deletion in doubt; it is unresolved as long as its `reconciled` is `None`.
+/// A deletion in doubt; unresolved while its `reconciled` is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// The deletion.
     pub deletion: Deletion,
-    /// When it was closed.
+    /// The time of its closing entry.
     pub closed: Time,
 }
 
-/// Collects them from entries in order, from the first on. It holds the deletions in doubt and what
-/// [`Joiner`] holds, no more.
+/// Collects deletions in doubt from all entries of a log, in order. Holds these and the content of
+/// a [`Joiner`], no more.
 #[derive(Debug, Default)]
 pub struct Unresolved {
     joiner: Joiner,
     read_backs: ReadBacks,
-    /// When intents were closed whose deletion the joiner still holds.
+    /// When each intent that the joiner still holds was closed.
     closings: HashMap<u64, Time>,
     in_doubt: BTreeMap<u64, Pending>,
 }
 
 impl Unresolved {
-    /// All deletions in doubt of the trail in this folder, as [`Self::finish`] gives them. Takes no lock.
+    /// All deletions in doubt of the trail in this folder; see [`Self::finish`]. Takes no lock.
     ///
     /// # Errors
-    /// If a part of it is missing: an answer over that would be wrong.
+    /// If a part of the log is missing: the answer would be incomplete.
     pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, MissingRange> {
         let (all, _) = Self::of(|| Log::folder(directory, None))?;
         Ok(all)
     }
 
-    /// As [`Self::of_folder`], of a log that is opened twice; and which entries were searched.
+    /// [`Self::of_folder`] for a log that this opens twice; also returns the range of the search.
     ///
     /// # Errors
-    /// As [`Self::of_folder`], and what `open` gives.
+    /// Same as [`Self::of_folder`], and the errors of `open`.
     pub fn of<E: From<MissingRange>>(
         open: impl Fn() -> Result<Log, E>,
     ) -> Result<(Vec<Pending>, Searched), E> {
-        // First who is in doubt, then their intents: of a large trail few entries are parsed.
+        // Finds the deletions in doubt first and their intents second, to decode few entries of a
+        // large trail.
         let mut intents = BTreeSet::new();
         each(&mut open()?, may_be_in_doubt, |_, entry| {
             if let Kind::Outcome(outcome) = entry.kind {
@@ -83,7 +84,7 @@ impl Unresolved {
         }
     }
 
-    /// All deletions in doubt, oldest first, those that were read back among them.
+    /// All deletions in doubt, oldest first, also those with a read-back.
     #[must_use]
     pub fn finish(mut self) -> Vec<Pending> {
         for deletion in std::mem::take(&mut self.joiner).rest() {
@@ -106,7 +107,8 @@ impl Unresolved {
     }
 }
 
-/// Gives the entries that pass, decoded. Returns the index behind the last entry that was read.
+/// Passes the entries that meet `passes` to `each`, decoded. Returns the index after the last entry
+/// that was read.
 fn each(
     log: &mut Log,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn p2_unknown_and_failed_after_sending_are_in_doubt_and_nothing_else() {
+    fn p2_only_unknown_and_failed_after_sending_are_in_doubt() {
         let mut kinds: Vec<Kind> = (0..6)
             .map(|n| Kind::Intent(intent(&n.to_string(), &["1"])))
             .collect();
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn p2_a_deletion_that_was_read_back_says_so() {
+    fn p2_a_deletion_has_its_read_back() {
         let kinds = vec![
             Kind::Intent(intent("a", &["1"])),
             Kind::Intent(intent("b", &["1"])),

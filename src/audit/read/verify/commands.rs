@@ -1,17 +1,17 @@
-//! What commands wrote can be true: a read-back is of a deletion in doubt, and says the worst of its
-//! users; an accepted loss begins its log.
+//! Verifies the entries of commands: a read-back belongs to a deletion in doubt and gives the worst
+//! of its users' results; an accepted loss is the first entry of its log.
 
 use std::collections::BTreeSet;
 
 use super::Fault;
 use crate::audit::entry::{EntrySummary, Found, Reconciled};
 
-/// What is remembered of the entries before: eight bytes for each deletion in doubt.
+/// The state from earlier entries: eight bytes for each deletion in doubt.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
-    /// Indexes of the (first) intents.
+    /// The indexes of the (first) intents.
     in_doubt: BTreeSet<u64>,
-    /// The part of a read-back that stood right before.
+    /// The part of a read-back in the entry right before.
     before: Option<Part>,
 }
 
@@ -35,9 +35,10 @@ impl Commands {
                 Ok(())
             }
             EntrySummary::Reconciled(entry) => self.reconciled(index, entry, before),
-            EntrySummary::LossAccepted if index > 0 => {
-                Err(Fault::at(index, "an accepted loss that begins no log"))
-            }
+            EntrySummary::LossAccepted if index > 0 => Err(Fault::at(
+                index,
+                "an accepted loss that is not the log's first entry",
+            )),
             _ => Ok(()),
         }
     }
@@ -54,7 +55,7 @@ impl Commands {
             return Err(Fault::at(index, what));
         }
         let Some(worst) = entry.users.iter().map(|user| user.result).max() else {
-            return Err(Fault::at(index, "reads back nobody"));
+            return Err(Fault::at(index, "reads back no user"));
         };
         let (part, parts) = match (entry.part, entry.parts) {
             (None, None) => (1, 1),
@@ -105,7 +106,7 @@ mod tests {
         commands.push(index, &EntryHead::decode(&bytes).unwrap().summary)
     }
 
-    /// What is said of the first entry that is wrong, behind an unknown deletion 4.
+    /// The first fault in these entries after an unknown outcome of deletion 4.
     fn judged(kinds: impl IntoIterator<Item = Kind>) -> Option<String> {
         let mut commands = Commands::default();
         let unknown = test_closing(4, Verdict::Unknown, Sent::Unknown);
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn its_parts_stand_in_a_row() {
+    fn its_parts_follow_each_other() {
         assert!(parts().len() > 2);
         assert_eq!(judged(parts()), None);
         let whole = parts();

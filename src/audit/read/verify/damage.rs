@@ -1,6 +1,6 @@
-//! Random histories, random damage: what is under the checkpoint is always found and its place named;
-//! what an insider with the key does, by whoever kept a checkpoint or a receipt; and what is whole
-//! always verifies.
+//! Random histories with random damage. Verification finds all damage under the checkpoint and
+//! names its place. An earlier checkpoint or a receipt reveals what an insider with the key did. A
+//! sound log always verifies.
 
 mod alone;
 mod history;
@@ -16,10 +16,10 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::Location;
 
-/// So many acts of damage are done to each history.
+/// How many acts of damage each history suffers.
 const ACTS: usize = 4;
 
-/// At least 500 acts of damage; with `LYCHGATE_FULL` 20,000.
+/// At least 500 acts of damage; 20,000 with `LYCHGATE_FULL`.
 fn config() -> Config {
     let acts = match std::env::var_os("LYCHGATE_FULL") {
         Some(_) => 20_000,

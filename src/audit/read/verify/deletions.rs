@@ -1,4 +1,4 @@
-//! Every intent is closed at most once, and what closes it names the bytes of all its parts.
+//! Verifies that at most one outcome closes each intent, and that it names the bytes of all parts.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,21 +8,21 @@ use base64::engine::general_purpose::STANDARD;
 use super::Fault;
 use crate::audit::entry::{IntentSummary, OutcomeSummary};
 
-/// The intents that are not closed yet.
+/// The intents that no outcome has closed.
 #[derive(Debug, Default)]
 pub(super) struct Deletions {
     /// By the index of the (first) intent.
     open: BTreeMap<u64, Open>,
-    /// Index of the first part, of groups with parts still to come.
+    /// The index of the first part, for groups with parts that have not come yet.
     incomplete: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
 struct Open {
     request_id: String,
-    /// 1 where it was not split.
+    /// 1 if the deletion was not split.
     parts: u32,
-    /// Base64, as an outcome names them; of the parts seen so far.
+    /// The leaf hashes of the parts so far, in the spelling of an outcome (base64).
     leaves: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Deletions {
         let Some(open) = self.open.remove(&first) else {
             return Err(Fault::at(
                 index,
-                format!("closes entry {first}, which is no intent, or was closed before"),
+                format!("closes entry {first}, which is not an intent, or was closed before"),
             ));
         };
         if open.leaves.len() != open.parts as usize {
@@ -77,7 +77,7 @@ impl Deletions {
         Ok(())
     }
 
-    /// Judges what is left at the end of the trail.
+    /// Checks at the end of the trail that no split deletion lacks a part.
     pub(super) fn finish(&self) -> Result<(), Fault> {
         let first = self.incomplete.values().min();
         match first.and_then(|first| self.open.get_key_value(first)) {
@@ -86,7 +86,7 @@ impl Deletions {
         }
     }
 
-    /// How many are open.
+    /// How many intents are open.
     pub(super) fn open(&self) -> u64 {
         self.open.len() as u64
     }
@@ -139,6 +139,6 @@ fn missing_parts(first: u64, open: &Open) -> Fault {
     let there = open.leaves.len();
     Fault::at(
         first,
-        format!("only {there} of its {} parts are there", open.parts),
+        format!("it has only {there} of its {} parts", open.parts),
     )
 }

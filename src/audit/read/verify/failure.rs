@@ -1,4 +1,4 @@
-//! Why a trail does not verify.
+//! The reason why a trail does not verify.
 
 use std::fmt;
 use std::io;
@@ -7,23 +7,23 @@ use super::Fault;
 use crate::audit::journal::{self, Place, ReadError};
 use crate::audit::read::{MissingRange, Trouble};
 
-/// Why a trail does not verify: the first thing that is wrong, and where.
+/// The first fault of a trail, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind it is.
+    /// The kind of the fault.
     pub trouble: Trouble,
-    /// The entry, where one is at fault.
+    /// The faulty entry, if it is an entry.
     pub index: Option<u64>,
-    /// Where the batch stands, where the journal is at fault.
+    /// The place of the batch, if the fault is in the journal.
     pub place: Option<Place>,
-    /// The file below the folder, where a tile, a bundle or the checkpoint is at fault.
+    /// The file, relative to the folder, if the fault is in a tile, a bundle or the checkpoint.
     pub file: Option<String>,
-    /// What is wrong.
+    /// A description of the fault.
     pub what: String,
 }
 
 impl Failure {
-    /// That names no place yet.
+    /// A failure without a place.
     #[must_use]
     pub fn new(trouble: Trouble, what: impl Into<String>) -> Self {
         Self {

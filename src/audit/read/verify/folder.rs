@@ -1,4 +1,4 @@
-//! A whole log, from its checkpoint, tiles and bundles to the journal's last entry.
+//! Verifies a whole log: checkpoint, tiles and bundles, and the journal to its last entry.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,14 +22,15 @@ use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Location, Trouble};
 
 /// The file with the public key.
 pub const VERIFIER: &str = "verifier";
-/// So often the folder is looked at again where its writer has gone on between two looks.
+/// How many times to read the folder if its writer changes it during the reading.
 const LOOKS: u32 = 5;
 
-/// Verifies the trail in a folder, by the key, or else by the folder's own. Each entry is shown to
-/// `seen` with its index and RFC 6962 leaf hash, before it is known whether the whole holds.
+/// Verifies the trail in a folder by the given key, or by the folder's own public key. Passes each
+/// entry to `seen` with its index and RFC 6962 leaf hash, before it is known whether the whole
+/// trail is sound.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first fault.
 pub fn folder(
     directory: &Path,
     key: Option<&Key>,
@@ -46,21 +47,22 @@ pub fn folder(
         against: None,
     };
     check(&job, |index, bytes, leaf| {
-        // What is no entry is a fault, which is told in the end.
+        // `check` reports bytes that are not an entry at its end.
         if let Ok(entry) = Entry::decode(bytes) {
             seen(index, &entry, leaf);
         }
     })
 }
 
-/// Verifies a trail from its files alone: checkpoint, every tile and bundle that stands there, the
-/// journal, and every entry. `seen` is as for [`folder`].
+/// Verifies a trail from its files alone: checkpoint, every tile and bundle in the folder, the
+/// journal, and every entry. Calls `seen` like [`folder`].
 ///
-/// Takes no lock and may run beside a writer: open intents are counted, not a fault. Holds one bundle
-/// and one batch of the journal at a time, the open intents, and 24 bytes for each file of the tree.
+/// Takes no lock and may run beside a writer: an open intent is counted and is not a fault. Holds
+/// one bundle and one batch of the journal at a time, the open intents, and 24 bytes for each file
+/// of the tree.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first fault.
 pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
     let (checkpoint, listing, journal) = look(job)?;
     if checkpoint.is_none() && job.location.folder().is_none() {
@@ -84,10 +86,10 @@ pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summa
     Ok(summary)
 }
 
-/// The public key that a folder holds; `None` where it holds none.
+/// The public key in a folder; `None` if it has none.
 ///
 /// # Errors
-/// If it cannot be read, or is no key.
+/// If the file is unreadable or not a key.
 pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
     let files = match FolderFiles::open(directory) {
         Ok(files) => files,
@@ -97,7 +99,7 @@ pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
     let Some(bytes) = read(&files, VERIFIER, 1_024)? else {
         return Ok(None);
     };
-    // A gateway that has only just begun may have made it, and not yet written it.
+    // A gateway that has just started may have created the file without content.
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -107,8 +109,8 @@ pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
         .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).in_file(VERIFIER))
 }
 
-/// What stands in the folder at one time: first the checkpoint, then what it covers, then the journal
-/// that all of it was made from.
+/// Reads a consistent state of the folder: first the checkpoint, then the files that it covers,
+/// then the journal.
 fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>), Failure> {
     let files: Arc<dyn Files> = job.location.files()?;
     let mut looks = 1;
@@ -117,7 +119,7 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>),
         let size = checkpoint.as_ref().map_or(0, |c| c.size);
         let listing = Listing::of(job.location, &files, size)?;
         let journal = Journal::open(job.location.folder(), job.key);
-        // A writer beside us may have published and pruned between two of these.
+        // A writer may have published and pruned between two of these reads.
         match listing
             .complete(size)
             .and_then(|()| reaches(&journal, size))
@@ -132,7 +134,7 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>),
     }
 }
 
-/// Whether the journal begins where the checkpoint ends, or before.
+/// Checks that the journal begins at the checkpoint's end or before it.
 fn reaches(journal: &Journal<'_>, size: u64) -> Result<(), Failure> {
     match journal.first.filter(|first| *first > size) {
         None => Ok(()),

@@ -1,19 +1,17 @@
-//! What is to be verified.
-
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::Location;
 
-/// What is to be verified, and by what.
+/// The log to verify, and the keys to verify it with.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'j> {
     /// Where the log is.
     pub location: &'j Location,
-    /// The signing key: with it the tags of the journal's batches are checked too.
+    /// The signing key. With it, the journal's reader also verifies the tags of the batches.
     pub key: Option<&'j Key>,
-    /// The key that the checkpoint must be signed by.
+    /// The public key that must have signed the checkpoint.
     pub verifier: Option<&'j VerifierKey>,
-    /// A checkpoint that was kept: the log must go on from it.
+    /// An earlier checkpoint that the caller kept; the log must be consistent with it.
     pub against: Option<&'j Checkpoint>,
 }

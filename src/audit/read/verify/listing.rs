@@ -1,4 +1,4 @@
-//! Every tile and bundle that stands in the folder, the partial ones too.
+//! Lists every tile and bundle in the folder, also the partial ones.
 
 use std::fs;
 use std::io;
@@ -12,22 +12,22 @@ use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, form, tiles
 use crate::audit::read::tiles::TileFile;
 use crate::audit::read::{Files, Location, Trouble};
 
-/// Folders within folders: a level, six groups of digits, a partial tile's own.
+/// The maximal depth of folders: a level, six groups of digits, a partial tile's own.
 const MAX_DEPTH: usize = 10;
 
-/// What stands there, as it was listed; 24 bytes a file.
+/// The listed files; 24 bytes each.
 #[derive(Debug)]
 pub(super) struct Listing {
     files: Arc<dyn Files>,
     tiles: Vec<Tile>,
     bundles: Vec<Bundle>,
-    /// What other programs have left in the folder.
+    /// Other programs' files in the folder.
     pub(super) others: Others,
 }
 
 impl Listing {
-    /// Lists a folder; none if nothing is published there. No other place can be listed: there it is what a
-    /// checkpoint of this size implies.
+    /// Lists a folder; an unpublished log gives an empty list. Other locations cannot be listed, so
+    /// the list has the files that a checkpoint of this size implies.
     pub(super) fn of(
         location: &Location,
         files: &Arc<dyn Files>,
@@ -54,7 +54,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The bundles at a place: the partial ones by width, the full one last.
+    /// The bundles at this index: the partial ones by width, then the full one.
     pub(super) fn bundles(&self, index: u64) -> &[Bundle] {
         let from = self.bundles.partition_point(|bundle| bundle.index < index);
         let rest = self.bundles.get(from..).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Listing {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// The bundle that is read where this one is wanted.
+    /// The bundle to read for this one: itself if it exists, or else the full one.
     pub(super) fn bundle_of(&self, wanted: Bundle) -> Bundle {
         let width = match self.bundles(wanted.index).contains(&wanted) {
             true => wanted.width,
@@ -71,7 +71,7 @@ impl Listing {
         Bundle { width, ..wanted }
     }
 
-    /// The tiles at a place, in the same order.
+    /// The tiles at this place, in the same order.
     pub(super) fn tiles(&self, level: u8, index: u64) -> &[Tile] {
         let here = (level, index);
         let from = self
@@ -82,7 +82,7 @@ impl Listing {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// The first tile on a level at or behind a place.
+    /// The first tile of a level from this index on.
     pub(super) fn behind(&self, level: u8, index: u64) -> Option<Tile> {
         let from = self
             .tiles
@@ -93,13 +93,14 @@ impl Listing {
             .filter(|tile| tile.level == level)
     }
 
-    /// The first bundle at or behind a place.
+    /// The first bundle from this index on.
     pub(super) fn bundle_behind(&self, index: u64) -> Option<Bundle> {
         let from = self.bundles.partition_point(|bundle| bundle.index < index);
         self.bundles.get(from).copied()
     }
 
-    /// Whether all that a checkpoint of this size implies stands here: itself, or the full one.
+    /// Checks that the folder has every file that a checkpoint of this size implies, or the full
+    /// file in place of a partial one.
     pub(super) fn complete(&self, size: u64) -> Result<(), Failure> {
         for bundle in bundles_at(size) {
             let here = self.bundles(bundle.index);
@@ -122,7 +123,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Reads the file of a place: the full one if a partial one is gone meanwhile.
+    /// Reads a file; if a partial file was removed meanwhile, the full one.
     pub(super) fn read(&self, path: String, width: u16, most: usize) -> Result<TileFile, Failure> {
         let read = |path: &str| {
             let bytes = self.files.file(path, most);
@@ -135,7 +136,8 @@ impl Listing {
     fn walk(&mut self, directory: &Path, folder: &str, depth: usize) -> Result<(), Failure> {
         let items = match fs::read_dir(directory.join(folder)) {
             Ok(items) => items,
-            // Nothing is published yet, or a partial tile's folder has gone since it was listed.
+            // The log is unpublished, or the publisher removed a partial tile's folder since the
+            // listing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Failure::unreadable(folder, &error)),
         };
@@ -172,9 +174,9 @@ impl Listing {
     }
 }
 
-/// It has a name as the log gives them: whoever reads the log by its names would take it for a part.
+/// A reader that goes by names would take this file for a part of the log.
 fn not_the_logs(path: String) -> Failure {
-    let what = "is neither a tile nor a bundle, and has a name like theirs";
+    let what = "has a name like a tile's, but is neither a tile nor a bundle";
     Failure::new(Trouble::Damaged, what).in_file(path)
 }
 

@@ -1,8 +1,9 @@
-//! Whether a trail is what its checkpoint says, and whether its entries can be true: their form, order,
-//! times, and that every intent is closed at most once, by an outcome that names its very bytes.
+//! Verifies that a trail is what its checkpoint says, and that its entries are consistent: their
+//! format, order and times, and that at most one outcome closes each intent and names its exact
+//! bytes.
 //!
-//! [`check`] goes through a folder; [`Checker`] judges entries, whatever they were read from. Digests,
-//! tags and the chain are the journal reader's. A trail of any length takes little memory.
+//! [`check`] verifies a folder; [`Checker`] verifies entries from any source. The journal's reader
+//! verifies digests, tags and the chain. A trail of any length needs little memory.
 
 mod commands;
 mod deletions;
@@ -21,7 +22,7 @@ pub use failure::Failure;
 pub use folder::{VERIFIER, check, folder, own_verifier};
 pub use job::Job;
 pub use others::Others;
-pub use receipt::{Claim, Finding, PublishedLogCheck, parse_receipt};
+pub use receipt::{Claim, ClaimCheck, Finding, parse_receipt};
 pub use summary::Summary;
 
 pub use crate::audit::read::{CHECKPOINT, Trouble};
@@ -32,13 +33,13 @@ use deletions::Deletions;
 use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::clock::Time;
 
-/// What is wrong, and where.
+/// A fault in an entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("entry {index}: {what}")]
 pub struct Fault {
-    /// The first entry that is wrong.
+    /// The first faulty entry.
     pub index: u64,
-    /// What is wrong with it.
+    /// A description of the fault.
     pub what: String,
 }
 
@@ -51,7 +52,7 @@ impl Fault {
     }
 }
 
-/// Takes every entry from the first on, and says what is wrong with the first that is.
+/// Takes every entry from the first on, and reports the first fault.
 #[derive(Debug, Default)]
 pub struct Checker {
     next_index: u64,
@@ -63,10 +64,10 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Judges the next entry by its bytes; `leaf` is their RFC 6962 leaf hash.
+    /// Verifies the next entry; `leaf` is the RFC 6962 leaf hash of its bytes.
     ///
     /// # Errors
-    /// What is wrong with it. The checker is of no use afterwards.
+    /// The entry's fault. The checker must not be used after that.
     pub fn push(&mut self, index: u64, bytes: &[u8], leaf: &[u8; 32]) -> Result<(), Fault> {
         if index != self.next_index {
             let expected = self.next_index;
@@ -90,17 +91,18 @@ impl Checker {
         Ok(())
     }
 
-    /// What the trail holds, when its end is reached.
+    /// The summary of the trail, at its end.
     ///
     /// # Errors
-    /// A split deletion whose parts are not all there: they are written together.
+    /// A split deletion with missing parts: the writer writes all of them together.
     pub fn finish(mut self) -> Result<Summary, Fault> {
         self.deletions.finish()?;
         self.summary.open = self.deletions.open();
         Ok(self.summary)
     }
 
-    /// Time may stand still, and may go back only right after the entry that says so.
+    /// A time may equal the one before. It may be earlier only right after the `trouble` entry that
+    /// reports the step.
     fn check_time(&mut self, index: u64, text: &str) -> Result<Time, Fault> {
         let time = Time::parse(text)
             .filter(|time| time.to_string() == text)

@@ -1,4 +1,4 @@
-//! Files of other programs in the audit folder: they are noted, and no part of the log.
+//! Lists other programs' files in the audit folder; they are not a part of the log and not a fault.
 
 use std::path::Path;
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::audit::disk::names::{PASSING, is_own, is_own_in_journal, is_own_in_passing};
 
-/// So many are named.
+/// How many files the list names.
 const MOST_NAMED: usize = 10;
 
-/// How many there are; a folder counts as one, whatever is in it.
+/// Other programs' files; a folder counts as one, with all its contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Others {
-    /// All of them.
+    /// How many there are.
     pub count: u64,
-    /// The first in order, below the audit folder; at most ten.
+    /// The first ten paths in order, relative to the audit folder.
     pub first: Vec<String>,
 }
 
@@ -26,8 +26,8 @@ impl Others {
         self.first.truncate(MOST_NAMED);
     }
 
-    /// Notes those that stand outside the folder of tiles. A folder that cannot be listed here is judged by
-    /// whoever needs what is in it.
+    /// Notes the files outside the folder of tiles. Skips a folder that it cannot list: the readers
+    /// of that folder report the error.
     pub(super) fn look(&mut self, directory: &Path) {
         type IsOwn = fn(&str) -> bool;
         let folders: [(&str, IsOwn); 3] = [

@@ -1,29 +1,29 @@
-//! Whether the trail bears out a receipt.
+//! Checks a receipt against the trail.
 
 use crate::audit::entry::{EntryHead, EntrySummary};
 
-/// What a receipt claims: the index of its (first) intent, and the leaf hash of the entry that
-/// closed it, or of that intent itself.
+/// The claim of a receipt: the index of the (first) intent, and the leaf hash of its closing entry
+/// or of the intent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Index of the (first) intent.
+    /// The index of the (first) intent.
     pub index: u64,
     /// The leaf hash.
     pub leaf: [u8; 32],
 }
 
-/// What the trail says of a claim.
+/// The result of checking a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PublishedLogCheck {
+pub enum ClaimCheck {
     /// The leaf is that of the entry with this index, which closes the deletion.
     Closing(u64),
     /// The leaf is the intent's.
     Intent,
-    /// The trail does not bear it out: why.
+    /// The trail contradicts the claim or does not confirm it, with the reason.
     NotBorneOut(String),
 }
 
-/// Looks for the entries that a claim is about, while all entries pass by.
+/// Finds the entries of a claim in a pass over all entries.
 #[derive(Debug)]
 pub struct Finding {
     claim: Claim,
@@ -38,7 +38,7 @@ enum Seen {
 }
 
 impl Finding {
-    /// For this claim.
+    /// Checks this claim.
     #[must_use]
     pub fn new(claim: Claim) -> Self {
         Self {
@@ -67,34 +67,32 @@ impl Finding {
         }
     }
 
-    /// What was found, when the trail has ended.
+    /// The result, at the end of the trail.
     #[must_use]
-    pub fn standing(&self) -> PublishedLogCheck {
+    pub fn standing(&self) -> ClaimCheck {
         let index = self.claim.index;
-        let no = |why: String| PublishedLogCheck::NotBorneOut(why);
+        let no = |why: String| ClaimCheck::NotBorneOut(why);
         match (&self.seen, self.closing) {
-            (Some(Seen::Intent { same_leaf: true }), _) => PublishedLogCheck::Intent,
-            (Some(Seen::Intent { .. }), Some((closing, true))) => {
-                PublishedLogCheck::Closing(closing)
-            }
+            (Some(Seen::Intent { same_leaf: true }), _) => ClaimCheck::Intent,
+            (Some(Seen::Intent { .. }), Some((closing, true))) => ClaimCheck::Closing(closing),
             (Some(Seen::Intent { .. }), Some((closing, false))) => no(format!(
                 "the leaf is neither that of entry {index} nor that of entry {closing}, which closes it"
             )),
             (Some(Seen::Intent { .. }), None) => no(format!(
                 "the leaf is not that of entry {index}, and no entry closes it"
             )),
-            (Some(Seen::Other), _) => no(format!("entry {index} is no intent")),
+            (Some(Seen::Other), _) => no(format!("entry {index} is not an intent")),
             (None, _) => no(format!("the trail ends before entry {index}")),
         }
     }
 }
 
 impl Claim {
-    /// What a proof that holds says of the claim: that an entry with this leaf hash has this index. The
-    /// entry's bytes are looked into where they are at hand.
+    /// The result of a valid proof that an entry with this leaf hash has this index. Also checks
+    /// the entry's kind if the proof contains its bytes.
     #[must_use]
-    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> PublishedLogCheck {
-        let no = |why: String| PublishedLogCheck::NotBorneOut(why);
+    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> ClaimCheck {
+        let no = |why: String| ClaimCheck::NotBorneOut(why);
         if *leaf != self.leaf {
             return no(format!(
                 "the proof is of entry {index}, which has another leaf hash than the receipt"
@@ -102,13 +100,11 @@ impl Claim {
         }
         let summary = entry.map(|entry| EntryHead::decode(entry).map(|head| head.summary));
         match summary {
-            Some(Ok(EntrySummary::Intent(_))) | None if index == self.index => {
-                PublishedLogCheck::Intent
-            }
+            Some(Ok(EntrySummary::Intent(_))) | None if index == self.index => ClaimCheck::Intent,
             Some(Ok(EntrySummary::Outcome(outcome))) if outcome.intent == self.index => {
-                PublishedLogCheck::Closing(index)
+                ClaimCheck::Closing(index)
             }
-            None => PublishedLogCheck::Closing(index),
+            None => ClaimCheck::Closing(index),
             Some(_) => no(format!(
                 "entry {index} is neither entry {} nor what closes it",
                 self.index
@@ -117,10 +113,10 @@ impl Claim {
     }
 }
 
-/// Reads `ORIGIN/INDEX`.
+/// Parses `ORIGIN/INDEX`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A description of the fault.
 pub fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
     let (origin, index) = text
         .rsplit_once('/')
@@ -140,7 +136,7 @@ mod tests {
     use super::*;
     use crate::audit::log::merkle::leaf;
 
-    fn standing(index: u64, leaf_hash: [u8; 32]) -> PublishedLogCheck {
+    fn standing(index: u64, leaf_hash: [u8; 32]) -> ClaimCheck {
         let mut finding = Finding::new(Claim {
             index,
             leaf: leaf_hash,
@@ -153,21 +149,18 @@ mod tests {
 
     #[test]
     fn p5_the_closing_entrys_leaf_bears_it_out() {
-        assert_eq!(
-            standing(1, leaf(&sound()[5])),
-            PublishedLogCheck::Closing(5)
-        );
+        assert_eq!(standing(1, leaf(&sound()[5])), ClaimCheck::Closing(5));
     }
 
     #[test]
     fn p5_the_intents_own_leaf_bears_it_out() {
-        assert_eq!(standing(1, leaf(&sound()[1])), PublishedLogCheck::Intent);
-        assert_eq!(standing(6, leaf(&sound()[6])), PublishedLogCheck::Intent);
+        assert_eq!(standing(1, leaf(&sound()[1])), ClaimCheck::Intent);
+        assert_eq!(standing(6, leaf(&sound()[6])), ClaimCheck::Intent);
     }
 
     #[test]
     fn p5_a_leaf_of_another_entry_does_not() {
-        let PublishedLogCheck::NotBorneOut(why) = standing(1, leaf(&sound()[3])) else {
+        let ClaimCheck::NotBorneOut(why) = standing(1, leaf(&sound()[3])) else {
             panic!("borne out by another deletion's outcome");
         };
         assert!(why.contains("neither"), "{why}");
@@ -175,7 +168,7 @@ mod tests {
 
     #[test]
     fn p5_a_receipt_beyond_the_end_is_evidence_of_a_rolled_back_log() {
-        let PublishedLogCheck::NotBorneOut(why) = standing(99, [0; 32]) else {
+        let ClaimCheck::NotBorneOut(why) = standing(99, [0; 32]) else {
             panic!("borne out by nothing");
         };
         assert!(why.contains("ends before entry 99"), "{why}");
@@ -185,12 +178,9 @@ mod tests {
     fn p5_an_entry_that_is_no_intent_bears_out_nothing() {
         assert!(matches!(
             standing(4, leaf(&sound()[4])),
-            PublishedLogCheck::NotBorneOut(_)
+            ClaimCheck::NotBorneOut(_)
         ));
-        assert!(matches!(
-            standing(6, [0; 32]),
-            PublishedLogCheck::NotBorneOut(_)
-        ));
+        assert!(matches!(standing(6, [0; 32]), ClaimCheck::NotBorneOut(_)));
     }
 
     #[test]

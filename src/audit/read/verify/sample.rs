@@ -19,12 +19,12 @@ use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::query::tests::{entry, intent, outcome, refused};
 
-/// The bytes of an entry at a second of the day.
+/// The bytes of an entry at a second of a fixed day.
 pub(crate) fn bytes(second: i64, kind: Kind) -> Vec<u8> {
     serde_json::to_vec(&entry(second, kind)).unwrap()
 }
 
-/// As an outcome names it.
+/// An entry's leaf hash in the spelling of an outcome.
 pub(crate) fn leaf_of(bytes: &[u8]) -> String {
     STANDARD.encode(leaf(bytes))
 }
@@ -51,7 +51,7 @@ pub(crate) fn sound() -> Vec<Vec<u8>> {
     ]
 }
 
-/// So many entries of a sound trail: one deletion after the other, each closed at once.
+/// `count` entries of a sound trail: deletions in sequence, each closed at once.
 pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
     let mut entries = vec![bytes(0, Kind::Alive {})];
     while entries.len() < count {
@@ -66,8 +66,8 @@ pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
     entries
 }
 
-/// Writes a folder with a journal of all entries in few batches, and the log published at these sizes;
-/// gives the newest signed checkpoint.
+/// Writes a folder with a journal of all entries in few batches, and publishes the log at these
+/// sizes. Returns the newest signed checkpoint.
 pub(crate) fn write_log(directory: &Path, entries: &[Vec<u8>], sizes: &[u64]) -> Vec<u8> {
     let batches: Vec<_> = entries.chunks(500).map(<[Vec<u8>]>::to_vec).collect();
     write_batches(directory, &batches, &test_key());
@@ -75,22 +75,22 @@ pub(crate) fn write_log(directory: &Path, entries: &[Vec<u8>], sizes: &[u64]) ->
     publish(directory, entries, sizes, &test_key(), false)
 }
 
-/// Bytes of one segment here.
+/// The minimal length of a segment here.
 const SEGMENT_BYTES: usize = 1 << 17;
 
-/// Writes a folder whose journal has one batch for each entry, all in segment 1, by the test key.
+/// Writes a folder whose journal has one batch for each entry, all in segment 1, with the test key.
 pub(crate) fn write(directory: &Path, entries: &[Vec<u8>]) {
     let batches: Vec<_> = entries.iter().map(|entry| vec![entry.clone()]).collect();
     write_batches(directory, &batches, &test_key());
 }
 
-/// As [`write`], with these batches and this key.
+/// [`write`] with these batches and this key.
 pub(crate) fn write_batches(directory: &Path, batches: &[Vec<Vec<u8>>], key: &Key) {
     write_segment(directory, 1, batches, Link::default(), key);
     std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
 }
 
-/// Writes a journal whose first segment was pruned: it held the first `pruned` batches.
+/// Writes a journal after its first segment, with the first `pruned` batches, was pruned.
 pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: usize, key: &Key) {
     let before = write_segment(directory, 1, &batches[..pruned], Link::default(), key);
     write_segment(directory, 2, &batches[pruned..], before, key);
@@ -102,7 +102,7 @@ pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: u
     std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();
 }
 
-/// Gives its last batch.
+/// Returns the link to its last batch.
 fn write_segment(
     directory: &Path,
     number: u64,

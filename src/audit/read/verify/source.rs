@@ -1,4 +1,4 @@
-//! The entries under the checkpoint, read from the bundles, and the journal that runs beside them.
+//! The entries under the checkpoint, from the bundles, and the journal that is read in parallel.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::audit::log::tiles::{Bundle, FULL};
 use crate::audit::read::Trouble;
 use crate::audit::read::tiles::{MAX_TILE_BYTES, TileFile};
 
-/// The entries of a bundle's file, as many as the size has of them.
+/// The entries of a bundle's file, up to the wanted width.
 pub(super) fn entries<'f>(
     listing: &Listing,
     file: &'f TileFile,
@@ -24,7 +24,7 @@ pub(super) fn entries<'f>(
     })
 }
 
-/// Where a bundle that cannot be read to its end begins to differ from the tile of its leaves.
+/// The first place in a broken bundle that differs from the leaf tile.
 fn first_wrong(listing: &Listing, file: &TileFile, wanted: Bundle) -> u64 {
     let leaves = leaves_of(listing, wanted.index).unwrap_or_default();
     let mut rest = file.bytes.as_slice();
@@ -39,7 +39,7 @@ fn first_wrong(listing: &Listing, file: &TileFile, wanted: Bundle) -> u64 {
         .count() as u64
 }
 
-/// The hashes of the widest tile of leaves at a place.
+/// The hashes of the widest leaf tile at this index.
 fn leaves_of(listing: &Listing, index: u64) -> Option<Vec<Hash>> {
     let tile = listing.tiles(0, index).last()?;
     let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES).ok()?;
@@ -51,16 +51,16 @@ fn leaves_of(listing: &Listing, index: u64) -> Option<Vec<Hash>> {
 pub(super) struct Journal<'k> {
     entries: Option<journal::Entries<'k>>,
     next: Option<Read>,
-    /// Why it ended, where that was no end.
+    /// The fault at which it ended, if any.
     pub(super) fault: Option<ReadError>,
-    /// The first index that stands in it.
+    /// The index of its first entry.
     pub(super) first: Option<u64>,
-    /// The index behind the last entry taken.
+    /// The index after the last entry taken.
     pub(super) end: u64,
 }
 
 impl<'k> Journal<'k> {
-    /// Begins at the first entry of the journal in this folder, if it is one.
+    /// Starts at the first entry of the journal in this folder, if the location is a folder.
     pub(super) fn open(directory: Option<&Path>, key: Option<&'k Key>) -> Self {
         let mut journal = Self {
             entries: None,
@@ -79,7 +79,7 @@ impl<'k> Journal<'k> {
         journal
     }
 
-    /// The entry with this index, where it stands in the journal; indexes are asked for in order.
+    /// The entry with this index, if the journal has it. The indexes must ascend.
     pub(super) fn take(&mut self, index: u64) -> Option<Read> {
         if self.next.as_ref()?.index != index {
             return None;
@@ -90,7 +90,7 @@ impl<'k> Journal<'k> {
         read
     }
 
-    /// Whether a write that a crash cut off stands behind its end.
+    /// Whether a write that a crash interrupted follows the last batch.
     pub(super) fn is_torn(&self) -> bool {
         self.entries.as_ref().is_some_and(journal::Entries::is_torn)
     }

@@ -1,4 +1,4 @@
-//! What a sound trail holds, in numbers.
+//! Statistics of a sound trail.
 
 use std::time::Duration;
 
@@ -8,40 +8,41 @@ use super::others::Others;
 use crate::audit::entry::{EntrySummary, Verdict};
 use crate::clock::Time;
 
-/// Counts over the whole trail; deletions are counted, not their parts.
+/// Counts over the whole trail; a split deletion counts once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Entries of any kind.
     pub entries: u64,
     /// Deletions closed as `deleted`.
     pub deleted: u64,
-    /// Unavailable as `not_found`.
+    /// Deletions closed as `not_found`.
     pub not_found: u64,
-    /// Unavailable as `rejected`.
+    /// Deletions closed as `rejected`.
     pub rejected: u64,
-    /// Unavailable as `failed`.
+    /// Deletions closed as `failed`.
     pub failed: u64,
-    /// Unavailable as `unknown`.
+    /// Deletions closed as `unknown`.
     pub unknown: u64,
-    /// In flight: with an intent and no outcome yet.
+    /// Deletions in flight: an intent without an outcome.
     pub open: u64,
-    /// Refused, each with an entry of its own.
+    /// Refused deletions with entries of their own.
     pub refused: u64,
-    /// Attempts that were summed up.
+    /// Attempts that `turned_away` entries sum up.
     pub turned_away: u64,
-    /// Whether a write that a crash cut off stands behind the last entry; nobody was answered for it.
+    /// Whether a write that a crash interrupted follows the last entry; no caller had an answer
+    /// that depends on it.
     pub cut_off: bool,
-    /// Files of other programs in the folder, which are no part of the log.
+    /// Other programs' files in the folder, which are not a part of the log.
     pub other_files: Others,
-    /// How many entries the checkpoint covers; `None` where there is none yet.
+    /// How many entries the checkpoint covers; `None` if there is no checkpoint yet.
     pub covered: Option<u64>,
-    /// The root it signs, base64.
+    /// The checkpoint's root in base64.
     pub root: Option<String>,
-    /// The first entry that the journal still holds; those before stand in the bundles alone.
+    /// The first entry that the journal still holds; only the bundles hold earlier ones.
     pub journal: Option<u64>,
-    /// Time of the first entry, RFC 3339.
+    /// The time of the first entry, RFC 3339.
     pub first_time: Option<String>,
-    /// Time of the newest entry, RFC 3339.
+    /// The time of the newest entry, RFC 3339.
     pub last_time: Option<String>,
 }
 
@@ -52,7 +53,7 @@ impl Summary {
         self.deleted + self.not_found + self.rejected + self.failed + self.unknown + self.open
     }
 
-    /// From the first entry's time to the newest's.
+    /// The time from the first entry to the newest.
     pub(super) fn span(&self) -> Duration {
         let time = |text: &Option<String>| text.as_deref().and_then(Time::parse);
         match (time(&self.first_time), time(&self.last_time)) {

@@ -1,4 +1,4 @@
-//! Every kind of tampering with a list of entries, and lists that must pass.
+//! Every kind of tampering with a list of entries, and sound lists.
 
 use super::sample::{bytes, leaf_of, sound};
 use super::*;
@@ -38,7 +38,7 @@ fn p2_an_open_intent_is_counted_and_no_fault() {
 }
 
 #[test]
-fn attempts_that_were_summed_up_are_counted() {
+fn summed_attempts_are_counted() {
     let sums = TurnedAway {
         unknown_callers: [("token-missing".to_string(), 40)].into(),
         known_callers: [("scope-missing".to_string(), 2)].into(),
@@ -109,7 +109,7 @@ fn p4_a_doubled_outcome_is_found() {
 }
 
 #[test]
-fn p4_a_doubled_intent_shifts_what_follows() {
+fn p4_a_doubled_intent_shifts_the_later_indexes() {
     let mut entries = sound();
     entries.insert(1, entries[1].clone());
     assert!(verify(&entries).is_err());
@@ -202,7 +202,7 @@ mod form {
     }
 
     #[test]
-    fn p4_what_is_no_json_or_is_cut_off_is_found() {
+    fn p4_invalid_or_truncated_json_is_found() {
         assert!(of("").is_err());
         assert!(of(&ALIVE[..ALIVE.len() - 1]).is_err());
         assert!(Entry::decode_exact(b"\xff").is_err());
@@ -235,7 +235,7 @@ mod time {
     }
 
     #[test]
-    fn time_may_go_back_right_after_the_trouble_that_says_so() {
+    fn time_may_go_back_right_after_the_clock_entry() {
         let entries = [
             bytes(9, Kind::Alive {}),
             bytes(9, trouble("clock")),

@@ -1,7 +1,8 @@
-//! Computes the tree again from the entries, and holds every tile and bundle against it.
+//! Computes the tree from the entries, and compares every tile and bundle with it.
 //!
-//! Where two of them disagree, it is the root at the checkpoint's size that says which is wrong: so a
-//! disagreement is kept as a [`Suspect`] until that root is known. At most one bundle is held.
+//! If two of them differ, the root at the checkpoint's size decides which one is wrong. Until the
+//! pass reaches that size, the tree keeps the difference as a [`Suspect`]. Holds at most one
+//! bundle.
 
 use super::failure::Failure;
 use super::listing::Listing;
@@ -14,14 +15,14 @@ use crate::audit::read::tiles::MAX_TILE_BYTES;
 
 const WIDTH: u64 = FULL as u64;
 
-/// What does not agree with the entries that were read.
+/// A file or an entry that differs from the entries that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suspect {
-    /// The level of the hash, 0 for leaves and entries: the lower, the nearer to what is wrong.
+    /// The level of the hash, 0 for leaves and entries. The lowest level is nearest to the fault.
     level: u8,
-    /// The first entry it concerns.
+    /// The first entry under the hash.
     pub(super) index: u64,
-    /// What is wrong, should the entries be right.
+    /// The failure, if the entries are right.
     pub(super) failure: Failure,
 }
 
@@ -30,12 +31,12 @@ pub(super) struct Suspect {
 pub(super) struct Tree<'f> {
     listing: &'f Listing,
     frontier: Frontier,
-    /// The bundle that is being filled, as it must stand on disk.
+    /// The bundle that the entries fill, in its encoding on disk.
     bundle: Vec<u8>,
-    /// Where each of its entries ends in it.
+    /// The end of each of its entries.
     ends: Vec<usize>,
     suspect: Option<Suspect>,
-    /// The bundle whose entries come now: it agrees with itself.
+    /// The bundle from which the next entries were read, so a comparison with it is not needed.
     taken: Option<Bundle>,
 }
 
@@ -55,7 +56,7 @@ impl<'f> Tree<'f> {
         self.frontier.size()
     }
 
-    /// The file that an entry was read from at a size.
+    /// The path of the bundle from which an entry was read.
     pub(super) fn bundle_of(&self, index: u64, size: u64) -> String {
         let wanted = Bundle::at(index / WIDTH, size);
         wanted.map_or_else(String::new, |wanted| self.listing.bundle_of(wanted).path())
@@ -69,17 +70,17 @@ impl<'f> Tree<'f> {
         self.suspect.as_ref()
     }
 
-    /// The entries of this bundle come next, all of them and as they stand in it.
+    /// Announces that the next entries are exactly those of this bundle.
     pub(super) fn take(&mut self, bundle: Bundle) {
         self.taken = Some(bundle);
     }
 
-    /// Adds a disagreement about an entry.
+    /// Adds a difference in an entry.
     pub(super) fn suspect_entry(&mut self, index: u64, failure: Failure) {
         self.suspect_also(0, index, failure);
     }
 
-    /// Of all disagreements that of the lowest level stays, and of these that of the first entry.
+    /// Keeps the difference with the lowest level, and of these the one with the first entry.
     fn suspect_also(&mut self, level: u8, index: u64, failure: Failure) {
         let now = self.suspect.as_ref().map(|s| (s.level, s.index));
         if now.is_none_or(|now| (level, index) < now) {
@@ -91,7 +92,7 @@ impl<'f> Tree<'f> {
         }
     }
 
-    /// Adds the next entry, and judges the tiles and the bundle that it fills.
+    /// Adds the next entry, and compares the tiles and the bundle that it fills.
     pub(super) fn push(&mut self, entry: &[u8], leaf: Hash) -> Result<(), Failure> {
         let index = self.frontier.size();
         push_entry(&mut self.bundle, entry)
@@ -113,7 +114,8 @@ impl<'f> Tree<'f> {
         Ok(())
     }
 
-    /// Judges the partial tiles and the partial bundle at the right edge, as far as the entries reach.
+    /// Compares the partial tiles and the partial bundle at the right edge, as far as the entries
+    /// reach.
     pub(super) fn judge_edge(&mut self) -> Result<(), Failure> {
         let edge: Vec<(Tile, Vec<Hash>)> = self
             .frontier
@@ -129,11 +131,11 @@ impl<'f> Tree<'f> {
         Ok(())
     }
 
-    /// Whether nothing stands in the folder past the last entry: tiles are made from the journal.
+    /// Checks that no tile or bundle continues past the last entry.
     pub(super) fn ends_here(&self) -> Result<(), Failure> {
         let size = self.frontier.size();
         let beyond = |path: String, first: u64| {
-            let what = format!("reaches beyond the last entry on record: there are {size}");
+            let what = format!("reaches beyond the last entry: the log has {size}");
             Failure::new(Trouble::Damaged, what)
                 .in_file(path)
                 .at(first.max(size))
@@ -162,7 +164,7 @@ impl<'f> Tree<'f> {
         Ok(())
     }
 
-    /// Holds every tile that stands at a place against the hashes that belong there.
+    /// Compares every tile at this place with the right hashes.
     fn judge_tile(&mut self, place: Tile, hashes: &[Hash]) -> Result<(), Failure> {
         let listing = self.listing;
         for tile in listing.tiles(place.level, place.index) {
@@ -186,7 +188,7 @@ impl<'f> Tree<'f> {
         Ok(())
     }
 
-    /// Holds every bundle that stands at a place against the entries that belong there.
+    /// Compares every bundle at this index with the right entries.
     fn judge_bundle(&mut self, place: u64) -> Result<(), Failure> {
         let (listing, taken) = (self.listing, self.taken);
         let others = listing.bundles(place).iter();
@@ -209,7 +211,8 @@ impl<'f> Tree<'f> {
         Ok(())
     }
 
-    /// How many entries these bytes begin with that are the same in the bundle that is being filled.
+    /// How many entries at the start of these bytes equal those of the bundle that the entries
+    /// fill.
     fn same_entries(&self, bytes: &[u8]) -> usize {
         let mut from = 0;
         let is_other = |end: &usize| {

@@ -1,5 +1,5 @@
-//! The way through a folder: the entries under the checkpoint, what the checkpoint says of them, and what
-//! stands in the journal alone.
+//! Verifies a folder in one pass: the entries under the checkpoint, the checkpoint itself, and the
+//! entries that only the journal has.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,26 +18,26 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, bundles_at};
 use crate::audit::read::{CHECKPOINT, Trouble};
 
-/// A log publishes within a second, and takes no deletion when that is ten late.
+/// A log publishes within a second, and refuses deletions if its checkpoint is 10 seconds late.
 const YOUNG: Duration = Duration::from_secs(10);
 
-/// The way through a folder.
+/// One pass through a folder.
 pub(super) struct Walk<'f, 'j, S> {
     job: &'f Job<'j>,
     listing: &'f Listing,
     journal: Journal<'j>,
     tree: Tree<'f>,
     checker: Checker,
-    /// The first thing that an entry says and that cannot be true: kept, since it may be the
-    /// consequence of damage that the tree will name.
+    /// The first inconsistency of the entries. Reported at the end only, because the tree may name
+    /// the damage that caused it.
     fault: Option<(Fault, Option<Place>)>,
-    /// The root at the kept checkpoint's size.
+    /// The root at the size of the kept checkpoint.
     kept: Option<Hash>,
     seen: S,
 }
 
 impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
-    /// At the beginning.
+    /// Starts a pass.
     pub(super) fn new(
         job: &'f Job<'j>,
         listing: &'f Listing,
@@ -58,7 +58,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         walk
     }
 
-    /// Goes through the entries under the checkpoint.
+    /// Takes the entries under the checkpoint.
     pub(super) fn covered(&mut self, size: u64) -> Result<(), Failure> {
         let mut index = 0;
         for wanted in bundles_at(size) {
@@ -85,7 +85,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         Ok(())
     }
 
-    /// Judges what was read by the checkpoint, and by the one that was kept.
+    /// Compares the tree with the checkpoint and with the kept one.
     pub(super) fn judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         if self.tree.root() != checkpoint.root {
             self.tree.judge_edge()?;
@@ -106,12 +106,13 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         Ok(())
     }
 
-    /// Goes on with what stands in the journal alone.
+    /// Takes the entries that only the journal has.
     pub(super) fn behind(&mut self, size: u64) -> Result<(), Failure> {
         let mut index = size;
         while let Some(read) = self.journal.take(index) {
             let leaf = merkle::leaf(&read.bytes);
-            // Under a checkpoint the tree says that an entry is ours to the last bit; here nothing else does.
+            // Under a checkpoint the tree proves every bit of an entry; beyond it, only the exact
+            // encoding does.
             if self.fault.is_none()
                 && let Err(what) = Entry::decode_exact(&read.bytes)
             {
@@ -123,7 +124,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         Ok(())
     }
 
-    /// What the trail holds, when all of it has passed.
+    /// The summary of the trail, at its end.
     pub(super) fn end(mut self, size: u64) -> Result<Summary, Failure> {
         if let Some((fault, place)) = self.fault {
             return Err(Failure::of(fault, place));
@@ -149,7 +150,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         let finished = self.checker.finish();
         let mut summary = finished.map_err(|fault| Failure::of(fault, None))?;
         if size == 0 && summary.span() > YOUNG {
-            let what = "is gone: the entries are not those of a log that has just begun";
+            let what = "is missing: the log is too old to have no checkpoint";
             return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
         }
         if let Some(folder) = folder
@@ -192,14 +193,14 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
     }
 }
 
-/// The entries do not give the root that was signed: where they begin to differ, by the tiles.
+/// The entries do not give the signed root: finds the first difference with the help of the tiles.
 fn not_as_signed(tree: &Tree<'_>, checkpoint: &Checkpoint) -> Failure {
     let damaged = |what: String| Failure::new(Trouble::Damaged, what);
     match tree.suspect() {
         Some(suspect) => {
             let witness = suspect.failure.file.as_deref().unwrap_or("the journal");
             let what = format!(
-                "the entry is not the one that was signed: {witness} disagrees, and the checkpoint's root does not come out"
+                "the entry is not the one that was signed: {witness} disagrees, and the entries do not give the checkpoint's root"
             );
             damaged(what)
                 .in_file(tree.bundle_of(suspect.index, checkpoint.size))
@@ -218,7 +219,7 @@ fn cut_off(end: u64, size: u64) -> Failure {
     Failure::new(Trouble::Damaged, what).at(end)
 }
 
-/// Whether only checkpoint and tiles were copied here: a gateway's folder has its lock.
+/// Whether the folder has only copies of checkpoint and tiles. A gateway's folder has a lock file.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     for name in ["lock", crate::audit::disk::names::JOURNAL] {
         let is_there = directory.join(name).try_exists();
@@ -229,7 +230,7 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// A young trail has a segment without entries; one without segments is gone.
+/// Checks that the journal has a segment: even a young trail without entries has one.
 fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
     let folder = directory.join(crate::audit::disk::names::JOURNAL);
     let unlisted = |error: std::io::Error| {

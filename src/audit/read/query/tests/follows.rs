@@ -1,4 +1,4 @@
-//! Following a log from checkpoint to checkpoint.
+//! Tests of following a log from checkpoint to checkpoint.
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ fn two() -> (TestFolder, Follower, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn nothing_new_is_nothing() {
+fn an_unchanged_log_gives_no_deletion() {
     let (folder, mut follower, _) = two();
     assert_eq!(advance(&mut follower, folder.path()), Ok(Vec::new()));
 }
@@ -107,7 +107,7 @@ fn p4_a_forked_log_is_found() {
 }
 
 #[test]
-fn a_log_that_has_no_checkpoint_yet_is_followed_from_its_first() {
+fn a_log_without_a_checkpoint_is_followed_from_entry_0() {
     let folder = test_folder("follow");
     let mut follower = Follower::new(&log(folder.path()));
     let entries = bytes(&[Kind::Intent(intent("a", &["1"])), closed(0, "a")]);

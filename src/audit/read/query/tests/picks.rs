@@ -1,4 +1,4 @@
-//! Picking from logs: backwards gives what forwards gives, and no answer is given over a hole.
+//! Tests of selecting from logs: both directions find the same, and a missing range gives an error.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::audit::read::verify::sample;
 use crate::audit::read::{Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 
-/// What happens next, in a random history.
+/// The next event in a random history.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Intent(u8),
@@ -124,7 +124,8 @@ fn picked(
     Ok(list)
 }
 
-/// Entries with a second each; the first of them under a checkpoint, all of them in the journal.
+/// Writes entries one second apart: the first `under` of them under a checkpoint, all of them in
+/// the journal.
 fn written(directory: &Path, kinds: &[Kind], under: usize) -> Vec<Vec<u8>> {
     let seconds = (0..).zip(kinds);
     let entries: Vec<_> = seconds
@@ -147,7 +148,7 @@ proptest! {
         let kinds = history(&steps);
         let folder = test_folder("pick");
         let mut under = kinds.len() * cut / 100;
-        // A checkpoint covers whole batches, and the parts of a deletion stand in one.
+        // A checkpoint covers whole batches, and all parts of a deletion are in one batch.
         while under > 0 && matches!(kinds.get(under), Some(Kind::Intent(i)) if i.part > Some(1)) {
             under -= 1;
         }
@@ -181,7 +182,7 @@ fn of_user(user: &str) -> Filter {
 }
 
 #[test]
-fn p4_none_is_never_said_over_a_hole() {
+fn p4_a_missing_range_is_never_reported_as_no_deletions() {
     let folder = test_folder("pick");
     publish(folder.path(), &written(folder.path(), &many(), 0));
     for gone in ["tile/entries/000", "tile/entries/001", "tile/0/001"] {
@@ -202,7 +203,7 @@ fn p4_none_is_never_said_over_a_hole() {
 }
 
 #[test]
-fn what_stands_this_side_of_a_hole_is_found() {
+fn deletions_after_a_missing_range_are_found() {
     let folder = test_folder("pick");
     publish(folder.path(), &written(folder.path(), &many(), 0));
     std::fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
@@ -224,7 +225,7 @@ fn what_stands_this_side_of_a_hole_is_found() {
 }
 
 #[test]
-fn an_answer_covers_the_journal_beyond_the_checkpoint_and_says_what_it_searched() {
+fn an_answer_covers_the_journal_and_gives_its_range() {
     let folder = test_folder("pick");
     written(folder.path(), &many()[..200], 100);
     for (limit, first) in [(None, 0), (Some(5), 100), (Some(500), 0)] {
@@ -257,7 +258,7 @@ fn p4_an_altered_entry_is_no_answer() {
     assert_eq!(hole.index, Some(6));
 }
 
-/// A journal whose entries before this one were pruned.
+/// A journal whose entries before `from` were pruned.
 fn pruned(directory: &Path, entries: &[Vec<u8>], from: u64) {
     let key = test_key();
     let place = |segment| Place { segment, offset: 0 };
@@ -275,7 +276,7 @@ fn pruned(directory: &Path, entries: &[Vec<u8>], from: u64) {
 }
 
 #[test]
-fn p4_a_journal_that_begins_behind_the_checkpoint_is_a_hole() {
+fn p4_a_journal_that_begins_too_late_is_a_missing_range() {
     let folder = test_folder("pick");
     let kinds = &many()[..200];
     let entries: Vec<_> = (0..)

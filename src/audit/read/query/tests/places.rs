@@ -1,4 +1,4 @@
-//! Finding a place in a log: how many bundles are read for it, and that nothing is missed.
+//! Tests of finding a place in a log: how many bundles it reads, and that it misses nothing.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::audit::read::testing::publish;
 use crate::audit::read::{Files, FolderFiles, Location, Log, MissingRange};
 use crate::audit::test_folder;
 
-/// A folder's files; counts the bundles that are read.
+/// The files of a folder; counts the bundles that are read.
 #[derive(Debug)]
 struct Counted(FolderFiles, AtomicU64);
 
@@ -24,7 +24,7 @@ impl Files for Counted {
     }
 }
 
-/// The bundles that are read for an answer, and the answer.
+/// An answer, and how many bundles it read.
 fn counted<T>(directory: &Path, answer: impl FnOnce(&mut Log) -> T) -> (u64, T) {
     let files = FolderFiles::open(directory).unwrap();
     let files = Arc::new(Counted(files, AtomicU64::new(0)));
@@ -33,7 +33,7 @@ fn counted<T>(directory: &Path, answer: impl FnOnce(&mut Log) -> T) -> (u64, T) 
     (files.1.load(Ordering::Relaxed), answer)
 }
 
-/// So many deletions, one after the other, whose entries have these times.
+/// Deletions in sequence, whose entries have these times.
 fn deletions(times: &[i64]) -> Vec<Entry> {
     let of = |(index, second): (usize, &i64)| {
         let id = (index / 2).to_string();
@@ -68,7 +68,7 @@ fn picked(log: &mut Log, filter: &Filter, limit: Option<usize>) -> Vec<Deletion>
     list
 }
 
-/// What joining all entries gives.
+/// The deletions that joining all entries gives.
 fn wanted(entries: &[Entry], filter: &Filter) -> Vec<Deletion> {
     let mut joiner = Joiner::default();
     for (index, entry) in (0..).zip(entries) {
@@ -77,7 +77,7 @@ fn wanted(entries: &[Entry], filter: &Filter) -> Vec<Deletion> {
     joiner.rest().filter(|one| filter.admits(one)).collect()
 }
 
-/// Two logs, with an entry every ten seconds; one is eight times as long.
+/// Two logs with an entry every ten seconds; the second is eight times as long.
 const SIZES: [usize; 2] = [3_100, 24_800];
 
 fn steady(size: usize) -> Vec<Entry> {
@@ -93,7 +93,7 @@ fn a_search_by_time_reads_few_bundles_of_a_long_log() {
         published(folder.path(), &entries);
         let last = since(10 * size as i64 - 20);
         let bundles = size.div_ceil(256) as u64;
-        // One for each halving, and those of the last hour: 360 entries.
+        // One bundle for each halving, and those of the last hour: 360 entries.
         let most = u64::from(bundles.ilog2()) + 1 + 3;
         for limit in [None, Some(100)] {
             let (read, list) = counted(folder.path(), |log| picked(log, &last, limit));
@@ -105,7 +105,7 @@ fn a_search_by_time_reads_few_bundles_of_a_long_log() {
 }
 
 #[test]
-fn an_index_is_found_in_one_bundle_and_its_deletion_in_few() {
+fn an_index_needs_one_bundle_and_its_deletion_few() {
     for size in SIZES {
         let folder = test_folder("places");
         let entries = steady(size);
@@ -133,7 +133,7 @@ fn an_index_is_found_in_one_bundle_and_its_deletion_in_few() {
 }
 
 #[test]
-fn an_index_behind_the_last_entry_is_not_there() {
+fn an_index_after_the_last_entry_is_missing() {
     let folder = test_folder("places");
     published(folder.path(), &steady(300));
     let (_, found) = counted(folder.path(), |log| log.entry(300));
@@ -141,7 +141,7 @@ fn an_index_behind_the_last_entry_is_not_there() {
 }
 
 #[test]
-fn a_search_by_time_over_damage_reads_all_and_says_so() {
+fn a_search_by_time_over_damage_reads_all_and_fails() {
     let folder = test_folder("places");
     published(folder.path(), &steady(3_100));
     std::fs::remove_file(folder.path().join("tile/entries/006")).unwrap();
@@ -155,14 +155,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_search_by_time_misses_nothing_if_the_clock_was_set_back(
+    fn a_search_by_time_survives_a_clock_set_back(
         steps in prop::collection::vec(prop_oneof![
             30 => 0..60_i64,
             1 => -3_600..0_i64,
         ], 1_300),
         place in 0..1_300_usize, more in -60..60_i64, limit in 1..2_000_usize,
     ) {
-        // No time lies more than an hour before any that stands before it.
+        // No time is more than an hour before any earlier entry's time.
         let (mut time, mut newest) = (0, 0);
         let times: Vec<i64> = steps
             .iter()

@@ -1,4 +1,5 @@
-//! Damage under the checkpoint, by whoever has the files and not the key: `audit verify` alone finds it.
+//! Damage under the checkpoint by an attacker with the files but not the key: `audit verify` alone
+//! finds it.
 
 use std::path::Path;
 
@@ -11,26 +12,26 @@ use crate::audit::log::key::test_key;
 use crate::audit::log::tiles::{Bundle, FULL, Tile, encode_bundle};
 use crate::audit::test_folder;
 
-/// One act, with two numbers that say where.
+/// One act of damage, with numbers that choose its place.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// A bit of a published file.
+    /// Flips a bit of a published file.
     Flip(u32, u32),
-    /// A published file is cut at a byte.
+    /// Truncates a published file.
     Cut(u32, u32),
-    /// A published file is taken away.
+    /// Removes a published file.
     Remove(u32),
-    /// An entry is taken out; in the whole tree, or in its bundle alone.
+    /// Removes an entry; from the whole tree, or from its bundle alone.
     Drop(u32, bool),
-    /// Two entries change places.
+    /// Swaps two entries.
     Swap(u32, u32, bool),
-    /// An entry stands twice.
+    /// Repeats an entry.
     Double(u32, bool),
-    /// The journal is cut at a byte, its end zeroed or gone.
+    /// Cuts the journal at a byte: zeroes its end or removes it.
     CutJournal(u32, bool),
 }
 
-/// What must be said of it.
+/// The place that the failure must name.
 #[derive(Debug, Default)]
 struct Named {
     file: Option<String>,
@@ -85,7 +86,8 @@ proptest! {
 }
 
 impl Act {
-    /// Does it; what must be said of it, or nothing where it changes nothing that counts.
+    /// Does the damage. Returns the place that the failure must name, or `None` if nothing relevant
+    /// changed.
     fn on(self, history: &History, sound: &Snapshot, folder: &Path) -> Option<Named> {
         let files = sound.published();
         let pick = |number: u32| files[number as usize % files.len()];
@@ -142,7 +144,7 @@ impl Act {
     }
 }
 
-/// The file, and the entry or the first entry below the hash that has this byte.
+/// The file and the entry of this byte; for a tile, the first entry under its hash.
 fn named(sound: &Snapshot, path: &str, byte: usize) -> Named {
     let index = if let Some(bundle) = Bundle::parse_path(path) {
         let bytes = sound.bytes(path).unwrap();
@@ -167,7 +169,7 @@ fn named(sound: &Snapshot, path: &str, byte: usize) -> Named {
     }
 }
 
-/// Whether the checkpoint implies a file: it stands at that width, and the full one does not stand in.
+/// Whether the checkpoint needs this file: it has the implied width, and no full file replaces it.
 fn is_needed(history: &History, sound: &Snapshot, path: &str) -> bool {
     let size = history.covered() as u64;
     let (wanted, full) = if let Some(bundle) = Bundle::parse_path(path) {
@@ -187,13 +189,13 @@ fn is_needed(history: &History, sound: &Snapshot, path: &str) -> bool {
         let wanted = Tile::at(tile.level, tile.index, size);
         (wanted.map(|t| t.path()), full.path())
     } else {
-        // A log without its checkpoint is a young one, as far as it can be told.
+        // Without its checkpoint a log looks like a young one.
         return false;
     };
     wanted.as_deref() == Some(path) && (full == path || sound.bytes(&full).is_none())
 }
 
-/// Without the key the checkpoint stays as it was.
+/// Keeps the checkpoint, as an attacker without the key must.
 fn rewrite(
     history: &History,
     sound: &Snapshot,
@@ -214,7 +216,8 @@ fn rewrite(
         let others = history.of_others(altered);
         others.publish(folder, &test_key());
         put(folder, "checkpoint", sound.bytes("checkpoint")?);
-        // What the journal no longer holds, nobody else remembers: only that the root is not that.
+        // Nothing remembers the entries that the journal no longer holds; the failure can only name
+        // the root.
         let remembered = crate::audit::journal::read(folder, None).ok()?.next();
         let from = remembered.and_then(Result::ok).map(|read| read.index);
         let index = index.filter(|index| from.is_some_and(|from| *index >= from));
@@ -222,7 +225,7 @@ fn rewrite(
     }
     let wanted = Bundle::at(first as u64 / u64::from(FULL), size)?;
     let begin = wanted.index as usize * usize::from(FULL);
-    // Only this bundle is made again: one shorter or longer where an entry was dropped or doubled.
+    // Rewrites only this bundle: one entry shorter or longer if an entry was removed or repeated.
     let shift = altered.len().saturating_sub(history.entries.len());
     let missing = history.entries.len().saturating_sub(altered.len());
     let end = begin + usize::from(wanted.width) + shift - missing;
@@ -255,6 +258,6 @@ fn cut_journal(
     let left = crate::audit::journal::read(folder, None).ok()?;
     let last = left.map_while(Result::ok).last();
     let end = last.map_or(0, |read| read.index + 1);
-    // Behind the checkpoint a cut is what a crash leaves too.
+    // Beyond the checkpoint a crash may leave the same cut.
     (end < history.covered() as u64).then(Named::default)
 }

@@ -1,4 +1,4 @@
-//! Random sound trails, and the sizes that were published of them.
+//! Random sound trails, and the sizes at which they were published.
 
 use std::path::Path;
 
@@ -10,21 +10,21 @@ use crate::audit::log::key::Key;
 use crate::audit::read::query::tests::{at, intent, outcome, part, refused};
 use crate::audit::read::verify::sample::{bytes, leaf_of, publish, write_batches, write_pruned};
 
-/// A trail and how it came to stand on disk.
+/// A trail and the way it was written to disk.
 #[derive(Clone, Debug)]
 pub(super) struct History {
     pub(super) entries: Vec<Vec<u8>>,
-    /// Ascending; the last is what the checkpoint covers.
+    /// Ascending; the checkpoint covers the last one.
     pub(super) sizes: Vec<u64>,
-    /// Entries in a batch of the journal.
+    /// How many entries a batch of the journal has.
     batch: usize,
-    /// Whether partial tiles went once the full one stood.
+    /// Whether partial tiles were removed once the full one existed.
     tidy: bool,
-    /// How much of the journal that the checkpoint covers was pruned, in thousandths; 0 is nothing.
+    /// How much of the journal under the checkpoint was pruned, in thousandths.
     pruned: usize,
 }
 
-/// Any history: short ones, and such as fill a tile or two.
+/// Short histories, and some that fill a tile or two.
 pub(super) fn history() -> impl Strategy<Value = History> {
     let length = prop_oneof![6 => 1..24_usize, 3 => 250..262_usize, 1 => 510..530_usize];
     let parts = length.prop_flat_map(|length| {
@@ -58,10 +58,10 @@ impl History {
         self.sizes.last().copied().unwrap_or(0) as usize
     }
 
-    /// Writes a gateway's folder as it stands after the newest publication.
+    /// Writes a gateway's folder in its state after the newest publication.
     pub(super) fn write(&self, directory: &Path, key: &Key) {
         let batches: Vec<_> = self.entries.chunks(self.batch).map(<[_]>::to_vec).collect();
-        // The segment that is written to is never pruned.
+        // The writer never prunes the segment that it writes to.
         let most = (self.covered() / self.batch).min(batches.len() - 1);
         match most * self.pruned / 1_000 {
             0 => write_batches(directory, &batches, key),
@@ -71,12 +71,12 @@ impl History {
         self.publish(directory, key);
     }
 
-    /// Writes checkpoint and tiles alone.
+    /// Writes only checkpoint and tiles.
     pub(super) fn publish(&self, directory: &Path, key: &Key) {
         publish(directory, &self.entries, &self.sizes, key, self.tidy);
     }
 
-    /// The same log when it had only so many of its sizes published, at least one.
+    /// The same log after its first `published` publications, at least one.
     pub(super) fn earlier(&self, published: usize) -> Self {
         let sizes = self.sizes[..published.clamp(1, self.sizes.len())].to_vec();
         let size = sizes.last().copied().unwrap_or(0) as usize;
@@ -87,7 +87,7 @@ impl History {
         }
     }
 
-    /// The same publications of other entries, as many.
+    /// The same publications with other entries, in the same number.
     pub(super) fn of_others(&self, mut entries: Vec<Vec<u8>>) -> Self {
         let filler = bytes(9_999, Kind::Alive {});
         entries.resize(self.entries.len(), filler);

@@ -1,4 +1,4 @@
-//! What somebody with the signing key can do: found by a checkpoint or a receipt that was kept.
+//! Attacks by an insider with the signing key: an earlier checkpoint or a receipt reveals them.
 
 use proptest::prelude::*;
 
@@ -11,19 +11,19 @@ use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::Location;
 use crate::audit::read::verify::sample::{bytes, checkpoint};
-use crate::audit::read::verify::{Claim, Finding, Job, PublishedLogCheck, check};
+use crate::audit::read::verify::{Claim, ClaimCheck, Finding, Job, check};
 use crate::audit::test_folder;
 
-/// One act, with a number that says where.
+/// One attack, with a number that chooses its place.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// The whole folder is put back as it was when it had fewer sizes published.
+    /// Restores the whole folder from an earlier publication.
     Restore(u32),
-    /// Only the checkpoint is put back.
+    /// Restores only the checkpoint.
     CutBack(u32),
-    /// An entry is altered, and all signed again; what follows may be of another history altogether.
+    /// Alters an entry and signs everything again; the entries after it may differ too.
     SignAgain(u32),
-    /// The same, by another key, which the folder then names.
+    /// The same with another key, which replaces the folder's.
     SwapKey(u32),
 }
 
@@ -64,7 +64,7 @@ proptest! {
                 .map(|(_, claim)| bears_out(folder.path(), &key, claim));
             sound.restore(folder.path());
             prop_assert!(by_checkpoint.is_err(), "{act:?} was not found by a checkpoint");
-            // The journal may still bear out what only the checkpoint was cut back from.
+            // If only the checkpoint was restored, the journal may still confirm the receipt.
             if !matches!(act, Act::CutBack(_)) {
                 prop_assert_ne!(by_receipt, Some(true), "{:?} was not found by a receipt", act);
             }
@@ -73,7 +73,7 @@ proptest! {
 }
 
 impl Act {
-    /// Does it; the first entry that is another one now, or nothing where nothing changes.
+    /// Attacks. Returns the first entry that differs, or `None` if nothing changed.
     fn on(self, history: &History, sound: &Snapshot, folder: &std::path::Path) -> Option<u64> {
         let covered = history.covered();
         match self {
@@ -105,7 +105,7 @@ impl Act {
     }
 }
 
-/// From an entry on another history is written, as sound as the first, and signed with a key.
+/// Writes another sound history from an entry on, and signs it with a key.
 fn forge(history: &History, folder: &std::path::Path, at: u32, key: &Key) -> u64 {
     let index = at as usize % history.covered();
     let mut entries = history.entries[..index].to_vec();
@@ -117,7 +117,7 @@ fn forge(history: &History, folder: &std::path::Path, at: u32, key: &Key) -> u64
     index as u64
 }
 
-/// Of every deletion that is closed under the checkpoint: the closing entry's index, and the claim.
+/// The index of the closing entry and the claim, for every deletion closed under the checkpoint.
 fn receipts(history: &History) -> Vec<(u64, Claim)> {
     let closed = |(index, bytes): (u64, &Vec<u8>)| {
         let entry: Entry = serde_json::from_slice(bytes).unwrap();
@@ -145,5 +145,5 @@ fn bears_out(folder: &std::path::Path, key: &Key, claim: &Claim) -> bool {
         against: None::<&Checkpoint>,
     };
     let verified = check(&job, |index, entry, leaf| finding.push(index, entry, leaf));
-    verified.is_ok() && !matches!(finding.standing(), PublishedLogCheck::NotBorneOut(_))
+    verified.is_ok() && !matches!(finding.standing(), ClaimCheck::NotBorneOut(_))
 }

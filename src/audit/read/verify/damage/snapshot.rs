@@ -1,10 +1,10 @@
-//! All files of a folder, kept to be put back.
+//! A copy of all files in a folder.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Bytes by path below the folder.
+/// The bytes of each file, by its path in the folder.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot(BTreeMap<String, Vec<u8>>);
 
@@ -15,7 +15,7 @@ impl Snapshot {
         Self(files)
     }
 
-    /// Puts them back, and nothing else.
+    /// Restores the folder to exactly these files.
     pub(super) fn restore(&self, directory: &Path) {
         fs::remove_dir_all(directory).unwrap();
         fs::create_dir(directory).unwrap();
@@ -28,7 +28,7 @@ impl Snapshot {
         self.0.get(path).map(Vec::as_slice)
     }
 
-    /// The files of the log: checkpoint, tiles and bundles.
+    /// The published files: checkpoint, tiles and bundles.
     pub(super) fn published(&self) -> Vec<&str> {
         let paths = self.0.keys().map(String::as_str);
         let of_the_log = |path: &&str| path.starts_with("tile/") || *path == "checkpoint";
@@ -36,7 +36,7 @@ impl Snapshot {
     }
 }
 
-/// Writes a file.
+/// Writes a file and its parent folders.
 pub(super) fn put(directory: &Path, path: &str, bytes: &[u8]) {
     let path = directory.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();

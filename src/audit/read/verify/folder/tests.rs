@@ -1,4 +1,5 @@
-//! Tampering with the files of a folder. Batch `n` of the sample holds entry `n` and is one block long.
+//! Tampering with the files of a folder. Batch `n` of the sample is one block long and holds entry
+//! `n`.
 
 use super::super::sample::{sound, tamper, write, write_batches};
 use super::*;
@@ -13,7 +14,7 @@ fn verify(directory: &Path) -> Result<Summary, Failure> {
     folder(directory, Some(&test_key()), |_, _, _| {})
 }
 
-/// What is found after a change of the sample's segment.
+/// The result after a change to the sample's segment.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Summary, Failure> {
     let folder = test_folder("verify");
     write(folder.path(), &sound());
@@ -93,14 +94,14 @@ fn p4_a_flipped_bit_in_any_batch_but_the_newest_is_found() {
 }
 
 #[test]
-fn a_write_that_was_cut_off_is_told_and_no_fault() {
+fn an_interrupted_write_is_reported_and_no_fault() {
     let summary = changed(|segment| segment[block(6)][1024..].fill(0)).unwrap();
     assert_eq!((summary.entries, summary.cut_off), (6, true));
     assert!(!changed(|_| {}).unwrap().cut_off);
 }
 
 #[test]
-fn the_newest_batch_reads_as_torn_however_it_was_changed() {
+fn any_change_of_the_newest_batch_reads_as_torn() {
     let summary = changed(|segment| segment[block(6)][200] ^= 4).unwrap();
     assert_eq!((summary.entries, summary.cut_off), (6, true));
     let summary = changed(|segment| segment.truncate(block(6).end - 1)).unwrap();
@@ -157,7 +158,7 @@ fn p4_a_trail_written_with_another_key_is_found() {
 }
 
 #[test]
-fn p4_entries_that_contradict_each_other_are_found_under_right_digests_and_tags() {
+fn p4_inconsistent_entries_under_valid_tags_are_found() {
     let directory = test_folder("verify");
     let mut entries = sound();
     entries.push(entries[5].clone());

@@ -1,4 +1,4 @@
-//! Publishes entries as the publisher does, without its care for crashes.
+//! Publishes entries like the publisher, without its protection against crashes.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::audit::log::tiles::{
     Bundle, FULL, Tile, bundles_between, encode_bundle, encode_tile, tiles_between,
 };
 
-/// Publishes the log's sizes, ascending, one after the other; gives the newest signed checkpoint.
-/// Partial tiles go once the full one stands where `tidy` says so.
+/// Publishes the log at each of these ascending sizes. Returns the newest signed checkpoint. With
+/// `tidy`, removes partial tiles once the full one exists.
 pub(crate) fn publish(
     directory: &Path,
     entries: &[Vec<u8>],
@@ -45,7 +45,7 @@ pub(crate) fn publish(
     newest
 }
 
-/// The checkpoint over entries.
+/// The checkpoint over these entries.
 pub(crate) fn checkpoint(entries: &[Vec<u8>], key: &Key) -> Checkpoint {
     let leaves: Vec<Hash> = entries.iter().map(|entry| merkle::leaf(entry)).collect();
     Checkpoint {
@@ -71,7 +71,7 @@ fn put(directory: &Path, path: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Takes away the partial tiles at the old right edge that are full by now.
+/// Removes the partial tiles at the old right edge that are full at the new size.
 fn clean(directory: &Path, old: u64, new: u64) {
     let partial = |path: String| directory.join(format!("{path}.p"));
     for bundle in bundles_between(old, new).filter(|bundle| bundle.width == FULL) {

@@ -1,11 +1,11 @@
-//! A published log: whole, and with its tiles, bundles, checkpoint or journal tampered with.
+//! A published log: sound, and after tampering with its tiles, bundles, checkpoint or journal.
 
 use super::super::super::sample::{checkpoint, long, publish, write_log, write_pruned};
 use super::*;
 use crate::audit::TestFolder;
 use crate::audit::log::tiles::encode_bundle;
 
-/// 300 entries, published at 5, 255, 260 and 300, so that partial tiles of all sorts stand there.
+/// 300 entries, published at 5, 255, 260 and 300, which gives partial tiles of every kind.
 fn sample() -> (TestFolder, Vec<u8>) {
     let folder = test_folder("published");
     let newest = write_log(folder.path(), &long(300), &[5, 255, 260, 300]);
@@ -42,7 +42,7 @@ fn against(directory: &Path, kept: &Checkpoint) -> Result<Summary, Failure> {
 }
 
 #[test]
-fn p4_a_published_log_verifies_and_says_what_its_checkpoint_covers() {
+fn p4_a_published_log_verifies_with_its_covered_size() {
     let (folder, _) = sample();
     let summary = verify(folder.path()).unwrap();
     assert_eq!((summary.entries, summary.covered), (300, Some(300)));
@@ -51,7 +51,7 @@ fn p4_a_published_log_verifies_and_says_what_its_checkpoint_covers() {
 }
 
 #[test]
-fn entries_behind_the_checkpoint_are_read_from_the_journal() {
+fn entries_beyond_the_checkpoint_come_from_the_journal() {
     let folder = test_folder("published");
     write_log(folder.path(), &long(300), &[270]);
     let summary = verify(folder.path()).unwrap();
@@ -67,7 +67,7 @@ fn tiles_that_are_ahead_of_the_checkpoint_are_no_fault() {
 }
 
 #[test]
-fn p4_a_young_log_needs_no_checkpoint_and_one_that_has_grown_does() {
+fn p4_only_a_young_log_needs_no_checkpoint() {
     let folder = test_folder("published");
     write_log(folder.path(), &long(300), &[300]);
     remove(folder.path(), CHECKPOINT);
@@ -83,12 +83,12 @@ fn p4_a_young_log_needs_no_checkpoint_and_one_that_has_grown_does() {
 }
 
 #[test]
-fn p4_a_flipped_bit_in_an_entry_is_named_by_its_index() {
+fn p4_a_flipped_bit_in_an_entry_names_its_index() {
     for (index, file) in [(0, "tile/entries/000"), (299, "tile/entries/001.p/44")] {
         let entries = long(300);
         let first = index / 256 * 256;
         let before = encode_bundle(&entries[first..index]).unwrap().len();
-        // In a partial bundle that a later one repeats too: there the file is named.
+        // A later partial bundle repeats these entries; then the failure names that file.
         let failure = failure(|folder| flip(folder, file, before + 30));
         assert_eq!(failure.index, Some(index as u64), "{failure}");
         assert_eq!(failure.file.as_deref(), Some(file), "{failure}");
@@ -96,7 +96,7 @@ fn p4_a_flipped_bit_in_an_entry_is_named_by_its_index() {
 }
 
 #[test]
-fn p4_a_flipped_bit_in_an_old_partial_bundle_is_named_by_that_file() {
+fn p4_a_flipped_bit_in_an_old_bundle_names_the_file() {
     for file in ["tile/entries/000.p/5", "tile/entries/001.p/4"] {
         let failure = failure(|folder| flip(folder, file, 30));
         assert_eq!(failure.file.as_deref(), Some(file), "{failure}");
@@ -104,7 +104,7 @@ fn p4_a_flipped_bit_in_an_old_partial_bundle_is_named_by_that_file() {
 }
 
 #[test]
-fn p4_a_flipped_bit_in_a_tile_is_named_by_that_file() {
+fn p4_a_flipped_bit_in_a_tile_names_the_file() {
     for (file, byte, index) in [
         ("tile/0/000", 7 * 32, 7),
         ("tile/0/000.p/255", 254 * 32, 254),
@@ -134,7 +134,7 @@ fn p4_a_missing_tile_or_bundle_is_named() {
 }
 
 #[test]
-fn p4_a_length_that_was_changed_is_named_by_the_entry_it_is_of() {
+fn p4_a_changed_length_names_its_entry() {
     let entries = long(300);
     let before = encode_bundle(&entries[..7]).unwrap().len();
     for byte in [before, before + 1] {
@@ -144,8 +144,8 @@ fn p4_a_length_that_was_changed_is_named_by_the_entry_it_is_of() {
 }
 
 #[test]
-fn p4_an_entry_dropped_from_bundle_and_tiles_leaves_the_root_that_was_signed() {
-    // The whole log is made again without an entry, but for the checkpoint.
+fn p4_an_entry_dropped_everywhere_contradicts_the_root() {
+    // Rewrites the whole log without an entry, and keeps only the checkpoint.
     let (folder, newest) = sample();
     let mut entries = long(301);
     entries.remove(9);
@@ -156,7 +156,7 @@ fn p4_an_entry_dropped_from_bundle_and_tiles_leaves_the_root_that_was_signed() {
     assert_eq!(failure.index, Some(9), "{failure}");
 }
 
-/// Puts an empty file there, or a folder where the path ends with a slash.
+/// Creates an empty file, or a folder if the path ends with a slash.
 fn put(folder: &Path, path: &str) {
     let path = folder.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -205,7 +205,7 @@ fn files_of_other_programs_are_noted_and_no_fault() {
 }
 
 #[test]
-fn p4_what_has_a_name_like_a_tiles_and_is_none_is_found() {
+fn p4_a_file_with_a_name_like_a_tile_is_found() {
     for path in [
         "tile/0/000.p/300",
         "tile/0/x000/001",
@@ -275,7 +275,7 @@ fn p4_a_journal_that_holds_another_entry_than_the_log_is_found() {
 }
 
 #[test]
-fn a_journal_pruned_at_its_front_is_no_fault_and_a_gap_behind_the_checkpoint_is() {
+fn a_pruned_journal_is_sound_and_a_gap_is_a_fault() {
     let folder = test_folder("published");
     let batches: Vec<_> = long(300).chunks(50).map(<[_]>::to_vec).collect();
     write_log(folder.path(), &long(300), &[250]);
@@ -292,7 +292,7 @@ fn a_journal_pruned_at_its_front_is_no_fault_and_a_gap_behind_the_checkpoint_is(
 }
 
 #[test]
-fn a_copy_of_checkpoint_and_tiles_alone_verifies() {
+fn a_copy_of_only_checkpoint_and_tiles_verifies() {
     let (folder, _) = sample();
     std::fs::remove_dir_all(folder.path().join(crate::audit::disk::names::JOURNAL)).unwrap();
     assert_eq!(verify(folder.path()).unwrap_err().trouble, Trouble::Missing);
@@ -312,7 +312,7 @@ fn p4_every_bit_of_the_checkpoint_counts() {
     }
 }
 
-/// As an address has it: nothing but what is published, and no list of it.
+/// Verifies the log as a server of its files presents it: without a listing.
 fn served(directory: &Path) -> Result<Summary, Failure> {
     let files = FolderFiles::open(directory).unwrap();
     let key = test_key();
@@ -326,7 +326,7 @@ fn served(directory: &Path) -> Result<Summary, Failure> {
 }
 
 #[test]
-fn p4_a_log_verifies_where_only_its_files_are_served() {
+fn p4_a_log_verifies_from_served_files_alone() {
     let implied = [
         "checkpoint",
         "tile/0/000",
@@ -368,7 +368,7 @@ mod kept {
     use super::*;
 
     #[test]
-    fn p4_a_log_goes_on_from_every_checkpoint_that_was_kept() {
+    fn p4_a_log_is_consistent_with_every_kept_checkpoint() {
         let (folder, _) = sample();
         for size in [0, 1, 5, 255, 256, 257, 299, 300] {
             let kept = checkpoint(&long(300)[..size], &test_key());
