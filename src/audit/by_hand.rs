@@ -6,7 +6,8 @@ thread_local! {
     static WANTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, publishers and scrubbers that this thread creates start no thread.
+/// From now on, a publisher that this thread creates starts no thread, and a cached integrity
+/// check does not expire.
 pub(crate) fn want() {
     WANTED.set(true);
 }

@@ -209,8 +209,8 @@ impl Trail {
         self.shared().availability.state()
     }
 
-    /// Waits until the writer has opened the trail, or has found a cause other than `recovering`
-    /// against it.
+    /// Waits until the writer has opened the trail, or refuses deletions for a cause other than
+    /// `recovering`.
     pub async fn opened(&self) {
         self.shared().availability.settled().await;
     }

@@ -8,7 +8,7 @@ use super::Cuts;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Actor {
-    /// The user id of the process that asked, from the socket's peer credentials.
+    /// The user id of the process that gave the command, as the kernel reports it.
     pub uid: u32,
 }
 
@@ -53,7 +53,7 @@ pub struct Reconciled {
     pub status: Option<u16>,
     /// Upstream's `ac-revision` at that read.
     pub revision: Option<String>,
-    /// The host and port that answered: those of the intent's `domain`.
+    /// The host and port of the read-back: those of the intent's `domain`.
     pub host: String,
     /// This part's users, in the intent's order.
     pub users: Vec<UserFound>,

@@ -109,7 +109,7 @@ fn split(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
-/// The root over `count` leaves from `start`, a multiple of the next power of two from `count`.
+/// The root over `count` leaves from `start`, a multiple of `count.next_power_of_two()`.
 fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     let mut end = start + count;
     let mut rest = count;

@@ -23,7 +23,7 @@ impl Follower {
         }
     }
 
-    /// Passes the deletions that closed since the last call to `each`, in the order of their
+    /// Passes to `each` the deletions that closed since the last call, in the order of their
     /// closing entries. `log` is a later state of the same log.
     ///
     /// # Errors

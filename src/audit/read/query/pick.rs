@@ -86,7 +86,7 @@ fn newest<E: From<MissingRange>>(
         }
         flow(&broken)
     });
-    // Returns the deletions under the checkpoint as well, although the answer is incomplete then.
+    // After an error the answer is incomplete, but still has the deletions found so far.
     newest.ahead_ended();
     let end = broken.and(end);
     let mut first = size;

@@ -135,7 +135,7 @@ impl<'f> Tree<'f> {
     pub(super) fn ends_here(&self) -> Result<(), Failure> {
         let size = self.frontier.size();
         let beyond = |path: String, first: u64| {
-            let what = format!("reaches beyond the last entry: the log has {size}");
+            let what = format!("reaches beyond the last entry: the log has {size} entries");
             Failure::new(Trouble::Damaged, what)
                 .in_file(path)
                 .at(first.max(size))

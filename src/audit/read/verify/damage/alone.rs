@@ -55,7 +55,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn p4_damage_under_the_checkpoint_is_found_and_its_place_is_named(
+    fn p4_damage_under_the_checkpoint_is_found_with_its_place(
         history in history(),
         acts in prop::collection::vec(act(), ACTS),
     ) {
