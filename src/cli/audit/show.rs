@@ -89,6 +89,10 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
         let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
         return Err(Stop::with(Exit::No, message));
     }
+    if !trail.is_address() {
+        // A journal that cannot be read is an error, whatever the answer is made from.
+        trail.open()?.tail(|_, _| ControlFlow::Continue(()))?;
+    }
     match found.deletion() {
         Some(intent) => deletion(trail, intent),
         None => Ok(vec![shown(&found, log.size())?]),
