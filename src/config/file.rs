@@ -327,20 +327,19 @@ impl Contract {
 
 impl Log {
     fn read(mut table: Table<'_>) -> Self {
-        let log =
-            Self {
-                level: table.parsed("level", "error, warn, info, debug or trace", |level| {
-                    let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
-                    let parsed = level.parse().ok().filter(|_| known);
-                    parsed.ok_or_else(|| "is not a known level".to_owned())
-                }),
-                format: table.parsed("format", "auto, pretty or json", |format| match format {
-                    "auto" => Ok(Format::Auto),
-                    "pretty" => Ok(Format::Pretty),
-                    "json" => Ok(Format::Json),
-                    _ => Err("is not a known format".to_owned()),
-                }),
-            };
+        let log = Self {
+            level: table.parsed("level", "error, warn, info, debug or trace", |level| {
+                let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
+                let parsed = level.parse().ok().filter(|_| known);
+                parsed.ok_or_else(|| "is not a known level".to_owned())
+            }),
+            format: table.parsed("format", "auto, pretty or json", |format| match format {
+                "auto" => Ok(Format::Auto),
+                "pretty" => Ok(Format::Pretty),
+                "json" => Ok(Format::Json),
+                _ => Err("is not a known format".to_owned()),
+            }),
+        };
         table.end();
         log
     }

@@ -44,6 +44,7 @@ pub struct Contracts {
 /// The operation of a request and the ids in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'p> {
+    /// The operation.
     pub operation: Arc<Operation>,
     /// The account segment of the path, unchecked.
     pub account: &'p str,
