@@ -1,7 +1,7 @@
 //! The trail's interface for the rest of the program: hand in an entry, learn when it is durable.
 
 use super::status::{State, Unavailable};
-use super::writer::shared::{DurableIntent, Shared};
+use super::writer::shared::Shared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::status::Cause;
 use super::status::closed;
 use super::writer::Settings;
 use super::writer::Writer;
-use super::writer::write_queue::NewIntent;
+use super::writer::write_queue::{DurableIntent, NewIntent};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -50,6 +50,7 @@ pub struct Unconfirmed {
 #[derive(Debug)]
 pub struct OpenIntent {
     intent: DurableIntent,
+    shared: Arc<Shared>,
     timeout: Duration,
 }
 
@@ -82,7 +83,7 @@ impl OpenIntent {
     }
 
     fn cause_of_lateness(&self) -> Cause {
-        let closed = self.intent.shared.availability.closed();
+        let closed = self.shared.availability.closed();
         closed.map_or(Cause::SyncLate, |closed| closed.cause)
     }
 }
@@ -168,7 +169,12 @@ impl Trail {
         };
         let mut intent = result?;
         intent.on_drop = Some(unknown(Reason::Internal));
-        Ok(OpenIntent { intent, timeout })
+        let shared = Arc::clone(self.shared());
+        Ok(OpenIntent {
+            intent,
+            shared,
+            timeout,
+        })
     }
 
     /// Records a known caller's refused deletion. Never waits; sums up refusals past the rate

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::batch::{self, Batch, Link};
 use super::plan::Plan;
 use super::tail::{self, Tail};
-use super::{Fault, Place, ReadError};
+use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
@@ -140,7 +140,10 @@ impl<'k> Chain<'k> {
         let newer = Plan::of(&*self.folder, self.key)?;
         let newest = |plan: &Plan| plan.spans.last().map(|s| s.segment.number);
         if newest(&newer) == newest(&self.plan) {
-            return Err(damaged_before(span.segment.place(self.offset), damage));
+            return Err(ReadError::damaged_before(
+                span.segment.place(self.offset),
+                damage,
+            ));
         }
         // Earlier ones may have been pruned meanwhile.
         let here = newer
@@ -165,7 +168,7 @@ impl<'k> Chain<'k> {
         }
         match tail::judge(first, 0, behind)? {
             Tail::Damaged(damage) if Plan::of(&*self.folder, self.key)?.spans.is_empty() => {
-                Err(damaged_before(first.place(0), damage))
+                Err(ReadError::damaged_before(first.place(0), damage))
             }
             tail => {
                 self.torn = tail == Tail::Torn;
@@ -173,12 +176,4 @@ impl<'k> Chain<'k> {
             }
         }
     }
-}
-
-pub(super) fn damaged_before(place: Place, sign: Place) -> ReadError {
-    let what = format!(
-        "records are damaged or missing here: segment {:010}, offset {} was written later",
-        sign.segment, sign.offset
-    );
-    ReadError::new(Fault::Damaged, place, what)
 }

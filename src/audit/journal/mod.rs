@@ -79,6 +79,14 @@ impl ReadError {
         Self::new(Fault::Io(error.kind()), place, error.to_string())
     }
 
+    fn damaged_before(place: Place, sign: Place) -> Self {
+        let what = format!(
+            "records are damaged or missing here: segment {:010}, offset {} was written later",
+            sign.segment, sign.offset
+        );
+        Self::new(Fault::Damaged, place, what)
+    }
+
     fn newer(place: Place, which: &str, version: u64) -> Self {
         let what = format!(
             "{which} has format version {version}, and this program reads version 1: run the newer program that wrote it"

@@ -1,7 +1,6 @@
 //! Which parts of which segments count: found from the newest segment backwards.
 
 use super::batch::{Batch, Link};
-use super::chain::damaged_before;
 use super::segment::{self, Segment};
 use super::start::JournalStart;
 use super::tail::{self, Tail};
@@ -48,7 +47,7 @@ impl Plan {
                 Ok(None) => plan.behind.push(segment),
                 Err(newer) if newer.fault == Fault::Newer => {
                     return Err(match tail::judge(&segment, 0, &plan.behind)? {
-                        Tail::Damaged(sign) => damaged_before(segment.place(0), sign),
+                        Tail::Damaged(sign) => ReadError::damaged_before(segment.place(0), sign),
                         Tail::Clean | Tail::Torn => newer,
                     });
                 }

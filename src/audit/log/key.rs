@@ -19,16 +19,11 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::merkle::Hash;
-use super::verifier_key::{ED25519, VerifierKey, origin_fault};
+use super::verifier_key::{ED25519, KeyError, VerifierKey, origin_fault};
 
 const PREFIX: &str = "PRIVATE+KEY+";
 /// A key file is shorter than this: prefix, 255 bytes of name, id and 44 of base64.
 const MAX_FILE_BYTES: u64 = 512;
-
-/// Why a key is unusable; never contains a secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct KeyError(pub(crate) String);
 
 /// The signing key and the secrets derived from it. Drop wipes their memory.
 pub struct Key {

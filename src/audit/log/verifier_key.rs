@@ -6,8 +6,12 @@ use aws_lc_rs::signature::{ED25519 as ALGORITHM, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::key::KeyError;
 use super::merkle::sha256;
+
+/// Why a key is unusable; never contains a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(pub(crate) String);
 
 /// The signature type byte of Ed25519.
 pub(crate) const ED25519: u8 = 1;

@@ -13,9 +13,9 @@ use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::writer::Settings;
 use crate::audit::writer::ledger::Ledger;
-use crate::audit::writer::shared::{DurableIntent, Shared};
+use crate::audit::writer::shared::Shared;
 use crate::audit::writer::store::Store;
-use crate::audit::writer::write_queue::{Closing, NewIntent, NewNote, Work};
+use crate::audit::writer::write_queue::{Closing, DurableIntent, NewIntent, NewNote, Work};
 
 /// What one round takes at most: a batch's bound less what estimates may be short of.
 pub(super) const ROUND_BYTES: usize = 880 << 10;
@@ -206,7 +206,7 @@ impl CommitLoop {
                         first,
                         leaf,
                         &self.store.key,
-                        &self.shared,
+                        &self.shared.queue,
                     )))),
                 },
             }

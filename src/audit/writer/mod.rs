@@ -10,6 +10,7 @@ pub(crate) mod write_queue;
 
 mod commit_loop;
 mod outage;
+mod retry;
 
 pub use settings::Settings;
 pub use shared::Held;

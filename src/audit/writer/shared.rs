@@ -1,18 +1,15 @@
-//! What the trail's handles and the writer share, and the intent that the writer hands to its caller.
+//! What the trail's handles and the writer share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::Settings;
-use super::write_queue::{Closing, WriteQueue};
+use super::write_queue::WriteQueue;
+use crate::audit::entry::TurnedAway;
 use crate::audit::entry::refusal_rate_limit::RefusalRateLimit;
-use crate::audit::entry::{Ending, TurnedAway, not_sent};
-use crate::audit::log::key::Key;
-use crate::audit::log::merkle::Hash;
-use crate::audit::status::Cause;
 use crate::audit::status::availability::Availability;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -21,7 +18,7 @@ use crate::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) availability: Arc<Availability>,
-    pub(crate) queue: WriteQueue,
+    pub(crate) queue: Arc<WriteQueue>,
     pub(crate) clock: Clock,
     /// Which folder the writer holds with its lock, if it holds one.
     pub(crate) holding: watch::Sender<Option<Held>>,
@@ -34,24 +31,12 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held(u64);
 
-/// An intent that is durable; dropped before its waiter took it, it is closed as `failed`,
-/// `sent: no`.
-#[derive(Debug)]
-pub(crate) struct DurableIntent {
-    pub(crate) index: u64,
-    pub(crate) leaf: Hash,
-    pub(crate) key: Arc<Key>,
-    pub(crate) shared: Arc<Shared>,
-    /// How it is closed when it is dropped; taken when somebody answers for it.
-    pub(crate) on_drop: Option<Ending>,
-}
-
 impl Shared {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
         let bounds = (settings.sync_timeout, settings.space);
         Arc::new(Self {
             availability: Availability::new(bounds, clock.clone(), metrics.clone()),
-            queue: WriteQueue::default(),
+            queue: Arc::default(),
             clock,
             holding: watch::Sender::new(None),
             held: AtomicU64::new(0),
@@ -77,40 +62,5 @@ impl Shared {
 
     pub(crate) fn floods(&self) -> std::sync::MutexGuard<'_, RefusalRateLimit> {
         self.floods.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl DurableIntent {
-    /// An intent that nobody answers for yet.
-    pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
-        Self {
-            index,
-            leaf,
-            key: Arc::clone(key),
-            shared: Arc::clone(shared),
-            on_drop: Some(not_sent()),
-        }
-    }
-}
-
-impl DurableIntent {
-    pub(crate) fn hand_in(
-        &self,
-        ending: Ending,
-        answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
-    ) {
-        self.shared.queue.closing(Closing {
-            intent: self.index,
-            ending,
-            answer,
-        });
-    }
-}
-
-impl Drop for DurableIntent {
-    fn drop(&mut self) {
-        if let Some(ending) = self.on_drop.take() {
-            self.hand_in(ending, None);
-        }
     }
 }

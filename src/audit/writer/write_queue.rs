@@ -1,16 +1,16 @@
 //! What waits for the writer: a bounded queue, emptied in rounds.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::audit::entry::{ConfigInForce, Ending};
+use crate::audit::entry::{ConfigInForce, Ending, not_sent};
+use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::Cause;
 use crate::audit::status::Unavailable;
-use crate::audit::writer::shared::DurableIntent;
 
 /// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
 /// bound that callers meet.
@@ -32,6 +32,18 @@ pub(crate) struct NewIntent {
     /// Each part's entry without its time.
     pub(crate) bodies: Vec<Vec<u8>>,
     pub(crate) answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
+}
+
+/// A durable intent. If it is dropped before its caller took it, the writer closes it as `failed`,
+/// `sent: no`.
+#[derive(Debug)]
+pub(crate) struct DurableIntent {
+    pub(crate) index: u64,
+    pub(crate) leaf: Hash,
+    pub(crate) key: Arc<Key>,
+    queue: Arc<WriteQueue>,
+    /// How it is closed when it is dropped; taken when somebody answers for it.
+    pub(crate) on_drop: Option<Ending>,
 }
 
 /// An intent that is to be closed.
@@ -269,6 +281,39 @@ fn take_while<T>(
         };
         *left = rest;
         to.extend(from.pop_front());
+    }
+}
+
+impl DurableIntent {
+    /// An intent that nobody answers for yet.
+    pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, queue: &Arc<WriteQueue>) -> Self {
+        Self {
+            index,
+            leaf,
+            key: Arc::clone(key),
+            queue: Arc::clone(queue),
+            on_drop: Some(not_sent()),
+        }
+    }
+
+    pub(crate) fn hand_in(
+        &self,
+        ending: Ending,
+        answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
+    ) {
+        self.queue.closing(Closing {
+            intent: self.index,
+            ending,
+            answer,
+        });
+    }
+}
+
+impl Drop for DurableIntent {
+    fn drop(&mut self) {
+        if let Some(ending) = self.on_drop.take() {
+            self.hand_in(ending, None);
+        }
     }
 }
 
