@@ -1,25 +1,25 @@
-//! A copy of the log at its path: whoever made it may not have synced it.
+//! A copy of the log at its path, which may not be durable yet.
 
 use super::Integrity;
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
-/// So many copies are remembered.
+/// The number of failed copies that are remembered.
 const MOST_UNSYNCED: usize = 16;
 
 impl Integrity {
-    /// Makes a copy of this log durable. After a failed sync the system may count pages as written that
-    /// are not, so no later sync of that copy is believed.
+    /// Makes a copy of this log durable. After a failed sync the kernel may count unwritten pages
+    /// as written, so no later sync of that copy can be trusted.
     pub(crate) fn sync_copy(&mut self, copy: &mut Self) -> Result<(), Unavailable> {
         copy.pending.clone_from(&self.pending);
         if copy.journal_is.same_file(&self.journal_is) {
             return Ok(());
         }
-        // A folder that is made anew may have the inode of one that is gone.
+        // A new folder may reuse the inode of a removed one.
         let made = copy.journal.made();
         let mut pending = self.pending.iter();
         if pending.any(|(is, when)| is.same_file(&copy.journal_is) && *when == made) {
-            let what = "a sync failed in it, so it is not taken: put another copy there";
+            let what = "an earlier sync of this copy failed, so it cannot be trusted: put another copy there";
             return Err(closed(Cause::SyncFailed, what));
         }
         let synced = copy.journal.sync_disk();

@@ -1,10 +1,10 @@
-//! Whether the trail's files are still ours: a sync succeeds on an unlinked file, too.
+//! Checks that the trail's files are still the gateway's own. A sync alone does not show this: it
+//! also succeeds on an unlinked file.
 //!
-//! What is cheap is judged after each sync, before anybody is answered: that each name still
-//! leads to the file that was opened, its length, that nothing of it was written to by others (the
-//! file system's time of change says when to read it again), and that no segment is there
-//! that we did not make. What is in doubt is judged anew, byte for byte, before deletions are
-//! taken again.
+//! After each sync, and before any caller gets an answer, the writer runs the cheap checks: each
+//! name leads to the open file, each length is right, each time of change is known, and no segment
+//! of another writer exists. If a time of change is new, it compares the content. After a fault it
+//! compares all contents before the gateway accepts deletions again.
 
 pub(crate) mod scrub;
 
@@ -29,14 +29,14 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
 use super::status::{Cause, Unavailable};
-use pinned_file::Seen;
+use pinned_file::LastChange;
 pub(crate) use pinned_file::Text;
 pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
 pub(crate) use unread::{cause_at_opening, unread, unread_at_opening};
 use unread::{is_no_folder, misread};
 
-/// What is held open, and what it was when it was opened.
+/// The open files, and their identities.
 #[derive(Debug)]
 pub(crate) struct Integrity {
     pub(crate) disk: Arc<dyn Disk>,
@@ -49,15 +49,15 @@ pub(crate) struct Integrity {
     journal_is: Identity,
     lock: Text,
     verifier: Text,
-    /// When the journal's names last changed.
-    names: Seen,
-    /// The segment in use, and its time of change after our last write to it.
+    /// The last change of the names in the journal.
+    names: LastChange,
+    /// The segment in use, and its time of change after our last write.
     current: Option<(u64, i128)>,
-    /// Journals of copies that could not be synced, and when each was made.
+    /// Journals of copies that could not be synced, and the creation time of each.
     pending: Vec<(Identity, Option<i128>)>,
 }
 
-/// What [`Integrity`] is made of.
+/// The arguments of [`Integrity::new`].
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) disk: Arc<dyn Disk>,
@@ -70,7 +70,7 @@ pub(crate) struct Opened {
 }
 
 impl Integrity {
-    /// Of what was just opened.
+    /// Pins the folders, the lock and the verifier; the segments follow.
     pub(crate) fn new(opened: Opened) -> Result<Self, Unavailable> {
         Ok(Self {
             root_is: found(opened.root.identity(), "the folder")?,
@@ -83,18 +83,18 @@ impl Integrity {
             key: opened.key,
             lock: opened.lock,
             verifier: opened.verifier,
-            names: Seen::new(i128::MIN),
+            names: LastChange::new(i128::MIN),
             current: None,
             pending: Vec::new(),
         })
     }
 
-    /// Keeps every segment that stands there now, as recovery found it.
+    /// Pins every segment in the folder, with the last batch that recovery found.
     pub(crate) fn keep_all(&self) -> Result<(), Unavailable> {
         found(self.segments.keep_all(&*self.journal), JOURNAL)
     }
 
-    /// Judges everything that is cheap to judge; `highest` says the highest segment number we gave.
+    /// Runs the cheap checks; `highest` returns the highest segment number that we assigned.
     pub(crate) fn check(
         &mut self,
         current: Option<&Current>,
@@ -103,14 +103,14 @@ impl Integrity {
         let names_changed = self.check_folders(highest)?;
         self.lock
             .check(&*self.root)
-            .map_err(|found| self.by_whom(found))?;
+            .map_err(|found| self.lock_fault(found))?;
         self.verifier.check(&*self.root)?;
         let all = names_changed || current.is_none();
         self.segments.check(&*self.journal, &self.key, all)?;
         current.map_or(Ok(()), |current| self.check_current(current))
     }
 
-    /// Before a write: that nobody else has written to the segment in use since ours.
+    /// Before a write: checks that no one else has written to the segment in use.
     pub(crate) fn untouched(&mut self, current: &Current, last: &Link) -> Result<(), Unavailable> {
         let now = found(current.identity_now(), &current.name())?;
         if self.current == Some((current.number(), now.changed)) {
@@ -119,12 +119,12 @@ impl Integrity {
         self.compare_current(current, last)
     }
 
-    /// A segment was taken into use that was last changed then.
+    /// Notes a new segment in use, and its time of change.
     pub(crate) fn taken(&mut self, current: &Current, was: i128) {
         self.current = Some((current.number(), was));
     }
 
-    /// Keeps a segment that is not written to any more.
+    /// Pins a segment that the writer no longer uses.
     pub(crate) fn keep(&mut self, current: &Current, last: &Link) {
         let (number, is) = current.known();
         let touched = self.current.take().filter(|(of, _)| *of == number);
@@ -134,7 +134,7 @@ impl Integrity {
         self.segments.keep(number, is, last, zero_from);
     }
 
-    /// As [`Self::keep`], of one whose last write failed.
+    /// Like [`Self::keep`], for a segment whose last write failed.
     pub(crate) fn keep_known(&mut self, number: u64, is: Identity, last: &Link) {
         let last = (last.place.segment == number).then_some(*last);
         let changed = i128::MIN;
@@ -142,7 +142,7 @@ impl Integrity {
         self.segments.keep(number, is, last, None);
     }
 
-    /// That the spare is as it was made: zeros under its name.
+    /// Checks that the spare exists and holds only zeros.
     pub(crate) fn check_spare(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         let Some(spare) = spares.ready() else {
             return Ok(());
@@ -154,19 +154,19 @@ impl Integrity {
             return Ok(());
         }
         segments::is_zero_behind(&*self.journal, spare.number, 0)?;
-        spares.judged(now);
+        spares.set_identity(now);
         Ok(())
     }
 
-    /// As [`Self::check_spare`], which holds nothing of the log: one that is gone is made anew, and
-    /// another file of zeros is taken in its place.
+    /// Like [`Self::check_spare`], but repairs a fault, because the spare holds no entries: drops a
+    /// missing spare, and adopts another file that holds only zeros.
     pub(crate) fn judge_spare_again(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         match self.check_spare(spares) {
-            Err(_) if spares.let_go() => Ok(()),
+            Err(_) if spares.drop_if_missing() => Ok(()),
             Err(found) if found.cause == Cause::Replaced => {
                 self.take_spare(spares).map_err(|_| found)
             }
-            judged => judged,
+            checked => checked,
         }
     }
 
@@ -175,36 +175,36 @@ impl Integrity {
             return Ok(());
         };
         let name = segment::name(spare.number);
-        as_long(&look_at(&*self.journal, &name)?, &spare.identity, &name)?;
+        same_length(&look_at(&*self.journal, &name)?, &spare.identity, &name)?;
         segments::is_zero_behind(&*self.journal, spare.number, 0)?;
-        found(spares.take_other(), &name)
+        found(spares.adopt_other(), &name)
     }
 
-    /// After a write: from here on the segment in use changes by others alone.
+    /// Notes the time of change after our write; any later change is someone else's.
     pub(crate) fn written(&mut self, current: &Current) {
         let now = current.identity_now();
         self.current = now.ok().map(|now| (current.number(), now.changed));
     }
 
-    /// Judges all anew: what this process knows, up to this last batch, must be found, byte for byte.
+    /// Compares all contents, byte for byte, up to the last batch.
     pub(crate) fn judge_again(
         &mut self,
         last: &Link,
         highest: impl Fn() -> u64,
     ) -> Result<(), Unavailable> {
-        self.names = Seen::new(i128::MIN);
+        self.names = LastChange::new(i128::MIN);
         self.check_folders(highest)?;
         self.verifier.judge_again(&*self.root, false)?;
         self.segments.judge_again(&*self.journal, &self.key)?;
         self.follow_to(last)?;
         match self.lock.judge_again(&*self.root, true) {
-            Err(found) if self.by_whom(found.clone()).cause == Cause::SecondWriter => {
-                // Whoever wrote there has left nothing else: the name on it is ours again, and
-                // would not stay so if there were somebody else.
+            Err(found) if self.lock_fault(found.clone()).cause == Cause::SecondWriter => {
+                // The other process changed only the lock, so we write our name again. If it still
+                // runs, it changes the lock again, and the next check finds that.
                 let at = |e| trouble(&e, "cannot write to the lock");
                 self.lock.write_again().map_err(at)
             }
-            judged => judged,
+            checked => checked,
         }
     }
 
@@ -220,18 +220,18 @@ impl Integrity {
         Ok(())
     }
 
-    /// The lock that is held, if it is the one in this folder.
+    /// The held lock, if it is the file in this folder.
     pub(crate) fn lock_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
         self.lock.file_in(folder)
     }
 
-    /// What is wrong if the path does not lead to the held folders any more.
+    /// The fault if the path no longer leads to the held folders.
     pub(crate) fn moved(&self) -> Option<Unavailable> {
         let found = self.held_folders().err()?;
         (found.cause == Cause::FolderMoved).then_some(found)
     }
 
-    /// The folders as they are now, where each name leads to the one that is held.
+    /// The present identities of the held folders; an error if a name leads elsewhere.
     fn held_folders(&self) -> Result<(Identity, Identity), Unavailable> {
         let held = |now: io::Result<Identity>, held: &Identity, place: &str, moved: &str| match now
         {
@@ -252,22 +252,22 @@ impl Integrity {
         Ok((root, journal))
     }
 
-    /// Judges the folders; says whether names in the journal may have changed.
+    /// Checks the folders; returns whether names in the journal may have changed.
     fn check_folders(&mut self, highest: impl Fn() -> u64) -> Result<bool, Unavailable> {
         let (root, journal) = self.held_folders()?;
         writable(&root, &self.root_is, "the trail's folder")?;
         writable(&journal, &self.journal_is, "the folder `journal`")?;
-        if self.names.is_judged(journal.changed) {
+        if self.names.is_checked(journal.changed) {
             return Ok(false);
         }
         self.check_names(highest)
-            .inspect_err(|_| self.names = Seen::new(i128::MIN))?;
+            .inspect_err(|_| self.names = LastChange::new(i128::MIN))?;
         Ok(true)
     }
 
     fn check_names(&self, highest: impl Fn() -> u64) -> Result<(), Unavailable> {
         let numbers = found(segment::numbers(&*self.journal), JOURNAL)?;
-        // Asked behind the listing: the spare's own thread may just have given a number.
+        // Read after the listing, because the spare's thread may just have assigned a number.
         let ours = highest();
         match numbers.last().filter(|last| **last > ours) {
             None => Ok(()),
@@ -306,8 +306,8 @@ impl Integrity {
         Ok(())
     }
 
-    /// What is wrong with the lock: a name on it that is not ours is another writer's.
-    fn by_whom(&self, found: Unavailable) -> Unavailable {
+    /// Blames a fault of the lock on another writer if its content is another writer's name.
+    fn lock_fault(&self, found: Unavailable) -> Unavailable {
         let is_content = matches!(found.cause, Cause::Altered | Cause::Truncated);
         if is_content && self.lock.is_of_another() {
             return closed(Cause::SecondWriter, "another process took `lock`");
@@ -330,7 +330,7 @@ fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Unavailabl
     Ok(())
 }
 
-/// Says that a segment is to be had by another name as well. It is no fault: a backup may be made so.
+/// Warns about a hard link to the segment. It is no fault: a backup may create one.
 fn note_names(current: &Current) {
     if current.names().is_ok_and(|names| names > 1) {
         let name = current.name();
@@ -340,7 +340,7 @@ fn note_names(current: &Current) {
     }
 }
 
-/// What stands under a name, where it is the file that is known, as long as it was.
+/// The identity of a file, which must be the known one and as long as before.
 fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Unavailable> {
     let now = look_at(folder, name)?;
     if !now.same_file(known) {
@@ -349,11 +349,11 @@ fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, U
             format!("{name} is another file now"),
         ));
     }
-    as_long(&now, known, name)?;
+    same_length(&now, known, name)?;
     Ok(now)
 }
 
-/// What stands under a name.
+/// The identity of a file, which must exist.
 fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Unavailable> {
     match folder.look(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -363,7 +363,7 @@ fn look_at(folder: &dyn Folder, name: &str) -> Result<Identity, Unavailable> {
     }
 }
 
-fn as_long(now: &Identity, known: &Identity, name: &str) -> Result<(), Unavailable> {
+fn same_length(now: &Identity, known: &Identity, name: &str) -> Result<(), Unavailable> {
     match now.bytes.cmp(&known.bytes) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(closed(

@@ -1,4 +1,4 @@
-//! A small file of the trail whose whole content this process knows: `lock` and `verifier`.
+//! A small file whose whole content this process knows: `lock` or `verifier`.
 
 use std::io;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use crate::audit::disk::{Access, File, Folder, Identity};
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
-/// A change in so short a time after the last one may leave no trace in the time of change.
+/// Two changes within this time may have the same time of change.
 const TICK: Duration = Duration::from_millis(50);
 
-/// When something was last seen to change, by the file system's own clock.
+/// The last known time of change, and when this process first saw it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct LastChange {
     changed: i128,
     first: Instant,
 }
 
-impl Seen {
+impl LastChange {
     pub(super) fn new(changed: i128) -> Self {
         Self {
             changed,
@@ -27,8 +27,9 @@ impl Seen {
         }
     }
 
-    /// Whether it is as it was judged before; where not, it is noted and must be judged now.
-    pub(super) fn is_judged(&mut self, changed: i128) -> bool {
+    /// Whether this time of change was checked before. If not, notes it; the caller must check the
+    /// content.
+    pub(super) fn is_checked(&mut self, changed: i128) -> bool {
         let is_new = self.changed != changed;
         if is_new {
             *self = Self::new(changed);
@@ -41,18 +42,17 @@ impl Seen {
     }
 }
 
-/// The file, and what it holds.
 #[derive(Debug)]
 pub(crate) struct Text {
     name: &'static str,
     file: Arc<dyn File>,
     is: Identity,
     content: Vec<u8>,
-    seen: Seen,
+    last_change: LastChange,
 }
 
 impl Text {
-    /// A file that holds just this.
+    /// Pins a file with this content.
     pub(crate) fn new(
         name: &'static str,
         file: Arc<dyn File>,
@@ -64,55 +64,56 @@ impl Text {
             file,
             is,
             content,
-            seen: Seen::new(is.changed),
+            last_change: LastChange::new(is.changed),
         })
     }
 
-    /// Judges it; its content is read where it may have changed.
+    /// Checks the file; compares its content if it may have changed.
     pub(super) fn check(&mut self, folder: &dyn Folder) -> Result<(), Unavailable> {
         let now = look(folder, self.name, &self.is)?;
-        if self.seen.is_judged(now.changed) {
+        if self.last_change.is_checked(now.changed) {
             return Ok(());
         }
-        self.compare(&*self.file).inspect_err(|_| self.doubt())
+        self.compare(&*self.file)
+            .inspect_err(|_| self.forget_last_change())
     }
 
-    /// Judges it anew; another file that holds the same is taken in its place.
+    /// Checks the file and its content; adopts another file with the same content.
     pub(super) fn judge_again(
         &mut self,
         folder: &dyn Folder,
         locked: bool,
     ) -> Result<(), Unavailable> {
-        self.doubt();
-        let judged = self.check(folder);
-        if !matches!(&judged, Err(found) if found.cause == Cause::Replaced) {
-            return judged;
+        self.forget_last_change();
+        let checked = self.check(folder);
+        if !matches!(&checked, Err(found) if found.cause == Cause::Replaced) {
+            return checked;
         }
         let Ok(file) = folder.open(self.name, Access::Write) else {
-            return judged;
+            return checked;
         };
         if self.compare(&*file).is_err() || locked && !file.lock().unwrap_or(false) {
-            return judged;
+            return checked;
         }
         self.is = found(file.identity(), self.name)?;
         self.file = file;
         Ok(())
     }
 
-    /// The file, if it is the one under its name in this folder.
+    /// The file, if it is the one in this folder.
     pub(super) fn file_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
         let now = folder.look(self.name).ok()?;
         now.same_file(&self.is).then(|| Arc::clone(&self.file))
     }
 
-    /// Writes its content again, over what somebody else wrote in its place.
+    /// Writes the content again after another process has overwritten it.
     pub(super) fn write_again(&mut self) -> io::Result<()> {
-        self.doubt();
+        self.forget_last_change();
         self.file.clear()?;
         self.file.write_at(&self.content, 0)
     }
 
-    /// Whether it holds a line as each writer leaves one in `lock`, and not ours.
+    /// Whether the file holds another writer's line, in the form that each writer leaves in `lock`.
     pub(super) fn is_of_another(&self) -> bool {
         let mut found = [0; 128];
         let length = self.file.read_at(&mut found, 0).unwrap_or(0);
@@ -142,7 +143,7 @@ impl Text {
         Err(closed(Cause::Altered, what))
     }
 
-    fn doubt(&mut self) {
-        self.seen = Seen::new(i128::MIN);
+    fn forget_last_change(&mut self) {
+        self.last_change = LastChange::new(i128::MIN);
     }
 }

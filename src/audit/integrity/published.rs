@@ -1,4 +1,4 @@
-//! The files that the log has published, as whoever judges them reads them.
+//! Reads the published files for the integrity checks.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::audit::log::key::Key;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// The log's folder, and whose signature counts.
+/// The log's folder, and the key that must have signed its checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Published {
     root: Arc<dyn Folder>,
@@ -26,7 +26,7 @@ impl Published {
         }
     }
 
-    /// The checkpoint that stands there now.
+    /// The present checkpoint.
     pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Unavailable> {
         let Some(bytes) = self.read(CHECKPOINT)? else {
             return Err(unlinked(CHECKPOINT));
@@ -35,7 +35,7 @@ impl Published {
             .map_err(|e| altered(CHECKPOINT, &e.to_string()))
     }
 
-    /// A file as it stands there; `None` where none does.
+    /// A file's present content; `None` if the file is missing.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(folder) = self.folder(above)? else {
@@ -44,7 +44,7 @@ impl Published {
         read_log_file(&*folder, name).map_err(|error| unread(&error, path))
     }
 
-    /// A folder below the log's; `None` where none stands there.
+    /// A folder below the log's; `None` if it is missing.
     fn folder(&self, path: &str) -> Result<Option<Arc<dyn Folder>>, Unavailable> {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         let found = parts.try_fold(Arc::clone(&self.root), |above, part| {
@@ -74,7 +74,7 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn what_is_no_file_any_more_is_told_from_a_disk_that_cannot_be_read() {
+    fn a_replaced_file_differs_from_a_missing_one() {
         let outer = test_folder("published");
         let at = |name: &str| outer.path().join(name);
         std::fs::create_dir_all(at("tile/0/001")).unwrap();

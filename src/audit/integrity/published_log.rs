@@ -1,5 +1,5 @@
-//! Judges what is published as it stands: it makes the tree again from the entries, and compares
-//! each tile that this implies, and the root, with what is there. It reads each file once.
+//! Checks the published log: rebuilds the tree from the entries, and compares each tile and the
+//! root with it. Reads each file once.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
 use crate::audit::read::tiles::TileFile;
 use crate::audit::status::Unavailable;
 
-/// Above the levels of all tiles.
+/// The level above all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
-/// A round takes a newer checkpoint so often at most: it must also end if the log grows faster than
-/// the scrub reads.
+/// The most checkpoints of one round, which must also end if the log grows faster than the scrub
+/// reads it.
 const MOST_CHECKPOINTS: u32 = 16;
 
-/// A round through the folder, as far as it has come.
+/// The progress of a round.
 #[derive(Debug)]
 pub(crate) struct PublishedLogCheck {
     published: Published,
-    /// The tree over the full bundles that were judged.
+    /// The tree over the full bundles that were checked.
     tree: Frontier,
-    /// The newest checkpoint that was known to cover the next full bundle.
+    /// The checkpoint that covers the next full bundle.
     checkpoint: Option<Checkpoint>,
-    /// How many of them the round has taken.
+    /// The number of checkpoints in this round.
     checkpoints: u32,
-    /// Bytes that it has read since the last [`Self::take_read`].
+    /// Bytes read since the last [`Self::take_read`].
     read: u64,
 }
 
-/// What does not hold.
+/// A fault in the published files.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) found: Unavailable,
-    /// The level of the tile that it was found in.
+    /// The level of the tile with the fault.
     pub(crate) level: u8,
-    /// The first entry that may not be what it was.
+    /// The first entry that may be wrong.
     from: u64,
 }
 
@@ -54,9 +54,9 @@ impl PublishedLogCheck {
         }
     }
 
-    /// Judges the next bundle and the tiles that it completes; returns the highest level of them.
-    /// After the last full bundle it judges the rest and returns [`ROOT`]: the round has ended. After
-    /// an error the next call judges the same again.
+    /// Checks the next bundle and the tiles that it completes; returns their highest level. After
+    /// the last full bundle it checks the rest and returns [`ROOT`], the end of the round. After an
+    /// error the next call repeats the check.
     pub(crate) fn next(&mut self) -> Result<u8, Wrong> {
         let checkpoint = self.checkpoint()?;
         let (mut tree, mut tiles) = (self.tree.clone(), Vec::new());
@@ -104,7 +104,7 @@ impl PublishedLogCheck {
         Ok(ROOT)
     }
 
-    /// Goes back to the first entry that may be wrong: somebody may have put it right since.
+    /// Goes back to the first entry that may be wrong, because the fault may be repaired by now.
     pub(crate) fn go_back(&mut self, wrong: &Wrong) {
         if wrong.from == 0 {
             self.begin_again();
@@ -113,7 +113,7 @@ impl PublishedLogCheck {
         }
     }
 
-    /// How many bytes of bundles and tiles it has read since the last call.
+    /// The bytes of bundles and tiles read since the last call.
     pub(crate) fn take_read(&mut self) -> u64 {
         std::mem::take(&mut self.read)
     }
@@ -124,8 +124,8 @@ impl PublishedLogCheck {
         self.checkpoints = 0;
     }
 
-    /// The checkpoint to go by: the known one while it covers another full bundle, then the one that
-    /// stands there now.
+    /// The checkpoint for the next bundle: the known one while it covers another full bundle, then
+    /// the present one.
     fn checkpoint(&mut self) -> Result<Checkpoint, Unavailable> {
         let size = self.tree.size();
         let has_next = |checkpoint: &Checkpoint| checkpoint.size - size >= u64::from(FULL);
@@ -147,7 +147,7 @@ impl PublishedLogCheck {
         Ok(now)
     }
 
-    /// That a tile holds the hashes that the entries make.
+    /// Checks that a tile holds the hashes of the entries.
     fn compare(&mut self, tile: Tile, made: &[Hash]) -> Result<(), Wrong> {
         let level = tile.level;
         let at = |found| Wrong {
@@ -171,7 +171,8 @@ impl PublishedLogCheck {
         })
     }
 
-    /// Reads a file. The full one stands for a partial one that has gone, so no growth can end a round.
+    /// Reads a file. If a partial file is missing, reads the full one, so that a growing log does
+    /// not break a round.
     fn read(&mut self, path: String, width: u16) -> Result<TileFile, Unavailable> {
         let found = TileFile::read(path.clone(), width, |path| self.published.read(path))?;
         let file = found.ok_or_else(|| unlinked(&path))?;
@@ -180,7 +181,7 @@ impl PublishedLogCheck {
     }
 }
 
-/// A fault in one file: nothing that was read before it needs to be read again.
+/// A fault in a single file; the files before it are not in doubt.
 impl From<Unavailable> for Wrong {
     fn from(found: Unavailable) -> Self {
         Self {

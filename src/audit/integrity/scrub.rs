@@ -1,5 +1,5 @@
-//! Reads again, slowly, what nobody else reads: older segments of the journal, and every tile and
-//! bundle under the checkpoint, made again from the entries and compared with what stands there.
+//! The scrub: slowly reads the older journal segments, and every tile and bundle that the
+//! checkpoint covers, and compares the tiles with the entries.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,16 +12,16 @@ use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::key::Key;
 use crate::audit::status::Unavailable;
 
-/// The scrub reads so much a second at most; docs/trail.md says how long a round takes at that.
+/// The highest rate of the scrub; docs/trail.md says how long a round takes at this rate.
 const BYTES_A_SECOND: u64 = 4 << 20;
-/// Between two rounds, and before the first.
+/// The pause between two rounds, and before the first.
 const PAUSE: Duration = Duration::from_secs(5);
-/// A file that is not as it should be is looked at again so soon.
+/// The least pause before the scrub reads a faulty file again.
 const AGAIN: Duration = Duration::from_millis(300);
-/// After so many looks the scrub also reads again what that file depends on.
+/// After this many reads of a faulty file, the scrub also reads the entries that it depends on.
 const LOOKS: u32 = 10;
 
-/// The thread, and what it found.
+/// The thread, and the fault that it found.
 #[derive(Debug)]
 pub(crate) struct Scrub {
     shared: Arc<Shared>,
@@ -36,7 +36,7 @@ struct Shared {
 }
 
 impl Scrub {
-    /// Begins to read what this custody holds.
+    /// Starts the scrub of these files.
     pub(crate) fn begin(integrity: &Integrity, key: &Arc<Key>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let reader = Reader::new(integrity, key, &shared);
@@ -47,7 +47,7 @@ impl Scrub {
         })
     }
 
-    /// What is wrong now, as far as it was read.
+    /// The present fault, if the scrub has found one.
     pub(crate) fn found(&self) -> Option<Unavailable> {
         let found = self.shared.found.lock();
         found.unwrap_or_else(PoisonError::into_inner).clone()
@@ -63,47 +63,47 @@ impl Drop for Scrub {
             .unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.wake.notify_all();
         if let Some(thread) = self.thread.take() {
-            // It holds nothing that a panic could have left in disorder.
+            // The thread holds nothing that a panic could leave inconsistent.
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    /// Waits; false where it is time to end.
+    /// Waits; returns false if the thread must end.
     fn pause(&self, time: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.wake.wait_timeout_while(stop, time, |stop| !*stop);
         !*waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn tell(&self, found: Option<Unavailable>) {
+    fn report(&self, found: Option<Unavailable>) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }
 
-/// Reads on step by step, round after round.
+/// Reads step by step, round after round.
 #[derive(Debug)]
 struct Reader {
-    standing: PublishedLogCheck,
+    published_log: PublishedLogCheck,
     journal: Arc<dyn Folder>,
     segments: Arc<Segments>,
     key: Arc<Key>,
     shared: Arc<Shared>,
-    /// The segments that are left to read in this round, with their lengths; none between rounds.
+    /// The segments left in this round, with their lengths; `None` between rounds.
     left: Option<Vec<(u64, u64)>>,
-    /// How often in a row something was wrong.
+    /// The number of faults in a row.
     wrong: u32,
-    /// What is wrong with what is published, and the level of the tile that tells.
+    /// The fault in the published files, and the level of the tile that shows it.
     published: Option<(u8, Unavailable)>,
-    /// What was told last of what cannot be read.
+    /// The last reported read error.
     unread: String,
 }
 
 impl Reader {
     fn new(integrity: &Integrity, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
         Self {
-            standing: PublishedLogCheck::new(&integrity.root, key),
+            published_log: PublishedLogCheck::new(&integrity.root, key),
             journal: Arc::clone(&integrity.journal),
             segments: Arc::clone(&integrity.segments),
             key: Arc::clone(key),
@@ -123,7 +123,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next part; returns the time until the part behind it.
+    /// Reads the next part; returns the time until the next step.
     fn step(&mut self) -> Duration {
         let held = || self.segments.held().into_iter().rev().collect();
         match self.left.get_or_insert_with(held).last().copied() {
@@ -133,20 +133,20 @@ impl Reader {
     }
 
     fn read_segment(&mut self, number: u64, bytes: u64) -> Duration {
-        let judged = self.segments.read_again(&*self.journal, number, &self.key);
-        match judged {
+        let checked = self.segments.read_again(&*self.journal, number, &self.key);
+        match checked {
             Err(found) if found.cause.is_custody() => {
                 self.is_wrong(found);
                 return takes(bytes).max(AGAIN);
             }
-            // An unreadable segment does not hold up the others, unless it was wrong before.
+            // An unreadable segment does not hold up the others, unless it had a fault before.
             Err(found) => {
-                self.tell_unread(found);
+                self.log_unread(found);
                 if self.wrong > 1 {
                     return takes(bytes).max(AGAIN);
                 }
             }
-            Ok(()) if self.wrong > 1 => self.tell_published(),
+            Ok(()) if self.wrong > 1 => self.report_published(),
             Ok(()) => {}
         }
         self.wrong = 0;
@@ -154,15 +154,19 @@ impl Reader {
         takes(bytes)
     }
 
-    /// Reads the next of what is published; goes on only when that is right.
+    /// Checks the next published files; repeats that until they are right.
     fn read_published(&mut self) -> Duration {
-        let judged = self.standing.next();
-        let takes = takes(self.standing.take_read());
-        match judged {
+        let checked = self.published_log.next();
+        let takes = takes(self.published_log.take_read());
+        match checked {
             Ok(level) => {
                 self.wrong = 0;
-                if self.published.take_if(|(told, _)| *told <= level).is_some() {
-                    self.tell_published();
+                if self
+                    .published
+                    .take_if(|(shown_at, _)| *shown_at <= level)
+                    .is_some()
+                {
+                    self.report_published();
                 }
                 if level < ROOT {
                     return takes;
@@ -175,38 +179,38 @@ impl Reader {
                     self.published = Some((level.max(wrong.level), wrong.found.clone()));
                 }
                 if self.wrong.is_multiple_of(LOOKS) {
-                    self.standing.go_back(&wrong);
+                    self.published_log.go_back(&wrong);
                 }
                 return takes.max(AGAIN);
             }
-            // The next round goes on from here.
+            // The next round continues from here.
             Err(wrong) => {
                 self.wrong = 0;
-                self.tell_unread(wrong.found);
+                self.log_unread(wrong.found);
             }
         }
         self.left = None;
         takes + PAUSE
     }
 
-    /// What is wrong twice in a row is told until it is right.
+    /// Reports a fault found twice in a row, until it is repaired.
     fn is_wrong(&mut self, found: Unavailable) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong > 1 {
-            self.shared.tell(Some(found));
+            self.shared.report(Some(found));
         }
     }
 
-    fn tell_published(&self) {
+    fn report_published(&self) {
         let found = self.published.as_ref().map(|(_, found)| found.clone());
-        self.shared.tell(found);
+        self.shared.report(found);
     }
 
-    /// Says that something cannot be read; once, until another thing cannot.
-    fn tell_unread(&mut self, found: Unavailable) {
+    /// Logs a read error once, until another occurs.
+    fn log_unread(&mut self, found: Unavailable) {
         if self.unread != found.detail {
             tracing::warn!(
-                "a file of the log cannot be read, so nobody looks whether it, and what depends on it, is still right: {}; look at its mode and its disk",
+                "the scrub cannot read a file of the log, so it cannot check this file and those that depend on it: {}; check the file's mode and its disk",
                 found.detail
             );
             self.unread = found.detail;
@@ -214,7 +218,7 @@ impl Reader {
     }
 }
 
-/// How long it may take to read this many bytes.
+/// The time for this many bytes at the scrub's rate.
 fn takes(bytes: u64) -> Duration {
     Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / BYTES_A_SECOND)
 }

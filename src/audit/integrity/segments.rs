@@ -1,4 +1,4 @@
-//! The segments that are not written to any more: what they must hold, byte for byte.
+//! The segments that are no longer in use: their content must stay, byte for byte.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,32 +13,33 @@ use crate::audit::log::key::Key;
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
-/// So many are judged after each sync; all of them in turn.
+/// The number of segments checked after each sync; all get their turn.
 const AT_ONCE: usize = 64;
 
-/// By number; the writer judges them, and whoever takes one away says so first.
+/// The pinned segments by number. The writer checks them; the publisher forgets one before it
+/// removes it.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    kept: Mutex<BTreeMap<u64, CheckpointFile>>,
-    /// What recovery found; empty after it.
+    pinned: Mutex<BTreeMap<u64, PinnedSegment>>,
+    /// The last valid batch of each segment during recovery; empty afterwards.
     ends: Mutex<BTreeMap<u64, Link>>,
-    /// The number that was judged last.
+    /// The number of the segment that was checked last.
     cursor: Mutex<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct CheckpointFile {
+struct PinnedSegment {
     is: Identity,
-    /// Its time of change when it was judged last; none where it must be judged anew.
-    judged: Option<i128>,
-    /// Its last batch that counts; digests fix all that stands before it.
+    /// Its time of change at the last check; `None` if its content must be compared.
+    checked: Option<i128>,
+    /// Its last valid batch; the digests fix all bytes before it.
     last: Option<Link>,
-    /// Where nothing stands from here on, as far as that is known.
+    /// All bytes from this offset on are zero; `None` if that is not known.
     zero_from: Option<u64>,
 }
 
 impl Segments {
-    /// Keeps a segment from now on.
+    /// Pins a segment.
     pub(crate) fn keep(
         &self,
         number: u64,
@@ -46,23 +47,23 @@ impl Segments {
         last: Option<Link>,
         zero_from: Option<u64>,
     ) {
-        let kept = CheckpointFile {
-            judged: Some(is.changed),
+        let pinned = PinnedSegment {
+            checked: Some(is.changed),
             is,
             last,
             zero_from,
         };
-        self.kept().insert(number, kept);
+        self.pinned().insert(number, pinned);
     }
 
-    /// Recovery found a batch that counts: the last of its segment so far.
+    /// Notes a valid batch that recovery found: the last of its segment so far.
     pub(crate) fn ends_with(&self, link: &Link) {
         if link.place.segment != 0 {
             self.ends().insert(link.place.segment, *link);
         }
     }
 
-    /// Keeps all that stand in the folder now, as recovery found them.
+    /// Pins all segments in the folder, with the last batches that recovery found.
     pub(super) fn keep_all(&self, folder: &dyn Folder) -> std::io::Result<()> {
         for number in segment::numbers(folder)? {
             let last = self.ends().remove(&number);
@@ -71,12 +72,12 @@ impl Segments {
         Ok(())
     }
 
-    /// Lets go of a segment that is about to be removed.
+    /// Unpins a segment that is about to be removed.
     pub(crate) fn forget(&self, number: u64) {
-        self.kept().remove(&number);
+        self.pinned().remove(&number);
     }
 
-    /// Judges those whose turn it is, or all; contents are read where they may have changed.
+    /// Checks the next segments, or all; compares the content of those that may have changed.
     pub(super) fn check(
         &self,
         folder: &dyn Folder,
@@ -85,62 +86,63 @@ impl Segments {
     ) -> Result<(), Unavailable> {
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, mut segment) in self.turn(*cursor, all) {
-            let judged = segment.check(folder, number, key);
-            // One that was let go meanwhile may be gone.
-            if self.judged(number, segment) {
-                judged?;
+            let checked = segment.check(folder, number, key);
+            // A segment that was forgotten in the meantime may be gone.
+            if self.checked(number, segment) {
+                checked?;
             }
             *cursor = number;
         }
         Ok(())
     }
 
-    /// Those whose turn it is behind this number, or all; nobody waits while they are judged.
-    fn turn(&self, cursor: u64, all: bool) -> Vec<(u64, CheckpointFile)> {
-        let kept = self.kept();
-        let count = if all { kept.len() } else { AT_ONCE };
-        let turn = kept.range(cursor + 1..).chain(kept.range(..=cursor));
+    /// Copies of the next segments after this number, or of all, so that no lock is held while they
+    /// are checked.
+    fn turn(&self, cursor: u64, all: bool) -> Vec<(u64, PinnedSegment)> {
+        let pinned = self.pinned();
+        let count = if all { pinned.len() } else { AT_ONCE };
+        let turn = pinned.range(cursor + 1..).chain(pinned.range(..=cursor));
         let turn = turn.map(|(number, segment)| (*number, *segment));
         turn.take(count).collect()
     }
 
-    /// Keeps what was found of a segment; false where it was let go meanwhile.
-    fn judged(&self, number: u64, found: CheckpointFile) -> bool {
-        let mut kept = self.kept();
-        let known = kept.get_mut(&number);
+    /// Stores the result of a check; false if the segment was forgotten in the meantime.
+    fn checked(&self, number: u64, found: PinnedSegment) -> bool {
+        let mut pinned = self.pinned();
+        let known = pinned.get_mut(&number);
         known.map(|known| *known = found).is_some()
     }
 
-    /// Those that are kept now, with their lengths.
+    /// The pinned segments and their lengths.
     pub(crate) fn held(&self) -> Vec<(u64, u64)> {
-        let kept = self.kept();
-        kept.iter()
+        let pinned = self.pinned();
+        pinned
+            .iter()
             .map(|(number, k)| (*number, k.is.bytes))
             .collect()
     }
 
-    /// Reads one again, whatever its time of change says; nobody waits for it meanwhile.
+    /// Compares a segment's content, whatever its time of change; holds no lock meanwhile.
     pub(crate) fn read_again(
         &self,
         folder: &dyn Folder,
         number: u64,
         key: &Key,
     ) -> Result<(), Unavailable> {
-        let known = self.kept().get(&number).copied();
-        let judged = known.map_or(Ok(()), |known| known.compare(folder, number, key));
-        // One that was let go meanwhile may be gone.
-        judged.or_else(|found| match self.kept().contains_key(&number) {
+        let known = self.pinned().get(&number).copied();
+        let checked = known.map_or(Ok(()), |known| known.compare(folder, number, key));
+        // A segment that was forgotten in the meantime may be gone.
+        checked.or_else(|found| match self.pinned().contains_key(&number) {
             true => Err(found),
             false => Ok(()),
         })
     }
 
-    /// Judges all anew, their contents too; another file that holds the same is taken in the place
-    /// of one.
+    /// Checks all segments and compares their contents; adopts another file with the same content.
     pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Unavailable> {
         for (number, mut segment) in self.turn(0, true) {
-            segment.judged = None;
-            let judged = match segment.check(folder, number, key) {
+            segment.checked = None;
+            let checked = match segment.check(folder, number, key) {
                 Err(found) if segment.last.is_none() && found.cause == Cause::Unlinked => {
                     self.forget(number);
                     continue;
@@ -148,10 +150,10 @@ impl Segments {
                 Err(found) if found.cause == Cause::Replaced => {
                     segment.adopt(folder, number, key).map_err(|_| found)
                 }
-                judged => judged,
+                checked => checked,
             };
-            if self.judged(number, segment) {
-                judged?;
+            if self.checked(number, segment) {
+                checked?;
             }
         }
         Ok(())
@@ -161,32 +163,27 @@ impl Segments {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<u64, CheckpointFile>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pinned(&self) -> MutexGuard<'_, BTreeMap<u64, PinnedSegment>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CheckpointFile {
+impl PinnedSegment {
     fn check(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
         let now = look(folder, &segment::name(number), &self.is)?;
-        if self.judged != Some(now.changed) {
-            self.judged = None;
+        if self.checked != Some(now.changed) {
+            self.checked = None;
             self.compare(folder, number, key)?;
-            self.judged = Some(now.changed);
+            self.checked = Some(now.changed);
         }
         Ok(())
     }
 
-    /// Takes a file of the same content for it, and makes it as durable.
+    /// Adopts another file with the same content, and makes it durable.
     fn adopt(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
         self.compare(folder, number, key)?;
         let name = segment::name(number);
-        let at = |e| {
-            trouble(
-                &e,
-                &format!("cannot take {name} in place of what stood there"),
-            )
-        };
+        let at = |e| trouble(&e, &format!("cannot adopt the new file {name}"));
         let file = folder.open(&name, Access::Write).map_err(at)?;
         file.sync_all().map_err(at)?;
         folder.sync().map_err(at)?;
@@ -205,7 +202,7 @@ impl CheckpointFile {
     }
 }
 
-/// Whether a segment holds nothing behind an offset.
+/// Checks that a segment holds only zeros from an offset on.
 pub(super) fn is_zero_behind(
     folder: &dyn Folder,
     number: u64,
@@ -225,7 +222,7 @@ pub(super) fn is_zero_behind(
     }
 }
 
-/// Whether a segment holds, batch by batch, what leads to `last`.
+/// Checks that a segment's batches lead to `last`.
 pub(super) fn holds(
     folder: &dyn Folder,
     number: u64,
@@ -244,7 +241,7 @@ pub(super) fn holds(
     let (mut offset, mut before) = (0, None::<Link>);
     loop {
         let batch = match segment.batch_at(offset) {
-            // Bytes were read, and they are not ours.
+            // The bytes were read, but the writer has not written them.
             Err(error) if error.fault == Fault::Newer => None,
             found => found.map_err(|e| misread(&e))?,
         };
@@ -271,7 +268,7 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn who_removes_a_segment_says_so_first() {
+    fn a_segment_must_be_forgotten_before_its_removal() {
         let outer = test_folder("segments");
         let path = outer.path().join(segment::name(7));
         std::fs::write(&path, [0; 8]).unwrap();
@@ -287,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_judged_in_turn_however_many_there_are() {
+    fn every_segment_gets_its_turn() {
         let outer = test_folder("segments-many");
         for number in 1..=200 {
             std::fs::write(outer.path().join(segment::name(number)), b"").unwrap();
@@ -296,8 +293,8 @@ mod tests {
         let segments = Segments::default();
         segments.keep_all(&*folder).unwrap();
         std::fs::remove_file(outer.path().join(segment::name(150))).unwrap();
-        let judged = (0..4).map(|_| segments.check(&*folder, &test_key(), false));
-        assert!(judged.collect::<Vec<_>>().iter().any(Result::is_err));
+        let checked = (0..4).map(|_| segments.check(&*folder, &test_key(), false));
+        assert!(checked.collect::<Vec<_>>().iter().any(Result::is_err));
         assert!(segments.check(&*folder, &test_key(), true).is_err());
     }
 }

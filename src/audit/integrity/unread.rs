@@ -1,5 +1,5 @@
-//! The cause that follows from an error of reading: what the error says of the file, or else that the
-//! system failed, which says nothing of the file.
+//! The cause that follows from a read error: a fault of the file if the error shows one, else a
+//! failure of the system.
 
 use crate::audit::status::cause_of;
 use std::io;
@@ -9,22 +9,22 @@ use crate::audit::journal::{Fault, ReadError};
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// Why a file that is known could not be read.
+/// Why a known file cannot be read.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
-        // Only the reader of whole files says so, of a length that it has seen.
+        // Only the reader of whole files returns this, when it has seen the length.
         io::ErrorKind::FileTooLarge => Cause::Altered,
         kind => cause_of_reading(kind),
     };
     closed(cause, format!("{doing}: {error}"))
 }
 
-/// As [`unread`], at an opening, which knows of no file that stood there before.
+/// Like [`unread`], but when a log is opened and no file is known yet.
 pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
 }
 
-/// The cause at an opening: what is no file of a log is damage.
+/// The cause when a log is opened: a file of the wrong kind is damage.
 pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
     match is_no_file_of_a_log(kind) {
         true => Cause::Damaged,
@@ -32,7 +32,7 @@ pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
     }
 }
 
-/// Why the journal does not hold what it must.
+/// Why the journal cannot be read to its known end.
 pub(super) fn misread(error: &ReadError) -> Unavailable {
     let cause = match error.fault {
         Fault::Io(kind) => cause_of_reading(kind),
@@ -42,7 +42,7 @@ pub(super) fn misread(error: &ReadError) -> Unavailable {
     closed(cause, error.to_string())
 }
 
-/// Whether nothing stands under a name that a folder had: also where something else does.
+/// Whether the name of a known folder leads to no folder: to nothing, or to something else.
 pub(super) fn is_no_folder(error: &io::Error) -> bool {
     let kind = error.kind();
     matches!(kind, io::ErrorKind::NotFound) || is_no_file_of_a_log(kind)
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p3_only_what_an_error_says_of_a_file_is_held_against_it() {
+    fn p3_a_system_error_is_no_fault_of_the_file() {
         let cause = |errno: Errno| unread(&errno.into(), "read").cause;
         let system = [
             Errno::MFILE,

@@ -1,4 +1,5 @@
-//! Writing to the journal: one write and one sync a batch, each batch going on from the one before.
+//! Writes to the journal: each batch takes one write and one sync and continues from the one
+//! before.
 
 use std::io;
 use std::sync::Arc;
@@ -9,16 +10,16 @@ use super::{Place, segment};
 use crate::audit::disk::{File, Identity, read_exact};
 use crate::audit::log::key::Key;
 
-/// The segment that is written to.
+/// The segment in use.
 #[derive(Debug)]
 pub struct Current {
     number: u64,
     bytes: u64,
     file: Arc<dyn File>,
     identity: Identity,
-    /// Where the next batch goes.
+    /// The offset of the next batch.
     offset: u64,
-    /// The last block written to it, to be found again as it was written.
+    /// The last block written, for comparison with the file.
     last_block: Option<(u64, Vec<u8>)>,
 }
 
@@ -35,44 +36,44 @@ impl Current {
         self.number
     }
 
-    /// Its number and what it was when it was taken into use.
+    /// Its number, and its identity when it was taken into use.
     #[must_use]
     pub fn known(&self) -> (u64, Identity) {
         (self.number, self.identity)
     }
 
-    /// Where the next batch goes; all behind it is zero.
+    /// The offset of the next batch; all bytes from there on are zero.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What it was when it was taken into use.
+    /// Its identity when it was taken into use.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// What it is now, by its open handle.
+    /// The present identity of the open file.
     ///
     /// # Errors
-    /// Where the system says so.
+    /// If the system returns an error.
     pub fn identity_now(&self) -> io::Result<Identity> {
         self.file.identity()
     }
 
-    /// How many names its file has.
+    /// The number of the file's hard links.
     ///
     /// # Errors
-    /// Where the system says so.
+    /// If the system returns an error.
     pub fn names(&self) -> io::Result<u64> {
         self.file.names()
     }
 
-    /// Whether the last block written is found as it was written.
+    /// Whether the file still holds the last block as written.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If the block cannot be read.
     pub fn last_block_holds(&self) -> io::Result<bool> {
         let Some((offset, block)) = &self.last_block else {
             return Ok(true);
@@ -83,17 +84,17 @@ impl Current {
     }
 }
 
-/// The end of the journal that is written to.
+/// Appends batches to the journal.
 #[derive(Debug)]
 pub struct Appender {
     key: Arc<Key>,
     current: Option<Current>,
-    /// The last batch whose waiters may be answered.
+    /// The last batch whose waiters may get an answer.
     last: Link,
 }
 
 impl Appender {
-    /// Goes on from a batch; [`Self::take`] must give it a segment first.
+    /// Continues from a batch; [`Self::take`] must provide a segment first.
     #[must_use]
     pub fn new(key: Arc<Key>, last: Link) -> Self {
         Self {
@@ -103,19 +104,19 @@ impl Appender {
         }
     }
 
-    /// The segment in use; none at first and after a fault.
+    /// The segment in use; `None` at first and after a fault.
     #[must_use]
     pub fn current(&self) -> Option<&Current> {
         self.current.as_ref()
     }
 
-    /// The last batch whose waiters may be answered.
+    /// The last batch whose waiters may get an answer.
     #[must_use]
     pub fn last(&self) -> &Link {
         &self.last
     }
 
-    /// Whether a batch of this length fits in the segment in use.
+    /// Whether a batch of this length fits into the segment in use.
     #[must_use]
     pub fn has_room(&self, length: usize) -> bool {
         self.current
@@ -126,13 +127,13 @@ impl Appender {
     /// Writes to this segment from now on.
     ///
     /// # Errors
-    /// Where the system would not say what it is.
+    /// If the system cannot identify the file.
     pub fn take(&mut self, prepared: Prepared) -> io::Result<()> {
         self.current = None;
         self.current = Some(Current {
             number: prepared.number,
             bytes: prepared.bytes,
-            // As long as it was made, whatever became of it since.
+            // The length when it was made, even if the file has changed since.
             identity: Identity {
                 bytes: prepared.bytes,
                 ..prepared.file.identity()?
@@ -144,16 +145,16 @@ impl Appender {
         Ok(())
     }
 
-    /// Never writes to the segment in use again: what it holds behind the last batch is not known.
+    /// Stops using the segment, because its content after the last batch is unknown.
     pub fn give_up(&mut self) -> Option<Current> {
         self.current.take()
     }
 
-    /// Writes and syncs one batch; [`Self::accept`] then makes it the one to go on from. After an
-    /// error the segment is given up.
+    /// Writes and syncs one batch; the next continues from it after [`Self::accept`]. An error ends
+    /// the use of the segment.
     ///
     /// # Errors
-    /// Where the write or the sync fails, or there is no room.
+    /// If the write or the sync fails, or the batch does not fit.
     pub fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
         let result = self.write_and_sync(entries);
         if result.is_err() {
@@ -162,7 +163,7 @@ impl Appender {
         result
     }
 
-    /// The batch is durable and its custody was found in order.
+    /// Notes that the batch is durable and has passed the integrity check.
     pub fn accept(&mut self, link: Link) {
         self.last = link;
     }

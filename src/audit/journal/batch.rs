@@ -7,63 +7,64 @@
 //! | 4, 4 | count of entries; length of the batch, a multiple of 4,096 |
 //! | 8, 8, 32 | segment, offset and digest of the batch before; zeros for the first of all |
 //! | each 2 + n | the entries, each after its length |
-//! | 32 | tag: HMAC-SHA-256 over all that stands before it |
+//! | 32 | tag: HMAC-SHA-256 over all bytes before it |
 //! | … | zeros |
-//! | 32 | digest: SHA-256 over all that stands before it |
+//! | 32 | digest: SHA-256 over all bytes before it |
 
 use super::Place;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, sha256};
 
-/// A batch begins on a multiple of this.
+/// Batches begin on multiples of this.
 pub const BLOCK: usize = 4_096;
-/// No batch is longer.
+/// The maximum length of a batch.
 pub const MAX_BATCH: usize = 1 << 20;
 
-/// The name of the format and the version that this program writes, the newest that it reads.
+/// The format's name and version: the version that this program writes, and the newest that it
+/// reads.
 const MAGIC: [u8; 8] = *b"LYCHGJ\x00\x01";
 const HEAD: usize = 88;
 const TAG: usize = 32;
 const DIGEST: usize = 32;
 
-/// Where a batch stands and what it is, without its entries: what the next one goes on from.
+/// A batch's location and identity, without its entries; the next batch refers to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Where it stands; segment 0 is before the first batch of all.
+    /// The batch's location; segment 0 means before the first batch.
     pub place: Place,
-    /// Its sequence number, 0 before the first.
+    /// The sequence number; 0 before the first batch.
     pub sequence: u64,
-    /// The index of the entry behind its last.
+    /// The index after the last entry.
     pub next_index: u64,
     /// Its digest.
     pub digest: Hash,
 }
 
-/// A batch that was read; its digest is right.
+/// A batch that was read and has a correct digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Where it stands and what it is.
+    /// Its location and identity.
     pub link: Link,
-    /// Index of its first entry.
+    /// The index of its first entry.
     pub first_index: u64,
     /// Its length on disk.
     pub length: usize,
-    /// The place of the batch that it goes on from.
+    /// The location of the batch before.
     pub from: Place,
-    /// The digest of the batch that it goes on from.
+    /// The digest of the batch before.
     pub previous: Hash,
     /// Its entries.
     pub entries: Vec<Vec<u8>>,
 }
 
-/// How long a batch of these entries would be before padding.
+/// The length of a batch of these entries before padding.
 #[must_use]
 pub fn unpadded(entries: impl Iterator<Item = usize>) -> usize {
     HEAD + entries.map(|n| n + 2).sum::<usize>() + TAG + DIGEST
 }
 
-/// Writes a batch that goes on from `before` and stands at `place`; gives its bytes and its link.
-/// `None` where the entries are too long or too many for one batch.
+/// Encodes a batch that continues from `before`; returns its bytes and its link. `None` if the
+/// entries are too long or too many for one batch.
 #[must_use]
 pub fn encode(
     entries: &[Vec<u8>],
@@ -105,7 +106,7 @@ pub fn encode(
     Some((bytes, link))
 }
 
-/// The length that a batch beginning with this block says it has; `None` where none begins here.
+/// The length in the head of a batch; `None` if no batch begins with this block.
 #[must_use]
 pub fn length_of(block: &[u8]) -> Option<usize> {
     if block.get(..8)? != MAGIC {
@@ -116,8 +117,8 @@ pub fn length_of(block: &[u8]) -> Option<usize> {
     fits.then_some(length)
 }
 
-/// The format version of a batch that a newer program wrote and that begins with this block. Only the
-/// first 8 bytes count: the rest of the head may have changed.
+/// The format version of a batch that a newer program wrote. Looks only at the first 8 bytes,
+/// because a newer version may change the rest of the head.
 #[must_use]
 pub fn newer_version(block: &[u8]) -> Option<u16> {
     let number = |version: &[u8]| Some(u16::from_be_bytes(version.try_into().ok()?));
@@ -126,15 +127,15 @@ pub fn newer_version(block: &[u8]) -> Option<u16> {
     (version > number(ours)?).then_some(version)
 }
 
-/// Makes this program's version of the one that a block names.
+/// Replaces the version in a block by this program's.
 pub(super) fn set_own_version(block: &mut [u8]) {
     if let Some(head) = block.get_mut(..8) {
         head.copy_from_slice(&MAGIC);
     }
 }
 
-/// Reads a batch that stands at `place`. `None` where the digest is wrong or the form is not ours;
-/// what is written again from what was read has the same bytes.
+/// Decodes a batch at `place`; `None` if the digest or the form is wrong. Encoding the result again
+/// gives the same bytes.
 #[must_use]
 pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     if length_of(bytes)? != bytes.len() {
@@ -150,7 +151,7 @@ pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     let count = u32::from_be_bytes(body.get(32..36)?.try_into().ok()?);
     let (entries, end) = entries_of(body, count)?;
     let padding = body.get(end + TAG..)?;
-    // Padding is a part of one block at most, and zero.
+    // Padding is zero and shorter than one block.
     if padding.len() >= BLOCK || padding.iter().any(|b| *b != 0) || number(8)? != place.segment {
         return None;
     }
@@ -173,7 +174,7 @@ pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     })
 }
 
-/// Whether a batch that [`decode`] has read was written with this key.
+/// Whether this key wrote a batch that [`decode`] has read.
 #[must_use]
 pub fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
     let end = HEAD + batch.entries.iter().map(|e| e.len() + 2).sum::<usize>();
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_no_bit_of_a_batch_is_without_meaning() {
+    fn p4_every_flipped_bit_of_a_batch_is_found() {
         let (bytes, _) = encode(&[b"entry".to_vec()], &before(), PLACE, &test_key()).unwrap();
         for bit in (0..bytes.len() * 8).step_by(7) {
             let mut bad = bytes.clone();
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_padding_that_is_not_zero_is_refused_even_with_a_right_digest() {
+    fn p4_nonzero_padding_is_refused_despite_a_correct_digest() {
         let (mut bytes, _) = encode(&[b"entry".to_vec()], &before(), PLACE, &test_key()).unwrap();
         bytes[3_000] = 1;
         let body = bytes.len() - DIGEST;
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_told_from_its_first_8_bytes_alone() {
+    fn the_first_8_bytes_tell_a_newer_version() {
         assert_eq!(newer_version(b"LYCHGJ\x00\x02"), Some(2));
         assert_eq!(newer_version(b"LYCHGJ\x01\x00and more"), Some(256));
         for other in [
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_or_empty_is_not_written() {
+    fn a_batch_that_is_too_long_or_empty_is_not_encoded() {
         let key = test_key();
         assert!(encode(&[], &before(), PLACE, &key).is_none());
         assert!(encode(&[vec![0; 65_536]], &before(), PLACE, &key).is_none());

@@ -1,4 +1,4 @@
-//! Follows the journal batch by batch, checking digest, tag and chain.
+//! Reads the journal batch by batch, and checks digest, tag and order.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
-/// Reads batches in order; holds one of them at a time.
+/// Reads batches in order; holds one at a time.
 #[derive(Debug)]
 pub struct Chain<'k> {
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
     plan: Plan,
-    /// The span that is being read.
+    /// The index of the current span.
     span: usize,
-    /// Where the next batch would stand in it.
+    /// The offset of the next batch in the span.
     offset: u64,
     last: Link,
-    /// The last batch that is read, where that is not the last there is.
+    /// The last batch to read; `None` to read to the end.
     until: Option<Link>,
     done: bool,
-    /// Whether a torn write stands behind the end.
+    /// Whether the journal ends with a torn write.
     torn: bool,
 }
 
 impl<'k> Chain<'k> {
-    /// Begins at the first batch; `folder` is the one with the segments.
+    /// Begins at the first batch of the folder that holds the segments.
     ///
     /// # Errors
-    /// Where the disk would not say, or a segment that others go on from is gone.
+    /// If the disk returns an error, or a segment is missing that a later one continues from.
     pub fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
         let plan = Plan::of(&*folder, key)?;
         Ok(Self {
@@ -47,30 +47,30 @@ impl<'k> Chain<'k> {
         })
     }
 
-    /// Reads no further than this batch: what stands behind it does not count.
+    /// Stops after this batch.
     #[must_use]
     pub fn until(mut self, last: Option<Link>) -> Self {
         self.until = last;
         self
     }
 
-    /// The last batch read; before the first, what that goes on from: the default where nothing was
-    /// pruned.
+    /// The last batch read. Before the first: the batch that it continues from, which is the
+    /// default unless the journal was pruned.
     #[must_use]
     pub fn last(&self) -> Link {
         self.last
     }
 
-    /// Whether the end was reached, and a write that a crash cut off stands behind it.
+    /// Whether the reader has reached the end and found a torn write there.
     pub(super) fn is_torn(&self) -> bool {
         self.torn
     }
 
-    /// The next batch; `None` at the end, which may be a torn write.
+    /// The next batch; `None` at the end of the journal.
     ///
     /// # Errors
-    /// Where a batch is damaged, not this key's, or does not go on from the one before. Nothing
-    /// is read after an error.
+    /// If a batch is damaged, has another key's tag or does not continue from the one before. The
+    /// reader ends after an error.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
         if self.done || self.until == Some(self.last) {
             return Ok(None);
@@ -123,7 +123,7 @@ impl<'k> Chain<'k> {
         Ok(())
     }
 
-    /// Whether the newest segment ends here; false where a writer beside us has gone on meanwhile.
+    /// Whether the newest segment ends here; false if a concurrent writer has added to it.
     fn end(&mut self) -> Result<bool, ReadError> {
         let Some(span) = self.plan.spans.get(self.span) else {
             return Ok(true);
@@ -133,7 +133,7 @@ impl<'k> Chain<'k> {
             self.torn = tail == Tail::Torn;
             return Ok(true);
         };
-        // Batches are written in order: if it was a live writer, this place holds one by now.
+        // A live writer writes batches in order, so this place must hold one by now.
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
@@ -145,7 +145,7 @@ impl<'k> Chain<'k> {
                 damage,
             ));
         }
-        // Earlier ones may have been pruned meanwhile.
+        // The writer may have pruned earlier segments in the meantime.
         let here = newer
             .spans
             .iter()
@@ -155,7 +155,8 @@ impl<'k> Chain<'k> {
             .is_some_and(|s| s.last == Some(self.last.place.offset));
         self.span = here.unwrap_or(self.span);
         self.plan = newer;
-        // Where the writer took back what it had not synced, its later batches are the next reader's.
+        // If the writer has discarded an unsynced batch, this reader ends here; the next reads its
+        // later batches.
         Ok(!goes_on)
     }
 

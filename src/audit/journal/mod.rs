@@ -1,11 +1,12 @@
-//! The journal: the entries in order, in batches that each went to disk with one write and one sync.
+//! The journal: the log's entries in batches. The writer makes each batch durable with one write
+//! and one sync.
 //!
-//! A segment is a file written full of zeros beforehand; a batch begins on a 4,096-byte
-//! boundary and names the digest of the batch before. The first batch of a segment may go
-//! on from an earlier place than the newest: what stands behind that place in earlier
-//! segments is void. Segments that a checkpoint covers may be pruned, oldest first: the chain then
-//! begins with the oldest that is left, and `floor` says that it may. Readers take no lock and need no key; with the key they also check
-//! each batch's tag.
+//! A segment is a file that the writer fills with zeros beforehand. A batch begins on a 4,096-byte
+//! boundary and holds the digest of the batch before it. The first batch of a segment may continue
+//! from an earlier batch than the newest one: everything after that batch in earlier segments is
+//! void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
+//! proves where the journal begins. Readers take no lock and need no key; with the key they also
+//! check each batch's tag.
 
 pub(crate) mod pending;
 
@@ -27,41 +28,41 @@ use super::disk::names::JOURNAL;
 pub(crate) use pending::Synced;
 pub use read::{Entries, Read, read, read_folder};
 
-/// Where a batch stands.
+/// The location of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The segment's number; the first is 1.
     pub segment: u64,
-    /// Bytes from the segment's beginning to the batch's.
+    /// Bytes from the start of the segment.
     pub offset: u64,
 }
 
-/// What kind of fault a reader met.
+/// The kind of a fault in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// There is no journal.
     Missing,
-    /// The disk would not say, by an error of this kind.
+    /// The disk returned an error of this kind.
     Io(std::io::ErrorKind),
-    /// What stands there was not written so, or something that stood there is gone.
+    /// Bytes were altered, or a part of the journal is missing.
     Damaged,
-    /// A batch with a right digest that this key did not write.
+    /// A batch has a correct digest, but another key wrote it.
     Foreign,
-    /// A newer program wrote it, in a format that this one does not know.
+    /// A newer program wrote it, in a format that this program does not know.
     Newer,
 }
 
-/// A fault of the journal, and where.
+/// A fault in the journal, and its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {what}", shown(*segment, *offset))]
 pub struct ReadError {
-    /// The segment's number; 0 where none is meant.
+    /// The segment's number; 0 if the fault concerns no single segment.
     pub segment: u64,
-    /// Bytes from the segment's beginning.
+    /// Bytes from the start of the segment.
     pub offset: u64,
-    /// What was found, for people.
+    /// A description for the operator.
     pub what: String,
-    /// What kind of fault it is.
+    /// The kind of fault.
     pub fault: Fault,
 }
 

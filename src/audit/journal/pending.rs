@@ -1,22 +1,21 @@
-//! Entries that are composed and not synced yet, in order; the parts of one deletion stay together.
+//! Entries that are not synced yet, in order. The parts of one deletion stay in one batch.
 
 use std::ops::Deref;
 
 use super::batch::{BLOCK, Link, MAX_BATCH, unpadded};
 use crate::audit::log::merkle::{Hash, leaf};
 
-/// A batch that is on stable storage.
+/// A batch on stable storage.
 #[derive(Debug)]
 pub(crate) struct Synced {
-    /// Where it stands.
     pub(crate) link: Link,
     pub(crate) entries: Vec<Vec<u8>>,
-    /// Of each entry.
+    /// The leaf hash of each entry.
     pub(crate) leaves: Vec<Hash>,
 }
 
 impl Synced {
-    /// Of these entries of the batch.
+    /// Hashes the entries.
     pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
         let leaves = entries.iter().map(|entry| leaf(entry)).collect();
         Self {
@@ -27,13 +26,14 @@ impl Synced {
     }
 }
 
-/// The entries. Bounded by what one round takes and by the closings of all open intents.
+/// The entries. Their number is bounded by one round of the queue plus the outcomes of all open
+/// intents.
 #[derive(Debug, Default)]
 pub(crate) struct PendingEntries {
     entries: Vec<Vec<u8>>,
-    /// Each entry's leaf hash.
+    /// The leaf hash of each entry.
     leaves: Vec<Hash>,
-    /// For each entry whether it stands in the same batch as the one before it.
+    /// Whether each entry must be in the same batch as the one before it.
     joined: Vec<bool>,
 }
 
@@ -46,7 +46,7 @@ impl Deref for PendingEntries {
 }
 
 impl PendingEntries {
-    /// The entries of one batch, which is to be one again.
+    /// The entries of one batch, which stay in one batch.
     pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
         let joined = (0..entries.len()).map(|at| at > 0).collect();
         let leaves = entries.iter().map(|entry| leaf(entry)).collect();
@@ -57,14 +57,14 @@ impl PendingEntries {
         }
     }
 
-    /// Adds an entry; `joined` where it must stand in the same batch as the one before it.
+    /// Adds an entry; `joined` puts it into the same batch as the one before it.
     pub(crate) fn push(&mut self, entry: Vec<u8>, leaf: Hash, joined: bool) {
         self.entries.push(entry);
         self.leaves.push(leaf);
         self.joined.push(joined);
     }
 
-    /// How many of the first entries make the next batch; at least one where there is one.
+    /// The number of entries in the next batch; at least one if there are any.
     pub(crate) fn fitting(&self) -> usize {
         let mut bytes = unpadded(std::iter::empty());
         let fits = |entry: &&Vec<u8>| {
@@ -74,11 +74,11 @@ impl PendingEntries {
         let count = self.entries.iter().take_while(fits).count().max(1);
         let parts = self.joined.get(..=count).unwrap_or_default();
         let begins_run = parts.iter().rposition(|joined| !joined).unwrap_or(0);
-        // Where a run is longer than any batch, which no deletion is, there is nothing to keep.
+        // No deletion is longer than a batch; a longer run would be split.
         if begins_run == 0 { count } else { begins_run }
     }
 
-    /// Takes away what is synced, for the publisher.
+    /// Removes the synced entries, and returns them for the publisher.
     pub(crate) fn synced(&mut self, count: usize, link: Link) -> Synced {
         self.joined.drain(..count);
         Synced {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_entries_as_fit_make_a_batch() {
+    fn a_batch_takes_as_many_entries_as_fit() {
         let mut entries = of(&[(48_000, false); 30]);
         let count = entries.fitting();
         assert_eq!(count, 21);
@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn p1_the_parts_of_a_deletion_are_never_in_two_batches() {
-        // The bound falls between them, whatever stands before.
+    fn p1_the_parts_of_a_deletion_stay_in_one_batch() {
+        // The limit falls between the parts, whatever the length of the entry before them.
         for before in (900_000..1_040_000).step_by(7_000) {
             let group = [(40_000, false), (40_000, true), (40_000, true)];
             let mut entries = of(&[&[(before, false)], &group[..], &[(10, false)]].concat());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_was_one_is_one_again() {
+    fn a_batch_that_is_written_again_stays_one_batch() {
         let again = PendingEntries::of_batch(vec![vec![0; 300_000]; 3]);
         assert_eq!(again.fitting(), 3);
         assert_eq!(

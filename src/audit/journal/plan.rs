@@ -1,4 +1,4 @@
-//! Which parts of which segments count: found from the newest segment backwards.
+//! Finds the valid parts of the segments, from the newest segment backwards.
 
 use super::batch::{Batch, Link};
 use super::segment::{self, Segment};
@@ -8,24 +8,25 @@ use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
-/// A segment, and the offset of its last batch that counts; `None` for the newest, which is open.
+/// A segment, and the offset of its last valid batch; `None` for the newest segment, which may
+/// grow.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) segment: Segment,
     pub(super) last: Option<u64>,
 }
 
-/// The spans in reading order, and the segments behind them that hold no first batch.
+/// The spans in reading order, and the later segments without a first batch.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) spans: Vec<Span>,
     pub(super) behind: Vec<Segment>,
-    /// What the first batch goes on from; the default where nothing was pruned.
+    /// The batch before the first one; the default unless the journal was pruned.
     pub(super) before: Link,
 }
 
 impl Plan {
-    /// Makes one from what stands in the folder now.
+    /// Makes a plan of the folder's present content.
     pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
         JournalStart::is_not_newer(folder)?;
         let mut numbers =
@@ -75,10 +76,12 @@ impl Plan {
                 return gone("a later segment goes on from here, which is not before it");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
-                // Asked after the segment: a floor is written before what is below it goes.
+                // Reads `floor` after the failed open, because pruning writes it before it removes
+                // segments.
                 match JournalStart::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
-                    // A later one that goes on from the same batch makes what is between them void.
+                    // A later segment that continues from the same batch voids the segments between
+                    // them.
                     Some(floor) if before(&first) == floor.before => {}
                     _ => return gone("the segment is missing, and a later one goes on from it"),
                 }
@@ -102,7 +105,7 @@ impl Plan {
     }
 }
 
-/// What a batch says that it goes on from.
+/// The batch that this one continues from.
 fn before(batch: &Batch) -> Link {
     Link {
         place: batch.from,

@@ -1,4 +1,4 @@
-//! Reading the journal entry by entry, for whoever may open its files.
+//! Reads the journal entry by entry, without a lock.
 
 use std::io;
 use std::path::Path;
@@ -10,18 +10,18 @@ use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::{Disk, Folder, RealDisk};
 use crate::audit::log::key::Key;
 
-/// One entry as it stands in the journal.
+/// An entry in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// Its index in the log.
     pub index: u64,
     /// Its bytes: one JSON object.
     pub bytes: Vec<u8>,
-    /// The batch it stands in.
+    /// The location of its batch.
     pub place: Place,
 }
 
-/// The entries in order; holds one batch (1 MiB) at a time. Ends after the first error.
+/// The entries in order; holds one batch (1 MiB) at a time, and ends after the first error.
 #[derive(Debug)]
 pub struct Entries<'k> {
     chain: Chain<'k>,
@@ -29,11 +29,11 @@ pub struct Entries<'k> {
     index: u64,
 }
 
-/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a
-/// writer: a torn end is the end. Digests and chain are checked, and tags where the key is given.
+/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer;
+/// a torn write is the end. Checks digests and order, and tags if it has the key.
 ///
 /// # Errors
-/// Where there is no journal or it cannot be read.
+/// If there is no journal or it cannot be read.
 pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)
@@ -49,10 +49,10 @@ pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, R
     read_folder(folder, key)
 }
 
-/// As [`read`], of the held folder with the segments.
+/// Like [`read`], for an open folder that holds the segments.
 ///
 /// # Errors
-/// As [`read`].
+/// Like [`read`].
 pub fn read_folder<'k>(
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
@@ -65,7 +65,7 @@ pub fn read_folder<'k>(
 }
 
 impl Entries<'_> {
-    /// Whether the end was reached, and a write that a crash cut off stands behind it.
+    /// Whether the reader has reached the end and found a torn write there.
     #[must_use]
     pub fn is_torn(&self) -> bool {
         self.chain.is_torn()

@@ -1,5 +1,5 @@
-//! A file that keeps space free: the writer gives it back when the disk is full, so that open intents and the
-//! trouble itself can still be recorded.
+//! The reserve: a file that keeps space free. When the disk is full, the writer removes it to
+//! record the outcomes of open intents and the fault itself.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::batch::MAX_BATCH;
 use crate::audit::disk::names::{FILE_MODE, RESERVE};
 use crate::audit::disk::{Access, File, Folder};
 
-/// Room for a small segment with the longest batch, and for the names of both.
+/// Space for a small segment with the longest batch, and for the names of both.
 const RESERVE_BYTES: u64 = 2 * MAX_BATCH as u64;
 const STEP: usize = 256 << 10;
 
@@ -17,7 +17,7 @@ const GONE: u8 = 0;
 const MAKING: u8 = 1;
 const THERE: u8 = 2;
 
-/// A file that takes up space until it is needed.
+/// The reserve file.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     folder: Arc<dyn Folder>,
@@ -25,7 +25,7 @@ pub(crate) struct Reserve {
 }
 
 impl Reserve {
-    /// The one in this folder, where an earlier process has left it whole.
+    /// Finds the reserve of an earlier process; one that is not complete does not count.
     pub(crate) fn new(folder: Arc<dyn Folder>) -> Self {
         let found = folder.look(RESERVE);
         let whole = found.is_ok_and(|found| found.bytes == RESERVE_BYTES);
@@ -36,7 +36,7 @@ impl Reserve {
         }
     }
 
-    /// Has it made in the background where it is not there and leaves room for `beside`.
+    /// Starts to create a missing reserve in the background, if `beside` bytes then remain free.
     pub(crate) fn tend(&self, free_bytes: u64, beside: u64) {
         let room = free_bytes >= RESERVE_BYTES.saturating_add(beside);
         let (folder, state) = (Arc::clone(&self.folder), Arc::clone(&self.state));
@@ -47,7 +47,7 @@ impl Reserve {
         let make = move || {
             let made = fill(&*folder);
             if made.is_err() {
-                // Gives back what there was room for; it is tried again when there is more.
+                // Frees the space; the next call tries again.
                 let _ = folder.remove(RESERVE);
             }
             state.store(if made.is_ok() { THERE } else { GONE }, Ordering::Release);
@@ -58,18 +58,18 @@ impl Reserve {
         }
     }
 
-    /// Gives its space back; false where it had none.
+    /// Removes the reserve; false if there is none.
     pub(crate) fn give_back(&self) -> bool {
         self.change(THERE, GONE) && self.folder.remove(RESERVE).is_ok()
     }
 
-    /// The bytes it holds.
+    /// The bytes that the reserve holds; 0 if there is none.
     pub(crate) fn bytes(&self) -> u64 {
         let is_there = self.state.load(Ordering::Acquire) == THERE;
         if is_there { RESERVE_BYTES } else { 0 }
     }
 
-    /// Notes where somebody else has taken it away.
+    /// Notes if another program has removed the reserve.
     pub(crate) fn look(&self) {
         if self.folder.look(RESERVE).is_err() {
             self.change(THERE, GONE);
@@ -84,7 +84,7 @@ impl Reserve {
     }
 }
 
-/// Writes it full of what no file system can make small.
+/// Fills the file with random bytes, which no file system can compress.
 fn fill(folder: &dyn Folder) -> io::Result<()> {
     let file: Arc<dyn File> = folder.open(RESERVE, Access::Create(FILE_MODE))?;
     file.clear()?;
@@ -104,7 +104,7 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn the_reserve_is_made_where_there_is_room_and_given_back_once() {
+    fn the_reserve_is_made_if_it_fits_and_removed_once() {
         let outer = test_folder("reserve");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let reserve = Reserve::new(Arc::clone(&folder));
@@ -116,7 +116,7 @@ mod tests {
         }
         let path = outer.path().join(RESERVE);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), RESERVE_BYTES);
-        // The next process takes it over.
+        // The next process uses the same file.
         assert_eq!(Reserve::new(Arc::clone(&folder)).bytes(), RESERVE_BYTES);
         assert!(reserve.give_back());
         assert!(!path.exists());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reserve_that_somebody_took_away_is_made_again() {
+    fn a_reserve_that_was_removed_is_noticed() {
         let outer = test_folder("reserve-gone");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         std::fs::write(outer.path().join(RESERVE), vec![1; RESERVE_BYTES as usize]).unwrap();

@@ -1,4 +1,4 @@
-//! Segments by number: their names, and what can be read in them.
+//! Segments by number: their names and their content.
 
 pub use crate::audit::disk::names::{segment_name as name, segment_number as number};
 use std::io;
@@ -8,10 +8,10 @@ use super::batch::{self, BLOCK, Batch, MAX_BATCH};
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::{Access, File, Folder, read_exact};
 
-/// The numbers of all segments, ascending.
+/// The numbers of all segments in ascending order.
 ///
 /// # Errors
-/// Where the folder cannot be listed.
+/// If the folder cannot be listed.
 pub fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
     let mut numbers: Vec<u64> = folder.list()?.iter().filter_map(|n| number(n)).collect();
     numbers.sort_unstable();
@@ -29,10 +29,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Opens one for reading; `None` where there is none.
+    /// Opens a segment for reading; `None` if it does not exist.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(folder: &dyn Folder, number: u64) -> Result<Option<Self>, ReadError> {
         let fault = |e: io::Error| {
             ReadError::io(
@@ -56,7 +56,7 @@ impl Segment {
         }))
     }
 
-    /// A place in it.
+    /// The location of an offset in this segment.
     #[must_use]
     pub fn place(&self, offset: u64) -> Place {
         Place {
@@ -65,10 +65,10 @@ impl Segment {
         }
     }
 
-    /// The batch at an offset with its bytes; `None` where no whole batch stands there.
+    /// The batch at an offset, and its bytes; `None` if no whole batch is there.
     ///
     /// # Errors
-    /// Where the disk would not say, or a newer program wrote a batch there.
+    /// If the disk returns an error, or a newer program wrote the batch.
     pub fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         let Some(room) = self
             .bytes
@@ -82,7 +82,7 @@ impl Segment {
         let Some(version) = batch::newer_version(&block) else {
             return self.whole_batch(block, offset, room);
         };
-        // A batch that is whole with our own version is one of ours whose version was altered.
+        // A batch that is valid with our version number is ours, with an altered version.
         batch::set_own_version(&mut block);
         match self.whole_batch(block, offset, room)? {
             Some(_) => Ok(None),
@@ -94,8 +94,8 @@ impl Segment {
         }
     }
 
-    /// As [`Self::batch_at`]; `None` also where a newer program wrote a batch: whoever asks so judges
-    /// next what stands behind it.
+    /// Like [`Self::batch_at`], but `None` for a newer program's batch: the caller then examines
+    /// the bytes after it.
     pub(super) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         match self.batch_at(offset) {
             Err(error) if error.fault == Fault::Newer => Ok(None),
@@ -103,7 +103,7 @@ impl Segment {
         }
     }
 
-    /// The batch that begins with this block, where it is whole.
+    /// The batch that begins with this block; `None` if it is not whole.
     fn whole_batch(
         &self,
         mut bytes: Vec<u8>,
@@ -118,10 +118,10 @@ impl Segment {
         Ok(batch::decode(&bytes, self.place(offset)).map(|batch| (batch, bytes)))
     }
 
-    /// The first offset at or behind `offset` whose byte is not zero; reads to the end.
+    /// The first offset from `offset` on whose byte is not zero.
     ///
     /// # Errors
-    /// Where the disk would not say.
+    /// If the disk returns an error.
     pub fn not_zero_behind(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         let zeros = vec![0; MAX_BATCH];
         let mut buffer = vec![0; MAX_BATCH];

@@ -1,4 +1,4 @@
-//! Makes segments: written full of zeros and synced before they get their name and are used.
+//! Makes segments: fills them with zeros and syncs them before they get their name.
 
 use crate::audit::disk::names::FILE_MODE;
 use std::io;
@@ -12,72 +12,72 @@ use crate::audit::disk::{Access, File, Folder, Identity};
 
 const STEP: usize = 256 << 10;
 
-/// A segment full of zeros, ready to be used.
+/// A segment full of zeros, ready for use.
 #[derive(Debug)]
 pub struct Prepared {
     /// Its number.
     pub number: u64,
     /// Its length.
     pub bytes: u64,
-    /// It, open for writing.
+    /// Its file, open for writing.
     pub file: Arc<dyn File>,
-    /// What it was when it was ready.
+    /// Its identity when it was ready.
     pub identity: Identity,
 }
 
-/// Gives numbers and segments; makes one spare at a time in a thread of its own.
+/// Assigns segment numbers; makes one spare at a time on a thread of its own.
 #[derive(Debug)]
 pub struct Spares {
     folder: Arc<dyn Folder>,
     bytes: u64,
-    /// The highest number ever given in this folder.
-    given: Arc<AtomicU64>,
+    /// The highest number assigned in this folder.
+    assigned: Arc<AtomicU64>,
     making: Option<Receiver<io::Result<Prepared>>>,
     ready: Option<Prepared>,
-    /// Whether [`UNNAMED`] stands there, zeros and synced.
+    /// Whether [`UNNAMED`] is an adopted segment, full of zeros and synced.
     adopted: bool,
 }
 
 impl Spares {
-    /// Goes on behind the highest number in the folder; spares are `bytes` long.
+    /// Continues after the highest number in the folder; spares are `bytes` long.
     #[must_use]
     pub fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
         Self {
             folder,
             bytes,
-            given: Arc::new(AtomicU64::new(highest)),
+            assigned: Arc::new(AtomicU64::new(highest)),
             making: None,
             ready: None,
             adopted: false,
         }
     }
 
-    /// Takes an unused segment of an earlier process as the next spare: it is known to hold zeros
-    /// alone. Where it cannot be, it stays where it is.
+    /// Reuses an earlier process's segment, which holds only zeros, as the next spare. If that
+    /// fails, the segment keeps its name.
     pub fn adopt(&mut self, number: u64) {
         let name = segment::name(number);
         let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
         self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
     }
 
-    /// The spare, where it is ready.
+    /// The spare; `None` until it is ready.
     #[must_use]
     pub fn ready(&self) -> Option<&Prepared> {
         self.ready.as_ref()
     }
 
-    /// The spare was found whole as it is now.
-    pub fn judged(&mut self, now: Identity) {
+    /// Stores the spare's identity after a check found it intact.
+    pub fn set_identity(&mut self, now: Identity) {
         if let Some(spare) = &mut self.ready {
             spare.identity = now;
         }
     }
 
-    /// Takes the file that stands under the spare's name now, which holds what it held.
+    /// Adopts the file that now has the spare's name and holds the same content.
     ///
     /// # Errors
-    /// Where the system says so, or it cannot be made as durable.
-    pub fn take_other(&mut self) -> io::Result<()> {
+    /// If the system returns an error, or the file cannot be made durable.
+    pub fn adopt_other(&mut self) -> io::Result<()> {
         let Some(spare) = &mut self.ready else {
             return Ok(());
         };
@@ -91,8 +91,9 @@ impl Spares {
         Ok(())
     }
 
-    /// Lets go of the spare where it is gone; another is made in its place. Says whether it could be.
-    pub fn let_go(&mut self) -> bool {
+    /// Drops the spare if its file is missing; returns whether it did. [`Self::begin`] makes
+    /// another.
+    pub fn drop_if_missing(&mut self) -> bool {
         let gone = self.ready.as_ref().is_some_and(|spare| {
             let found = self.folder.look(&segment::name(spare.number));
             found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
@@ -103,38 +104,41 @@ impl Spares {
         gone
     }
 
-    /// Bytes of a spare.
+    /// The length of a spare.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether one is being made.
+    /// Whether the thread is making a spare.
     #[cfg(test)]
     pub(crate) fn is_making(&self) -> bool {
         self.making.is_some()
     }
 
-    /// The highest number given so far.
+    /// The highest number assigned so far.
     #[must_use]
     pub fn highest(&self) -> u64 {
-        self.given.load(Ordering::Acquire)
+        self.assigned.load(Ordering::Acquire)
     }
 
-    /// Begins to make a spare, if there is none and none is being made.
+    /// Starts to make a spare, unless one exists or is being made.
     ///
     /// # Errors
-    /// Where no thread can be had.
+    /// If no thread can be started.
     pub fn begin(&mut self) -> io::Result<()> {
         if self.ready.is_some() || self.making.is_some() {
             return Ok(());
         }
         let (sender, receiver) = sync_channel(1);
         let (folder, bytes) = (Arc::clone(&self.folder), self.bytes);
-        let (given, adopted) = (Arc::clone(&self.given), std::mem::take(&mut self.adopted));
+        let (assigned, adopted) = (
+            Arc::clone(&self.assigned),
+            std::mem::take(&mut self.adopted),
+        );
         let make = move || {
-            // A receiver that is gone has stopped.
-            let _ = sender.send(make(&*folder, UNNAMED, &given, bytes, adopted));
+            // The receiver is gone only if `Spares` was dropped.
+            let _ = sender.send(make(&*folder, UNNAMED, &assigned, bytes, adopted));
         };
         std::thread::Builder::new()
             .name("audit-spare".into())
@@ -143,10 +147,10 @@ impl Spares {
         Ok(())
     }
 
-    /// Whether the spare is ready; an error is told once, then [`Self::begin`] may try again.
+    /// Whether the spare is ready. Returns an error once; [`Self::begin`] may then try again.
     ///
     /// # Errors
-    /// Where it could not be made.
+    /// If the spare could not be made.
     pub fn poll(&mut self) -> io::Result<bool> {
         if let Some(making) = &self.making {
             match making.try_recv() {
@@ -164,11 +168,11 @@ impl Spares {
         Ok(self.ready.is_some())
     }
 
-    /// A segment of at least so many bytes: the spare, waited for where it is being made, or a new
-    /// one of at least `small` bytes.
+    /// A segment of at least `at_least` bytes: the spare, after waiting for its thread, or a new
+    /// segment of at least `small` bytes.
     ///
     /// # Errors
-    /// Where none can be made.
+    /// If no segment can be made.
     pub fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
         if let Some(making) = self.making.take() {
             self.ready = making.recv().ok().transpose()?;
@@ -176,7 +180,7 @@ impl Spares {
         match self.ready.take() {
             Some(spare) if spare.bytes >= at_least => Ok(spare),
             too_short => {
-                // Numbers only go up, so a spare that is passed over can never be used.
+                // Numbers only grow, so a skipped spare can never be used.
                 if let Some(spare) = too_short {
                     self.folder.remove(&segment::name(spare.number))?;
                 }
@@ -185,54 +189,55 @@ impl Spares {
         }
     }
 
-    /// Makes a segment of at least so many bytes, in this thread.
+    /// Makes a segment of at least `at_least` bytes on this thread.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
         let bytes = at_least.next_multiple_of(super::batch::BLOCK as u64);
-        make(&*self.folder, NEXT, &self.given, bytes, false)
+        make(&*self.folder, NEXT, &self.assigned, bytes, false)
     }
 }
 
-/// The lock is given back after this: no number may be given behind it.
+/// The writer releases the lock after this drop, so the thread must not assign a number later.
 impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
-            // Whether it was made or not, its thread gives no number any more.
+            // Either result means that the thread assigns no more numbers.
             let _ = making.recv();
         }
     }
 }
 
-/// Makes a segment under a passing name, then gives it its own: what has a number is whole.
+/// Makes a segment under a temporary name, then renames it, so that a numbered segment is always
+/// whole.
 fn make(
     folder: &dyn Folder,
-    passing: &str,
-    given: &AtomicU64,
+    temporary: &str,
+    assigned: &AtomicU64,
     bytes: u64,
     there: bool,
 ) -> io::Result<Prepared> {
-    let adopted = there.then(|| adopted(folder, passing, bytes)).flatten();
+    let adopted = there.then(|| adopted(folder, temporary, bytes)).flatten();
     let is_filled = adopted.is_some();
-    let file = adopted.map_or_else(|| folder.open(passing, Access::Create(FILE_MODE)), Ok)?;
+    let file = adopted.map_or_else(|| folder.open(temporary, Access::Create(FILE_MODE)), Ok)?;
     let filled = if is_filled {
         Ok(())
     } else {
         fill(&*file, bytes)
     };
     if let Err(error) = filled {
-        // Gives the space back; what matters is the error that is told.
-        let _ = folder.remove(passing);
+        // Frees the space; the first error is the one to report.
+        let _ = folder.remove(temporary);
         return Err(error);
     }
-    // Given before it can be seen, so that custody never takes it for somebody else's.
-    let number = given.fetch_add(1, Ordering::AcqRel) + 1;
-    if let Err(error) = folder.rename_new(passing, &segment::name(number)) {
+    // The number counts before the file is visible, so that the integrity check knows it as ours.
+    let number = assigned.fetch_add(1, Ordering::AcqRel) + 1;
+    if let Err(error) = folder.rename_new(temporary, &segment::name(number)) {
         if error.kind() == io::ErrorKind::AlreadyExists {
-            // Somebody else's records: never written over, and not a number of ours.
-            given.fetch_sub(1, Ordering::AcqRel);
-            let _ = folder.remove(passing);
+            // Another writer's segment: never overwrite it, and do not count its number as ours.
+            assigned.fetch_sub(1, Ordering::AcqRel);
+            let _ = folder.remove(temporary);
         }
         return Err(error);
     }
@@ -245,9 +250,9 @@ fn make(
     })
 }
 
-/// The adopted spare, where it still stands there whole.
-fn adopted(folder: &dyn Folder, passing: &str, bytes: u64) -> Option<Arc<dyn File>> {
-    let file = folder.open(passing, Access::Write).ok()?;
+/// The adopted spare; `None` if it is missing or has another length.
+fn adopted(folder: &dyn Folder, temporary: &str, bytes: u64) -> Option<Arc<dyn File>> {
+    let file = folder.open(temporary, Access::Write).ok()?;
     let whole = file.identity().is_ok_and(|found| found.bytes == bytes);
     whole.then_some(file)
 }
@@ -287,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spare_that_is_too_short_is_removed_and_its_number_not_used_again() {
+    fn a_short_spare_is_removed_and_its_number_never_reused() {
         let outer = test_folder("spare-short");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let mut spares = Spares::new(Arc::clone(&folder), 0, 4_096);
@@ -297,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_a_segment_of_another_writer_is_not_written_over_and_stays_beyond_our_numbers() {
+    fn p4_another_writers_segment_is_never_overwritten() {
         let outer = test_folder("spare-foreign");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let mut spares = Spares::new(Arc::clone(&folder), 6, 8_192);
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unused_segment_gets_the_next_number() {
+    fn an_adopted_segment_gets_the_next_number() {
         let outer = test_folder("spare-adopt");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         std::fs::write(outer.path().join("0000000007"), vec![0; 8_192]).unwrap();
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unused_segment_that_went_away_or_was_cut_meanwhile_is_made_anew() {
+    fn an_adopted_segment_that_is_missing_or_cut_is_replaced() {
         for cut in [None, Some(4_096)] {
             let outer = test_folder("spare-gone");
             let folder = RealDisk.folder(outer.path(), None).unwrap();

@@ -1,40 +1,41 @@
-//! Where the journal begins once its first segments were pruned.
+//! The start of a pruned journal: the file `floor`.
 //!
-//! Text, four lines: `lychgate journal floor v1`; the number of the first segment that must be there;
-//! place, sequence number, next index and digest of the batch that its first batch goes on from; the
-//! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. It is written
-//! before a segment goes, so segments below it may still be there; above it none may be missing. A later
-//! segment may go on from that same batch: the next start's, where one batch alone was left.
+//! It is text of four lines: `lychgate journal floor v1`; the number of the first segment that must
+//! exist; place, sequence number, next index and digest of the batch before that segment; and the
+//! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. Pruning
+//! writes it before it removes a segment, so earlier segments may still exist, but no later one may
+//! be missing. A later segment may continue from that same batch: the next start makes one if only
+//! a single batch was left.
 
 use crate::audit::disk::names::FILE_MODE;
 use std::io;
 
 use super::batch::Link;
 use super::{Fault, Place, ReadError};
-use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as PASSING};
+use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as TEMPORARY};
 use crate::audit::disk::{Access, Folder, read_exact};
 use crate::audit::log::hex;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::strict;
 
-/// The first line, without the version behind it.
+/// The first line without the version.
 const TITLE: &str = "lychgate journal floor v";
 const VERSION: u64 = 1;
-/// No floor is longer.
+/// The maximum length of the file.
 const MAX_BYTES: u64 = 512;
 
-/// The floor.
+/// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JournalStart {
-    /// The number of the first segment that must be there.
+    /// The number of the first segment that must exist.
     pub(crate) segment: u64,
-    /// What its first batch goes on from.
+    /// The batch before that segment.
     pub(crate) before: Link,
 }
 
 impl JournalStart {
-    /// Reads it; `None` where nothing was ever pruned. Without the key its tag is not judged.
+    /// Reads the file; `None` if the journal was never pruned. Checks the tag only with the key.
     pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
         let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
             return Ok(None);
@@ -50,26 +51,26 @@ impl JournalStart {
         Ok(Some(floor))
     }
 
-    /// Refuses the floor of a newer program, also where nobody needs to read it: this program would write
-    /// over it.
+    /// Refuses a file of a newer program, even if no reader needs it: this program would overwrite
+    /// it.
     pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
         let text = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
         refuse_newer(&text.unwrap_or_default())
     }
 
-    /// Makes it the journal's, durably.
+    /// Writes the file durably.
     pub(crate) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
         let signed = self.signed();
         let tag = hex(&key.tag(signed.as_bytes()));
-        // After a failed sync a file is never synced again.
-        match folder.remove(PASSING) {
+        // A file must not be synced again after a failed sync.
+        match folder.remove(TEMPORARY) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let file = folder.open(PASSING, Access::Create(FILE_MODE))?;
+        let file = folder.open(TEMPORARY, Access::Create(FILE_MODE))?;
         file.write_at(format!("{signed}{tag}\n").as_bytes(), 0)?;
         file.sync_all()?;
-        folder.rename(PASSING, NAME)?;
+        folder.rename(TEMPORARY, NAME)?;
         folder.sync()
     }
 
@@ -92,7 +93,7 @@ fn text_of(folder: &dyn Folder) -> io::Result<Option<String>> {
     let bytes = file.identity()?.bytes.min(MAX_BYTES);
     let mut text = vec![0; usize::try_from(bytes).unwrap_or(0)];
     read_exact(&*file, &mut text, 0)?;
-    // A newer program's may be longer, and cut within a character.
+    // A newer program's file may be longer, so that the limit cuts a character.
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -108,7 +109,8 @@ fn refuse_newer(text: &str) -> Result<(), ReadError> {
     }
 }
 
-/// The floor, the text that its tag is over, and the tag; written again it gives the same text.
+/// The content, the text that the tag covers, and the tag. Refuses a text that differs when it is
+/// written again.
 fn parse(text: &str) -> Option<(JournalStart, String, Hash)> {
     let mut lines = text.lines().skip(1);
     let segment = lines.next()?.parse().ok()?;
@@ -153,7 +155,7 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn a_newer_floor_is_not_read_and_says_which_version_it_has() {
+    fn a_newer_floor_is_refused_with_its_version() {
         let outer = test_folder("floor-newer");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let newer = format!("{TITLE}2\nof another form{}\n", "…".repeat(300));
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_a_floor_is_read_as_it_was_written_and_every_flipped_bit_shows() {
+    fn p4_every_flipped_bit_of_the_floor_is_found() {
         let outer = test_folder("floor");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let key = test_key();

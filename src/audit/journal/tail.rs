@@ -1,26 +1,26 @@
-//! What stands behind the last whole batch: zeros, a torn write that nobody was answered for, damage, or what
-//! a newer program wrote.
+//! Classifies the bytes after the last whole batch: zeros, a torn write, damage, or a newer
+//! program's batch.
 
 use super::batch::{BLOCK, MAX_BATCH};
 use super::segment::Segment;
 use super::{Fault, Place, ReadError};
 
-/// What the bytes behind the last whole batch are.
+/// The kind of bytes after the last whole batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Zeros.
     Clean,
-    /// A write that a crash cut off; nobody was answered for it.
+    /// A write that a crash cut off; no caller got an answer for it.
     Torn,
-    /// Answered records are damaged: a whole batch stands here, or a byte that is not zero beyond the
-    /// reach of the longest batch.
+    /// Answered records are damaged: there is a whole batch here, or a byte that is not zero beyond
+    /// the end of the longest batch.
     Damaged(Place),
 }
 
-/// Judges what stands behind `end`, in this segment and those behind it.
+/// Classifies the bytes after `end`, in this segment and in the later ones.
 ///
-/// The error is [`Fault::Newer`] if a newer program's batch stands there and none of this version behind
-/// it: this program never writes behind a newer one, so any batch of its own there tells of damage.
+/// The error is [`Fault::Newer`] if a newer program's batch is there and no batch of this version
+/// follows: this program never writes after a newer one, so a batch of its own there proves damage.
 pub(super) fn judge(segment: &Segment, end: u64, behind: &[Segment]) -> Result<Tail, ReadError> {
     let (mut tail, mut newer) = (Tail::Clean, None);
     let behind = behind.iter().map(|segment| (segment, 0));
@@ -31,7 +31,7 @@ pub(super) fn judge(segment: &Segment, end: u64, behind: &[Segment]) -> Result<T
             Err(error) if error.fault == Fault::Newer => {
                 newer.get_or_insert(error);
             }
-            told => return told,
+            other => return other,
         }
     }
     newer.map_or(Ok(tail), Err)
@@ -44,8 +44,8 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
     let limit = end + MAX_BATCH as u64;
     let beyond = segment.not_zero_behind(limit.max(first))?;
     let mut newer = None;
-    // A batch behind the torn one would begin within its reach: beyond it, any byte tells. A newer batch
-    // may be of any length: behind it, only a whole batch tells.
+    // A batch after a torn one begins within `MAX_BATCH`, so any byte beyond it proves damage. A
+    // newer batch may have any length, so only a whole batch after it does.
     let mut at = first - first % BLOCK as u64;
     while at < segment.bytes && (at < limit || newer.is_some()) {
         match segment.batch_at(at) {

@@ -1,4 +1,4 @@
-//! Tests of the journal against a simple model: the list of entries that were written.
+//! Tests of the journal against a simple model: the list of written entries.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::audit::disk::fake::FakeDisk;
 use crate::audit::disk::{Access, Disk, Folder};
 use crate::audit::log::key::{Key, test_key};
 
-/// Every segment of the tests.
+/// The length of every segment in the tests.
 const SEGMENT: u64 = 16 * BLOCK as u64;
 
-/// A journal that is being written, and what it holds by the model.
+/// A journal, and the entries that it must hold.
 struct Journal {
     folder: Arc<dyn Folder>,
     spares: Spares,
@@ -52,8 +52,9 @@ impl Journal {
         link
     }
 
-    /// As after a failed sync: the last batch is void, and written again in another segment.
-    fn fail_and_go_on(&mut self, last: &[Vec<u8>]) {
+    /// Acts like the writer after a failed sync: the last batch is void and written again in a new
+    /// segment.
+    fn fail_and_rewrite(&mut self, last: &[Vec<u8>]) {
         if self.before.sequence + 1 != self.appender.last().sequence {
             return;
         }
@@ -109,7 +110,7 @@ fn play(moves: &[Move]) -> Journal {
                 last = lengths.iter().map(|n| entry(at as u8, *n)).collect();
                 journal.append(&last);
             }
-            Move::FailTheLast if !last.is_empty() => journal.fail_and_go_on(&last),
+            Move::FailTheLast if !last.is_empty() => journal.fail_and_rewrite(&last),
             Move::FailTheLast => {}
         }
     }
@@ -120,14 +121,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_read_is_what_was_written_through_rolls_and_failed_batches(moves in moves()) {
+    fn readers_find_the_entries_across_new_and_failed_segments(moves in moves()) {
         let journal = play(&moves);
         prop_assert_eq!(&journal.read(None).unwrap(), &journal.model);
         prop_assert_eq!(&journal.read(Some(&test_key())).unwrap(), &journal.model);
     }
 
     #[test]
-    fn p4_a_flipped_bit_in_any_batch_but_the_last_is_found(
+    fn p4_a_flipped_bit_before_the_last_batch_is_found(
         moves in moves(), pick in any::<prop::sample::Index>(), byte in 0..BLOCK as u64,
     ) {
         let journal = play(&moves);
@@ -144,7 +145,7 @@ proptest! {
 }
 
 #[test]
-fn a_torn_last_batch_is_the_end_at_every_block() {
+fn a_torn_last_batch_ends_the_journal_at_every_block() {
     for torn in 0..4 {
         let mut journal = Journal::new();
         journal.append(&[entry(1, 100)]);
@@ -158,7 +159,7 @@ fn a_torn_last_batch_is_the_end_at_every_block() {
 }
 
 #[test]
-fn a_batch_behind_a_gap_tells_of_damage() {
+fn a_batch_after_a_gap_proves_damage() {
     let mut journal = Journal::new();
     journal.append(&[entry(1, 100)]);
     let gap = journal.append(&[entry(2, 100)]);
@@ -173,7 +174,7 @@ fn a_batch_behind_a_gap_tells_of_damage() {
     assert_eq!(error.fault, Fault::Damaged);
 }
 
-/// Writes a head of a newer version, with nothing behind it that this program would know.
+/// Writes the head of a newer batch, followed by nothing that this program knows.
 fn write_newer(journal: &Journal, place: Place) {
     let file = journal
         .folder
@@ -184,7 +185,7 @@ fn write_newer(journal: &Journal, place: Place) {
 }
 
 #[test]
-fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
+fn p4_a_newer_batch_is_never_taken_for_a_torn_write() {
     let all = |journal: &Journal| {
         let places = journal.model.len() as u64;
         (0..places + 2).map(|block| block * BLOCK as u64)
@@ -197,14 +198,14 @@ fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
         journal
     };
     let last = written().appender.last().place.offset;
-    // In place of each batch, where the next would begin, and behind that.
+    // At each batch, at the end, and one block after it.
     for offset in all(&written()) {
         let journal = written();
         let place = Place { segment: 1, offset };
         write_newer(&journal, place);
         let error = journal.read(None).unwrap_err();
         assert_eq!((error.segment, error.offset), (1, offset));
-        // This program never writes behind a newer one: what stands before its own batches is damage.
+        // This program never writes after a newer one, so a newer batch before its own is damage.
         if offset < last {
             assert_eq!(error.fault, Fault::Damaged, "{error}");
             continue;
@@ -216,7 +217,7 @@ fn p4_a_newer_batch_is_no_torn_write_wherever_it_begins() {
 }
 
 #[test]
-fn p4_a_newer_batch_that_a_segment_goes_on_behind_is_damage() {
+fn p4_a_newer_batch_before_a_later_segment_is_damage() {
     for (segment, offset) in [(1, 0), (1, BLOCK as u64), (2, 0)] {
         let mut journal = Journal::new();
         for i in 0..2 {
@@ -235,7 +236,7 @@ fn p4_a_newer_batch_that_a_segment_goes_on_behind_is_damage() {
 }
 
 #[test]
-fn p4_a_newer_first_batch_of_a_later_segment_is_no_spare() {
+fn p4_a_segment_with_a_newer_batch_is_no_spare() {
     let mut journal = Journal::new();
     journal.append(&[entry(1, 100)]);
     journal.spares.make_now(SEGMENT).unwrap();
@@ -262,7 +263,7 @@ fn an_older_version_than_the_first_is_a_torn_write() {
 }
 
 #[test]
-fn a_missing_segment_tells_of_damage() {
+fn a_missing_segment_is_damage() {
     let mut journal = Journal::new();
     for i in 0..40 {
         journal.append(&[entry(i, 100)]);
@@ -282,7 +283,7 @@ fn p4_a_batch_that_another_key_wrote_is_foreign() {
         journal.read(Some(&test_key())).unwrap_err().fault,
         Fault::Foreign
     );
-    // Without the key only digests and chain can be judged.
+    // Without the key the reader checks only digests and order.
     assert_eq!(journal.read(None).unwrap().len(), 2);
 }
 
@@ -316,13 +317,13 @@ fn a_reader_beside_a_writer_sees_a_prefix() {
 }
 
 #[test]
-fn where_there_is_no_journal_it_is_missing() {
+fn a_folder_without_a_journal_is_reported() {
     let error = read(Path::new("/no/such/folder"), None).unwrap_err();
     assert_eq!(error.fault, Fault::Missing);
 }
 
 #[test]
-fn a_byte_beyond_the_longest_batch_tells_of_damage() {
+fn a_byte_beyond_the_longest_batch_proves_damage() {
     let mut journal = Journal::new();
     let long = 3 * batch::MAX_BATCH as u64;
     let prepared = journal.spares.make_now(long).unwrap();
@@ -333,7 +334,7 @@ fn a_byte_beyond_the_longest_batch_tells_of_damage() {
         .open(&segment::name(1), Access::Write)
         .unwrap();
     let end = link.place.offset + BLOCK as u64;
-    // Within the reach of one batch it may be a torn write.
+    // Within one batch's length it may be a torn write.
     file.write_at(b"x", end + 500).unwrap();
     assert_eq!(journal.read(None).unwrap().len(), 1);
     file.write_at(b"x", end + batch::MAX_BATCH as u64).unwrap();
@@ -341,7 +342,7 @@ fn a_byte_beyond_the_longest_batch_tells_of_damage() {
 }
 
 #[test]
-fn what_stands_behind_a_segment_that_goes_on_from_before_it_is_void() {
+fn batches_after_the_point_of_continuation_are_void() {
     let mut journal = Journal::new();
     journal.append(&[entry(1, 100)]);
     let before = *journal.appender.last();
@@ -353,7 +354,7 @@ fn what_stands_behind_a_segment_that_goes_on_from_before_it_is_void() {
 }
 
 #[test]
-fn p4_a_swapped_batch_does_not_go_on_from_the_one_before() {
+fn p4_swapped_batches_are_damage() {
     let mut journal = Journal::new();
     let places: Vec<_> = (0..3)
         .map(|i| journal.append(&[entry(i, 100)]).place)
@@ -372,7 +373,7 @@ fn p4_a_swapped_batch_does_not_go_on_from_the_one_before() {
 }
 
 #[test]
-fn p4_a_dropped_batch_is_found_even_when_the_rest_moves_up() {
+fn p4_a_dropped_batch_is_found_if_the_next_takes_its_place() {
     let mut journal = Journal::new();
     let places: Vec<_> = (0..3)
         .map(|i| journal.append(&[entry(i, 100)]).place)

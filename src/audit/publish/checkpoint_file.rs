@@ -1,4 +1,4 @@
-//! A file that holds the newest checkpoint, in the log's folder or apart from it.
+//! A file that holds the newest checkpoint: the log's own or the seen file.
 
 use std::io;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// The file, and what this process knows of it.
+/// The file, and the bytes that this process expects in it.
 #[derive(Debug)]
 pub(crate) struct CheckpointFile {
     folder: Arc<dyn Folder>,
     name: String,
-    /// Where its bytes stand until they are durable.
-    passing: Arc<dyn Folder>,
-    passing_name: String,
-    /// What it holds; `None` before the first.
+    /// The folder for the temporary file.
+    temporary: Arc<dyn Folder>,
+    temporary_name: String,
+    /// The file's content; `None` before the first checkpoint.
     known: Option<Vec<u8>>,
-    /// What was being put there when that failed: it may stand there all the same.
+    /// The checkpoint of a failed write; the file may hold it all the same.
     attempted: Option<Vec<u8>>,
 }
 
@@ -30,31 +30,31 @@ impl CheckpointFile {
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
         name: &str,
-        passing: Arc<dyn Folder>,
-        passing_name: &str,
+        temporary: Arc<dyn Folder>,
+        temporary_name: &str,
         known: Option<Vec<u8>>,
     ) -> Self {
         Self {
             folder,
             name: name.to_owned(),
-            passing,
-            passing_name: passing_name.to_owned(),
+            temporary,
+            temporary_name: temporary_name.to_owned(),
             known,
             attempted: None,
         }
     }
 
-    /// From now on its bytes stand in this folder until they are durable.
-    pub(super) fn pass_through(&mut self, passing: &Arc<dyn Folder>) {
-        self.passing = Arc::clone(passing);
+    /// Sets the folder for the temporary file.
+    pub(super) fn set_temporary_folder(&mut self, temporary: &Arc<dyn Folder>) {
+        self.temporary = Arc::clone(temporary);
     }
 
-    /// What it is known to hold.
+    /// The content that this process expects.
     pub(super) fn known(&self) -> Option<&[u8]> {
         self.known.as_deref()
     }
 
-    /// Reads it again: it must be as this process left it.
+    /// Reads the file and checks that it holds the last checkpoint of this process.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
         let found = read_log_file(&*self.folder, &self.name)
             .map_err(|e| unread(&e, &format!("cannot read {}", self.name)))?;
@@ -81,20 +81,20 @@ impl CheckpointFile {
         })
     }
 
-    /// Puts a new checkpoint there, durably.
+    /// Replaces the file's content durably.
     pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // After a failed sync a file is never synced again, so each attempt has its own.
-        match self.passing.remove(&self.passing_name) {
+        // A file must not be synced again after a failed sync, so each attempt creates its own.
+        match self.temporary.remove(&self.temporary_name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let mode = Access::Create(FILE_MODE);
-        let file = self.passing.open(&self.passing_name, mode)?;
+        let file = self.temporary.open(&self.temporary_name, mode)?;
         file.write_at(bytes, 0)?;
         file.sync_all()?;
         self.attempted = Some(bytes.to_vec());
-        self.passing
-            .move_into(&self.passing_name, &*self.folder, &self.name)?;
+        self.temporary
+            .move_into(&self.temporary_name, &*self.folder, &self.name)?;
         self.folder.sync()?;
         self.known = self.attempted.take();
         Ok(())

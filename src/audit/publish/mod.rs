@@ -1,9 +1,9 @@
-//! The publisher: turns synced entries into tiles, bundles and signed checkpoints, off the path of
-//! whoever waits for a deletion.
+//! The publisher: turns synced entries into tiles, bundles and signed checkpoints on a thread of
+//! its own, so that no deletion waits for it.
 //!
-//! Its order of steps: bundles and tiles, whole and durable, at their places; then the old checkpoint
-//! is read back; then the new one; then the seen file; then what is needed no more goes. Whatever
-//! step fails or is the last before a crash, no checkpoint names what is not durable.
+//! It makes the bundles and tiles durable, reads the old checkpoint back, writes the new one,
+//! updates the seen file, and then removes files that are no longer needed. So no checkpoint names
+//! a file that is not durable, even if a step fails or the process crashes.
 
 pub(crate) mod replay_check;
 
@@ -43,45 +43,45 @@ use crate::metrics::Metrics;
 use partial_tiles::Outgrown;
 use prune::Segments;
 
-/// Holds what is published and what is to be.
+/// The published log, and the entries that wait for the next checkpoint.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     key: Arc<Key>,
-    shelf: TileWriter,
+    tiles: TileWriter,
     checkpoint: CheckpointFile,
     seen: Seen,
-    /// The log as the newest checkpoint has it.
+    /// The log at the newest checkpoint.
     published: Tree,
-    /// Entries behind it.
+    /// Synced entries after the newest checkpoint.
     waiting: Vec<Synced>,
     segments: Segments,
     outgrown: Outgrown,
-    /// Every intent below this index is closed by an entry that was taken.
+    /// Every intent below this index has an outcome among the entries taken so far.
     settled: u64,
     availability: Arc<Availability>,
     metrics: Metrics,
 }
 
 impl Publisher {
-    /// Goes on from what was published; `checkpoint` holds its bytes.
+    /// Continues from a published log; `checkpoint` holds the checkpoint's bytes.
     pub(crate) fn new(
         key: &Arc<Key>,
         integrity: &Integrity,
-        shelf: TileWriter,
+        tiles: TileWriter,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
         seen: Seen,
         (availability, metrics): (&Arc<Availability>, &Metrics),
     ) -> Self {
-        let passing = Arc::clone(shelf.passing());
-        // What cannot be looked for now is found at the next start.
-        let outgrown = Outgrown::find(&shelf, published.size()).unwrap_or_default();
+        let temporary = Arc::clone(tiles.temporary());
+        // If the search fails, the next start finds these folders.
+        let outgrown = Outgrown::find(&tiles, published.size()).unwrap_or_default();
         Self {
             key: Arc::clone(key),
-            shelf,
+            tiles,
             checkpoint: CheckpointFile::new(
                 Arc::clone(&integrity.root),
                 CHECKPOINT,
-                passing,
+                temporary,
                 CHECKPOINT,
                 checkpoint,
             ),
@@ -99,7 +99,7 @@ impl Publisher {
         }
     }
 
-    /// Takes entries that the next checkpoint is to cover.
+    /// Takes entries for the next checkpoint.
     pub(crate) fn take(&mut self, batches: impl IntoIterator<Item = Synced>) {
         for batch in batches {
             self.segments.note(batch.link);
@@ -109,18 +109,18 @@ impl Publisher {
         }
     }
 
-    /// The journal begins behind this batch.
+    /// Sets the batch before the first one in the journal.
     pub(crate) fn begins(&mut self, before: Link) {
         self.segments.begin(before);
     }
 
-    /// Every intent below this index is closed by an entry that was taken.
+    /// Every intent below this index has an outcome among the entries taken so far.
     fn settled(&mut self, index: u64) {
         self.settled = index;
     }
 
-    /// Publishes all that it has taken, or, where that is nothing, looks whether what is published
-    /// still stands. After an error all of it is to be published still.
+    /// Publishes all entries taken so far; if there are none, only checks the published
+    /// checkpoints. After an error all entries are still waiting.
     pub(crate) fn publish(&mut self) -> Result<(), Unavailable> {
         let began = Instant::now();
         let next = self
@@ -143,7 +143,7 @@ impl Publisher {
             self.metrics.audit_publish_seconds.observe(took);
         }
         if !self.seen.holds(&signed) {
-            self.seen.keep(&signed);
+            self.seen.write(&signed);
             let trouble = self.seen.trouble().map(str::to_owned);
             self.availability.lag.unwatched(trouble);
         }
@@ -158,15 +158,15 @@ impl Publisher {
         Ok(())
     }
 
-    /// Removes what is needed no more. What cannot go is tried again next time: it is only space.
+    /// Removes files that are no longer needed. The next call retries a failed removal.
     fn clear_up(&mut self) {
-        let _ = self.outgrown.remove(&mut self.shelf);
+        let _ = self.outgrown.remove(&mut self.tiles);
         let until = self.settled.min(self.published.size());
         let _ = self.segments.prune(until, &self.key);
     }
 
-    /// Puts files at their places that a checkpoint of `covered` entries has already signed, and
-    /// publishes what is behind them.
+    /// Writes files again that a checkpoint of `covered` entries already covers; also publishes if
+    /// there are newer entries.
     pub(crate) fn make_again(&mut self, covered: u64) -> Result<(), Unavailable> {
         let taken: usize = self.waiting.iter().map(|batch| batch.entries.len()).sum();
         if self.published.size() + taken as u64 > covered {
@@ -179,17 +179,17 @@ impl Publisher {
         Ok(())
     }
 
-    /// Puts the files of the next size at their places.
+    /// Writes the tiles and bundles of the next size.
     fn lay_out(&mut self) -> io::Result<Tree> {
         let mut next = self.published.clone();
         if self.waiting.is_empty() {
             return Ok(next);
         }
-        self.shelf.begin()?;
-        self.checkpoint.pass_through(self.shelf.passing());
+        self.tiles.begin()?;
+        self.checkpoint.set_temporary_folder(self.tiles.temporary());
         for batch in &self.waiting {
             for (entry, leaf) in batch.entries.iter().zip(&batch.leaves) {
-                next.push(entry, *leaf, |piece| self.shelf.put(&piece))?;
+                next.push(entry, *leaf, |piece| self.tiles.put(&piece))?;
             }
         }
         let there: BTreeSet<String> = self
@@ -203,9 +203,9 @@ impl Publisher {
             .into_iter()
             .filter(|p| !there.contains(&p.path))
         {
-            self.shelf.put(&piece)?;
+            self.tiles.put(&piece)?;
         }
-        self.shelf.settle()?;
+        self.tiles.settle()?;
         Ok(next)
     }
 }

@@ -1,5 +1,5 @@
-//! Removes partial tiles and bundles once the full one stands: readers of an older checkpoint then
-//! take its first hashes or entries (C2SP tlog-tiles).
+//! Removes partial tiles and bundles once the full file exists. Readers of an older checkpoint then
+//! use the beginning of the full file (C2SP tlog-tiles).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,13 +8,13 @@ use super::tile_writer::TileWriter;
 use super::tree::{Piece, Tree};
 use crate::audit::log::tiles::{Bundle, FULL, LEVELS, Tile, hashes_at};
 
-/// Folders of partial files, such as `tile/0/000.p`, that nothing needs any more.
+/// Folders of partial files, such as `tile/0/000.p`, that are no longer needed.
 #[derive(Debug, Default)]
 pub(super) struct Outgrown(BTreeSet<String>);
 
 impl Outgrown {
-    /// Finds what an earlier process was about to remove: it stands beside the newest full files.
-    pub(super) fn find(shelf: &TileWriter, size: u64) -> io::Result<Self> {
+    /// Finds folders that an earlier process left, next to the newest full files.
+    pub(super) fn find(tiles: &TileWriter, size: u64) -> io::Result<Self> {
         let mut found = Self::default();
         for level in 0..LEVELS {
             let full = hashes_at(level, size) / u64::from(FULL);
@@ -25,12 +25,12 @@ impl Outgrown {
                     index,
                     width,
                 };
-                found.look(shelf, &level.path(), |path| {
+                found.look(tiles, &level.path(), |path| {
                     Tile::parse_path(path).is_some_and(|t| t.level == tile && t.index < full)
                 })?;
                 if tile == 0 {
                     let bundle = Bundle { index, width };
-                    found.look(shelf, &bundle.path(), |path| {
+                    found.look(tiles, &bundle.path(), |path| {
                         Bundle::parse_path(path).is_some_and(|bundle| bundle.index < full)
                     })?;
                 }
@@ -39,7 +39,7 @@ impl Outgrown {
         Ok(found)
     }
 
-    /// Takes note of what is full now and was not before.
+    /// Adds the folders whose full file is new.
     pub(super) fn note(&mut self, before: &Tree, now: &Tree) {
         let still: BTreeSet<String> = now.partial().iter().filter_map(folder_of).collect();
         let was = before.partial();
@@ -48,10 +48,10 @@ impl Outgrown {
             .extend(outgrown.filter(|folder| !still.contains(folder)));
     }
 
-    /// Removes them; what fails is tried again next time.
-    pub(super) fn remove(&mut self, shelf: &mut TileWriter) -> io::Result<()> {
+    /// Removes the folders. The next call retries a failed removal.
+    pub(super) fn remove(&mut self, tiles: &mut TileWriter) -> io::Result<()> {
         while let Some(folder) = self.0.first() {
-            shelf.remove_folder(folder)?;
+            tiles.remove_folder(folder)?;
             self.0.pop_first();
         }
         Ok(())
@@ -59,12 +59,12 @@ impl Outgrown {
 
     fn look(
         &mut self,
-        shelf: &TileWriter,
+        tiles: &TileWriter,
         full: &str,
         is_outgrown: impl Fn(&str) -> bool,
     ) -> io::Result<()> {
         let (group, _) = full.rsplit_once('/').unwrap_or_default();
-        let names = shelf.names(group)?.into_iter();
+        let names = tiles.names(group)?.into_iter();
         let folders = names.map(|name| format!("{group}/{name}"));
         let outgrown = folders.filter(|f| f.ends_with(".p") && is_outgrown(&format!("{f}/1")));
         self.0.extend(outgrown);
@@ -72,7 +72,8 @@ impl Outgrown {
     }
 }
 
-/// Full files of which one stands in each of the two newest groups of a thousand.
+/// The newest full file, and the last one of the thousand before: one for each of the two newest
+/// folders.
 fn beside(full: u64) -> impl Iterator<Item = u64> {
     let newest = full.checked_sub(1);
     let before = newest.and_then(|newest| (newest / 1_000 * 1_000).checked_sub(1));
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_each_of_the_two_newest_thousands_is_looked_beside() {
+    fn the_search_covers_the_two_newest_folders() {
         let of = |full| beside(full).collect::<Vec<_>>();
         assert!(of(0).is_empty());
         assert_eq!(of(1), [0]);

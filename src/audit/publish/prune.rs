@@ -1,6 +1,6 @@
-//! Removes segments of the journal that a checkpoint covers and that hold nothing open: all of their
-//! entries stand in bundles by then. Oldest first, never past one that stays; before the first goes,
-//! `floor` says where the journal will begin, so that no other segment can be taken away unnoticed.
+//! Removes the oldest journal segments that a checkpoint covers and that hold no open intent;
+//! bundles hold all of their entries. Before it removes the first, it writes the file `floor`,
+//! which names the new start of the journal, so that a start detects any other missing segment.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,26 +13,26 @@ use crate::audit::journal::segment;
 use crate::audit::journal::start::JournalStart;
 use crate::audit::log::key::Key;
 
-/// A segment of the chain.
+/// A segment of the journal.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,
-    /// What its first batch goes on from.
+    /// The batch before its first one.
     before: Link,
-    /// The index behind its last entry.
+    /// The index after its last entry.
     end: u64,
 }
 
-/// The segments of the chain that stand in the journal, oldest first.
+/// The segments in the journal, oldest first.
 #[derive(Debug)]
 pub(super) struct Segments {
     folder: Arc<dyn Folder>,
-    /// Who would take a segment that goes for one that was unlinked.
+    /// The integrity check, which must forget a segment before its removal.
     watched: Arc<integrity::Segments>,
     known: VecDeque<Known>,
     last: Link,
-    /// Whether what an earlier process was about to remove has been looked for.
-    is_swept: bool,
+    /// Whether segments that an earlier process failed to remove are gone.
+    is_cleaned_up: bool,
 }
 
 impl Segments {
@@ -42,16 +42,16 @@ impl Segments {
             watched,
             known: VecDeque::new(),
             last: Link::default(),
-            is_swept: false,
+            is_cleaned_up: false,
         }
     }
 
-    /// Begins behind this batch.
+    /// Sets the batch before the first one in the journal.
     pub(super) fn begin(&mut self, before: Link) {
         self.last = before;
     }
 
-    /// Takes note of the next batch.
+    /// Adds the next batch.
     pub(super) fn note(&mut self, link: Link) {
         if link.sequence == self.last.sequence {
             return;
@@ -67,7 +67,7 @@ impl Segments {
         self.last = link;
     }
 
-    /// Removes what ends at or before this index; the newest segment always stays.
+    /// Removes segments that end at or before this index, but never the newest.
     pub(super) fn prune(&mut self, until: u64, key: &Key) -> io::Result<()> {
         let finished = self.known.len().saturating_sub(1);
         let gone = self.known.iter().take(finished);
@@ -75,10 +75,10 @@ impl Segments {
         let Some(first) = self.known.get(gone).copied() else {
             return Ok(());
         };
-        // One that begins behind others was pruned to before, by whoever left them.
-        let is_left = !self.is_swept && first.before.sequence > 0;
+        // If the journal was pruned before, the earlier process may have left segments.
+        let is_left = !self.is_cleaned_up && first.before.sequence > 0;
         if gone == 0 && !is_left {
-            self.is_swept = true;
+            self.is_cleaned_up = true;
             return Ok(());
         }
         let floor = JournalStart {
@@ -94,7 +94,7 @@ impl Segments {
             }
         }
         self.known.drain(..gone);
-        self.is_swept = true;
+        self.is_cleaned_up = true;
         Ok(())
     }
 }

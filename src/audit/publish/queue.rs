@@ -1,4 +1,5 @@
-//! What the writer hands to the publisher: batches that are synced and found in order, no others.
+//! The queue from the writer to the publisher, for batches that are synced and have passed the
+//! integrity check.
 
 use crate::audit::journal::Synced;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,23 +7,22 @@ use std::time::{Duration, Instant};
 
 use crate::audit::status::checkpoint_lag::CheckpointLag;
 
-/// While more than this waits, deletions are refused. What is begun by then is still handed over:
-/// the outcomes of open intents, which are few.
+/// Deletions are refused while more bytes than this wait. The queue still accepts the outcomes of
+/// open intents, which are few.
 pub(super) const MOST_BYTES: usize = 64 << 20;
 
-/// What has been handed over and not been taken.
+/// The queue's content.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) batches: Vec<Synced>,
     pub(super) bytes: usize,
-    /// When the oldest of them came.
+    /// When the oldest batch arrived.
     pub(super) since: Option<Instant>,
-    /// Every intent below this index is closed by an entry that was handed over before.
+    /// Every intent below this index has an outcome among the entries queued so far.
     pub(super) settled: u64,
     pub(super) stop: bool,
 }
 
-/// The queue between the two threads.
 #[derive(Debug, Default)]
 pub(crate) struct PublishQueue {
     queue: Mutex<Queue>,
@@ -30,7 +30,7 @@ pub(crate) struct PublishQueue {
 }
 
 impl PublishQueue {
-    /// Hands a batch over, and tells how the publisher is behind.
+    /// Queues a batch and updates the checkpoint lag.
     pub(crate) fn batch(&self, batch: Synced, lag: &CheckpointLag) {
         let mut queue = self.lock();
         queue.bytes += batch.entries.iter().map(Vec::len).sum::<usize>();
@@ -39,18 +39,18 @@ impl PublishQueue {
         let since = *queue.since.get_or_insert_with(Instant::now);
         lag.waits(since, queue.bytes > MOST_BYTES);
         drop(queue);
-        // The publisher looks at the clock by itself once something waits.
+        // Only the first batch wakes the publisher, which then waits for a set time.
         if is_first {
             self.wake.notify_one();
         }
     }
 
-    /// Every intent below this index is closed by an entry that was handed over.
+    /// Every intent below this index has an outcome among the entries queued so far.
     pub(crate) fn settled(&self, index: u64) {
         self.lock().settled = index;
     }
 
-    /// Nothing more comes.
+    /// Tells the publisher to end.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
         self.wake.notify_one();
@@ -61,8 +61,8 @@ impl PublishQueue {
         self.lock().stop
     }
 
-    /// Waits until something has waited for `patience`, it is told to stop, or `idle` is over; then
-    /// takes all there is.
+    /// Waits until a batch has waited for `patience`, `idle` has passed or the publisher must end;
+    /// then takes all batches.
     pub(super) fn take(&self, patience: Duration, idle: Duration) -> Queue {
         let until = Instant::now() + idle;
         let mut queue = self.lock();
@@ -90,7 +90,7 @@ impl PublishQueue {
         )
     }
 
-    /// All that was taken is published: what waits now came later.
+    /// Updates the checkpoint lag after all taken batches are published.
     pub(super) fn published(&self, lag: &CheckpointLag) {
         let queue = self.lock();
         lag.published(queue.since, queue.bytes > MOST_BYTES);

@@ -1,5 +1,5 @@
-//! Retraces the log from the journal and holds it against what was published: no tree is signed
-//! that does not go on from the newest checkpoint, in the folder and in the seen file.
+//! Rebuilds the tree from the journal and compares it with the published log, so that the gateway
+//! signs no tree that does not extend the newest checkpoint, in the folder and in the seen file.
 
 use std::io;
 use std::path::Path;
@@ -19,38 +19,38 @@ use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
-/// What the publisher goes on from.
+/// The state from which the publisher continues.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) shelf: TileWriter,
     pub(crate) seen: Seen,
-    /// The checkpoint's bytes, and how many entries it covers.
+    /// The checkpoint's bytes; `covered` is the number of its entries.
     pub(crate) checkpoint: Option<Vec<u8>>,
     pub(crate) covered: u64,
-    /// The tree whose files all stand at their places.
+    /// A tree whose files all exist.
     pub(crate) from: Tree,
 }
 
-/// What was published, and the tree as far as it was retraced.
+/// The published checkpoints, and the tree rebuilt so far.
 #[derive(Debug)]
 pub(crate) struct ReplayCheck {
     shelf: TileWriter,
     seen: Seen,
-    /// The folder's own newest checkpoint, and its bytes.
+    /// The newest checkpoint in the folder, and its bytes.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
-    /// That of the seen file.
+    /// The checkpoint in the seen file.
     newest_seen: Option<Checkpoint>,
     tree: Tree,
-    /// The tree where the journal begins.
+    /// The tree at the journal's first entry.
     start: Tree,
     /// The tree at the folder's checkpoint.
     published: Tree,
-    /// Whether a published file is missing, which the journal can make again.
+    /// Whether a published file is missing that the journal can restore.
     is_missing: bool,
 }
 
 impl ReplayCheck {
-    /// Reads both checkpoints; nothing is judged yet but that they are this log's own.
+    /// Reads both checkpoints, and checks that this log's key signed them.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         root: &Arc<dyn Folder>,
@@ -80,11 +80,11 @@ impl ReplayCheck {
                 return Err(closed(Cause::RolledBack, what));
             }
         };
-        if let (Some((stands, _)), None) = (&checkpoint, &newest_seen) {
+        if let (Some((checkpoint, _)), None) = (&checkpoint, &newest_seen) {
             tracing::warn!(
                 "no seen file at {} though the log holds a checkpoint of {} entries: a roll-back before now would not be noticed; compare it with a checkpoint kept elsewhere (`lychgate audit verify --against`)",
                 seen_file.display(),
-                stands.size
+                checkpoint.size
             );
         }
         Ok(Self {
@@ -99,8 +99,8 @@ impl ReplayCheck {
         })
     }
 
-    /// The journal begins with this entry: what is before is taken from the tiles, each found under
-    /// the checkpoint.
+    /// Starts at the journal's first entry. Takes the tree before it from the tiles, and checks
+    /// them against the checkpoint.
     pub(crate) fn begin(
         &mut self,
         root: &Arc<dyn Folder>,
@@ -131,10 +131,10 @@ impl ReplayCheck {
         }
         self.start = before(&mut reader, index)?;
         self.tree = self.start.clone();
-        self.judge()
+        self.check()
     }
 
-    /// Takes the next entry of the journal.
+    /// Adds the next entry of the journal.
     pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Unavailable> {
         let published = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
         let mut full = Vec::new();
@@ -150,10 +150,10 @@ impl ReplayCheck {
                 self.compare(piece)?;
             }
         }
-        self.judge()
+        self.check()
     }
 
-    /// The journal has ended: both checkpoints must lie within it.
+    /// Ends the journal; both checkpoints must lie within it.
     pub(crate) fn finish(&mut self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
@@ -175,7 +175,6 @@ impl ReplayCheck {
         }
     }
 
-    /// What was published, for the publisher to go on from.
     pub(crate) fn into_published(self) -> Published {
         Published {
             covered: self.published.size(),
@@ -189,8 +188,8 @@ impl ReplayCheck {
         }
     }
 
-    /// Holds the tree against the checkpoints of its size.
-    fn judge(&mut self) -> Result<(), Unavailable> {
+    /// Compares the tree with each checkpoint of its size.
+    fn check(&mut self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
         let seen = self.newest_seen.as_ref();
@@ -214,7 +213,8 @@ impl ReplayCheck {
         Ok(())
     }
 
-    /// A published file never changes; one that is missing is made again.
+    /// Compares a file with the tree: other bytes are damage, and the publisher restores a missing
+    /// file.
     fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
         let found = self
             .shelf
@@ -232,7 +232,7 @@ impl ReplayCheck {
     }
 }
 
-/// The tree before this entry, which the checkpoint covers.
+/// The tree before entry `index`, which the checkpoint covers.
 fn before(reader: &mut Reader, index: u64) -> Result<Tree, Unavailable> {
     let frontier = reader.frontier(index).map_err(missing)?;
     let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
@@ -241,7 +241,7 @@ fn before(reader: &mut Reader, index: u64) -> Result<Tree, Unavailable> {
         reader
             .bundle(index / BUNDLE, |entries, _| {
                 for entry in entries.iter().take(partial) {
-                    // What stands in a bundle fits in one.
+                    // An entry from a bundle always fits into one.
                     let _ = push_entry(&mut bundle, entry);
                 }
             })

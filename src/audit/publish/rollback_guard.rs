@@ -1,5 +1,6 @@
-//! The seen file: the newest checkpoint, kept apart from the log's folder, so that a folder that was
-//! set back to an older state is noticed. Where it cannot be kept, that is noted and no more.
+//! The seen file: a copy of the newest checkpoint outside the log's folder, which shows that
+//! someone set the folder back to an older state. If the gateway cannot write it, it only reports
+//! that.
 
 use std::io;
 use std::path::Path;
@@ -13,73 +14,82 @@ use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable};
 
-/// The file, where its folder is there.
+/// The seen file.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    kept: Option<CheckpointFile>,
-    /// Why roll-back is not watched.
+    /// `None` if it cannot be opened.
+    file: Option<CheckpointFile>,
+    /// Why roll-back detection does not work.
     trouble: Option<String>,
     path: String,
 }
 
 impl Seen {
-    /// Opens it, and gives what it holds.
+    /// Opens the file and returns its content.
     ///
     /// # Errors
-    /// Where descriptors or memory are lacking: a log must not go unwatched for that until it is restarted.
+    /// If descriptors or memory are lacking: roll-back detection must not stay off until a restart
+    /// because of that.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
         let opened = folder_of(&**disk, path).and_then(|(folder, name)| {
             let bytes = read_log_file(&*folder, &name)?;
-            let passing = format!("{name}.new");
-            let kept =
-                CheckpointFile::new(Arc::clone(&folder), &name, folder, &passing, bytes.clone());
-            Ok((kept, bytes))
+            let temporary = format!("{name}.new");
+            let file = CheckpointFile::new(
+                Arc::clone(&folder),
+                &name,
+                folder,
+                &temporary,
+                bytes.clone(),
+            );
+            Ok((file, bytes))
         });
-        let (kept, bytes, trouble) = match opened {
-            Ok((kept, bytes)) => (Some(kept), bytes, None),
+        let (file, bytes, trouble) = match opened {
+            Ok((file, bytes)) => (Some(file), bytes, None),
             Err(error) if is_lack(&error) => return Err(error),
-            Err(error) => (None, None, Some(not_watched(&shown, &error))),
+            Err(error) => (None, None, Some(detection_is_off(&shown, &error))),
         };
         let seen = Self {
-            kept,
+            file,
             trouble,
             path: shown,
         };
         Ok((seen, bytes))
     }
 
-    /// Why roll-back is not watched, where it is not.
+    /// Why roll-back detection does not work; `None` if it does.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Whether it holds these bytes.
+    /// Whether the file holds these bytes.
     pub(super) fn holds(&self, bytes: &[u8]) -> bool {
-        let known = self.kept.as_ref().and_then(CheckpointFile::known);
+        let known = self.file.as_ref().and_then(CheckpointFile::known);
         known == Some(bytes) && self.trouble.is_none()
     }
 
-    /// Somebody else's checkpoint there is another writer of the same log; any other fault is mended
-    /// by the next write.
+    /// A foreign checkpoint in the file means a second writer. The next write repairs any other
+    /// fault.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
-        match self.kept.as_mut().map(|kept| kept.compare(key)) {
+        match self.file.as_mut().map(|file| file.compare(key)) {
             Some(Err(found)) if found.cause == Cause::SecondWriter => Err(found),
             _ => Ok(()),
         }
     }
 
-    /// Keeps a new checkpoint.
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
-        if let Some(kept) = &mut self.kept {
-            let kept = kept.replace(bytes);
-            self.trouble = kept.err().map(|error| not_watched(&self.path, &error));
+    /// Writes a new checkpoint.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        if let Some(file) = &mut self.file {
+            let result = file.replace(bytes);
+            self.trouble = result
+                .err()
+                .map(|error| detection_is_off(&self.path, &error));
         }
     }
 }
 
-/// Why roll-back would not be watched by this process's user, where it would not: the seen file's
-/// folder takes no new names, or the file cannot be read.
+/// Why roll-back detection would not work for this process's user; `None` if it would. It needs a
+/// folder that accepts new names, and a file that the user can read.
 #[must_use]
 pub fn unwatched(path: &Path) -> Option<String> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
@@ -93,16 +103,16 @@ pub fn unwatched(path: &Path) -> Option<String> {
         other => other,
     };
     let error = folder.and(file).err()?;
-    Some(not_watched(&path.display().to_string(), &error))
+    Some(detection_is_off(&path.display().to_string(), &error))
 }
 
-/// A file's folder, opened, and its name in it.
+/// Opens a file's folder; also returns the file's name.
 pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
     let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
     else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    // Never made: a disk that is not mounted must not be stood in for by a folder that does not last.
+    // Never creates the folder: it could take the place of a disk that is not mounted.
     let above = if above.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -111,8 +121,8 @@ pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Fol
     Ok((disk.folder(above, None)?, name.to_owned()))
 }
 
-fn not_watched(path: &str, error: &io::Error) -> String {
-    format!("roll-back is not watched: the seen file {path} cannot be kept: {error}")
+fn detection_is_off(path: &str, error: &io::Error) -> String {
+    format!("roll-back detection is off: the seen file {path} cannot be used: {error}")
 }
 
 #[cfg(test)]
@@ -122,27 +132,27 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn a_seen_file_whose_folder_is_not_there_is_noted_and_never_made() {
+    fn a_missing_folder_is_reported_and_never_created() {
         let folder = test_folder("seen");
         let path = folder.path().join("not/there.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let (mut seen, found) = Seen::open(&disk, &path).unwrap();
         assert_eq!(found, None);
-        seen.keep(b"checkpoint");
+        seen.write(b"checkpoint");
         assert!(seen.trouble().unwrap().contains("not/there.seen"));
-        assert!(unwatched(&path).unwrap().contains("not watched"));
+        assert!(unwatched(&path).unwrap().contains("detection is off"));
         assert!(!folder.path().join("not").exists());
         assert_eq!(unwatched(&folder.path().join("new.seen")), None);
     }
 
     #[test]
-    fn what_is_kept_is_found_again() {
+    fn a_written_checkpoint_is_read_again() {
         let folder = test_folder("seen");
         let path = folder.path().join("audit.key.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let (mut seen, _) = Seen::open(&disk, &path).unwrap();
         for text in [b"one".as_slice(), b"two"] {
-            seen.keep(text);
+            seen.write(text);
             assert!(seen.holds(text));
             let (_, found) = Seen::open(&disk, &path).unwrap();
             assert_eq!(found.as_deref(), Some(text));

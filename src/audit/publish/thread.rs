@@ -1,4 +1,4 @@
-//! The publisher's thread: when it publishes, and what it says when it cannot.
+//! The publisher's thread.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,19 +11,19 @@ use crate::audit::status::availability::Availability;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// An entry waits so long for others, which then share its checkpoint: twice a second.
+/// An entry waits this long for others that then share its checkpoint: twice a second.
 const GATHER: Duration = Duration::from_millis(450);
-/// How often what is published is looked at while nothing comes.
+/// How often an idle publisher checks the published checkpoints.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long it waits after what it met.
+/// The pause after an error.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// The writer's end of the publisher.
+/// The writer's handle to the publisher.
 #[derive(Debug)]
 pub(crate) struct Publishing {
-    handover: Arc<PublishQueue>,
+    queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
-    /// Until the thread has it.
+    /// `None` once the thread owns it.
     publisher: Option<Publisher>,
     thread: Option<JoinHandle<()>>,
     #[cfg(test)]
@@ -33,7 +33,7 @@ pub(crate) struct Publishing {
 impl Publishing {
     pub(crate) fn new(publisher: Publisher) -> Self {
         Self {
-            handover: Arc::default(),
+            queue: Arc::default(),
             availability: Arc::clone(&publisher.availability),
             publisher: Some(publisher),
             thread: None,
@@ -42,32 +42,32 @@ impl Publishing {
         }
     }
 
-    /// Hands over a batch that is synced and found in order.
+    /// Queues a batch that is synced and has passed the integrity check.
     pub(crate) fn hand_over(&self, batch: Synced) {
-        self.handover.batch(batch, &self.availability.lag);
+        self.queue.batch(batch, &self.availability.lag);
     }
 
-    /// Every intent below this index is closed by an entry that was handed over.
+    /// Every intent below this index has an outcome among the queued entries.
     pub(crate) fn settled(&self, index: u64) {
-        self.handover.settled(index);
+        self.queue.settled(index);
     }
 
-    /// Publishes what was handed over so far, then leaves the rest to a thread.
+    /// Publishes all queued entries, then starts the thread.
     pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
         let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
         };
-        let queue = self.handover.take(Duration::ZERO, Duration::ZERO);
+        let queue = self.queue.take(Duration::ZERO, Duration::ZERO);
         publisher.take(queue.batches);
         publisher.settled(queue.settled);
         publisher.publish()?;
-        self.handover.published(&self.availability.lag);
-        // Of what another met before this one, nothing is left.
-        self.availability.lag.met(None);
+        self.queue.published(&self.availability.lag);
+        // Clears the error of an earlier publisher.
+        self.availability.lag.publisher_error(None);
         let run = Run {
             works: true,
             publisher,
-            handover: Arc::clone(&self.handover),
+            queue: Arc::clone(&self.queue),
             availability: Arc::clone(&self.availability),
         };
         #[cfg(test)]
@@ -78,11 +78,11 @@ impl Publishing {
         self.start(run)
     }
 
-    /// Publishes what is left, once, and waits until that is done or has failed.
+    /// Makes the thread publish the remaining entries, once, and waits until it has ended.
     pub(crate) fn stop(&mut self) {
-        self.handover.stop();
+        self.queue.stop();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has published nothing since.
+            // A thread that panicked has nothing to report.
             let _ = thread.join();
         }
     }
@@ -100,7 +100,7 @@ impl Publishing {
     }
 }
 
-/// The lock is given back after this, so it must not be dropped while the thread writes.
+/// The writer releases the lock after this drop, so the thread must have ended.
 impl Drop for Publishing {
     fn drop(&mut self) {
         self.stop();
@@ -110,9 +110,9 @@ impl Drop for Publishing {
 #[derive(Debug)]
 struct Run {
     publisher: Publisher,
-    handover: Arc<PublishQueue>,
+    queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
-    /// Whether it worked the last time.
+    /// Whether the last attempt worked.
     works: bool,
 }
 
@@ -120,8 +120,8 @@ impl Run {
     fn serve(&mut self) {
         loop {
             let queue = match self.works {
-                true => self.handover.take(GATHER, IDLE),
-                false => self.handover.take(AGAIN, AGAIN),
+                true => self.queue.take(GATHER, IDLE),
+                false => self.queue.take(AGAIN, AGAIN),
             };
             self.publisher.take(queue.batches);
             self.publisher.settled(queue.settled);
@@ -135,9 +135,9 @@ impl Run {
     fn publish(&mut self) -> bool {
         let result = self.publisher.publish();
         let works = result.is_ok();
-        self.availability.lag.met(result.err());
+        self.availability.lag.publisher_error(result.err());
         if works {
-            self.handover.published(&self.availability.lag);
+            self.queue.published(&self.availability.lag);
         }
         works
     }
@@ -152,20 +152,20 @@ mod by_hand {
 
     use super::{Publishing, Run};
 
-    /// The publisher without a thread, so that a test says when it publishes.
+    /// The publisher without a thread, for a test that decides when to publish.
     #[derive(Debug)]
     pub(crate) struct ByHand(pub(super) Run);
 
     impl ByHand {
-        /// What the thread does at a time, unless it has ended; says whether that worked.
+        /// Publishes once, unless the publisher was stopped; returns whether that worked.
         pub(crate) fn publish(&mut self) -> bool {
-            self.0.handover.has_stopped() || self.publish_the_rest()
+            self.0.queue.has_stopped() || self.publish_the_rest()
         }
 
-        /// What it does at its end.
+        /// Publishes the remaining entries, as the thread does at its end.
         pub(crate) fn publish_the_rest(&mut self) -> bool {
             let run = &mut self.0;
-            let queue = run.handover.take(Duration::ZERO, Duration::ZERO);
+            let queue = run.queue.take(Duration::ZERO, Duration::ZERO);
             run.publisher.take(queue.batches);
             run.publisher.settled(queue.settled);
             run.publish()

@@ -1,5 +1,6 @@
-//! Puts files into the log's folder, so that none is ever seen there that is not whole and durable:
-//! each is written under a passing name outside `tile/`, synced, and then moved to its place.
+//! Writes files into the log's folder. A reader never sees one that is incomplete or not durable:
+//! the writer creates each under a temporary name outside `tile/`, syncs it, and then moves it to
+//! its path.
 
 use crate::audit::disk::read_log_file;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,64 +13,64 @@ use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
 use crate::audit::disk::{Access, File, Folder};
 
 const FOLDER_MODE: u32 = 0o750;
-/// So many files are written before they are synced one after the other: most of them then find
-/// their sync done by the first one's.
+/// Files that are written before the first of them is synced. The first sync usually flushes the
+/// others too, so their own syncs are short.
 const GROUP: usize = 64;
-/// So many folders are held open.
+/// The most folders that are folder open.
 const MOST_OPEN: usize = 128;
 
-/// The folder, and what is being put into it.
+/// The log's folder, and the files that are being written.
 #[derive(Debug)]
 pub(crate) struct TileWriter {
     root: Arc<dyn Folder>,
-    passing: Arc<dyn Folder>,
-    /// By path below the root.
+    temporary: Arc<dyn Folder>,
+    /// Open folders by path below the root.
     open: BTreeMap<String, Arc<dyn Folder>>,
-    /// Written and not yet at their places: file, passing name, path.
+    /// Files that are written but not moved yet: file, temporary name, path.
     written: Vec<(Arc<dyn File>, String, String)>,
     /// Folders with new names that are not synced.
     touched: BTreeSet<String>,
-    /// Passing names given so far.
-    given: u64,
+    /// Temporary names used so far.
+    names_used: u64,
 }
 
 impl TileWriter {
-    /// Opens it.
+    /// Opens the folder for temporary files; creates it if it is missing.
     pub(crate) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
-        let passing = root.folder(PASSING, Some(FOLDER_MODE))?;
+        let temporary = root.folder(PASSING, Some(FOLDER_MODE))?;
         Ok(Self {
             root: Arc::clone(root),
-            passing,
+            temporary,
             open: BTreeMap::new(),
             written: Vec::new(),
             touched: BTreeSet::new(),
-            given: 0,
+            names_used: 0,
         })
     }
 
-    /// Removes what an earlier process left under passing names.
+    /// Removes the temporary files of an earlier process.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        let left = self.passing.list()?;
+        let left = self.temporary.list()?;
         for name in left.iter().filter(|name| is_own_in_passing(name)) {
-            self.passing.remove(name)?;
+            self.temporary.remove(name)?;
         }
         Ok(())
     }
 
-    /// Forgets what a failed attempt began: it is written again under other names. The folder of
-    /// passing names holds nothing of the log, so one that was removed is made again.
+    /// Forgets a failed attempt; the next one writes all files again under other names. Creates the
+    /// folder for temporary files again if it was removed, because it holds nothing of the log.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         for (_, name, _) in self.written.drain(..) {
-            // A name that stays does no harm: it is removed at the next start.
-            let _ = self.passing.remove(&name);
+            // A name that remains does no harm: the next start removes it.
+            let _ = self.temporary.remove(&name);
         }
         self.open.clear();
         self.touched.clear();
-        self.passing = self.root.folder(PASSING, Some(FOLDER_MODE))?;
+        self.temporary = self.root.folder(PASSING, Some(FOLDER_MODE))?;
         Ok(())
     }
 
-    /// Writes a file; it stands at its place once [`Self::settle`] has returned.
+    /// Writes a file; it is at its path once [`Self::settle`] has returned.
     pub(super) fn put(&mut self, piece: &Piece) -> io::Result<()> {
         let (file, name) = self.write(&piece.bytes)?;
         self.written.push((file, name, piece.path.clone()));
@@ -79,7 +80,7 @@ impl TileWriter {
         self.move_written()
     }
 
-    /// Makes all that was put durable at its place.
+    /// Makes all written files durable at their paths.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         self.move_written()?;
         for path in std::mem::take(&mut self.touched) {
@@ -88,12 +89,12 @@ impl TileWriter {
         Ok(())
     }
 
-    /// The folder of passing names.
-    pub(super) fn passing(&self) -> &Arc<dyn Folder> {
-        &self.passing
+    /// The folder for temporary files.
+    pub(super) fn temporary(&self) -> &Arc<dyn Folder> {
+        &self.temporary
     }
 
-    /// The names in a folder; none where there is none.
+    /// The names in a folder; none if the folder is missing.
     pub(super) fn names(&self, path: &str) -> io::Result<Vec<String>> {
         match self.look(path).and_then(|folder| folder.list()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -101,18 +102,18 @@ impl TileWriter {
         }
     }
 
-    /// Removes a folder of partial files, where it is there; it stays where another program has put
-    /// something in it.
+    /// Removes a folder of partial files, if it exists. The folder stays if another program has put
+    /// something into it.
     pub(super) fn remove_folder(&mut self, path: &str) -> io::Result<()> {
         self.open.remove(path);
         let (above, name) = split(path);
-        let held = match self.look(path) {
-            Ok(held) => held,
+        let folder = match self.look(path) {
+            Ok(folder) => folder,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        for file in held.list()?.iter().filter(|name| is_number(name)) {
-            held.remove(file)?;
+        for file in folder.list()?.iter().filter(|name| is_number(name)) {
+            folder.remove(file)?;
         }
         match self.look(above)?.remove_folder(name) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
@@ -120,7 +121,7 @@ impl TileWriter {
         }
     }
 
-    /// Reads a file of the log's folder whole; `None` where there is none.
+    /// Reads a whole file of the log's folder; `None` if it is missing.
     pub(crate) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let (folder, name) = split(path);
         match self.look(folder) {
@@ -131,9 +132,9 @@ impl TileWriter {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<(Arc<dyn File>, String)> {
-        self.given += 1;
-        let name = self.given.to_string();
-        let file = self.passing.open(&name, Access::Create(FILE_MODE))?;
+        self.names_used += 1;
+        let name = self.names_used.to_string();
+        let file = self.temporary.open(&name, Access::Create(FILE_MODE))?;
         file.write_at(bytes, 0)?;
         Ok((file, name))
     }
@@ -142,33 +143,33 @@ impl TileWriter {
         for (file, _, _) in &self.written {
             file.sync_all()?;
         }
-        for (_, passing, path) in std::mem::take(&mut self.written) {
+        for (_, temporary, path) in std::mem::take(&mut self.written) {
             let (folder, name) = split(&path);
-            let held = self.folder(folder)?;
-            self.passing.move_into(&passing, &*held, name)?;
+            let target = self.folder(folder)?;
+            self.temporary.move_into(&temporary, &*target, name)?;
             self.touched.insert(folder.to_owned());
         }
         Ok(())
     }
 
-    /// A folder below the root, made where it is missing, its name durable.
+    /// Opens a folder below the root; creates it durably if it is missing.
     fn folder(&mut self, path: &str) -> io::Result<Arc<dyn Folder>> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
-        if let Some(held) = self.open.get(path) {
-            return Ok(Arc::clone(held));
+        if let Some(folder) = self.open.get(path) {
+            return Ok(Arc::clone(folder));
         }
         let (above, name) = split(path);
-        let held = self.folder(above)?.folder(name, Some(FOLDER_MODE))?;
+        let folder = self.folder(above)?.folder(name, Some(FOLDER_MODE))?;
         if self.open.len() >= MOST_OPEN {
             self.open.clear();
         }
-        self.open.insert(path.to_owned(), Arc::clone(&held));
-        Ok(held)
+        self.open.insert(path.to_owned(), Arc::clone(&folder));
+        Ok(folder)
     }
 
-    /// A folder below the root that is there.
+    /// Opens an existing folder below the root.
     fn look(&self, path: &str) -> io::Result<Arc<dyn Folder>> {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         parts.try_fold(Arc::clone(&self.root), |above, name| {
@@ -177,7 +178,7 @@ impl TileWriter {
     }
 }
 
-/// The folder and the name in it.
+/// Splits a path into its folder and its name.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
@@ -189,8 +190,8 @@ mod tests {
     use crate::audit::test_folder;
 
     #[test]
-    fn what_other_programs_left_is_not_removed_and_no_hindrance() {
-        let outer = test_folder("shelf");
+    fn files_of_other_programs_stay_and_do_no_harm() {
+        let outer = test_folder("tile-writer");
         let path = |name: &str| outer.path().join(name);
         for folder in ["tmp/lost+found", "tile/0/000.p/lost+found"] {
             std::fs::create_dir_all(path(folder)).unwrap();
@@ -199,14 +200,14 @@ mod tests {
             std::fs::write(path(file), b"").unwrap();
         }
         let root = RealDisk.folder(outer.path(), None).unwrap();
-        let mut shelf = TileWriter::open(&root).unwrap();
-        shelf.clear().unwrap();
+        let mut tiles = TileWriter::open(&root).unwrap();
+        tiles.clear().unwrap();
         assert!(!path("tmp/7").exists() && !path("tmp/checkpoint").exists());
         assert!(path("tmp/.DS_Store").exists() && path("tmp/lost+found").exists());
-        shelf.remove_folder("tile/0/000.p").unwrap();
+        tiles.remove_folder("tile/0/000.p").unwrap();
         assert!(!path("tile/0/000.p/7").exists());
         std::fs::remove_dir(path("tile/0/000.p/lost+found")).unwrap();
-        shelf.remove_folder("tile/0/000.p").unwrap();
+        tiles.remove_folder("tile/0/000.p").unwrap();
         assert!(!path("tile/0/000.p").exists());
     }
 }

@@ -1,6 +1,7 @@
-//! The growing edge of the log: what the next tiles, the next bundle and the next root are made from.
+//! The right edge of the log, from which the publisher makes the next tiles, the next bundle and
+//! the next root.
 //!
-//! It is of one size however long the log is: 255 hashes a level and 255 entries.
+//! Its size does not depend on the log's: at most 255 hashes a level and 255 entries.
 
 use std::io;
 
@@ -11,37 +12,36 @@ use crate::audit::log::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     frontier: Frontier,
-    /// The entries behind the last full bundle, as they stand in one.
+    /// The entries after the last full bundle, encoded as a bundle.
     bundle: Vec<u8>,
 }
 
 /// A file of the log's folder: a tile or a bundle.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    /// Below the folder.
+    /// Below the log's folder.
     pub(crate) path: String,
-    /// All that stands in it.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Tree {
-    /// The edge as it stands in the tiles: `bundle` holds the entries behind the last full one.
+    /// Restores the edge from the tiles; `bundle` holds the entries after the last full bundle.
     pub(crate) fn at(frontier: Frontier, bundle: Vec<u8>) -> Self {
         Self { frontier, bundle }
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub(crate) fn size(&self) -> u64 {
         self.frontier.size()
     }
 
-    /// The root over all entries so far.
+    /// The root hash of all entries.
     pub(crate) fn root(&self) -> Hash {
         self.frontier.root()
     }
 
-    /// Adds the next entry; `full` is given each file that has become full. After an error the tree
-    /// is of no use.
+    /// Adds the next entry and passes each file that it fills to `full`. After an error the tree
+    /// must not be used.
     pub(crate) fn push(
         &mut self,
         entry: &[u8],
@@ -67,7 +67,7 @@ impl Tree {
         })
     }
 
-    /// The files that are not full at this size.
+    /// The partial files at this size.
     pub(crate) fn partial(&self) -> Vec<Piece> {
         let bundle = Bundle::at(self.size() / u64::from(FULL), self.size());
         let bundle = bundle.map(|bundle| Piece {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_full_and_partial_files_are_all_that_a_size_has_and_no_other() {
+    fn p4_a_tree_has_exactly_the_files_that_its_size_implies() {
         for size in [0, 1, 255, 256, 257, 513, 65_535, 65_536, 70_000] {
             let (mut tree, mut files) = (Tree::default(), Files::new());
             grow(&mut tree, size, &mut files);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn p4_bundles_hold_the_entries_and_the_root_is_over_all_of_them() {
+    fn p4_bundles_hold_the_entries_that_the_root_covers() {
         let (mut tree, mut files, mut root) = (Tree::default(), Files::new(), Root::default());
         grow(&mut tree, 600, &mut files);
         for index in 0..600 {

@@ -1,4 +1,4 @@
-//! Whether deletions are taken, for everybody to see without waiting for the writer.
+//! Whether the trail accepts deletions. Any task can read it without waiting for the writer.
 
 use super::space::Space;
 use std::sync::Arc;
@@ -16,39 +16,40 @@ use crate::audit::status::closed;
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
 
-/// How the trail is.
+/// A snapshot of the trail's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Why deletions are refused, where they are, and what was seen.
+    /// Why deletions are refused, with details; `None` if they are accepted.
     pub closed: Option<Unavailable>,
-    /// Since when it is so.
+    /// When `closed` last changed.
     pub since: Time,
-    /// The next entry's index, where the trail is open.
+    /// The index of the next entry, once the trail is open.
     pub next_index: u64,
     /// Intents without an outcome.
     pub open_intents: u64,
-    /// The space that is left on its disk.
+    /// The free space on the trail's disk.
     pub space: Space,
-    /// Why a folder set back to an older state would not be noticed, where it would not.
+    /// Why the gateway cannot detect a rolled-back folder; `None` if it can.
     pub unwatched: Option<String>,
 }
 
-/// Set by the writer alone, but for the counts of what was refused.
+/// The current availability. Only the writer changes it; any task may count refusals.
 #[derive(Debug)]
 pub(crate) struct Availability {
     status: ArcSwap<Status>,
-    /// Microseconds from `born` to the begin of the sync under way, plus one; 0 where there is none.
+    /// Microseconds from `born` to the start of the current sync, plus one; 0 if no sync is
+    /// running.
     sync_began: AtomicU64,
-    /// What the clock said then.
+    /// The clock's time at the start of that sync.
     sync_began_at: AtomicI64,
     born: Instant,
     timeout: Duration,
     next_index: AtomicU64,
     open_intents: AtomicU64,
-    /// Deletions refused since the gate was closed.
+    /// Deletions refused since the writer last recorded a count.
     refused: AtomicU64,
     settled: watch::Sender<bool>,
-    /// How far the checkpoints are behind.
+    /// How far the checkpoints lag behind the entries.
     pub(crate) lag: CheckpointLag,
     pub(crate) space: Gauge,
     clock: Clock,
@@ -86,7 +87,7 @@ impl Availability {
             clock,
             metrics,
         });
-        // A sync that hangs sets no metric, so the gate is asked when they are read.
+        // A sync that hangs updates no metric, so each metrics reading checks the availability.
         let asked = Arc::downgrade(&availability);
         availability.metrics.before_reading(move || {
             if let Some(availability) = asked.upgrade() {
@@ -97,8 +98,8 @@ impl Availability {
         availability
     }
 
-    /// Why deletions are refused, where they are. A sync that is under way for too long counts
-    /// before the writer, which hangs in it, can say so.
+    /// Why deletions are refused; `None` if they are accepted. A sync past its timeout counts at
+    /// once, because the writer that hangs in it cannot report it.
     pub(crate) fn closed(&self) -> Option<Unavailable> {
         let status = self.status.load();
         if status.closed.is_some() {
@@ -111,7 +112,7 @@ impl Availability {
         self.lag.closed().map(|(found, _)| found)
     }
 
-    /// Since when it is as [`Self::closed`] says.
+    /// When the state that [`Self::closed`] reports began.
     fn since(&self, status: &Status) -> Time {
         if status.closed.is_none() && self.is_late() {
             return self.late_since();
@@ -123,7 +124,7 @@ impl Availability {
         status.since
     }
 
-    /// When the sync under way began to be late.
+    /// When the current sync passed its timeout.
     fn late_since(&self) -> Time {
         let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
         Time(
@@ -138,7 +139,7 @@ impl Availability {
         self.metrics.audit_open.set(i64::from(is_open));
     }
 
-    /// As [`Self::closed`], counted for the metrics.
+    /// Like [`Self::closed`], but counts a refusal in the metrics.
     pub(crate) fn pass(&self) -> Result<(), Unavailable> {
         self.closed().map_or(Ok(()), |closed| {
             self.count(closed.cause);
@@ -152,7 +153,7 @@ impl Availability {
         self.metrics.audit_refused.get_or_create(&labels).inc();
     }
 
-    /// Counts a deletion that was refused while the gate was closed.
+    /// Counts a refused deletion for the next entry about refusals.
     pub(crate) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -194,17 +195,16 @@ impl Availability {
         self.settled.send_replace(true);
     }
 
-    /// The time by the trail's clock.
     pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
 
-    /// Deletions refused since it was last asked.
+    /// Returns the number of refused deletions since the last call, and resets it.
     pub(crate) fn take_refused(&self) -> u64 {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
-    /// Counts again what was taken and could not be put on record.
+    /// Adds refusals again that the writer took but could not record.
     pub(crate) fn give_back_refused(&self, refused: u64) {
         self.refused.fetch_add(refused, Ordering::Relaxed);
     }
@@ -224,21 +224,22 @@ impl Availability {
         self.sync_began.store(now, Ordering::Release);
     }
 
-    /// Whether the sync under way, if there is one, takes too long.
+    /// Whether the current sync has passed its timeout.
     pub(crate) fn is_late(&self) -> bool {
         let began = self.sync_began.load(Ordering::Acquire);
         let took = self.born.elapsed();
         began != 0 && took.saturating_sub(Duration::from_micros(began)) > self.timeout
     }
 
-    /// The sync under way has come back; where it was late, [`Self::close`] comes before this.
+    /// Notes the end of the current sync. After a late sync, the writer calls [`Self::close`]
+    /// first.
     pub(crate) fn sync_ended(&self) {
         self.sync_began.store(0, Ordering::Release);
     }
 
-    /// Waits until the trail was opened or found closed.
+    /// Waits until the trail is open or recovery has failed.
     pub(crate) async fn settled(&self) {
-        // The sender lives as long as the gate.
+        // The sender lives as long as `self`.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 }
@@ -247,7 +248,7 @@ impl Availability {
 mod tests {
     use super::*;
 
-    fn gate(timeout: Duration) -> (Arc<Availability>, Clock, Metrics) {
+    fn availability_at(timeout: Duration) -> (Arc<Availability>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
             Availability::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
@@ -257,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn a_trail_begins_closed_as_recovering() {
-        let (availability, _, metrics) = gate(Duration::ZERO);
+    fn a_trail_starts_closed_as_recovering() {
+        let (availability, _, metrics) = availability_at(Duration::ZERO);
         assert_eq!(availability.closed().unwrap().cause, Cause::Recovering);
         assert_eq!(metrics.audit_open.get(), 0);
         availability.open();
@@ -266,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn p3_a_sync_under_way_for_too_long_closes_the_gate_by_the_clock_alone() {
-        let (late, clock, metrics) = gate(Duration::from_millis(2));
+    fn p3_a_sync_past_its_timeout_closes_without_the_writer() {
+        let (late, clock, metrics) = availability_at(Duration::from_millis(2));
         late.open();
         clock.set(Time(10_000));
         late.sync_begins();
@@ -275,7 +276,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(5));
         let state = late.state();
         assert_eq!(state.closed.unwrap().cause, Cause::SyncLate);
-        // It counts from when the sync became late, for the metric too.
+        // Lateness counts from the timeout, in the metric too.
         assert_eq!(state.since, Time(12_000));
         assert!(metrics.encode().contains("lychgate_audit_open 0"));
         late.close(closed(Cause::SyncLate, "the writer says so, too"));
@@ -284,15 +285,15 @@ mod tests {
         late.sync_ended();
         assert_eq!(late.closed(), None);
         assert!(metrics.encode().contains("lychgate_audit_open 1"));
-        let (in_time, _, _) = gate(Duration::from_secs(600));
+        let (in_time, _, _) = availability_at(Duration::from_secs(600));
         in_time.open();
         in_time.sync_begins();
         assert_eq!(in_time.closed(), None);
     }
 
     #[test]
-    fn since_is_when_the_cause_began_not_when_it_was_last_seen() {
-        let (availability, clock, _) = gate(Duration::ZERO);
+    fn since_is_when_the_cause_began() {
+        let (availability, clock, _) = availability_at(Duration::ZERO);
         clock.set(Time(10));
         availability.close(closed(Cause::DiskFull, "first"));
         clock.set(Time(20));
@@ -303,8 +304,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_counted_by_cause_and_for_the_trail_once() {
-        let (availability, _, metrics) = gate(Duration::ZERO);
+    fn refusals_are_counted_by_cause_and_taken_once() {
+        let (availability, _, metrics) = availability_at(Duration::ZERO);
         availability.close(closed(Cause::Locked, "another"));
         assert_eq!(availability.pass().unwrap_err().cause, Cause::Locked);
         let labels = CauseLabels { cause: "locked" };
@@ -317,8 +318,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_the_trail_hears_of_trouble_too() {
-        let (availability, _, _) = gate(Duration::ZERO);
+    async fn waiting_for_the_trail_ends_when_recovery_fails() {
+        let (availability, _, _) = availability_at(Duration::ZERO);
         availability.close(closed(Cause::Recovering, "still"));
         let early = tokio::time::timeout(Duration::from_millis(20), availability.settled()).await;
         assert!(early.is_err());

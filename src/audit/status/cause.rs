@@ -1,8 +1,9 @@
-//! Why deletions are refused: the causes, and the cause that follows from an error of the disk.
+//! The causes for which the gateway refuses deletions, and the cause that follows from a disk
+//! error.
 
 use std::io;
 
-/// Why the trail takes no deletions.
+/// Why the trail accepts no deletions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// No space for the next segment.
@@ -13,32 +14,32 @@ pub enum Cause {
     SyncLate,
     /// A file of the trail was unlinked.
     Unlinked,
-    /// A file of the trail is another one now.
+    /// A file of the trail was replaced by another file.
     Replaced,
-    /// A file of the trail is shorter than it was.
+    /// A file of the trail is shorter than before.
     Truncated,
-    /// A file of the trail holds other bytes than were written.
+    /// A file of the trail holds other bytes than the gateway wrote.
     Altered,
-    /// The file system takes no writes.
+    /// The file system accepts no writes.
     ReadOnly,
-    /// The folder is another one now.
+    /// Another folder is at the trail's path.
     FolderMoved,
-    /// Somebody else writes into the trail.
+    /// Another program writes into the trail.
     SecondWriter,
     /// Another process holds the lock.
     Locked,
-    /// The trail is older than it was.
+    /// The trail is older than before.
     RolledBack,
-    /// Answered records are damaged.
+    /// Records that callers were answered for are damaged.
     Damaged,
-    /// The key cannot be read, or is not the folder's.
+    /// The key cannot be read, or does not belong to this folder.
     KeyUnusable,
-    /// The trail is being opened.
+    /// The gateway is opening the trail.
     Recovering,
 }
 
 impl Cause {
-    /// Whether it is about what was found in the files, and not about what could not be written.
+    /// Whether the cause concerns the files' integrity, and not a failed write.
     pub(crate) const fn is_custody(self) -> bool {
         matches!(
             self,
@@ -51,7 +52,7 @@ impl Cause {
         )
     }
 
-    /// As it stands in refusals, logs, metrics and the trail.
+    /// The cause's name in refusals, logs, metrics and the trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -74,12 +75,12 @@ impl Cause {
     }
 }
 
-/// Why a deletion is not taken; nothing of it was sent.
+/// Why the gateway refuses a deletion. It has sent no byte of that deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
     /// The cause.
     pub cause: Cause,
-    /// What was seen, for the operator and the caller; no secret.
+    /// Details for the operator and the caller; holds no secret.
     pub detail: String,
 }
 
@@ -90,17 +91,17 @@ pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Unavailable {
     }
 }
 
-/// What an error of the disk means for deletions.
+/// The reason for refusal that follows from a disk error.
 pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
-        // Nothing but a segment is made under a name that must be free.
+        // Only the rename of a new segment to its number requires a free name.
         io::ErrorKind::AlreadyExists => Cause::SecondWriter,
         kind => cause_of(kind),
     };
     closed(cause, format!("{doing}: {error}"))
 }
 
-/// The cause where the system failed: it says nothing of what stands in the files.
+/// The cause for an error of the system, which says nothing about the files' content.
 pub(crate) fn cause_of(kind: io::ErrorKind) -> Cause {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,

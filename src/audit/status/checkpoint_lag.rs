@@ -1,4 +1,4 @@
-//! How far the checkpoints are behind the entries, for everybody to see without waiting.
+//! How far the checkpoints lag behind the entries. Any task can read it without waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,50 +9,56 @@ use arc_swap::ArcSwapOption;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// An entry that has waited so long for a checkpoint closes the trail for deletions.
+/// Deletions are refused once an entry has waited this long for a checkpoint.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Set by the writer and the publisher.
+/// The lag. The writer and the publisher update it.
 #[derive(Debug)]
 pub(crate) struct CheckpointLag {
     born: Instant,
     longest: Duration,
-    /// Microseconds from `born` to when the oldest entry without a checkpoint came, plus one; 0 where
-    /// there is none.
+    /// Microseconds from `born` to the arrival of the oldest entry without a checkpoint, plus one;
+    /// 0 if every entry has one.
     since: AtomicU64,
-    /// Whether more waits than is kept for long.
+    /// Whether the publisher's queue holds more bytes than its limit.
     too_much: AtomicBool,
-    met: ArcSwapOption<Met>,
-    /// Why roll-back is not watched.
+    publisher_error: ArcSwapOption<PublisherError>,
+    /// Why roll-back detection does not work; `None` if it does.
     unwatched: ArcSwapOption<String>,
 }
 
-/// What the publisher met, and since when.
+/// The publisher's last error, and when it began.
 #[derive(Debug)]
-struct Met {
+struct PublisherError {
     found: Unavailable,
     since: Instant,
 }
 
 impl CheckpointLag {
-    /// `longest` is how long an entry may wait: [`LONGEST_WAIT`], but in tests.
+    /// `longest` is how long an entry may wait: [`LONGEST_WAIT`] except in tests.
     pub(crate) fn new(longest: Duration) -> Self {
         Self {
             born: Instant::now(),
             longest,
             since: AtomicU64::new(0),
             too_much: AtomicBool::new(false),
-            met: ArcSwapOption::empty(),
+            publisher_error: ArcSwapOption::empty(),
             unwatched: ArcSwapOption::empty(),
         }
     }
 
-    /// Why deletions are refused for it, where they are, and for how long by now: what was found in the
-    /// files counts at once, what cannot be written once an entry has waited for too long.
+    /// Why the lag closes the trail, and for how long it has been closed; `None` if it does not. A
+    /// failed integrity check closes it at once, a failed write once an entry has waited too long.
     pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
-        let met = self.met.load();
-        if let Some(met) = met.as_ref().filter(|met| met.found.cause.is_custody()) {
-            return Some((met.found.clone(), met.since.elapsed()));
+        let publisher_error = self.publisher_error.load();
+        if let Some(publisher_error) = publisher_error
+            .as_ref()
+            .filter(|publisher_error| publisher_error.found.cause.is_custody())
+        {
+            return Some((
+                publisher_error.found.clone(),
+                publisher_error.since.elapsed(),
+            ));
         }
         let since = self.since.load(Ordering::Acquire);
         let waited = self
@@ -67,43 +73,45 @@ impl CheckpointLag {
         };
         let closed_for = too_long.or_else(too_much)?;
         let hangs = || closed(Cause::SyncLate, "no checkpoint covers the newest entries");
-        let found = met.as_ref().map_or_else(hangs, |met| met.found.clone());
+        let found = publisher_error
+            .as_ref()
+            .map_or_else(hangs, |publisher_error| publisher_error.found.clone());
         Some((found, closed_for))
     }
 
-    /// Tells since when an entry waits, where none older does, and whether too much waits.
+    /// Notes the arrival of the oldest waiting entry, and whether the queue exceeds its limit.
     pub(crate) fn waits(&self, since: Instant, too_much: bool) {
         let micros = self.micros(since);
         let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        // An error says that an older one waits.
+        // An error means that an older entry waits.
         let _ = self.since.compare_exchange(0, micros, set, seen);
         self.too_much.store(too_much, Ordering::Release);
     }
 
-    /// Tells since when the oldest entry waits that is not published, if there is one.
+    /// Notes when the oldest unpublished entry arrived; `None` if every entry is published.
     pub(crate) fn published(&self, since: Option<Instant>, too_much: bool) {
         let micros = since.map_or(0, |since| self.micros(since));
         self.since.store(micros, Ordering::Release);
         self.too_much.store(too_much, Ordering::Release);
     }
 
-    /// Tells what the publisher met; `None` where it works.
-    pub(crate) fn met(&self, met: Option<Unavailable>) {
-        let before = self.met.load();
-        let met = met.map(|found| {
+    /// Notes the publisher's error; `None` if it works.
+    pub(crate) fn publisher_error(&self, publisher_error: Option<Unavailable>) {
+        let before = self.publisher_error.load();
+        let publisher_error = publisher_error.map(|found| {
             let same = before.as_ref().filter(|b| b.found.cause == found.cause);
             let since = same.map_or_else(Instant::now, |before| before.since);
-            Arc::new(Met { found, since })
+            Arc::new(PublisherError { found, since })
         });
-        self.met.store(met);
+        self.publisher_error.store(publisher_error);
     }
 
-    /// Tells why roll-back is not watched; `None` where it is.
+    /// Notes why roll-back detection does not work; `None` if it does.
     pub(crate) fn unwatched(&self, why: Option<String>) {
         self.unwatched.store(why.map(Arc::new));
     }
 
-    /// Why roll-back is not watched, where it is not.
+    /// Why roll-back detection does not work; `None` if it does.
     pub(crate) fn why_unwatched(&self) -> Option<String> {
         self.unwatched.load().as_ref().map(|why| String::clone(why))
     }
@@ -125,40 +133,40 @@ mod tests {
     }
 
     #[test]
-    fn p3_an_entry_that_waits_for_too_long_closes_for_what_the_publisher_met() {
+    fn p3_an_entry_that_waits_too_long_closes_the_trail() {
         let lag = CheckpointLag::new(Duration::from_secs(600));
         assert_eq!(cause(&lag), None);
         lag.waits(Instant::now(), false);
         assert_eq!(cause(&lag), None);
-        lag.met(Some(closed(Cause::DiskFull, "full")));
+        lag.publisher_error(Some(closed(Cause::DiskFull, "full")));
         assert_eq!(cause(&lag), None, "not before it has waited");
         let lag = CheckpointLag::new(SHORT);
         lag.waits(Instant::now(), false);
-        lag.met(Some(closed(Cause::DiskFull, "full")));
+        lag.publisher_error(Some(closed(Cause::DiskFull, "full")));
         std::thread::sleep(2 * SHORT);
-        // A newer entry does not make the oldest any younger.
+        // A newer entry does not shorten the wait of the oldest.
         lag.waits(Instant::now(), false);
         assert_eq!(cause(&lag), Some(Cause::DiskFull));
-        lag.met(None);
+        lag.publisher_error(None);
         assert_eq!(cause(&lag), Some(Cause::SyncLate), "it hangs");
         lag.published(None, false);
         assert_eq!(cause(&lag), None);
     }
 
     #[test]
-    fn p3_what_was_found_in_the_files_closes_at_once() {
+    fn p3_a_failed_integrity_check_closes_at_once() {
         let lag = CheckpointLag::new(Duration::from_secs(600));
-        lag.met(Some(closed(Cause::SecondWriter, "another")));
+        lag.publisher_error(Some(closed(Cause::SecondWriter, "another")));
         assert_eq!(cause(&lag), Some(Cause::SecondWriter));
         std::thread::sleep(SHORT);
-        lag.met(Some(closed(Cause::SecondWriter, "still")));
+        lag.publisher_error(Some(closed(Cause::SecondWriter, "still")));
         assert!(lag.closed().unwrap().1 >= SHORT);
-        lag.met(None);
+        lag.publisher_error(None);
         assert_eq!(cause(&lag), None);
     }
 
     #[test]
-    fn p3_too_much_that_waits_closes_at_once() {
+    fn p3_a_queue_over_its_limit_closes_at_once() {
         let lag = CheckpointLag::new(Duration::from_secs(600));
         lag.waits(Instant::now(), true);
         assert_eq!(cause(&lag), Some(Cause::SyncLate));

@@ -1,4 +1,4 @@
-//! Why deletions are refused, and since when: the one place that says so.
+//! Why the gateway refuses deletions, and since when.
 
 pub(crate) mod availability;
 mod cause;

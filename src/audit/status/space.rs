@@ -1,16 +1,16 @@
-//! The space that is left on the trail's disk, and two levels that warn before it is full.
+//! The free space on the trail's disk, and two levels that warn before it is full.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Time;
 use crate::metrics::Metrics;
 
-/// Where warnings begin.
+/// The levels, in free bytes, below which the gateway warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Levels {
-    /// With less free, an operator should look; 0 never.
+    /// Below this, an operator should act; 0 turns the warning off.
     pub warn: u64,
-    /// With less free, deletions will soon be refused; 0 never.
+    /// Below this, deletions will soon be refused; 0 turns the warning off.
     pub low: u64,
 }
 
@@ -23,10 +23,10 @@ impl Default for Levels {
     }
 }
 
-/// How much space is left.
+/// How much space is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As much as the operator wants, or as is known.
+    /// Above both levels, or not measured yet.
     #[default]
     Enough,
     /// Below `free_space_warn`.
@@ -35,18 +35,18 @@ pub enum Level {
     Low,
 }
 
-/// The space that was left when it was last looked at.
+/// The free space at the last measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// Whether that is enough.
+    /// The level of `free_bytes`.
     pub level: Level,
-    /// Bytes that the gateway may use; `None` where nobody has looked yet.
+    /// Bytes that the gateway may use; `None` before the first measurement.
     pub free_bytes: Option<u64>,
-    /// Since when the level is so, in microseconds since 1970.
+    /// When the level last changed, in microseconds since 1970.
     pub since: i64,
 }
 
-/// What everybody may see of it.
+/// The last measurement. Any task can read it.
 #[derive(Debug)]
 pub(crate) struct Gauge {
     levels: Levels,
@@ -65,7 +65,7 @@ impl Gauge {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows what is free now, and logs it where the level changes.
+    /// Stores a measurement, and logs a change of the level.
     pub(crate) fn show(&self, free_bytes: u64, time: Time, metrics: &Metrics) {
         let level = self.levels.of(free_bytes);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_told_apart_and_since_is_when_one_began() {
+    fn each_level_has_its_own_start_time() {
         let gauge = Gauge::new(Levels { warn: 100, low: 10 });
         let metrics = Metrics::new();
         let steps = [

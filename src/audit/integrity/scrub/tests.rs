@@ -1,4 +1,4 @@
-//! Tests of the scrub, step by step and without a clock, on a log that grows meanwhile.
+//! Tests of the scrub, step by step and without a clock, while the log grows.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::audit::{TestFolder, Trail, by_hand, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// Who writes and publishes.
+/// The writer and the publisher.
 struct Log {
     disk: FakeDisk,
     store: Store,
@@ -31,7 +31,7 @@ struct Log {
     _folder: TestFolder,
 }
 
-/// The scrub beside it, and what it has come to.
+/// A log, and the scrub that reads it.
 struct Scene {
     log: Rc<RefCell<Log>>,
     disk: FakeDisk,
@@ -66,7 +66,8 @@ impl Log {
         }
     }
 
-    /// Writes so many entries and publishes them; then partial files go whose full one stands.
+    /// Writes and publishes this many entries; the publisher then removes partial files whose full
+    /// file exists.
     fn grow(&mut self, entries: u64) {
         let mut pending = PendingEntries::default();
         for index in self.size..self.size + entries {
@@ -103,8 +104,8 @@ impl Scene {
         self.log.borrow_mut().grow(entries);
     }
 
-    /// One step, with how long it takes; the log grows by so many entries before the disk's step of
-    /// this number in it, or behind all of them.
+    /// Runs one step and returns its time. The log grows by `entries` before the disk operation of
+    /// this number in the step, or after all of them.
     fn step(&mut self, entries: u64, number: usize) -> Duration {
         let log = Rc::clone(&self.log);
         let grow = move || log.borrow_mut().grow(entries);
@@ -136,8 +137,8 @@ impl Scene {
         file.write_at(bytes, 0).unwrap();
     }
 
-    /// Changes an entry of this bundle, and its hash in the tile and in the tile above as they stand
-    /// now; gives what stood there.
+    /// Changes an entry of this bundle, and its hashes in the tile and in the tile above; returns
+    /// the earlier contents.
     fn change(&self, index: u64) -> Vec<(String, Vec<u8>)> {
         let entries = Bundle::at(index, self.size()).unwrap().path();
         let tile = Tile::at(0, index, self.size()).unwrap().path();
@@ -162,9 +163,9 @@ impl Scene {
 #[test]
 fn p3_a_consistent_change_is_found_while_the_log_grows() {
     let cases = [
-        // The publisher writes the tile above as it should be, entry by entry of it.
+        // The publisher continues the tile above without the change.
         (2_000, "tile/1/000.p/", "its hash of entries 768 to 1023 is"),
-        // That one is full, and the one above it is not touched.
+        // The tile above is full, so the publisher does not write the tile above that.
         (66_000, "tile/2/000.p/", "its hash of entries 0 to 65535 is"),
     ];
     for (size, place, what) in cases {
@@ -185,7 +186,7 @@ fn p3_a_consistent_change_is_found_while_the_log_grows() {
 }
 
 #[test]
-fn a_round_on_a_growing_log_reads_each_byte_once_at_its_rate() {
+fn a_round_reads_each_byte_once_at_the_scrub_rate() {
     let mut scene = Scene::new(8_000);
     let segments = scene.log.borrow().store.integrity.segments.held();
     assert!(segments.len() > 1);
@@ -211,25 +212,25 @@ fn a_round_on_a_growing_log_reads_each_byte_once_at_its_rate() {
         assert_eq!(read, bytes, "{path}");
         all += bytes;
     }
-    // Each file's time is rounded to a nanosecond.
+    // Each step's time is rounded to a nanosecond.
     let time = takes(all) + PAUSE;
     assert!(
         time - took < Duration::from_nanos(steps),
         "{time:?} {took:?}"
     );
-    // Beside them checkpoints alone were read.
+    // Besides these files the scrub has read only checkpoints.
     assert!(size > 10_000, "{size}");
     let checkpoints = scene.disk.read() - all;
     assert!(checkpoints <= 10 * 300, "{checkpoints}");
 }
 
 #[test]
-fn a_round_ends_whichever_partial_file_goes_under_its_eyes() {
+fn a_round_ends_whichever_partial_file_is_removed() {
     for number in 0..60 {
         let mut scene = Scene::new(600);
         let mut steps = 0;
         while steps == 0 || !scene.has_ended() {
-            // Two full bundles, then what is not full.
+            // The first steps read the two full bundles, the next reads the partial files.
             scene.step(if steps == 2 { 300 } else { 0 }, number);
             let seen = (scene.found(), scene.reader.wrong);
             assert_eq!(seen, (None, 0), "{number}, {steps}");
@@ -240,7 +241,7 @@ fn a_round_ends_whichever_partial_file_goes_under_its_eyes() {
 }
 
 #[test]
-fn a_round_ends_though_the_log_grows_faster_than_it_is_read() {
+fn a_round_ends_even_if_the_log_grows_faster() {
     let mut scene = Scene::new(300);
     let mut steps = 0;
     while steps == 0 || !scene.has_ended() {
@@ -252,7 +253,7 @@ fn a_round_ends_though_the_log_grows_faster_than_it_is_read() {
 }
 
 #[test]
-fn p3_what_is_put_right_behind_the_scrub_is_found_right_again() {
+fn p3_a_repair_behind_the_scrub_is_noticed() {
     let mut scene = Scene::new(1_500);
     let before = scene.change(3);
     let steps = |scene: &mut Scene| {
@@ -261,7 +262,7 @@ fn p3_what_is_put_right_behind_the_scrub_is_found_right_again() {
         }
     };
     steps(&mut scene);
-    // The tile above was changed as well, so that the root alone tells.
+    // The change includes the tile above, so only the root shows it.
     let found = scene.found().unwrap();
     assert_eq!(found.cause, Cause::Altered);
     assert!(found.detail.starts_with("checkpoint: "), "{found:?}");
@@ -277,7 +278,7 @@ fn p3_what_is_put_right_behind_the_scrub_is_found_right_again() {
 }
 
 #[test]
-fn a_read_that_fails_does_not_send_the_round_back() {
+fn a_failed_read_does_not_restart_the_round() {
     let mut scene = Scene::new(1_500);
     let disk = scene.disk.clone();
     let is_read = || {
@@ -301,7 +302,7 @@ fn a_read_that_fails_does_not_send_the_round_back() {
 }
 
 #[test]
-fn p3_a_segment_is_told_of_until_it_is_right_again() {
+fn p3_a_segment_fault_is_reported_until_it_is_repaired() {
     let mut scene = Scene::new(3_000);
     let (number, _) = scene.log.borrow().store.integrity.segments.held()[0];
     let path = format!("journal/{}", segment::name(number));
@@ -313,7 +314,7 @@ fn p3_a_segment_is_told_of_until_it_is_right_again() {
     assert_eq!(scene.found(), None);
     scene.reader.step();
     assert_eq!(scene.found().unwrap().cause, Cause::Altered);
-    // A read that fails says nothing of what is there.
+    // A failed read shows nothing about the content.
     scene.disk.fail("read", 0, 1, io::ErrorKind::Other);
     scene.reader.step();
     assert_eq!(scene.found().unwrap().cause, Cause::Altered);

@@ -1,4 +1,4 @@
-//! Tests of what the trail publishes, on a real folder.
+//! Tests of publishing, on a real folder.
 
 mod pruned;
 mod roll_back;
@@ -21,7 +21,7 @@ use crate::audit::{Trail, journal, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// The whole log, read from its published files alone.
+/// The whole log, read from the published files only.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) size: u64,
@@ -33,7 +33,7 @@ pub(super) fn published(settings: &Settings) -> Option<Published> {
     published_in(RealDisk.folder(&settings.directory, None).unwrap(), &key)
 }
 
-/// Reads the folder as its checkpoint implies, and sees that all of it fits together.
+/// Reads every file that the checkpoint implies, and checks that they fit together.
 pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published> {
     let files = FolderFiles::held(root);
     let read = |path: &str| files.file(path, 1 << 25).unwrap();
@@ -63,7 +63,8 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
     })
 }
 
-/// All entries, as readers have them, read by one thread: a crash story must repeat step by step.
+/// All entries, read from the bundles and the journal on this thread, so that a crash test repeats
+/// step by step.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     let mut log = Log::held(FolderFiles::held(root), None).unwrap();
     let (mut reader, mut all) = (log.reader(), Vec::new());
@@ -79,7 +80,7 @@ pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     all
 }
 
-/// What the journal holds.
+/// The entries in the journal.
 pub(super) fn written(settings: &Settings) -> Vec<Vec<u8>> {
     let key = Key::read(&settings.key_file).unwrap();
     let entries = journal::read(&settings.directory, Some(&key)).unwrap();
@@ -92,7 +93,7 @@ pub(super) async fn open(settings: &Settings) -> Trail {
     trail
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub(super) async fn until(is_so: impl Fn() -> bool) {
     for _ in 0..12_000 {
         if is_so() {
@@ -124,21 +125,21 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_every_entry_comes_under_a_checkpoint() {
+async fn p4_a_checkpoint_covers_every_entry() {
     let folder = test_folder("publish");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
     assert_eq!(
         published(&settings).unwrap().size,
         1,
-        "`started`, before deletions are taken"
+        "`started` is published before the trail opens"
     );
     delete(&trail, 1).await;
     until(|| published(&settings).unwrap().size == 3).await;
     delete(&trail, 150).await;
     trail.stop().await;
     let log = published(&settings).unwrap();
-    assert_eq!(log.size, 304, "`stopped` is under a checkpoint, too");
+    assert_eq!(log.size, 304, "a checkpoint covers `stopped` too");
     assert!(log.entries.ends_with(&written(&settings)));
     let seen = std::fs::read(&settings.seen_file).unwrap();
     assert_eq!(
@@ -152,7 +153,7 @@ async fn p4_every_entry_comes_under_a_checkpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_published_files_that_are_missing_are_made_again_while_the_journal_has_them() {
+async fn p4_missing_published_files_are_restored_from_the_journal() {
     for gone in ["tile/0/000.p", "tile/entries/000.p", "tile", "checkpoint"] {
         let folder = test_folder("publish-again");
         let settings = Settings {
@@ -194,7 +195,7 @@ fn partial_folders(settings: &Settings) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partial_files_go_once_the_full_one_stands_and_no_sooner() {
+async fn partial_files_are_removed_once_the_full_file_exists() {
     let folder = test_folder("outgrown");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
@@ -204,7 +205,7 @@ async fn partial_files_go_once_the_full_one_stands_and_no_sooner() {
     let newest = ["0/001.p", "1/000.p", "entries/001.p"];
     until(|| partial_folders(&settings) == newest).await;
     trail.stop().await;
-    // What a crash left is found at the next start.
+    // The next start finds folders that a crash left.
     let left = settings.directory.join("tile/0/000.p");
     std::fs::create_dir(&left).unwrap();
     std::fs::write(left.join("7"), b"old").unwrap();
@@ -214,7 +215,7 @@ async fn partial_files_go_once_the_full_one_stands_and_no_sooner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_log_says_that_it_is_alive_and_that_is_published_too() {
+async fn an_idle_log_writes_and_publishes_alive_entries() {
     let folder = test_folder("alive");
     let settings = Settings {
         heartbeat: Duration::from_secs(1),

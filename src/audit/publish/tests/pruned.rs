@@ -1,5 +1,5 @@
-//! Segments that a checkpoint covers go, and nothing is lost by it: not for readers, not for the
-//! next start, and not to whoever would take more than that away.
+//! Pruning covered segments loses nothing: readers and the next start find every entry, and
+//! removing more than the pruned segments is detected.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::audit::journal::segment;
 use crate::audit::read::verify;
 use crate::audit::status::Cause;
 
-/// A log of which some segments are gone.
+/// A log without its first segments.
 struct Pruned {
     settings: Settings,
     folder: TestFolder,
@@ -25,7 +25,7 @@ fn segments(settings: &Settings) -> Vec<PathBuf> {
     paths
 }
 
-/// Every deletion with thousands of users fills a good part of a segment.
+/// Each deletion with thousands of users fills a good part of a segment.
 async fn fill(trail: &Trail, count: usize) {
     for _ in 0..count {
         let open = trail.begin(test_intent(4_000)).await.unwrap();
@@ -62,7 +62,7 @@ async fn refused(settings: &Settings) -> (Cause, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_pruned_log_is_whole_to_readers_and_goes_on() {
+async fn p4_readers_find_every_entry_of_a_pruned_log() {
     let Pruned { settings, .. } = &pruned().await;
     let before = all(settings);
     assert_eq!(before, published(settings).unwrap().entries);
@@ -82,7 +82,7 @@ async fn p4_a_pruned_log_is_whole_to_readers_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_a_segment_with_an_open_intent_stays_and_all_behind_it() {
+async fn p2_pruning_stops_at_a_segment_with_an_open_intent() {
     let folder = test_folder("prune-open");
     let settings = settings(folder.path());
     let trail = open(&settings).await;
@@ -101,7 +101,7 @@ async fn p2_a_segment_with_an_open_intent_stays_and_all_behind_it() {
         ..settings.clone()
     };
     copy(&settings.directory, &copied.directory);
-    // What a crash here would leave is closed at the next start.
+    // The next start closes the intents that a crash here would leave open.
     let again = open(&copied).await;
     assert_eq!(again.state().closed, None);
     again.stop().await;
@@ -121,11 +121,11 @@ async fn p2_a_segment_with_an_open_intent_stays_and_all_behind_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_segment_above_the_floor_that_is_gone_is_damage() {
+async fn p4_a_missing_segment_after_the_floor_is_damage() {
     let Pruned { settings, folder } = &pruned().await;
     let trail = open(settings).await;
     fill(&trail, 1).await;
-    // Killed here: the last segments are not all published and pruned.
+    // This is the state after a kill: the last segments are not all published and pruned.
     let killed = Settings {
         directory: folder.path().join("killed"),
         seen_file: folder.path().join("killed.seen"),
@@ -153,7 +153,7 @@ async fn p4_a_pruned_log_without_its_tiles_or_checkpoint_is_damaged() {
     let index = published(settings).unwrap().size - 1;
     let edge = format!("tile/entries/000.p/{}", index + 1);
     let held = folder.path().join("held");
-    // A checkpoint that the seen file knows is rolled back where it is gone.
+    // A missing checkpoint that the seen file knows means a roll-back.
     let causes = [Cause::RolledBack, Cause::Damaged, Cause::Damaged];
     for (name, cause) in ["checkpoint", "tile", &edge].into_iter().zip(causes) {
         let path = settings.directory.join(name);

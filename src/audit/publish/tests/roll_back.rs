@@ -1,4 +1,4 @@
-//! A log that is older than it was, another one, damaged or gone is never gone on from.
+//! The gateway never continues a log that is older than before, another one, damaged or missing.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::audit::TestFolder;
 use crate::audit::status::Cause;
 
-/// A log that was stopped twice, and a copy of how it was in between.
+/// A log that was stopped twice, and a copy from after the first stop.
 struct Twice {
     settings: Settings,
     older: PathBuf,
@@ -32,7 +32,7 @@ async fn twice() -> Twice {
     }
 }
 
-/// What deletions are refused for, and that nothing is signed meanwhile.
+/// The cause and detail of the refusal. Also checks that nothing is signed.
 async fn refused(settings: &Settings) -> (Cause, String) {
     let signed = || std::fs::read(settings.directory.join("checkpoint")).ok();
     let before = signed();
@@ -65,7 +65,7 @@ async fn p4_an_older_folder_is_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_folder_that_is_gone_or_emptied_is_rolled_back() {
+async fn p4_a_missing_or_emptied_folder_is_rolled_back() {
     let Twice { settings, .. } = &twice().await;
     std::fs::remove_dir_all(&settings.directory).unwrap();
     assert_eq!(refused(settings).await.0, Cause::RolledBack);
@@ -79,7 +79,7 @@ async fn p4_another_history_of_the_same_length_is_rolled_back() {
     let Twice {
         settings, older, ..
     } = &twice().await;
-    // The older state goes on by itself, as it would on another machine, past the newest known.
+    // The older copy grows past the newest known checkpoint, as it would on another machine.
     let other = Settings {
         directory: older.clone(),
         seen_file: older.with_extension("seen"),
@@ -95,7 +95,7 @@ async fn p4_another_history_of_the_same_length_is_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_journal_that_is_shorter_than_its_checkpoint_is_damaged() {
+async fn p4_a_journal_shorter_than_its_checkpoint_is_damaged() {
     let Twice {
         settings, older, ..
     } = &twice().await;
@@ -110,7 +110,7 @@ async fn p4_a_journal_that_is_shorter_than_its_checkpoint_is_damaged() {
 async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
     let Twice { settings, .. } = &twice().await;
     let names = ["tile/0/000.p/16", "tile/entries/000.p/16", "checkpoint"];
-    for (name, told) in names.into_iter().zip(["the tiles", names[1], names[2]]) {
+    for (name, shown) in names.into_iter().zip(["the tiles", names[1], names[2]]) {
         let path = settings.directory.join(name);
         let good = std::fs::read(&path).unwrap();
         let mut bad = good.clone();
@@ -118,7 +118,7 @@ async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
         std::fs::write(&path, bad).unwrap();
         let (cause, detail) = refused(settings).await;
         assert_eq!(cause, Cause::Damaged, "{name}");
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(shown), "{detail}");
         std::fs::write(&path, good).unwrap();
     }
     let trail = open(settings).await;
@@ -126,13 +126,13 @@ async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_seen_file_that_is_none_of_this_log_keeps_deletions_closed() {
+async fn p4_a_foreign_seen_file_keeps_deletions_closed() {
     let Twice { settings, .. } = &twice().await;
     for bad in [b"".as_slice(), b"another\n1\nxx\n"] {
         std::fs::write(&settings.seen_file, bad).unwrap();
         assert_eq!(refused(settings).await.0, Cause::RolledBack);
     }
-    // Without one nothing is known, and it is written anew.
+    // Without a seen file the gateway knows no older state, and writes a new file.
     std::fs::remove_file(&settings.seen_file).unwrap();
     let trail = open(settings).await;
     assert_eq!(trail.state().closed, None);
