@@ -285,7 +285,7 @@ impl Integrity {
         match current.last_block_holds() {
             Ok(true) => {}
             Ok(false) => {
-                let what = format!("{name} does not hold what was written to it");
+                let what = format!("{name} holds other bytes than the gateway wrote");
                 return Err(closed(Cause::Altered, what));
             }
             Err(error) => return Err(unread(&error, &format!("cannot read {name}"))),
@@ -335,7 +335,7 @@ fn note_names(current: &Current) {
     if current.names().is_ok_and(|names| names > 1) {
         let name = current.name();
         tracing::warn!(
-            "segment {name} of the trail has another name (a hard link), by which it can be altered: make backups by copying"
+            "segment {name} of the trail has a second name (a hard link), through which it can be altered: make backups by copying"
         );
     }
 }

@@ -139,7 +139,7 @@ impl Text {
                 format!("`{name}` is shorter than it was"),
             ));
         }
-        let what = format!("`{name}` holds other bytes than were written");
+        let what = format!("`{name}` holds other bytes than the gateway wrote");
         Err(closed(Cause::Altered, what))
     }
 

@@ -15,8 +15,8 @@ use crate::audit::status::Unavailable;
 
 /// The level above all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
-/// The most checkpoints of one round, which must also end if the log grows faster than the scrub
-/// reads it.
+/// The maximum number of checkpoints in one round, which must end even if the log grows faster than
+/// the scrub reads it.
 const MOST_CHECKPOINTS: u32 = 16;
 
 /// The progress of a round.
@@ -91,7 +91,7 @@ impl PublishedLogCheck {
         }
         if tree.root() != checkpoint.root {
             let what = format!(
-                "it signs another root than the {} entries make",
+                "it signs another root than that of the {} entries",
                 tree.size()
             );
             return Err(Wrong {
@@ -137,7 +137,10 @@ impl PublishedLogCheck {
         }
         let now = self.published.checkpoint()?;
         if now.size < size {
-            let what = format!("it covers {} entries, and one before it {size}", now.size);
+            let what = format!(
+                "it covers {} entries, but an earlier one covered {size}",
+                now.size
+            );
             return Err(altered(CHECKPOINT, &what));
         }
         if has_next(&now) {
@@ -163,7 +166,7 @@ impl PublishedLogCheck {
         };
         let from = tile.first_entry(other);
         let to = tile.first_entry(other + 1) - 1;
-        let what = format!("its hash of entries {from} to {to} is not what they make");
+        let what = format!("its hash of entries {from} to {to} does not match them");
         Err(Wrong {
             found: altered(&file.path, &what),
             level,

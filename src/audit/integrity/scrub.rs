@@ -16,7 +16,7 @@ use crate::audit::status::Unavailable;
 const BYTES_A_SECOND: u64 = 4 << 20;
 /// The pause between two rounds, and before the first.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The least pause before the scrub reads a faulty file again.
+/// The minimum pause before the scrub reads a faulty file again.
 const AGAIN: Duration = Duration::from_millis(300);
 /// After this many reads of a faulty file, the scrub also reads the entries that it depends on.
 const LOOKS: u32 = 10;

@@ -216,7 +216,7 @@ pub(super) fn is_zero_behind(
         None => Ok(()),
         Some(offset) => {
             let name = segment::name(number);
-            let what = format!("{name}, offset {offset}, was written to by somebody else");
+            let what = format!("{name}, offset {offset}: another program wrote there");
             Err(closed(Cause::Altered, what))
         }
     }
@@ -231,7 +231,7 @@ pub(super) fn holds(
 ) -> Result<(), Unavailable> {
     let name = segment::name(number);
     let altered = |offset: u64| {
-        let what = format!("{name}, offset {offset}, does not hold what was written to it");
+        let what = format!("{name}, offset {offset}: it holds other bytes than the gateway wrote");
         closed(Cause::Altered, what)
     };
     let segment = Segment::open(folder, number).map_err(|e| misread(&e))?;
@@ -241,7 +241,7 @@ pub(super) fn holds(
     let (mut offset, mut before) = (0, None::<Link>);
     loop {
         let batch = match segment.batch_at(offset) {
-            // The bytes were read, but the writer has not written them.
+            // The read worked, but the writer wrote other bytes here.
             Err(error) if error.fault == Fault::Newer => None,
             found => found.map_err(|e| misread(&e))?,
         };

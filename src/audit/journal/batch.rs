@@ -5,7 +5,7 @@
 //! | 8 | `LYCHGJ` 00 01: the format and its version |
 //! | 8, 8, 8 | segment; sequence number, from 1; index of the first entry |
 //! | 4, 4 | count of entries; length of the batch, a multiple of 4,096 |
-//! | 8, 8, 32 | segment, offset and digest of the batch before; zeros for the first of all |
+//! | 8, 8, 32 | segment, offset and digest of the batch before; zeros for the first batch |
 //! | each 2 + n | the entries, each after its length |
 //! | 32 | tag: HMAC-SHA-256 over all bytes before it |
 //! | … | zeros |
@@ -49,9 +49,9 @@ pub struct Batch {
     pub first_index: u64,
     /// Its length on disk.
     pub length: usize,
-    /// The location of the batch before.
+    /// The location of the batch that it continues from.
     pub from: Place,
-    /// The digest of the batch before.
+    /// The digest of the batch that it continues from.
     pub previous: Hash,
     /// Its entries.
     pub entries: Vec<Vec<u8>>,

@@ -90,7 +90,8 @@ impl<'k> Chain<'k> {
             let place = span.segment.place(self.offset);
             let Some((batch, bytes)) = span.segment.own_batch_at(self.offset)? else {
                 if span.last.is_some() {
-                    let what = "the batch is damaged, and a later segment goes on from behind it";
+                    let what =
+                        "the batch is damaged, and a later segment continues from a batch after it";
                     return Err(ReadError::new(Fault::Damaged, place, what));
                 }
                 if self.end()? {
@@ -117,7 +118,7 @@ impl<'k> Chain<'k> {
             return Err(ReadError::new(Fault::Foreign, place, what));
         }
         if !is_next {
-            let what = "the batch does not go on from the one before";
+            let what = "the batch does not continue from the one before it";
             return Err(ReadError::new(Fault::Damaged, place, what));
         }
         Ok(())
@@ -133,7 +134,7 @@ impl<'k> Chain<'k> {
             self.torn = tail == Tail::Torn;
             return Ok(true);
         };
-        // A live writer writes batches in order, so this place must hold one by now.
+        // If a live writer wrote the later bytes, it has written a batch here before.
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
@@ -155,8 +156,8 @@ impl<'k> Chain<'k> {
             .is_some_and(|s| s.last == Some(self.last.place.offset));
         self.span = here.unwrap_or(self.span);
         self.plan = newer;
-        // If the writer has discarded an unsynced batch, this reader ends here; the next reads its
-        // later batches.
+        // If the writer has discarded an unsynced batch, this reader ends here, and the next one
+        // reads the later batches.
         Ok(!goes_on)
     }
 

@@ -73,7 +73,7 @@ impl Plan {
             let from = first.from;
             let gone = |what| Err(ReadError::new(Fault::Damaged, from, what));
             if from.segment >= number {
-                return gone("a later segment goes on from here, which is not before it");
+                return gone("a segment continues from here, but this is not an earlier segment");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
                 // Reads `floor` after the failed open, because pruning writes it before it removes
@@ -83,14 +83,14 @@ impl Plan {
                     // A later segment that continues from the same batch voids the segments between
                     // them.
                     Some(floor) if before(&first) == floor.before => {}
-                    _ => return gone("the segment is missing, and a later one goes on from it"),
+                    _ => return gone("the segment is missing, and a later one continues from it"),
                 }
                 self.before = before(&first);
                 break;
             };
             let Some((batch, _)) = segment.own_batch_at(0)? else {
                 return gone(
-                    "the segment's first batch is damaged, and a later segment goes on from it",
+                    "the segment's first batch is damaged, and a later segment continues from it",
                 );
             };
             number = segment.number;

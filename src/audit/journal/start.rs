@@ -43,7 +43,7 @@ impl JournalStart {
         refuse_newer(&text)?;
         let fault = |fault, what: &str| Err(ReadError::new(fault, Place::default(), what));
         let Some((floor, signed, tag)) = parse(&text) else {
-            return fault(Fault::Damaged, "`floor` is not as it was written");
+            return fault(Fault::Damaged, "`floor` is damaged");
         };
         if key.is_some_and(|key| !key.tag_holds(signed.as_bytes(), &tag)) {
             return fault(Fault::Foreign, "`floor` was not written with this key");

@@ -44,8 +44,8 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
     let limit = end + MAX_BATCH as u64;
     let beyond = segment.not_zero_behind(limit.max(first))?;
     let mut newer = None;
-    // A batch after a torn one begins within `MAX_BATCH`, so any byte beyond it proves damage. A
-    // newer batch may have any length, so only a whole batch after it does.
+    // A batch after a torn one begins within `MAX_BATCH`, so any non-zero byte beyond that proves
+    // damage. A newer batch may have any length, so only a whole batch after it proves damage.
     let mut at = first - first % BLOCK as u64;
     while at < segment.bytes && (at < limit || newer.is_some()) {
         match segment.batch_at(at) {

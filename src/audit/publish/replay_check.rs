@@ -144,7 +144,7 @@ impl ReplayCheck {
         };
         self.tree
             .push(entry, leaf(entry), keep)
-            .map_err(|e| trouble(&e, "cannot retrace the log"))?;
+            .map_err(|e| trouble(&e, "cannot rebuild the tree"))?;
         if self.tree.size() <= published {
             for piece in &full {
                 self.compare(piece)?;
@@ -224,7 +224,7 @@ impl ReplayCheck {
             None => self.is_missing = true,
             Some(bytes) if bytes == piece.bytes => {}
             Some(_) => {
-                let what = format!("{} does not hold what the journal says", piece.path);
+                let what = format!("{} differs from the journal", piece.path);
                 return Err(closed(Cause::Damaged, what));
             }
         }
@@ -252,7 +252,7 @@ fn before(reader: &mut Reader, index: u64) -> Result<Tree, Unavailable> {
 
 fn other_history(size: u64) -> Unavailable {
     let what =
-        format!("the first {size} entries are not those that the seen file has a checkpoint of");
+        format!("the first {size} entries are not those that the seen file's checkpoint covers");
     closed(Cause::RolledBack, what)
 }
 

@@ -16,7 +16,7 @@ const FOLDER_MODE: u32 = 0o750;
 /// Files that are written before the first of them is synced. The first sync usually flushes the
 /// others too, so their own syncs are short.
 const GROUP: usize = 64;
-/// The most folders that are folder open.
+/// The maximum number of open folders.
 const MOST_OPEN: usize = 128;
 
 /// The log's folder, and the files that are being written.

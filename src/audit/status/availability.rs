@@ -21,7 +21,7 @@ use crate::metrics::{CauseLabels, Metrics};
 pub struct State {
     /// Why deletions are refused, with details; `None` if they are accepted.
     pub closed: Option<Unavailable>,
-    /// When `closed` last changed.
+    /// When the present state began.
     pub since: Time,
     /// The index of the next entry, once the trail is open.
     pub next_index: u64,
@@ -204,7 +204,7 @@ impl Availability {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
-    /// Adds refusals again that the writer took but could not record.
+    /// Adds the refusals back that the writer could not record.
     pub(crate) fn give_back_refused(&self, refused: u64) {
         self.refused.fetch_add(refused, Ordering::Relaxed);
     }

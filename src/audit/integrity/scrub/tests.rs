@@ -164,9 +164,17 @@ impl Scene {
 fn p3_a_consistent_change_is_found_while_the_log_grows() {
     let cases = [
         // The publisher continues the tile above without the change.
-        (2_000, "tile/1/000.p/", "its hash of entries 768 to 1023 is"),
+        (
+            2_000,
+            "tile/1/000.p/",
+            "its hash of entries 768 to 1023 does",
+        ),
         // The tile above is full, so the publisher does not write the tile above that.
-        (66_000, "tile/2/000.p/", "its hash of entries 0 to 65535 is"),
+        (
+            66_000,
+            "tile/2/000.p/",
+            "its hash of entries 0 to 65535 does",
+        ),
     ];
     for (size, place, what) in cases {
         let mut scene = Scene::new(size);
