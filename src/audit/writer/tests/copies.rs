@@ -25,9 +25,9 @@ async fn p4_a_copy_whose_sync_failed_is_never_opened_but_another_is() {
     delete(&rig).await;
     rig.disk.fail("sync_disk", 0, 1, ErrorKind::Other);
     rig.disk.put_copy("/audit");
-    differs(&rig, "a sync failed in it").await;
+    differs(&rig, "an earlier sync of this copy failed").await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    differs(&rig, "a sync failed in it").await;
+    differs(&rig, "an earlier sync of this copy failed").await;
     assert_eq!(rig.disk.count("sync_disk"), 1);
     rig.disk.put_copy_in_its_inodes("/audit");
     opens(&rig.trail).await;
