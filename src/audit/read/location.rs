@@ -28,10 +28,11 @@ impl Location {
         }
     }
 
-    /// As [`Self::open`], for proofs: a journal that cannot be read takes none from what the checkpoint covers.
+    /// [`Self::open`] for proofs: an unreadable journal does not prevent proofs of the entries under
+    /// the checkpoint.
     ///
     /// # Errors
-    /// As [`Self::open`], but for the journal.
+    /// Same as [`Self::open`], except those of the journal.
     pub(super) fn open_for_proof(&self, key: &VerifierKey) -> Result<Log, MissingRange> {
         match self {
             Self::Folder(directory) => Log::covered_part(directory, Some(key)),

@@ -45,8 +45,7 @@ impl Log {
         Ok(log)
     }
 
-    /// As [`Self::folder`], but a journal that cannot be read is an error only for those who read beyond the
-    /// checkpoint.
+    /// [`Self::folder`], except that a fault of the journal becomes an error of [`Self::tail`].
     pub(super) fn covered_part(
         directory: &Path,
         key: Option<&VerifierKey>,
@@ -59,7 +58,7 @@ impl Log {
         Ok(log)
     }
 
-    /// [`Self::folder`] for a folder that is already open; an empty folder gives a log without
+    /// [`Self::covered_part`] of a folder that is already open; an empty folder gives a log without
     /// entries.
     pub(crate) fn held(
         files: FolderFiles,
