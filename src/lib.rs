@@ -16,7 +16,8 @@
 //!
 //! Shared: [`request`] (bodies and the context of a request), [`forward`] (the types between
 //! `record` and `outbound`), [`check`] (a layer that only passes or refuses), [`refusal`] (every
-//! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`metrics`], [`telemetry`] (logs),
+//! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`strict_toml`] (the reader of
+//! config and contracts), [`metrics`], [`telemetry`] (logs),
 //! [`clock`], [`alarm`] and [`random`].
 
 pub mod admin;
@@ -43,6 +44,7 @@ pub mod request;
 #[cfg(feature = "demo")]
 pub mod simulator;
 pub mod stack;
+pub mod strict_toml;
 pub mod telemetry;
 pub mod tls;
 pub mod token;

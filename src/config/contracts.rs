@@ -44,12 +44,7 @@ pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForc
                 whole = false;
                 let shown = named.path(&file.value).display().to_string();
                 let source = named.findings.source(shown, text);
-                for problem in problems {
-                    let hint = "see config/contracts/liveperson-users-4.0.toml for an example";
-                    named
-                        .findings
-                        .add_in(source, &problem.span, problem.message, hint);
-                }
+                named.findings.add_in(source, problems);
             }
         }
     }

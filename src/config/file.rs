@@ -10,7 +10,8 @@ use super::file_path::path;
 use tracing::level_filters::LevelFilter;
 
 use super::issuer::{self, Issuer};
-use super::reader::{Placed, Table};
+use super::units::Units;
+use crate::strict_toml::{Placed, Table};
 use crate::telemetry::Format;
 
 const KIB: u64 = 1 << 10;
@@ -23,6 +24,23 @@ const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 const HOUR: Duration = seconds(3_600);
+const MODES: [(&str, &str); 3] = [
+    ("strip", "strip"),
+    ("forward", "forward"),
+    ("bearer", "bearer"),
+];
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+const FORMATS: [(&str, Format); 3] = [
+    ("auto", Format::Auto),
+    ("pretty", Format::Pretty),
+    ("json", Format::Json),
+];
 
 /// The complete file after reading.
 #[derive(Debug)]
@@ -77,7 +95,7 @@ pub(super) struct Domains {
 /// `[credentials]`.
 #[derive(Debug)]
 pub(super) struct Credentials {
-    pub(super) mode: Option<Placed<String>>,
+    pub(super) mode: Option<Placed<&'static str>>,
     pub(super) token_file: Option<Placed<String>>,
 }
 
@@ -217,14 +235,7 @@ impl Domains {
 impl Credentials {
     fn read(mut table: Table<'_>) -> Self {
         let credentials = Self {
-            mode: table.parsed(
-                "mode",
-                "one of \"strip\", \"forward\", \"bearer\"",
-                |mode| match mode {
-                    "strip" | "forward" | "bearer" => Ok(mode.to_owned()),
-                    _ => Err("is not a known mode".to_owned()),
-                },
-            ),
+            mode: table.word("mode", &MODES),
             token_file: path(&mut table, "token_file"),
         };
         table.end();
@@ -279,15 +290,7 @@ impl Audit {
             free_space_low: table.size("free_space_low", 256 * MIB, 0..=1_024 * GIB),
             seen_file: path(&mut table, "seen_file"),
             heartbeat: table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400)),
-            reconcile: table.parsed(
-                "reconcile",
-                "\"never\" or \"on_start\"",
-                |when| match when {
-                    "never" => Ok(false),
-                    "on_start" => Ok(true),
-                    _ => Err("is not a known time to read users back".to_owned()),
-                },
-            ),
+            reconcile: table.word("reconcile", &[("never", false), ("on_start", true)]),
             reconcile_token_file: path(&mut table, "reconcile_token_file"),
         };
         if audit.free_space_low.value > audit.free_space_warn.value {
@@ -328,17 +331,8 @@ impl Contract {
 impl Log {
     fn read(mut table: Table<'_>) -> Self {
         let log = Self {
-            level: table.parsed("level", "error, warn, info, debug or trace", |level| {
-                let known = ["error", "warn", "info", "debug", "trace"].contains(&level);
-                let parsed = level.parse().ok().filter(|_| known);
-                parsed.ok_or_else(|| "is not a known level".to_owned())
-            }),
-            format: table.parsed("format", "auto, pretty or json", |format| match format {
-                "auto" => Ok(Format::Auto),
-                "pretty" => Ok(Format::Pretty),
-                "json" => Ok(Format::Json),
-                _ => Err("is not a known format".to_owned()),
-            }),
+            level: table.word("level", &LEVELS),
+            format: table.word("format", &FORMATS),
         };
         table.end();
         log

@@ -1,6 +1,6 @@
 //! Parses a file path; all sections of the config share it.
 
-use super::reader::{Placed, Table};
+use crate::strict_toml::{Placed, Table};
 
 /// Reads a path that is not empty and contains no NUL byte.
 pub(super) fn path(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {

@@ -8,24 +8,10 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::Problems;
+use crate::strict_toml::{Problem, Reading};
 
 /// The maximum number of problems in the output; it counts the others.
 const MAX_SHOWN: usize = 100;
-/// The maximum length of a quoted name in characters.
-const MAX_QUOTED: usize = 64;
-
-/// One problem and its position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// The index of its file: 0 is the config itself.
-    pub(super) source: usize,
-    /// The byte range in that file.
-    pub(super) span: Range<usize>,
-    /// The problem.
-    pub(super) message: String,
-    /// The remedy.
-    pub(super) hint: String,
-}
 
 /// A file with problems.
 #[derive(Clone, Debug)]
@@ -37,8 +23,12 @@ struct Source {
 /// Collects the problems of one load; every reader and check has a reference to it.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
+    /// The config first, then the contract files.
     sources: RefCell<Vec<Source>>,
-    problems: RefCell<Vec<Problem>>,
+    /// The problems of the config itself.
+    pub(super) reading: Reading,
+    /// The problems of other files, with the index of each.
+    others: RefCell<Vec<(usize, Problem)>>,
 }
 
 impl Findings {
@@ -56,43 +46,35 @@ impl Findings {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.add_in(0, span, message, hint);
+        self.reading.add(span, message, hint);
     }
 
-    /// Adds a problem of another file.
-    pub(super) fn add_in(
-        &self,
-        source: usize,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.problems.borrow_mut().push(Problem {
-            source,
-            span: span.clone(),
-            message: message.into(),
-            hint: hint.into(),
-        });
+    /// Adds the problems of another file.
+    pub(super) fn add_in(&self, source: usize, problems: Vec<Problem>) {
+        let problems = problems.into_iter().map(|problem| (source, problem));
+        self.others.borrow_mut().extend(problems);
     }
 
     /// Keeps only the config's problems before this byte: after a syntax error, the tree is a
     /// guess.
     pub(super) fn drop_from(&self, byte: usize) {
-        self.problems
-            .borrow_mut()
-            .retain(|problem| problem.source == 0 && problem.span.start < byte);
+        self.others.borrow_mut().clear();
+        let mut problems = self.reading.problems.borrow_mut();
+        problems.retain(|problem| problem.span.start < byte);
     }
 
     /// Whether there is no problem.
     pub(super) fn is_empty(&self) -> bool {
-        self.problems.borrow().is_empty()
+        self.reading.problems.borrow().is_empty() && self.others.borrow().is_empty()
     }
 
-    /// All problems, sorted by file and position.
-    pub(super) fn sorted(&self) -> Vec<Problem> {
-        let mut problems = self.problems.borrow().clone();
-        problems.sort_by(|a, b| {
-            (a.source, a.span.start, &a.message).cmp(&(b.source, b.span.start, &b.message))
+    /// All problems, sorted by file and position, each with the index of its file.
+    pub(super) fn sorted(&self) -> Vec<(usize, Problem)> {
+        let config = self.reading.problems.borrow();
+        let config = config.iter().map(|problem| (0, problem.clone()));
+        let mut problems: Vec<_> = config.chain(self.others.borrow().clone()).collect();
+        problems.sort_by(|(source, a), (other, b)| {
+            (source, a.span.start, &a.message).cmp(&(other, b.span.start, &b.message))
         });
         problems.dedup();
         problems
@@ -104,8 +86,8 @@ impl Findings {
         let sources = self.sources.borrow();
         let renderer = Renderer::plain();
         let mut rendered = String::new();
-        for problem in problems.iter().take(MAX_SHOWN) {
-            let Some(source) = sources.get(problem.source) else {
+        for (source, problem) in problems.iter().take(MAX_SHOWN) {
+            let Some(source) = sources.get(*source) else {
                 continue;
             };
             rendered.push_str(&renderer.render(&[group(source, problem)]));
@@ -125,19 +107,6 @@ impl Findings {
             unreadable: false,
         }
     }
-}
-
-/// Escapes a name from the file and shortens it for a quotation.
-pub(super) fn quoted(name: &str) -> String {
-    let mut text: String = name
-        .chars()
-        .take(MAX_QUOTED)
-        .flat_map(char::escape_debug)
-        .collect();
-    if name.chars().nth(MAX_QUOTED).is_some() {
-        text.push_str("...");
-    }
-    text
 }
 
 fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
@@ -267,11 +236,5 @@ mod tests {
                 < problems.rendered.find("toml:9:1").unwrap()
         );
         assert!(!problems.rendered.contains("toml:101:1"));
-    }
-
-    #[test]
-    fn a_long_name_is_cut_and_escaped() {
-        assert_eq!(quoted("a\u{1b}b"), "a\\u{1b}b");
-        assert_eq!(quoted(&"x".repeat(100)).len(), MAX_QUOTED + 3);
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::file_path::path;
-use super::reader::{Placed, Table};
+use super::units::Units;
 use super::url;
+use crate::strict_toml::{Placed, Table};
 use crate::token::Algorithm;
 
 /// The allowed algorithms, by their JOSE names.

@@ -1,10 +1,11 @@
 //! The config: reads the file, checks everything at once, and returns what the program uses
 //! ([`Config`]).
 //!
-//! In reading order: `file` and `issuer` define every key and its range; `reader` reads one table;
-//! `units`, `file_path` and `url` parse values; `resolve` checks the files that the config names
-//! (`named`, `contracts`) and compares sections; `findings` renders problems; `digest` computes the
-//! hash for the trail. `config/lychgate.toml` is the reference for operators.
+//! In reading order: `file` and `issuer` define every key and its range, with
+//! [`strict_toml`](crate::strict_toml) as the reader; `units`, `file_path` and `url` parse values;
+//! `resolve` checks the files that the config names (`named`, `contracts`) and compares sections;
+//! `findings` renders problems; `digest` computes the hash for the trail. `config/lychgate.toml` is
+//! the reference for operators.
 
 mod contracts;
 mod digest;
@@ -13,7 +14,6 @@ mod file_path;
 mod findings;
 mod issuer;
 mod named;
-mod reader;
 mod redacted;
 mod resolve;
 mod syntax;
@@ -114,11 +114,11 @@ impl Config {
     /// # Errors
     /// Returns all problems at once.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
-        let reading = reader::Reading::default();
-        let config = syntax::read(text, path, &reading);
+        let findings = findings::Findings::default();
+        let config = syntax::read(text, path, &findings);
         match config {
-            Some(config) if reading.findings.is_empty() => Ok(config),
-            _ => Err(reading.findings.render()),
+            Some(config) if findings.is_empty() => Ok(config),
+            _ => Err(findings.render()),
         }
     }
 }

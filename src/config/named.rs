@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::findings::Findings;
-use super::reader::Placed;
 use crate::audit::log::key::Key;
+use crate::strict_toml::Placed;
 
 /// The maximum size of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;

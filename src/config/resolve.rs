@@ -15,7 +15,9 @@ use super::url;
 use crate::layers::credentials;
 use crate::telemetry::Format;
 use crate::token::{IssuerSettings, KeySource};
-use crate::{admin, audit, contract, domain, inbound, outbound, reconcile, request, telemetry};
+use crate::{
+    admin, audit, contract, domain, inbound, outbound, reconcile, request, strict_toml, telemetry,
+};
 
 /// The config; `None` if a required part is missing. It is valid only if the findings are empty.
 pub(super) fn resolve(file: File, text: &str, named: &Named<'_>) -> Option<Config> {
@@ -126,7 +128,7 @@ fn domains(domains: &Domains, named: &Named<'_>) -> domain::Settings {
     }
     let mut accounts = BTreeMap::new();
     for (account, address) in &domains.accounts {
-        let shown = super::findings::quoted(&account.value);
+        let shown = strict_toml::quoted(&account.value);
         if !contract::path::is_account(&account.value) {
             let message = format!("`domains.accounts.{shown}` is not an account id");
             let hint = "1 to 20 letters, digits or underscores";
@@ -147,10 +149,7 @@ fn domains(domains: &Domains, named: &Named<'_>) -> domain::Settings {
 
 fn credentials(section: &Credentials, named: &Named<'_>) -> Option<credentials::Settings> {
     let mode = section.mode.as_ref();
-    match (
-        mode.map_or("strip", |mode| mode.value.as_str()),
-        &section.token_file,
-    ) {
+    match (mode.map_or("strip", |mode| mode.value), &section.token_file) {
         ("bearer", Some(file)) => {
             named.token("credentials.token_file", file);
             Some(credentials::Settings::Bearer(named.path(&file.value)))

@@ -8,28 +8,23 @@ use toml::de::DeTable;
 use super::file::File;
 use super::findings::Findings;
 use super::named::Named;
-use super::reader::{Reading, Table};
 use super::resolve::resolve;
 use super::{Config, Problems};
-
-const SYNTAX_HINT: &str = "the file is TOML, see https://toml.io";
+use crate::strict_toml::{Problem, Table};
 
 /// Reads a config. It is valid only if the findings are empty.
-pub(super) fn read(text: &str, path: &Path, reading: &Reading) -> Option<Config> {
-    let findings = &reading.findings;
+pub(super) fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
     findings.source(path.display().to_string(), text.to_owned());
     let (tree, errors) = DeTable::parse_recoverable(text);
-    let file = File::read(Table::root(tree.get_ref(), reading));
+    let file = File::read(Table::root(tree.get_ref(), &findings.reading));
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let config = resolve(file, text, &Named { folder, findings });
+    let mut errors: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
     // After the first syntax error the tree is a guess, so drop all problems found there.
-    if let Some(first) = errors.iter().map(|error| start(error, text)).min() {
+    if let Some(first) = errors.iter().map(|error| error.span.start).min() {
         findings.drop_from(first);
     }
-    for error in &errors {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        findings.add(&span, error.message(), SYNTAX_HINT);
-    }
+    findings.reading.problems.borrow_mut().append(&mut errors);
     config.map(|config| Config {
         path: path.to_owned(),
         ..config
@@ -49,8 +44,4 @@ pub(super) fn not_utf8(path: &Path, error: &FromUtf8Error) -> Problems {
         "save the file as UTF-8",
     );
     findings.render()
-}
-
-fn start(error: &toml::de::Error, text: &str) -> usize {
-    error.span().map_or(text.len(), |span| span.start)
 }

@@ -1,6 +1,11 @@
 //! Durations (`500ms`, `2s`, `1h`) and sizes (`256KiB`) in the notation of the config.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::strict_toml::{Placed, Table, whole};
 
 const DURATIONS: [(&str, u64); 5] = [
     ("d", 86_400_000),
@@ -15,6 +20,41 @@ const SIZES: [(&str, u64); 4] = [
     ("KiB", 1 << 10),
     ("B", 1),
 ];
+
+/// Reads durations and sizes of a table.
+pub(super) trait Units {
+    /// Reads a size in bytes within `range`: `"256KiB"`, or a whole number of bytes.
+    fn size(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> Placed<u64>;
+
+    /// Reads a duration within `range`: `"500ms"`, `"2s"`, `"1h"`, `"1d"`.
+    fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Placed<Duration>;
+}
+
+impl Units for Table<'_> {
+    fn size(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> Placed<u64> {
+        let expected = "a size such as \"256KiB\" or \"8MiB\"";
+        let read = |value: &DeValue<'_>| value.as_str().map_or_else(|| whole(value), size);
+        self.within(key, expected, read, default, range, |size| show_size(*size))
+    }
+
+    fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Placed<Duration> {
+        let expected = "a duration such as \"500ms\", \"2s\" or \"1h\"";
+        let read = |value: &DeValue<'_>| value.as_str().and_then(duration);
+        self.within(key, expected, read, default, range, |duration| {
+            show_duration(*duration)
+        })
+    }
+}
 
 /// Parses an integer with a unit: `ms`, `s`, `m`, `h` or `d`. Returns `None` for any other text.
 pub(super) fn duration(text: &str) -> Option<Duration> {

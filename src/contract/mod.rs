@@ -1,10 +1,10 @@
 //! The contract: the operations and their requirements as data, and pure checks of path, query,
 //! `If-Match` and ids. It does not depend on an HTTP server.
 //!
-//! `parse` reads the TOML file with `reader`, which keeps positions, and `rules` finds
-//! contradictions between keys. `template` matches paths, [`operation`] holds the requirements of
-//! an operation, and [`table`] finds the operation of a request. `read_back` makes the request that
-//! reads a deleted user.
+//! `parse` reads the TOML file with [`strict_toml`](crate::strict_toml), which keeps positions, and
+//! `rules` finds contradictions between keys. `template` matches paths, [`operation`] holds the
+//! requirements of an operation, and [`table`] finds the operation of a request. `read_back` makes
+//! the request that reads a deleted user.
 
 pub mod ids;
 pub mod if_match;
@@ -13,11 +13,9 @@ mod parse;
 pub mod path;
 pub mod query;
 mod read_back;
-mod reader;
 mod rules;
 pub mod table;
 mod template;
 
 pub use operation::{BodyRule, Effect, Operation};
-pub use parse::ContractProblem;
 pub use table::{Contract, Contracts, Found, Miss};

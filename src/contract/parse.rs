@@ -1,17 +1,17 @@
 //! Parses a contract's TOML file strictly: it reports each fault with its position and never
 //! guesses.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
 use super::operation::{BodyRule, Effect, Operation};
-use super::reader::{Reader, Text};
-use super::rules::{Placed, clashes, contradictions};
+use super::rules::{EXAMPLE, clashes, contradictions};
 use super::table::{Closed, Contract, Route};
 use super::template::Template;
+use crate::strict_toml::{Placed, Problem, Reading, Table};
 
+const BUILTIN: &str = include_str!("../../config/contracts/liveperson-users-4.0.toml");
 /// The maximum number of operations and of closed paths in one contract, each.
 const MAX_ENTRIES: usize = 256;
 /// The allowed methods of operations; `HEAD`, `OPTIONS`, `CONNECT` and `TRACE` are not allowed.
@@ -34,30 +34,39 @@ const BODIES: [(&str, BodyRule); 4] = [
     ("ids", BodyRule::Ids),
 ];
 
-/// A fault in a contract file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContractProblem {
-    /// The byte range in the file.
-    pub span: Range<usize>,
-    /// The fault and its correction.
-    pub message: String,
+impl Contract {
+    /// Parses a contract's TOML text.
+    ///
+    /// # Errors
+    /// Returns every fault, sorted by position.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        contract(text)
+    }
+
+    /// The built-in contract `liveperson-users-4.0`.
+    #[must_use]
+    pub fn builtin() -> Self {
+        // A test shows that it parses. A contract without operations would refuse every request.
+        Self::parse(BUILTIN).unwrap_or_else(|_| Self {
+            name: String::new(),
+            source: BUILTIN.to_owned(),
+            routes: Vec::new(),
+            closed: Vec::new(),
+        })
+    }
 }
 
 /// Reads a file. The faults are sorted by position.
-pub(super) fn contract(text: &str) -> Result<Contract, Vec<ContractProblem>> {
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<ContractProblem> = syntax
-        .iter()
-        .map(|error| ContractProblem {
-            span: error.span().unwrap_or_default(),
-            message: error.message().to_owned(),
-        })
-        .collect();
+fn contract(text: &str) -> Result<Contract, Vec<Problem>> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut problems: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
     let mut contract = None;
     // After a syntax error the tree is a guess, so the parser does not report faults of its
     // content.
     if problems.is_empty() {
-        (contract, problems) = read_contract(text, Reader::new(table.get_ref(), 0..0));
+        let reading = Reading::default();
+        contract = read_contract(text, Table::root(tree.get_ref(), &reading), &reading);
+        problems = reading.problems.take();
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
     match contract {
@@ -67,106 +76,96 @@ pub(super) fn contract(text: &str) -> Result<Contract, Vec<ContractProblem>> {
 }
 
 /// The parts that all entries of a file share.
-struct Shared<'a> {
-    base: &'a str,
-    version: Option<&'a str>,
+struct Shared {
+    base: String,
+    version: Option<String>,
 }
 
-fn read_contract(
-    text: &str,
-    mut reader: Reader<'_, '_>,
-) -> (Option<Contract>, Vec<ContractProblem>) {
-    let name = named(&mut reader, "name", 64);
-    let version = named(&mut reader, "version", 16);
-    let base = reader.optional_text("base").map_or("", |base| base.text);
-    let operations = reader.tables("operation");
-    let closings = reader.tables("closed");
-    for too_many in [&operations, &closings]
-        .into_iter()
-        .filter_map(|entries| entries.get(MAX_ENTRIES))
-    {
-        reader.problem(
-            too_many.span(),
-            format!("a contract has at most {MAX_ENTRIES} of these"),
-        );
+fn read_contract(text: &str, mut table: Table<'_>, reading: &Reading) -> Option<Contract> {
+    table.require("name", EXAMPLE);
+    table.require("version", EXAMPLE);
+    let name = named(&mut table, "name", 64);
+    let shared = Shared {
+        version: named(&mut table, "version", 16).map(|version| version.value),
+        base: table
+            .text("base")
+            .map_or_else(String::new, |base| base.value),
+    };
+    let operations = table.tables("operation");
+    let closings = table.tables("closed");
+    for entries in [&operations, &closings] {
+        if let Some(first_too_many) = entries.get(MAX_ENTRIES) {
+            let message = format!("a contract has at most {MAX_ENTRIES} of these");
+            table.problem(&first_too_many.span(), message, EXAMPLE);
+        }
     }
     if operations.is_empty() {
-        reader.problem(
-            reader.span(),
-            "a contract needs at least one `[[operation]]`",
-        );
+        let message = "a contract needs at least one `[[operation]]`";
+        table.problem(&table.span(), message, EXAMPLE);
     }
-    let shared = Shared {
-        base,
-        version: version.map(|version| version.text),
-    };
-    let mut problems = reader.end();
-    let mut routes = Vec::new();
-    for operation in operations.into_iter().take(MAX_ENTRIES) {
-        let (route, faults) = read_operation(operation, &shared);
-        problems.extend(faults);
-        routes.extend(route);
-    }
-    let mut closed = Vec::new();
-    for closing in closings.into_iter().take(MAX_ENTRIES) {
-        let (closing, faults) = read_closed(closing, &shared);
-        problems.extend(faults);
-        closed.extend(closing);
-    }
-    problems.extend(clashes(&routes, &closed));
-    let contract = name.map(|name| Contract {
-        name: name.text.to_owned(),
+    table.end();
+    let operations = operations.into_iter().take(MAX_ENTRIES);
+    let routes: Vec<_> = operations
+        .filter_map(|table| read_operation(table, &shared))
+        .collect();
+    let closings = closings.into_iter().take(MAX_ENTRIES);
+    let closed: Vec<_> = closings
+        .filter_map(|table| read_closed(table, &shared))
+        .collect();
+    clashes(&routes, &closed, reading);
+    Some(Contract {
+        name: name?.value,
         source: text.to_owned(),
-        routes: routes.into_iter().map(|placed| placed.route).collect(),
+        routes: routes.into_iter().map(|placed| placed.value).collect(),
         closed,
-    });
-    (contract, problems)
+    })
 }
 
-fn read_operation(
-    mut reader: Reader<'_, '_>,
-    shared: &Shared<'_>,
-) -> (Option<Placed>, Vec<ContractProblem>) {
-    let name = named(&mut reader, "name", 64);
-    let route = read_route(&mut reader, name, shared);
+fn read_operation(mut table: Table<'_>, shared: &Shared) -> Option<Placed<Route>> {
+    for key in [
+        "name", "method", "path", "effect", "if_match", "body", "scope",
+    ] {
+        table.require(key, EXAMPLE);
+    }
+    let name = named(&mut table, "name", 64);
+    let route = read_route(&mut table, name.as_ref(), shared);
     let placed = name.zip(route).map(|(name, route)| {
         for fault in contradictions(&route) {
-            reader.problem(name.span(), format!("`{}`: {fault}", name.text));
+            table.problem(&name.span, format!("`{}`: {fault}", name.value), EXAMPLE);
         }
         Placed {
-            route,
-            span: name.span(),
+            value: route,
+            span: name.span,
         }
     });
-    (placed, reader.end())
+    table.end();
+    placed
 }
 
 /// Reads every key before it returns, so that all faults are reported at once.
 fn read_route(
-    reader: &mut Reader<'_, '_>,
-    name: Option<Text<'_>>,
-    shared: &Shared<'_>,
+    table: &mut Table<'_>,
+    name: Option<&Placed<String>>,
+    shared: &Shared,
 ) -> Option<Route> {
-    let method = reader.word("method", &METHODS);
-    let template = read_template(reader, shared);
-    let effect = reader.word("effect", &EFFECTS);
-    let if_match = reader.word("if_match", &[("required", true), ("optional", false)]);
-    let body = reader.word("body", &BODIES);
-    let carriers = read_carriers(reader);
-    let scope = reader.text("scope");
-    let scope = read_scope(reader, scope);
-    let unconditional_scope = reader.optional_text("unconditional_scope");
-    let unconditional_scope = read_scope(reader, unconditional_scope);
-    let off = read_off(reader);
+    let method = table.word("method", &METHODS);
+    let template = read_template(table, shared);
+    let effect = table.word("effect", &EFFECTS);
+    let if_match = table.word("if_match", &[("required", true), ("optional", false)]);
+    let body = table.word("body", &BODIES);
+    let carriers = read_carriers(table);
+    let scope = read_scope(table, "scope");
+    let unconditional_scope = read_scope(table, "unconditional_scope");
+    let off = read_off(table);
     Some(Route {
         template: template?,
         operation: Arc::new(Operation {
-            name: Arc::from(name?.text),
-            method: method?.to_owned(),
-            effect: effect?,
-            version: shared.version?.to_owned(),
-            if_match_required: if_match?,
-            body: body?,
+            name: Arc::from(name?.value.as_str()),
+            method: method?.value.to_owned(),
+            effect: effect?.value,
+            version: shared.version.clone()?,
+            if_match_required: if_match?.value,
+            body: body?.value,
             scope: scope?,
             unconditional_scope,
             carriers,
@@ -175,108 +174,109 @@ fn read_route(
     })
 }
 
-fn read_closed(
-    mut reader: Reader<'_, '_>,
-    shared: &Shared<'_>,
-) -> (Option<Closed>, Vec<ContractProblem>) {
-    let template = read_template(&mut reader, shared);
-    let reason = reader.text("reason");
-    let reason = read_reason(&mut reader, reason);
-    let closed = template
-        .zip(reason)
-        .map(|(template, reason)| Closed { template, reason });
-    (closed, reader.end())
+fn read_closed(mut table: Table<'_>, shared: &Shared) -> Option<Closed> {
+    table.require("path", EXAMPLE);
+    table.require("reason", EXAMPLE);
+    let template = read_template(&mut table, shared);
+    let reason = table.text("reason");
+    let reason = read_reason(&table, reason);
+    table.end();
+    Some(Closed {
+        template: template?,
+        reason: reason?,
+    })
 }
 
-fn read_template(reader: &mut Reader<'_, '_>, shared: &Shared<'_>) -> Option<Template> {
-    let path = reader.text("path")?;
-    let whole = match path.text.strip_prefix("{base}") {
+fn read_template(table: &mut Table<'_>, shared: &Shared) -> Option<Template> {
+    let path = table.text("path")?;
+    let whole = match path.value.strip_prefix("{base}") {
         Some(rest) => format!("{}{rest}", shared.base),
-        None => path.text.to_owned(),
+        None => path.value,
     };
     match Template::parse(&whole) {
         Ok(template) => Some(template),
         Err(fault) => {
             let message = format!("`{whole}` is not a valid path for a contract: {fault}");
-            reader.problem(path.span(), message);
+            table.problem(&path.span, message, EXAMPLE);
             None
         }
     }
 }
 
 /// A name for entries, metrics and headers: lower-case letters, digits, `.`, `_` and `-`.
-fn named<'a>(reader: &mut Reader<'a, '_>, key: &'static str, longest: usize) -> Option<Text<'a>> {
-    let text = reader.text(key)?;
+fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<Placed<String>> {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    if (1..=longest).contains(&text.text.len()) && text.text.bytes().all(plain) {
-        return Some(text);
-    }
-    let message =
-        format!("`{key}` must be 1 to {longest} lower-case letters, digits, `.`, `_` or `-`");
-    reader.problem(text.span(), message);
-    None
+    table.parsed(key, EXAMPLE, |text| {
+        if (1..=longest).contains(&text.len()) && text.bytes().all(plain) {
+            return Ok(text.to_owned());
+        }
+        Err(format!(
+            "must be 1 to {longest} lower-case letters, digits, `.`, `_` or `-`"
+        ))
+    })
 }
 
 /// A scope-token (RFC 6749 §3.3) of at most 128 bytes.
-fn read_scope(reader: &mut Reader<'_, '_>, scope: Option<Text<'_>>) -> Option<String> {
-    let scope = scope?;
+fn read_scope(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let is_token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if (1..=128).contains(&scope.text.len()) && scope.text.bytes().all(is_token) {
-        return Some(scope.text.to_owned());
-    }
-    let message = "a scope is 1 to 128 visible ASCII characters without `\"` and `\\` (RFC 6749, section 3.3)";
-    reader.problem(scope.span(), message);
-    None
+    let scope = table.parsed(key, EXAMPLE, |scope| {
+        if (1..=128).contains(&scope.len()) && scope.bytes().all(is_token) {
+            return Ok(scope.to_owned());
+        }
+        Err("must be 1 to 128 visible ASCII characters without `\"` and `\\` (RFC 6749, section 3.3)".to_owned())
+    });
+    scope.map(|scope| scope.value)
 }
 
-fn read_carriers(reader: &mut Reader<'_, '_>) -> Vec<String> {
+fn read_carriers(table: &mut Table<'_>) -> Vec<String> {
     let mut carriers: Vec<String> = Vec::new();
-    for carrier in reader.texts("carried_by") {
-        if carrier.text == "GET" || !METHODS.iter().any(|(method, _)| *method == carrier.text) {
-            reader.problem(
-                carrier.span(),
-                "`carried_by` lists POST, PUT, PATCH or DELETE, in capitals",
-            );
-        } else if carriers.iter().any(|earlier| earlier == carrier.text) {
-            reader.problem(carrier.span(), format!("`{}` appears twice", carrier.text));
+    let listed = table.list("carried_by");
+    for carrier in listed.into_iter().flat_map(|list| list.value) {
+        let Placed { value, span } = carrier;
+        if value == "GET" || !METHODS.iter().any(|(method, _)| *method == value) {
+            let message = "`carried_by` lists POST, PUT, PATCH or DELETE, in capitals";
+            table.problem(&span, message, EXAMPLE);
+        } else if carriers.contains(&value) {
+            table.problem(&span, format!("`{value}` appears twice"), "name it once");
         } else {
-            carriers.push(carrier.text.to_owned());
+            carriers.push(value);
         }
     }
     carriers
 }
 
 /// Why an operation is off; `None` if it is on.
-fn read_off(reader: &mut Reader<'_, '_>) -> Option<String> {
-    let is_on = reader.switch("on").unwrap_or(true);
-    let reason = reader.optional_text("reason");
+fn read_off(table: &mut Table<'_>) -> Option<String> {
+    let is_on = table.flag("on", true);
+    let reason = table.text("reason");
     match (is_on, reason) {
         (true, Some(reason)) => {
-            reader.problem(
-                reason.span(),
-                "`reason` is for an operation with `on = false`",
-            );
+            let message = "`reason` is for an operation with `on = false`";
+            table.problem(&reason.span, message, "leave it out");
             None
         }
         (false, None) => {
-            reader.problem(
-                reader.span(),
-                "`on = false` needs a `reason`, which callers receive",
+            let message = "`on = false` needs a `reason`, which callers receive";
+            table.problem(
+                &table.span(),
+                message,
+                "such as reason = \"not offered here\"",
             );
             None
         }
-        (_, reason) => read_reason(reader, reason),
+        (_, reason) => read_reason(table, reason),
     }
 }
 
-fn read_reason(reader: &mut Reader<'_, '_>, reason: Option<Text<'_>>) -> Option<String> {
+fn read_reason(table: &Table<'_>, reason: Option<Placed<String>>) -> Option<String> {
     let reason = reason?;
-    if !(1..=512).contains(&reason.text.len()) || reason.text.contains(char::is_control) {
-        reader.problem(reason.span(), "`reason` must be one line of 1 to 512 bytes");
+    if !(1..=512).contains(&reason.value.len()) || reason.value.contains(char::is_control) {
+        let wrong = "must be one line of 1 to 512 bytes";
+        table.wrong("reason", &reason.span, wrong, "shorten it to one line");
         return None;
     }
-    Some(reason.text.to_owned())
+    Some(reason.value)
 }
 
 #[cfg(test)]

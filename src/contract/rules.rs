@@ -1,17 +1,12 @@
 //! Contradictions between the keys of a contract that would leave a deletion unrecorded or a
 //! request ambiguous.
 
-use std::ops::Range;
-
 use super::operation::{BodyRule, Effect};
-use super::parse::ContractProblem;
 use super::table::{Closed, Route};
+use crate::strict_toml::{Placed, Reading};
 
-/// An operation and the position of its name.
-pub(super) struct Placed {
-    pub(super) route: Route,
-    pub(super) span: Range<usize>,
-}
+/// The hint for a fault whose message already names the correction.
+pub(super) const EXAMPLE: &str = "see config/contracts/liveperson-users-4.0.toml for an example";
 
 /// The contradictions between the keys of one operation.
 pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
@@ -59,40 +54,30 @@ pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
         .collect()
 }
 
-/// Finds operations that share a name, that one request could match, or that a closed path hides.
-pub(super) fn clashes(routes: &[Placed], closed: &[Closed]) -> Vec<ContractProblem> {
-    let mut problems = Vec::new();
+/// Reports operations that share a name, that one request could match, or that a closed path hides.
+pub(super) fn clashes(routes: &[Placed<Route>], closed: &[Closed], reading: &Reading) {
     for (at, later) in routes.iter().enumerate() {
-        let name = &later.route.operation.name;
+        let name = &later.value.operation.name;
+        let report = |message: String| reading.add(&later.span, message, EXAMPLE);
         for earlier in routes.iter().take(at) {
-            let first = &earlier.route.operation.name;
+            let first = &earlier.value.operation.name;
             if first == name {
-                problems.push(later.problem(format!(
+                report(format!(
                     "`{name}` appears twice: each operation needs a name of its own"
-                )));
-            } else if earlier.route.overlaps(&later.route) {
-                problems.push(later.problem(format!(
+                ));
+            } else if earlier.value.overlaps(&later.value) {
+                report(format!(
                     "`{name}` and `{first}` claim the same path and method"
-                )));
+                ));
             }
         }
         if closed
             .iter()
-            .any(|closed| closed.template.covers(&later.route.template))
+            .any(|closed| closed.template.covers(&later.value.template))
         {
-            problems.push(later.problem(format!(
+            report(format!(
                 "`{name}` could never be reached: its path is closed"
-            )));
-        }
-    }
-    problems
-}
-
-impl Placed {
-    fn problem(&self, message: String) -> ContractProblem {
-        ContractProblem {
-            span: self.span.clone(),
-            message,
+            ));
         }
     }
 }

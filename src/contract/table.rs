@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::operation::Operation;
-use super::parse::{self, ContractProblem};
 use super::template::{Parts, Template};
-
-const BUILTIN: &str = include_str!("../../config/contracts/liveperson-users-4.0.toml");
 
 /// One contract, from one TOML file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,26 +68,6 @@ pub enum Miss {
 }
 
 impl Contract {
-    /// Parses a contract's TOML text.
-    ///
-    /// # Errors
-    /// Returns every fault, sorted by position.
-    pub fn parse(text: &str) -> Result<Self, Vec<ContractProblem>> {
-        parse::contract(text)
-    }
-
-    /// The built-in contract `liveperson-users-4.0`.
-    #[must_use]
-    pub fn builtin() -> Self {
-        // A test shows that it parses. A contract without operations would refuse every request.
-        Self::parse(BUILTIN).unwrap_or_else(|_| Self {
-            name: String::new(),
-            source: BUILTIN.to_owned(),
-            routes: Vec::new(),
-            closed: Vec::new(),
-        })
-    }
-
     /// The operations in the order of the file, each with its reason if it is off.
     pub fn operations(&self) -> impl Iterator<Item = (&Operation, Option<&str>)> {
         self.routes

@@ -5,7 +5,7 @@ use super::tree::{File, is_comment};
 /// Each part and the other parts that it may use; `None` permits all.
 const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("audit", Some(&["clock", "metrics"])),
-    ("contract", Some(&[])),
+    ("contract", Some(&["strict_toml"])),
     ("control", Some(&["audit", "clock", "metrics"])),
     (
         "reconcile",
@@ -15,6 +15,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ),
     ("clock", Some(&[])),
     ("metrics", Some(&[])),
+    ("strict_toml", Some(&[])),
     ("tls", Some(&[])),
     ("random", Some(&[])),
     ("alarm", Some(&[])),
@@ -63,6 +64,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
             "outbound",
             "reconcile",
             "request",
+            "strict_toml",
             "telemetry",
             "token",
         ]),

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::reader::Reading;
+use crate::config::findings::Findings;
 
 /// Texts for edits: syntax, value types, keys, and characters of several bytes or columns.
 const SCRAPS: &[&str] = &[
@@ -58,14 +58,14 @@ proptest! {
             let end = (end..=text.len()).find(|b| text.is_char_boundary(*b)).unwrap();
             text.replace_range(start..end, scrap);
         }
-        let reading = Reading::default();
-        let _ = syntax::read(&text, Path::new("lychgate.toml"), &reading);
-        for problem in reading.findings.sorted() {
+        let findings = Findings::default();
+        let _ = syntax::read(&text, Path::new("lychgate.toml"), &findings);
+        for (_, problem) in findings.sorted() {
             prop_assert!(problem.span.start <= text.len(), "{problem:?}");
             prop_assert!(problem.span.start <= problem.span.end, "{problem:?}");
             prop_assert!(!problem.message.is_empty() && !problem.hint.is_empty());
         }
-        let problems = reading.findings.render();
+        let problems = findings.render();
         let places = problems.rendered.matches("--> lychgate.toml:").count();
         prop_assert_eq!(places, problems.count.min(100), "{}", problems.rendered);
     }

@@ -214,7 +214,7 @@ fn p12_reading_users_back_at_the_start_needs_a_token() {
     );
     assert_one(
         &edited(when, "reconcile = \"always\""),
-        &["`audit.reconcile`", "\"on_start\""],
+        &["`audit.reconcile` must be one of never, on_start"],
     );
     let bearer = edited("mode = \"strip\"", "mode = \"bearer\"")
         .replace("# token_file = \"upstream", "token_file = \"upstream")
@@ -335,7 +335,7 @@ fn numbers_sizes_and_durations_have_ranges_and_units() {
         (
             "format = \"auto\"",
             "format = \"xml\"",
-            "auto, pretty or json",
+            "auto, pretty, json",
         ),
         ("files = []", "files = [1]", "list of strings"),
         ("builtin = true", "builtin = false", "no contract at all"),

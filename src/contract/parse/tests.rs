@@ -27,12 +27,17 @@ fn file(operations: &[&str]) -> String {
     text
 }
 
-/// The faults of a file as `place: message`.
+/// The faults of a file as `place: message`, with the hint if it is not the usual one.
 fn faults(text: &str) -> Vec<String> {
     let problems = contract(text).expect_err(text);
-    let place =
-        |problem: &ContractProblem| format!("{}: {}", &text[problem.span.clone()], problem.message);
-    problems.iter().map(place).collect()
+    let shown = |problem: Problem| {
+        let place = &text[problem.span];
+        match problem.hint.as_str() {
+            EXAMPLE => format!("{place}: {}", problem.message),
+            hint => format!("{place}: {}; {hint}", problem.message),
+        }
+    };
+    problems.into_iter().map(shown).collect()
 }
 
 /// The only fault of the deletion above after `from` is replaced with `to`.
@@ -70,7 +75,7 @@ fn p13_an_unknown_key_is_refused_in_any_table() {
         "body =",
         "scoped = 1\nbody =",
         "scoped",
-        "unknown key `scoped`, did you mean `scope`?",
+        "unknown key `operation.scoped`; did you mean `scope`?",
     );
     let told = faults(&format!(
         "nam = 1\n{}[[closed]]\npath='/x'\nreason='r'\nwhy=1",
@@ -79,8 +84,8 @@ fn p13_an_unknown_key_is_refused_in_any_table() {
     assert_eq!(
         told,
         [
-            "nam: unknown key `nam`, did you mean `name`?",
-            "why: unknown key `why`"
+            "nam: unknown key `nam`; did you mean `name`?",
+            "why: unknown key `closed.why`; known here: path, reason"
         ]
     );
     assert!(
@@ -168,35 +173,35 @@ fn words_and_types_are_exact() {
         "\"DELETE\"\n",
         "\"delete\"\n",
         "\"delete\"",
-        "`method` must be one of GET, POST, PUT, PATCH, DELETE",
+        "`operation.method` must be one of GET, POST, PUT, PATCH, DELETE",
     );
     is_fault(
         "\"DELETE\"\n",
         "\"HEAD\"\n",
         "\"HEAD\"",
-        "`method` must be one of",
+        "`operation.method` must be one of",
     );
     is_fault(
         "\"required\"",
         "true",
         "true",
-        "`if_match` must be a string in quotes, not boolean",
+        "`operation.if_match` must be a string in quotes, and this boolean is not",
     );
     is_fault(
         "\"none\"",
         "\"nothing\"",
         "\"nothing\"",
-        "`body` must be one of",
+        "`operation.body` must be one of",
     );
     is_fault(
         "[\"DELETE\", \"POST\"]",
         "\"POST\"",
         "\"POST\"",
-        "`carried_by` must be a list of strings",
+        "`operation.carried_by` must be a list of strings",
     );
     assert!(
         faults(&file(&[DELETE]).replace("\"4.0\"", "4.0"))[0]
-            .contains("`version` must be a string in quotes, not float")
+            .contains("`version` must be a string in quotes, and this float is not")
     );
 }
 
@@ -306,15 +311,15 @@ fn all_faults_are_reported_in_order_of_position() {
     let text = file(&["\nname = \"X\"\nmethod = \"DELET\"\npath = \"x\"\n"]);
     let told = faults(&text);
     let wanted = [
-        "`effect` is missing",
-        "`name` must",
-        "`method` must be one of",
-        "no path of a contract",
+        "`operation.effect` is missing",
+        "`operation.name` must",
+        "`operation.method` must be one of",
+        "not a valid path for a contract",
     ];
     for message in wanted.iter().chain(&[
-        "`if_match` is missing",
-        "`body` is missing",
-        "`scope` is missing",
+        "`operation.if_match` is missing",
+        "`operation.body` is missing",
+        "`operation.scope` is missing",
     ]) {
         assert_eq!(
             told.iter().filter(|fault| fault.contains(message)).count(),
@@ -345,7 +350,7 @@ fn syntax_errors_are_reported_and_nothing_after_them() {
     let text = "name = \nversion = 4.0.0\n";
     let told = faults(text);
     assert!(
-        told.len() >= 2 && !told.iter().any(|fault| fault.contains("missing `")),
+        told.len() >= 2 && !told.iter().any(|fault| fault.contains("is missing")),
         "{told:?}"
     );
 }
@@ -356,7 +361,7 @@ fn a_missing_key_is_reported_at_its_table() {
     let problems = contract(&text).unwrap_err();
     let missing = problems
         .iter()
-        .find(|problem| problem.message == "`effect` is missing")
+        .find(|problem| problem.message == "`operation.effect` is missing")
         .unwrap();
     assert_eq!(
         missing.span,

@@ -1,0 +1,382 @@
+//! Reads a table of a TOML file strictly, for the config and for contracts.
+//!
+//! The caller asks for each key by name and type. A key that it did not ask for is unknown. A
+//! problem does not stop the reading, so one reading finds all problems.
+
+use std::cell::RefCell;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Error};
+
+/// A longer name gets no suggestion, because the comparison takes quadratic time.
+const LONGEST_GUESSED: usize = 64;
+/// The maximum length of a quoted name in characters.
+const MAX_QUOTED: usize = 64;
+const STRING: &str = "a string in quotes";
+
+/// One problem and its position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The byte range in the file.
+    pub span: Range<usize>,
+    /// The problem.
+    pub message: String,
+    /// The remedy.
+    pub hint: String,
+}
+
+impl Problem {
+    /// Converts a syntax error of this text.
+    pub(crate) fn syntax(error: &Error, text: &str) -> Self {
+        Self {
+            span: error.span().unwrap_or(text.len()..text.len()),
+            message: error.message().to_owned(),
+            hint: "the file is TOML, see https://toml.io".to_owned(),
+        }
+    }
+}
+
+/// A value and its position in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placed<T> {
+    /// The value of the file, or the default.
+    pub(crate) value: T,
+    /// The byte range; a default has the range of its table.
+    pub(crate) span: Range<usize>,
+}
+
+/// The state that all tables of a file share.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// The problems found so far.
+    pub(crate) problems: RefCell<Vec<Problem>>,
+    /// Every key that the caller asked for, as `table.key`.
+    #[cfg(test)]
+    pub(crate) known: RefCell<std::collections::BTreeSet<String>>,
+}
+
+impl Reading {
+    /// Adds a problem.
+    pub(crate) fn add(
+        &self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.problems.borrow_mut().push(Problem {
+            span: span.clone(),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+}
+
+/// One table. If the file lacks the table, all its keys read as absent.
+#[derive(Debug)]
+pub(crate) struct Table<'t> {
+    entries: Option<&'t DeTable<'t>>,
+    name: String,
+    span: Range<usize>,
+    asked: Vec<&'static str>,
+    reading: &'t Reading,
+}
+
+impl<'t> Table<'t> {
+    /// The whole file.
+    pub(crate) fn root(entries: &'t DeTable<'t>, reading: &'t Reading) -> Self {
+        Self {
+            entries: Some(entries),
+            name: String::new(),
+            span: 0..0,
+            asked: Vec::new(),
+            reading,
+        }
+    }
+
+    /// The position of the table; the start of the file if the file lacks the table.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Reports the key if the file lacks it; reading the key then returns `None`.
+    pub(crate) fn require(&mut self, key: &'static str, hint: &str) {
+        if self.ask(key).is_none() {
+            let message = format!("`{}` is missing", self.path(key));
+            let hint = match &self.entries {
+                Some(_) => hint.to_owned(),
+                None => format!("add a section [{}]; {hint}", self.name),
+            };
+            self.reading.add(&self.span, message, hint);
+        }
+    }
+
+    /// Whether the file has the key, with a value of any type.
+    pub(crate) fn holds(&mut self, key: &'static str) -> bool {
+        self.ask(key).is_some()
+    }
+
+    /// Reads a string.
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<Placed<String>> {
+        self.value(key, STRING, string)
+    }
+
+    /// Reads a string that `parse` accepts; its error completes "`key` ...".
+    pub(crate) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        hint: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Placed<T>> {
+        let text = self.text(key)?;
+        match parse(&text.value) {
+            Ok(value) => Some(Placed {
+                value,
+                span: text.span,
+            }),
+            Err(wrong) => {
+                self.wrong(key, &text.span, &wrong, hint);
+                None
+            }
+        }
+    }
+
+    /// Reads a string that must be one of these words; returns the value of the word.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<Placed<T>> {
+        let text = self.text(key)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+            return Some(Placed {
+                value: *value,
+                span: text.span,
+            });
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let wrong = format!("must be one of {}", known.join(", "));
+        let hint = match closest(&text.value, &known) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => "write one of them in quotes".to_owned(),
+        };
+        self.wrong(key, &text.span, &wrong, &hint);
+        None
+    }
+
+    /// Reads `true` or `false`.
+    pub(crate) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.value(key, "true or false", DeValue::as_bool)
+            .map_or(default, |flag| flag.value)
+    }
+
+    /// Reads a list of strings.
+    pub(crate) fn list(&mut self, key: &'static str) -> Option<Placed<Vec<Placed<String>>>> {
+        let expected = "a list of strings, such as [\"a\", \"b\"]";
+        let list = self.value(key, expected, |value| value.as_array())?;
+        let items = list.value.iter();
+        Some(Placed {
+            value: items
+                .filter_map(|item| self.read(key, item, expected, string))
+                .collect(),
+            span: list.span,
+        })
+    }
+
+    /// Reads a whole number within `range`.
+    pub(crate) fn number(
+        &mut self,
+        key: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Placed<u64> {
+        self.within(key, "a whole number", whole, default, range, u64::to_string)
+    }
+
+    /// Reads a value that `convert` accepts, within `range`; `show` formats a value for messages.
+    pub(crate) fn within<T: PartialOrd>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        convert: impl FnOnce(&DeValue<'_>) -> Option<T>,
+        default: T,
+        range: RangeInclusive<T>,
+        show: impl Fn(&T) -> String,
+    ) -> Placed<T> {
+        let Some(found) = self.value(key, expected, convert) else {
+            return Placed {
+                value: default,
+                span: self.span(),
+            };
+        };
+        if range.contains(&found.value) {
+            return found;
+        }
+        let (least, most) = (show(range.start()), show(range.end()));
+        let wrong = format!("must be from {least} to {most}");
+        let hint = format!("leave it out for {}", show(&default));
+        self.wrong(key, &found.span, &wrong, &hint);
+        Placed {
+            value: default,
+            span: found.span,
+        }
+    }
+
+    /// Reads a table in this one.
+    pub(crate) fn table(&mut self, key: &'static str) -> Table<'t> {
+        let found = self.value(key, "a table", |value| value.as_table());
+        let name = self.path(key);
+        match found {
+            Some(found) => self.inner(name, Some(found.value), found.span),
+            None => self.inner(name, None, 0..0),
+        }
+    }
+
+    /// Reads a list of tables, `[[key]]`.
+    pub(crate) fn tables(&mut self, key: &'static str) -> Vec<Table<'t>> {
+        let expected = format!("a list of tables, each headed [[{key}]]");
+        let list = self.value(key, &expected, |value| value.as_array());
+        let items = list.into_iter().flat_map(|list| list.value.iter());
+        let tables = items
+            .filter_map(|item| self.read(key, item, &expected, |value| value.as_table()))
+            .map(|table| self.inner(self.path(key), Some(table.value), table.span));
+        tables.collect()
+    }
+
+    /// Reads all entries of a table whose keys the operator chooses: each key and its text.
+    pub(crate) fn entries(mut self) -> Vec<(Placed<String>, Placed<String>)> {
+        let entries = self.entries.take();
+        let texts = entries.into_iter().flatten().filter_map(|(key, value)| {
+            let name = Placed {
+                value: key.get_ref().to_string(),
+                span: key.span(),
+            };
+            let text = self.read(&quoted(&name.value), value, STRING, string)?;
+            Some((name, text))
+        });
+        texts.collect()
+    }
+
+    /// Reports every key that the caller did not ask for.
+    pub(crate) fn end(self) {
+        for key in self.entries.iter().flat_map(|entries| entries.keys()) {
+            let name = key.get_ref().as_ref();
+            if self.asked.contains(&name) {
+                continue;
+            }
+            let path = self.path(&quoted(name));
+            let hint = match closest(name, &self.asked) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => format!("known here: {}", self.asked.join(", ")),
+            };
+            let message = format!("unknown key `{path}`");
+            self.reading.add(&key.span(), message, hint);
+        }
+    }
+
+    /// Adds a problem at a position of the file.
+    pub(crate) fn problem(&self, span: &Range<usize>, message: impl Into<String>, hint: &str) {
+        self.reading.add(span, message, hint);
+    }
+
+    /// Adds a problem of a key: "`table.key` WRONG".
+    pub(crate) fn wrong(&self, key: &str, span: &Range<usize>, wrong: &str, hint: &str) {
+        let message = format!("`{}` {wrong}", self.path(key));
+        self.reading.add(span, message, hint);
+    }
+
+    fn ask(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+            #[cfg(test)]
+            self.reading.known.borrow_mut().insert(self.path(key));
+        }
+        self.entries.and_then(|entries| entries.get(key))
+    }
+
+    fn value<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        convert: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
+    ) -> Option<Placed<T>> {
+        let found = self.ask(key)?;
+        self.read(key, found, expected, convert)
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        found: &'t Spanned<DeValue<'t>>,
+        expected: &str,
+        convert: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
+    ) -> Option<Placed<T>> {
+        let (span, value) = (found.span(), convert(found.get_ref()));
+        if value.is_none() {
+            let kind = found.get_ref().type_str();
+            let wrong = format!("must be {expected}, and this {kind} is not");
+            self.wrong(key, &span, &wrong, &format!("write {expected}"));
+        }
+        value.map(|value| Placed { value, span })
+    }
+
+    fn inner(
+        &self,
+        name: String,
+        entries: Option<&'t DeTable<'t>>,
+        span: Range<usize>,
+    ) -> Table<'t> {
+        Table {
+            entries,
+            name,
+            span,
+            asked: Vec::new(),
+            reading: self.reading,
+        }
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+}
+
+/// The known name that the operator may have meant.
+fn closest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    if name.len() > LONGEST_GUESSED {
+        return None;
+    }
+    let most = 1 + name.chars().count() / 4;
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
+    let close = known.iter().copied().min_by_key(distance)?;
+    (distance(&close) <= most).then_some(close)
+}
+
+/// A name from the file, escaped and bounded, for a message.
+pub(crate) fn quoted(name: &str) -> String {
+    let mut text: String = name
+        .chars()
+        .take(MAX_QUOTED)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(MAX_QUOTED).is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+fn string(value: &DeValue<'_>) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// A whole number that is not negative.
+pub(crate) fn whole(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+#[cfg(test)]
+mod tests;
