@@ -1,4 +1,4 @@
-//! Who may ask beyond health and metrics: whoever names this listener and holds the token.
+//! Checks that a request beyond health and metrics names this listener and holds the admin token.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,14 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::Request;
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 use zeroize::Zeroizing;
 
 use super::Settings;
-use crate::request::Body;
 
-/// The token file is looked at again after this.
+/// After this time a request reads the token file again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
 /// No token is longer.
 const MAX_TOKEN_BYTES: u64 = 8 * 1024;
@@ -22,7 +21,7 @@ const MAX_TOKEN_BYTES: u64 = 8 * 1024;
 /// Why a request goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// `Host` names somebody else: a browser may have been led here by DNS.
+    /// `Host` does not name this listener: DNS may have redirected a browser.
     Host,
     /// The token is missing or wrong; the challenge of RFC 6750 section 3.
     Token(&'static str),
@@ -46,10 +45,10 @@ struct Read {
 }
 
 impl Guard {
-    /// Reads the token file, where there is one.
+    /// Reads the token file, if one is configured.
     ///
     /// # Errors
-    /// Where it cannot be read or holds no token.
+    /// If the file cannot be read or holds no token.
     pub(super) fn new(settings: &Settings, address: SocketAddr) -> Result<Self, String> {
         let token = match settings.token_file.clone() {
             None => None,
@@ -67,12 +66,12 @@ impl Guard {
         })
     }
 
-    /// Lets a request by, or says why not.
+    /// Checks `Host` and the token.
     ///
     /// # Errors
-    /// Where `Host` or token do not fit.
-    pub(super) fn judge(&self, request: &Request<Body>) -> Result<(), Stop> {
-        let mut hosts = request.headers().get_all(HOST).iter();
+    /// If one of them is wrong.
+    pub(super) fn judge(&self, headers: &HeaderMap) -> Result<(), Stop> {
+        let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(|host| self.is_ours(host)) {
             return Err(Stop::Host);
@@ -80,7 +79,7 @@ impl Guard {
         let Some(file) = &self.token else {
             return Ok(());
         };
-        let mut sent = request.headers().get_all(AUTHORIZATION).iter();
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
         let (Some(first), None) = (sent.next(), sent.next()) else {
             return Err(Stop::Token("Bearer"));
         };
@@ -96,8 +95,8 @@ impl Guard {
         }
     }
 
-    /// An address of the listener, a loopback name or a configured one; where the listener has every
-    /// address, so may `Host`: an address literal cannot be led astray by DNS.
+    /// Whether `Host` is an address of the listener, a loopback name or a configured name. If the
+    /// listener uses all addresses, any IP address is valid, because DNS cannot redirect it.
     fn is_ours(&self, host: &str) -> bool {
         if self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host)) {
             return true;
@@ -119,8 +118,7 @@ impl Guard {
 }
 
 impl TokenFile {
-    /// Compares in constant time; a file that has changed is read again, one that cannot be read keeps the
-    /// token known.
+    /// Compares in constant time. If the file cannot be read again, the known token stays valid.
     fn is(&self, sent: &[u8]) -> bool {
         let mut read_last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read_last.at.elapsed() >= RECHECK_AFTER {

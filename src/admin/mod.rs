@@ -1,8 +1,8 @@
-//! The second listener: health, metrics, status, the published trail. It answers from a [`View`] and
-//! from the trail's folder, and changes nothing.
+//! The second listener: health, metrics, status, the published trail. It answers from a [`View`]
+//! and from the trail's folder, and changes nothing.
 //!
-//! 1. [`view`] says what it is told of the gateway;
-//! 2. [`guard`] says who may ask beyond health and metrics;
+//! 1. [`view`] reports the gateway's state;
+//! 2. [`guard`] protects all pages except health and metrics;
 //! 3. [`pages`] makes the answers;
 //! 4. [`trail`] gives the trail's files.
 
@@ -13,19 +13,26 @@ pub mod view;
 
 pub use view::{Part, Reload, Report, View};
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tower::{ServiceBuilder, ServiceExt};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::metrics::Metrics;
 use crate::request::Body;
 use guard::{Guard, Stop};
 use trail::Published;
 
-/// What the admin listener is told by the config.
+/// The part of the config for the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen.
@@ -50,11 +57,11 @@ const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Admin {
-    /// Reads the token file, where there is one; `address` is where the listener really is, and
+    /// Reads the token file, if one is configured. `address` is the listener's actual address, and
     /// `directory` the audit folder.
     ///
     /// # Errors
-    /// Where the token file cannot be read or holds no token.
+    /// If the token file cannot be read or holds no token.
     pub fn new(
         settings: &Settings,
         address: SocketAddr,
@@ -71,40 +78,56 @@ impl Admin {
         })
     }
 
-    /// Answers one request; its body is not read.
+    /// Answers one request without reading its body.
+    ///
+    /// Two layers of `tower-http` are absent. `limit` has no use, because the listener reads no
+    /// body. `timeout` would free a file's place while a thread still reads the file.
     pub async fn serve(&self, request: Request<Body>) -> Response<Body> {
-        match self.file_asked(&request) {
-            Some(path) => self.published.file(path).await,
-            None => self.handle(&request),
-        }
+        let nosniff = HeaderValue::from_static("nosniff");
+        let no_store = HeaderValue::from_static("no-store");
+        let service = ServiceBuilder::new()
+            .layer(SetResponseHeaderLayer::overriding(
+                X_CONTENT_TYPE_OPTIONS,
+                nosniff,
+            ))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CACHE_CONTROL,
+                no_store,
+            ))
+            .layer(
+                CompressionLayer::new()
+                    .quality(CompressionLevel::Fastest)
+                    .compress_when(trail::is_compressible),
+            )
+            .service_fn(|request: Request<Body>| {
+                let (head, _) = request.into_parts();
+                async move { Ok::<_, Infallible>(self.answer(&head).await) }
+            });
+        let Ok(response) = service.oneshot(request).await;
+        response.map(Body::stream)
     }
 
-    /// The path of a file of the trail, where it is one that is asked for, by somebody who may.
-    fn file_asked(&self, request: &Request<Body>) -> Option<String> {
-        let path = request.uri().path().strip_prefix(trail::PREFIX)?;
-        let may = is_read(request) && self.guard.judge(request).is_ok();
-        may.then(|| path.to_owned())
-    }
-
-    fn handle(&self, request: &Request<Body>) -> Response<Body> {
-        if !is_read(request) {
+    async fn answer(&self, head: &Parts) -> Response<Body> {
+        if !matches!(head.method, Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let query = request.uri().query().unwrap_or_default();
-        match request.uri().path() {
+        match head.uri.path() {
             "/livez" => text(StatusCode::OK, "ok"),
-            "/readyz" => self.readyz(query),
-            "/metrics" => answer(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
-            path => match self.guard.judge(request) {
-                Err(stop) => stopped(&stop),
-                Ok(()) if path == "/status" => {
-                    let status = pages::status(&self.view.report());
-                    answer(StatusCode::OK, JSON, status)
+            "/readyz" => self.readyz(head.uri.query().unwrap_or_default()),
+            "/metrics" => whole(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            path => match (
+                self.guard.judge(&head.headers),
+                path.strip_prefix(trail::PREFIX),
+            ) {
+                (Err(stop), _) => stopped(&stop),
+                (Ok(()), Some(file)) => self.published.file(file.to_owned()).await,
+                (Ok(()), None) if path == "/status" => {
+                    whole(StatusCode::OK, JSON, pages::status(&self.view.report()))
                 }
-                Ok(()) => text(StatusCode::NOT_FOUND, "no such page"),
+                (Ok(()), None) => text(StatusCode::NOT_FOUND, "no such page"),
             },
         }
     }
@@ -129,10 +152,6 @@ impl Admin {
     }
 }
 
-fn is_read(request: &Request<Body>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD)
-}
-
 fn stopped(stop: &Stop) -> Response<Body> {
     match stop {
         Stop::Host => text(
@@ -149,22 +168,14 @@ fn stopped(stop: &Stop) -> Response<Body> {
 }
 
 fn text(status: StatusCode, line: &str) -> Response<Body> {
-    answer(status, TEXT, format!("{}\n", line.trim_end()))
+    whole(status, TEXT, format!("{}\n", line.trim_end()))
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = status;
-    let fixed: [(HeaderName, &'static str); 3] = [
-        (CONTENT_TYPE, content_type),
-        (CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("x-content-type-options"), "nosniff"),
-    ];
-    for (name, value) in fixed {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 

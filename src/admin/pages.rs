@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::view::{Reload, Report};
 
-/// `/readyz?verbose`: a line a part, what is wrong with it and since when.
+/// `/readyz?verbose`: one line for each part, with its trouble and the start of the trouble.
 pub(super) fn verbose(report: &Report) -> String {
     let mut page = String::new();
     // Writing to a String cannot fail.
@@ -110,7 +110,7 @@ fn last_reload(reload: Option<&Reload>) -> String {
     }
 }
 
-/// What was seen may hold anything: it stays one line and steers no terminal.
+/// Replaces control characters, so that the text stays on one line and cannot control a terminal.
 fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -89,7 +89,7 @@ async fn body(response: Response<Body>) -> String {
 
 #[tokio::test]
 async fn livez_is_ok_whatever_else() {
-    let response = admin(disk_full(), None).handle(&with("/livez", &[]));
+    let response = admin(disk_full(), None).serve(with("/livez", &[])).await;
     assert_eq!(response.status(), 200);
     assert_eq!(body(response).await, "ok\n");
 }
@@ -97,11 +97,11 @@ async fn livez_is_ok_whatever_else() {
 #[tokio::test]
 async fn p3_a_closed_trail_makes_deletions_unready_and_reads_not() {
     let admin = admin(disk_full(), None);
-    assert_eq!(admin.handle(&get("/readyz")).status(), 200);
-    let response = admin.handle(&get("/readyz?for=deletions"));
+    assert_eq!(admin.serve(get("/readyz")).await.status(), 200);
+    let response = admin.serve(get("/readyz?for=deletions")).await;
     assert_eq!(response.status(), 503);
     assert!(body(response).await.contains("disk-full"));
-    let response = admin.handle(&get("/readyz?verbose"));
+    let response = admin.serve(get("/readyz?verbose")).await;
     assert_eq!(response.status(), 200);
     let page = body(response).await;
     assert!(
@@ -109,7 +109,10 @@ async fn p3_a_closed_trail_makes_deletions_unready_and_reads_not() {
         "{page}"
     );
     assert_eq!(
-        admin.handle(&get("/readyz?verbose&for=deletions")).status(),
+        admin
+            .serve(get("/readyz?verbose&for=deletions"))
+            .await
+            .status(),
         503
     );
 }
@@ -121,7 +124,7 @@ async fn p12_a_refused_reload_is_told_by_readyz() {
         time: Time(0),
         refused: Some("listen.address needs a restart".into()),
     });
-    let page = body(admin(report, None).handle(&get("/readyz?verbose"))).await;
+    let page = body(admin(report, None).serve(get("/readyz?verbose")).await).await;
     assert!(page.contains("reload: refused at"), "{page}");
     assert!(page.contains("needs a restart"), "{page}");
 }
@@ -130,14 +133,14 @@ async fn p12_a_refused_reload_is_told_by_readyz() {
 async fn p14_a_gateway_that_drains_is_not_ready() {
     let mut report = fine();
     report.reads = Err("draining".into());
-    let response = admin(report, None).handle(&get("/readyz"));
+    let response = admin(report, None).serve(get("/readyz")).await;
     assert_eq!(response.status(), 503);
     assert_eq!(body(response).await, "draining\n");
 }
 
 #[tokio::test]
 async fn metrics_are_open_metrics_text() {
-    let response = admin(fine(), None).handle(&with("/metrics", &[]));
+    let response = admin(fine(), None).serve(with("/metrics", &[])).await;
     let content_type = response.headers()[CONTENT_TYPE].to_str().unwrap();
     assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"));
     let page = body(response).await;
@@ -147,7 +150,7 @@ async fn metrics_are_open_metrics_text() {
 
 #[tokio::test]
 async fn status_is_json_with_what_is_in_force() {
-    let page = body(admin(disk_full(), None).handle(&get("/status"))).await;
+    let page = body(admin(disk_full(), None).serve(get("/status")).await).await;
     let value: serde_json::Value = serde_json::from_str(&page).unwrap();
     assert_eq!(value["config"], "c0ffee");
     assert_eq!(value["uptime_seconds"], 5);
@@ -155,8 +158,8 @@ async fn status_is_json_with_what_is_in_force() {
     assert_eq!(value["ready"]["deletions"], false);
 }
 
-#[test]
-fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
+#[tokio::test]
+async fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
     let admin = admin(fine(), None);
     for host in [
         "evil.example",
@@ -167,9 +170,9 @@ fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
         "",
     ] {
         let request = with("/status", &[("host", host)]);
-        assert_eq!(admin.handle(&request).status(), 421, "{host}");
+        assert_eq!(admin.serve(request).await.status(), 421, "{host}");
         let request = with("/readyz", &[("host", host)]);
-        assert_eq!(admin.handle(&request).status(), 200, "{host}");
+        assert_eq!(admin.serve(request).await.status(), 200, "{host}");
     }
     for host in [
         "127.0.0.1:9080",
@@ -179,48 +182,48 @@ fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
         "Gate.example:9080",
     ] {
         let request = with("/status", &[("host", host)]);
-        assert_eq!(admin.handle(&request).status(), 200, "{host}");
+        assert_eq!(admin.serve(request).await.status(), 200, "{host}");
     }
     let two = with("/status", &[("host", "localhost:9080"), ("host", "x")]);
-    assert_eq!(admin.handle(&two).status(), 421);
+    assert_eq!(admin.serve(two).await.status(), 421);
 }
 
-#[test]
-fn the_admin_token_is_asked_for_and_compared_whole() {
+#[tokio::test]
+async fn the_admin_token_is_asked_for_and_compared_whole() {
     let path = std::env::temp_dir().join(format!("lychgate-admin-{}", std::process::id()));
     std::fs::write(&path, "s3cret-token\n").unwrap();
     let admin = admin(fine(), Some(path.clone()));
     std::fs::remove_file(&path).unwrap();
-    let ask = |sent: &str| {
+    let ask = async |sent: &str| {
         let headers = [("host", "localhost:9080"), ("authorization", sent)];
-        admin.handle(&with("/status", &headers))
+        admin.serve(with("/status", &headers)).await
     };
-    let missing = admin.handle(&get("/status"));
+    let missing = admin.serve(get("/status")).await;
     assert_eq!(missing.status(), 401);
     assert_eq!(missing.headers()[WWW_AUTHENTICATE], "Bearer");
     for wrong in ["Bearer s3cret-toke", "Bearer s3cret-token1", "Bearer "] {
-        let response = ask(wrong);
+        let response = ask(wrong).await;
         assert_eq!(response.status(), 401, "{wrong}");
         let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
         assert!(challenge.contains("invalid_token"), "{challenge}");
     }
-    assert_eq!(ask("Basic s3cret-token").status(), 401);
-    assert_eq!(ask("bearer s3cret-token").status(), 200);
-    assert_eq!(admin.handle(&get("/readyz")).status(), 200);
-    assert_eq!(admin.handle(&get("/nothing")).status(), 401);
+    assert_eq!(ask("Basic s3cret-token").await.status(), 401);
+    assert_eq!(ask("bearer s3cret-token").await.status(), 200);
+    assert_eq!(admin.serve(get("/readyz")).await.status(), 200);
+    assert_eq!(admin.serve(get("/nothing")).await.status(), 401);
     assert!(!format!("{admin:?}").contains("s3cret"));
 }
 
-#[test]
-fn only_get_and_head_are_answered_and_only_known_paths() {
+#[tokio::test]
+async fn only_get_and_head_are_answered_and_only_known_paths() {
     let admin = admin(fine(), None);
     let mut request = get("/livez");
     *request.method_mut() = Method::POST;
-    let response = admin.handle(&request);
+    let response = admin.serve(request).await;
     assert_eq!(response.status(), 405);
     assert_eq!(response.headers()[ALLOW], "GET, HEAD");
     for path in ["/nothing", "/livez/", "/"] {
-        assert_eq!(admin.handle(&get(path)).status(), 404, "{path}");
+        assert_eq!(admin.serve(get(path)).await.status(), 404, "{path}");
     }
 }
 

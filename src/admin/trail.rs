@@ -1,37 +1,37 @@
 //! `/audit/`: the published files of the trail in C2SP tlog-tiles layout, read-only.
 //!
-//! Only `checkpoint` and well-formed tile paths are looked for, and no link is followed. Files are read
-//! apart from the threads that serve, and so many at once; a file counts until its reader has it.
+//! Only `checkpoint` and well-formed tile paths name a file, and no link is followed. Blocking
+//! threads read a bounded number of files at once; a file counts until the client has it.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{TEXT, answer, text};
+use super::{TEXT, text, whole};
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile};
 use crate::audit::read::{Files, FolderFiles};
 use crate::request::Body;
 
-/// Where it stands below the listener.
+/// The path of the log on the listener.
 pub(super) const PREFIX: &str = "/audit/";
 /// Files that are read or sent at once; each is at most [`MAX_BUNDLE_BYTES`] long.
 const MAX_FILES: usize = 8;
-/// Who finds that many under way waits so long.
+/// If all places are taken, a request waits this long for one.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BYTES: &str = "application/octet-stream";
 /// A newer one comes within a second of an entry.
 const SHORT: &str = "max-age=1";
 /// A published tile never changes.
 const LONG: &str = "max-age=31536000, immutable";
+
+/// A longer bundle is sent uncompressed, because compression blocks a thread of the runtime.
+const MAX_COMPRESSED_BYTES: usize = 1 << 20;
 
 /// The trail's folder, as far as it is published; cheap to clone.
 #[derive(Clone, Debug)]
@@ -45,6 +45,21 @@ struct Known {
     max_bytes: usize,
     content_type: &'static str,
     cached: &'static str,
+    is_bundle: bool,
+}
+
+/// Marks a response for compression.
+#[derive(Clone)]
+struct Compressible;
+
+/// Only entry bundles: C2SP tlog-tiles asks for their compression. Hashes do not compress.
+pub(super) fn is_compressible(
+    _: StatusCode,
+    _: Version,
+    _: &HeaderMap,
+    extensions: &Extensions,
+) -> bool {
+    extensions.get::<Compressible>().is_some()
 }
 
 impl Published {
@@ -72,14 +87,17 @@ impl Published {
         });
         match read.await {
             Ok(Ok(Some(bytes))) => {
-                let whole = FileBody {
-                    bytes: bytes.into(),
+                let compressible = known.is_bundle && bytes.len() <= MAX_COMPRESSED_BYTES;
+                let held = Bytes::from_owner(Held {
+                    bytes,
                     _place: place,
-                };
-                let mut response = answer(StatusCode::OK, known.content_type, String::new());
-                *response.body_mut() = Body::stream(whole);
+                });
+                let mut response = whole(StatusCode::OK, known.content_type, held);
                 let cached = HeaderValue::from_static(known.cached);
                 response.headers_mut().insert(CACHE_CONTROL, cached);
+                if compressible {
+                    response.extensions_mut().insert(Compressible);
+                }
                 response
             }
             Ok(Ok(None)) => text(
@@ -101,17 +119,19 @@ fn known(path: &str) -> Option<Known> {
             max_bytes: MAX_NOTE_BYTES,
             content_type: TEXT,
             cached: SHORT,
+            is_bundle: false,
         });
     }
-    let max_bytes = match (Tile::parse_path(path), Bundle::parse_path(path)) {
-        (Some(_), _) => usize::from(FULL) * 32,
-        (None, Some(_)) => MAX_BUNDLE_BYTES,
+    let (max_bytes, is_bundle) = match (Tile::parse_path(path), Bundle::parse_path(path)) {
+        (Some(_), _) => (usize::from(FULL) * 32, false),
+        (None, Some(_)) => (MAX_BUNDLE_BYTES, true),
         (None, None) => return None,
     };
     Some(Known {
         max_bytes,
         content_type: BYTES,
         cached: LONG,
+        is_bundle,
     })
 }
 
@@ -123,29 +143,14 @@ fn busy() -> Response<Body> {
     response
 }
 
-/// A file on its way out, which keeps its place until it is sent or given up.
-struct FileBody {
-    bytes: Bytes,
+/// The bytes of a file, which keep its place until they are sent or dropped.
+struct Held {
+    bytes: Vec<u8>,
     _place: OwnedSemaphorePermit,
 }
 
-impl http_body::Body for FileBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }

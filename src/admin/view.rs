@@ -1,4 +1,4 @@
-//! What the admin listener is told of the gateway; nothing in it is secret.
+//! The gateway's state for the admin listener; nothing in it is secret.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub trait View: fmt::Debug + Send + Sync {
 /// How the gateway is.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Whether reads can be served; else why not.
+    /// Whether reads can be served, or else why not.
     pub reads: Result<(), String>,
     /// Whether deletions are taken; else why not.
     pub deletions: Result<(), String>,
@@ -37,7 +37,7 @@ pub struct Report {
 pub struct Part {
     /// Its name, such as `listener` or `keys https://login.example.com/`.
     pub name: String,
-    /// What is wrong with it and since when, if anything.
+    /// Its trouble and the start of the trouble, if there is one.
     pub trouble: Option<(String, Time)>,
 }
 
@@ -46,6 +46,6 @@ pub struct Part {
 pub struct Reload {
     /// When.
     pub time: Time,
-    /// Why it was refused; `None` where it is in force.
+    /// Why it was refused; `None` if it is in force.
     pub refused: Option<String>,
 }

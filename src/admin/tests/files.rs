@@ -1,4 +1,9 @@
-//! `/audit/`: what is served, how, and to whom.
+//! `/audit/`: its files, their headers, and the checks before them.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use http::header::{CONTENT_ENCODING, VARY};
 
 use super::*;
 use crate::audit::read::testing::{publish, put};
@@ -151,4 +156,55 @@ async fn so_many_files_are_under_way_at_once() {
     assert_eq!(response.status(), 503);
     drop(held.pop());
     assert_eq!(admin.serve(get("/audit/tile/0/000")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn entry_bundles_are_compressed_if_the_client_accepts_gzip() {
+    let (folder, admin) = published();
+    put(folder.path(), "tile/entries/002", &vec![0; (1 << 20) + 1]);
+    let ask = async |path: &str, encoding: Option<&str>| {
+        let mut headers = vec![("host", "127.0.0.1:9080")];
+        headers.extend(encoding.map(|encoding| ("accept-encoding", encoding)));
+        let response = admin.serve(with(&format!("/audit/{path}"), &headers)).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let encoding = response.headers().get(CONTENT_ENCODING).cloned();
+        let vary = response.headers().contains_key(VARY);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (encoding, vary, body)
+    };
+    for path in ["tile/entries/000", "tile/entries/001.p/44"] {
+        let plain = std::fs::read(folder.path().join(path)).unwrap();
+        for nothing_else in [None, Some("br"), Some("gzip;q=0")] {
+            assert_eq!(
+                ask(path, nothing_else).await,
+                (None, true, plain.clone().into())
+            );
+        }
+        let (encoding, vary, gzip) = ask(path, Some("gzip, br")).await;
+        assert_eq!(encoding.unwrap(), "gzip");
+        assert!(vary && gzip.len() < plain.len(), "{path}");
+        let mut decoded = Vec::new();
+        GzDecoder::new(&gzip[..]).read_to_end(&mut decoded).unwrap();
+        assert_eq!(decoded, plain, "{path}");
+    }
+    for never in [
+        "tile/0/000",
+        "tile/0/001.p/44",
+        "checkpoint",
+        "tile/entries/002",
+    ] {
+        let plain = std::fs::read(folder.path().join(never)).unwrap();
+        assert_eq!(ask(never, Some("gzip")).await, (None, false, plain.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_accepts_no_encoding_gets_406() {
+    let (_folder, admin) = published();
+    let headers = [
+        ("host", "127.0.0.1:9080"),
+        ("accept-encoding", "identity;q=0"),
+    ];
+    let response = admin.serve(with("/audit/tile/0/000", &headers)).await;
+    assert_eq!(response.status(), 406);
 }
