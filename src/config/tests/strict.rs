@@ -20,7 +20,7 @@ fn p13_no_audience_is_an_error() {
 fn p13_an_empty_audience_is_an_error() {
     assert_one(
         &edited("audience = [\"lychgate\"]", "audience = []"),
-        &["meant for anybody"],
+        &["accept tokens for any audience"],
     );
     assert_one(
         &edited("audience = [\"lychgate\"]", "audience = [\"\"]"),
@@ -53,7 +53,7 @@ fn p13_none_is_an_error_in_any_case() {
     for none in ["none", "None", "NONE"] {
         assert_one(
             &edited("[\"ES256\"]", &format!("[\"ES256\", \"{none}\"]")),
-            &["anybody could write such a token"],
+            &["anyone could forge such a token"],
         );
     }
 }
@@ -327,8 +327,8 @@ fn numbers_sizes_and_durations_have_ranges_and_units() {
             "not whole blocks",
         ),
         (
-            "head_timeout = \"30s\"\n# All",
-            "head_timeout = \"2m\"\n# All",
+            "head_timeout = \"30s\"\n# Time",
+            "head_timeout = \"2m\"\n# Time",
             "longer than total_timeout",
         ),
         ("level = \"info\"", "level = \"loud\"", "error, warn, info"),
@@ -343,7 +343,7 @@ fn numbers_sizes_and_durations_have_ranges_and_units() {
         (
             "# hosts = [\"gate",
             "hosts = [\"a b\", \"gate",
-            "no host[:port]",
+            "not host[:port]",
         ),
         (
             "\"127.0.0.1:8080\"",

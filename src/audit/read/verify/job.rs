@@ -1,3 +1,5 @@
+//! The parameters of a verification.
+
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::verifier_key::VerifierKey;
