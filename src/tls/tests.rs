@@ -58,7 +58,7 @@ async fn an_unknown_root_is_refused() {
 async fn an_invalid_name_is_refused_before_a_byte_is_sent() {
     let (client, server) = pair("no-name", &["a.example"]);
     let why = greet(&client, server, "a b").await.unwrap_err();
-    assert!(why.contains("is not a name"), "{why}");
+    assert!(why.contains("is not a valid name"), "{why}");
 }
 
 #[test]

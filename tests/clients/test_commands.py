@@ -114,7 +114,7 @@ class Check(Folder):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_relative_paths_are_relative_to_the_config_file(self):
-        self.test_the_reference_config_is_fine_where_its_files_are()
+        self.test_the_reference_config_is_valid_with_its_files()
         done = gateway.command("check", "--config", self.folder / "lychgate.toml", cwd="/")
         self.assertEqual(done.returncode, 0, done.stderr)
 

@@ -220,7 +220,7 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
         if count > others.first.len() as u64 {
             names.push_str(", …");
         }
-        let note = format!("files that are not part of the trail: {count} ({names})");
+        let note = format!("files of other programs: {count} ({names})");
         lines.push(("note", note));
     }
 }

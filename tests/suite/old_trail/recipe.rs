@@ -91,7 +91,7 @@ fn first_log(home: &Home) {
     accept.args(["audit", "accept-loss", "--origin", SECOND.origin]);
     accept.args(["--reason", "it goes on under another name", "--config"]);
     let done = said(&accept.arg(home.path("lychgate.toml")).output().unwrap());
-    assert!(done.contains("has begun"), "{done}");
+    assert!(done.contains("has started"), "{done}");
 }
 
 /// The different ways in which a deletion ends or is refused.

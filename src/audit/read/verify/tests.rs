@@ -140,7 +140,7 @@ fn p2_an_outcome_that_names_no_intent_is_found() {
     entries.push(bytes(7, Kind::Outcome(outcome(4, "c", vec!["x".into()]))));
     let fault = fault(&entries);
     assert_eq!(fault.index, 7);
-    assert!(fault.what.contains("no intent"), "{fault}");
+    assert!(fault.what.contains("is not an intent"), "{fault}");
 }
 
 #[test]
