@@ -82,6 +82,7 @@ impl Trail {
         trail.opened().await;
         let found = trail.state().closed;
         trail.stop().await;
+        let found = found.or_else(|| accept_loss::published_fault(&*disk, &settings));
         accept_loss::accept(&*disk, &settings, acceptance, found, clock.now())
     }
 }

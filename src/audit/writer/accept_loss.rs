@@ -24,6 +24,7 @@ use crate::audit::disk::names::{
 use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Disk, File, Folder, is_lack, is_no_file_of_a_log};
 use crate::audit::entry::{Actor, LossAccepted};
+use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::Note;
@@ -61,7 +62,7 @@ pub struct Accepted {
     pub unfinished: Option<String>,
 }
 
-/// Why no loss is accepted; nothing has changed.
+/// Why no loss is accepted. The log keeps its name and its records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
     /// The log opens.
@@ -78,7 +79,24 @@ pub enum NotAccepted {
     Unavailable(Unavailable),
 }
 
-/// Abandons the log in the folder. `found` is why it does not open, if it does not.
+/// The fault of the published files, if there is one. An opening reads only those that the journal covers; the
+/// scrub finds the others later.
+pub(crate) fn published_fault(disk: &dyn Disk, settings: &Settings) -> Option<Unavailable> {
+    let key = Arc::new(Key::read(&settings.key_file).ok()?);
+    let root = disk.folder(&settings.directory, None).ok()?;
+    // A young log has published nothing.
+    root.look(CHECKPOINT).ok()?;
+    let mut check = PublishedLogCheck::new(&root, &key);
+    loop {
+        match check.next() {
+            Ok(ROOT) => return None,
+            Ok(_) => {}
+            Err(wrong) => return Some(wrong.found),
+        }
+    }
+}
+
+/// Abandons the log in the folder. `found` is the cause for which it stays closed, or `None` if it opens.
 pub(crate) fn accept(
     disk: &dyn Disk,
     settings: &Settings,

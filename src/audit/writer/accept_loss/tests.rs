@@ -1,5 +1,6 @@
 //! The operator accepts the loss of a log, and another begins; on a disk that may fail at any step.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -155,6 +156,22 @@ async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so_first() {
     // The old log's config opens nothing there any more.
     let trail = world.open(OLD).await;
     assert_eq!(trail.state().closed.unwrap().cause, Cause::KeyUnusable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_damaged_published_file_is_a_loss() {
+    let world = World::new().await;
+    let settings = world.settings(OLD);
+    assert_eq!(published_fault(&world.disk, &settings), None);
+    let root = Disk::folder(&world.disk, Path::new("/audit"), None).unwrap();
+    let bundles = ["tile", "entries", "000.p"]
+        .iter()
+        .fold(root, |above, name| above.folder(name, None).unwrap());
+    let name = bundles.list().unwrap().pop().unwrap();
+    let bundle = bundles.open(&name, Access::Create(FILE_MODE)).unwrap();
+    bundle.write_at(b"?", 9).unwrap();
+    let found = published_fault(&world.disk, &settings).unwrap();
+    assert!(found.cause.may_be_lost(), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
