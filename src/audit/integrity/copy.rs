@@ -8,13 +8,11 @@ use crate::audit::status::{closed, trouble};
 const MOST_UNSYNCED: usize = 16;
 
 impl Integrity {
-    /// Makes a copy of this log durable. After a failed sync the kernel may count unwritten pages
+    /// Makes the log at the path durable: a copy, or the same folder in which another program may have replaced
+    /// files meanwhile. After a failed sync the kernel may count unwritten pages
     /// as written, so no later sync of that copy can be trusted.
     pub(crate) fn sync_copy(&mut self, copy: &mut Self) -> Result<(), Unavailable> {
         copy.pending.clone_from(&self.pending);
-        if copy.journal_is.same_file(&self.journal_is) {
-            return Ok(());
-        }
         // A new folder may reuse the inode of a removed one.
         let made = copy.journal.made();
         let mut pending = self.pending.iter();
