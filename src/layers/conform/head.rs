@@ -100,7 +100,7 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
             )
             .refuse();
         }
-        _ => return malformed("it appears more than once").refuse(),
+        _ => return malformed("If-Match appears more than once: send it once").refuse(),
     };
     let condition = match if_match::parse(value.as_bytes()) {
         Ok(condition) => condition,
@@ -130,10 +130,7 @@ fn must_judge(operation: &Operation, is_there: bool) -> bool {
 }
 
 fn malformed(why: &str) -> Refusal {
-    Refusal::new(
-        Code::IfMatchMalformed,
-        format!("If-Match is not well formed: {why}."),
-    )
+    Refusal::new(Code::IfMatchMalformed, format!("{why}."))
 }
 
 #[cfg(test)]
