@@ -1,4 +1,4 @@
-//! Rounds: all that waits becomes one batch, and its waiters are answered once it is durable.
+//! The commit loop: it writes everything that waits as one batch, syncs it, and answers the waiters.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,29 +17,32 @@ use crate::audit::writer::shared::Shared;
 use crate::audit::writer::store::Store;
 use crate::audit::writer::write_queue::{Closing, DurableIntent, NewIntent, NewNote, Work};
 
-/// What one round takes at most: a batch's bound less what estimates may be short of.
+/// The bytes of one round at most: the bound of a batch, less the error of the estimates.
 pub(super) const ROUND_BYTES: usize = 880 << 10;
-/// How often the desk looks up when nothing comes.
+/// The time between two rounds if nothing comes.
 const IDLE: Duration = Duration::from_millis(400);
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 
-/// An open trail and who waits for it.
+/// An open trail and the callers that wait for it.
 #[derive(Debug)]
 pub(super) struct CommitLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
     pub(super) ledger: Ledger,
-    /// Why nothing can be written now.
+    /// Why the loop cannot write now.
     pub(super) outage: Option<Outage>,
-    /// Why what is written is not published: what is begun is still written, but nothing new is taken.
+    /// Why the publisher is late. The loop still closes open intents, and takes no new ones.
     pub(super) no_checkpoint: Option<Outage>,
-    /// Why no spare can be made: what is begun is still written, but nothing new is taken.
+    /// Why there is no spare segment. The loop still closes open intents, and takes no new ones.
     pub(super) no_spare: Option<Outage>,
     waiters: Vec<Waiter>,
+    /// The time of the last summary of refusals.
     summed_up: Instant,
+    /// The time of the last batch.
     written: Instant,
     heartbeat: Duration,
     pub(super) settings: Settings,
+    /// The time of the last integrity check between batches.
     judged: Instant,
 }
 
@@ -88,14 +91,14 @@ impl CommitLoop {
         }
     }
 
-    /// Writes what recovery composed and opens the gate; the spare is made meanwhile.
+    /// Writes the entries that recovery composed, then takes deletions. A thread makes the spare meanwhile.
     pub(super) fn begin(&mut self) -> Result<(), Unavailable> {
         let configs = self.shared.queue.take_configs();
         for config in &configs {
             self.ledger.note(&Kind::Config(config.clone()));
         }
         if let Err(failed) = self.store.flush(&mut self.ledger.pending) {
-            // This desk and what it composed are gone; the next one begins with them.
+            // This loop ends with its entries; the next one begins with the configs.
             self.shared.queue.give_back_configs(configs);
             return Err(failed.found);
         }
@@ -106,7 +109,7 @@ impl CommitLoop {
         Ok(())
     }
 
-    /// Serves until it is told to stop.
+    /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop).
     pub(super) fn serve(&mut self) {
         loop {
             let work = if self.outage.is_some() {
@@ -120,8 +123,8 @@ impl CommitLoop {
                 self.stop();
                 return;
             }
-            // While a sync fails no spares are made, which it would use up one by one.
-            self.tend_custody();
+            self.tend_integrity();
+            // In an outage each try would use up a spare.
             if self.outage.is_none() {
                 self.tend_spare();
                 self.tend_publisher();
@@ -130,7 +133,7 @@ impl CommitLoop {
         }
     }
 
-    /// Composes a round and settles it.
+    /// Composes the entries of a round and writes them.
     pub(super) fn round(&mut self, work: Work) {
         for config in work.configs {
             self.ledger.note(&Kind::Config(config));
@@ -153,7 +156,7 @@ impl CommitLoop {
         self.show();
     }
 
-    /// Makes durable what was composed and answers its waiters.
+    /// Writes and syncs the composed entries, and answers their waiters.
     pub(super) fn settle(&mut self) {
         let result = self.store.flush(&mut self.ledger.pending);
         self.written = Instant::now();
@@ -165,11 +168,11 @@ impl CommitLoop {
         }
     }
 
-    /// Answers everybody: those whose entries are durable, and the others with what was found; where
-    /// the disk was late no intent is granted.
+    /// Answers all waiters: `Ok` if their entries are durable, else `found`. If the disk was late, no
+    /// intent gets `Ok`.
     pub(super) fn answer(&mut self, found: Option<&Unavailable>, late: bool) {
         let durable = self.store.appender.last().next_index;
-        // Whoever is answered finds the state as it was answered.
+        // A caller that asks for the state after its answer must find the new one.
         self.show();
         for waiter in std::mem::take(&mut self.waiters) {
             match waiter {
@@ -179,7 +182,7 @@ impl CommitLoop {
                     answer,
                 } => {
                     let cause = found.filter(|_| index >= durable).map(|f| f.cause);
-                    // The outcome stands or will stand, whether its caller waits or not.
+                    // The outcome is or will be written, even if its caller is gone.
                     let _ = answer.send(cause.map_or(Ok(leaf), Err));
                 }
                 Waiter::Note {
@@ -188,7 +191,7 @@ impl CommitLoop {
                     answer,
                 } => {
                     let found = found.filter(|_| last >= durable).cloned();
-                    // Written now or later, whether its command waits or not.
+                    // The entries are or will be written, even if the command is gone.
                     let _ = answer.send(found.map_or(Ok(first), Err));
                 }
                 Waiter::Intent {
@@ -201,7 +204,7 @@ impl CommitLoop {
                         self.ledger.close(first, not_sent());
                         let _ = answer.send(Err(found.clone()));
                     }
-                    // Where nobody takes it, dropping it closes it.
+                    // If the caller is gone, the drop closes the intent.
                     _ => drop(answer.send(Ok(DurableIntent::new(
                         first,
                         leaf,
@@ -230,7 +233,7 @@ impl CommitLoop {
     }
 
     fn take_intent(&mut self, new: NewIntent) {
-        // Nobody waits any more, and nothing was written: there is nothing to close.
+        // The caller is gone and nothing was written, so there is nothing to close.
         if new.answer.is_closed() {
             return;
         }
@@ -255,7 +258,7 @@ impl CommitLoop {
         });
     }
 
-    /// Composes a closing; while nothing can be written its waiter learns so at once.
+    /// Composes a closing. In an outage its waiter gets the cause at once.
     pub(super) fn take_closing(&mut self, closing: Closing) {
         let Some((index, leaf)) = self.ledger.close(closing.intent, closing.ending) else {
             return;
@@ -273,13 +276,13 @@ impl CommitLoop {
         }
     }
 
-    /// What nobody writes to is judged also where nothing is written.
-    fn tend_custody(&mut self) {
+    /// Checks the files between batches, at most once per [`IDLE`].
+    fn tend_integrity(&mut self) {
         if self.judged.elapsed() < IDLE {
             return;
         }
         self.judged = Instant::now();
-        // A spare is worth more than the reserve.
+        // The spare takes precedence over the reserve.
         let may_reserve = self.outage.is_none() && self.no_spare.is_none();
         self.store
             .tend_space(may_reserve && self.store.spares.ready().is_some());

@@ -1,4 +1,4 @@
-//! What the writer knows of the log: its next index and time, its open intents, what is not synced.
+//! The writer's knowledge of the log: the next index and time, the open intents, the entries that are not synced.
 
 use crate::audit::entry::unknown;
 use std::collections::BTreeMap;
@@ -13,15 +13,15 @@ use crate::audit::journal::pending::PendingEntries;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Stamp, Time};
 
-/// A step back of the clock up to this is waited out by standing still; a longer one is noted, and
-/// so is a step forward.
+/// If the clock steps back by at most this, entries keep the last time until it has caught up. A longer step, and
+/// any step forward, becomes an entry.
 const STILL: Duration = Duration::from_secs(1);
 
-/// An intent that is not closed.
+/// An intent without an outcome.
 #[derive(Debug)]
 struct Open {
     request_id: String,
-    /// Of every part, in order.
+    /// One for each part, in order.
     leaves: Vec<Hash>,
 }
 
@@ -30,14 +30,14 @@ pub(crate) struct Ledger {
     clock: Clock,
     stamp: Stamp,
     last_time: Time,
-    /// What the clock said when it was asked last, and what had passed by then.
+    /// The last reading of the clock, and of the monotonic clock with it.
     asked: Option<(Time, Duration)>,
     next_index: u64,
-    /// By index of the first part.
+    /// The open intents, by the index of the first part.
     open: BTreeMap<u64, Open>,
-    /// The index of the first entry that was replayed: what is before was pruned, and closed.
+    /// The index of the first replayed entry. Pruned entries are before it; all their intents are closed.
     begins: u64,
-    /// Closings that may not be synced yet: their index, and the intent that each closes.
+    /// Closings that may not be synced yet: the index of each, and of its intent.
     closing: BTreeMap<u64, u64>,
     pub(crate) pending: PendingEntries,
 }
@@ -65,13 +65,13 @@ impl Ledger {
         self.open.len()
     }
 
-    /// Begins with this index: all intents before it are closed.
+    /// Begins at this index. All intents before it are closed.
     pub(crate) fn begin(&mut self, index: u64) {
         self.begins = index;
         self.next_index = index;
     }
 
-    /// The index below which every intent is closed by an entry below `durable`.
+    /// The index below which an entry below `durable` closes every intent.
     pub(crate) fn settled(&mut self, durable: u64) -> u64 {
         self.closing = self.closing.split_off(&durable);
         let open = self.open.keys().next();
@@ -82,7 +82,10 @@ impl Ledger {
             .fold(durable, |a, b| a.min(*b))
     }
 
-    /// Takes an entry of the journal into account; says what is wrong with it, if anything is.
+    /// Replays an entry of the journal.
+    ///
+    /// # Errors
+    /// If the entry contradicts those before it.
     pub(crate) fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
         let index = self.next_index;
         let head = EntryHead::decode(bytes)
@@ -110,7 +113,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Composes an entry; gives its index and leaf hash.
+    /// Composes an entry. Returns its index and leaf hash.
     pub(crate) fn push(&mut self, body: &[u8]) -> (u64, Hash) {
         let time = self.time();
         self.push_at(time, body, false)
@@ -120,7 +123,7 @@ impl Ledger {
         self.push(&compose::body(kind))
     }
 
-    /// Composes the parts of an intent; gives the first part's index and leaf hash.
+    /// Composes the parts of an intent. Returns the first part's index and leaf hash.
     pub(crate) fn intent(&mut self, request_id: String, bodies: &[Vec<u8>]) -> (u64, Hash) {
         let (first, leaves) = self.row(bodies);
         let leaf = leaves.first().copied().unwrap_or_default();
@@ -128,9 +131,9 @@ impl Ledger {
         (first, leaf)
     }
 
-    /// Composes entries that stand in a row; gives the first's index and each one's leaf hash.
+    /// Composes consecutive entries. Returns the first index and the leaf hashes.
     pub(crate) fn row(&mut self, bodies: &[Vec<u8>]) -> (u64, Vec<Hash>) {
-        // Asked once: a note about the clock comes before the first, never between them.
+        // One reading of the clock for all: an entry about a clock step must not come between them.
         let time = self.time();
         let first = self.next_index;
         let parts = bodies.iter().enumerate();
@@ -138,7 +141,7 @@ impl Ledger {
         (first, leaves.collect())
     }
 
-    /// Composes the outcome of an open intent; `None` where it is closed already.
+    /// Composes the outcome of an open intent. `None` if the intent is not open.
     pub(crate) fn close(&mut self, intent: u64, mut ending: Ending) -> Option<(u64, Hash)> {
         let open = self.open.remove(&intent)?;
         let cut = compose::ending(&mut ending);
@@ -155,7 +158,7 @@ impl Ledger {
         Some((index, leaf))
     }
 
-    /// Closes all that a crash left open; says how many there were.
+    /// Closes the intents that a crash left open. Returns their number.
     pub(crate) fn close_after_crash(&mut self) -> u64 {
         let open: Vec<u64> = self.open.keys().copied().collect();
         for intent in &open {
@@ -164,7 +167,7 @@ impl Ledger {
         open.len() as u64
     }
 
-    /// The time of the next entry: never before the last one's, but after an entry that says so.
+    /// The time of the next entry. It is before the last entry's time only after an entry about the clock step.
     fn time(&mut self) -> Time {
         let now = self.clock.now();
         self.note_step_forward(now);
@@ -183,7 +186,7 @@ impl Ledger {
         now
     }
 
-    /// Notes where the clock says that more has passed than has.
+    /// Composes an entry if the clock went further than the monotonic clock.
     fn note_step_forward(&mut self, now: Time) {
         let passed = self.clock.passed();
         let Some((then, before)) = self.asked.replace((now, passed)) else {
@@ -208,7 +211,7 @@ impl Ledger {
         self.push_at(at, &compose::body(&Kind::Trouble(trouble)), false);
     }
 
-    /// `joined` where it must stand in the same batch as the one before it.
+    /// `joined`: the entry belongs in the same batch as the one before it.
     fn push_at(&mut self, time: Time, body: &[u8], joined: bool) -> (u64, Hash) {
         let entry = compose::stamp(self.stamp.show(time), body);
         let index = self.next_index;

@@ -1,4 +1,4 @@
-//! The writer: one thread that opens the trail, writes rounds of entries, and minds its troubles.
+//! The writer: one thread that opens the trail and runs the commit loop.
 
 pub mod accept_loss;
 pub(crate) mod ledger;
@@ -29,14 +29,14 @@ use commit_loop::CommitLoop;
 use shared::Shared;
 use write_queue::Work;
 
-/// How often a trail that could not be opened is tried again.
+/// The first pause after the trail did not open.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
-/// While syncs fail each try may use up a segment, so the pauses grow up to this.
+/// The longest pause after a failed sync: each try may use up a segment.
 const SYNC_AGAIN_AT_MOST: Duration = Duration::from_secs(60);
-/// As above for other causes, which may also be met behind the first write.
+/// The longest pause after another cause that can come after the first write.
 const OPEN_AGAIN_AT_MOST: Duration = Duration::from_secs(15);
 
-/// What the thread is started with.
+/// The parts that the thread starts with.
 #[derive(Debug)]
 pub(crate) struct Writer {
     disk: Arc<dyn Disk>,
@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     metrics: Metrics,
 }
 
-/// Tells that the thread has ended, however it ended.
+/// Tells the handles that the thread has ended, also after a panic.
 struct Stopping(watch::Sender<bool>, Arc<Shared>);
 
 impl Drop for Stopping {
@@ -62,7 +62,7 @@ impl Drop for Stopping {
 }
 
 impl Writer {
-    /// Starts the thread; what is given back turns true when it has ended.
+    /// Starts the thread. The receiver turns `true` when the thread has ended.
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
         settings: Settings,
@@ -114,7 +114,7 @@ impl Writer {
         }
     }
 
-    /// Waits to try again, turning away what comes; true where it was told to stop.
+    /// Refuses all work until the pause is over. Returns `true` if the writer must stop.
     fn wait_closed(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         loop {
@@ -156,7 +156,7 @@ impl Writer {
             ledger.note(&Kind::Trouble(ended));
         }
         let mut commit_loop = CommitLoop::new(Arc::clone(shared), store, ledger, &self.settings);
-        // What could not be told is told by the next one that opens.
+        // The next opening records the refusals that this one could not.
         commit_loop
             .begin()
             .inspect_err(|_| availability.give_back_refused(refused))?;
@@ -164,10 +164,10 @@ impl Writer {
     }
 }
 
-/// How long the next try of an opening that failed for this cause waits.
+/// The pause before the next opening, by the cause of the failed one.
 fn next_pause(cause: Cause, pause: Duration) -> Duration {
     let at_most = match cause {
-        // Met before anything is written.
+        // These come before the first write.
         Cause::Locked | Cause::KeyUnusable | Cause::RolledBack | Cause::Damaged => OPEN_AGAIN,
         Cause::SyncFailed | Cause::SyncLate => SYNC_AGAIN_AT_MOST,
         _ => OPEN_AGAIN_AT_MOST,
@@ -175,12 +175,12 @@ fn next_pause(cause: Cause, pause: Duration) -> Duration {
     at_most.min(pause * 2)
 }
 
-/// Answers what came while the trail is closed and knows of no open intent.
+/// Refuses the work that came while no log is open.
 fn turn_away(shared: &Shared, work: Work, why: Option<&Unavailable>) {
     let stopped = || closed(Cause::SyncFailed, "the trail has stopped");
     for intent in work.intents {
         let why = why.cloned().unwrap_or_else(stopped);
-        // A waiter that is gone needs no answer.
+        // The waiter may be gone.
         let _ = intent.answer.send(Err(why));
     }
     for note in work.notes {

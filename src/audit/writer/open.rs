@@ -1,7 +1,9 @@
-//! Opens the trail: the lock, the key's folder, the chain to its last whole batch, and a new
-//! segment that holds that batch again, synced, before anything is closed or written; then all that
-//! is not published. After the folder was moved, the log at its path is opened in the same way, but it
-//! goes on behind the last batch that was answered for.
+//! Opens the trail. [`open`] takes the lock, checks the folder's key, follows the journal's chain to its
+//! last whole batch, and writes that batch again into a new segment, synced. Then it publishes what no
+//! checkpoint covers. Nothing is closed or written before that.
+//!
+//! After the folder was moved, the writer opens the log at its path in the same way, and continues after
+//! the last batch that this process answered for.
 
 mod expected;
 
@@ -39,13 +41,13 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 pub(crate) use expected::Expected;
 
-/// So many bytes of entries are held while what is missing is published.
+/// The bytes of entries in memory, at most, while an opening publishes.
 const CATCH_UP_BYTES: usize = 16 << 20;
 /// A smaller segment could not hold the largest batch deletion.
 const MIN_SEGMENT: u64 = 256 << 10;
 
-/// Opens the trail. Nothing is written in the folder while another process holds the lock. A log that
-/// lacks a byte of what is expected stays closed, and the error says where.
+/// Opens the trail. While another process holds the lock, this writes nothing in the folder. If the log
+/// lacks a byte that `expected` requires, it stays closed, and the error names the place.
 pub(crate) fn open(
     disk: &Arc<dyn Disk>,
     settings: &Settings,
@@ -104,7 +106,7 @@ pub(crate) fn open(
     Ok((store, ledger))
 }
 
-/// Begins a log with the loss of the one before; a crash may have come after that was done.
+/// Begins a log with the accepted loss of the one before, unless it did so before a crash.
 fn begin_after(
     store: &mut Store,
     ledger: &mut Ledger,
@@ -117,14 +119,14 @@ fn begin_after(
     accept_loss::begun(&*store.integrity.root)
 }
 
-/// Takes the lock, finishes an accepted loss, and sees that the folder is this key's.
+/// Takes the lock, finishes an accepted loss, and checks that the folder belongs to this key.
 fn enter(
     disk: &Arc<dyn Disk>,
     settings: &Settings,
     key: &Arc<Key>,
     expected: Option<&Expected<'_>>,
 ) -> Result<(Integrity, Option<LossAccepted>), Unavailable> {
-    // Where a log is expected, an empty folder stays empty.
+    // If a log is expected, this creates nothing in an empty folder.
     let create = expected.is_none().then_some(FOLDER_MODE);
     let path = settings.directory.clone();
     let at = |doing| move |e: io::Error| trouble(&e, doing);
@@ -134,7 +136,7 @@ fn enter(
     let lock = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key)?;
-    // A process id alone may be another container's, too.
+    // Another container may have the same process id.
     let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
     lock.clear()
         .and_then(|()| lock.write_at(name.as_bytes(), 0))
@@ -158,7 +160,7 @@ fn enter(
     Ok((integrity, loss))
 }
 
-/// Takes the lock, or keeps it if it is held already.
+/// Takes the lock, or keeps it if this process already holds it.
 fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Unavailable> {
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let held = expected.and_then(|expected| expected.held.lock_in(root));
@@ -178,7 +180,7 @@ fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn Fi
     }
 }
 
-/// A folder belongs to one origin and key: the first one's public key stands in it.
+/// Checks that the folder's `verifier` is this key's public key, or writes it into a new folder.
 fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
     let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
@@ -186,7 +188,7 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavaila
     let mut found = vec![0; line.len() + 1];
     let length = file.read_at(&mut found, 0).map_err(at)?;
     match &found[..length] {
-        // A crash may have left it empty, zeroed, or begun.
+        // A crash may have left the file empty, zeroed or incomplete.
         text if line.len() > text.len() && line.as_bytes().starts_with(text)
             || text.iter().all(|byte| *byte == 0) =>
         {
@@ -204,8 +206,8 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavaila
     Ok((file, line))
 }
 
-/// Follows the chain to its end; gives the last whole batch and the one before it. If a log is expected,
-/// nothing counts behind its last batch, which nobody needs to write again: gives that one to go on from.
+/// Follows the chain to its end. Returns the last whole batch and the link before it. If a log is expected,
+/// returns no batch, since none needs writing again, and the link of the expected last batch.
 fn follow(
     integrity: &Integrity,
     key: &Key,
@@ -230,7 +232,7 @@ fn follow(
                 .map_err(|what| closed(Cause::Damaged, what))?;
             retrace.push(entry)?;
         }
-        // At a start the last batch of all is written again, and counts there.
+        // At a start, the last batch is written again in a new segment and counts there.
         integrity.segments.ends_with(&link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
@@ -244,10 +246,10 @@ fn follow(
     Ok((last, before))
 }
 
-/// Publishes what the journal holds and no checkpoint covers, a bounded part at a time, and makes
-/// published files again that are missing.
+/// Publishes the entries that no checkpoint covers, a bounded part at a time, and makes missing published
+/// files again.
 fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailable> {
-    // Not before: a folder that cannot be gone on with stays as it is.
+    // Only now, so that a folder whose log cannot be opened stays as it is.
     let cleared = published.shelf.clear();
     cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
     let Published { covered, from, .. } = &published;
@@ -287,7 +289,7 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
     Ok(publisher)
 }
 
-/// Numbers go on behind all there are; a spare that was never used is kept.
+/// The spares after the highest segment number. An unused spare is adopted.
 fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot list the journal");
     let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
@@ -305,8 +307,8 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Unavailable> 
     Ok(spares)
 }
 
-/// The last batch may stand in the page cache alone: a new segment goes on from the one before it,
-/// and holds it again, synced.
+/// Writes the last batch again into a new segment, synced, since it may be in the page cache alone. The new
+/// segment continues from the batch before it.
 fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Unavailable> {
     let entries = last.map(|batch| batch.entries).unwrap_or_default();
     let mut entries = PendingEntries::of_batch(entries);

@@ -1,4 +1,4 @@
-//! Why deletions are refused while the trail is open, since when, and when the writer tries again.
+//! A trouble of the opened trail: its cause, since when, and when the commit loop tries again.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::clock::Time;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A trouble that keeps the gate closed, and when it is tried again.
+/// A trouble for which the commit loop refuses deletions.
 #[derive(Debug)]
 pub(super) struct Outage {
     pub(super) found: Unavailable,
@@ -31,13 +31,14 @@ impl Outage {
         self.found.cause
     }
 
-    /// It is tried again at once.
+    /// Makes the next try due now.
     #[cfg(test)]
     pub(super) fn hurry(&mut self) {
         self.again = Instant::now();
     }
 
-    /// It is tried again later; what judging took it rests, so that a long log is read half of the time.
+    /// Sets the time of the next try. `judged` is the time that a failed integrity check took; the pause is as
+    /// long, so that the writer spends at most half of its time on checks.
     pub(super) fn put_off(
         &mut self,
         found: Unavailable,

@@ -1,4 +1,4 @@
-//! The commit loop during an outage: it writes the kept entries again, in a new segment.
+//! The commit loop in an outage: how one begins, what the loop tries and when, and how it ends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use super::store::{Failed, was_late};
 use super::write_queue::Work;
 use crate::audit::status::{Cause, Unavailable, closed, trouble};
 
-/// Pauses double up to this, since each try may use up a segment. Where judging failed it is done again after
-/// [`FIRST_PAUSE`] or as long as it takes: that uses up none.
+/// The longest pause between two tries to write. Pauses double, since each try may use up a segment. A failed
+/// integrity check uses up none: its pause is [`FIRST_PAUSE`], or the time that the check took if that is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A spare takes up no number that is read, and may be tried more often.
+/// The longest pause between two tries to make a spare, which uses up no segment number.
 const LONGEST_SPARE_PAUSE: Duration = Duration::from_secs(5);
 
 impl CommitLoop {
-    /// A flush failed; where the disk was late before, that stands on record too.
+    /// A flush failed. If the disk was late before that, the trail records both troubles.
     pub(super) fn failed(&mut self, failed: Failed) {
         if failed.late {
             let now = self.shared.clock.now();
@@ -29,10 +29,10 @@ impl CommitLoop {
         self.halt(failed.found);
     }
 
-    /// Nothing can be written: closes the gate, answers the waiters, closes their intents.
+    /// Begins an outage: refuses deletions, answers the waiters, and closes their intents.
     pub(super) fn halt(&mut self, found: Unavailable) {
         let now = Instant::now();
-        // A failed sync is tried again at once in another segment; custody is judged again later.
+        // A failed sync is tried again at once, in another segment; a failed integrity check later.
         let again = if found.cause.is_custody() {
             now + FIRST_PAUSE
         } else {
@@ -45,8 +45,8 @@ impl CommitLoop {
         self.outage = Some(outage);
     }
 
-    /// The disk was late, and the gate was closed for it: its batch's intents are closed before
-    /// anything new is taken.
+    /// The disk was late, and deletions are refused. Closes the intents of the late batch before the loop
+    /// takes new ones.
     pub(super) fn late(&mut self) {
         let found = was_late();
         self.answer(Some(&found), true);
@@ -56,11 +56,14 @@ impl CommitLoop {
         self.try_again();
     }
 
-    /// While nothing can be written: answers what comes, keeps outcomes, tries again when it is time.
+    /// One turn in an outage: refuses new work, keeps outcomes, and tries again when it is time.
     pub(super) fn serve_halted(&mut self) -> Work {
         let work = self.shared.queue.take_all_but_configs();
-        let again = self.outage.as_ref().map_or_else(Instant::now, |h| h.again);
-        let found = self.outage.as_ref().map(|h| h.found.clone());
+        let again = self
+            .outage
+            .as_ref()
+            .map_or_else(Instant::now, |outage| outage.again);
+        let found = self.outage.as_ref().map(|outage| outage.found.clone());
         for intent in work.intents {
             if let Some(found) = &found {
                 let _ = intent.answer.send(Err(found.clone()));
@@ -89,7 +92,8 @@ impl CommitLoop {
         }
     }
 
-    /// Writes all that is kept, in a new segment where the old one is in doubt, and opens the gate.
+    /// Checks the files again if one was in doubt, writes the kept entries, and takes deletions again. The
+    /// appender has given up a segment whose write failed, so the entries go to a new one.
     pub(super) fn try_again(&mut self) {
         let Some(mut outage) = self.outage.take() else {
             return;
@@ -125,8 +129,8 @@ impl CommitLoop {
         })
     }
 
-    /// Opens the log that stands at the path now. What is composed and not written yet is written there
-    /// next; what was held is let go of only then.
+    /// Opens the log that is at the path now, and then releases the old one. The next flush writes the
+    /// pending entries there.
     fn open_again(&mut self) -> Result<(), Unavailable> {
         let store = &mut self.store;
         let disk = Arc::clone(&store.integrity.disk);
@@ -167,8 +171,10 @@ impl CommitLoop {
         }
     }
 
-    /// Puts on record when deletions begin to be refused because what is written is not published, and
-    /// when that has ended; the gate sees it by itself.
+    /// Records when a late publisher begins to cause refusals, and when that ends. [`Availability`] refuses
+    /// them by itself.
+    ///
+    /// [`Availability`]: crate::audit::status::availability::Availability
     pub(super) fn tend_publisher(&mut self) {
         let now = self
             .shared
@@ -192,13 +198,13 @@ impl CommitLoop {
         self.settle();
     }
 
-    /// Sees that a spare segment is there or being made; without one nothing new is taken, so that
-    /// what is begun finds room.
+    /// Has a spare segment made if there is none. Without one the loop takes no new intents, so that open
+    /// ones still find room.
     pub(super) fn tend_spare(&mut self) {
         let due = self
             .no_spare
             .as_ref()
-            .is_none_or(|h| h.again <= Instant::now());
+            .is_none_or(|outage| outage.again <= Instant::now());
         let spare = match self.store.spares.poll() {
             Ok(false) if due => self.store.spares.begin().map(|()| false),
             other => other,

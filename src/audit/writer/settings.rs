@@ -1,33 +1,33 @@
-//! What the config tells the trail.
+//! The trail's settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::audit::status::space;
 
-/// What the trail is told by the config.
+/// The trail's settings, from the config.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The folder.
+    /// The audit folder.
     pub directory: PathBuf,
     /// The log's name: visible ASCII without `+`, 1 to 255 bytes.
     pub origin: String,
     /// The signing key, made by `lychgate audit keygen`.
     pub key_file: PathBuf,
-    /// A sync slower than this refuses deletions.
+    /// The trail refuses deletions if a sync takes longer.
     pub sync_timeout: Duration,
-    /// Bytes of one journal segment.
+    /// The length of a journal segment, in bytes.
     pub segment_bytes: u64,
-    /// How much space left on its disk is worth a warning.
+    /// The levels of free space that cause warnings.
     pub space: space::Levels,
-    /// Where the newest checkpoint is kept apart from the folder.
+    /// The seen file: a copy of the newest checkpoint, kept apart from the folder.
     pub seen_file: PathBuf,
-    /// An idle trail says so often that it is alive.
+    /// The time after which an idle trail writes an `alive` entry.
     pub heartbeat: Duration,
 }
 
 impl Settings {
-    /// The seen file of a key where none is named: `KEY_FILE.seen`.
+    /// The default seen file of a key: `KEY_FILE.seen`.
     #[must_use]
     pub fn seen_beside(key_file: &Path) -> PathBuf {
         let mut name = key_file.as_os_str().to_owned();

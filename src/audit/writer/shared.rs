@@ -14,20 +14,20 @@ use crate::audit::status::availability::Availability;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// What the handles and the writer share.
+/// The state that the handles and the writer share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) availability: Arc<Availability>,
     pub(crate) queue: Arc<WriteQueue>,
     pub(crate) clock: Clock,
-    /// Which folder the writer holds with its lock, if it holds one.
+    /// The folder whose lock the writer holds.
     pub(crate) holding: watch::Sender<Option<Held>>,
-    /// Folders held so far.
+    /// The number of folders so far.
     held: AtomicU64,
     floods: Mutex<RefusalRateLimit>,
 }
 
-/// A folder that is held; one that is held later, in its place too, is another.
+/// Identifies a folder that the writer holds. Each opening gives a new value, also at the same path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held(u64);
 
@@ -44,18 +44,18 @@ impl Shared {
         })
     }
 
-    /// The writer holds a folder and its lock, or another one than before.
+    /// Reports that the writer holds a folder and its lock.
     pub(crate) fn holds(&self) {
         let number = self.held.fetch_add(1, Ordering::Relaxed);
         self.holding.send_replace(Some(Held(number)));
     }
 
-    /// The writer has given the folder and its lock back.
+    /// Reports that the writer has released the folder and its lock.
     pub(crate) fn lets_go(&self) {
         self.holding.send_replace(None);
     }
 
-    /// What was summed up since it was last asked.
+    /// Takes the summary of the refusals since the last call.
     pub(crate) fn summary(&self) -> Option<TurnedAway> {
         self.floods().take()
     }

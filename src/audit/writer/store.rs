@@ -1,4 +1,4 @@
-//! The writer's disk: batches out, segments in turn, custody judged after each sync.
+//! The writer's disk: it writes batches, changes segments, and checks the files after each sync.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 use crate::metrics::Metrics;
 
-/// A segment that is made while a waiter stands is not longer than it must be.
+/// The least length of a segment that the writer makes while callers wait, in bytes.
 pub(crate) const SMALL_SEGMENT: u64 = 512 << 10;
 
 #[derive(Debug)]
@@ -27,22 +27,22 @@ pub(crate) struct Store {
     pub(crate) publishing: Option<Publishing>,
     pub(crate) appender: Appender,
     pub(crate) spares: Spares,
-    /// Reads older parts again; dropped before the lock is given back.
+    /// The scrub. Its thread must end before the lock is given back.
     pub(crate) scrub: Option<Scrub>,
     pub(crate) integrity: Integrity,
     pub(crate) reserve: Reserve,
     pub(crate) key: Arc<Key>,
-    /// Whether custody must be judged again before anything is written.
+    /// Whether an integrity check failed, and must pass before the next write.
     pub(crate) in_doubt: bool,
     pub(crate) availability: Arc<Availability>,
     pub(crate) metrics: Metrics,
 }
 
-/// A batch that could not be written.
+/// The error of a batch that was not written or not synced.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) found: Unavailable,
-    /// Whether the disk was late in this batch or in one before it.
+    /// Whether the disk was late in this batch or in an earlier one of the same flush.
     pub(crate) late: bool,
 }
 
@@ -56,7 +56,7 @@ fn is_full(error: &io::Error) -> bool {
     trouble(error, "").cause == Cause::DiskFull
 }
 
-/// What a sync that was late and has come back means for deletions.
+/// The error for a sync that finished after `sync_timeout`.
 pub(crate) fn was_late() -> Unavailable {
     closed(
         Cause::SyncLate,
@@ -65,8 +65,8 @@ pub(crate) fn was_late() -> Unavailable {
 }
 
 impl Store {
-    /// Writes and syncs all of these entries, in batches; those that are durable leave the list.
-    /// Says whether the disk was late, which has then closed the gate.
+    /// Writes and syncs these entries, in batches, and removes the durable ones from the list. Returns
+    /// whether the disk was late; deletions are refused then.
     pub(crate) fn flush(&mut self, entries: &mut PendingEntries) -> Result<bool, Failed> {
         let mut late = false;
         while !entries.is_empty() {
@@ -88,8 +88,8 @@ impl Store {
         Ok(late)
     }
 
-    /// Judges what nobody writes to now, and the spare; where something is wrong, the segment in use
-    /// is not written to again.
+    /// Checks the files and the spare. If a check fails, the writer never writes to the current segment
+    /// again.
     pub(crate) fn look_after(&mut self) -> Result<(), Unavailable> {
         let judged = self.judge();
         if judged.is_err() {
@@ -98,7 +98,7 @@ impl Store {
         judged
     }
 
-    /// Begins to publish, and to read older parts again.
+    /// Starts the publisher and the scrub.
     pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
         if let Some(publishing) = &mut self.publishing {
             publishing.begin()?;
@@ -108,21 +108,21 @@ impl Store {
         Ok(())
     }
 
-    /// Lets go of a log that was moved, but for its lock, which stays held until another is opened.
+    /// Releases a log that was moved, except its lock, which stays held until another log is open.
     pub(crate) fn let_go(&mut self) {
         self.publishing = None;
         self.scrub = None;
-        // Waits for a spare that is being made.
+        // Waits for the thread that makes a spare.
         let journal = Arc::clone(&self.integrity.journal);
         self.spares = Spares::new(journal, self.spares.highest(), self.spares.bytes());
     }
 
-    /// Whether it was let go of: then a log is opened again at the path, be it the same one.
+    /// Whether [`Self::let_go`] was called: then the writer opens the log at the path, even if it is the same.
     pub(crate) fn is_let_go(&self) -> bool {
         self.publishing.is_none()
     }
 
-    /// Judges again what failed custody: all that this process knows must be found, byte for byte.
+    /// Checks the files in full after a failed check: they must hold every byte that this process wrote.
     pub(crate) fn judge_again(&mut self) -> Result<(), Unavailable> {
         let last = *self.appender.last();
         self.integrity.judge_spare_again(&mut self.spares)?;
@@ -141,13 +141,13 @@ impl Store {
         self.scrubbed()
     }
 
-    /// What the scrub found wrong in older parts.
+    /// The fault that the scrub found.
     fn scrubbed(&self) -> Result<(), Unavailable> {
         let found = self.scrub.as_ref().and_then(Scrub::found);
         found.map_or(Ok(()), Err)
     }
 
-    /// Shows the space that is left, and sees to the reserve where nothing else wants it.
+    /// Reports the free space, and has the reserve made if `may_reserve`.
     pub(crate) fn tend_space(&self, may_reserve: bool) {
         let Ok(free) = self.integrity.journal.free_bytes() else {
             return;
@@ -163,8 +163,8 @@ impl Store {
         self.metrics.audit_reserve_bytes.set(bytes);
     }
 
-    /// That nobody else has written to the segment in use; where somebody has, what is wrong with the
-    /// folder or the lock says more.
+    /// Checks that no other process wrote to the current segment. If one did, a fault of the folder or the
+    /// lock is returned instead, since it says more.
     fn untouched(&mut self) -> Result<(), Unavailable> {
         let (current, last) = (self.appender.current(), self.appender.last());
         let judged = current.map_or(Ok(()), |current| self.integrity.untouched(current, last));
@@ -174,7 +174,7 @@ impl Store {
         })
     }
 
-    /// Never writes to the segment in use again, and keeps it.
+    /// Gives up the current segment, and requires a full check before the next write.
     fn doubt(&mut self) {
         self.in_doubt = true;
         self.retire();
@@ -186,7 +186,7 @@ impl Store {
         }
     }
 
-    /// Goes on in a new segment of at least so many bytes.
+    /// Changes to a new segment of at least `at_least` bytes.
     fn next_segment(&mut self, at_least: u64) -> Result<(), Unavailable> {
         let prepared = match self.spares.take(at_least, SMALL_SEGMENT) {
             Err(error) if is_full(&error) && self.reserve.give_back() => {
@@ -199,7 +199,7 @@ impl Store {
         self.go_on_in(prepared)
     }
 
-    /// Writes to this segment from now on.
+    /// Makes this segment the current one.
     pub(crate) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Unavailable> {
         let was = prepared.identity.changed;
         self.appender
@@ -216,7 +216,7 @@ impl Store {
         if !self.appender.has_room(length)
             && let Err(found) = self.next_segment(length as u64)
         {
-            // A folder that was removed takes no segment: another may stand in its place.
+            // A removed folder takes no segment; another folder may be in its place.
             let Some(moved) = self.integrity.moved() else {
                 return Err(found);
             };
@@ -236,6 +236,7 @@ impl Store {
         let link = match written {
             Ok(link) => link,
             Err(error) => {
+                // The appender has given the segment up; the next write takes a new one.
                 if let Some((number, is)) = before {
                     self.integrity.keep_known(number, is, self.appender.last());
                 }

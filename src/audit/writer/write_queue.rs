@@ -1,4 +1,4 @@
-//! What waits for the writer: a bounded queue, emptied in rounds.
+//! The bounded queue in front of the writer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,24 +12,22 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::status::Cause;
 use crate::audit::status::Unavailable;
 
-/// Intents that may wait at a time: as many as `[limits] max_deletions` allows at most, which is the
-/// bound that callers meet.
+/// Intents in the queue at most: the greatest value of `[limits] max_deletions`, so callers meet that bound first.
 pub(crate) const MAX_INTENTS: usize = 65_536;
-/// Refusals that may wait at a time; what is more is summed up.
+/// Refusals in the queue at most. The trail sums up the others.
 const MAX_REFUSED: usize = 1_200;
-/// Entries of commands that may wait at a time.
+/// Notes of commands in the queue at most.
 const MAX_NOTES: usize = 64;
-/// However long a command's entries are, they count as no more: a round must be able to take them.
+/// The bytes that a note counts as, at most, so that a round can take it whatever its length.
 const MAX_NOTE_BYTES: usize = 256 << 10;
-/// Configs that wait at most: of more, which only a trail that is closed for long can gather, the
-/// newest count.
+/// Configs in the queue at most. If a trail stays closed for long, the oldest ones go.
 const MAX_CONFIGS: usize = 4_096;
 
-/// A deletion that is to be put on record.
+/// A deletion to record.
 #[derive(Debug)]
 pub(crate) struct NewIntent {
     pub(crate) request_id: String,
-    /// Each part's entry without its time.
+    /// The entry of each part, without its time.
     pub(crate) bodies: Vec<Vec<u8>>,
     pub(crate) answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
 }
@@ -42,11 +40,11 @@ pub(crate) struct DurableIntent {
     pub(crate) leaf: Hash,
     pub(crate) key: Arc<Key>,
     queue: Arc<WriteQueue>,
-    /// How it is closed when it is dropped; taken when somebody answers for it.
+    /// The ending if this is dropped. `None` once the caller has given another.
     pub(crate) on_drop: Option<Ending>,
 }
 
-/// An intent that is to be closed.
+/// The ending of an intent.
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) intent: u64,
@@ -54,16 +52,16 @@ pub(crate) struct Closing {
     pub(crate) answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
 }
 
-/// Entries that a command asks for, written in a row.
+/// Consecutive entries for a command.
 #[derive(Debug)]
 pub(crate) struct NewNote {
-    /// Each entry without its time.
+    /// The entries, without their times.
     pub(crate) bodies: Vec<Vec<u8>>,
-    /// Gets the index of the first, once all are durable.
+    /// Receives the first index once all entries are durable.
     pub(crate) answer: oneshot::Sender<Result<u64, Unavailable>>,
 }
 
-/// What one round takes.
+/// The work of one round.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     pub(crate) closings: Vec<Closing>,
@@ -92,21 +90,21 @@ pub(crate) struct WriteQueue {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Bounded by the intents that are open.
+    /// The number of open intents bounds these.
     closings: VecDeque<Closing>,
     configs: VecDeque<ConfigInForce>,
-    /// The hash handed in last.
+    /// The hash of the newest config.
     last_config: Option<String>,
     intents: VecDeque<NewIntent>,
     refused: VecDeque<Vec<u8>>,
     notes: VecDeque<NewNote>,
     stop: bool,
-    /// Whether the writer waits to be woken.
+    /// Whether the writer sleeps.
     sleeping: bool,
 }
 
 impl WriteQueue {
-    /// Hands an intent in; false where too many wait.
+    /// Adds an intent. Returns `false` if the queue is full or stopped.
     pub(crate) fn intent(&self, intent: NewIntent) -> bool {
         let mut queue = self.lock();
         let fits = queue.intents.len() < MAX_INTENTS && !queue.stop;
@@ -123,7 +121,7 @@ impl WriteQueue {
         self.wake(queue);
     }
 
-    /// Hands a refusal in; false where too many wait.
+    /// Adds a refusal. Returns `false` if too many wait.
     pub(crate) fn refused(&self, body: Vec<u8>) -> bool {
         let mut queue = self.lock();
         let fits = queue.refused.len() < MAX_REFUSED;
@@ -134,7 +132,7 @@ impl WriteQueue {
         fits
     }
 
-    /// Hands a command's entries in; false where too many wait.
+    /// Adds a note. Returns `false` if too many wait.
     pub(crate) fn note(&self, note: NewNote) -> bool {
         let mut queue = self.lock();
         let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
@@ -145,7 +143,7 @@ impl WriteQueue {
         fits
     }
 
-    /// Hands a config in, where it is another than the last.
+    /// Adds a config if its hash differs from the newest one's.
     pub(crate) fn config(&self, config: ConfigInForce) {
         let mut queue = self.lock();
         if queue.last_config.as_ref() == Some(&config.config) {
@@ -159,14 +157,14 @@ impl WriteQueue {
         self.wake(queue);
     }
 
-    /// Nothing new is taken from now on; what waits is written.
+    /// Accepts no new intents from now on. The writer still writes the queue.
     pub(crate) fn stop(&self) {
         let mut queue = self.lock();
         queue.stop = true;
         self.wake(queue);
     }
 
-    /// Waits until there is work or the time is up, then takes at most about `limit` bytes of it.
+    /// Waits for work, at most `idle`, then takes about `limit` bytes of it at most.
     pub(crate) fn take(&self, limit: usize, wait: Duration) -> Work {
         let mut queue = self.lock();
         if queue.is_idle() {
@@ -180,12 +178,12 @@ impl WriteQueue {
         queue.take(limit)
     }
 
-    /// Takes the configs that wait.
+    /// Takes all configs.
     pub(crate) fn take_configs(&self) -> Vec<ConfigInForce> {
         self.lock().configs.drain(..).collect()
     }
 
-    /// Gives configs back that could not be put on record; they come before all that wait.
+    /// Puts configs back at the front after a failed write.
     pub(crate) fn give_back_configs(&self, configs: Vec<ConfigInForce>) {
         let mut queue = self.lock();
         for config in configs.into_iter().rev() {
@@ -193,7 +191,7 @@ impl WriteQueue {
         }
     }
 
-    /// Takes what must not wait for the disk, without waiting: everything but configs.
+    /// Takes everything but the configs, without waiting.
     pub(crate) fn take_all_but_configs(&self) -> Work {
         let mut queue = self.lock();
         Work {
@@ -206,7 +204,7 @@ impl WriteQueue {
         }
     }
 
-    /// Waits, without taking anything, until the time is up or anything is handed in. Returns at once
+    /// Waits, without taking anything, until the time is up or work is added. Returns at once
     /// if a closing, an intent or a stop is queued.
     pub(crate) fn pause(&self, wait: Duration) {
         let mut queue = self.lock();
@@ -219,7 +217,7 @@ impl WriteQueue {
     }
 
     fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
-        // A wake costs a system call, so only where somebody sleeps.
+        // A wake costs a system call.
         if std::mem::take(&mut queue.sleeping) {
             drop(queue);
             self.wake.notify_one();
@@ -251,7 +249,7 @@ impl Queue {
         take_while(&mut self.configs, &mut work.configs, &mut left, |c| {
             256 + c.contracts.len() * 256
         });
-        // An intent may name a config that did not fit: it waits for it.
+        // An intent must come after the config that it names.
         if self.configs.is_empty() {
             take_while(&mut self.intents, &mut work.intents, &mut left, |i| {
                 i.bodies.iter().map(|b| b.len() + 64).sum()
@@ -285,7 +283,7 @@ fn take_while<T>(
 }
 
 impl DurableIntent {
-    /// An intent that nobody answers for yet.
+    /// An intent whose caller has not taken it yet.
     pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, queue: &Arc<WriteQueue>) -> Self {
         Self {
             index,
@@ -382,7 +380,7 @@ mod tests {
             queue.config(config(hash));
         }
         assert!(queue.intent(intent(1)));
-        // Where the configs do not fit, the intents wait with them.
+        // If the configs do not fit, the intents wait with them.
         let first = queue.take(300, Duration::ZERO);
         assert_eq!((first.configs.len(), first.intents.len()), (1, 0));
         let second = queue.take(1_000, Duration::ZERO);

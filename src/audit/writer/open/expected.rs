@@ -1,4 +1,4 @@
-//! What a log must hold to be opened again in the place of the one that this process held.
+//! The requirements on a log that replaces the one that this process held.
 
 use crate::audit::integrity::Integrity;
 use crate::audit::journal::Place;
@@ -7,20 +7,20 @@ use crate::audit::journal::segment;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
-/// What this process knows of the log; its open intents and its kept outcomes stay with the caller.
+/// The facts that this process knows about its log. The caller keeps the open intents and the kept outcomes.
 #[derive(Debug)]
 pub(crate) struct Expected<'h> {
-    /// The last batch that was answered for.
+    /// The last batch that the writer answered for.
     pub(crate) last: Link,
-    /// Entries that no batch holds yet. A batch of them may stand behind the last one: this process
-    /// wrote it and did not accept it.
+    /// Entries that no accepted batch holds. A batch of them may follow the last one: this process wrote it
+    /// and did not accept it.
     pub(crate) kept: &'h [Vec<u8>],
-    /// What is held. If the log at the path has the same lock, that stays held.
+    /// The held files. If the log at the path has the same lock file, the lock stays held.
     pub(crate) held: &'h mut Integrity,
 }
 
 impl Expected<'_> {
-    /// Fails if the chain ended before the last batch that was answered for.
+    /// Fails if the chain ends before the last batch that the writer answered for.
     pub(super) fn is_reached(&self, end: &Link) -> Result<(), Unavailable> {
         if *end == self.last {
             return Ok(());
@@ -32,7 +32,7 @@ impl Expected<'_> {
         Err(closed(Cause::Altered, what))
     }
 
-    /// Fails if a batch behind the last one holds anything but the kept entries.
+    /// Fails if a batch after the last one holds other entries than the kept ones.
     pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Unavailable> {
         let first = batch.first_index.checked_sub(self.last.next_index);
         let first = first.and_then(|first| usize::try_from(first).ok());

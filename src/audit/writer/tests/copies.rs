@@ -1,4 +1,4 @@
-//! A copy stands in the folder's place, and what is needed to open it fails.
+//! A copy replaces the folder, and a step of its opening fails.
 
 use std::io::ErrorKind;
 
@@ -13,7 +13,7 @@ async fn delete(rig: &Rig) {
     open.close(deleted()).await.unwrap();
 }
 
-/// Waits until it is closed for the folder, and this is told of the copy.
+/// Waits until the cause is `folder-moved` with this detail.
 async fn differs(rig: &Rig, what: &str) {
     let told = || rig.trail.state().closed;
     wait(|| told().is_some_and(|c| c.cause == Cause::FolderMoved && c.detail.contains(what))).await;
@@ -32,7 +32,7 @@ async fn p4_a_copy_whose_sync_failed_is_never_opened_but_another_is() {
     rig.disk.put_copy_in_its_inodes("/audit");
     opens(&rig.trail).await;
     delete(&rig).await;
-    // What was durable before is so in the copy, and so is what came behind.
+    // The copy holds the entries from before it, and the later ones.
     let seen = rig.entries();
     assert_eq!(endings(&seen).len(), 2);
     assert_eq!(entries(&rig.disk.crash(|| false), &rig.settings), seen);

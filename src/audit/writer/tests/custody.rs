@@ -1,4 +1,4 @@
-//! Somebody touches the trail's files on a real disk while it is written.
+//! Another program changes the trail's files on a real disk while the writer uses them.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -56,7 +56,7 @@ impl Real {
         open.close(deleted()).await.map(drop).map_err(|u| u.cause)
     }
 
-    /// What the journal holds.
+    /// The entries of the journal.
     fn entries(&self) -> Vec<Entry> {
         let key = Key::read(&self.settings.key_file).unwrap();
         let reads = journal::read(&self.settings.directory, Some(&key)).unwrap();
@@ -65,7 +65,7 @@ impl Real {
             .collect()
     }
 
-    /// Waits until the end of this trouble is on record: its state may have passed before anybody looks.
+    /// Waits for the entry about the end of this trouble; the state itself may be too short to see.
     async fn was(&self, cause: Cause) {
         let is_end = |entry: &Entry| match &entry.kind {
             Kind::Trouble(trouble) => trouble.cause == cause.as_str() && trouble.state == "ended",
@@ -74,7 +74,7 @@ impl Real {
         wait(|| self.entries().iter().any(is_end)).await;
     }
 
-    /// The segment in use: the spare is the one behind it.
+    /// The current segment; the spare is the next one.
     fn segment(&self) -> PathBuf {
         self.settings.directory.join("journal").join("0000000001")
     }
@@ -87,19 +87,19 @@ impl Real {
         self.settings.directory.with_extension("aside")
     }
 
-    /// Puts another file that holds this in the place of one: at no moment is there none.
+    /// Replaces a file by another with this content, in one step.
     fn replace(&self, path: &Path, bytes: &[u8]) {
         let beside = self.settings.directory.with_extension("beside");
         std::fs::write(&beside, bytes).unwrap();
         std::fs::rename(&beside, path).unwrap();
     }
 
-    /// It stays refused until what is found equals what was known, then it is taken again.
+    /// Deletions stay refused until the files are as the writer left them; then it takes them again.
     async fn mended(&self) {
         self.mended_but(0).await;
     }
 
-    /// As [`Self::mended`], while so many intents are open.
+    /// [`Self::mended`] with this many open intents.
     async fn mended_but(&self, open: usize) {
         opens(&self.trail).await;
         self.delete().await.unwrap();
@@ -148,9 +148,9 @@ async fn p3_a_file_that_holds_what_is_known_byte_for_byte_is_taken_for_the_one_t
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_older_files_are_judged_too_before_anybody_is_answered() {
     let real = Real::open().await;
-    // What is open keeps its segment from being pruned.
+    // An open intent keeps its segment from pruning.
     let open = real.trail.begin(test_intent(1)).await.unwrap();
-    // A fault and its end: what was in use is an older segment now.
+    // After a fault and its end, the former current segment is an older one.
     let (lock, held) = (real.file("lock"), real.aside());
     std::fs::rename(&lock, &held).unwrap();
     assert_eq!(real.delete().await, Err(Cause::Unlinked));
@@ -260,7 +260,7 @@ async fn p3_a_segment_that_is_not_ours_is_a_second_writer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_anothers_name_on_the_lock_is_a_second_writer() {
     let real = Real::open().await;
-    // Written at once, and nothing else of it: ours is written again.
+    // Only the lock's content changed, so the writer restores it.
     let lock = real.file("lock");
     let length = std::fs::metadata(&lock).unwrap().len() as usize;
     let other = format!("{:a<1$}\n", "7 0193-", length - 1);
@@ -289,7 +289,7 @@ async fn p4_a_copy_that_another_gateway_wrote_in_stays_closed() {
     let real = Real::open().await;
     let (path, held) = (&real.settings.directory, real.aside());
     std::fs::rename(path, &held).unwrap();
-    // An attempt that was refused stands behind the last record, in the copy too.
+    // The copy too holds the refused attempt after the last record.
     assert_eq!(real.delete().await, Err(Cause::FolderMoved));
     let other = Settings {
         directory: real.settings.directory.with_extension("other"),

@@ -1,4 +1,4 @@
-//! Tests of the writer in trouble: on a disk that fails, and on a real one that somebody touches.
+//! Tests of the writer on a disk that fails, and on a real one that another program changes.
 
 mod copies;
 mod crash;
@@ -82,7 +82,7 @@ pub(super) fn trail(disk: &FakeDisk, settings: &Settings) -> Trail {
     Trail::open_on(disk, settings.clone(), Clock::system(), Metrics::new())
 }
 
-/// What stands in the trail; what of it stands in the journal is checked with the key.
+/// The entries of the trail. The key checks those in the journal.
 pub(super) fn entries(disk: &FakeDisk, settings: &Settings) -> Vec<Entry> {
     let key = Key::read(&settings.key_file).unwrap();
     let root = Disk::folder(disk, &settings.directory, None).unwrap();
@@ -117,7 +117,7 @@ pub(super) fn deleted() -> Ending {
     }
 }
 
-/// How each closed intent ended, by its index; fails where one was closed twice.
+/// The ending of each closed intent, by its index. Fails if one was closed twice.
 pub(super) fn endings(entries: &[Entry]) -> std::collections::BTreeMap<u64, Ending> {
     let mut endings = std::collections::BTreeMap::new();
     for entry in entries {
@@ -133,7 +133,7 @@ pub(super) fn endings(entries: &[Entry]) -> std::collections::BTreeMap<u64, Endi
     endings
 }
 
-/// Waits until deletions are taken again.
+/// Waits until the trail takes deletions again.
 pub(super) async fn opens(trail: &Trail) {
     for _ in 0..12_000 {
         if trail.state().closed.is_none() {
@@ -144,12 +144,12 @@ pub(super) async fn opens(trail: &Trail) {
     panic!("still closed: {:?}", trail.state());
 }
 
-/// Waits until they are refused for this cause.
+/// Waits until the trail refuses deletions for this cause.
 pub(super) async fn closes(trail: &Trail, cause: Cause) {
     wait(|| trail.state().closed.is_some_and(|c| c.cause == cause)).await;
 }
 
-/// Waits until the newest checkpoint covers all that there is.
+/// Waits until the newest checkpoint covers all entries.
 pub(super) async fn published(rig: &Rig) {
     let key = Key::read(&rig.settings.key_file).unwrap();
     wait(|| {

@@ -12,7 +12,7 @@ use crate::audit::journal::{Place as At, segment};
 
 type Entries = Vec<Vec<u8>>;
 
-/// A log of which the checkpoint covers the first entry alone, and its batches, in one segment.
+/// A log in one segment, with its batches. Its checkpoint covers only the first entry.
 pub(super) struct Killed {
     pub(super) disk: FakeDisk,
     pub(super) place: Place,
@@ -87,7 +87,7 @@ fn forge(disk: &FakeDisk, before: &Link, batches: &[Entries]) -> FakeDisk {
     with(disk, &all)
 }
 
-/// Deletions are refused as damaged, the place is told, and nothing changes in journal or checkpoints.
+/// The trail refuses deletions as `damaged`, names the place, and changes neither journal nor checkpoints.
 async fn refused(killed: &Killed, disk: &FakeDisk, at: u64, case: &str) {
     let (before, shown) = (bytes(disk), disk.shown());
     let trail = trail(disk, &killed.place.settings);
@@ -136,7 +136,7 @@ async fn p4_records_past_the_checkpoint_forged_without_the_key_are_never_signed(
         let at = before.place.offset + 4_096;
         refused(&killed, &disk, at, case).await;
     }
-    // Only what is behind the first batches.
+    // Only the entries after the first batches.
     let disk = forge(&killed.disk, &killed.batches[4].link, &[genuine[6].clone()]);
     let at = killed.batches[5].link.place.offset;
     refused(&killed, &disk, at, "the last alone").await;

@@ -1,5 +1,4 @@
-//! Holds the trail, as it stands once deletions are taken again, against all that anybody was told
-//! or could read.
+//! Compares the recovered trail with every answer that a caller got and every checkpoint that a reader saw.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +38,7 @@ pub(super) fn judge(disk: &FakeDisk, settings: &Settings, told: &Told) {
     verify(disk, &key, newest.as_ref());
 }
 
-/// An outcome says what its caller said, or that nobody could.
+/// An outcome is the one that its caller gave, or `unknown`.
 fn judge_outcome(told: &Told, index: u64, outcome: &Outcome) {
     let found = &outcome.ending;
     let lost = [Some(Reason::Crash), Some(Reason::Internal)];
@@ -52,7 +51,7 @@ fn judge_outcome(told: &Told, index: u64, outcome: &Outcome) {
     }
 }
 
-/// Every checkpoint that anybody could read is of a part of this log; gives the newest.
+/// Checks that every published checkpoint is a prefix of this log. Returns the newest.
 fn judge_checkpoints(disk: &FakeDisk, key: &Key, leaves: &[Hash]) -> Option<Checkpoint> {
     let mut roots = vec![Root::default().root()];
     let mut root = Root::default();

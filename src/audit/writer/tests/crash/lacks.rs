@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::status::Unavailable;
 
-/// Which read fails, counted from when a story comes to its point, and what then becomes of it.
+/// The read that fails, counted from the point of a story, and its result.
 #[derive(Clone, Copy, Debug)]
 struct Lack {
     read: usize,
@@ -16,7 +16,7 @@ struct Lack {
 }
 
 impl Lack {
-    /// Lets the reads fail; the story has come to its point.
+    /// The story is at its point: the reads fail from now on.
     fn begin(self, disk: &FakeDisk) {
         disk.fail_reads(self.read, self.times, self.errno);
     }
@@ -85,7 +85,7 @@ fn gateway(settings: &Settings, told: &mut Told) -> (FakeDisk, Life) {
     (disk, life)
 }
 
-/// What a gateway that runs does: first up to the point, then what fails.
+/// A running gateway: the steps up to the point, then those that fail.
 fn running(point: impl Fn(&FakeDisk, &Life), mut act: impl FnMut(&mut Life, &mut Told)) {
     let runtime = runtime();
     let _entered = runtime.enter();
@@ -132,7 +132,7 @@ fn p3_a_read_that_fails_when_it_is_published_is_no_tampering() {
     });
 }
 
-/// A whole round of the scrub through what is published.
+/// One round of the scrub through the published files.
 fn judge(mut standing: PublishedLogCheck) -> Result<(), Unavailable> {
     while standing.next().map_err(|wrong| wrong.found)? < ROOT {}
     Ok(())

@@ -27,7 +27,7 @@ use crate::audit::{OpenIntent, Receipt, Unconfirmed};
 pub(super) struct Told {
     /// How many users each deletion that was asked for has, by its request id.
     pub(super) asked: BTreeMap<String, usize>,
-    /// What was granted: upstream's deletions, by index.
+    /// The durable intents, by index: upstream may have seen these deletions.
     pub(super) granted: BTreeMap<u64, String>,
     /// How each was to end.
     pub(super) tried: BTreeMap<u64, Ending>,
@@ -38,7 +38,7 @@ pub(super) struct Told {
 /// How a life ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// As it was told to.
+    /// The trail stopped on request.
     Stopped,
     /// The process was killed, or the power was lost.
     Killed,
@@ -62,7 +62,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Opens the trail, trying again where a step fails; none where the power was lost.
+    /// Opens the trail, and tries again if a step fails. `None` if the power was lost.
     pub(super) fn begin(disk: &FakeDisk, settings: &Settings, told: &mut Told) -> Option<Self> {
         let (clock, metrics) = (Clock::system(), Metrics::new());
         let trail = Trail::by_hand(settings, clock.clone(), &metrics);
@@ -113,7 +113,7 @@ impl Life {
         self.trail.state().unwatched.is_none()
     }
 
-    /// Makes so many moves, or fewer where the power is lost.
+    /// Makes this many moves, or fewer if the power is lost.
     pub(super) fn play(mut self, random: &mut Random, told: &mut Told, moves: usize) -> End {
         for _ in 0..moves {
             if self.disk.is_dead() {
@@ -137,7 +137,7 @@ impl Life {
         self.stop();
     }
 
-    /// So many deletions of so many users, from intent to outcome; nothing is published.
+    /// Makes this many deletions of this many users, from intent to outcome, and publishes nothing.
     pub(super) fn delete(&mut self, told: &mut Told, count: usize, users: usize) {
         for _ in 0..count {
             self.ask(told, users);
@@ -185,7 +185,7 @@ impl Life {
         self.publisher.borrow_mut().publish()
     }
 
-    /// What the writer does where nothing is to be written.
+    /// The writer's turn without work.
     pub(super) fn look_after(&self) {
         tend(&self.commit_loop);
     }
@@ -285,7 +285,7 @@ impl Life {
         self.waiting.push(answer);
     }
 
-    /// Lets everybody look whether they are answered.
+    /// Lets each caller look for its answer.
     fn hear(&mut self, told: &mut Told) {
         let mut context = Context::from_waker(Waker::noop());
         for waiting in std::mem::take(&mut self.waiting) {
@@ -322,7 +322,7 @@ fn round(commit_loop: &RefCell<CommitLoop>, shared: &Arc<Shared>) {
     commit_loop.round(work);
 }
 
-/// What it does in between, the spare's thread waited for.
+/// The loop's work between rounds; waits for the thread that makes the spare.
 fn tend(commit_loop: &RefCell<CommitLoop>) {
     let commit_loop = &mut *commit_loop.borrow_mut();
     if commit_loop.outage.is_none()

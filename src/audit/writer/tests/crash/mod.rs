@@ -113,7 +113,7 @@ fn story_of(seed: u64) -> Vec<&'static str> {
             _ => [40, 150, 500][random.below(3)],
         };
         live(&disk, &settings, &mut random, &mut told, reach);
-        // Else the process alone was killed, and what it wrote can still be read.
+        // Otherwise only the process was killed, and its writes can still be read.
         if random.below(3) > 0 {
             steps.extend(disk.history());
             let odds = [0, 10, 50, 90, 100][random.below(5)];
@@ -124,7 +124,7 @@ fn story_of(seed: u64) -> Vec<&'static str> {
     let life = Life::begin(&disk, &settings, &mut told).unwrap();
     assert_eq!(life.closed(), None);
     judge::judge(&disk, &settings, &told);
-    // It is of use again, and what it goes on with is whole, too.
+    // The trail takes deletions again, and the log stays whole.
     life.go_on(&mut told);
     judge::judge(&disk, &settings, &told);
     steps.extend(disk.history());

@@ -4,7 +4,7 @@
 use super::forged::{Killed, bytes, killed, with};
 use super::*;
 
-/// Which blocks of so many are written: every beginning and end, each alone, all but each, and some.
+/// The subsets of blocks that reach the disk: every prefix and suffix, each alone, all but each, and some others.
 fn subsets(count: usize, random: &mut Random) -> Vec<Vec<bool>> {
     let all = |keep: &dyn Fn(usize) -> bool| (0..count).map(keep).collect::<Vec<bool>>();
     let mut subsets = Vec::new();
@@ -36,7 +36,7 @@ fn tear(killed: &Killed, block: usize, random: &mut Random) {
         let mut told = Told::default();
         let life = Life::begin(&disk, &killed.place.settings, &mut told).unwrap();
         assert_eq!(life.closed(), None, "{subset:?}");
-        // What was answered before stands, and of the torn write nothing, or all of it.
+        // The answered entries remain, and either all or nothing of the torn write.
         let kept = before.last().unwrap().link.next_index as usize;
         let kinds = kinds(&entries(&disk, &killed.place.settings));
         assert!(kinds.len() > kept, "{subset:?}");
