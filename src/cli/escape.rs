@@ -27,7 +27,7 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Er
     }
     let mut line = String::with_capacity(plain.len());
     for character in plain.chars() {
-        // In JSON such a character occurs only within a string, where an escape means the same.
+        // JSON allows such a character only inside a string, and an escape there has the same meaning.
         if is_invisible(character) {
             line.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {

@@ -1,4 +1,4 @@
-//! Parses `If-Match` (RFC 9110 §13.1.1), of which the gateway accepts only a strict subset.
+//! Parses `If-Match` (RFC 9110 §13.1.1). The gateway accepts a strict subset of it.
 
 /// The maximum length of an entity-tag in bytes, quotes included.
 const MAX_TAG_BYTES: usize = 256;

@@ -45,7 +45,7 @@ pub struct Operation {
     pub name: Arc<str>,
     /// The effective method, in capitals.
     pub method: String,
-    /// What it does to users.
+    /// The operation's effect on users.
     pub effect: Effect,
     /// The required value of `v`, for example `4.0`.
     pub version: String,

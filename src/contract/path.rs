@@ -79,8 +79,8 @@ const fn is_plain(byte: u8) -> bool {
         )
 }
 
-/// Whether all segments consist of plain characters and none is empty or begins with a dot. Nearly
-/// every path passes this quick check.
+/// A quick check that nearly every path passes: all segments consist of plain characters, and none is
+/// empty or begins with a dot.
 fn is_plain_throughout(segments: &[u8]) -> bool {
     let mut before = b'/';
     for byte in segments {

@@ -193,7 +193,7 @@ impl Route {
         })
     }
 
-    /// Whether one request could match both.
+    /// Returns `true` if one request could match both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.operation.method == other.operation.method && self.template.overlaps(&other.template)
     }

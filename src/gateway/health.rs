@@ -39,7 +39,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// `address` is where the listener is bound; with port 0 in the config, that is the real port.
+    /// `address` is the listener's bound address: it has the real port even if the config says port 0.
     pub(super) fn new(kept: &Kept, config: Config, parts: Parts, address: SocketAddr) -> Self {
         Self {
             current: Mutex::new(Current { config, parts }),

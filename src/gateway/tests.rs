@@ -1,4 +1,4 @@
-//! Tests of reload: which changes it applies, which parts it keeps, and what it reports.
+//! Tests of reload: the changes that it applies, the parts that it keeps, and its report.
 
 use std::path::Path;
 

@@ -50,7 +50,7 @@ pub(super) struct CountedStream {
     writing: AtomicBool,
     /// No more writes.
     sealed: AtomicBool,
-    /// One of `BODY_…`; the request's body sets it.
+    /// A `BODY_…` constant. The request's body sets it.
     body: AtomicU8,
     /// Microseconds from `created` to the start of the request, plus 1.
     begun: AtomicU64,

@@ -190,7 +190,7 @@ impl Shared {
     }
 }
 
-/// Like `write_all`, but waits for a pipe that somebody has set not to block.
+/// `write_all` that also waits for a non-blocking pipe.
 fn write(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {

@@ -289,7 +289,7 @@ fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Unavailable
     }
     // The new place first, so that a power loss never leaves the files in neither.
     aside.sync().and_then(|()| root.sync()).map_err(at)?;
-    // For whoever finds the folder, and in case the new log is lost as well before it begins.
+    // Explains the folder to a reader, also if the new log is lost before it begins.
     record.write(&*aside, LOSS_STORY).map_err(at)?;
     root.rename(LOSS_MOVING, LOSS_MOVED)
         .and_then(|()| root.sync())

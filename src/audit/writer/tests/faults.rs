@@ -56,7 +56,7 @@ async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
     rig.disk.fail("sync_data", 0, usize::MAX, ErrorKind::Other);
     rig.trail.begin(test_intent(1)).await.unwrap_err();
     closes(&rig.trail, Cause::SyncFailed).await;
-    // Its outcome is kept in memory, and its caller is told at once.
+    // The writer keeps the outcome in memory and answers its caller at once.
     assert_eq!(
         kept.close(deleted()).await.unwrap_err().cause,
         Cause::SyncFailed

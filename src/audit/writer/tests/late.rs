@@ -91,7 +91,7 @@ async fn p1_a_large_deletion_behind_many_long_closings_stands_in_one_batch() {
 async fn p1_p3_late_and_then_failed_grants_nothing_and_both_stand_on_record() {
     let rig = Rig::open(Duration::from_secs(6)).await;
     let tasks = crowded(&rig, true).await;
-    // The sync is late, and everybody waited for it before it began.
+    // The sync is late, and all callers joined the queue before it began.
     closes(&rig.trail, Cause::SyncLate).await;
     let told = tasks.join_all().await;
     rig.disk.hold(false);

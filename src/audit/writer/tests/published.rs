@@ -54,7 +54,7 @@ async fn check(disk: FakeDisk, settings: Settings, seen: Checkpoint, step: usize
     let first = trail(&disk, &settings);
     opens(&first).await;
     story(&first).await;
-    // A step that was never come to must not fail in what is asked here.
+    // If the story did not reach the failing step, the checks below must not reach it either.
     disk.heal();
     let visible = newest(&disk, &settings);
     assert!(visible.size >= seen.size);
@@ -81,7 +81,7 @@ async fn p4_every_step_of_recovery_publishing_and_pruning_may_fail_and_power_may
     assert!(counted.count("remove") > 3, "segments are pruned");
     drop(whole);
     let mut checks = JoinSet::new();
-    // All of them take minutes: of each dozen one fails done, and one not done.
+    // All steps take minutes. Of each dozen, one fails after it took effect and one before.
     for step in 0..steps {
         for persisted in [false, true] {
             if step % 12 != usize::from(persisted) * 6 {

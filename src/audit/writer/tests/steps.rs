@@ -11,7 +11,7 @@ use crate::audit::entry::compose::test_intent;
 
 const PATIENT: Duration = Duration::from_secs(600);
 
-/// What callers were told.
+/// The answers that callers got.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) granted: Vec<u64>,
