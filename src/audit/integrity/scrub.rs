@@ -135,7 +135,7 @@ impl Reader {
     fn read_segment(&mut self, number: u64, bytes: u64) -> Duration {
         let checked = self.segments.read_again(&*self.journal, number, &self.key);
         match checked {
-            Err(found) if found.cause.is_custody() => {
+            Err(found) if found.cause.is_integrity() => {
                 self.is_wrong(found);
                 return takes(bytes).max(AGAIN);
             }
@@ -172,7 +172,7 @@ impl Reader {
                     return takes;
                 }
             }
-            Err(wrong) if wrong.found.cause.is_custody() => {
+            Err(wrong) if wrong.found.cause.is_integrity() => {
                 self.is_wrong(wrong.found.clone());
                 if self.wrong > 1 {
                     let level = self.published.take().map_or(0, |(level, _)| level);

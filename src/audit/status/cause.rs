@@ -40,7 +40,7 @@ pub enum Cause {
 
 impl Cause {
     /// Whether the cause concerns the files' integrity, and not a failed write.
-    pub(crate) const fn is_custody(self) -> bool {
+    pub(crate) const fn is_integrity(self) -> bool {
         matches!(
             self,
             Self::Unlinked

@@ -53,7 +53,7 @@ impl CheckpointLag {
         let publisher_error = self.publisher_error.load();
         if let Some(publisher_error) = publisher_error
             .as_ref()
-            .filter(|publisher_error| publisher_error.found.cause.is_custody())
+            .filter(|publisher_error| publisher_error.found.cause.is_integrity())
         {
             return Some((
                 publisher_error.found.clone(),

@@ -127,7 +127,7 @@ pub(crate) fn accept(
 impl Cause {
     /// Whether a log that is closed for this cause may be lost; other causes end by themselves.
     pub(crate) const fn may_be_lost(self) -> bool {
-        self.is_custody() || matches!(self, Self::RolledBack | Self::Damaged | Self::KeyUnusable)
+        self.is_integrity() || matches!(self, Self::RolledBack | Self::Damaged | Self::KeyUnusable)
     }
 }
 

@@ -33,7 +33,7 @@ impl CommitLoop {
     pub(super) fn halt(&mut self, found: Unavailable) {
         let now = Instant::now();
         // A failed sync is tried again at once, in another segment; a failed integrity check later.
-        let again = if found.cause.is_custody() {
+        let again = if found.cause.is_integrity() {
             now + FIRST_PAUSE
         } else {
             now
@@ -105,7 +105,7 @@ impl CommitLoop {
             Ok(()) => self.open_gate(),
             Err(found) => {
                 self.shared.availability.close(found.clone());
-                let judged = took.or(found.cause.is_custody().then(|| began.elapsed()));
+                let judged = took.or(found.cause.is_integrity().then(|| began.elapsed()));
                 outage.put_off(found, LONGEST_PAUSE, judged);
                 self.outage = Some(outage);
             }
@@ -233,7 +233,7 @@ impl CommitLoop {
     fn spare_failed(&mut self, found: Unavailable) {
         match &mut self.no_spare {
             Some(outage) => {
-                let judged = found.cause.is_custody().then_some(Duration::ZERO);
+                let judged = found.cause.is_integrity().then_some(Duration::ZERO);
                 outage.put_off(found.clone(), LONGEST_SPARE_PAUSE, judged);
             }
             None => {

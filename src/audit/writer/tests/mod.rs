@@ -2,8 +2,8 @@
 
 mod copies;
 mod crash;
-mod custody;
 mod faults;
+mod integrity;
 mod late;
 mod notes;
 mod opening;

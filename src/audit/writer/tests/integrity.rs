@@ -23,7 +23,7 @@ struct Real {
 
 impl Real {
     async fn open() -> Self {
-        let folder = test_folder("custody");
+        let folder = test_folder("integrity");
         let key_file = folder.path().join("audit.key");
         keygen("lychgate.test/edge-1", &key_file).unwrap();
         let settings = Settings {
