@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One wait at a time; it wakes the task that polled it last.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     set: Option<Set>,
 }
 
@@ -23,7 +23,7 @@ struct Set {
 
 impl Alarm {
     /// Ready from `at` on. The caller must be within a tokio runtime.
-    pub fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let set = self.set.get_or_insert_with(|| Set {
             sleep: Box::pin(sleep_until(at)),
             waker: Waker::noop().clone(),

@@ -21,9 +21,6 @@ pub trait Check: Clone {
     type Out;
 
     /// Judges.
-    ///
-    /// # Errors
-    /// The refusal, if the check fails.
     fn check(&self, stage: Self::In) -> Checked<Self::Out>;
 }
 
@@ -89,7 +86,7 @@ pin_project! {
 }
 
 /// A boxed answer. Only requests that wait for a body or the trail need the box.
-pub type Waiting = Pin<Box<dyn Future<Output = Checked<Response<Body>>> + Send>>;
+pub(crate) type Waiting = Pin<Box<dyn Future<Output = Checked<Response<Body>>> + Send>>;
 
 impl<F> CheckFuture<F> {
     /// Refused at once.

@@ -6,11 +6,11 @@
 //! request. In reading order: [`protocol`], [`socket`] (the socket's file), [`server`] (the
 //! gateway's end), [`client`] (the command's end).
 
-pub mod client;
-pub mod protocol;
-pub mod server;
+pub(crate) mod client;
+pub(crate) mod protocol;
+pub(crate) mod server;
 mod socket;
 
-pub use protocol::{Answer, Request};
+pub(crate) use protocol::{Answer, Request};
 
-pub use crate::audit::disk::names::SOCKET;
+pub(crate) use crate::audit::disk::names::SOCKET;

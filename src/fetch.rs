@@ -15,8 +15,8 @@ mod address;
 mod connection;
 mod keep_alive;
 
-pub use address::Address;
-pub use keep_alive::{Answer, KeepAliveClient};
+pub(crate) use address::Address;
+pub(crate) use keep_alive::{Answer, KeepAliveClient};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]

@@ -20,31 +20,31 @@
 //! config and contracts), [`metrics`], [`telemetry`] (logs),
 //! [`clock`], [`alarm`] and [`random`].
 
-pub mod admin;
-pub mod alarm;
+mod admin;
+mod alarm;
 pub mod audit;
-pub mod check;
+mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
-pub mod control;
-pub mod domain;
-pub mod fetch;
-pub mod forward;
+mod control;
+mod domain;
+mod fetch;
+mod forward;
 pub mod gateway;
-pub mod inbound;
+mod inbound;
 pub mod layers;
-pub mod metrics;
-pub mod outbound;
-pub mod random;
-pub mod reconcile;
+mod metrics;
+mod outbound;
+mod random;
+mod reconcile;
 pub mod refusal;
 pub mod request;
 #[cfg(feature = "demo")]
 pub mod simulator;
-pub mod stack;
-pub mod strict_toml;
-pub mod telemetry;
-pub mod tls;
+mod stack;
+mod strict_toml;
+mod telemetry;
+mod tls;
 pub mod token;

@@ -19,8 +19,7 @@ struct Drawn {
 }
 
 /// `N` random bytes, at most 1,024; `None` if the system has no randomness.
-#[must_use]
-pub fn bytes<const N: usize>() -> Option<[u8; N]> {
+pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
     const { assert!(N <= DRAWN_BYTES) };
     DRAWN.with_borrow_mut(|drawn| {
         if drawn.used + N > DRAWN_BYTES {

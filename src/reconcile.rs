@@ -9,7 +9,7 @@
 
 mod ask;
 mod pick;
-pub mod token;
+pub(crate) mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use crate::request::Origin;
 use token::TokenFile;
 
 /// Between the two reads of a user.
-pub const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// For all deletions of one request; the rest need another request. Shorter than the command's
 /// timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
 /// Upstream may still carry out a deletion that closed more recently than this.
-pub const LEAST_AGE: Duration = Duration::from_secs(300);
+pub(crate) const LEAST_AGE: Duration = Duration::from_secs(300);
 
 /// The configuration of reading back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

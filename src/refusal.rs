@@ -3,8 +3,8 @@
 //! A refusal is an RFC 9457 problem; [`Code`] is the stable part for callers and operators.
 //! `docs/refusals.md` has a paragraph for each code.
 
-pub mod problem;
-pub mod record;
+pub(crate) mod problem;
+pub(crate) mod record;
 
 use std::borrow::Cow;
 

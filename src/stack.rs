@@ -122,29 +122,29 @@ use crate::{audit, domain};
 
 /// What the stack is built from.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// The contracts in force.
-    pub contracts: Arc<Contracts>,
+    pub(crate) contracts: Arc<Contracts>,
     /// The verifier of tokens.
-    pub verifier: Arc<Verifier>,
+    pub(crate) verifier: Arc<Verifier>,
     /// The origin of each account.
-    pub domains: Arc<domain::Directory>,
+    pub(crate) domains: Arc<domain::Directory>,
     /// The credentials for upstream.
-    pub credentials: Arc<Credentials>,
+    pub(crate) credentials: Arc<Credentials>,
     /// Bounds of one request.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Hash of the config in force.
-    pub config: Arc<str>,
+    pub(crate) config: Arc<str>,
     /// The client for upstream.
-    pub client: Client,
+    pub(crate) client: Client,
     /// The trail; kept across reloads.
-    pub trail: audit::Trail,
+    pub(crate) trail: audit::Trail,
     /// Deletions in flight; kept across reloads.
-    pub deletions: Deletions,
+    pub(crate) deletions: Deletions,
     /// Metrics; kept across reloads.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// The clock.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// The half that a reload swaps.
@@ -152,7 +152,7 @@ type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
 /// The complete stack. It is cheap to clone; a reload swaps its inner half.
 #[derive(Clone, Debug)]
-pub struct Stack {
+pub(crate) struct Stack {
     clock: Clock,
     metrics: Metrics,
     secrets: SetSensitiveRequestHeadersLayer,
@@ -161,8 +161,7 @@ pub struct Stack {
 
 impl Stack {
     /// Builds the stack.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
@@ -173,12 +172,12 @@ impl Stack {
 
     /// Swaps the inner half: new requests take the new one, and those in flight finish in the old
     /// one.
-    pub fn replace(&self, parts: Parts) {
+    pub(crate) fn replace(&self, parts: Parts) {
         self.seam.0.store(Arc::new(inner(parts)));
     }
 
     /// Answers one request of this caller.
-    pub fn handle(&self, request: Request<Body>, peer: &Peer) -> Handling {
+    pub(crate) fn handle(&self, request: Request<Body>, peer: &Peer) -> Handling {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(&self.clock))
             .layer(&self.secrets)
@@ -189,7 +188,7 @@ impl Stack {
 }
 
 /// The answer, a future.
-pub struct Handling(Logged<Answering>);
+pub(crate) struct Handling(Logged<Answering>);
 
 impl std::fmt::Debug for Handling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

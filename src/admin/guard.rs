@@ -46,9 +46,6 @@ struct Read {
 
 impl Guard {
     /// Reads the token file, if one is configured.
-    ///
-    /// # Errors
-    /// If the file cannot be read or holds no token.
     pub(super) fn new(settings: &Settings, address: SocketAddr) -> Result<Self, String> {
         let token = match settings.token_file.clone() {
             None => None,
@@ -67,9 +64,6 @@ impl Guard {
     }
 
     /// Checks `Host` and the token.
-    ///
-    /// # Errors
-    /// If one of them is wrong.
     pub(super) fn judge(&self, headers: &HeaderMap) -> Result<(), Stop> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());

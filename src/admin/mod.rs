@@ -9,9 +9,9 @@
 mod guard;
 mod pages;
 mod trail;
-pub mod view;
+pub(crate) mod view;
 
-pub use view::{Part, Reload, Report, View};
+pub(crate) use view::{Part, Reload, Report, View};
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ pub struct Settings {
 
 /// Answers requests of the admin listener; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     view: Arc<dyn View>,
     metrics: Metrics,
     guard: Arc<Guard>,
@@ -59,10 +59,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 impl Admin {
     /// Reads the token file, if one is configured. `address` is the listener's actual address, and
     /// `directory` the audit folder.
-    ///
-    /// # Errors
-    /// If the token file cannot be read or holds no token.
-    pub fn new(
+    pub(crate) fn new(
         settings: &Settings,
         address: SocketAddr,
         view: Arc<dyn View>,
@@ -82,7 +79,7 @@ impl Admin {
     ///
     /// Two layers of `tower-http` are absent. `limit` has no use, because the listener reads no
     /// body. `timeout` would free a file's place while a thread still reads the file.
-    pub async fn serve(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let nosniff = HeaderValue::from_static("nosniff");
         let no_store = HeaderValue::from_static("no-store");
         let service = ServiceBuilder::new()

@@ -6,14 +6,14 @@ use crate::audit;
 use crate::clock::Time;
 
 /// Looks at the running gateway.
-pub trait View: fmt::Debug + Send + Sync {
+pub(crate) trait View: fmt::Debug + Send + Sync {
     /// How it is now; cheap.
     fn report(&self) -> Report;
 }
 
 /// How the gateway is.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether reads can be served, or else why not.
     pub reads: Result<(), String>,
     /// Whether deletions are taken; else why not.
@@ -34,18 +34,18 @@ pub struct Report {
 
 /// One part of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// Its name, such as `listener` or `keys https://login.example.com/`.
-    pub name: String,
+    pub(crate) name: String,
     /// Its trouble and the start of the trouble, if there is one.
-    pub trouble: Option<(String, Time)>,
+    pub(crate) trouble: Option<(String, Time)>,
 }
 
 /// How a reload went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reload {
+pub(crate) struct Reload {
     /// When.
-    pub time: Time,
+    pub(crate) time: Time,
     /// Why it was refused; `None` if it is in force.
-    pub refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }

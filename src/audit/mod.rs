@@ -17,16 +17,16 @@
 
 #[cfg(test)]
 mod by_hand;
-pub mod disk;
+pub(crate) mod disk;
 pub mod entry;
 mod integrity;
-pub mod journal;
+pub(crate) mod journal;
 pub mod log;
 mod publish;
 pub mod read;
-pub mod status;
-pub mod trail;
-pub mod writer;
+pub(crate) mod status;
+mod trail;
+pub(crate) mod writer;
 
 pub use log::receipt::Receipt;
 pub use publish::unwatched;

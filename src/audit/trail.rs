@@ -98,7 +98,6 @@ impl Trail {
     }
 
     /// [`Self::open`] on any disk.
-    #[must_use]
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         settings: Settings,

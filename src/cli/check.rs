@@ -16,13 +16,10 @@ use crate::config::{Config, Problems};
 pub(super) struct Arguments {
     /// The config file
     #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 /// Checks a config and reports all its problems.
-///
-/// # Errors
-/// If the config is invalid (78) or cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let config = load(&arguments.config)?;
     let plural = |count: usize, word: &str| match count {
@@ -48,9 +45,6 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
 }
 
 /// Loads a config for any command. The error lists all its problems.
-///
-/// # Errors
-/// If the config is invalid (78) or cannot be read (74).
 pub(super) fn load(path: &Path) -> Result<Config, Stop> {
     Config::load(path).map_err(stop)
 }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 /// For people: writes every invisible character (controls, escape sequences, direction marks) as
 /// `\u{1b}` and doubles each backslash, so that no information is lost.
-#[must_use]
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -17,9 +16,6 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// For programs: one line of JSON without invisible characters.
-///
-/// # Errors
-/// The same as serde's; the types of this crate cause none.
 pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let plain = serde_json::to_string(value)?;
     if plain.is_ascii() && !plain.contains('\u{7f}') {

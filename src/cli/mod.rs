@@ -6,14 +6,14 @@
 mod audit;
 mod check;
 #[cfg(feature = "demo")]
-pub mod demo;
+pub(crate) mod demo;
 mod escape;
 mod exit;
 mod output;
 mod panic;
-pub mod run;
+pub(crate) mod run;
 mod table;
-pub mod token;
+pub(crate) mod token;
 
 pub use exit::{Exit, Stop};
 

@@ -22,7 +22,7 @@ const MAX_BLOCKING_THREADS: usize = 32;
 /// Serves with this config file. SIGHUP reloads it; SIGTERM and SIGINT drain and stop.
 ///
 /// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
-pub fn run(config: &Path) -> ExitCode {
+pub(crate) fn run(config: &Path) -> ExitCode {
     let loaded = match Config::load(config) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),

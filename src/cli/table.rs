@@ -63,9 +63,6 @@ impl<const N: usize> Table<N> {
     }
 
     /// Adds a row, and writes the block if it is complete.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn row(&mut self, out: &mut dyn Write, cells: [Cell; N]) -> io::Result<()> {
         self.add(cells);
         if self.rows.len() >= BLOCK_ROWS {
@@ -75,9 +72,6 @@ impl<const N: usize> Table<N> {
     }
 
     /// Writes the rows that are left.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for row in self.rows.drain(..) {
             for (column, (cell, width)) in row.iter().zip(self.widths).enumerate() {

@@ -18,7 +18,7 @@ const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// The arguments of `token`.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -74,8 +74,7 @@ struct Mint {
 }
 
 /// Runs the command.
-#[must_use]
-pub fn run(arguments: Arguments) -> ExitCode {
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let Verb::Mint(arguments) = arguments.verb;
     with_output(|out| print(out, &arguments, Clock::system().now()))
 }

@@ -7,13 +7,13 @@
 use super::path::user_number;
 
 /// The maximum number of ids in one batch.
-pub const MAX_IDS: usize = 5_000;
+pub(crate) const MAX_IDS: usize = 5_000;
 /// The maximum size of a batch body in bytes.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Why a body is not a valid list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdsFault {
+pub(crate) enum IdsFault {
     /// More than [`MAX_IDS`].
     TooMany,
     /// Not a valid array of ids; the text is for the caller.
@@ -21,10 +21,7 @@ pub enum IdsFault {
 }
 
 /// Returns the ids of a body in decimal, in their order.
-///
-/// # Errors
-/// Returns a fault if the body is not an array of 1 to [`MAX_IDS`] distinct user ids.
-pub fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
+pub(crate) fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
     let numbers = Scanner { rest: body }.array()?;
     if has_duplicate(&numbers) {
         return Err(IdsFault::Invalid("the body names a user twice"));
@@ -34,8 +31,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
 
 /// Whether the raw value of an `ids` query (comma-separated, each spelled as in a path) names the
 /// same set. A query that names an id twice does not.
-#[must_use]
-pub fn query_names_the_same(value: &str, ids: &[String]) -> bool {
+pub(crate) fn query_names_the_same(value: &str, ids: &[String]) -> bool {
     if value.bytes().filter(|byte| *byte == b',').count() + 1 != ids.len() {
         return false;
     }

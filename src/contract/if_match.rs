@@ -5,7 +5,7 @@ const MAX_TAG_BYTES: usize = 256;
 
 /// A valid `If-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfMatch {
+pub(crate) enum IfMatch {
     /// A revision or an entity-tag, which upstream checks.
     Conditional,
     /// `-1` or `*`, quoted or not: disables upstream's check.
@@ -14,10 +14,7 @@ pub enum IfMatch {
 
 /// Parses the value of the only `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of
 /// at most 256 bytes.
-///
-/// # Errors
-/// Returns a message for the caller.
-pub fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
+pub(crate) fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     match value {
         b"" => Err("If-Match is empty: send the revision that upstream gave as `ac-revision`"),
         b"-1" | b"*" => Ok(IfMatch::Unconditional),

@@ -6,15 +6,15 @@
 //! requirements of an operation, and [`table`] finds the operation of a request. `read_back` makes
 //! the request that reads a deleted user.
 
-pub mod ids;
-pub mod if_match;
-pub mod operation;
+pub(crate) mod ids;
+pub(crate) mod if_match;
+pub(crate) mod operation;
 mod parse;
-pub mod path;
-pub mod query;
+pub(crate) mod path;
+pub(crate) mod query;
 mod read_back;
 mod rules;
-pub mod table;
+pub(crate) mod table;
 mod template;
 
 pub use operation::{BodyRule, Effect, Operation};

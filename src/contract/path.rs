@@ -4,10 +4,7 @@
 /// segment (plain or escaped), no encoded slash or backslash, no doubled or trailing slash, no
 /// escaped unreserved character, no broken escape, no `;`, and only the characters that RFC 3986
 /// allows in a path. `/` alone is plain.
-///
-/// # Errors
-/// Returns a message for the caller.
-pub fn check(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check(path: &str) -> Result<(), &'static str> {
     let segments = path
         .strip_prefix('/')
         .ok_or("the path must begin with a slash")?;
@@ -27,8 +24,7 @@ pub fn check(path: &str) -> Result<(), &'static str> {
 }
 
 /// Whether the text is an account id: `[A-Za-z0-9_]{1,20}`.
-#[must_use]
-pub fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     (1..=20).contains(&text.len())
         && text
             .bytes()
@@ -36,8 +32,7 @@ pub fn is_account(text: &str) -> bool {
 }
 
 /// Whether the text is a user id: a decimal integer from 1 to 2^63-1 without sign or leading zero.
-#[must_use]
-pub fn is_user_id(text: &str) -> bool {
+pub(crate) fn is_user_id(text: &str) -> bool {
     user_number(text.as_bytes()).is_some()
 }
 

@@ -15,10 +15,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// Sends the request and reads the answer. `None` if no gateway listens in this audit folder.
-///
-/// # Errors
-/// If the socket cannot be opened, the connection breaks, or the answer is malformed.
-pub fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answer>> {
+pub(crate) fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answer>> {
     let connected = Place::open(directory)
         .and_then(|place| UnixStream::connect(place.path()).map(|stream| (stream, place)));
     let (mut stream, _place) = match connected {

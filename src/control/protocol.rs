@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::audit::entry::Found;
 
 /// Size limit of a request line: room for a reason and a list of deletions.
-pub const MAX_REQUEST_BYTES: usize = 64 << 10;
+pub(crate) const MAX_REQUEST_BYTES: usize = 64 << 10;
 /// Size limit of an answer line: room for [`MAX_SETTLED`] deletions.
-pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+pub(crate) const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Size limit of a reason.
-pub const MAX_REASON_BYTES: usize = 1_000;
+pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// One request reads back at most this many deletions; the answer counts the rest.
-pub const MAX_SETTLED: usize = 100;
+pub(crate) const MAX_SETTLED: usize = 100;
 
 /// A command's request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+pub(crate) enum Request {
     /// Read back the users of deletions in doubt.
     Reconcile(Reconcile),
 }
@@ -88,10 +88,7 @@ pub struct Malformed(String);
 
 impl Request {
     /// Parses a request line, with or without its line feed.
-    ///
-    /// # Errors
-    /// If the line is not a request, or its reason is empty or too long.
-    pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let request: Self = parse(line)?;
         let Self::Reconcile(Reconcile { reason, .. }) = &request;
         check_reason(reason).map_err(|fault| Malformed(fault.to_owned()))?;
@@ -99,10 +96,7 @@ impl Request {
     }
 
     /// The line, with its line feed.
-    ///
-    /// # Errors
-    /// If it is longer than [`MAX_REQUEST_BYTES`].
-    pub fn line(&self) -> io::Result<Vec<u8>> {
+    pub(crate) fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_REQUEST_BYTES)
     }
 }
@@ -126,10 +120,7 @@ impl Answer {
 }
 
 /// Checks that a reason is neither empty nor longer than [`MAX_REASON_BYTES`].
-///
-/// # Errors
-/// A sentence that names the problem.
-pub fn check_reason(reason: &str) -> Result<(), &'static str> {
+pub(crate) fn check_reason(reason: &str) -> Result<(), &'static str> {
     if reason.trim().is_empty() {
         return Err("a reason is needed: it is put on record");
     }

@@ -27,7 +27,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Serves the socket until it is dropped; the drop removes the socket and cancels open requests.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     place: Place,
     identity: Identity,
     _accepting: AbortOnDropHandle<()>,
@@ -44,10 +44,7 @@ struct Conversations {
 impl Server {
     /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a
     /// tokio runtime. `handle` answers the requests.
-    ///
-    /// # Errors
-    /// If the socket cannot be created.
-    pub fn start<H, F>(directory: &Path, handle: H) -> io::Result<Self>
+    pub(crate) fn start<H, F>(directory: &Path, handle: H) -> io::Result<Self>
     where
         H: Fn(Actor, Request) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
@@ -76,7 +73,7 @@ impl Server {
     }
 
     /// Removes the socket and gives open requests `at_most` to finish.
-    pub async fn finish(self, at_most: Duration) {
+    pub(crate) async fn finish(self, at_most: Duration) {
         self.place.remove(self.identity);
         let under_way = &self.conversations.under_way;
         under_way.close();

@@ -26,9 +26,6 @@ pub(super) struct Identity {
 
 impl Place {
     /// Opens the folder.
-    ///
-    /// # Errors
-    /// If it is not a folder or cannot be opened.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let folder = File::open(directory)?;
         if !folder.metadata()?.is_dir() {
@@ -45,9 +42,6 @@ impl Place {
     /// Creates a listening socket (mode 0600) under a temporary name and renames it. It replaces a
     /// socket that a dead gateway left; the caller holds the trail's lock, so no other gateway
     /// lives.
-    ///
-    /// # Errors
-    /// If the socket cannot be created, or a file of another type has its name.
     pub(super) fn bind(&self) -> io::Result<(std::os::unix::net::UnixListener, Identity)> {
         let (new, name) = (self.within(NEW), self.path());
         for place in [&new, &name] {

@@ -29,10 +29,6 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Builds the parts for `config`; `previous` holds those in force.
-    ///
-    /// # Errors
-    /// If a file cannot be read. The message says which, and what to do; the parts in force are
-    /// unchanged.
     pub(super) fn build(
         &self,
         config: &Config,

@@ -32,7 +32,7 @@ pub struct Settings {
 
 /// A bound socket.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     socket: TcpListener,
     settings: Settings,
     address: SocketAddr,
@@ -40,10 +40,7 @@ pub struct Listener {
 
 impl Listener {
     /// Binds and listens. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// If the address cannot be bound.
-    pub fn bind(settings: Settings) -> io::Result<Self> {
+    pub(crate) fn bind(settings: Settings) -> io::Result<Self> {
         Self::bind_with(settings, STALLED_AFTER)
     }
 
@@ -67,8 +64,7 @@ impl Listener {
     }
 
     /// Where it listens: the real port if the settings say 0.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 

@@ -14,8 +14,8 @@ mod http1;
 mod listener;
 mod server;
 
-pub use listener::{Listener, Settings};
-pub use server::Server;
+pub(crate) use listener::{Listener, Settings};
+pub(crate) use server::Server;
 
 use http::{Request, Response};
 use prometheus_client::metrics::counter::Counter;
@@ -26,15 +26,15 @@ use http1::Http1;
 
 /// What a listener counts.
 #[derive(Clone, Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Open connections.
-    pub connections: Gauge,
+    pub(crate) connections: Gauge,
     /// Heads that the parser refused, late ones included.
-    pub parser_refusals: Counter,
+    pub(crate) parser_refusals: Counter,
 }
 
 /// Begins to accept; every request goes to `handler`. Must be called within a tokio runtime.
-pub fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
+pub(crate) fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + Unpin + 'static,

@@ -21,7 +21,7 @@ const BACKLOG_WAIT: Duration = Duration::from_millis(5);
 
 /// A listener that serves. If dropped without [`Server::stop`], it ends everything at once.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     drain: Drain,
     accepting: AbortOnDropHandle<()>,
@@ -63,18 +63,17 @@ impl Server {
     }
 
     /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// From now on answers ask callers to go elsewhere; the server still serves every request.
-    pub fn wind_down(&self) {
+    pub(crate) fn wind_down(&self) {
         self.drain.wind_down();
     }
 
     /// Accepts no more, closes idle connections, lets requests in flight end. Cuts the rest after `grace`.
-    pub async fn stop(self, grace: Duration) {
+    pub(crate) async fn stop(self, grace: Duration) {
         self.drain.stop();
         if tokio::time::timeout(grace, self.accepting).await.is_err() {
             tracing::warn!(

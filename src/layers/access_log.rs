@@ -16,20 +16,19 @@ use crate::metrics::Metrics;
 use crate::request::{Body, RequestContext};
 
 /// The layer; built for each request, so it borrows.
-#[must_use]
-pub fn layer(metrics: &Metrics) -> AccessLogLayer<'_> {
+pub(crate) fn layer(metrics: &Metrics) -> AccessLogLayer<'_> {
     AccessLogLayer { metrics }
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct AccessLogLayer<'a> {
+pub(crate) struct AccessLogLayer<'a> {
     metrics: &'a Metrics,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct AccessLog<'a, S> {
+pub(crate) struct AccessLog<'a, S> {
     metrics: &'a Metrics,
     inner: S,
 }

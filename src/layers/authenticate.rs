@@ -13,31 +13,28 @@ use crate::token::{Denial, Verifier};
 
 /// A request whose caller is known.
 #[derive(Debug)]
-pub struct Identified(Routed);
+pub(crate) struct Identified(Routed);
 
 impl Identified {
     /// The request; its context holds the caller.
-    #[must_use]
-    pub fn routed(&self) -> &Routed {
+    pub(crate) fn routed(&self) -> &Routed {
         &self.0
     }
 
     /// The request, for the next stage.
-    #[must_use]
-    pub fn into_routed(self) -> Routed {
+    pub(crate) fn into_routed(self) -> Routed {
         self.0
     }
 }
 
 /// The layer.
-#[must_use]
-pub fn layer(verifier: Arc<Verifier>) -> CheckLayer<Authenticate> {
+pub(crate) fn layer(verifier: Arc<Verifier>) -> CheckLayer<Authenticate> {
     CheckLayer(Authenticate { verifier })
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct Authenticate {
+pub(crate) struct Authenticate {
     verifier: Arc<Verifier>,
 }
 

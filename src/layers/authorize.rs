@@ -7,31 +7,23 @@ use crate::refusal::{Checked, Code, Refusal};
 
 /// A request that its caller may make.
 #[derive(Debug)]
-pub struct Permitted(Routed);
+pub(crate) struct Permitted(Routed);
 
 impl Permitted {
-    /// The request; its context holds the caller.
-    #[must_use]
-    pub fn routed(&self) -> &Routed {
-        &self.0
-    }
-
     /// The request, for the next stage.
-    #[must_use]
-    pub fn into_routed(self) -> Routed {
+    pub(crate) fn into_routed(self) -> Routed {
         self.0
     }
 }
 
 /// The layer.
-#[must_use]
-pub fn layer() -> CheckLayer<Authorize> {
+pub(crate) fn layer() -> CheckLayer<Authorize> {
     CheckLayer(Authorize)
 }
 
 /// See [`layer`].
 #[derive(Clone, Copy, Debug)]
-pub struct Authorize;
+pub(crate) struct Authorize;
 
 impl Check for Authorize {
     type In = Identified;

@@ -18,14 +18,14 @@
 //!
 //! [`RequestContext`]: crate::request::RequestContext
 
-pub mod access_log;
-pub mod authenticate;
-pub mod authorize;
-pub mod conform;
+pub(crate) mod access_log;
+pub(crate) mod authenticate;
+pub(crate) mod authorize;
+pub(crate) mod conform;
 pub mod credentials;
 pub mod domain;
 pub mod limits;
 pub mod record;
-pub mod refuse;
-pub mod request_id;
+pub(crate) mod refuse;
+pub(crate) mod request_id;
 pub mod route;

@@ -25,8 +25,7 @@ use crate::request::{Body, RequestContext};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The layer.
-#[must_use]
-pub fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
+pub(crate) fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
     RefuseLayer {
         recorder: Arc::new(Recorder { trail, config }),
     }
@@ -34,13 +33,13 @@ pub fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RefuseLayer {
+pub(crate) struct RefuseLayer {
     recorder: Arc<Recorder>,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct Refuse<S> {
+pub(crate) struct Refuse<S> {
     recorder: Arc<Recorder>,
     inner: S,
 }
@@ -57,7 +56,8 @@ impl<S> Layer<S> for RefuseLayer {
 }
 
 /// A boxed answer: the one seam of the stack.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<S> Service<Request<Body>> for Refuse<S>
 where
@@ -89,7 +89,7 @@ where
     S::Future: Send,
 {
     /// As `call`, but shared by all requests: each gets a clone of the layers behind.
-    pub fn answer(&self, request: Request<Body>) -> Answering {
+    pub(crate) fn answer(&self, request: Request<Body>) -> Answering {
         let context = Arc::clone(RequestContext::of(request.extensions()));
         let recorder = Arc::clone(&self.recorder);
         let mut inner = self.inner.clone();

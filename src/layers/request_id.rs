@@ -15,20 +15,19 @@ use crate::random;
 use crate::request::{Body, Peer, RequestContext};
 
 /// The layer; built for each request, so it borrows.
-#[must_use]
-pub fn layer(clock: &Clock) -> RequestIdLayer<'_> {
+pub(crate) fn layer(clock: &Clock) -> RequestIdLayer<'_> {
     RequestIdLayer { clock }
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RequestIdLayer<'a> {
+pub(crate) struct RequestIdLayer<'a> {
     clock: &'a Clock,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct RequestId<'a, S> {
+pub(crate) struct RequestId<'a, S> {
     clock: &'a Clock,
     inner: S,
 }

@@ -7,9 +7,6 @@ use super::headers::remove_headers;
 use crate::forward::Delivery;
 
 /// Judges an answer's head. `early` if it began before the whole request had left.
-///
-/// # Errors
-/// Why it is not usable, for the caller and the log.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,

@@ -33,9 +33,6 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Prepares the request without waiting.
-    ///
-    /// # Errors
-    /// The report, if there is no pool for the origin.
     pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Box<Report>> {
         let now = Instant::now();
         let times = Times {

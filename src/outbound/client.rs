@@ -33,12 +33,12 @@ pub struct Settings {
 
 /// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     inner: Arc<Inner>,
 }
 
 /// A future answer, small enough for the allocator's fast path.
-pub type Sending = Pin<Box<dyn Future<Output = Unrecorded> + Send>>;
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Unrecorded> + Send>>;
 
 #[derive(Debug)]
 struct Inner {
@@ -48,7 +48,7 @@ struct Inner {
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// The roots cannot be read or hold no certificate.
     #[error("{0}")]
     Roots(String),
@@ -56,10 +56,7 @@ pub enum ClientError {
 
 impl Client {
     /// Reads the roots and makes an empty pool. Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// If the roots cannot be read.
-    pub fn new(settings: Settings, metrics: Metrics) -> Result<Self, ClientError> {
+    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Result<Self, ClientError> {
         let tls = ClientTls::new(settings.roots_file.as_deref()).map_err(ClientError::Roots)?;
         let bounds = Bounds {
             max_connections: settings.max_connections,
@@ -77,13 +74,12 @@ impl Client {
     }
 
     /// The settings that it was made from.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
     }
 
     /// Sends it. The report says what came and counts the tries. A drop of the future closes the connection.
-    pub fn send(&self, cleared: Cleared) -> Sending {
+    pub(crate) fn send(&self, cleared: Cleared) -> Sending {
         match self.inner.sender.prepare(cleared.into_outgoing()) {
             Ok(attempts) => Box::pin(async move { Unrecorded::new(attempts.deliver().await) }),
             Err(report) => Box::pin(std::future::ready(Unrecorded::new(*report))),

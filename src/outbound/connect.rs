@@ -57,9 +57,6 @@ impl Connector {
     }
 
     /// Connects. The caller enforces `deadline`; this only divides the time among the addresses.
-    ///
-    /// # Errors
-    /// A sentence for the caller and the log.
     pub(super) async fn connect(
         &self,
         origin: &Origin,

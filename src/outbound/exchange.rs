@@ -74,9 +74,6 @@ type Reply =
 
 /// Sends the request and returns the answer while its body is still arriving. A drop of the future closes the
 /// connection.
-///
-/// # Errors
-/// If no answer came, or no usable one.
 pub(super) async fn exchange(
     mut lease: Lease,
     message: Message,

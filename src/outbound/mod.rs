@@ -12,7 +12,7 @@
 mod answer;
 mod attempts;
 mod body;
-pub mod client;
+pub(crate) mod client;
 mod connect;
 mod counted_stream;
 mod exchange;
@@ -25,4 +25,4 @@ mod tests;
 mod trace_context;
 mod upload;
 
-pub use client::Settings;
+pub(crate) use client::Settings;

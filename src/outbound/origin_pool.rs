@@ -108,10 +108,6 @@ impl OriginPool {
 
     /// A suitable connection, by `deadline` at the latest. `now` is the time of the call: this reads the clock again
     /// only after a wait.
-    ///
-    /// # Errors
-    /// `Saturated` if no slot came free within the connect timeout, `Unreachable` if no connection was made within it.
-    /// No byte has left.
     pub(super) async fn check_out(
         self: &Arc<Self>,
         want: Want,

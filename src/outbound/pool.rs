@@ -47,9 +47,6 @@ impl Pool {
     }
 
     /// The pool of this origin.
-    ///
-    /// # Errors
-    /// `Saturated` if too many other origins are in use.
     pub(super) fn origin_pool(&self, origin: &Arc<Origin>) -> Result<Arc<OriginPool>, Failure> {
         if let Some(pool) = self.origins.load().get(origin) {
             return Ok(Arc::clone(pool));

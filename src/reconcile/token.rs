@@ -7,20 +7,17 @@ use std::path::Path;
 use http::HeaderValue;
 
 /// The message if there is no token.
-pub const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file";
+pub(crate) const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file";
 /// Size limit of the file, the same as the config's.
 const MAX_BYTES: u64 = 16 << 10;
 
 /// The value of the `Authorization` header.
 #[derive(Clone)]
-pub struct TokenFile(HeaderValue);
+pub(crate) struct TokenFile(HeaderValue);
 
 impl TokenFile {
     /// Reads the file.
-    ///
-    /// # Errors
-    /// If it cannot be read or does not hold one bearer token. The message names only the file.
-    pub fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let mut text = String::new();
         std::fs::File::open(path)

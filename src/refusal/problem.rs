@@ -31,8 +31,7 @@ struct Problem<'r> {
 }
 
 /// The answer for this refusal.
-#[must_use]
-pub fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
+pub(crate) fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
     let code = refusal.code;
     let problem = Problem {
         r#type: format!("urn:lychgate:refusal:{}", code.as_str()),
@@ -89,7 +88,7 @@ fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
 }
 
 /// Puts the receipt's three headers on an answer.
-pub fn set_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
+pub(crate) fn set_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
     for (name, value) in [
         ("lychgate-receipt", &receipt.receipt),
         ("lychgate-receipt-leaf", &receipt.leaf),

@@ -10,7 +10,7 @@ use crate::request::RequestContext;
 /// Notes the refusal in the context and records a refused deletion in the trail. Only the first
 /// call for a request does so: the deletion's task calls this because its caller may have hung up,
 /// and `refuse` calls it too.
-pub fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
+pub(crate) fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
     let is_first = context.code.learn(refusal.code.as_str());
     if !is_first || !context.is_deletion() || context.recorded.load(Ordering::Relaxed) {
         return;

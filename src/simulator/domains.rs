@@ -8,7 +8,7 @@ use serde_json::json;
 use super::server::{Seen, error, json as answer_json};
 
 /// The known services, in the real API's spelling.
-pub const SERVICES: [&str; 2] = ["accountConfigReadOnly", "accountConfigReadWrite"];
+pub(crate) const SERVICES: [&str; 2] = ["accountConfigReadOnly", "accountConfigReadWrite"];
 
 /// Answers one request. `base` is the host of every account in `accounts`.
 pub(super) fn answer(accounts: &[String], base: &str, seen: &Seen) -> Response<Bytes> {

@@ -14,9 +14,9 @@ use crate::token::Algorithm;
 use crate::token::mint::{Key, MintError, mint};
 
 /// `iss` of every token.
-pub const ISSUER: &str = "https://issuer.simulator.test/";
+pub(crate) const ISSUER: &str = "https://issuer.simulator.test/";
 /// `aud` of every token.
-pub const AUDIENCE: &str = "lychgate";
+pub(crate) const AUDIENCE: &str = "lychgate";
 
 /// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]

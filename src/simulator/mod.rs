@@ -5,11 +5,11 @@
 //! [`domains`] says which host serves an account, [`issuer`] signs tokens and publishes its key.
 //! All sizes have limits, and dropping the [`Simulator`] stops everything.
 
-pub mod domains;
-pub mod issuer;
+pub(crate) mod domains;
+pub(crate) mod issuer;
 pub mod server;
-pub mod store;
-pub mod users;
+pub(crate) mod store;
+pub(crate) mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::server::lock;
 
 /// The id of the first user; later ids count up from it.
-pub const FIRST_ID: u64 = 700_100_001;
+pub(crate) const FIRST_ID: u64 = 700_100_001;
 /// The first revision of an account.
-pub const FIRST_REVISION: u64 = 41;
+pub(crate) const FIRST_REVISION: u64 = 41;
 /// The most users that an account holds.
-pub const MAX_USERS: usize = 100_000;
+pub(crate) const MAX_USERS: usize = 100_000;
 
 /// All accounts.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ pub enum Format {
 
 /// The process's logs.
 #[derive(Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     queue: Queue,
     shown: Arc<ArcSwap<Shown>>,
 }
@@ -66,10 +66,7 @@ struct Shown {
 impl Logs {
     /// Writes the events of `tracing`, and panics, to standard output for the rest of the process.
     /// Lines that find no room are counted in `dropped`.
-    ///
-    /// # Errors
-    /// If standard output is closed, or if logs were started before.
-    pub fn start(settings: &Settings, clock: Clock, dropped: Counter) -> io::Result<Self> {
+    pub(crate) fn start(settings: &Settings, clock: Clock, dropped: Counter) -> io::Result<Self> {
         let output = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let queue = Queue::start(output, dropped)?;
         let shown = Arc::new(ArcSwap::from_pointee(Shown::of(settings)));
@@ -80,13 +77,13 @@ impl Logs {
     }
 
     /// Applies what a reload has changed.
-    pub fn set(&self, settings: &Settings) {
+    pub(crate) fn set(&self, settings: &Settings) {
         self.shown.store(Arc::new(Shown::of(settings)));
         tracing::callsite::rebuild_interest_cache();
     }
 
     /// Writes the lines that wait, for at most a second: a reader who has stopped does not hold up the end.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.queue.stop(MAX_FLUSH);
     }
 }

@@ -45,9 +45,6 @@ struct State {
 
 impl Queue {
     /// Starts the thread that writes to `output`.
-    ///
-    /// # Errors
-    /// If no thread can be started.
     pub(super) fn start<W>(output: W, dropped: Counter) -> io::Result<Self>
     where
         W: Write + Send + 'static,

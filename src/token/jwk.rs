@@ -21,9 +21,6 @@ pub(super) struct Key {
 
 impl Key {
     /// Reads one key.
-    ///
-    /// # Errors
-    /// Returns the reason for the log, without any key material, if the key is unusable.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let jwk =
             json::object(text.as_bytes()).ok_or("is not one JSON object without repeated names")?;

@@ -26,9 +26,6 @@ pub(super) struct KeySet {
 
 impl KeySet {
     /// Parses a set and logs each key that it leaves out.
-    ///
-    /// # Errors
-    /// Returns a description if the set is invalid or has no usable key.
     pub(super) fn parse(bytes: &[u8], issuer: &str) -> Result<Self, String> {
         if bytes.len() > MAX_SET_BYTES {
             return Err("the key set is longer than 256 KiB".into());

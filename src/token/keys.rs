@@ -85,9 +85,6 @@ struct Shared {
 impl Keys {
     /// Reads a file at once, or fetches a URL in the background. With a `seed` of the same issuer
     /// and source, the seed's set is in force at once, and a bad file is no error.
-    ///
-    /// # Errors
-    /// Returns a description, with the name of the file or the URL, if the source cannot be used.
     pub(super) fn new(
         issuer: &str,
         source: &KeySource,

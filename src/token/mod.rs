@@ -18,13 +18,13 @@ mod compact;
 mod date;
 mod denial;
 mod edwards;
-pub mod identity;
+pub(crate) mod identity;
 mod json;
 mod jwk;
 mod key_set;
 mod keys;
 pub mod mint;
-pub mod verifier;
+pub(crate) mod verifier;
 
 pub use algorithm::Algorithm;
 pub use denial::Denial;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-pub use real::RealDisk;
+pub(crate) use real::RealDisk;
 
 /// Identifies a file, with its length and its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum Access {
 }
 
 /// Opens folders by path.
-pub trait Disk: Debug + Send + Sync {
+pub(crate) trait Disk: Debug + Send + Sync {
     /// Opens a folder; with a mode, creates it and its missing parents.
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
     /// The identity of the file or folder at a path.
@@ -73,9 +73,6 @@ pub trait Folder: Debug + Send + Sync {
     /// Renames a file in the folder; replaces a file that has the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Renames a file in the folder.
-    ///
-    /// # Errors
-    /// `AlreadyExists` if the new name is taken.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Moves a file into another open folder of the same disk; replaces a file that has the new
     /// name.
@@ -125,8 +122,7 @@ pub trait File: Debug + Send + Sync {
 
 /// Whether the process or the machine lacked descriptors or memory, or a signal interrupted the
 /// call. Such an error says nothing about the file, and the next try may succeed.
-#[must_use]
-pub fn is_lack(error: &io::Error) -> bool {
+pub(crate) fn is_lack(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(
         errno,
@@ -136,8 +132,7 @@ pub fn is_lack(error: &io::Error) -> bool {
 
 /// Whether an error of this kind shows that the name cannot be a file of a log: it is a folder or a
 /// link, or it is larger than any such file. All other errors say nothing about the file.
-#[must_use]
-pub fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
+pub(crate) fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
     let is_other = matches!(
         kind,
         io::ErrorKind::IsADirectory
@@ -150,10 +145,7 @@ pub fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
 }
 
 /// Fills the buffer from an offset.
-///
-/// # Errors
-/// `UnexpectedEof` if the file is shorter.
-pub fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < buffer.len() {
         let read = file.read_at(&mut buffer[done..], offset + done as u64)?;
@@ -166,10 +158,7 @@ pub fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result
 }
 
 /// Reads a whole file; `None` if it does not exist.
-///
-/// # Errors
-/// `FileTooLarge` if it has more than `max_bytes`.
-pub fn read_whole(
+pub(crate) fn read_whole(
     folder: &dyn Folder,
     name: &str,
     max_bytes: usize,

@@ -18,7 +18,7 @@ pub(crate) const LOST: &str = "lost-";
 /// The file that keeps disk space in reserve.
 pub(crate) const RESERVE: &str = "reserve";
 /// The control socket.
-pub const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 /// The control socket before its rename to [`SOCKET`].
 pub(crate) const SOCKET_NEW: &str = "control.sock.new";
 /// The record of an accepted loss while files are still being moved.
@@ -57,14 +57,12 @@ const BESIDE: [&str; 7] = [
 ];
 
 /// The name of a segment.
-#[must_use]
-pub fn segment_name(number: u64) -> String {
+pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:010}")
 }
 
 /// The number of a segment; `None` if the name is not a segment's.
-#[must_use]
-pub fn segment_number(text: &str) -> Option<u64> {
+pub(crate) fn segment_number(text: &str) -> Option<u64> {
     let number = text.parse().ok().filter(|n| *n > 0)?;
     (segment_name(number) == text).then_some(number)
 }

@@ -19,7 +19,7 @@ use super::{Access, Disk, File, Folder, Identity};
 
 /// The machine's own disk.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RealDisk;
+pub(crate) struct RealDisk;
 
 #[derive(Debug)]
 struct RealFolder(OwnedFd);

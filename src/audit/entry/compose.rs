@@ -7,7 +7,7 @@ use crate::audit::log::merkle::sha256;
 
 mod reconciled;
 
-pub use reconciled::reconciled;
+pub(crate) use reconciled::reconciled;
 
 /// The most that `time`, `group`, `part` and `parts` add to an entry, apart from the group's text.
 const FRAME_BYTES: usize = 160;
@@ -16,7 +16,7 @@ const FRAME_BYTES: usize = 160;
 const USUAL_BYTES: usize = 640;
 
 /// Cuts a text to [`MAX_TEXT_BYTES`] at a character boundary, and records its length and digest.
-pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
+pub(crate) fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     if text.len() <= MAX_TEXT_BYTES {
         return;
     }
@@ -29,8 +29,7 @@ pub fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
 }
 
 /// Cuts an intent's texts and splits it into as many parts as its users need.
-#[must_use]
-pub fn intents(mut intent: Intent) -> Vec<Intent> {
+pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
     let mut cuts = std::mem::take(&mut intent.cut);
     cut_text("request_id", &mut intent.request_id, &mut cuts);
     cut_text("account", &mut intent.account, &mut cuts);
@@ -51,7 +50,7 @@ pub fn intents(mut intent: Intent) -> Vec<Intent> {
 }
 
 /// Cuts a refusal's texts and its list of users.
-pub fn refused(refused: &mut Refused) {
+pub(crate) fn refused(refused: &mut Refused) {
     refused.user_count = refused.user_count.max(refused.users.len() as u64);
     refused.users.truncate(MAX_REFUSED_USERS);
     let mut cuts = std::mem::take(&mut refused.cut);
@@ -72,8 +71,7 @@ pub fn refused(refused: &mut Refused) {
 }
 
 /// Cuts the texts from upstream.
-#[must_use]
-pub fn ending(ending: &mut Ending) -> Cuts {
+pub(crate) fn ending(ending: &mut Ending) -> Cuts {
     let mut cuts = Cuts::new();
     cut_option("revision", &mut ending.revision, &mut cuts);
     cuts
@@ -81,8 +79,7 @@ pub fn ending(ending: &mut Ending) -> Cuts {
 
 /// The JSON of an entry without its time. If this module cut the texts, the entry with its time is
 /// at most [`MAX_BYTES`] long.
-#[must_use]
-pub fn body(kind: &Kind) -> Vec<u8> {
+pub(crate) fn body(kind: &Kind) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // Strings, numbers and maps with string keys always have a JSON form.
     match serde_json::to_writer(&mut bytes, kind) {
@@ -93,8 +90,7 @@ pub fn body(kind: &Kind) -> Vec<u8> {
 
 /// The entry's bytes from a time, as [`Time`](crate::clock::Time) displays it, and a body; the same
 /// as those of [`Entry::to_bytes`](super::Entry::to_bytes).
-#[must_use]
-pub fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
     bytes.extend_from_slice(b"{\"time\":\"");
     bytes.extend_from_slice(time.as_bytes());

@@ -114,9 +114,6 @@ struct Fields<'e> {
 
 impl<'e> EntryHead<'e> {
     /// Decodes the head of an entry.
-    ///
-    /// # Errors
-    /// A description of the fault.
     pub(crate) fn decode(bytes: &'e [u8]) -> Result<Self, String> {
         let fields: Fields<'e> = serde_json::from_slice(bytes).map_err(|e| not_an_entry(&e))?;
         let summary = match &*fields.kind {

@@ -4,7 +4,7 @@
 //! [`MAX_TEXT_BYTES`] of a text from outside. If the text was longer, `cut` holds its length and
 //! SHA-256 under the field's name.
 
-pub mod compose;
+pub(crate) mod compose;
 pub(crate) mod refusal_rate_limit;
 
 use std::collections::BTreeMap;

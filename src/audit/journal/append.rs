@@ -12,7 +12,7 @@ use crate::audit::log::key::Key;
 
 /// The segment in use.
 #[derive(Debug)]
-pub struct Current {
+pub(crate) struct Current {
     number: u64,
     bytes: u64,
     file: Arc<dyn File>,
@@ -25,56 +25,42 @@ pub struct Current {
 
 impl Current {
     /// Its name.
-    #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         segment::name(self.number)
     }
 
     /// Its number.
-    #[must_use]
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Its number, and its identity when it was taken into use.
-    #[must_use]
-    pub fn known(&self) -> (u64, Identity) {
+    pub(crate) fn known(&self) -> (u64, Identity) {
         (self.number, self.identity)
     }
 
     /// The offset of the next batch; all bytes from there on are zero.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Its identity when it was taken into use.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
     /// The present identity of the open file.
-    ///
-    /// # Errors
-    /// If the system returns an error.
-    pub fn identity_now(&self) -> io::Result<Identity> {
+    pub(crate) fn identity_now(&self) -> io::Result<Identity> {
         self.file.identity()
     }
 
     /// The number of the file's hard links.
-    ///
-    /// # Errors
-    /// If the system returns an error.
-    pub fn names(&self) -> io::Result<u64> {
+    pub(crate) fn names(&self) -> io::Result<u64> {
         self.file.names()
     }
 
     /// Whether the file still holds the last block as written.
-    ///
-    /// # Errors
-    /// If the block cannot be read.
-    pub fn last_block_holds(&self) -> io::Result<bool> {
+    pub(crate) fn last_block_holds(&self) -> io::Result<bool> {
         let Some((offset, block)) = &self.last_block else {
             return Ok(true);
         };
@@ -86,7 +72,7 @@ impl Current {
 
 /// Appends batches to the journal.
 #[derive(Debug)]
-pub struct Appender {
+pub(crate) struct Appender {
     key: Arc<Key>,
     current: Option<Current>,
     /// The last batch whose waiters may get an answer.
@@ -95,8 +81,7 @@ pub struct Appender {
 
 impl Appender {
     /// Continues from a batch; [`Self::take`] must provide a segment first.
-    #[must_use]
-    pub fn new(key: Arc<Key>, last: Link) -> Self {
+    pub(crate) fn new(key: Arc<Key>, last: Link) -> Self {
         Self {
             key,
             current: None,
@@ -105,30 +90,24 @@ impl Appender {
     }
 
     /// The segment in use; `None` at first and after a fault.
-    #[must_use]
-    pub fn current(&self) -> Option<&Current> {
+    pub(crate) fn current(&self) -> Option<&Current> {
         self.current.as_ref()
     }
 
     /// The last batch whose waiters may get an answer.
-    #[must_use]
-    pub fn last(&self) -> &Link {
+    pub(crate) fn last(&self) -> &Link {
         &self.last
     }
 
     /// Whether a batch of this length fits into the segment in use.
-    #[must_use]
-    pub fn has_room(&self, length: usize) -> bool {
+    pub(crate) fn has_room(&self, length: usize) -> bool {
         self.current
             .as_ref()
             .is_some_and(|c| c.bytes - c.offset >= length as u64)
     }
 
     /// Writes to this segment from now on.
-    ///
-    /// # Errors
-    /// If the system cannot identify the file.
-    pub fn take(&mut self, prepared: Prepared) -> io::Result<()> {
+    pub(crate) fn take(&mut self, prepared: Prepared) -> io::Result<()> {
         self.current = None;
         self.current = Some(Current {
             number: prepared.number,
@@ -146,16 +125,13 @@ impl Appender {
     }
 
     /// Stops using the segment, because its content after the last batch is unknown.
-    pub fn give_up(&mut self) -> Option<Current> {
+    pub(crate) fn give_up(&mut self) -> Option<Current> {
         self.current.take()
     }
 
     /// Writes and syncs one batch; the next continues from it after [`Self::accept`]. An error ends
     /// the use of the segment.
-    ///
-    /// # Errors
-    /// If the write or the sync fails, or the batch does not fit.
-    pub fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
+    pub(crate) fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
         let result = self.write_and_sync(entries);
         if result.is_err() {
             self.give_up();
@@ -164,7 +140,7 @@ impl Appender {
     }
 
     /// Notes that the batch is durable and has passed the integrity check.
-    pub fn accept(&mut self, link: Link) {
+    pub(crate) fn accept(&mut self, link: Link) {
         self.last = link;
     }
 

@@ -16,9 +16,9 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, sha256};
 
 /// Batches begin on multiples of this.
-pub const BLOCK: usize = 4_096;
+pub(crate) const BLOCK: usize = 4_096;
 /// The maximum length of a batch.
-pub const MAX_BATCH: usize = 1 << 20;
+pub(crate) const MAX_BATCH: usize = 1 << 20;
 
 /// The format's name and version: the version that this program writes, and the newest that it
 /// reads.
@@ -29,20 +29,20 @@ const DIGEST: usize = 32;
 
 /// A batch's location and identity, without its entries; the next batch refers to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Link {
+pub(crate) struct Link {
     /// The batch's location; segment 0 means before the first batch.
-    pub place: Place,
+    pub(crate) place: Place,
     /// The sequence number; 0 before the first batch.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The index after the last entry.
-    pub next_index: u64,
+    pub(crate) next_index: u64,
     /// Its digest.
-    pub digest: Hash,
+    pub(crate) digest: Hash,
 }
 
 /// A batch that was read and has a correct digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Its location and identity.
     pub link: Link,
     /// The index of its first entry.
@@ -58,15 +58,13 @@ pub struct Batch {
 }
 
 /// The length of a batch of these entries before padding.
-#[must_use]
-pub fn unpadded(entries: impl Iterator<Item = usize>) -> usize {
+pub(crate) fn unpadded(entries: impl Iterator<Item = usize>) -> usize {
     HEAD + entries.map(|n| n + 2).sum::<usize>() + TAG + DIGEST
 }
 
 /// Encodes a batch that continues from `before`; returns its bytes and its link. `None` if the
 /// entries are too long or too many for one batch.
-#[must_use]
-pub fn encode(
+pub(crate) fn encode(
     entries: &[Vec<u8>],
     before: &Link,
     place: Place,
@@ -107,8 +105,7 @@ pub fn encode(
 }
 
 /// The length in the head of a batch; `None` if no batch begins with this block.
-#[must_use]
-pub fn length_of(block: &[u8]) -> Option<usize> {
+pub(crate) fn length_of(block: &[u8]) -> Option<usize> {
     if block.get(..8)? != MAGIC {
         return None;
     }
@@ -119,8 +116,7 @@ pub fn length_of(block: &[u8]) -> Option<usize> {
 
 /// The format version of a batch that a newer program wrote. Looks only at the first 8 bytes,
 /// because a newer version may change the rest of the head.
-#[must_use]
-pub fn newer_version(block: &[u8]) -> Option<u16> {
+pub(crate) fn newer_version(block: &[u8]) -> Option<u16> {
     let number = |version: &[u8]| Some(u16::from_be_bytes(version.try_into().ok()?));
     let (name, ours) = MAGIC.split_at(6);
     let version = number(block.get(..8)?.strip_prefix(name)?)?;
@@ -136,8 +132,7 @@ pub(super) fn set_own_version(block: &mut [u8]) {
 
 /// Decodes a batch at `place`; `None` if the digest or the form is wrong. Encoding the result again
 /// gives the same bytes.
-#[must_use]
-pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
+pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     if length_of(bytes)? != bytes.len() {
         return None;
     }
@@ -175,8 +170,7 @@ pub fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
 }
 
 /// Whether this key wrote a batch that [`decode`] has read.
-#[must_use]
-pub fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
+pub(crate) fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
     let end = HEAD + batch.entries.iter().map(|e| e.len() + 2).sum::<usize>();
     match (bytes.get(..end), bytes.get(end..end + TAG)) {
         (Some(signed), Some(tag)) => key.tag_holds(signed, tag),

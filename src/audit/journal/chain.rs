@@ -11,7 +11,7 @@ use crate::audit::log::key::Key;
 
 /// Reads batches in order; holds one at a time.
 #[derive(Debug)]
-pub struct Chain<'k> {
+pub(crate) struct Chain<'k> {
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
     plan: Plan,
@@ -29,10 +29,7 @@ pub struct Chain<'k> {
 
 impl<'k> Chain<'k> {
     /// Begins at the first batch of the folder that holds the segments.
-    ///
-    /// # Errors
-    /// If the disk returns an error, or a segment is missing that a later one continues from.
-    pub fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
+    pub(crate) fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
         let plan = Plan::of(&*folder, key)?;
         Ok(Self {
             last: plan.before,
@@ -48,16 +45,14 @@ impl<'k> Chain<'k> {
     }
 
     /// Stops after this batch.
-    #[must_use]
-    pub fn until(mut self, last: Option<Link>) -> Self {
+    pub(crate) fn until(mut self, last: Option<Link>) -> Self {
         self.until = last;
         self
     }
 
     /// The last batch read. Before the first: the batch that it continues from, which is the
     /// default unless the journal was pruned.
-    #[must_use]
-    pub fn last(&self) -> Link {
+    pub(crate) fn last(&self) -> Link {
         self.last
     }
 
@@ -67,11 +62,7 @@ impl<'k> Chain<'k> {
     }
 
     /// The next batch; `None` at the end of the journal.
-    ///
-    /// # Errors
-    /// If a batch is damaged, has another key's tag or does not continue from the one before. The
-    /// reader ends after an error.
-    pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
         if self.done || self.until == Some(self.last) {
             return Ok(None);
         }

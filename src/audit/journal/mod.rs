@@ -10,14 +10,14 @@
 
 pub(crate) mod pending;
 
-pub mod append;
-pub mod batch;
-pub mod chain;
+pub(crate) mod append;
+pub(crate) mod batch;
+pub(crate) mod chain;
 mod plan;
 mod read;
 pub(crate) mod reserve;
-pub mod segment;
-pub mod spare;
+pub(crate) mod segment;
+pub(crate) mod spare;
 pub(crate) mod start;
 mod tail;
 
@@ -26,7 +26,7 @@ mod tests;
 
 use super::disk::names::JOURNAL;
 pub(crate) use pending::Synced;
-pub use read::{Entries, Read, read, read_folder};
+pub(crate) use read::{Entries, Read, read, read_folder};
 
 /// The location of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

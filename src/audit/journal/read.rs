@@ -12,18 +12,18 @@ use crate::audit::log::key::Key;
 
 /// An entry in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Its index in the log.
-    pub index: u64,
+    pub(crate) index: u64,
     /// Its bytes: one JSON object.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The location of its batch.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 /// The entries in order; holds one batch (1 MiB) at a time, and ends after the first error.
 #[derive(Debug)]
-pub struct Entries<'k> {
+pub(crate) struct Entries<'k> {
     chain: Chain<'k>,
     batch: std::vec::IntoIter<Vec<u8>>,
     index: u64,
@@ -31,10 +31,7 @@ pub struct Entries<'k> {
 
 /// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer;
 /// a torn write is the end. Checks digests and order, and tags if it has the key.
-///
-/// # Errors
-/// If there is no journal or it cannot be read.
-pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
+pub(crate) fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)
         .and_then(|root| root.folder(JOURNAL, None))
@@ -50,10 +47,7 @@ pub fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, R
 }
 
 /// Like [`read`], for an open folder that holds the segments.
-///
-/// # Errors
-/// Like [`read`].
-pub fn read_folder<'k>(
+pub(crate) fn read_folder<'k>(
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
 ) -> Result<Entries<'k>, ReadError> {
@@ -66,8 +60,7 @@ pub fn read_folder<'k>(
 
 impl Entries<'_> {
     /// Whether the reader has reached the end and found a torn write there.
-    #[must_use]
-    pub fn is_torn(&self) -> bool {
+    pub(crate) fn is_torn(&self) -> bool {
         self.chain.is_torn()
     }
 }

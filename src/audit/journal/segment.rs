@@ -1,6 +1,6 @@
 //! Segments by number: their names and their content.
 
-pub use crate::audit::disk::names::{segment_name as name, segment_number as number};
+pub(crate) use crate::audit::disk::names::{segment_name as name, segment_number as number};
 use std::io;
 use std::sync::Arc;
 
@@ -9,10 +9,7 @@ use super::{Fault, Place, ReadError};
 use crate::audit::disk::{Access, File, Folder, read_exact};
 
 /// The numbers of all segments in ascending order.
-///
-/// # Errors
-/// If the folder cannot be listed.
-pub fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
+pub(crate) fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
     let mut numbers: Vec<u64> = folder.list()?.iter().filter_map(|n| number(n)).collect();
     numbers.sort_unstable();
     Ok(numbers)
@@ -20,20 +17,17 @@ pub fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
 
 /// An open segment.
 #[derive(Clone, Debug)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// Its number.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Its length.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     file: Arc<dyn File>,
 }
 
 impl Segment {
     /// Opens a segment for reading; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub fn open(folder: &dyn Folder, number: u64) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn open(folder: &dyn Folder, number: u64) -> Result<Option<Self>, ReadError> {
         let fault = |e: io::Error| {
             ReadError::io(
                 Place {
@@ -57,8 +51,7 @@ impl Segment {
     }
 
     /// The location of an offset in this segment.
-    #[must_use]
-    pub fn place(&self, offset: u64) -> Place {
+    pub(crate) fn place(&self, offset: u64) -> Place {
         Place {
             segment: self.number,
             offset,
@@ -66,10 +59,7 @@ impl Segment {
     }
 
     /// The batch at an offset, and its bytes; `None` if no whole batch is there.
-    ///
-    /// # Errors
-    /// If the disk returns an error, or a newer program wrote the batch.
-    pub fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
+    pub(crate) fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         let Some(room) = self
             .bytes
             .checked_sub(offset)
@@ -119,10 +109,7 @@ impl Segment {
     }
 
     /// The first offset from `offset` on whose byte is not zero.
-    ///
-    /// # Errors
-    /// If the disk returns an error.
-    pub fn not_zero_behind(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn not_zero_behind(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         let zeros = vec![0; MAX_BATCH];
         let mut buffer = vec![0; MAX_BATCH];
         let mut at = offset;

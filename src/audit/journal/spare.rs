@@ -14,20 +14,20 @@ const STEP: usize = 256 << 10;
 
 /// A segment full of zeros, ready for use.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// Its number.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Its length.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Its file, open for writing.
-    pub file: Arc<dyn File>,
+    pub(crate) file: Arc<dyn File>,
     /// Its identity when it was ready.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 /// Assigns segment numbers; makes one spare at a time on a thread of its own.
 #[derive(Debug)]
-pub struct Spares {
+pub(crate) struct Spares {
     folder: Arc<dyn Folder>,
     bytes: u64,
     /// The highest number assigned in this folder.
@@ -40,8 +40,7 @@ pub struct Spares {
 
 impl Spares {
     /// Continues after the highest number in the folder; spares are `bytes` long.
-    #[must_use]
-    pub fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
+    pub(crate) fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
         Self {
             folder,
             bytes,
@@ -54,30 +53,26 @@ impl Spares {
 
     /// Reuses an earlier process's segment, which holds only zeros, as the next spare. If that
     /// fails, the segment keeps its name.
-    pub fn adopt(&mut self, number: u64) {
+    pub(crate) fn adopt(&mut self, number: u64) {
         let name = segment::name(number);
         let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
         self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
     }
 
     /// The spare; `None` until it is ready.
-    #[must_use]
-    pub fn ready(&self) -> Option<&Prepared> {
+    pub(crate) fn ready(&self) -> Option<&Prepared> {
         self.ready.as_ref()
     }
 
     /// Stores the spare's identity after a check found it intact.
-    pub fn set_identity(&mut self, now: Identity) {
+    pub(crate) fn set_identity(&mut self, now: Identity) {
         if let Some(spare) = &mut self.ready {
             spare.identity = now;
         }
     }
 
     /// Adopts the file that now has the spare's name and holds the same content.
-    ///
-    /// # Errors
-    /// If the system returns an error, or the file cannot be made durable.
-    pub fn adopt_other(&mut self) -> io::Result<()> {
+    pub(crate) fn adopt_other(&mut self) -> io::Result<()> {
         let Some(spare) = &mut self.ready else {
             return Ok(());
         };
@@ -93,7 +88,7 @@ impl Spares {
 
     /// Drops the spare if its file is missing; returns whether it did. [`Self::begin`] makes
     /// another.
-    pub fn drop_if_missing(&mut self) -> bool {
+    pub(crate) fn drop_if_missing(&mut self) -> bool {
         let gone = self.ready.as_ref().is_some_and(|spare| {
             let found = self.folder.look(&segment::name(spare.number));
             found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
@@ -105,8 +100,7 @@ impl Spares {
     }
 
     /// The length of a spare.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -117,16 +111,12 @@ impl Spares {
     }
 
     /// The highest number assigned so far.
-    #[must_use]
-    pub fn highest(&self) -> u64 {
+    pub(crate) fn highest(&self) -> u64 {
         self.assigned.load(Ordering::Acquire)
     }
 
     /// Starts to make a spare, unless one exists or is being made.
-    ///
-    /// # Errors
-    /// If no thread can be started.
-    pub fn begin(&mut self) -> io::Result<()> {
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
         if self.ready.is_some() || self.making.is_some() {
             return Ok(());
         }
@@ -148,10 +138,7 @@ impl Spares {
     }
 
     /// Whether the spare is ready. Returns an error once; [`Self::begin`] may then try again.
-    ///
-    /// # Errors
-    /// If the spare could not be made.
-    pub fn poll(&mut self) -> io::Result<bool> {
+    pub(crate) fn poll(&mut self) -> io::Result<bool> {
         if let Some(making) = &self.making {
             match making.try_recv() {
                 Ok(made) => {
@@ -170,10 +157,7 @@ impl Spares {
 
     /// A segment of at least `at_least` bytes: the spare, after waiting for its thread, or a new
     /// segment of at least `small` bytes.
-    ///
-    /// # Errors
-    /// If no segment can be made.
-    pub fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
+    pub(crate) fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
         if let Some(making) = self.making.take() {
             self.ready = making.recv().ok().transpose()?;
         }
@@ -190,10 +174,7 @@ impl Spares {
     }
 
     /// Makes a segment of at least `at_least` bytes on this thread.
-    ///
-    /// # Errors
-    /// If it cannot be made.
-    pub fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
+    pub(crate) fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
         let bytes = at_least.next_multiple_of(super::batch::BLOCK as u64);
         make(&*self.folder, NEXT, &self.assigned, bytes, false)
     }

@@ -3,11 +3,10 @@
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// A SHA-256 digest.
-pub type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// The hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
-#[must_use]
-pub fn leaf(entry: &[u8]) -> Hash {
+pub(crate) fn leaf(entry: &[u8]) -> Hash {
     let mut context = Context::new(&SHA256);
     context.update(&[0]);
     context.update(entry);
@@ -15,8 +14,7 @@ pub fn leaf(entry: &[u8]) -> Hash {
 }
 
 /// The hash of an inner node: SHA-256 over a one byte and both children.
-#[must_use]
-pub fn node(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn node(left: &Hash, right: &Hash) -> Hash {
     let mut context = Context::new(&SHA256);
     context.update(&[1]);
     context.update(left);
@@ -25,14 +23,12 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
 }
 
 /// SHA-256 of the bytes.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> Hash {
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     fixed(digest(&SHA256, bytes).as_ref())
 }
 
 /// The root over these hashes. The root of a full tile is a hash in the tile above.
-#[must_use]
-pub fn root_of(hashes: &[Hash]) -> Hash {
+pub(crate) fn root_of(hashes: &[Hash]) -> Hash {
     let mut root = Root::default();
     for hash in hashes {
         root.push(*hash);
@@ -43,7 +39,7 @@ pub fn root_of(hashes: &[Hash]) -> Hash {
 /// The root over a growing list of leaves. Keeps the roots of perfect subtrees, like a binary
 /// counter.
 #[derive(Clone, Debug, Default)]
-pub struct Root {
+pub(crate) struct Root {
     size: u64,
     /// Roots of the perfect subtrees, the largest first; at most 64.
     peaks: Vec<Hash>,
@@ -51,7 +47,7 @@ pub struct Root {
 
 impl Root {
     /// Adds the next leaf.
-    pub fn push(&mut self, leaf: Hash) {
+    pub(crate) fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;
         let mut level = self.size;
         while level & 1 == 1 {
@@ -64,20 +60,13 @@ impl Root {
         self.size += 1;
     }
 
-    /// How many leaves the tree has.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The roots of the perfect subtrees, from left to right: the largest first.
     pub(crate) fn peaks(&self) -> &[Hash] {
         &self.peaks
     }
 
     /// The root over all leaves so far.
-    #[must_use]
-    pub fn root(&self) -> Hash {
+    pub(crate) fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
         let Some(first) = peaks.next() else {
             return sha256(b"");
@@ -102,7 +91,6 @@ mod tests {
         for i in 0..size {
             root.push(leaf(format!("entry {i}").as_bytes()));
         }
-        assert_eq!(root.size(), size);
         hex(&root.root())
     }
 

@@ -1,16 +1,16 @@
 //! The C2SP formats of the log as pure functions: tree, tiles, notes, checkpoints, proofs, keys,
 //! receipts.
 
-pub mod checkpoint;
+pub(crate) mod checkpoint;
 pub mod key;
-pub mod merkle;
-pub mod note;
+pub(crate) mod merkle;
+pub(crate) mod note;
 #[cfg(test)]
 pub(crate) mod oracles;
-pub mod proof;
+pub(crate) mod proof;
 pub mod receipt;
 pub(crate) mod strict;
-pub mod tiles;
+pub(crate) mod tiles;
 pub mod verifier_key;
 
 /// Encodes bytes in lower-case hexadecimal.

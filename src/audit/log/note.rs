@@ -5,9 +5,9 @@ use super::strict;
 use super::verifier_key::VerifierKey;
 
 /// The maximal length of a note: the text, and three times 16 of the longest signatures.
-pub const MAX_NOTE_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_NOTE_BYTES: usize = 256 * 1024;
 /// The maximal number of signatures; signed-note requires support for at least 16.
-pub const MAX_SIGNATURES: usize = 64;
+pub(crate) const MAX_SIGNATURES: usize = 64;
 
 /// The start of a signature line: an em dash and a space.
 const DASH: &str = "\u{2014} ";
@@ -28,7 +28,7 @@ pub enum NoteError {
 
 /// A well-formed signed note; [`Note::verify`] checks its signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub(crate) struct Note {
     text: String,
     signatures: Vec<Signature>,
 }
@@ -42,18 +42,14 @@ struct Signature {
 
 /// Signs a text and returns the whole note. The text ends in a line feed and has no other control
 /// characters.
-#[must_use]
-pub fn sign(key: &Key, text: &str) -> String {
+pub(crate) fn sign(key: &Key, text: &str) -> String {
     let line = strict::encode(&key.sign(text.as_bytes()));
     format!("{text}\n{DASH}{} {line}\n", key.origin())
 }
 
 impl Note {
     /// Parses a note; accepts one spelling.
-    ///
-    /// # Errors
-    /// [`NoteError::Malformed`], also beyond [`MAX_NOTE_BYTES`] or [`MAX_SIGNATURES`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
         let malformed = |why| Err(NoteError::Malformed(why));
         if bytes.len() > MAX_NOTE_BYTES {
             return malformed("it is longer than 256 KiB");
@@ -86,16 +82,12 @@ impl Note {
     }
 
     /// The signed text, with its final line feed.
-    #[must_use]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Verifies the signatures with this key's name and id; ignores all others.
-    ///
-    /// # Errors
-    /// [`NoteError::Unsigned`] if there is none, [`NoteError::Wrong`] if one is invalid.
-    pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
+    pub(crate) fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
         let id = key.id();
         let mut known = self
             .signatures

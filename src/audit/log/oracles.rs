@@ -9,7 +9,7 @@ use super::key::{Key, test_key};
 use super::merkle::Hash;
 use super::note::{self, Note};
 use super::proof::test_tree::{Tree, leaves};
-use super::proof::{consistency, inclusion, root_at, verify_consistency, verify_inclusion};
+use super::proof::{inclusion, root_at, verify_inclusion};
 use super::tiles::{Tile, tiles_between};
 
 /// The seed 00 01 … 1f under the origin of the published vectors.
@@ -85,23 +85,6 @@ fn p5_another_implementation_has_the_same_inclusion_proofs() {
             let (hash, leaf_hash) = (oracle::Hash(root), oracle::Hash(leaf));
             assert!(oracle::check_record(&theirs(&path), size, hash, index, leaf_hash).is_ok());
             assert!(verify_inclusion(&leaf, index, size, &ours(&proof), &root));
-        }
-    }
-}
-
-#[test]
-fn p4_another_implementation_has_the_same_consistency_proofs() {
-    let (tree, store) = (Tree::of(66_000), store(66_000));
-    for new in sizes() {
-        // The other implementation refuses an old size of 0.
-        for old in sizes().filter(|&old| 0 < old && old <= new) {
-            let [before, after] = [old, new].map(|size| root_at(size, &tree).unwrap());
-            let path = consistency(old, new, &tree).unwrap();
-            let proof = oracle::prove_tree(new, old, &store).unwrap();
-            assert_eq!(ours(&proof), path, "{old} to {new}");
-            let [first, last] = [before, after].map(oracle::Hash);
-            assert!(oracle::check_tree(&theirs(&path), new, last, old, first).is_ok());
-            assert!(verify_consistency(old, &before, new, &after, &path));
         }
     }
 }

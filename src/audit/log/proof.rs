@@ -1,10 +1,10 @@
-//! Proofs of inclusion and consistency from tile hashes (RFC 6962, sections 2.1.1 and 2.1.2).
+//! Proofs of inclusion from tile hashes (RFC 6962, section 2.1.1).
 
 mod check;
 mod tlog;
 
-pub use check::{verify_consistency, verify_inclusion};
-pub use tlog::{MAX_PROOF_BYTES, ProofError, TlogProof};
+pub(crate) use check::verify_inclusion;
+pub(crate) use tlog::{MAX_PROOF_BYTES, TlogProof};
 
 use std::io;
 
@@ -14,18 +14,12 @@ use super::merkle::{Hash, node, root_of, sha256};
 const TILE_HEIGHT: u32 = 8;
 
 /// Reads hashes from tiles.
-pub trait HashReader {
+pub(crate) trait HashReader {
     /// The hash with this index on a level: the root of 256^level entries, from entry `index *
     /// 256^level`. It is hash `index % 256` of tile `index / 256`.
-    ///
-    /// # Errors
-    /// If the log has no such hash, or it is unreadable.
     fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
 
     /// `count` consecutive hashes of a level, all from one tile, at most 255.
-    ///
-    /// # Errors
-    /// Same as [`Self::hash`].
     fn hashes(&self, level: u8, first: u64, count: u64) -> io::Result<Vec<Hash>> {
         (first..first + count)
             .map(|index| self.hash(level, index))
@@ -34,18 +28,12 @@ pub trait HashReader {
 }
 
 /// The root of the log at a size, from the tiles of this size or a larger one.
-///
-/// # Errors
-/// The reader's errors.
-pub fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
+pub(crate) fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     range(0, size, reader)
 }
 
 /// The path from an entry to the root of the log at a size, from the leaf's sibling up.
-///
-/// # Errors
-/// `InvalidInput` if the index is not below the size, and the reader's errors.
-pub fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
+pub(crate) fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
     if index >= size {
         return refuse(format!("entry {index} is not among the first {size}"));
     }
@@ -61,39 +49,6 @@ pub fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<V
             start += left;
             count -= left;
         }
-    }
-    path.reverse();
-    Ok(path)
-}
-
-/// The proof that the log at the new size begins with the log at the old size. It is empty if the
-/// sizes are equal, or if the old size is 0, because every log begins with the empty one.
-///
-/// # Errors
-/// `InvalidInput` if the old size is larger, and the reader's errors.
-pub fn consistency(old: u64, new: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
-    if old > new {
-        return refuse(format!("a log of {new} entries cannot begin with {old}"));
-    }
-    if old == 0 {
-        return Ok(Vec::new());
-    }
-    let (mut start, mut count) = (0, new);
-    let mut path = Vec::new();
-    while start + count != old {
-        let left = split(count);
-        if old - start <= left {
-            path.push(range(start + left, count - left, reader)?);
-            count = left;
-        } else {
-            path.push(range(start, left, reader)?);
-            start += left;
-            count -= left;
-        }
-    }
-    // The verifier knows the old root itself.
-    if start > 0 {
-        path.push(range(start, count, reader)?);
     }
     path.reverse();
     Ok(path)

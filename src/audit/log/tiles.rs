@@ -4,44 +4,45 @@
 mod content;
 mod frontier;
 
-pub use content::{
-    ContentError, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, decode_bundle, decode_tile, encode_bundle,
-    encode_tile, push_entry,
+#[cfg(test)]
+pub(crate) use content::encode_bundle;
+pub(crate) use content::{
+    ContentError, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, decode_bundle, decode_tile, encode_tile,
+    push_entry,
 };
-pub use frontier::Frontier;
+pub(crate) use frontier::Frontier;
 
 /// How many hashes a full tile has, and how many entries a full bundle has.
-pub const FULL: u16 = 256;
+pub(crate) const FULL: u16 = 256;
 /// How many levels a log of fewer than 2^64 entries has: 0 to 7.
-pub const LEVELS: u8 = 8;
+pub(crate) const LEVELS: u8 = 8;
 /// The largest level in a path.
 const MAX_LEVEL: u8 = 63;
 
 /// A hash tile. Its hash `i` is the root of 256^level entries, from entry `(256 * index + i) *
 /// 256^level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tile {
+pub(crate) struct Tile {
     /// 0 to 63; level 0 holds the leaf hashes.
-    pub level: u8,
+    pub(crate) level: u8,
     /// The tile's index on its level, from 0.
-    pub index: u64,
+    pub(crate) index: u64,
     /// How many hashes it has, 1 to 256; 256 is a full tile, fewer is a partial one.
-    pub width: u16,
+    pub(crate) width: u16,
 }
 
 /// An entry bundle: up to 256 entries from entry `256 * index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bundle {
+pub(crate) struct Bundle {
     /// The bundle's index, from 0.
-    pub index: u64,
+    pub(crate) index: u64,
     /// How many entries it has, 1 to 256.
-    pub width: u16,
+    pub(crate) width: u16,
 }
 
 impl Tile {
     /// The tile at this place in a log of this size; `None` if the log has none there.
-    #[must_use]
-    pub fn at(level: u8, index: u64, size: u64) -> Option<Self> {
+    pub(crate) fn at(level: u8, index: u64, size: u64) -> Option<Self> {
         let width = width(index, hashes_at(level, size))?;
         Some(Self {
             level,
@@ -51,22 +52,19 @@ impl Tile {
     }
 
     /// The first entry under one of its hashes.
-    #[must_use]
-    pub fn first_entry(&self, hash: u64) -> u64 {
+    pub(crate) fn first_entry(&self, hash: u64) -> u64 {
         let place = self.index.saturating_mul(FULL.into()).saturating_add(hash);
         let below = u64::from(FULL).checked_pow(self.level.into());
         below.map_or(u64::MAX, |below| place.saturating_mul(below))
     }
 
     /// The path in the folder: `tile/0/x001/234`, or `tile/0/x001/234.p/7` if it is partial.
-    #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("tile/{}/{}", self.level, place(self.index, self.width))
     }
 
     /// Parses a path that [`Self::path`] writes; `None` for all others.
-    #[must_use]
-    pub fn parse_path(path: &str) -> Option<Self> {
+    pub(crate) fn parse_path(path: &str) -> Option<Self> {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let level = level.parse().ok().filter(|&level| level <= MAX_LEVEL)?;
         let (index, width) = parse_place(rest)?;
@@ -81,28 +79,24 @@ impl Tile {
 
 impl Bundle {
     /// The bundle at this place in a log of this size; `None` if the log has none there.
-    #[must_use]
-    pub fn at(index: u64, size: u64) -> Option<Self> {
+    pub(crate) fn at(index: u64, size: u64) -> Option<Self> {
         let width = width(index, size)?;
         Some(Self { index, width })
     }
 
     /// The index of its first entry.
-    #[must_use]
-    pub fn first_entry(&self) -> u64 {
+    pub(crate) fn first_entry(&self) -> u64 {
         self.index.saturating_mul(FULL.into())
     }
 
     /// The path in the folder: `tile/entries/x001/234`, or `tile/entries/x001/234.p/7` if it is
     /// partial.
-    #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("tile/entries/{}", place(self.index, self.width))
     }
 
     /// Parses a path that [`Self::path`] writes; `None` for all others.
-    #[must_use]
-    pub fn parse_path(path: &str) -> Option<Self> {
+    pub(crate) fn parse_path(path: &str) -> Option<Self> {
         let (index, width) = parse_place(path.strip_prefix("tile/entries/")?)?;
         let bundle = Self { index, width };
         (bundle.path() == path).then_some(bundle)
@@ -111,7 +105,7 @@ impl Bundle {
 
 /// The use of a name below `tile/`, by its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// A level, a group of a thousand, or the partial files of one index.
     Folder,
     /// A tile or a bundle.
@@ -119,8 +113,7 @@ pub enum Form {
 }
 
 /// The form of a path's last name; `None` if a log has no such names there.
-#[must_use]
-pub fn form(path: &str) -> Option<Form> {
+pub(crate) fn form(path: &str) -> Option<Form> {
     let rest = path.strip_prefix("tile/")?;
     let Some((above, name)) = rest.rsplit_once('/') else {
         let level = rest.parse().ok().filter(|&level: &u8| level <= MAX_LEVEL);
@@ -139,23 +132,22 @@ pub fn form(path: &str) -> Option<Form> {
 }
 
 /// How many hashes a level has in a log of this size: one for each full tile below.
-#[must_use]
-pub fn hashes_at(level: u8, size: u64) -> u64 {
+pub(crate) fn hashes_at(level: u8, size: u64) -> u64 {
     size.checked_shr(8 * u32::from(level)).unwrap_or(0)
 }
 
 /// All hash tiles of a log of this size, level by level.
-pub fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
+pub(crate) fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
     tiles_between(0, size)
 }
 
 /// All bundles of a log of this size.
-pub fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
+pub(crate) fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
     bundles_between(0, size)
 }
 
 /// The hash tiles that a log must write to grow from the old size to the new one.
-pub fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
+pub(crate) fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
     (0..LEVELS).flat_map(move |level| {
         places_between(hashes_at(level, old), hashes_at(level, new)).map(move |(index, width)| {
             Tile {
@@ -168,7 +160,7 @@ pub fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
 }
 
 /// The bundles that a log must write to grow from the old size to the new one.
-pub fn bundles_between(old: u64, new: u64) -> impl Iterator<Item = Bundle> {
+pub(crate) fn bundles_between(old: u64, new: u64) -> impl Iterator<Item = Bundle> {
     places_between(old, new).map(|(index, width)| Bundle { index, width })
 }
 

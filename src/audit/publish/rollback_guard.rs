@@ -26,10 +26,6 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Opens the file and returns its content.
-    ///
-    /// # Errors
-    /// If descriptors or memory are lacking: roll-back detection must not stay off until a restart
-    /// because of that.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
         let opened = folder_of(&**disk, path).and_then(|(folder, name)| {

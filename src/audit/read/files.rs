@@ -11,9 +11,6 @@ use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
 /// A source of a log's files in tlog-tiles layout.
 pub trait Files: Debug + Send + Sync {
     /// The whole file at a path such as `tile/0/000`; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// If the file is unreadable or longer than `max_bytes`.
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 

@@ -30,9 +30,6 @@ impl Location {
 
     /// [`Self::open`] for proofs: an unreadable journal does not prevent proofs of the entries under
     /// the checkpoint.
-    ///
-    /// # Errors
-    /// Same as [`Self::open`], except those of the journal.
     pub(super) fn open_for_proof(&self, key: &VerifierKey) -> Result<Log, MissingRange> {
         match self {
             Self::Folder(directory) => Log::covered_part(directory, Some(key)),

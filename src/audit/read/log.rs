@@ -20,7 +20,7 @@ use crate::audit::log::verifier_key::VerifierKey;
 /// The file of the newest checkpoint.
 pub const CHECKPOINT: &str = "checkpoint";
 /// How many entries a full bundle has.
-pub const BUNDLE: u64 = FULL as u64;
+pub(crate) const BUNDLE: u64 = FULL as u64;
 
 /// An opened log: one checkpoint, and the journal from the same time.
 #[derive(Debug)]
@@ -232,9 +232,6 @@ impl Reader {
     }
 
     /// The partial tiles of the log at an earlier size.
-    ///
-    /// # Errors
-    /// Same as [`Self::root_at`].
     pub(crate) fn frontier(&mut self, size: u64) -> Result<Frontier, MissingRange> {
         self.tree()?.frontier(size)
     }

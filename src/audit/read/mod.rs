@@ -9,13 +9,13 @@
 //!
 //! Takes no lock and may run beside a writer.
 
-pub mod prove;
+pub(crate) mod prove;
 pub mod query;
 pub mod verify;
 
-pub mod files;
+pub(crate) mod files;
 mod location;
-pub mod log;
+pub(crate) mod log;
 mod place;
 mod scan;
 pub(crate) mod tiles;

@@ -7,7 +7,7 @@
 
 mod find;
 
-pub use find::{Found, Side, Wanted};
+pub(crate) use find::{Found, Side, Wanted};
 
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,13 @@ use crate::audit::log::proof::{TlogProof, verify_inclusion};
 use crate::audit::log::verifier_key::VerifierKey;
 
 /// How long [`prove`] waits for a checkpoint that covers the entry.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why there is no proof.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProveError {
+pub(crate) enum ProveError {
     /// The log is damaged or unreadable.
     #[error(transparent)]
     Log(#[from] MissingRange),
@@ -40,10 +40,7 @@ pub enum ProveError {
 
 /// Makes a proof of the wanted entry. A given leaf must be that of the deletion's intent or of its
 /// closing entry.
-///
-/// # Errors
-/// Why there is no proof, at the latest after `patience`.
-pub fn prove(
+pub(crate) fn prove(
     location: &Location,
     verifier: &VerifierKey,
     (wanted, side): (&Wanted, Side),

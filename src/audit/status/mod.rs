@@ -3,7 +3,7 @@
 pub(crate) mod availability;
 mod cause;
 pub(crate) mod checkpoint_lag;
-pub mod space;
+pub(crate) mod space;
 
 pub use availability::State;
 pub use cause::{Cause, Unavailable};

@@ -83,9 +83,6 @@ impl Ledger {
     }
 
     /// Replays an entry of the journal.
-    ///
-    /// # Errors
-    /// If the entry contradicts those before it.
     pub(crate) fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
         let index = self.next_index;
         let head = EntryHead::decode(bytes)

@@ -1,6 +1,6 @@
 //! The writer: one thread that opens the trail and runs the commit loop.
 
-pub mod accept_loss;
+pub(crate) mod accept_loss;
 pub(crate) mod ledger;
 pub(crate) mod open;
 mod settings;

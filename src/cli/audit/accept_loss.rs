@@ -74,10 +74,6 @@ struct Done {
 }
 
 /// Abandons the old log and starts the new one if its key is available.
-///
-/// # Errors
-/// If the log is not abandoned (1), the key is not the new log's (2), or a key file cannot be read or
-/// the new log cannot start yet (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     if let Some(file) = &arguments.key_file {

@@ -27,10 +27,6 @@ pub(super) struct Covered {
 }
 
 /// Passes the matching deletions to `each`, oldest first.
-///
-/// # Errors
-/// If a needed part of the trail is damaged (1) or cannot be read (74), after `each` got the
-/// deletions that could be read. Also the errors of `each`.
 pub(super) fn pick(
     trail: &Trail,
     query: &Query,
@@ -41,9 +37,6 @@ pub(super) fn pick(
 }
 
 /// Same as [`pick`], for a log that is already open.
-///
-/// # Errors
-/// Same as [`pick`].
 pub(super) fn pick_in(
     trail: &Trail,
     log: &mut Log,

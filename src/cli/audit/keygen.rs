@@ -24,9 +24,6 @@ pub(super) struct Arguments {
 }
 
 /// Creates the key and prints the verifier key.
-///
-/// # Errors
-/// If the file exists or cannot be written.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let verifier =
         keygen(&arguments.origin, &arguments.out).map_err(|error| Stop::with(Exit::Io, error))?;

@@ -33,9 +33,6 @@ pub(super) struct Arguments {
 }
 
 /// Lists deletions.
-///
-/// # Errors
-/// If the trail cannot be read or is damaged; the deletions found until then are shown.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let query = Query {

@@ -67,9 +67,6 @@ enum Verb {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// If the command cannot finish.
 pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Stop> {
     match arguments.verb {
         Verb::List(arguments) => list::run(out, &arguments),

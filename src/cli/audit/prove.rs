@@ -43,9 +43,6 @@ enum Which {
 }
 
 /// Prints the proof.
-///
-/// # Errors
-/// If there is no proof (1), or the trail cannot be read (74).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let wanted = wanted(&trail, &arguments.what)?;

@@ -27,9 +27,6 @@ pub(super) enum Reached {
 }
 
 /// Asks the gateway; if no gateway holds the trail, opens it with `settings`.
-///
-/// # Errors
-/// If neither is possible.
 pub(super) async fn reach(
     directory: &Path,
     request: &Request,
@@ -66,9 +63,6 @@ pub(super) async fn reach(
 }
 
 /// Runs a command's async part.
-///
-/// # Errors
-/// If the runtime cannot start, and the errors of `part`.
 pub(super) fn block_on<T>(part: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -91,9 +85,6 @@ pub(super) fn stop(exit: u8, message: String) -> Stop {
 
 /// Checks that there is a trail and that this user owns its folder, so that the gateway can read
 /// what the command writes.
-///
-/// # Errors
-/// If there is no trail, or its folder belongs to another user.
 pub(super) fn check_folder(settings: &Settings) -> Result<(), Stop> {
     let shown = settings.directory.display();
     let metadata = match std::fs::metadata(&settings.directory) {

@@ -14,15 +14,15 @@ use crate::audit::read::verify::{Claim, ClaimCheck};
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ReceiptReport {
     /// `ORIGIN/INDEX`.
-    pub receipt: String,
+    pub(crate) receipt: String,
     /// The key that verified it.
-    pub verifier: String,
+    pub(crate) verifier: String,
     /// Whether that key signed it.
-    pub genuine: bool,
+    pub(crate) genuine: bool,
     /// Whether the trail or the proof bears the receipt out. `None` if neither was checked.
-    pub borne_out: Option<bool>,
+    pub(crate) borne_out: Option<bool>,
     /// How it does, or why it does not.
-    pub what: Option<String>,
+    pub(crate) what: Option<String>,
 }
 
 impl ReceiptReport {
@@ -59,13 +59,13 @@ impl ReceiptReport {
 #[derive(Clone, Debug)]
 pub(super) struct ProofReport {
     /// The entry's index.
-    pub index: u64,
+    pub(crate) index: u64,
     /// The size in the proof's checkpoint.
-    pub size: u64,
+    pub(crate) size: u64,
     /// The entry's leaf hash.
-    pub hash: Hash,
+    pub(crate) hash: Hash,
     /// The entry's bytes, if the proof holds them.
-    pub entry: Option<Vec<u8>>,
+    pub(crate) entry: Option<Vec<u8>>,
 }
 
 /// The proof in the output of `--json`.

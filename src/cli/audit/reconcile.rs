@@ -49,9 +49,6 @@ pub(super) struct Arguments {
 }
 
 /// Reconciles. The exit code is 1 if a selected deletion got no result.
-///
-/// # Errors
-/// If the command cannot do its work; the exit code is 2 if there are no credentials.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     let settled = block_on(settle(arguments, &folder.directory))?;

@@ -44,10 +44,6 @@ pub(super) fn is_address(place: &Path) -> bool {
 
 impl Remote {
     /// An address without a path is an admin listener's; otherwise the path is the log's.
-    ///
-    /// # Errors
-    /// If the address is invalid (2), the token cannot be read (74), or it would be sent
-    /// unencrypted (2).
     pub(super) fn new(place: &str, token_file: Option<&Path>) -> Result<Self, Stop> {
         let usage = |why: &str| Stop::with(Exit::Usage, format!("{place}: {why}"));
         let mut address = Address::parse(place).map_err(|why| usage(&format!("it {why}")))?;

@@ -56,16 +56,12 @@ struct Json<'r> {
 
 impl Report {
     /// Whether everything verified.
-    #[must_use]
     pub(super) fn holds(&self) -> bool {
         let receipt = self.receipt.as_ref();
         self.failure.is_none() && receipt.is_none_or(|receipt| self.bears_out(receipt))
     }
 
     /// Prints one JSON object.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Stop> {
         let failure = self.failure.as_ref();
         let place = failure.and_then(|failure| failure.place);
@@ -91,9 +87,6 @@ impl Report {
     }
 
     /// Prints lines for people; the last one is the answer.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
         for (name, text) in self.lines() {
             writeln!(out, "{name:<11} {}", escape(&text))?;

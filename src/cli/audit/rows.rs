@@ -41,9 +41,6 @@ impl<'o> Rows<'o> {
     }
 
     /// Writes one deletion.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {
         self.found = true;
         match &mut self.table {
@@ -58,9 +55,6 @@ impl<'o> Rows<'o> {
 
     /// Writes the rows that are held back to align the columns. Writes no header if the search
     /// failed without a result, since a bare header would mean that there is none.
-    ///
-    /// # Errors
-    /// If writing fails.
     pub(super) fn finish<T>(&mut self, ended: &Result<T, Stop>) -> Result<(), Stop> {
         if matches!(ended, Err(Stop::Output(_))) || (ended.is_err() && !self.found) {
             return Ok(());

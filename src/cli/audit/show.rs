@@ -46,9 +46,6 @@ struct Shown {
 }
 
 /// Shows the entries of one deletion: its intent (all parts) and closing entry, or its refusal.
-///
-/// # Errors
-/// If the trail cannot be read or holds no such entry (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let shown = find(&trail, &arguments.what)?;

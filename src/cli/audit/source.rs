@@ -17,10 +17,10 @@ pub(super) struct Source {
     /// (http://127.0.0.1:9080) or of any published log, and then read only what its checkpoint
     /// covers
     #[arg(long, value_name = "DIR|ADDRESS")]
-    pub dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
     /// The config that names the audit folder
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// A trail's folder, and the config's settings for it.
@@ -37,9 +37,6 @@ pub(super) struct Folder {
 
 impl Source {
     /// Finds the folder.
-    ///
-    /// # Errors
-    /// If the config is invalid or unreadable, or `--dir` is an address.
     pub(super) fn folder(&self) -> Result<Folder, Stop> {
         if let Some(config) = &self.config {
             return named_by(config);
@@ -105,9 +102,6 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
 
 impl Folder {
     /// The public key in the folder; `None` if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be read (74) or is malformed (1).
     pub(super) fn verifier(&self) -> Result<Option<VerifierKey>, Stop> {
         own_verifier(&self.directory).map_err(|failure| {
             let exit = match failure.trouble {
@@ -119,9 +113,6 @@ impl Folder {
     }
 
     /// The log's name, from the config or else from the folder.
-    ///
-    /// # Errors
-    /// Same as [`Folder::verifier`].
     pub(super) fn origin(&self) -> Result<Option<String>, Stop> {
         match &self.origin {
             Some(origin) => Ok(Some(origin.clone())),

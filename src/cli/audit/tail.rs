@@ -39,9 +39,6 @@ pub(super) struct Arguments {
 }
 
 /// Shows the newest deletions.
-///
-/// # Errors
-/// If the trail cannot be read or is damaged.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.published()?;

@@ -33,9 +33,6 @@ pub(super) struct Trail {
 
 impl Reading {
     /// Finds the trail.
-    ///
-    /// # Errors
-    /// If the config or the folder's key is invalid or cannot be read.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
@@ -60,17 +57,11 @@ impl Reading {
 
 impl Trail {
     /// Opens the current log; that of a folder includes the journal's entries after the checkpoint.
-    ///
-    /// # Errors
-    /// If there is no trail (74), it cannot be read (74) or is damaged (1).
     pub(super) fn open(&self) -> Result<Log, Stop> {
         self.own(self.location.open(self.key.as_ref())?)
     }
 
     /// Opens the published part: the entries that the newest checkpoint covers.
-    ///
-    /// # Errors
-    /// Same as [`Self::open`].
     pub(super) fn published(&self) -> Result<Log, Stop> {
         self.own(self.location.open_published(self.key.as_ref())?)
     }

@@ -32,10 +32,6 @@ pub(super) struct Arguments {
 }
 
 /// Lists unresolved deletions, oldest first.
-///
-/// # Errors
-/// If the trail cannot be read (74) or is damaged (1). So an empty answer always means that there
-/// are none.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let read = cell::Cell::new(None);

@@ -94,10 +94,6 @@ impl Place {
 }
 
 /// Runs the verification.
-///
-/// # Errors
-/// If something cannot be read (74), the arguments give nothing to verify or no key (2), or there
-/// is no key for a receipt (1).
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     if let Some(address) = arguments.address()? {
         return log::run(out, arguments, &address, None);
@@ -150,9 +146,6 @@ impl Arguments {
     }
 
     /// The key for a proof or a receipt without a trail.
-    ///
-    /// # Errors
-    /// If the key file or the folder's key cannot be read.
     fn any_key(&self, folder: Option<&Folder>) -> Result<Option<VerifierKey>, Stop> {
         let signing = match &self.key_file {
             Some(path) if self.key.is_none() => Some(read_key(path)?),
@@ -171,9 +164,6 @@ impl Arguments {
 }
 
 /// Prints the report and returns the exit code for it.
-///
-/// # Errors
-/// If writing fails.
 fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exit, Stop> {
     if arguments.json {
         report.json(out)?;

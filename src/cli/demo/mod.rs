@@ -29,8 +29,7 @@ const WORKERS: usize = 2;
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Plays the demo; without `once`, then serves until Ctrl-C.
-#[must_use]
-pub fn run(once: bool) -> ExitCode {
+pub(crate) fn run(once: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

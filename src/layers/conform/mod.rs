@@ -42,8 +42,7 @@ impl Conforming {
 }
 
 /// The layer.
-#[must_use]
-pub fn layer() -> ConformLayer {
+pub(crate) fn layer() -> ConformLayer {
     ConformLayer {
         reading: Arc::new(Semaphore::new(MAX_BODIES_READ)),
     }
@@ -54,13 +53,13 @@ const MAX_BODIES_READ: usize = 128;
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct ConformLayer {
+pub(crate) struct ConformLayer {
     reading: Arc<Semaphore>,
 }
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub struct Conform<S> {
+pub(crate) struct Conform<S> {
     reading: Arc<Semaphore>,
     inner: S,
 }

@@ -10,8 +10,7 @@ const CUT_BYTES: usize = 160;
 
 /// Cuts the texts from upstream and splits the users into as many parts as they need. `whole` holds
 /// all users; this function sets `part`, `parts` and `cut`.
-#[must_use]
-pub fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
+pub(crate) fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
     let users = std::mem::take(&mut whole.users);
     let mut cuts = Cuts::new();
     cut_text("request_id", &mut whole.request_id, &mut cuts);

@@ -1,10 +1,15 @@
-//! Verifies proofs of inclusion and consistency (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
+//! Verifies proofs of inclusion (RFC 9162, section 2.1.3.2).
 
-use super::super::merkle::{Hash, node, sha256};
+use super::super::merkle::{Hash, node};
 
 /// Whether the path leads from the leaf at this index to the root of the log at this size.
-#[must_use]
-pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
+pub(crate) fn verify_inclusion(
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    path: &[Hash],
+    root: &Hash,
+) -> bool {
     if index >= size {
         return false;
     }
@@ -18,47 +23,6 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root:
         }
     }
     walk.at_root() && hash == *root
-}
-
-/// Whether the path proves that the log with the new size and root begins with the old one. A
-/// smaller new size is a rollback and never passes.
-#[must_use]
-pub fn verify_consistency(
-    old: u64,
-    old_root: &Hash,
-    new: u64,
-    new_root: &Hash,
-    path: &[Hash],
-) -> bool {
-    if old > new {
-        return false;
-    }
-    if old == 0 {
-        return path.is_empty() && *old_root == sha256(b"");
-    }
-    if old == new {
-        return path.is_empty() && old_root == new_root;
-    }
-    // If the old log is one perfect subtree, the path omits its root.
-    let (first, rest) = match (old.is_power_of_two(), path.split_first()) {
-        (_, None) => return false,
-        (true, Some(_)) => (old_root, path),
-        (false, Some((first, rest))) => (first, rest),
-    };
-    let subtree = (old - 1).trailing_ones();
-    let mut walk = Walk::new((old - 1) >> subtree, (new - 1) >> subtree);
-    let (mut before, mut after) = (*first, *first);
-    for sibling in rest {
-        match walk.up() {
-            Some(Side::Left) => {
-                before = node(sibling, &before);
-                after = node(sibling, &after);
-            }
-            Some(Side::Right) => after = node(&after, sibling),
-            None => return false,
-        }
-    }
-    walk.at_root() && before == *old_root && after == *new_root
 }
 
 /// The side of the sibling.

@@ -2,7 +2,7 @@
 //! tlog-proof).
 
 use super::super::checkpoint::{Checkpoint, CheckpointError};
-use super::super::merkle::{Hash, leaf};
+use super::super::merkle::Hash;
 use super::super::note::{MAX_NOTE_BYTES, Note, NoteError};
 use super::super::strict;
 use super::super::tiles::MAX_ENTRY_BYTES;
@@ -13,25 +13,25 @@ const VERSION: &str = "c2sp.org/tlog-proof@v1";
 /// The maximal length of a path: a log has fewer than 2^64 entries.
 const MAX_PATH: usize = 64;
 /// The maximal length of a proof: first lines, an entry in base64, 64 hashes, a note.
-pub const MAX_PROOF_BYTES: usize =
+pub(crate) const MAX_PROOF_BYTES: usize =
     64 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PATH * 45 + MAX_NOTE_BYTES;
 
 /// A proof that an entry is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlogProof {
+pub(crate) struct TlogProof {
     /// Data from the log: here the entry itself. It is not proved until its hash is checked.
-    pub extra: Option<Vec<u8>>,
+    pub(crate) extra: Option<Vec<u8>>,
     /// The entry's index.
-    pub index: u64,
+    pub(crate) index: u64,
     /// The inclusion path, from the leaf's sibling up.
-    pub path: Vec<Hash>,
+    pub(crate) path: Vec<Hash>,
     /// The signed checkpoint, byte for byte.
-    pub checkpoint: Vec<u8>,
+    pub(crate) checkpoint: Vec<u8>,
 }
 
 /// Why a proof is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
+pub(crate) enum ProofError {
     /// It is not in the format of a proof.
     #[error("not a tlog-proof: {0}")]
     Malformed(&'static str),
@@ -41,9 +41,6 @@ pub enum ProofError {
     /// Its checkpoint is not one of this log.
     #[error("the proof's checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// The proof has no `extra` line with the entry, and the caller gave no leaf.
-    #[error("the proof does not hold the entry: give its leaf")]
-    NoEntry,
     /// The path does not lead from the leaf to the checkpoint's root.
     #[error("the entry is not entry {index} of the log of {size} entries that was signed")]
     NotIncluded {
@@ -56,8 +53,7 @@ pub enum ProofError {
 
 impl TlogProof {
     /// The content of the proof's file.
-    #[must_use]
-    pub fn to_text(&self) -> Vec<u8> {
+    pub(crate) fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{VERSION}\n");
         if let Some(extra) = &self.extra {
             text.push_str(&format!("extra {}\n", strict::encode(extra)));
@@ -74,11 +70,7 @@ impl TlogProof {
     }
 
     /// Parses a proof's file. Its checkpoint must be a note; [`Self::verify`] checks the signature.
-    ///
-    /// # Errors
-    /// [`ProofError::Malformed`] for every text that [`Self::to_text`] would not write,
-    /// [`ProofError::Note`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
         let malformed = ProofError::Malformed;
         if bytes.len() > MAX_PROOF_BYTES {
             return Err(malformed("it is too long"));
@@ -115,21 +107,19 @@ impl TlogProof {
         })
     }
 
-    /// Verifies the proof for the entry on its `extra` line. Returns the checkpoint and the entry,
-    /// both authentic.
-    ///
-    /// # Errors
-    /// See [`ProofError`].
-    pub fn verify_entry(&self, key: &VerifierKey) -> Result<(Checkpoint, &[u8]), ProofError> {
-        let entry = self.extra.as_deref().ok_or(ProofError::NoEntry)?;
-        Ok((self.verify(&leaf(entry), key)?, entry))
+    /// Verifies the proof for the entry on its `extra` line.
+    #[cfg(test)]
+    pub(crate) fn verify_entry(
+        &self,
+        key: &VerifierKey,
+    ) -> Result<(Checkpoint, &[u8]), ProofError> {
+        let entry = self.extra.as_deref().unwrap_or_default();
+        let leaf = crate::audit::log::merkle::leaf(entry);
+        Ok((self.verify(&leaf, key)?, entry))
     }
 
     /// Verifies the proof for this leaf; ignores its `extra` line.
-    ///
-    /// # Errors
-    /// See [`ProofError`].
-    pub fn verify(&self, leaf: &Hash, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
+    pub(crate) fn verify(&self, leaf: &Hash, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key)?;
         let (index, size) = (self.index, checkpoint.size);
         if verify_inclusion(leaf, index, size, &self.path, &checkpoint.root) {

@@ -4,15 +4,15 @@ use super::super::merkle::Hash;
 use super::FULL;
 
 /// The maximal length of an entry: the bundle stores it in two bytes.
-pub const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
+pub(crate) const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
 /// The maximal length of a bundle.
-pub const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
+pub(crate) const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
 
 const HASH_BYTES: usize = size_of::<Hash>();
 
 /// Why bytes are not a tile or a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContentError {
+pub(crate) enum ContentError {
     /// The entry is too long for a bundle.
     #[error("an entry of {0} bytes, over the 65,535 that a bundle can hold")]
     EntryTooLong(usize),
@@ -33,10 +33,7 @@ pub enum ContentError {
 }
 
 /// Appends an entry to a bundle: its length in two bytes, big-endian, and its bytes.
-///
-/// # Errors
-/// [`ContentError::EntryTooLong`]; the bundle stays unchanged.
-pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError> {
+pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError> {
     let length = u16::try_from(entry.len()).map_err(|_| ContentError::EntryTooLong(entry.len()))?;
     bundle.extend_from_slice(&length.to_be_bytes());
     bundle.extend_from_slice(entry);
@@ -44,10 +41,8 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError
 }
 
 /// Encodes a bundle.
-///
-/// # Errors
-/// [`ContentError::EntryTooLong`].
-pub fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentError> {
+#[cfg(test)]
+pub(crate) fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentError> {
     let bytes = entries.iter().map(|entry| 2 + entry.as_ref().len()).sum();
     let mut bundle = Vec::with_capacity(bytes);
     for entry in entries {
@@ -57,10 +52,7 @@ pub fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentEr
 }
 
 /// Decodes a bundle of exactly `width` entries.
-///
-/// # Errors
-/// [`ContentError::Short`], [`ContentError::Trailing`].
-pub fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentError> {
+pub(crate) fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentError> {
     let mut entries = Vec::with_capacity(usize::from(width));
     let mut rest = bundle;
     for index in 0..usize::from(width) {
@@ -75,16 +67,12 @@ pub fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentErr
 }
 
 /// Encodes a hash tile.
-#[must_use]
-pub fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
+pub(crate) fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
     hashes.concat()
 }
 
 /// Decodes a tile of `width` hashes.
-///
-/// # Errors
-/// [`ContentError::TileLength`].
-pub fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, ContentError> {
+pub(crate) fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, ContentError> {
     let wanted = usize::from(width) * HASH_BYTES;
     let (hashes, _) = tile.as_chunks::<HASH_BYTES>();
     if tile.len() == wanted {

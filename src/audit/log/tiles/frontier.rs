@@ -8,7 +8,7 @@ use super::{FULL, LEVELS, Tile, hashes_at};
 
 /// The partial tiles at one size: at most 8 levels of 255 hashes, 64 KiB in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frontier {
+pub(crate) struct Frontier {
     size: u64,
     /// Each level's hashes after its last full tile, at most 255.
     levels: [Vec<Hash>; LEVELS as usize],
@@ -16,10 +16,7 @@ pub struct Frontier {
 
 impl Frontier {
     /// Reads the frontier from the tiles of a log of this size.
-    ///
-    /// # Errors
-    /// The reader's errors.
-    pub fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
+    pub(crate) fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
         let mut frontier = Self {
             size,
             ..Self::default()
@@ -33,8 +30,7 @@ impl Frontier {
     }
 
     /// Builds the frontier from the hashes of each level's partial tile, lowest level first.
-    #[must_use]
-    pub fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
+    pub(crate) fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
         let mut frontier = Self {
             size,
             ..Self::default()
@@ -47,8 +43,7 @@ impl Frontier {
 
     /// The frontier at an earlier size. If a tile that was partial then is full now, its hashes are
     /// gone and the result is wrong.
-    #[must_use]
-    pub fn back_to(&self, size: u64) -> Self {
+    pub(crate) fn back_to(&self, size: u64) -> Self {
         let partial = (0..LEVELS).zip(&self.levels).map(|(level, hashes)| {
             let held = hashes_at(level, size) % u64::from(FULL);
             let held = usize::try_from(held).unwrap_or(usize::MAX);
@@ -58,24 +53,19 @@ impl Frontier {
     }
 
     /// A level's hashes after its last full tile.
-    #[must_use]
-    pub fn level(&self, level: u8) -> &[Hash] {
+    pub(crate) fn level(&self, level: u8) -> &[Hash] {
         self.levels
             .get(usize::from(level))
             .map_or(&[], Vec::as_slice)
     }
 
     /// How many leaves the log has.
-    #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Adds the next leaf. Calls `filled` for each tile that becomes full, lowest level first.
-    ///
-    /// # Errors
-    /// The errors of `filled`; the leaf is not added then.
-    pub fn push<E>(
+    pub(crate) fn push<E>(
         &mut self,
         leaf: Hash,
         mut filled: impl FnMut(Tile, &[Hash]) -> Result<(), E>,
@@ -106,7 +96,7 @@ impl Frontier {
     }
 
     /// The partial tiles, lowest level first.
-    pub fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
+    pub(crate) fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
         (0..LEVELS).zip(&self.levels).filter_map(|(level, hashes)| {
             let index = hashes_at(level, self.size) / u64::from(FULL);
             Some((Tile::at(level, index, self.size)?, hashes.as_slice()))
@@ -114,8 +104,7 @@ impl Frontier {
     }
 
     /// The root over all leaves so far.
-    #[must_use]
-    pub fn root(&self) -> Hash {
+    pub(crate) fn root(&self) -> Hash {
         let mut right = None;
         // Lower levels are to the right of higher ones.
         for hashes in &self.levels {
@@ -154,11 +143,11 @@ mod tests {
         for leaf in leaves(70_000) {
             push(&mut frontier, leaf);
             root.push(leaf);
-            if root.size() < 1_030
-                || root.size() % 509 == 0
-                || root.size() > 65_530 && root.size() < 65_540
+            if frontier.size() < 1_030
+                || frontier.size() % 509 == 0
+                || frontier.size() > 65_530 && frontier.size() < 65_540
             {
-                assert_eq!(frontier.root(), root.root(), "{} leaves", root.size());
+                assert_eq!(frontier.root(), root.root(), "{} leaves", frontier.size());
             }
         }
     }

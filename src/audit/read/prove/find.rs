@@ -16,7 +16,7 @@ type Open<'o> = &'o dyn Fn() -> Result<Log, MissingRange>;
 
 /// The entry to prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// The entry with this index.
     Index(u64),
     /// The deletion whose (first) intent has this index.
@@ -28,7 +28,7 @@ pub enum Wanted {
 /// The choice between the two entries of a deletion; [`Wanted::Index`] ignores it, except for the
 /// intent of a closing entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The closing entry.
     #[default]
     Closing,
@@ -38,7 +38,7 @@ pub enum Side {
 
 /// The entry to prove, with its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The entry's index.
     pub index: u64,
     /// The entry's bytes.

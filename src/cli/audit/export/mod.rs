@@ -49,9 +49,6 @@ enum Format {
 }
 
 /// Exports deletions.
-///
-/// # Errors
-/// If the trail cannot be read or is damaged; the deletions found until then are written.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.open()?;

@@ -20,9 +20,6 @@ const PACE: Duration = Duration::from_millis(500);
 const MOST_DOUBTS: u32 = 10;
 
 /// Shows the deletions that close after `log`, until a signal arrives or the output closes.
-///
-/// # Errors
-/// If the log is damaged, rolled back or another one.
 pub(super) fn follow(
     trail: &Trail,
     log: &Log,

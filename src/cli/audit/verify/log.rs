@@ -20,9 +20,6 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
 /// Verifies a log. `folder` is `None` for a log at an address.
-///
-/// # Errors
-/// If something cannot be read (74), or there is no key for a receipt or a kept checkpoint (1).
 pub(super) fn run(
     out: &mut dyn Write,
     arguments: &Arguments,

@@ -18,9 +18,6 @@ use crate::audit::read::verify::{Failure, Trouble};
 use crate::cli::exit::{Exit, Stop};
 
 /// Verifies a proof and a receipt with the given key, or else with the folder's.
-///
-/// # Errors
-/// If nothing or no key is given (2), or a file cannot be read (74).
 pub(super) fn run(
     out: &mut dyn Write,
     arguments: &Arguments,
@@ -63,9 +60,6 @@ pub(super) fn run(
 }
 
 /// Reads at most `most` bytes of a file, and one more if it is longer; `-` is standard input.
-///
-/// # Errors
-/// If it cannot be read (74).
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
     let limit = most as u64 + 1;
     let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::audit::log::hex;
 use crate::audit::log::key::{Key, test_key};
-use crate::audit::log::merkle::sha256;
+use crate::audit::log::merkle::{leaf, sha256};
 use crate::audit::log::proof::test_tree::Tree;
 use crate::audit::log::proof::{inclusion, root_at};
 
@@ -76,7 +76,6 @@ fn p5_the_leaf_may_come_from_outside() {
         proof.verify(&leaf(b"entry 2"), key.verifier()),
         Err(ProofError::NotIncluded { index: 3, size: 5 })
     );
-    assert_eq!(refused(&proof), ProofError::NoEntry);
 }
 
 #[test]
