@@ -196,7 +196,8 @@ async fn p6_a_dropped_request_leaves_no_intent_open() {
     let begun = trail.clone();
     let task = tokio::spawn(async move { begun.begin(test_intent(1)).await.map(drop) });
     task.abort();
-    let _ = task.await;
+    // On a busy machine the task may end before it is aborted.
+    let granted = task.await.is_ok_and(|began| began.is_ok());
     trail.stop().await;
     let seen = entries(&settings);
     let intents = kinds(&seen).iter().filter(|k| *k == "intent").count();
@@ -206,7 +207,8 @@ async fn p6_a_dropped_request_leaves_no_intent_open() {
         Kind::Outcome(o) => Some(o.ending.reason),
         _ => None,
     });
-    assert_eq!(reasons.filter(|r| *r == Some(Reason::Internal)).count(), 1);
+    let internal = reasons.filter(|r| *r == Some(Reason::Internal)).count();
+    assert_eq!(internal, 1 + usize::from(granted));
 }
 
 #[tokio::test(flavor = "multi_thread")]
