@@ -106,7 +106,13 @@ impl Trail {
     ) -> Self {
         let timeout = settings.sync_timeout;
         let shared = Shared::new(&settings, clock, &metrics);
-        let stopped = Writer::start(disk, settings, Arc::clone(&shared), metrics);
+        let writer = Writer {
+            disk,
+            settings,
+            shared: Arc::clone(&shared),
+            metrics,
+        };
+        let stopped = writer.start();
         Self::of(shared, stopped, timeout)
     }
 

@@ -3,8 +3,8 @@
 //!
 //! After each sync, and before any caller gets an answer, the writer runs the cheap checks: each
 //! name leads to the open file, each length is right, each time of change is known, and no segment
-//! of another writer exists. If a time of change is new, it compares the content. After a fault it
-//! compares all contents before the gateway accepts deletions again.
+//! of another writer exists. If a time of change is new, it compares the content. After a fault the
+//! writer opens the log again.
 
 pub(crate) mod scrub;
 
@@ -24,7 +24,6 @@ use super::disk::names::JOURNAL;
 use super::disk::{Disk, File, Folder, Identity};
 use super::journal::append::Current;
 use super::journal::batch::Link;
-use super::journal::chain::Chain;
 use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
@@ -33,8 +32,8 @@ use pinned_file::LastChange;
 pub(crate) use pinned_file::Text;
 pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
+use unread::is_no_folder;
 pub(crate) use unread::{cause_at_opening, unread, unread_at_opening};
-use unread::{is_no_folder, misread};
 
 /// The open files, and their identities.
 #[derive(Debug)]
@@ -126,20 +125,21 @@ impl Integrity {
 
     /// Pins a segment that the writer no longer uses.
     pub(crate) fn keep(&mut self, current: &Current, last: &Link) {
-        let (number, is) = current.known();
+        let number = current.number();
         let touched = self.current.take().filter(|(of, _)| *of == number);
-        let changed = touched.map_or(i128::MIN, |(_, changed)| changed);
+        let (changed, zero_from) = match current.has_failed() {
+            true => (i128::MIN, None),
+            false => {
+                let changed = touched.map_or(i128::MIN, |(_, changed)| changed);
+                (changed, Some(current.offset()))
+            }
+        };
         let last = (last.place.segment == number).then_some(*last);
-        let (is, zero_from) = (Identity { changed, ..is }, Some(current.offset()));
+        let is = Identity {
+            changed,
+            ..*current.identity()
+        };
         self.segments.keep(number, is, last, zero_from);
-    }
-
-    /// Like [`Self::keep`], for a segment whose last write failed.
-    pub(crate) fn keep_known(&mut self, number: u64, is: Identity, last: &Link) {
-        let last = (last.place.segment == number).then_some(*last);
-        let changed = i128::MIN;
-        let is = Identity { changed, ..is };
-        self.segments.keep(number, is, last, None);
     }
 
     /// Checks that the spare exists and holds only zeros.
@@ -158,70 +158,19 @@ impl Integrity {
         Ok(())
     }
 
-    /// Like [`Self::check_spare`], but repairs a fault, because the spare holds no entries: drops a
-    /// missing spare, and adopts another file that holds only zeros.
-    pub(crate) fn judge_spare_again(&self, spares: &mut Spares) -> Result<(), Unavailable> {
-        match self.check_spare(spares) {
-            Err(_) if spares.drop_if_missing() => Ok(()),
-            Err(found) if found.cause == Cause::Replaced => {
-                self.take_spare(spares).map_err(|_| found)
-            }
-            checked => checked,
-        }
-    }
-
-    fn take_spare(&self, spares: &mut Spares) -> Result<(), Unavailable> {
-        let Some(spare) = spares.ready() else {
-            return Ok(());
-        };
-        let name = segment::name(spare.number);
-        same_length(&look_at(&*self.journal, &name)?, &spare.identity, &name)?;
-        segments::is_zero_behind(&*self.journal, spare.number, 0)?;
-        found(spares.adopt_other(), &name)
-    }
-
     /// Notes the time of change after our write; any later change is someone else's.
     pub(crate) fn written(&mut self, current: &Current) {
         let now = current.identity_now();
         self.current = now.ok().map(|now| (current.number(), now.changed));
     }
 
-    /// Compares all contents, byte for byte, up to the last batch.
-    pub(crate) fn judge_again(
-        &mut self,
-        last: &Link,
-        highest: impl Fn() -> u64,
-    ) -> Result<(), Unavailable> {
-        self.names = LastChange::new(i128::MIN);
-        self.check_folders(highest)?;
-        self.verifier.judge_again(&*self.root, false)?;
-        self.segments.judge_again(&*self.journal, &self.key)?;
-        self.follow_to(last)?;
-        match self.lock.judge_again(&*self.root, true) {
-            Err(found) if self.lock_fault(found.clone()).cause == Cause::SecondWriter => {
-                // The other process changed only the lock, so we write our name again. If it still
-                // runs, it changes the lock again, and the next check finds that.
-                let at = |e| trouble(&e, "cannot write to the lock");
-                self.lock.write_again().map_err(at)
-            }
-            checked => checked,
-        }
-    }
-
-    fn follow_to(&self, last: &Link) -> Result<(), Unavailable> {
-        let chain = Chain::new(Arc::clone(&self.journal), Some(&self.key));
-        let mut chain = chain.map_err(|e| misread(&e))?;
-        while chain.last() != *last {
-            if chain.next_batch().map_err(|e| misread(&e))?.is_none() {
-                let what = "the journal ends before the last record";
-                return Err(closed(Cause::Altered, what));
-            }
-        }
-        Ok(())
+    /// The line that this process wrote to the lock.
+    pub(crate) fn lock_line(&self) -> String {
+        String::from_utf8_lossy(self.lock.content()).into_owned()
     }
 
     /// The held lock, if it is the file in this folder.
-    pub(crate) fn lock_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
+    pub(crate) fn lock_in(&self, folder: &dyn Folder) -> io::Result<Option<Arc<dyn File>>> {
         self.lock.file_in(folder)
     }
 

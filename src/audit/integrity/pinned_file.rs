@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{found, look};
-use crate::audit::disk::{Access, File, Folder, Identity};
+use super::look;
+use crate::audit::disk::{File, Folder, Identity};
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
@@ -78,39 +78,18 @@ impl Text {
             .inspect_err(|_| self.forget_last_change())
     }
 
-    /// Checks the file and its content; adopts another file with the same content.
-    pub(super) fn judge_again(
-        &mut self,
-        folder: &dyn Folder,
-        locked: bool,
-    ) -> Result<(), Unavailable> {
-        self.forget_last_change();
-        let checked = self.check(folder);
-        if !matches!(&checked, Err(found) if found.cause == Cause::Replaced) {
-            return checked;
-        }
-        let Ok(file) = folder.open(self.name, Access::Write) else {
-            return checked;
-        };
-        if self.compare(&*file).is_err() || locked && !file.lock().unwrap_or(false) {
-            return checked;
-        }
-        self.is = found(file.identity(), self.name)?;
-        self.file = file;
-        Ok(())
+    /// The content.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.content
     }
 
     /// The file, if it is the one in this folder.
-    pub(super) fn file_in(&self, folder: &dyn Folder) -> Option<Arc<dyn File>> {
-        let now = folder.look(self.name).ok()?;
-        now.same_file(&self.is).then(|| Arc::clone(&self.file))
-    }
-
-    /// Writes the content again after another process has overwritten it.
-    pub(super) fn write_again(&mut self) -> io::Result<()> {
-        self.forget_last_change();
-        self.file.clear()?;
-        self.file.write_at(&self.content, 0)
+    pub(super) fn file_in(&self, folder: &dyn Folder) -> io::Result<Option<Arc<dyn File>>> {
+        match folder.look(self.name) {
+            Ok(now) => Ok(now.same_file(&self.is).then(|| Arc::clone(&self.file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the file holds another writer's line, in the form that each writer leaves in `lock`.

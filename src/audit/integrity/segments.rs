@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::look;
 use super::unread::misread;
-use crate::audit::disk::{Access, Folder, Identity};
+use crate::audit::disk::{Folder, Identity};
 use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
 use crate::audit::log::key::Key;
+use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
 
 /// The number of segments checked after each sync; all get their turn.
 const AT_ONCE: usize = 64;
@@ -138,27 +138,6 @@ impl Segments {
         })
     }
 
-    /// Checks all segments and compares their contents; adopts another file with the same content.
-    pub(super) fn judge_again(&self, folder: &dyn Folder, key: &Key) -> Result<(), Unavailable> {
-        for (number, mut segment) in self.turn(0, true) {
-            segment.checked = None;
-            let checked = match segment.check(folder, number, key) {
-                Err(found) if segment.last.is_none() && found.cause == Cause::Unlinked => {
-                    self.forget(number);
-                    continue;
-                }
-                Err(found) if found.cause == Cause::Replaced => {
-                    segment.adopt(folder, number, key).map_err(|_| found)
-                }
-                checked => checked,
-            };
-            if self.checked(number, segment) {
-                checked?;
-            }
-        }
-        Ok(())
-    }
-
     fn ends(&self) -> MutexGuard<'_, BTreeMap<u64, Link>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,18 +155,6 @@ impl PinnedSegment {
             self.compare(folder, number, key)?;
             self.checked = Some(now.changed);
         }
-        Ok(())
-    }
-
-    /// Adopts another file with the same content, and makes it durable.
-    fn adopt(&mut self, folder: &dyn Folder, number: u64, key: &Key) -> Result<(), Unavailable> {
-        self.compare(folder, number, key)?;
-        let name = segment::name(number);
-        let at = |e| trouble(&e, &format!("cannot adopt the new file {name}"));
-        let file = folder.open(&name, Access::Write).map_err(at)?;
-        file.sync_all().map_err(at)?;
-        folder.sync().map_err(at)?;
-        self.is = file.identity().map_err(at)?;
         Ok(())
     }
 

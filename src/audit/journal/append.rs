@@ -21,6 +21,7 @@ pub(crate) struct Current {
     offset: u64,
     /// The last block written, for comparison with the file.
     last_block: Option<(u64, Vec<u8>)>,
+    has_failed: bool,
 }
 
 impl Current {
@@ -34,12 +35,12 @@ impl Current {
         self.number
     }
 
-    /// Its number, and its identity when it was taken into use.
-    pub(crate) fn known(&self) -> (u64, Identity) {
-        (self.number, self.identity)
+    /// Whether a write or sync failed, so that the bytes from [`Self::offset`] on are unknown.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
-    /// The offset of the next batch; all bytes from there on are zero.
+    /// The offset of the next batch; all bytes from there on are zero unless [`Self::has_failed`].
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
@@ -89,7 +90,7 @@ impl Appender {
         }
     }
 
-    /// The segment in use; `None` at first and after a fault.
+    /// The segment in use; `None` until [`Self::take`].
     pub(crate) fn current(&self) -> Option<&Current> {
         self.current.as_ref()
     }
@@ -103,7 +104,7 @@ impl Appender {
     pub(crate) fn has_room(&self, length: usize) -> bool {
         self.current
             .as_ref()
-            .is_some_and(|c| c.bytes - c.offset >= length as u64)
+            .is_some_and(|c| !c.has_failed && c.bytes - c.offset >= length as u64)
     }
 
     /// Writes to this segment from now on.
@@ -120,21 +121,22 @@ impl Appender {
             file: prepared.file,
             offset: 0,
             last_block: None,
+            has_failed: false,
         });
         Ok(())
     }
 
-    /// Stops using the segment, because its content after the last batch is unknown.
+    /// Stops using the segment.
     pub(crate) fn give_up(&mut self) -> Option<Current> {
         self.current.take()
     }
 
-    /// Writes and syncs one batch; the next continues from it after [`Self::accept`]. An error ends
-    /// the use of the segment.
+    /// Writes and syncs one batch; the next continues from it after [`Self::accept`]. After an error the
+    /// segment takes no more batches.
     pub(crate) fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
         let result = self.write_and_sync(entries);
-        if result.is_err() {
-            self.give_up();
+        if let Some(current) = &mut self.current {
+            current.has_failed |= result.is_err();
         }
         result
     }

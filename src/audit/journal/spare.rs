@@ -71,34 +71,6 @@ impl Spares {
         }
     }
 
-    /// Adopts the file that now has the spare's name and holds the same content.
-    pub(crate) fn adopt_other(&mut self) -> io::Result<()> {
-        let Some(spare) = &mut self.ready else {
-            return Ok(());
-        };
-        let file = self
-            .folder
-            .open(&segment::name(spare.number), Access::Write)?;
-        file.sync_all()?;
-        self.folder.sync()?;
-        spare.identity = file.identity()?;
-        spare.file = file;
-        Ok(())
-    }
-
-    /// Drops the spare if its file is missing; returns whether it did. [`Self::begin`] makes
-    /// another.
-    pub(crate) fn drop_if_missing(&mut self) -> bool {
-        let gone = self.ready.as_ref().is_some_and(|spare| {
-            let found = self.folder.look(&segment::name(spare.number));
-            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        });
-        if gone {
-            self.ready = None;
-        }
-        gone
-    }
-
     /// The length of a spare.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -160,6 +132,15 @@ impl Spares {
     pub(crate) fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
         if let Some(making) = self.making.take() {
             self.ready = making.recv().ok().transpose()?;
+        }
+        if std::mem::take(&mut self.adopted) {
+            self.ready = Some(make(
+                &*self.folder,
+                UNNAMED,
+                &self.assigned,
+                self.bytes,
+                true,
+            )?);
         }
         match self.ready.take() {
             Some(spare) if spare.bytes >= at_least => Ok(spare),

@@ -204,11 +204,6 @@ impl Availability {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
-    /// Adds the refusals back that the writer could not record.
-    pub(crate) fn give_back_refused(&self, refused: u64) {
-        self.refused.fetch_add(refused, Ordering::Relaxed);
-    }
-
     pub(crate) fn show(&self, next_index: u64, open_intents: usize) {
         self.next_index.store(next_index, Ordering::Relaxed);
         let open = open_intents as u64;

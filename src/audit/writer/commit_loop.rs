@@ -5,45 +5,41 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::outage::Outage;
+use super::outage::Incident;
 use crate::audit::entry::Kind;
 use crate::audit::entry::not_sent;
 use crate::audit::log::merkle::Hash;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::writer::Settings;
-use crate::audit::writer::ledger::Ledger;
+use crate::audit::status::{Cause, Unavailable, closed};
+use crate::audit::writer::composer::Composer;
 use crate::audit::writer::shared::Shared;
-use crate::audit::writer::store::Store;
+use crate::audit::writer::store::{Failed, Store, was_late};
 use crate::audit::writer::write_queue::{Closing, DurableIntent, NewIntent, NewNote, Work};
 
 /// The bytes of one round at most: the bound of a batch, less the error of the estimates.
 pub(super) const ROUND_BYTES: usize = 880 << 10;
 /// The time between two rounds if nothing comes.
-const IDLE: Duration = Duration::from_millis(400);
-const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_millis(400);
 
-/// An open trail and the callers that wait for it.
+/// An open log and the callers that wait for it.
 #[derive(Debug)]
 pub(super) struct CommitLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
-    pub(super) ledger: Ledger,
-    /// Why the loop cannot write now.
-    pub(super) outage: Option<Outage>,
-    /// Why the publisher is late. The loop still closes open intents, and takes no new ones.
-    pub(super) no_checkpoint: Option<Outage>,
-    /// Why there is no spare segment. The loop still closes open intents, and takes no new ones.
-    pub(super) no_spare: Option<Outage>,
+    pub(super) composer: Composer,
+    /// The publisher is late. The loop still closes open intents, and takes no new ones.
+    pub(super) no_checkpoint: Option<Incident>,
+    /// There is no spare segment. The loop still closes open intents, and takes no new ones.
+    pub(super) no_spare: Option<Incident>,
+    /// The time of the next try to make a spare.
+    pub(super) spare_again: Instant,
     waiters: Vec<Waiter>,
     /// The time of the last summary of refusals.
-    summed_up: Instant,
+    pub(super) summed_up: Instant,
     /// The time of the last batch.
-    written: Instant,
-    heartbeat: Duration,
-    pub(super) settings: Settings,
+    pub(super) written: Instant,
+    pub(super) heartbeat: Duration,
     /// The time of the last integrity check between batches.
-    judged: Instant,
+    pub(super) checked: Instant,
 }
 
 #[derive(Debug)]
@@ -72,71 +68,64 @@ impl CommitLoop {
     pub(super) fn new(
         shared: Arc<Shared>,
         store: Store,
-        ledger: Ledger,
-        settings: &Settings,
+        composer: Composer,
+        heartbeat: Duration,
     ) -> Self {
+        let now = Instant::now();
         Self {
             shared,
             store,
-            ledger,
-            outage: None,
+            composer,
             no_checkpoint: None,
             no_spare: None,
+            spare_again: now,
             waiters: Vec::new(),
-            summed_up: Instant::now(),
-            written: Instant::now(),
-            heartbeat: settings.heartbeat,
-            settings: settings.clone(),
-            judged: Instant::now(),
+            summed_up: now,
+            written: now,
+            heartbeat,
+            checked: now,
         }
     }
 
-    /// Writes the entries that recovery composed, then takes deletions. A thread makes the spare meanwhile.
-    pub(super) fn begin(&mut self) -> Result<(), Unavailable> {
-        let configs = self.shared.queue.take_configs();
-        for config in &configs {
-            self.ledger.note(&Kind::Config(config.clone()));
+    /// Writes the entries that recovery composed or an outage kept, records the end of the outage, and takes
+    /// deletions. A thread makes the spare meanwhile.
+    pub(super) fn begin(&mut self, incident: Option<&Incident>) -> Result<(), Unavailable> {
+        for config in self.shared.queue.take_configs() {
+            self.composer.note(&Kind::Config(config));
         }
-        if let Err(failed) = self.store.flush(&mut self.ledger.pending) {
-            // This loop ends with its entries; the next one begins with the configs.
-            self.shared.queue.give_back_configs(configs);
-            return Err(failed.found);
+        self.store.flush(&mut self.composer.pending)?;
+        if let Some(incident) = incident {
+            let refused = self.shared.availability.take_refused();
+            self.composer.note(&incident.ended(refused));
+            self.store.flush(&mut self.composer.pending)?;
         }
         self.show();
         self.tell_settled();
         self.store.begin()?;
-        self.shared.availability.open();
+        self.shared.holds();
+        self.open_gate();
         Ok(())
     }
 
-    /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop).
-    pub(super) fn serve(&mut self) {
+    /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop). Returns the reason if the log must be
+    /// opened again before that.
+    pub(super) fn run(&mut self) -> Option<Unavailable> {
         loop {
-            let work = if self.outage.is_some() {
-                self.serve_halted()
-            } else {
-                self.shared.queue.take(ROUND_BYTES, IDLE)
-            };
-            let stop = work.stop && work.is_empty();
-            self.round(work);
-            if stop {
+            let work = self.shared.queue.take(ROUND_BYTES, IDLE);
+            if work.stop && work.is_empty() {
                 self.stop();
-                return;
+                return None;
             }
-            self.tend_integrity();
-            // In an outage each try would use up a spare.
-            if self.outage.is_none() {
-                self.tend_spare();
-                self.tend_publisher();
-                self.tend_time();
+            if let Err(found) = self.round(work).and_then(|()| self.tend()) {
+                return Some(found);
             }
         }
     }
 
     /// Composes the entries of a round and writes them.
-    pub(super) fn round(&mut self, work: Work) {
+    pub(super) fn round(&mut self, work: Work) -> Result<(), Unavailable> {
         for config in work.configs {
-            self.ledger.note(&Kind::Config(config));
+            self.composer.note(&Kind::Config(config));
         }
         for intent in work.intents {
             self.take_intent(intent);
@@ -145,26 +134,42 @@ impl CommitLoop {
             self.take_closing(closing);
         }
         for body in work.refused {
-            self.ledger.push(&body);
+            self.composer.push(&body);
         }
         for note in work.notes {
             self.take_note(note);
         }
-        if self.outage.is_none() && !self.ledger.pending.is_empty() {
-            self.settle();
-        }
-        self.show();
+        self.settle()
     }
 
-    /// Writes and syncs the composed entries, and answers their waiters.
-    pub(super) fn settle(&mut self) {
-        let result = self.store.flush(&mut self.ledger.pending);
+    /// Writes and syncs the composed entries, and answers their waiters. If the disk was late, the entries are
+    /// durable, but no intent is granted.
+    pub(super) fn settle(&mut self) -> Result<(), Unavailable> {
+        if self.composer.pending.is_empty() {
+            return Ok(());
+        }
+        let result = self.store.flush(&mut self.composer.pending);
         self.written = Instant::now();
         self.tell_settled();
         match result {
-            Ok(false) => self.answer(None, false),
-            Ok(true) => self.late(),
-            Err(failed) => self.failed(failed),
+            Ok(false) => {
+                self.answer(None, false);
+                Ok(())
+            }
+            Ok(true) => {
+                self.answer(Some(&was_late()), true);
+                Err(was_late())
+            }
+            Err(Failed { found, late }) => {
+                self.shared.availability.close(found.clone());
+                self.answer(Some(&found), late);
+                if late {
+                    let late = Incident::new(was_late(), self.shared.clock.now());
+                    self.composer.note(&late.began());
+                    self.composer.note(&late.ended(0));
+                }
+                Err(found)
+            }
         }
     }
 
@@ -201,7 +206,7 @@ impl CommitLoop {
                     answer,
                 } => match found {
                     Some(found) if last >= durable || late => {
-                        self.ledger.close(first, not_sent());
+                        self.composer.close(first, not_sent());
                         let _ = answer.send(Err(found.clone()));
                     }
                     // If the caller is gone, the drop closes the intent.
@@ -220,13 +225,13 @@ impl CommitLoop {
         let durable = self.store.appender.last().next_index;
         self.shared
             .availability
-            .show(durable, self.ledger.open_intents());
+            .show(durable, self.composer.open_intents());
     }
 
     /// Tells the publisher which part of the journal holds no open intent.
     pub(super) fn tell_settled(&mut self) {
         let durable = self.store.appender.last().next_index;
-        let settled = self.ledger.settled(durable);
+        let settled = self.composer.settled(durable);
         if let Some(publishing) = &self.store.publishing {
             publishing.settled(settled);
         }
@@ -237,11 +242,11 @@ impl CommitLoop {
         if new.answer.is_closed() {
             return;
         }
-        let (first, leaf) = self.ledger.intent(new.request_id, &new.bodies);
+        let (first, leaf) = self.composer.intent(new.request_id, &new.bodies);
         self.waiters.push(Waiter::Intent {
             first,
             leaf,
-            last: self.ledger.next_index() - 1,
+            last: self.composer.next_index() - 1,
             answer: new.answer,
         });
     }
@@ -250,24 +255,19 @@ impl CommitLoop {
         if note.answer.is_closed() {
             return;
         }
-        let (first, _) = self.ledger.row(&note.bodies);
+        let (first, _) = self.composer.row(&note.bodies);
         self.waiters.push(Waiter::Note {
             first,
-            last: self.ledger.next_index() - 1,
+            last: self.composer.next_index() - 1,
             answer: note.answer,
         });
     }
 
-    /// Composes a closing. In an outage its waiter gets the cause at once.
-    pub(super) fn take_closing(&mut self, closing: Closing) {
-        let Some((index, leaf)) = self.ledger.close(closing.intent, closing.ending) else {
+    fn take_closing(&mut self, closing: Closing) {
+        let Some((index, leaf)) = self.composer.close(closing.intent, closing.ending) else {
             return;
         };
         if let Some(answer) = closing.answer {
-            if let Some(outage) = &self.outage {
-                let _ = answer.send(Err(outage.cause()));
-                return;
-            }
             self.waiters.push(Waiter::Outcome {
                 index,
                 leaf,
@@ -276,53 +276,11 @@ impl CommitLoop {
         }
     }
 
-    /// Checks the files between batches, at most once per [`IDLE`].
-    fn tend_integrity(&mut self) {
-        if self.judged.elapsed() < IDLE {
-            return;
-        }
-        self.judged = Instant::now();
-        // The spare takes precedence over the reserve.
-        let may_reserve = self.outage.is_none() && self.no_spare.is_none();
-        self.store
-            .tend_space(may_reserve && self.store.spares.ready().is_some());
-        if self.outage.is_none()
-            && let Err(found) = self.store.look_after()
-        {
-            self.halt(found);
-        }
-    }
-
-    fn tend_time(&mut self) {
-        if self.summed_up.elapsed() >= SUMMARY_EVERY {
-            self.sum_up();
-        }
-        if self.written.elapsed() >= self.heartbeat {
-            self.ledger.note(&Kind::Alive {});
-        }
-        if !self.ledger.pending.is_empty() {
-            self.settle();
-            self.show();
-        }
-    }
-
-    fn sum_up(&mut self) {
-        self.summed_up = Instant::now();
-        if let Some(sum) = self.shared.summary() {
-            self.ledger.note(&Kind::TurnedAway(sum));
-        }
-    }
-
     pub(super) fn stop(&mut self) {
-        if self.outage.is_some() {
-            self.try_again();
-        }
-        if self.outage.is_none() {
-            self.sum_up();
-            self.ledger.note(&Kind::Stopped {});
-            self.settle();
-        }
-        self.show();
+        self.sum_up();
+        self.composer.note(&Kind::Stopped {});
+        // No caller waits for these entries.
+        let _ = self.settle();
         if let Some(publishing) = &mut self.store.publishing {
             publishing.stop();
         }

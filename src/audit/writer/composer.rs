@@ -1,14 +1,14 @@
-//! The writer's knowledge of the log: the next index and time, the open intents, the entries that are not synced.
+//! Composes entries: gives each its index and its time, and keeps it until it is synced.
 
-use crate::audit::entry::unknown;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::open_intents::{IntentParts, OpenIntents};
 use crate::audit::entry::compose;
-use crate::audit::entry::{Ending, EntryHead, EntrySummary, Kind, Outcome, Reason, Trouble};
+use crate::audit::entry::unknown;
+use crate::audit::entry::{Ending, EntryHead, Kind, Outcome, Reason, Trouble};
 use crate::audit::journal::pending::PendingEntries;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Stamp, Time};
@@ -17,32 +17,19 @@ use crate::clock::{Clock, Stamp, Time};
 /// any step forward, becomes an entry.
 const STILL: Duration = Duration::from_secs(1);
 
-/// An intent without an outcome.
 #[derive(Debug)]
-struct Open {
-    request_id: String,
-    /// One for each part, in order.
-    leaves: Vec<Hash>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Composer {
     clock: Clock,
     stamp: Stamp,
     last_time: Time,
     /// The last reading of the clock, and of the monotonic clock with it.
     asked: Option<(Time, Duration)>,
     next_index: u64,
-    /// The open intents, by the index of the first part.
-    open: BTreeMap<u64, Open>,
-    /// The index of the first replayed entry. Pruned entries are before it; all their intents are closed.
-    begins: u64,
-    /// Closings that may not be synced yet: the index of each, and of its intent.
-    closing: BTreeMap<u64, u64>,
+    open: OpenIntents,
     pub(crate) pending: PendingEntries,
 }
 
-impl Ledger {
+impl Composer {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -50,9 +37,7 @@ impl Ledger {
             last_time: Time(i64::MIN),
             asked: None,
             next_index: 0,
-            open: BTreeMap::new(),
-            begins: 0,
-            closing: BTreeMap::new(),
+            open: OpenIntents::default(),
             pending: PendingEntries::default(),
         }
     }
@@ -67,19 +52,13 @@ impl Ledger {
 
     /// Begins at this index. All intents before it are closed.
     pub(crate) fn begin(&mut self, index: u64) {
-        self.begins = index;
+        self.open.begin(index);
         self.next_index = index;
     }
 
     /// The index below which an entry below `durable` closes every intent.
     pub(crate) fn settled(&mut self, durable: u64) -> u64 {
-        self.closing = self.closing.split_off(&durable);
-        let open = self.open.keys().next();
-        let closing = self.closing.values().min();
-        [open, closing]
-            .into_iter()
-            .flatten()
-            .fold(durable, |a, b| a.min(*b))
+        self.open.settled(durable)
     }
 
     /// Replays an entry of the journal.
@@ -88,23 +67,7 @@ impl Ledger {
         let head = EntryHead::decode(bytes)
             .map_err(|error| format!("entry {index} cannot be read: {error}"))?;
         let time = Time::parse(&head.time).ok_or_else(|| format!("entry {index} has no time"))?;
-        match head.summary {
-            EntrySummary::Intent(intent) => {
-                let first = intent.first(index);
-                let open = self.open.entry(first).or_insert_with(|| Open {
-                    request_id: intent.request_id.into_owned(),
-                    leaves: Vec::new(),
-                });
-                open.leaves.push(leaf(bytes));
-            }
-            EntrySummary::Outcome(outcome) => {
-                let intent = outcome.intent;
-                if intent >= self.begins && self.open.remove(&intent).is_none() {
-                    return Err(format!("entry {index} closes {intent}, which is not open"));
-                }
-            }
-            _ => {}
-        }
+        self.open.replay(index, head.summary, bytes)?;
         self.last_time = time;
         self.next_index += 1;
         Ok(())
@@ -124,7 +87,7 @@ impl Ledger {
     pub(crate) fn intent(&mut self, request_id: String, bodies: &[Vec<u8>]) -> (u64, Hash) {
         let (first, leaves) = self.row(bodies);
         let leaf = leaves.first().copied().unwrap_or_default();
-        self.open.insert(first, Open { request_id, leaves });
+        self.open.open(first, IntentParts { request_id, leaves });
         (first, leaf)
     }
 
@@ -140,7 +103,7 @@ impl Ledger {
 
     /// Composes the outcome of an open intent. `None` if the intent is not open.
     pub(crate) fn close(&mut self, intent: u64, mut ending: Ending) -> Option<(u64, Hash)> {
-        let open = self.open.remove(&intent)?;
+        let open = self.open.close(intent)?;
         let cut = compose::ending(&mut ending);
         let leaves = open.leaves.iter().map(|leaf| STANDARD.encode(leaf));
         let outcome = Outcome {
@@ -151,13 +114,13 @@ impl Ledger {
             cut,
         };
         let (index, leaf) = self.note(&Kind::Outcome(outcome));
-        self.closing.insert(index, intent);
+        self.open.closed_by(index, intent);
         Some((index, leaf))
     }
 
     /// Closes the intents that a crash left open. Returns their number.
     pub(crate) fn close_after_crash(&mut self) -> u64 {
-        let open: Vec<u64> = self.open.keys().copied().collect();
+        let open = self.open.indexes();
         for intent in &open {
             self.close(*intent, unknown(Reason::Crash));
         }
@@ -227,29 +190,29 @@ mod tests {
     use crate::audit::entry::compose::test_intent;
     use crate::audit::entry::not_sent;
 
-    fn ledger(start: i64) -> (Ledger, Clock) {
+    fn composer(start: i64) -> (Composer, Clock) {
         let clock = Clock::manual(Time(start));
-        (Ledger::new(clock.clone()), clock)
+        (Composer::new(clock.clone()), clock)
     }
 
-    fn times(ledger: &Ledger) -> Vec<(i64, bool)> {
+    fn times(composer: &Composer) -> Vec<(i64, bool)> {
         let read = |bytes: &Vec<u8>| {
             let entry: Entry = serde_json::from_slice(bytes).unwrap();
             let is_note = matches!(&entry.kind, Kind::Trouble(t) if t.cause == "clock");
             (Time::parse(&entry.time).unwrap().0, is_note)
         };
-        ledger.pending.iter().map(read).collect()
+        composer.pending.iter().map(read).collect()
     }
 
     #[test]
     fn time_stands_still_over_a_small_step_back_and_a_large_one_is_noted() {
-        let (mut ledger, clock) = ledger(10_000_000);
-        ledger.note(&Kind::Alive {});
+        let (mut composer, clock) = composer(10_000_000);
+        composer.note(&Kind::Alive {});
         clock.set(Time(9_500_000));
-        ledger.note(&Kind::Alive {});
+        composer.note(&Kind::Alive {});
         clock.set(Time(2_000_000));
-        ledger.note(&Kind::Alive {});
-        ledger.note(&Kind::Alive {});
+        composer.note(&Kind::Alive {});
+        composer.note(&Kind::Alive {});
         let (high, low) = (10_000_000, 2_000_000);
         let expected = [
             (high, false),
@@ -258,48 +221,48 @@ mod tests {
             (low, false),
             (low, false),
         ];
-        assert_eq!(times(&ledger), expected);
+        assert_eq!(times(&composer), expected);
     }
 
     #[test]
     fn a_step_forward_is_noted_and_time_that_passes_is_not() {
-        let (mut ledger, clock) = ledger(1);
-        ledger.note(&Kind::Alive {});
+        let (mut composer, clock) = composer(1);
+        composer.note(&Kind::Alive {});
         clock.advance(Duration::from_secs(86_400));
-        ledger.note(&Kind::Alive {});
+        composer.note(&Kind::Alive {});
         let day = 86_400_000_001;
         clock.set(Time(2 * day));
-        ledger.note(&Kind::Alive {});
+        composer.note(&Kind::Alive {});
         let expected = [(1, false), (day, false), (2 * day, true), (2 * day, false)];
-        assert_eq!(times(&ledger), expected);
+        assert_eq!(times(&composer), expected);
     }
 
     #[test]
     fn the_parts_of_an_intent_stand_together_even_when_the_clock_steps() {
-        let (mut ledger, clock) = ledger(10_000_000);
-        ledger.note(&Kind::Alive {});
+        let (mut composer, clock) = composer(10_000_000);
+        composer.note(&Kind::Alive {});
         clock.set(Time(0));
         let body = br#"{"kind":"alive"}"#.to_vec();
-        let (first, _) = ledger.intent("r".into(), &[body.clone(), body]);
-        assert_eq!((first, ledger.next_index()), (2, 4));
+        let (first, _) = composer.intent("r".into(), &[body.clone(), body]);
+        assert_eq!((first, composer.next_index()), (2, 4));
     }
 
     #[test]
     fn p2_an_intent_is_closed_once() {
-        let (mut ledger, _) = ledger(0);
-        let (first, _) = ledger.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
-        assert!(ledger.close(first, not_sent()).is_some());
-        assert!(ledger.close(first, not_sent()).is_none());
-        assert_eq!(ledger.open_intents(), 0);
+        let (mut composer, _) = composer(0);
+        let (first, _) = composer.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
+        assert!(composer.close(first, not_sent()).is_some());
+        assert!(composer.close(first, not_sent()).is_none());
+        assert_eq!(composer.open_intents(), 0);
     }
 
     #[test]
     fn p2_a_journal_that_closes_an_intent_twice_is_not_taken() {
-        let (mut written, clock) = ledger(0);
+        let (mut written, clock) = composer(0);
         let intent = test_intent(1);
         let (first, _) = written.intent("r".into(), &[compose::body(&Kind::Intent(intent))]);
         written.close(first, not_sent());
-        let mut read = Ledger::new(clock);
+        let mut read = Composer::new(clock);
         for entry in &*written.pending {
             read.replay(entry).unwrap();
         }
@@ -314,17 +277,17 @@ mod tests {
 
     #[test]
     fn a_long_revision_of_upstream_is_cut() {
-        let (mut ledger, _) = ledger(0);
-        let (first, _) = ledger.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
+        let (mut composer, _) = composer(0);
+        let (first, _) = composer.intent("r".into(), &[br#"{"kind":"alive"}"#.to_vec()]);
         let revision = Some("x".repeat(1_000));
-        ledger.close(
+        composer.close(
             first,
             Ending {
                 revision,
                 ..not_sent()
             },
         );
-        let entry: Entry = serde_json::from_slice(&ledger.pending[1]).unwrap();
+        let entry: Entry = serde_json::from_slice(&composer.pending[1]).unwrap();
         let Kind::Outcome(outcome) = entry.kind else {
             panic!("no outcome")
         };

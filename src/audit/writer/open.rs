@@ -2,8 +2,8 @@
 //! last whole batch, and writes that batch again into a new segment, synced. Then it publishes what no
 //! checkpoint covers. Nothing is closed or written before that.
 //!
-//! After the folder was moved, the writer opens the log at its path in the same way, and continues after
-//! the last batch that this process answered for.
+//! After an outage the writer opens the log at the path in the same way, but expects all that this process
+//! knows, and continues after the last batch that it answered for.
 
 mod expected;
 
@@ -11,8 +11,10 @@ use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use std::io;
 use std::sync::Arc;
 
+use super::Writer;
 use super::accept_loss;
-use super::ledger::Ledger;
+use super::composer::Composer;
+use super::shared::Shared;
 use super::store::{SMALL_SEGMENT, Store};
 use crate::audit::disk::names::FILE_MODE;
 use crate::audit::disk::names::JOURNAL;
@@ -33,12 +35,9 @@ use crate::audit::journal::{Fault, ReadError};
 use crate::audit::log::key::Key;
 use crate::audit::publish::replay_check::{Published, ReplayCheck};
 use crate::audit::publish::{Publisher, Publishing};
-use crate::audit::status::availability::Availability;
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 use crate::audit::writer::Settings;
-use crate::clock::Clock;
-use crate::metrics::Metrics;
 pub(crate) use expected::Expected;
 
 /// The bytes of entries in memory, at most, while an opening publishes.
@@ -49,13 +48,15 @@ const MIN_SEGMENT: u64 = 256 << 10;
 /// Opens the trail. While another process holds the lock, this writes nothing in the folder. If the log
 /// lacks a byte that `expected` requires, it stays closed, and the error names the place.
 pub(crate) fn open(
-    disk: &Arc<dyn Disk>,
-    settings: &Settings,
-    clock: &Clock,
-    availability: &Arc<Availability>,
-    metrics: &Metrics,
+    writer: &Writer,
     mut expected: Option<Expected<'_>>,
-) -> Result<(Store, Ledger), Unavailable> {
+) -> Result<(Store, Composer), Unavailable> {
+    let Writer { disk, settings, .. } = writer;
+    let Shared {
+        clock,
+        availability,
+        ..
+    } = &*writer.shared;
     let key =
         Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
     if key.origin() != settings.origin {
@@ -68,18 +69,18 @@ pub(crate) fn open(
     }
     let key = Arc::new(key);
     let (mut integrity, loss) = enter(disk, settings, &key, expected.as_ref())?;
-    let mut ledger = Ledger::new(clock.clone());
+    let mut composer = Composer::new(clock.clone());
     let verifier = key.verifier();
     let mut retrace = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
     let (last, before) = follow(
         &integrity,
         &key,
-        &mut ledger,
+        &mut composer,
         &mut retrace,
         expected.as_ref(),
     )?;
     if let Some(expected) = &mut expected {
-        expected.held.sync_copy(&mut integrity)?;
+        expected.held.sync_copy(&mut integrity, expected.highest)?;
     }
     let spares = spares(&integrity.journal, settings.segment_bytes)?;
     integrity.keep_all()?;
@@ -89,32 +90,31 @@ pub(crate) fn open(
         reserve: Reserve::new(Arc::clone(&integrity.root)),
         integrity,
         key,
-        in_doubt: false,
         scrub: None,
         publishing: None,
         availability: Arc::clone(availability),
-        metrics: metrics.clone(),
+        metrics: writer.metrics.clone(),
     };
     if expected.is_none() {
         write_again(&mut store, last)?;
     }
     if let Some(loss) = loss {
-        begin_after(&mut store, &mut ledger, loss)?;
+        begin_after(&mut store, &mut composer, loss)?;
     }
     let publisher = catch_up(&store, retrace.into_published())?;
     store.publishing = Some(Publishing::new(publisher));
-    Ok((store, ledger))
+    Ok((store, composer))
 }
 
 /// Begins a log with the accepted loss of the one before, unless it did so before a crash.
 fn begin_after(
     store: &mut Store,
-    ledger: &mut Ledger,
+    composer: &mut Composer,
     loss: LossAccepted,
 ) -> Result<(), Unavailable> {
-    if ledger.next_index() == 0 {
-        ledger.note(&Kind::LossAccepted(loss));
-        store.flush(&mut ledger.pending)?;
+    if composer.next_index() == 0 {
+        composer.note(&Kind::LossAccepted(loss));
+        store.flush(&mut composer.pending)?;
     }
     accept_loss::begun(&*store.integrity.root)
 }
@@ -136,8 +136,11 @@ fn enter(
     let lock = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key)?;
-    // Another container may have the same process id.
-    let name = format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7());
+    let name = match expected {
+        Some(expected) => expected.held.lock_line(),
+        // Another container may have the same process id.
+        None => format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7()),
+    };
     lock.clear()
         .and_then(|()| lock.write_at(name.as_bytes(), 0))
         .map_err(at("cannot write to the lock"))?;
@@ -163,8 +166,12 @@ fn enter(
 /// Takes the lock, or keeps it if this process already holds it.
 fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Unavailable> {
     let at = |doing| move |e: io::Error| trouble(&e, doing);
-    let held = expected.and_then(|expected| expected.held.lock_in(root));
-    if let Some(held) = held {
+    if let Some(expected) = expected
+        && let Some(held) = expected
+            .held
+            .lock_in(root)
+            .map_err(at("cannot look at the lock"))?
+    {
         return Ok(held);
     }
     let access = match expected {
@@ -211,7 +218,7 @@ fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavaila
 fn follow(
     integrity: &Integrity,
     key: &Key,
-    ledger: &mut Ledger,
+    composer: &mut Composer,
     retrace: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link), Unavailable> {
@@ -219,7 +226,7 @@ fn follow(
     let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
-    ledger.begin(link.next_index);
+    composer.begin(link.next_index);
     retrace.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         if let Some(expected) = expected.filter(|expected| expected.last == link) {
@@ -227,7 +234,7 @@ fn follow(
             continue;
         }
         for entry in &batch.entries {
-            ledger
+            composer
                 .replay(entry)
                 .map_err(|what| closed(Cause::Damaged, what))?;
             retrace.push(entry)?;

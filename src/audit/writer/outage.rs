@@ -1,57 +1,58 @@
-//! A trouble of the opened trail: its cause, since when, and when the commit loop tries again.
+//! An outage: no log is open. The writer refuses deletions, keeps outcomes in memory, and opens the
+//! log again.
 
 use std::time::{Duration, Instant};
 
+use super::Writer;
+use super::commit_loop::CommitLoop;
+use super::open::{self, Expected};
+use super::write_queue::Work;
 use crate::audit::entry::{Kind, Trouble};
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, closed};
 use crate::clock::Time;
 
-pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The first pause after a failed opening.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause if each try may use up a segment.
+const LONGEST_SYNC_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause for another cause that can come after the first write.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// A trouble for which the commit loop refuses deletions.
+/// Why deletions are refused, and since when. The trail records its begin and its end.
 #[derive(Debug)]
-pub(super) struct Outage {
+pub(super) struct Incident {
     pub(super) found: Unavailable,
     since: Time,
-    pub(super) again: Instant,
-    pause: Duration,
 }
 
-impl Outage {
-    pub(super) fn new(found: Unavailable, since: Time, again: Instant) -> Self {
-        Self {
-            found,
-            since,
-            again,
-            pause: FIRST_PAUSE,
+impl Incident {
+    pub(super) fn new(found: Unavailable, since: Time) -> Self {
+        Self { found, since }
+    }
+
+    pub(super) fn began(&self) -> Kind {
+        self.entry("began", 0)
+    }
+
+    /// `refused`: the deletions refused meanwhile.
+    pub(super) fn ended(&self, refused: u64) -> Kind {
+        self.entry("ended", refused)
+    }
+
+    /// The incident goes on, because the log cannot be opened.
+    fn lasts(&self, found: &Unavailable) -> Unavailable {
+        if *found == self.found {
+            return found.clone();
         }
+        let detail = &self.found.detail;
+        let what = format!(
+            "{detail}; the log at the path is not opened: {}",
+            found.detail
+        );
+        closed(self.found.cause, what)
     }
 
-    pub(super) fn cause(&self) -> Cause {
-        self.found.cause
-    }
-
-    /// Makes the next try due now.
-    #[cfg(test)]
-    pub(super) fn hurry(&mut self) {
-        self.again = Instant::now();
-    }
-
-    /// Sets the time of the next try. `judged` is the time that a failed integrity check took; the pause is as
-    /// long, so that the writer spends at most half of its time on checks.
-    pub(super) fn put_off(
-        &mut self,
-        found: Unavailable,
-        longest: Duration,
-        judged: Option<Duration>,
-    ) {
-        let judged = judged.map(|took| FIRST_PAUSE.max(took));
-        self.again = Instant::now() + judged.unwrap_or(self.pause);
-        self.pause = (self.pause * 2).min(longest);
-        self.found = found;
-    }
-
-    pub(super) fn entry(&self, state: &str, refused: u64) -> Kind {
+    fn entry(&self, state: &str, refused: u64) -> Kind {
         Kind::Trouble(Trouble {
             cause: self.found.cause.as_str().into(),
             state: state.into(),
@@ -60,4 +61,199 @@ impl Outage {
             detail: self.found.detail.clone(),
         })
     }
+}
+
+/// The time in which no log is open.
+#[derive(Debug)]
+pub(super) struct Outage {
+    /// `None` until the first opening has failed.
+    incident: Option<Incident>,
+    state: State,
+    /// The time of the next try.
+    again: Instant,
+    pause: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    /// This process has not opened the log yet, so it expects nothing.
+    AtStart,
+    /// This process has written to the log. The log at the path must hold all that it knows.
+    Known(Box<CommitLoop>),
+}
+
+/// The result of a turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Open(Box<CommitLoop>),
+    Wait(Duration),
+    Stop,
+}
+
+impl Outage {
+    pub(super) fn at_start() -> Self {
+        Self {
+            incident: None,
+            state: State::AtStart,
+            again: Instant::now(),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Begins when the commit loop cannot go on. A write or sync that failed is tried again at once, in another
+    /// segment; a fault of the files only after a pause.
+    pub(super) fn of(mut commit_loop: Box<CommitLoop>, found: Unavailable) -> Self {
+        let now = Instant::now();
+        let again = match found.cause.is_integrity() {
+            true => now + FIRST_PAUSE,
+            false => now,
+        };
+        let shared = &commit_loop.shared;
+        shared.availability.close(found.clone());
+        let incident = Incident::new(found, shared.clock.now());
+        commit_loop.composer.note(&incident.began());
+        Self {
+            incident: Some(incident),
+            state: State::Known(commit_loop),
+            again,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Waits until the log is open. `None` if the writer must stop.
+    pub(super) fn end(mut self, writer: &Writer) -> Option<Box<CommitLoop>> {
+        loop {
+            match self.turn(writer) {
+                Turn::Open(commit_loop) => return Some(commit_loop),
+                Turn::Wait(left) => writer.shared.queue.pause(left),
+                Turn::Stop => return None,
+            }
+        }
+    }
+
+    /// Refuses the work that waits, and opens the log if it is time.
+    pub(super) fn turn(&mut self, writer: &Writer) -> Turn {
+        let work = writer.shared.queue.take_all_but_configs();
+        let stop = work.stop;
+        self.refuse(work, writer);
+        let left = self.again.saturating_duration_since(Instant::now());
+        // A log that this process knows gets a last try, for its kept outcomes.
+        let is_last = stop && matches!(self.state, State::Known(_));
+        if stop && self.incident.is_some() && !is_last {
+            return Turn::Stop;
+        }
+        if !left.is_zero() && !is_last {
+            return Turn::Wait(left);
+        }
+        let began = Instant::now();
+        match self.try_to_open(writer) {
+            Ok(commit_loop) => Turn::Open(commit_loop),
+            Err(_) if is_last => Turn::Stop,
+            Err(found) => {
+                self.put_off(found, began.elapsed(), writer);
+                Turn::Wait(Duration::ZERO)
+            }
+        }
+    }
+
+    fn refuse(&mut self, work: Work, writer: &Writer) {
+        let shared = &writer.shared;
+        let found = shared.availability.closed();
+        let found = found.unwrap_or_else(|| closed(Cause::Recovering, "the log is being opened"));
+        for closing in work.refuse(&shared.availability, &found) {
+            if let State::Known(commit_loop) = &mut self.state {
+                commit_loop.composer.close(closing.intent, closing.ending);
+                commit_loop.show();
+            }
+            if let Some(answer) = closing.answer {
+                // The outcome is kept, even if its caller is gone.
+                let _ = answer.send(Err(found.cause));
+            }
+        }
+    }
+
+    fn try_to_open(&mut self, writer: &Writer) -> Result<Box<CommitLoop>, Unavailable> {
+        let mut commit_loop = match std::mem::replace(&mut self.state, State::AtStart) {
+            State::AtStart => Box::new(writer.open()?),
+            State::Known(mut commit_loop) => {
+                let opened = match (commit_loop.store.integrity.moved(), &mut self.incident) {
+                    (Some(moved), Some(incident)) => {
+                        incident.found = moved;
+                        Ok(())
+                    }
+                    // The scrub alone sees the fault that it found.
+                    _ => commit_loop.store.scrubbed(),
+                }
+                .and_then(|()| open_again(&mut commit_loop, writer));
+                if let Err(found) = opened {
+                    // This try used up no segment.
+                    self.pause = FIRST_PAUSE;
+                    self.state = State::Known(commit_loop);
+                    return Err(found);
+                }
+                commit_loop
+            }
+        };
+        match commit_loop.begin(self.incident.as_ref()) {
+            Ok(()) => Ok(commit_loop),
+            Err(found) => {
+                self.state = State::Known(commit_loop);
+                Err(found)
+            }
+        }
+    }
+
+    /// Sets the time of the next try. The pause is at least as long as this try took, so that the writer spends at
+    /// most half of its time on tries.
+    fn put_off(&mut self, found: Unavailable, took: Duration, writer: &Writer) {
+        self.again = Instant::now() + self.pause.max(took);
+        self.pause = next_pause(found.cause, self.pause);
+        let found = match &mut self.incident {
+            // A fault of the files lasts until the log is open again.
+            Some(incident) if incident.found.cause.is_integrity() => incident.lasts(&found),
+            Some(incident) => {
+                incident.found = found.clone();
+                found
+            }
+            None => {
+                let now = writer.shared.clock.now();
+                self.incident = Some(Incident::new(found.clone(), now));
+                found
+            }
+        };
+        writer.shared.availability.close(found);
+    }
+
+    /// Makes the next try due now.
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self) {
+        self.again = Instant::now();
+    }
+}
+
+/// Opens the log that is at the path now, and then releases the one that this process held.
+fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unavailable> {
+    let store = &mut commit_loop.store;
+    store.let_go();
+    let expected = Expected {
+        last: *store.appender.last(),
+        kept: &commit_loop.composer.pending,
+        highest: store.spares.highest(),
+        held: &mut store.integrity,
+    };
+    let (opened, _) = open::open(writer, Some(expected))?;
+    commit_loop.store = opened;
+    Ok(())
+}
+
+/// The pause before the try after the next one, by the cause of the failed one.
+pub(super) fn next_pause(cause: Cause, pause: Duration) -> Duration {
+    let longest = match cause {
+        // These come before the first write.
+        Cause::Locked | Cause::KeyUnusable | Cause::RolledBack | Cause::Damaged => FIRST_PAUSE,
+        cause if cause.is_integrity() => FIRST_PAUSE,
+        Cause::SyncFailed | Cause::SyncLate => LONGEST_SYNC_PAUSE,
+        _ => LONGEST_PAUSE,
+    };
+    longest.min(pause * 2)
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::audit::integrity::Integrity;
 use crate::audit::integrity::scrub::Scrub;
-use crate::audit::journal::append::{Appender, Current};
+use crate::audit::journal::append::Appender;
 use crate::audit::journal::pending::{PendingEntries, padded};
 use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::spare::{Prepared, Spares};
@@ -32,8 +32,6 @@ pub(crate) struct Store {
     pub(crate) integrity: Integrity,
     pub(crate) reserve: Reserve,
     pub(crate) key: Arc<Key>,
-    /// Whether an integrity check failed, and must pass before the next write.
-    pub(crate) in_doubt: bool,
     pub(crate) availability: Arc<Availability>,
     pub(crate) metrics: Metrics,
 }
@@ -88,14 +86,13 @@ impl Store {
         Ok(late)
     }
 
-    /// Checks the files and the spare. If a check fails, the writer never writes to the current segment
-    /// again.
+    /// Checks the files and the spare.
     pub(crate) fn look_after(&mut self) -> Result<(), Unavailable> {
-        let judged = self.judge();
-        if judged.is_err() {
-            self.doubt();
-        }
-        judged
+        self.untouched()?;
+        let current = self.appender.current();
+        self.integrity.check(current, || self.spares.highest())?;
+        self.integrity.check_spare(&mut self.spares)?;
+        self.scrubbed()
     }
 
     /// Starts the publisher and the scrub.
@@ -108,41 +105,18 @@ impl Store {
         Ok(())
     }
 
-    /// Releases a log that was moved, except its lock, which stays held until another log is open.
+    /// Ends the threads that use the log. The lock stays held until another log is open.
     pub(crate) fn let_go(&mut self) {
         self.publishing = None;
         self.scrub = None;
+        self.retire();
         // Waits for the thread that makes a spare.
         let journal = Arc::clone(&self.integrity.journal);
         self.spares = Spares::new(journal, self.spares.highest(), self.spares.bytes());
     }
 
-    /// Whether [`Self::let_go`] was called: then the writer opens the log at the path, even if it is the same.
-    pub(crate) fn is_let_go(&self) -> bool {
-        self.publishing.is_none()
-    }
-
-    /// Checks the files in full after a failed check: they must hold every byte that this process wrote.
-    pub(crate) fn judge_again(&mut self) -> Result<(), Unavailable> {
-        let last = *self.appender.last();
-        self.integrity.judge_spare_again(&mut self.spares)?;
-        self.integrity
-            .judge_again(&last, || self.spares.highest())?;
-        self.scrubbed()?;
-        self.in_doubt = false;
-        Ok(())
-    }
-
-    fn judge(&mut self) -> Result<(), Unavailable> {
-        self.untouched()?;
-        let current = self.appender.current();
-        self.integrity.check(current, || self.spares.highest())?;
-        self.integrity.check_spare(&mut self.spares)?;
-        self.scrubbed()
-    }
-
     /// The fault that the scrub found.
-    fn scrubbed(&self) -> Result<(), Unavailable> {
+    pub(crate) fn scrubbed(&self) -> Result<(), Unavailable> {
         let found = self.scrub.as_ref().and_then(Scrub::found);
         found.map_or(Ok(()), Err)
     }
@@ -172,12 +146,6 @@ impl Store {
             self.integrity.check(None, || self.spares.highest())?;
             Err(found)
         })
-    }
-
-    /// Gives up the current segment, and requires a full check before the next write.
-    fn doubt(&mut self) {
-        self.in_doubt = true;
-        self.retire();
     }
 
     fn retire(&mut self) {
@@ -213,42 +181,20 @@ impl Store {
 
     fn write(&mut self, entries: &[Vec<u8>]) -> Result<(), Unavailable> {
         let length = padded(entries);
-        if !self.appender.has_room(length)
-            && let Err(found) = self.next_segment(length as u64)
-        {
-            // A removed folder takes no segment; another folder may be in its place.
-            let Some(moved) = self.integrity.moved() else {
-                return Err(found);
-            };
-            self.doubt();
-            return Err(moved);
+        if !self.appender.has_room(length) {
+            self.next_segment(length as u64)
+                // A removed folder takes no segment; another folder may be in its place.
+                .map_err(|found| self.integrity.moved().unwrap_or(found))?;
         }
-        if let Err(found) = self.untouched() {
-            self.doubt();
-            return Err(found);
-        }
-        let before = self.appender.current().map(Current::known);
+        self.untouched()?;
         let began = Instant::now();
         let written = self.appender.write(entries);
-        self.metrics
-            .audit_sync_seconds
-            .observe(began.elapsed().as_secs_f64());
-        let link = match written {
-            Ok(link) => link,
-            Err(error) => {
-                // The appender has given the segment up; the next write takes a new one.
-                if let Some((number, is)) = before {
-                    self.integrity.keep_known(number, is, self.appender.last());
-                }
-                return Err(trouble(&error, "cannot write to the journal"));
-            }
-        };
+        let took = began.elapsed().as_secs_f64();
+        self.metrics.audit_sync_seconds.observe(took);
+        let link = written.map_err(|e| trouble(&e, "cannot write to the journal"))?;
         let current = self.appender.current();
-        let judged = self.integrity.check(current, || self.spares.highest());
-        if let Err(found) = judged.and_then(|()| self.scrubbed()) {
-            self.doubt();
-            return Err(found);
-        }
+        self.integrity.check(current, || self.spares.highest())?;
+        self.scrubbed()?;
         self.appender.accept(link);
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::Cause;
 use crate::audit::status::Unavailable;
+use crate::audit::status::availability::Availability;
 
 /// Intents in the queue at most: the greatest value of `[limits] max_deletions`, so callers meet that bound first.
 pub(crate) const MAX_INTENTS: usize = 65_536;
@@ -79,6 +80,21 @@ impl Work {
             && self.intents.is_empty()
             && self.refused.is_empty()
             && self.notes.is_empty()
+    }
+
+    /// Refuses everything but the closings, which it returns.
+    pub(crate) fn refuse(self, availability: &Availability, why: &Unavailable) -> Vec<Closing> {
+        // A waiter may be gone.
+        for intent in self.intents {
+            let _ = intent.answer.send(Err(why.clone()));
+        }
+        for note in self.notes {
+            let _ = note.answer.send(Err(why.clone()));
+        }
+        for _ in self.refused {
+            availability.count_refused();
+        }
+        self.closings
     }
 }
 
@@ -181,14 +197,6 @@ impl WriteQueue {
     /// Takes all configs.
     pub(crate) fn take_configs(&self) -> Vec<ConfigInForce> {
         self.lock().configs.drain(..).collect()
-    }
-
-    /// Puts configs back at the front after a failed write.
-    pub(crate) fn give_back_configs(&self, configs: Vec<ConfigInForce>) {
-        let mut queue = self.lock();
-        for config in configs.into_iter().rev() {
-            queue.configs.push_front(config);
-        }
     }
 
     /// Takes everything but the configs, without waiting.

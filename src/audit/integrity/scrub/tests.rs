@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
+use crate::audit::disk::Access;
 use crate::audit::disk::fake::{FakeDisk, interrupt};
 use crate::audit::disk::read_log_file;
-use crate::audit::disk::{Access, Disk};
 use crate::audit::journal::pending::PendingEntries;
 use crate::audit::journal::segment;
 use crate::audit::log::merkle::{leaf, root_of};
@@ -16,6 +16,7 @@ use crate::audit::log::tiles::{
 use crate::audit::publish::ByHand;
 use crate::audit::status::Cause;
 use crate::audit::trail::tests::settings;
+use crate::audit::writer::Writer;
 use crate::audit::writer::open;
 use crate::audit::writer::store::Store;
 use crate::audit::{TestFolder, Trail, by_hand, test_folder};
@@ -50,11 +51,14 @@ impl Log {
         };
         let (disk, clock, metrics) = (FakeDisk::default(), Clock::system(), Metrics::new());
         disk.mount("/kept");
-        let trail = Trail::by_hand(&settings, clock.clone(), &metrics);
-        let held: Arc<dyn Disk> = Arc::new(disk.clone());
-        let availability = &trail.shared().availability;
-        let (mut store, _) =
-            open::open(&held, &settings, &clock, availability, &metrics, None).unwrap();
+        let trail = Trail::by_hand(&settings, clock, &metrics);
+        let writer = Writer {
+            disk: Arc::new(disk.clone()),
+            settings,
+            shared: Arc::clone(trail.shared()),
+            metrics,
+        };
+        let (mut store, _) = open::open(&writer, None).unwrap();
         let publishing = store.publishing.as_mut().unwrap();
         publishing.begin().unwrap();
         Self {

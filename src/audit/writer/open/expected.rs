@@ -15,6 +15,8 @@ pub(crate) struct Expected<'h> {
     /// Entries that no accepted batch holds. A batch of them may follow the last one: this process wrote it
     /// and did not accept it.
     pub(crate) kept: &'h [Vec<u8>],
+    /// The highest segment number that this process assigned.
+    pub(crate) highest: u64,
     /// The held files. If the log at the path has the same lock file, the lock stays held.
     pub(crate) held: &'h mut Integrity,
 }

@@ -37,7 +37,7 @@ async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_wri
 
 #[test]
 fn tries_that_may_write_come_ever_more_seldom() {
-    use crate::audit::writer::next_pause;
+    use crate::audit::writer::outage::next_pause;
 
     let after_ten =
         |cause| (0..10).fold(Duration::from_secs(1), |pause, _| next_pause(cause, pause));

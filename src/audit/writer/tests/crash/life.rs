@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::random::Random;
 use super::*;
@@ -17,8 +17,7 @@ use crate::audit::entry::compose::test_intent;
 use crate::audit::publish::ByHand;
 use crate::audit::status::Unavailable;
 use crate::audit::writer::commit_loop::{CommitLoop, ROUND_BYTES};
-use crate::audit::writer::outage::Outage;
-use crate::audit::writer::shared::Shared;
+use crate::audit::writer::outage::{Outage, Turn};
 use crate::audit::writer::{Writer, tests::faults};
 use crate::audit::{OpenIntent, Receipt, Unconfirmed};
 
@@ -51,12 +50,24 @@ enum Waiting {
     Close(u64, Answer<Result<Receipt, Unconfirmed>>),
 }
 
+/// The writer, without its thread.
+struct Running {
+    writer: Writer,
+    /// `None` while a turn is under way.
+    state: RefCell<Option<State>>,
+}
+
+enum State {
+    Open(Box<CommitLoop>),
+    Out(Outage),
+}
+
 pub(super) struct Life {
     disk: FakeDisk,
     trail: Trail,
     /// Gives the lock back, so it goes after the publisher.
     publisher: Rc<RefCell<ByHand>>,
-    commit_loop: Rc<RefCell<CommitLoop>>,
+    running: Rc<Running>,
     waiting: Vec<Waiting>,
     open: Vec<OpenIntent>,
 }
@@ -65,35 +76,33 @@ impl Life {
     /// Opens the trail, and tries again if a step fails. `None` if the power was lost.
     pub(super) fn begin(disk: &FakeDisk, settings: &Settings, told: &mut Told) -> Option<Self> {
         let (clock, metrics) = (Clock::system(), Metrics::new());
-        let trail = Trail::by_hand(settings, clock.clone(), &metrics);
+        let trail = Trail::by_hand(settings, clock, &metrics);
         let writer = Writer {
             disk: Arc::new(disk.clone()),
             settings: settings.clone(),
             shared: Arc::clone(trail.shared()),
             metrics,
         };
-        let mut trouble = None;
+        let mut outage = Outage::at_start();
         for _ in 0..50 {
-            match writer.open(trouble) {
-                Ok(mut commit_loop) => {
-                    // A thread that reads when it likes.
-                    commit_loop.store.scrub = None;
-                    let publishing = commit_loop.store.publishing.as_mut().unwrap();
-                    let publisher = publishing.by_hand().unwrap();
+            outage.hurry();
+            match outage.turn(&writer) {
+                Turn::Open(mut commit_loop) => {
+                    let publisher = publisher_of(&mut commit_loop).unwrap();
+                    let state = RefCell::new(Some(State::Open(commit_loop)));
                     return Some(Self {
                         disk: disk.clone(),
                         trail,
                         publisher: Rc::new(RefCell::new(publisher)),
-                        commit_loop: Rc::new(RefCell::new(commit_loop)),
+                        running: Rc::new(Running { writer, state }),
                         waiting: Vec::new(),
                         open: Vec::new(),
                     });
                 }
-                Err(_) if disk.is_dead() => return None,
-                Err(found) => {
+                _ if disk.is_dead() => return None,
+                _ => {
+                    let found = trail.state().closed.unwrap();
                     assert!(!found.cause.may_be_lost(), "{found:?}");
-                    trouble = Some((found.cause, clock.now()));
-                    trail.shared().availability.close(found);
                 }
             }
         }
@@ -143,23 +152,23 @@ impl Life {
             self.ask(told, users);
         }
         self.hear(told);
-        round(&self.commit_loop, self.trail.shared());
+        self.running.round();
         self.hear(told);
         for open in std::mem::take(&mut self.open) {
             self.close(told, open, deleted());
         }
         self.hear(told);
-        round(&self.commit_loop, self.trail.shared());
+        self.running.round();
         self.hear(told);
         assert!(self.waiting.is_empty());
     }
 
     /// So many batches, the last of them an outcome, all of them published.
     pub(super) fn fill(&mut self, told: &mut Told, batches: usize) {
-        tend(&self.commit_loop);
+        self.running.tend();
         for _ in 0..batches % 2 {
             self.trail.refused(faults::refusal());
-            round(&self.commit_loop, self.trail.shared());
+            self.running.round();
         }
         for _ in 0..batches / 2 {
             self.delete(told, 1, 1);
@@ -177,7 +186,8 @@ impl Life {
 
     /// The writer's turn.
     pub(super) fn write(&self) {
-        round(&self.commit_loop, self.trail.shared());
+        self.running.round();
+        self.take_publisher();
     }
 
     /// The publisher's turn; says whether it works.
@@ -187,13 +197,13 @@ impl Life {
 
     /// The writer's turn without work.
     pub(super) fn look_after(&self) {
-        tend(&self.commit_loop);
+        self.running.tend();
     }
 
     fn stop(&mut self) {
         self.trail.shared().queue.stop();
-        round(&self.commit_loop, self.trail.shared());
-        self.commit_loop.borrow_mut().stop();
+        self.running.round();
+        self.running.stop();
         self.take_publisher();
         self.publisher.borrow_mut().publish_the_rest();
         self.disk.put_back();
@@ -218,7 +228,7 @@ impl Life {
             11 if random.coin() => drop(self.waiting.pop()),
             11 => drop(self.open.pop()),
             12 => self.trail.refused(faults::refusal()),
-            13 | 14 => tend(&self.commit_loop),
+            13 | 14 => self.running.tend(),
             _ => match random.below(6) {
                 0 | 1 => {
                     self.disk.put_copy("/audit");
@@ -233,28 +243,21 @@ impl Life {
 
     /// Once the writer has opened the log again, another publisher publishes.
     fn take_publisher(&self) {
-        let store = &mut self.commit_loop.borrow_mut().store;
-        let publisher = store.publishing.as_mut().and_then(|p| p.by_hand());
-        if let Some(publisher) = publisher {
-            store.scrub = None;
+        if let Some(State::Open(commit_loop)) = &mut *self.running.state.borrow_mut()
+            && let Some(publisher) = publisher_of(commit_loop)
+        {
             self.publisher.replace(publisher);
         }
     }
 
     /// The writer writes or the publisher publishes, or one while the other does.
     fn take_turns(&self, random: &mut Random) {
-        let (commit_loop, shared) = (
-            Rc::clone(&self.commit_loop),
-            Arc::clone(self.trail.shared()),
-        );
-        let publisher = Rc::clone(&self.publisher);
+        let (running, publisher) = (Rc::clone(&self.running), Rc::clone(&self.publisher));
         let under_way = Rc::clone(&self.publisher);
         let write = move || {
             // The writer waits for the publisher before it opens the log again.
-            let moved =
-                commit_loop.borrow().outage.as_ref().map(Outage::cause) == Some(Cause::FolderMoved);
-            if !moved || under_way.try_borrow_mut().is_ok() {
-                round(&commit_loop, &shared);
+            if running.is_open() || under_way.try_borrow_mut().is_ok() {
+                running.round();
             }
         };
         let publish = move || {
@@ -310,36 +313,76 @@ impl Life {
     }
 }
 
-/// What the writer's thread does at a time.
-fn round(commit_loop: &RefCell<CommitLoop>, shared: &Arc<Shared>) {
-    let commit_loop = &mut *commit_loop.borrow_mut();
-    if let Some(outage) = &mut commit_loop.outage {
-        outage.hurry();
-        commit_loop.serve_halted();
-        return;
+impl Running {
+    fn is_open(&self) -> bool {
+        matches!(&*self.state.borrow(), Some(State::Open(_)))
     }
-    let work = shared.queue.take(ROUND_BYTES, Duration::ZERO);
-    commit_loop.round(work);
+
+    /// What the writer's thread does at a time.
+    fn round(&self) {
+        let Some(state) = self.state.take() else {
+            return;
+        };
+        let next = match state {
+            State::Open(mut commit_loop) => {
+                let work = self.writer.shared.queue.take(ROUND_BYTES, Duration::ZERO);
+                let result = commit_loop.round(work);
+                after(commit_loop, result)
+            }
+            State::Out(mut outage) => {
+                outage.hurry();
+                match outage.turn(&self.writer) {
+                    Turn::Open(commit_loop) => State::Open(commit_loop),
+                    Turn::Wait(_) | Turn::Stop => State::Out(outage),
+                }
+            }
+        };
+        self.state.replace(Some(next));
+    }
+
+    /// The loop's work between rounds; waits for the thread that makes the spare.
+    fn tend(&self) {
+        let next = match self.state.take() {
+            Some(State::Open(mut commit_loop)) => {
+                let result = tend(&mut commit_loop);
+                Some(after(commit_loop, result))
+            }
+            other => other,
+        };
+        self.state.replace(next);
+    }
+
+    fn stop(&self) {
+        if let Some(State::Open(commit_loop)) = &mut *self.state.borrow_mut() {
+            commit_loop.stop();
+        }
+    }
 }
 
-/// The loop's work between rounds; waits for the thread that makes the spare.
-fn tend(commit_loop: &RefCell<CommitLoop>) {
-    let commit_loop = &mut *commit_loop.borrow_mut();
-    if commit_loop.outage.is_none()
-        && let Err(found) = commit_loop.store.look_after()
-    {
-        commit_loop.halt(found);
-    }
-    if let Some(outage) = &mut commit_loop.no_spare {
-        outage.hurry();
-    }
-    while commit_loop.outage.is_none() {
-        commit_loop.tend_spare();
+fn tend(commit_loop: &mut CommitLoop) -> Result<(), Unavailable> {
+    commit_loop.store.look_after()?;
+    commit_loop.spare_again = Instant::now();
+    loop {
+        commit_loop.tend_spare()?;
         if !commit_loop.store.spares.is_making() {
-            return;
+            return Ok(());
         }
         std::thread::yield_now();
     }
+}
+
+fn after(commit_loop: Box<CommitLoop>, result: Result<(), Unavailable>) -> State {
+    match result {
+        Ok(()) => State::Open(commit_loop),
+        Err(found) => State::Out(Outage::of(commit_loop, found)),
+    }
+}
+
+/// The publisher of a log that was just opened. The scrub is a thread that reads when it likes, so it goes.
+fn publisher_of(commit_loop: &mut CommitLoop) -> Option<ByHand> {
+    let publisher = commit_loop.store.publishing.as_mut()?.by_hand()?;
+    commit_loop.store.scrub = None;
+    Some(publisher)
 }
 
 fn ending(random: &mut Random) -> Ending {
