@@ -20,12 +20,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::disk::names::JOURNAL;
+use super::disk::names::{JOURNAL, LOCK};
 use super::disk::{Disk, File, Folder, Identity};
 use super::journal::append::Current;
 use super::journal::batch::Link;
 use super::journal::segment;
-use super::journal::spare::Spares;
+use super::journal::spare::{Prepared, Spares};
 use super::log::key::Key;
 use super::status::{Cause, Unavailable};
 use pinned_file::LastChange;
@@ -88,9 +88,13 @@ impl Integrity {
         })
     }
 
-    /// Pins every segment in the folder, with the last batch that recovery found.
-    pub(crate) fn keep_all(&self) -> Result<(), Unavailable> {
-        found(self.segments.keep_all(&*self.journal), JOURNAL)
+    /// Pins every segment in the folder but the spare, with the last batch that recovery found.
+    pub(crate) fn keep_all(&self, spare: Option<&Prepared>) -> Result<(), Unavailable> {
+        found(self.segments.keep_all(&*self.journal), JOURNAL)?;
+        if let Some(spare) = spare {
+            self.segments.forget(spare.number);
+        }
+        Ok(())
     }
 
     /// Runs the cheap checks; `highest` returns the highest segment number that we assigned.
@@ -162,6 +166,21 @@ impl Integrity {
     pub(crate) fn written(&mut self, current: &Current) {
         let now = current.identity_now();
         self.current = now.ok().map(|now| (current.number(), now.changed));
+    }
+
+    pub(crate) fn key(&self) -> Arc<Key> {
+        Arc::clone(&self.key)
+    }
+
+    /// Writes our line to the lock again if another process did nothing but write its own. If that process still
+    /// runs, it changes the lock again, and the next check finds that.
+    pub(crate) fn claim_lock(&mut self, highest: u64) -> Result<bool, Unavailable> {
+        let is_of_another = self.lock.is_of_another();
+        if is_of_another {
+            self.check_names(|| highest)?;
+            found(self.lock.write_again(), LOCK)?;
+        }
+        Ok(is_of_another)
     }
 
     /// The line that this process wrote to the lock.

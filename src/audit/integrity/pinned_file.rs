@@ -78,6 +78,13 @@ impl Text {
             .inspect_err(|_| self.forget_last_change())
     }
 
+    /// Writes the content again after another process has overwritten it.
+    pub(super) fn write_again(&mut self) -> io::Result<()> {
+        self.forget_last_change();
+        self.file.clear()?;
+        self.file.write_at(&self.content, 0)
+    }
+
     /// The content.
     pub(super) fn content(&self) -> &[u8] {
         &self.content

@@ -52,16 +52,18 @@ impl Publishing {
         self.queue.settled(index);
     }
 
-    /// Publishes all queued entries, then starts the thread.
-    pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
+    /// Starts the thread; at a start, only once all queued entries are published.
+    pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
         let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
         };
-        let queue = self.queue.take(Duration::ZERO, Duration::ZERO);
-        publisher.take(queue.batches);
-        publisher.settled(queue.settled);
-        publisher.publish()?;
-        self.queue.published(&self.availability.lag);
+        if is_start {
+            let queue = self.queue.take(Duration::ZERO, Duration::ZERO);
+            publisher.take(queue.batches);
+            publisher.settled(queue.settled);
+            publisher.publish()?;
+            self.queue.published(&self.availability.lag);
+        }
         // Clears the error of an earlier publisher.
         self.availability.lag.publisher_error(None);
         let run = Run {

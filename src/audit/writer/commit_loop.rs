@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::outage::Incident;
+use super::incident::Incident;
 use crate::audit::entry::Kind;
 use crate::audit::entry::not_sent;
 use crate::audit::log::merkle::Hash;
@@ -32,6 +32,8 @@ pub(super) struct CommitLoop {
     pub(super) no_spare: Option<Incident>,
     /// The time of the next try to make a spare.
     pub(super) spare_again: Instant,
+    /// Whether the log has taken deletions in this process.
+    has_begun: bool,
     waiters: Vec<Waiter>,
     /// The time of the last summary of refusals.
     pub(super) summed_up: Instant,
@@ -79,6 +81,7 @@ impl CommitLoop {
             no_checkpoint: None,
             no_spare: None,
             spare_again: now,
+            has_begun: false,
             waiters: Vec::new(),
             summed_up: now,
             written: now,
@@ -89,19 +92,20 @@ impl CommitLoop {
 
     /// Writes the entries that recovery composed or an outage kept, records the end of the outage, and takes
     /// deletions. A thread makes the spare meanwhile.
-    pub(super) fn begin(&mut self, incident: Option<&Incident>) -> Result<(), Unavailable> {
+    pub(super) fn begin(&mut self, incident: &mut Option<Incident>) -> Result<(), Unavailable> {
         for config in self.shared.queue.take_configs() {
             self.composer.note(&Kind::Config(config));
         }
         self.store.flush(&mut self.composer.pending)?;
-        if let Some(incident) = incident {
+        if let Some(ended) = incident.take() {
             let refused = self.shared.availability.take_refused();
-            self.composer.note(&incident.ended(refused));
+            self.composer.note(&ended.ended(refused));
             self.store.flush(&mut self.composer.pending)?;
         }
         self.show();
         self.tell_settled();
-        self.store.begin()?;
+        self.store.begin(!self.has_begun)?;
+        self.has_begun = true;
         self.shared.holds();
         self.open_gate();
         Ok(())

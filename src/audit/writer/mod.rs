@@ -10,6 +10,7 @@ pub(crate) mod store;
 pub(crate) mod write_queue;
 
 mod commit_loop;
+mod incident;
 mod open_intents;
 mod outage;
 mod upkeep;

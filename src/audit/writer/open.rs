@@ -57,33 +57,34 @@ pub(crate) fn open(
         availability,
         ..
     } = &*writer.shared;
-    let key =
-        Key::read(&settings.key_file).map_err(|e| closed(Cause::KeyUnusable, e.to_string()))?;
-    if key.origin() != settings.origin {
-        let what = format!(
-            "the key is for `{}`, the config says `{}`",
-            key.origin(),
-            settings.origin
-        );
-        return Err(closed(Cause::KeyUnusable, what));
-    }
-    let key = Arc::new(key);
+    let key = match &expected {
+        Some(expected) => expected.held.key(),
+        None => own_key(settings)?,
+    };
     let (mut integrity, loss) = enter(disk, settings, &key, expected.as_ref())?;
     let mut composer = Composer::new(clock.clone());
     let verifier = key.verifier();
-    let mut retrace = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
+    let mut replay_check = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
     let (last, before) = follow(
         &integrity,
         &key,
         &mut composer,
-        &mut retrace,
+        &mut replay_check,
         expected.as_ref(),
     )?;
-    if let Some(expected) = &mut expected {
-        expected.held.sync_copy(&mut integrity, expected.highest)?;
-    }
-    let spares = spares(&integrity.journal, settings.segment_bytes)?;
-    integrity.keep_all()?;
+    let spares = match expected
+        .as_mut()
+        .and_then(|expected| expected.spares.take())
+    {
+        Some(spares) => spares,
+        None => {
+            if let Some(expected) = &mut expected {
+                expected.held.sync_copy(&mut integrity)?;
+            }
+            spares(&integrity.journal, settings.segment_bytes)?
+        }
+    };
+    integrity.keep_all(spares.ready())?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
         spares,
@@ -101,9 +102,22 @@ pub(crate) fn open(
     if let Some(loss) = loss {
         begin_after(&mut store, &mut composer, loss)?;
     }
-    let publisher = catch_up(&store, retrace.into_published())?;
+    let publisher = catch_up(&store, replay_check.into_published())?;
     store.publishing = Some(Publishing::new(publisher));
     Ok((store, composer))
+}
+
+fn own_key(settings: &Settings) -> Result<Arc<Key>, Unavailable> {
+    let unusable = |what| closed(Cause::KeyUnusable, what);
+    let key = Key::read(&settings.key_file).map_err(|e| unusable(e.to_string()))?;
+    if key.origin() != settings.origin {
+        return Err(unusable(format!(
+            "the key is for `{}`, the config says `{}`",
+            key.origin(),
+            settings.origin
+        )));
+    }
+    Ok(Arc::new(key))
 }
 
 /// Begins a log with the accepted loss of the one before, unless it did so before a crash.
@@ -135,7 +149,7 @@ fn enter(
         .map_err(at("cannot open the trail's folder"))?;
     let lock = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
-    let (verifier, line) = own(&*root, key)?;
+    let (verifier, line) = own(&*root, key, expected.is_some())?;
     let name = match expected {
         Some(expected) => expected.held.lock_line(),
         // Another container may have the same process id.
@@ -188,9 +202,17 @@ fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn Fi
 }
 
 /// Checks that the folder's `verifier` is this key's public key, or writes it into a new folder.
-fn own(root: &dyn Folder, key: &Key) -> Result<(Arc<dyn File>, String), Unavailable> {
+fn own(
+    root: &dyn Folder,
+    key: &Key,
+    is_expected: bool,
+) -> Result<(Arc<dyn File>, String), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
-    let file = root.open(VERIFIER, Access::Create(FILE_MODE)).map_err(at)?;
+    let access = match is_expected {
+        true => Access::Write,
+        false => Access::Create(FILE_MODE),
+    };
+    let file = root.open(VERIFIER, access).map_err(at)?;
     let line = format!("{}\n", key.verifier());
     let mut found = vec![0; line.len() + 1];
     let length = file.read_at(&mut found, 0).map_err(at)?;
@@ -219,7 +241,7 @@ fn follow(
     integrity: &Integrity,
     key: &Key,
     composer: &mut Composer,
-    retrace: &mut ReplayCheck,
+    replay_check: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link), Unavailable> {
     let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
@@ -227,7 +249,7 @@ fn follow(
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
     composer.begin(link.next_index);
-    retrace.begin(root, link.next_index, key.verifier())?;
+    replay_check.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         if let Some(expected) = expected.filter(|expected| expected.last == link) {
             expected.is_kept(&batch)?;
@@ -237,7 +259,7 @@ fn follow(
             composer
                 .replay(entry)
                 .map_err(|what| closed(Cause::Damaged, what))?;
-            retrace.push(entry)?;
+            replay_check.push(entry)?;
         }
         // At a start, the last batch is written again in a new segment and counts there.
         integrity.segments.ends_with(&link);
@@ -249,7 +271,7 @@ fn follow(
         integrity.segments.ends_with(&link);
         (last, before) = (None, link);
     }
-    retrace.finish()?;
+    replay_check.finish()?;
     Ok((last, before))
 }
 

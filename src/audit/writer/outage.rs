@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Writer;
 use super::commit_loop::CommitLoop;
+use super::incident::Incident;
 use super::open::{self, Expected};
 use super::write_queue::Work;
-use crate::audit::entry::{Kind, Trouble};
 use crate::audit::status::{Cause, Unavailable, closed};
-use crate::clock::Time;
 
 /// The first pause after a failed opening.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -18,55 +17,10 @@ const LONGEST_SYNC_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause for another cause that can come after the first write.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Why deletions are refused, and since when. The trail records its begin and its end.
-#[derive(Debug)]
-pub(super) struct Incident {
-    pub(super) found: Unavailable,
-    since: Time,
-}
-
-impl Incident {
-    pub(super) fn new(found: Unavailable, since: Time) -> Self {
-        Self { found, since }
-    }
-
-    pub(super) fn began(&self) -> Kind {
-        self.entry("began", 0)
-    }
-
-    /// `refused`: the deletions refused meanwhile.
-    pub(super) fn ended(&self, refused: u64) -> Kind {
-        self.entry("ended", refused)
-    }
-
-    /// The incident goes on, because the log cannot be opened.
-    fn lasts(&self, found: &Unavailable) -> Unavailable {
-        if *found == self.found {
-            return found.clone();
-        }
-        let detail = &self.found.detail;
-        let what = format!(
-            "{detail}; the log at the path is not opened: {}",
-            found.detail
-        );
-        closed(self.found.cause, what)
-    }
-
-    fn entry(&self, state: &str, refused: u64) -> Kind {
-        Kind::Trouble(Trouble {
-            cause: self.found.cause.as_str().into(),
-            state: state.into(),
-            since: self.since.to_string(),
-            refused,
-            detail: self.found.detail.clone(),
-        })
-    }
-}
-
 /// The time in which no log is open.
 #[derive(Debug)]
 pub(super) struct Outage {
-    /// `None` until the first opening has failed.
+    /// `None` until the first opening has failed, and once the trail has recorded the end.
     incident: Option<Incident>,
     state: State,
     /// The time of the next try.
@@ -176,16 +130,11 @@ impl Outage {
         let mut commit_loop = match std::mem::replace(&mut self.state, State::AtStart) {
             State::AtStart => Box::new(writer.open()?),
             State::Known(mut commit_loop) => {
-                let opened = match (commit_loop.store.integrity.moved(), &mut self.incident) {
-                    (Some(moved), Some(incident)) => {
-                        incident.found = moved;
-                        Ok(())
-                    }
-                    // The scrub alone sees the fault that it found.
-                    _ => commit_loop.store.scrubbed(),
+                let moved = commit_loop.store.integrity.moved();
+                if let (Some(moved), Some(incident)) = (moved, &mut self.incident) {
+                    incident.found = moved;
                 }
-                .and_then(|()| open_again(&mut commit_loop, writer));
-                if let Err(found) = opened {
+                if let Err(found) = open_again(&mut commit_loop, writer) {
                     // This try used up no segment.
                     self.pause = FIRST_PAUSE;
                     self.state = State::Known(commit_loop);
@@ -194,7 +143,7 @@ impl Outage {
                 commit_loop
             }
         };
-        match commit_loop.begin(self.incident.as_ref()) {
+        match commit_loop.begin(&mut self.incident) {
             Ok(()) => Ok(commit_loop),
             Err(found) => {
                 self.state = State::Known(commit_loop);
@@ -216,8 +165,11 @@ impl Outage {
                 found
             }
             None => {
-                let now = writer.shared.clock.now();
-                self.incident = Some(Incident::new(found.clone(), now));
+                let incident = Incident::new(found.clone(), writer.shared.clock.now());
+                if let State::Known(commit_loop) = &mut self.state {
+                    commit_loop.composer.note(&incident.began());
+                }
+                self.incident = Some(incident);
                 found
             }
         };
@@ -234,11 +186,12 @@ impl Outage {
 /// Opens the log that is at the path now, and then releases the one that this process held.
 fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unavailable> {
     let store = &mut commit_loop.store;
+    let is_same = store.is_same()?;
     store.let_go();
     let expected = Expected {
         last: *store.appender.last(),
         kept: &commit_loop.composer.pending,
-        highest: store.spares.highest(),
+        spares: is_same.then(|| store.take_spares()),
         held: &mut store.integrity,
     };
     let (opened, _) = open::open(writer, Some(expected))?;

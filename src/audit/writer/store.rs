@@ -95,24 +95,49 @@ impl Store {
         self.scrubbed()
     }
 
-    /// Starts the publisher and the scrub.
-    pub(crate) fn begin(&mut self) -> Result<(), Unavailable> {
+    /// Starts the publisher and the scrub. At a start, everything must be published first.
+    pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
         if let Some(publishing) = &mut self.publishing {
-            publishing.begin()?;
+            publishing.begin(is_start)?;
         }
         let scrub = Scrub::begin(&self.integrity, &self.key);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
         Ok(())
     }
 
+    /// Whether every file at the path is still the one that this process wrote. If not, another may be in its
+    /// place: then the log is judged by what it holds.
+    pub(crate) fn is_same(&mut self) -> Result<bool, Unavailable> {
+        self.retire();
+        if self.integrity.moved().is_some() {
+            return Ok(false);
+        }
+        // The scrub alone sees the fault that it found.
+        self.scrubbed()?;
+        let mut checked = self.look_after();
+        if checked.is_err() && self.integrity.claim_lock(self.spares.highest())? {
+            checked = self.look_after();
+        }
+        match checked {
+            Ok(()) => Ok(true),
+            Err(found) => match found.cause {
+                Cause::FolderMoved | Cause::Replaced | Cause::Unlinked => Ok(false),
+                _ => Err(found),
+            },
+        }
+    }
+
     /// Ends the threads that use the log. The lock stays held until another log is open.
     pub(crate) fn let_go(&mut self) {
         self.publishing = None;
         self.scrub = None;
-        self.retire();
-        // Waits for the thread that makes a spare.
+    }
+
+    /// Hands over the segment numbers, and the spare if there is one.
+    pub(crate) fn take_spares(&mut self) -> Spares {
         let journal = Arc::clone(&self.integrity.journal);
-        self.spares = Spares::new(journal, self.spares.highest(), self.spares.bytes());
+        let none = Spares::new(journal, self.spares.highest(), self.spares.bytes());
+        std::mem::replace(&mut self.spares, none)
     }
 
     /// The fault that the scrub found.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::commit_loop::{CommitLoop, IDLE};
-use super::outage::Incident;
+use super::incident::Incident;
 use crate::audit::entry::Kind;
 use crate::audit::status::{Unavailable, trouble};
 

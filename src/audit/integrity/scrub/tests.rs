@@ -60,7 +60,7 @@ impl Log {
         };
         let (mut store, _) = open::open(&writer, None).unwrap();
         let publishing = store.publishing.as_mut().unwrap();
-        publishing.begin().unwrap();
+        publishing.begin(true).unwrap();
         Self {
             disk,
             publisher: publishing.by_hand().unwrap(),

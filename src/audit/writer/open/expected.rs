@@ -4,6 +4,7 @@ use crate::audit::integrity::Integrity;
 use crate::audit::journal::Place;
 use crate::audit::journal::batch::{Batch, Link};
 use crate::audit::journal::segment;
+use crate::audit::journal::spare::Spares;
 use crate::audit::status::closed;
 use crate::audit::status::{Cause, Unavailable};
 
@@ -15,8 +16,8 @@ pub(crate) struct Expected<'h> {
     /// Entries that no accepted batch holds. A batch of them may follow the last one: this process wrote it
     /// and did not accept it.
     pub(crate) kept: &'h [Vec<u8>],
-    /// The highest segment number that this process assigned.
-    pub(crate) highest: u64,
+    /// The segment numbers, if every file at the path is still the one that this process wrote.
+    pub(crate) spares: Option<Spares>,
     /// The held files. If the log at the path has the same lock file, the lock stays held.
     pub(crate) held: &'h mut Integrity,
 }

@@ -79,6 +79,17 @@ async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p3_an_outage_ends_even_if_the_key_file_is_gone() {
+    let rig = Rig::open(PATIENT).await;
+    std::fs::remove_file(&rig.settings.key_file).unwrap();
+    rig.disk.fail("sync_data", 0, 1, ErrorKind::Other);
+    rig.trail.begin(test_intent(1)).await.unwrap_err();
+    opens(&rig.trail).await;
+    let open = rig.trail.begin(test_intent(1)).await.unwrap();
+    open.close(deleted()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p3_a_late_sync_refuses_at_once_and_its_intents_are_closed_first() {
     let rig = Rig::open(Duration::from_secs(2)).await;
     let kept = rig.trail.begin(test_intent(1)).await.unwrap();

@@ -1,0 +1,47 @@
+//! A time in which deletions are refused. The trail records its begin and its end.
+
+use crate::audit::entry::{Kind, Trouble};
+use crate::audit::status::{Unavailable, closed};
+use crate::clock::Time;
+
+/// Why deletions are refused, and since when.
+#[derive(Debug)]
+pub(super) struct Incident {
+    pub(super) found: Unavailable,
+    since: Time,
+}
+
+impl Incident {
+    pub(super) fn new(found: Unavailable, since: Time) -> Self {
+        Self { found, since }
+    }
+
+    pub(super) fn began(&self) -> Kind {
+        self.entry("began", 0)
+    }
+
+    /// `refused`: the deletions refused meanwhile.
+    pub(super) fn ended(&self, refused: u64) -> Kind {
+        self.entry("ended", refused)
+    }
+
+    /// The incident goes on, because the log cannot be opened.
+    pub(super) fn lasts(&self, found: &Unavailable) -> Unavailable {
+        if *found == self.found {
+            return found.clone();
+        }
+        let (detail, why) = (&self.found.detail, &found.detail);
+        let what = format!("{detail}; the log at the path is not opened: {why}");
+        closed(self.found.cause, what)
+    }
+
+    fn entry(&self, state: &str, refused: u64) -> Kind {
+        Kind::Trouble(Trouble {
+            cause: self.found.cause.as_str().into(),
+            state: state.into(),
+            since: self.since.to_string(),
+            refused,
+            detail: self.found.detail.clone(),
+        })
+    }
+}
