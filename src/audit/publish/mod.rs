@@ -20,7 +20,7 @@ use super::disk::names::CHECKPOINT;
 pub(crate) use super::journal::Synced;
 pub(crate) use checkpoint_file::CheckpointFile;
 pub use rollback_guard::unwatched;
-pub(crate) use rollback_guard::{Seen, folder_of};
+pub(crate) use rollback_guard::{RollbackGuard, folder_of};
 #[cfg(test)]
 pub(crate) use thread::ByHand;
 pub(crate) use thread::Publishing;
@@ -49,7 +49,7 @@ pub(crate) struct Publisher {
     key: Arc<Key>,
     tiles: TileWriter,
     checkpoint: CheckpointFile,
-    seen: Seen,
+    rollback_guard: RollbackGuard,
     /// The log at the newest checkpoint.
     published: Tree,
     /// Synced entries after the newest checkpoint.
@@ -69,7 +69,7 @@ impl Publisher {
         integrity: &Integrity,
         tiles: TileWriter,
         (published, checkpoint): (Tree, Option<Vec<u8>>),
-        seen: Seen,
+        rollback_guard: RollbackGuard,
         (availability, metrics): (&Arc<Availability>, &Metrics),
     ) -> Self {
         let temporary = Arc::clone(tiles.temporary());
@@ -85,7 +85,7 @@ impl Publisher {
                 CHECKPOINT,
                 checkpoint,
             ),
-            seen,
+            rollback_guard,
             published,
             waiting: Vec::new(),
             segments: Segments::new(
@@ -128,7 +128,7 @@ impl Publisher {
             .map_err(|e| trouble(&e, "cannot publish the log's tiles"))?;
         let verifier = self.key.verifier();
         self.checkpoint.compare(verifier)?;
-        self.seen.compare(verifier)?;
+        self.rollback_guard.compare(verifier)?;
         let signed = Checkpoint {
             origin: self.key.origin().to_owned(),
             size: next.size(),
@@ -142,9 +142,9 @@ impl Publisher {
             let took = began.elapsed().as_secs_f64();
             self.metrics.audit_publish_seconds.observe(took);
         }
-        if !self.seen.holds(&signed) {
-            self.seen.write(&signed);
-            let trouble = self.seen.trouble().map(str::to_owned);
+        if !self.rollback_guard.holds(&signed) {
+            self.rollback_guard.write(&signed);
+            let trouble = self.rollback_guard.trouble().map(str::to_owned);
             self.availability.lag.unwatched(trouble);
         }
         self.outgrown.note(&self.published, &next);

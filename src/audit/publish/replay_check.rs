@@ -13,7 +13,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::publish::{Piece, Seen, TileWriter, Tree};
+use crate::audit::publish::{Piece, RollbackGuard, TileWriter, Tree};
 use crate::audit::read::log::BUNDLE;
 use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
 use crate::audit::status::{Cause, Unavailable};
@@ -23,7 +23,7 @@ use crate::audit::status::{closed, trouble};
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) shelf: TileWriter,
-    pub(crate) seen: Seen,
+    pub(crate) seen: RollbackGuard,
     /// The checkpoint's bytes; `covered` is the number of its entries.
     pub(crate) checkpoint: Option<Vec<u8>>,
     pub(crate) covered: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Published {
 #[derive(Debug)]
 pub(crate) struct ReplayCheck {
     shelf: TileWriter,
-    seen: Seen,
+    seen: RollbackGuard,
     /// The newest checkpoint in the folder, and its bytes.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
     /// The checkpoint in the seen file.
@@ -71,8 +71,8 @@ impl ReplayCheck {
                 }
             },
         };
-        let (seen, found) =
-            Seen::open(disk, seen_file).map_err(|e| trouble(&e, "cannot read the seen file"))?;
+        let (seen, found) = RollbackGuard::open(disk, seen_file)
+            .map_err(|e| trouble(&e, "cannot read the seen file"))?;
         let newest_seen = match found.map(|bytes| Checkpoint::open(&bytes, key)).transpose() {
             Ok(newest_seen) => newest_seen,
             Err(error) => {

@@ -14,9 +14,8 @@ use crate::audit::disk::{Disk, Folder, is_lack};
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable};
 
-/// The seen file.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct RollbackGuard {
     /// `None` if it cannot be opened.
     file: Option<CheckpointFile>,
     /// Why roll-back detection does not work.
@@ -24,7 +23,7 @@ pub(crate) struct Seen {
     path: String,
 }
 
-impl Seen {
+impl RollbackGuard {
     /// Opens the file and returns its content.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let shown = path.display().to_string();
@@ -45,12 +44,12 @@ impl Seen {
             Err(error) if is_lack(&error) => return Err(error),
             Err(error) => (None, None, Some(detection_is_off(&shown, &error))),
         };
-        let seen = Self {
+        let guard = Self {
             file,
             trouble,
             path: shown,
         };
-        Ok((seen, bytes))
+        Ok((guard, bytes))
     }
 
     /// Why roll-back detection does not work; `None` if it does.
@@ -132,10 +131,10 @@ mod tests {
         let folder = test_folder("seen");
         let path = folder.path().join("not/there.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (mut seen, found) = Seen::open(&disk, &path).unwrap();
+        let (mut guard, found) = RollbackGuard::open(&disk, &path).unwrap();
         assert_eq!(found, None);
-        seen.write(b"checkpoint");
-        assert!(seen.trouble().unwrap().contains("not/there.seen"));
+        guard.write(b"checkpoint");
+        assert!(guard.trouble().unwrap().contains("not/there.seen"));
         assert!(unwatched(&path).unwrap().contains("detection is off"));
         assert!(!folder.path().join("not").exists());
         assert_eq!(unwatched(&folder.path().join("new.seen")), None);
@@ -146,11 +145,11 @@ mod tests {
         let folder = test_folder("seen");
         let path = folder.path().join("audit.key.seen");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let (mut seen, _) = Seen::open(&disk, &path).unwrap();
+        let (mut guard, _) = RollbackGuard::open(&disk, &path).unwrap();
         for text in [b"one".as_slice(), b"two"] {
-            seen.write(text);
-            assert!(seen.holds(text));
-            let (_, found) = Seen::open(&disk, &path).unwrap();
+            guard.write(text);
+            assert!(guard.holds(text));
+            let (_, found) = RollbackGuard::open(&disk, &path).unwrap();
             assert_eq!(found.as_deref(), Some(text));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
