@@ -13,12 +13,12 @@ pub(crate) mod pending;
 pub(crate) mod append;
 pub(crate) mod batch;
 pub(crate) mod chain;
+pub(crate) mod floor;
 mod plan;
 mod read;
 pub(crate) mod reserve;
 pub(crate) mod segment;
 pub(crate) mod spare;
-pub(crate) mod start;
 mod tail;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Finds the valid parts of the segments, from the newest segment backwards.
 
 use super::batch::{Batch, Link};
+use super::floor::PruningFloor;
 use super::segment::{self, Segment};
-use super::start::JournalStart;
 use super::tail::{self, Tail};
 use super::{Fault, ReadError};
 use crate::audit::disk::Folder;
@@ -28,7 +28,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Makes a plan of the folder's present content.
     pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
-        JournalStart::is_not_newer(folder)?;
+        PruningFloor::is_not_newer(folder)?;
         let mut numbers =
             segment::numbers(folder).map_err(|e| ReadError::io(super::Place::default(), &e))?;
         let mut plan = Self::default();
@@ -78,7 +78,7 @@ impl Plan {
             let Some(segment) = Segment::open(folder, from.segment)? else {
                 // Reads `floor` after the failed open, because pruning writes it before it removes
                 // segments.
-                match JournalStart::read(folder, key)? {
+                match PruningFloor::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
                     // A later segment that continues from the same batch voids the segments between
                     // them.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::audit::disk::Folder;
 use crate::audit::integrity;
 use crate::audit::journal::batch::Link;
+use crate::audit::journal::floor::PruningFloor;
 use crate::audit::journal::segment;
-use crate::audit::journal::start::JournalStart;
 use crate::audit::log::key::Key;
 
 /// A segment of the journal.
@@ -81,7 +81,7 @@ impl Segments {
             self.is_cleaned_up = true;
             return Ok(());
         }
-        let floor = JournalStart {
+        let floor = PruningFloor {
             segment: first.number,
             before: first.before,
         };

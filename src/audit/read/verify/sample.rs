@@ -13,7 +13,7 @@ use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::entry::{Kind, Started, Verdict};
 use crate::audit::journal::batch::{self, Link};
-use crate::audit::journal::start::JournalStart;
+use crate::audit::journal::floor::PruningFloor;
 use crate::audit::journal::{Place, segment};
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
@@ -96,7 +96,7 @@ pub(crate) fn write_pruned(directory: &Path, batches: &[Vec<Vec<u8>>], pruned: u
     write_segment(directory, 2, &batches[pruned..], before, key);
     std::fs::remove_file(directory.join(JOURNAL).join(segment::name(1))).unwrap();
     let folder = RealDisk.folder(&directory.join(JOURNAL), None).unwrap();
-    JournalStart { segment: 2, before }
+    PruningFloor { segment: 2, before }
         .write(&*folder, key)
         .unwrap();
     std::fs::write(directory.join("verifier"), format!("{}\n", key.verifier())).unwrap();

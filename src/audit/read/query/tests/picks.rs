@@ -8,7 +8,7 @@ use super::*;
 use crate::audit::disk::{Disk, RealDisk};
 use crate::audit::journal::Place;
 use crate::audit::journal::batch::{self, Link};
-use crate::audit::journal::start::JournalStart;
+use crate::audit::journal::floor::PruningFloor;
 use crate::audit::log::key::test_key;
 use crate::audit::read::testing::{publish, put};
 use crate::audit::read::verify::sample;
@@ -271,7 +271,7 @@ fn pruned(directory: &Path, entries: &[Vec<u8>], from: u64) {
     let (bytes, _) = batch::encode(&entries[from as usize..], &before, place(3), &key).unwrap();
     put(directory, "journal/0000000003", &bytes);
     let journal = RealDisk.folder(&directory.join("journal"), None).unwrap();
-    let floor = JournalStart { segment: 3, before };
+    let floor = PruningFloor { segment: 3, before };
     floor.write(&*journal, &key).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The start of a pruned journal: the file `floor`.
+//! The floor of a pruned journal: where it begins. The file `floor` holds it.
 //!
 //! It is text of four lines: `lychgate journal floor v1`; the number of the first segment that must
 //! exist; place, sequence number, next index and digest of the batch before that segment; and the
@@ -27,14 +27,14 @@ const MAX_BYTES: u64 = 512;
 
 /// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct JournalStart {
+pub(crate) struct PruningFloor {
     /// The number of the first segment that must exist.
     pub(crate) segment: u64,
     /// The batch before that segment.
     pub(crate) before: Link,
 }
 
-impl JournalStart {
+impl PruningFloor {
     /// Reads the file; `None` if the journal was never pruned. Checks the tag only with the key.
     pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
         let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
@@ -111,7 +111,7 @@ fn refuse_newer(text: &str) -> Result<(), ReadError> {
 
 /// The content, the text that the tag covers, and the tag. Refuses a text that differs when it is
 /// written again.
-fn parse(text: &str) -> Option<(JournalStart, String, Hash)> {
+fn parse(text: &str) -> Option<(PruningFloor, String, Hash)> {
     let mut lines = text.lines().skip(1);
     let segment = lines.next()?.parse().ok()?;
     let fields: Vec<&str> = lines.next()?.split(' ').collect();
@@ -119,7 +119,7 @@ fn parse(text: &str) -> Option<(JournalStart, String, Hash)> {
         return None;
     };
     let number = |text: &str| text.parse::<u64>().ok();
-    let floor = JournalStart {
+    let floor = PruningFloor {
         segment,
         before: Link {
             place: Place {
@@ -160,8 +160,8 @@ mod tests {
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let newer = format!("{TITLE}2\nof another form{}\n", "…".repeat(300));
         std::fs::write(outer.path().join(NAME), newer).unwrap();
-        let error = JournalStart::is_not_newer(&*folder).unwrap_err();
-        assert_eq!(JournalStart::read(&*folder, None), Err(error.clone()));
+        let error = PruningFloor::is_not_newer(&*folder).unwrap_err();
+        assert_eq!(PruningFloor::read(&*folder, None), Err(error.clone()));
         assert_eq!(error.fault, Fault::Newer);
         let expected = "journal: `journal/floor` has format version 2, and this program reads version 1: run the newer program that wrote it";
         assert_eq!(error.to_string(), expected);
@@ -172,8 +172,8 @@ mod tests {
         let outer = test_folder("floor");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let key = test_key();
-        assert_eq!(JournalStart::read(&*folder, Some(&key)).unwrap(), None);
-        let floor = JournalStart {
+        assert_eq!(PruningFloor::read(&*folder, Some(&key)).unwrap(), None);
+        let floor = PruningFloor {
             segment: 7,
             before: Link {
                 place: Place {
@@ -187,17 +187,17 @@ mod tests {
         };
         floor.write(&*folder, &key).unwrap();
         assert_eq!(
-            JournalStart::read(&*folder, Some(&key)).unwrap(),
+            PruningFloor::read(&*folder, Some(&key)).unwrap(),
             Some(floor)
         );
-        assert_eq!(JournalStart::read(&*folder, None).unwrap(), Some(floor));
+        assert_eq!(PruningFloor::read(&*folder, None).unwrap(), Some(floor));
         let good = std::fs::read(outer.path().join(NAME)).unwrap();
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(outer.path().join(NAME), bad).unwrap();
             assert!(
-                JournalStart::read(&*folder, Some(&key)).is_err(),
+                PruningFloor::read(&*folder, Some(&key)).is_err(),
                 "bit {bit}"
             );
         }
