@@ -15,6 +15,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use names::FILE_MODE;
 use rustix::io::Errno;
 
 pub(crate) use real::RealDisk;
@@ -22,11 +23,8 @@ pub(crate) use real::RealDisk;
 /// Identifies a file, with its length and its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Device number.
     pub device: u64,
-    /// Inode number.
     pub inode: u64,
-    /// The file's length.
     pub bytes: u64,
     /// The time of the last change to the file or its metadata, in nanoseconds. The file system
     /// sets it and no writer can.
@@ -37,28 +35,23 @@ pub struct Identity {
 
 impl Identity {
     /// Whether these are the same file, at any length.
-    #[must_use]
     pub fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Opens an existing file for reading.
     Read,
-    /// Opens an existing file for reading and writing.
+    /// Reads and writes an existing file.
     Write,
-    /// Opens a file for reading and writing; creates it with this mode if it does not exist.
+    /// Reads and writes; creates a missing file with this mode.
     Create(u32),
 }
 
-/// Opens folders by path.
 pub(crate) trait Disk: Debug + Send + Sync {
     /// Opens a folder; with a mode, creates it and its missing parents.
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
-    /// The identity of the file or folder at a path.
     fn look(&self, path: &Path) -> io::Result<Identity>;
 }
 
@@ -70,14 +63,13 @@ pub trait Folder: Debug + Send + Sync {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Opens a file in the folder; a link is an error.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>>;
-    /// Renames a file in the folder; replaces a file that has the new name.
+    /// Replaces a file that has the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Renames a file in the folder.
+    /// An error if a file has the new name.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Moves a file into another open folder of the same disk; replaces a file that has the new
     /// name.
     fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()>;
-    /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Removes an empty subfolder.
     fn remove_folder(&self, name: &str) -> io::Result<()>;
@@ -87,7 +79,6 @@ pub trait Folder: Debug + Send + Sync {
     fn look(&self, name: &str) -> io::Result<Identity>;
     /// Bytes that an unprivileged process can still write on this disk.
     fn free_bytes(&self) -> io::Result<u64>;
-    /// The folder's own identity.
     fn identity(&self) -> io::Result<Identity>;
     /// The creation time in nanoseconds, if the file system records it. An inode number alone does
     /// not identify a folder: the file system reuses it after a removal.
@@ -101,9 +92,7 @@ pub trait Folder: Debug + Send + Sync {
 
 /// An open file.
 pub trait File: Debug + Send + Sync {
-    /// Reads at an offset, up to the buffer's length.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes all the bytes at an offset.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the bytes durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
@@ -111,7 +100,6 @@ pub trait File: Debug + Send + Sync {
     fn sync_all(&self) -> io::Result<()>;
     /// Truncates the file to 0 bytes.
     fn clear(&self) -> io::Result<()>;
-    /// The file's identity, with its present length.
     fn identity(&self) -> io::Result<Identity>;
     /// How many hard links the file has.
     fn names(&self) -> io::Result<u64>;
@@ -175,6 +163,30 @@ pub(crate) fn read_whole(
     let mut bytes = vec![0; length];
     read_exact(&*file, &mut bytes, 0)?;
     Ok(Some(bytes))
+}
+
+/// Creates a file, writes and syncs it. Removes an older one of this name first, because a file must
+/// not be synced again after a failed sync.
+pub(crate) fn write_synced(folder: &dyn Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
+    match folder.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = folder.open(name, Access::Create(FILE_MODE))?;
+    file.write_at(bytes, 0)?;
+    file.sync_all()
+}
+
+/// Replaces a file durably: a crash leaves the old content or the new one.
+pub(crate) fn replace(
+    folder: &dyn Folder,
+    temporary: &str,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
+    write_synced(folder, temporary, bytes)?;
+    folder.rename(temporary, name)?;
+    folder.sync()
 }
 
 /// The largest file of a log is a full bundle: 256 entries of 65,535 bytes, each with its length.

@@ -7,13 +7,12 @@
 //! be missing. A later segment may continue from that same batch: the next start makes one if only
 //! a single batch was left.
 
-use crate::audit::disk::names::FILE_MODE;
 use std::io;
 
 use super::batch::Link;
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as TEMPORARY};
-use crate::audit::disk::{Access, Folder, read_exact};
+use crate::audit::disk::{Access, Folder, read_exact, replace};
 use crate::audit::log::hex;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
@@ -62,16 +61,8 @@ impl PruningFloor {
     pub(crate) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
         let signed = self.signed();
         let tag = hex(&key.tag(signed.as_bytes()));
-        // A file must not be synced again after a failed sync.
-        match folder.remove(TEMPORARY) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = folder.open(TEMPORARY, Access::Create(FILE_MODE))?;
-        file.write_at(format!("{signed}{tag}\n").as_bytes(), 0)?;
-        file.sync_all()?;
-        folder.rename(TEMPORARY, NAME)?;
-        folder.sync()
+        let text = format!("{signed}{tag}\n");
+        replace(folder, TEMPORARY, NAME, text.as_bytes())
     }
 
     fn signed(&self) -> String {

@@ -3,9 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::audit::disk::names::FILE_MODE;
-use crate::audit::disk::read_log_file;
-use crate::audit::disk::{Access, Folder};
+use crate::audit::disk::{Folder, read_log_file, write_synced};
 use crate::audit::integrity::unread;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
@@ -83,15 +81,7 @@ impl CheckpointFile {
 
     /// Replaces the file's content durably.
     pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // A file must not be synced again after a failed sync, so each attempt creates its own.
-        match self.temporary.remove(&self.temporary_name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mode = Access::Create(FILE_MODE);
-        let file = self.temporary.open(&self.temporary_name, mode)?;
-        file.write_at(bytes, 0)?;
-        file.sync_all()?;
+        write_synced(&*self.temporary, &self.temporary_name, bytes)?;
         self.attempted = Some(bytes.to_vec());
         self.temporary
             .move_into(&self.temporary_name, &*self.folder, &self.name)?;

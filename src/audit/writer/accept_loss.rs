@@ -15,14 +15,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::disk::names::FILE_MODE;
 use crate::audit::disk::names::LOCK;
 use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use crate::audit::disk::names::{
     LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST, is_of_the_log,
 };
-use crate::audit::disk::read_log_file;
 use crate::audit::disk::{Access, Disk, File, Folder, is_lack, is_no_file_of_a_log};
+use crate::audit::disk::{read_log_file, replace};
 use crate::audit::entry::{Actor, LossAccepted};
 use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::checkpoint::Checkpoint;
@@ -381,16 +380,7 @@ impl Record {
 
     /// Writes the record durably under this name.
     fn write(&self, root: &dyn Folder, name: &str) -> io::Result<()> {
-        // A file is never synced again after a failed sync, so each attempt makes a new one.
-        match root.remove(LOSS_NEW) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = root.open(LOSS_NEW, Access::Create(FILE_MODE))?;
-        file.write_at(&serde_json::to_vec(self)?, 0)?;
-        file.sync_all()?;
-        root.rename(LOSS_NEW, name)?;
-        root.sync()
+        replace(root, LOSS_NEW, name, &serde_json::to_vec(self)?)
     }
 }
 

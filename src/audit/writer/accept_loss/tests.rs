@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::audit::disk::RealDisk;
 use crate::audit::disk::fake::FakeDisk;
+use crate::audit::disk::names::FILE_MODE;
 use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::not_sent;
 use crate::audit::entry::{Entry, Kind};
