@@ -1,10 +1,7 @@
 //! The trail's signing key: Ed25519, in the formats of signed notes.
 //!
-//! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01
-//!
-//! seed)`; the verifier key is `name+hhhhhhhh+base64(01
-//!
-//! public key)` (C2SP signed-note). The name is the log's origin.
+//! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01 || seed)`. The verifier key is
+//! `name+hhhhhhhh+base64(01 || public key)` (C2SP signed-note). The name is the log's origin.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -18,7 +15,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::merkle::Hash;
+use super::hex;
+use super::merkle::{Hash, fixed};
 use super::verifier_key::{ED25519, KeyError, VerifierKey, origin_fault};
 
 const PREFIX: &str = "PRIVATE+KEY+";
@@ -35,10 +33,6 @@ pub struct Key {
 
 impl Key {
     /// Generates a key for this origin.
-    ///
-    /// # Errors
-    /// If the origin is not visible ASCII without `+`, 1 to 255 bytes, or the system gives no
-    /// random bytes.
     pub fn generate(origin: &str) -> Result<Self, KeyError> {
         let mut seed = Zeroizing::new([0; 32]);
         rand::fill(&mut *seed).map_err(|_| KeyError("no randomness for a new key".into()))?;
@@ -46,9 +40,6 @@ impl Key {
     }
 
     /// Reads a key file.
-    ///
-    /// # Errors
-    /// If the file is unreadable or is not one key in the format above.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let place = path.display();
         let file = File::open(path).map_err(|e| KeyError(format!("cannot open {place}: {e}")))?;
@@ -60,16 +51,12 @@ impl Key {
     }
 
     /// Parses the text of a key file; it may end in one line feed.
-    ///
-    /// # Errors
-    /// If the text is not one key in the format above.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
         let form = || KeyError("not a signing key from `lychgate audit keygen`".into());
         let line = text.strip_suffix('\n').unwrap_or(text);
-        let mut parts = line.strip_prefix(PREFIX).ok_or_else(form)?.splitn(3, '+');
-        let (Some(name), Some(id), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(form());
-        };
+        let rest = line.strip_prefix(PREFIX).ok_or_else(form)?;
+        let (name, rest) = rest.split_once('+').ok_or_else(form)?;
+        let (id, body) = rest.split_once('+').ok_or_else(form)?;
         let bytes = Zeroizing::new(STANDARD.decode(body).map_err(|_| form())?);
         let (Some((&ED25519, rest)), true) = (bytes.split_first(), bytes.len() == 33) else {
             return Err(form());
@@ -77,44 +64,35 @@ impl Key {
         let mut seed = Zeroizing::new([0; 32]);
         seed.copy_from_slice(rest);
         let key = Self::from_seed(name, seed)?;
-        if crate::audit::log::hex(&key.verifier.id()) != id {
+        if hex(&key.verifier.id()) != id {
             return Err(KeyError("the key's id does not fit the key".into()));
         }
         Ok(key)
     }
 
-    /// The key's name, which is the origin of the log.
-    #[must_use]
-    pub fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         self.verifier.origin()
     }
 
-    /// The public key.
-    #[must_use]
-    pub fn verifier(&self) -> &VerifierKey {
+    pub(crate) fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
     /// Signs a text: the key id (4 bytes) and the signature (64 bytes), as in a line of a signed
     /// note.
-    #[must_use]
-    pub fn sign(&self, text: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, text: &[u8]) -> Vec<u8> {
         let mut line = self.verifier.id().to_vec();
         line.extend_from_slice(self.pair.sign(text).as_ref());
         line
     }
 
     /// The authentication tag of a journal batch (HMAC-SHA-256).
-    #[must_use]
-    pub fn tag(&self, bytes: &[u8]) -> Hash {
-        let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(&self.tags, bytes).as_ref());
-        tag
+    pub(crate) fn tag(&self, bytes: &[u8]) -> Hash {
+        fixed(hmac::sign(&self.tags, bytes).as_ref())
     }
 
     /// Whether this key made the tag; takes constant time.
-    #[must_use]
-    pub fn tag_holds(&self, bytes: &[u8], tag: &[u8]) -> bool {
+    pub(crate) fn tag_holds(&self, bytes: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.tags, bytes, tag).is_ok()
     }
 
@@ -124,8 +102,7 @@ impl Key {
         }
         let unusable = || KeyError("the key cannot be used".into());
         let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| unusable())?;
-        let mut public = [0; 32];
-        public.copy_from_slice(pair.public_key().as_ref());
+        let public = fixed(pair.public_key().as_ref());
         let mut secret = Zeroizing::new([0; 32]);
         let info = [b"lychgate journal tag v1\n".as_slice(), origin.as_bytes()];
         hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
@@ -146,7 +123,7 @@ impl Key {
         body[0] = ED25519;
         body[1..].copy_from_slice(&*self.seed);
         let mut encoded = STANDARD.encode(*body);
-        let id = crate::audit::log::hex(&self.verifier.id());
+        let id = hex(&self.verifier.id());
         let line = format!("{PREFIX}{}+{id}+{encoded}\n", self.origin());
         encoded.zeroize();
         Zeroizing::new(line)
@@ -161,10 +138,7 @@ impl fmt::Debug for Key {
 }
 
 /// Generates a key and writes it to a new file of mode 0600, synced. Returns its verifier key.
-///
-/// # Errors
-/// If the file exists or cannot be written; this never overwrites a file.
-pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
+pub(crate) fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
     let key = Key::generate(origin)?;
     let fault = |e| KeyError(format!("cannot write {}: {e}", path.display()));
     let mut file = OpenOptions::new()
@@ -184,8 +158,7 @@ pub fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
 
 /// A warning if every user of the machine can read or write the key file. Access for the group is
 /// fine: a mounted secret reaches a user who is not its owner that way.
-#[must_use]
-pub fn exposed(path: &Path) -> Option<String> {
+pub(crate) fn exposed(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o007 != 0).then(|| {
         format!(

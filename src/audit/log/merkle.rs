@@ -2,7 +2,6 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-/// A SHA-256 digest.
 pub(crate) type Hash = [u8; 32];
 
 /// The hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
@@ -22,7 +21,6 @@ pub(crate) fn node(left: &Hash, right: &Hash) -> Hash {
     fixed(context.finish().as_ref())
 }
 
-/// SHA-256 of the bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     fixed(digest(&SHA256, bytes).as_ref())
 }
@@ -36,6 +34,14 @@ pub(crate) fn root_of(hashes: &[Hash]) -> Hash {
     root.root()
 }
 
+/// The root over perfect subtrees, from right to left: the smallest first.
+pub(crate) fn root_over(subtrees: impl IntoIterator<Item = Hash>) -> Hash {
+    let merged = subtrees
+        .into_iter()
+        .reduce(|right, left| node(&left, &right));
+    merged.unwrap_or_else(|| sha256(b""))
+}
+
 /// The root over a growing list of leaves. Keeps the roots of perfect subtrees, like a binary
 /// counter.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +52,6 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Adds the next leaf.
     pub(crate) fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;
         let mut level = self.size;
@@ -61,21 +66,16 @@ impl Root {
     }
 
     /// The roots of the perfect subtrees, from left to right: the largest first.
-    pub(crate) fn peaks(&self) -> &[Hash] {
-        &self.peaks
+    pub(crate) fn into_peaks(self) -> Vec<Hash> {
+        self.peaks
     }
 
-    /// The root over all leaves so far.
     pub(crate) fn root(&self) -> Hash {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(first) = peaks.next() else {
-            return sha256(b"");
-        };
-        peaks.fold(*first, |right, left| node(left, &right))
+        root_over(self.peaks.iter().rev().copied())
     }
 }
 
-fn fixed(bytes: &[u8]) -> Hash {
+pub(super) fn fixed(bytes: &[u8]) -> Hash {
     let mut hash = [0; 32];
     hash.copy_from_slice(bytes);
     hash

@@ -11,11 +11,10 @@ pub(crate) mod proof;
 pub mod receipt;
 pub(crate) mod strict;
 pub(crate) mod tiles;
-pub mod verifier_key;
+pub(crate) mod verifier_key;
 
 /// Encodes bytes in lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

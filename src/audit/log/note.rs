@@ -12,13 +12,10 @@ pub(crate) const MAX_SIGNATURES: usize = 64;
 /// The start of a signature line: an em dash and a space.
 const DASH: &str = "\u{2014} ";
 
-/// Why a note proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// It is not a signed note.
     #[error("not a signed note: {0}")]
     Malformed(&'static str),
-    /// No signature has the key's name and id.
     #[error("not signed by {0}")]
     Unsigned(String),
     /// A signature has the key's name and id but is invalid.

@@ -22,7 +22,6 @@ pub struct Receipt {
 
 impl Receipt {
     /// Signs a receipt for the deletion whose (first) intent has this index.
-    #[must_use]
     pub fn sign(key: &Key, index: u64, leaf: &Hash) -> Self {
         let receipt = format!("{}/{index}", key.origin());
         let leaf = strict::encode(leaf);
@@ -36,7 +35,6 @@ impl Receipt {
 
     /// Verifies a receipt: its index and leaf, or `None` if this key did not sign it. Each field
     /// must have the spelling of [`Self::sign`].
-    #[must_use]
     pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
         let (origin, digits) = self.receipt.rsplit_once('/')?;
         let index = strict::number(digits)?;

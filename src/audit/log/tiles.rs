@@ -1,16 +1,13 @@
-//! Tiles and entry bundles: their paths, and the set that a log of a given size has (C2SP
-//! tlog-tiles).
+//! Tiles and entry bundles: their paths, their content, and the set that a log of a given size has
+//! (C2SP tlog-tiles).
 
-mod content;
 mod frontier;
 
-#[cfg(test)]
-pub(crate) use content::encode_bundle;
-pub(crate) use content::{
-    ContentError, MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, decode_bundle, decode_tile, encode_tile,
-    push_entry,
-};
 pub(crate) use frontier::Frontier;
+#[cfg(test)]
+pub(crate) use tests::encode_bundle;
+
+use super::merkle::Hash;
 
 /// How many hashes a full tile has, and how many entries a full bundle has.
 pub(crate) const FULL: u16 = 256;
@@ -18,6 +15,12 @@ pub(crate) const FULL: u16 = 256;
 pub(crate) const LEVELS: u8 = 8;
 /// The largest level in a path.
 const MAX_LEVEL: u8 = 63;
+/// The maximal length of an entry: the bundle stores it in two bytes.
+pub(crate) const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
+/// The maximal length of a bundle.
+pub(crate) const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
+
+const HASH_BYTES: usize = size_of::<Hash>();
 
 /// A hash tile. Its hash `i` is the root of 256^level entries, from entry `(256 * index + i) *
 /// 256^level`.
@@ -25,7 +28,6 @@ const MAX_LEVEL: u8 = 63;
 pub(crate) struct Tile {
     /// 0 to 63; level 0 holds the leaf hashes.
     pub(crate) level: u8,
-    /// The tile's index on its level, from 0.
     pub(crate) index: u64,
     /// How many hashes it has, 1 to 256; 256 is a full tile, fewer is a partial one.
     pub(crate) width: u16,
@@ -34,9 +36,7 @@ pub(crate) struct Tile {
 /// An entry bundle: up to 256 entries from entry `256 * index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bundle {
-    /// The bundle's index, from 0.
     pub(crate) index: u64,
-    /// How many entries it has, 1 to 256.
     pub(crate) width: u16,
 }
 
@@ -84,7 +84,6 @@ impl Bundle {
         Some(Self { index, width })
     }
 
-    /// The index of its first entry.
     pub(crate) fn first_entry(&self) -> u64 {
         self.index.saturating_mul(FULL.into())
     }
@@ -138,36 +137,12 @@ pub(crate) fn hashes_at(level: u8, size: u64) -> u64 {
 
 /// All hash tiles of a log of this size, level by level.
 pub(crate) fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
-    tiles_between(0, size)
+    (0..LEVELS).flat_map(move |level| (0..).map_while(move |index| Tile::at(level, index, size)))
 }
 
 /// All bundles of a log of this size.
 pub(crate) fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
-    bundles_between(0, size)
-}
-
-/// The hash tiles that a log must write to grow from the old size to the new one.
-pub(crate) fn tiles_between(old: u64, new: u64) -> impl Iterator<Item = Tile> {
-    (0..LEVELS).flat_map(move |level| {
-        places_between(hashes_at(level, old), hashes_at(level, new)).map(move |(index, width)| {
-            Tile {
-                level,
-                index,
-                width,
-            }
-        })
-    })
-}
-
-/// The bundles that a log must write to grow from the old size to the new one.
-pub(crate) fn bundles_between(old: u64, new: u64) -> impl Iterator<Item = Bundle> {
-    places_between(old, new).map(|(index, width)| Bundle { index, width })
-}
-
-fn places_between(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
-    let full = u64::from(FULL);
-    let end = if new > old { new.div_ceil(full) } else { 0 };
-    (old / full..end).filter_map(move |index| Some((index, width(index, new)?)))
+    (0..).map_while(move |index| Bundle::at(index, size))
 }
 
 /// The width of the tile at this index if its level has this many hashes.
@@ -202,6 +177,63 @@ fn parse_place(text: &str) -> Option<(u64, u16)> {
     };
     let digits = place.replace("/x", "").replace(['/', 'x'], "");
     Some((digits.parse().ok()?, width))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ContentError {
+    #[error("an entry of {0} bytes, over the 65,535 that a bundle can hold")]
+    EntryTooLong(usize),
+    /// The bytes end within an entry; the number counts the whole entries before it.
+    #[error("the bundle ends within its entry {0}")]
+    Short(usize),
+    #[error("{0} bytes after the bundle's last entry")]
+    Trailing(usize),
+    #[error("a tile of {found} bytes, not {wanted}")]
+    TileLength { found: usize, wanted: usize },
+}
+
+/// Appends an entry to a bundle: its length in two bytes, big-endian, and its bytes.
+pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError> {
+    let length = u16::try_from(entry.len()).map_err(|_| ContentError::EntryTooLong(entry.len()))?;
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry);
+    Ok(())
+}
+
+/// Decodes a bundle of exactly `width` entries.
+pub(crate) fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentError> {
+    let mut entries = Vec::with_capacity(usize::from(width));
+    let mut rest = bundle;
+    for index in 0..usize::from(width) {
+        let (entry, behind) = first_entry(rest).ok_or(ContentError::Short(index))?;
+        entries.push(entry);
+        rest = behind;
+    }
+    match rest.len() {
+        0 => Ok(entries),
+        extra => Err(ContentError::Trailing(extra)),
+    }
+}
+
+pub(crate) fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
+    hashes.concat()
+}
+
+/// Decodes a tile of `width` hashes.
+pub(crate) fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, ContentError> {
+    let wanted = usize::from(width) * HASH_BYTES;
+    let (hashes, _) = tile.as_chunks::<HASH_BYTES>();
+    if tile.len() == wanted {
+        Ok(hashes.to_vec())
+    } else {
+        let found = tile.len();
+        Err(ContentError::TileLength { found, wanted })
+    }
+}
+
+fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bundle.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{ED25519 as ALGORITHM, UnparsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use super::merkle::sha256;
+use super::{hex, strict};
 
 /// Why a key is unusable; never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +15,6 @@ pub struct KeyError(pub(crate) String);
 /// The signature type byte of Ed25519.
 pub(crate) const ED25519: u8 = 1;
 
-/// Verifies signatures of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     origin: String,
@@ -32,26 +30,19 @@ impl VerifierKey {
     }
 
     /// Parses a verifier key; it may end in one line feed.
-    ///
-    /// # Errors
-    /// If the text is not in the format above, the key is not Ed25519, or its id does not fit.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let form = || KeyError("not a verifier key of the form NAME+HASH+BASE64".into());
         // Base64 may contain `+`; the name and the id may not.
-        let mut parts = line.splitn(3, '+');
-        let (Some(name), Some(_), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(form());
-        };
+        let (name, rest) = line.split_once('+').ok_or_else(form)?;
+        let (_, body) = rest.split_once('+').ok_or_else(form)?;
         if let Some(fault) = origin_fault(name) {
             return Err(KeyError(fault.into()));
         }
-        let bytes = STANDARD.decode(body).map_err(|_| form())?;
-        let (Some((&ED25519, rest)), true) = (bytes.split_first(), bytes.len() == 33) else {
+        let bytes = strict::base64(body).ok_or_else(form)?;
+        let Ok([ED25519, public @ ..]) = <[u8; 33]>::try_from(bytes) else {
             return Err(KeyError("not an Ed25519 key".into()));
         };
-        let mut public = [0; 32];
-        public.copy_from_slice(rest);
         let key = Self::new(name, public);
         // Refuses every spelling except the canonical one, including that of the id.
         if key.to_string() != line {
@@ -60,21 +51,17 @@ impl VerifierKey {
         Ok(key)
     }
 
-    /// The key's name, which is the origin of the log.
-    #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
     /// The key id: the first 4 bytes of SHA-256(name, line feed, 01, public key).
-    #[must_use]
     pub fn id(&self) -> [u8; 4] {
         let hash = sha256(&[self.origin.as_bytes(), b"\n\x01", &self.public].concat());
         [hash[0], hash[1], hash[2], hash[3]]
     }
 
     /// Whether `line` (key id and signature) is this key's signature over the text.
-    #[must_use]
     pub fn verify(&self, text: &[u8], line: &[u8]) -> bool {
         let Some((id, signature)) = line.split_at_checked(4) else {
             return false;
@@ -90,14 +77,13 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut body = vec![ED25519];
         body.extend_from_slice(&self.public);
-        let id = crate::audit::log::hex(&self.id());
-        write!(f, "{}+{id}+{}", self.origin, STANDARD.encode(body))
+        let (id, body) = (hex(&self.id()), strict::encode(&body));
+        write!(f, "{}+{id}+{body}", self.origin)
     }
 }
 
 /// Why a text cannot be an origin; `None` if it can.
-#[must_use]
-pub fn origin_fault(origin: &str) -> Option<&'static str> {
+pub(crate) fn origin_fault(origin: &str) -> Option<&'static str> {
     if origin.is_empty() || origin.len() > 255 {
         return Some("an origin has 1 to 255 bytes");
     }

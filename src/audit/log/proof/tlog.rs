@@ -7,7 +7,7 @@ use super::super::note::{MAX_NOTE_BYTES, Note, NoteError};
 use super::super::strict;
 use super::super::tiles::MAX_ENTRY_BYTES;
 use super::super::verifier_key::VerifierKey;
-use super::check::verify_inclusion;
+use super::verify_inclusion;
 
 const VERSION: &str = "c2sp.org/tlog-proof@v1";
 /// The maximal length of a path: a log has fewer than 2^64 entries.
@@ -16,12 +16,10 @@ const MAX_PATH: usize = 64;
 pub(crate) const MAX_PROOF_BYTES: usize =
     64 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PATH * 45 + MAX_NOTE_BYTES;
 
-/// A proof that an entry is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlogProof {
     /// Data from the log: here the entry itself. It is not proved until its hash is checked.
     pub(crate) extra: Option<Vec<u8>>,
-    /// The entry's index.
     pub(crate) index: u64,
     /// The inclusion path, from the leaf's sibling up.
     pub(crate) path: Vec<Hash>,
@@ -29,30 +27,20 @@ pub(crate) struct TlogProof {
     pub(crate) checkpoint: Vec<u8>,
 }
 
-/// Why a proof is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProofError {
-    /// It is not in the format of a proof.
     #[error("not a tlog-proof: {0}")]
     Malformed(&'static str),
-    /// Its checkpoint is not a signed note.
     #[error("the proof's checkpoint is {0}")]
     Note(#[from] NoteError),
-    /// Its checkpoint is not one of this log.
     #[error("the proof's checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The path does not lead from the leaf to the checkpoint's root.
     #[error("the entry is not entry {index} of the log of {size} entries that was signed")]
-    NotIncluded {
-        /// The proof's index.
-        index: u64,
-        /// The checkpoint's size.
-        size: u64,
-    },
+    NotIncluded { index: u64, size: u64 },
 }
 
 impl TlogProof {
-    /// The content of the proof's file.
     pub(crate) fn to_text(&self) -> Vec<u8> {
         let mut text = format!("{VERSION}\n");
         if let Some(extra) = &self.extra {
@@ -105,17 +93,6 @@ impl TlogProof {
             path,
             checkpoint: checkpoint.into(),
         })
-    }
-
-    /// Verifies the proof for the entry on its `extra` line.
-    #[cfg(test)]
-    pub(crate) fn verify_entry(
-        &self,
-        key: &VerifierKey,
-    ) -> Result<(Checkpoint, &[u8]), ProofError> {
-        let entry = self.extra.as_deref().unwrap_or_default();
-        let leaf = crate::audit::log::merkle::leaf(entry);
-        Ok((self.verify(&leaf, key)?, entry))
     }
 
     /// Verifies the proof for this leaf; ignores its `extra` line.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::merkle::{Hash, Root, node, root_of, sha256};
+use super::super::merkle::{Hash, Root, root_of, root_over};
 use super::super::proof::HashReader;
 use super::{FULL, LEVELS, Tile, hashes_at};
 
@@ -59,7 +59,6 @@ impl Frontier {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// How many leaves the log has.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -103,20 +102,16 @@ impl Frontier {
         })
     }
 
-    /// The root over all leaves so far.
     pub(crate) fn root(&self) -> Hash {
-        let mut right = None;
         // Lower levels are to the right of higher ones.
-        for hashes in &self.levels {
+        let subtrees = self.levels.iter().flat_map(|hashes| {
             let mut level = Root::default();
             for hash in hashes {
                 level.push(*hash);
             }
-            for peak in level.peaks().iter().rev() {
-                right = Some(right.map_or(*peak, |right| node(peak, &right)));
-            }
-        }
-        right.unwrap_or_else(|| sha256(b""))
+            level.into_peaks().into_iter().rev()
+        });
+        root_over(subtrees)
     }
 }
 

@@ -1,8 +1,18 @@
-//! Tests of paths and of the tiles of each size.
+//! Tests of paths, of the tiles of each size, and of their content.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::audit::log::hex;
+use crate::audit::log::merkle::{leaf, sha256};
+
+pub(crate) fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentError> {
+    let mut bundle = Vec::new();
+    for entry in entries {
+        push_entry(&mut bundle, entry.as_ref())?;
+    }
+    Ok(bundle)
+}
 
 fn tile(level: u8, index: u64, width: u16) -> Tile {
     Tile {
@@ -139,21 +149,69 @@ fn the_largest_log_has_eight_levels() {
     assert_eq!(Tile::at(0, u64::MAX, u64::MAX), None);
     let last = Tile::at(0, u64::MAX / 256, u64::MAX).unwrap();
     assert_eq!(last.width, 255);
-    assert_eq!(tiles_between(u64::MAX - 1, u64::MAX).next(), Some(last));
 }
 
 #[test]
-fn each_tile_that_fills_adds_one_tile_to_write() {
-    assert_eq!(tiles_between(5, 6).collect::<Vec<_>>(), [tile(0, 0, 6)]);
+fn a_bundle_is_that_of_the_published_vector() {
+    let bundle = encode_bundle(&["entry 0", "entry 1"]).unwrap();
+    assert_eq!(hex(&bundle), "0007656e74727920300007656e7472792031");
+    let entries = decode_bundle(&bundle, 2).unwrap();
+    assert_eq!(entries, [b"entry 0", b"entry 1"]);
+}
+
+#[test]
+fn a_tile_is_that_of_the_published_vector() {
+    let hashes: Vec<Hash> = (0..5)
+        .map(|i| leaf(format!("entry {i}").as_bytes()))
+        .collect();
+    let tile = encode_tile(&hashes);
     assert_eq!(
-        tiles_between(255, 256).collect::<Vec<_>>(),
-        [tile(0, 0, 256), tile(1, 0, 1)]
+        hex(&sha256(&tile)),
+        "adc29509b5dc0780aec3699d4682c1a9f11b45bb58e041d834924b8c4bf31098"
     );
-    assert_eq!(tiles_between(256, 257).collect::<Vec<_>>(), [tile(0, 1, 1)]);
-    assert_eq!(
-        tiles_between(65_535, 65_536).collect::<Vec<_>>(),
-        [tile(0, 255, 256), tile(1, 0, 256), tile(2, 0, 1)]
-    );
+    assert_eq!(decode_tile(&tile, 5), Ok(hashes));
+}
+
+#[test]
+fn a_tile_has_32_bytes_for_each_hash() {
+    for (bytes, width) in [(0, 1), (31, 1), (33, 1), (64, 1), (32, 2), (8_191, 256)] {
+        assert_eq!(
+            decode_tile(&vec![0; bytes], width),
+            Err(ContentError::TileLength {
+                found: bytes,
+                wanted: usize::from(width) * 32
+            })
+        );
+    }
+}
+
+#[test]
+fn an_entry_may_be_empty_and_may_have_65535_bytes() {
+    let entries = [vec![], vec![7; MAX_ENTRY_BYTES]];
+    let bundle = encode_bundle(&entries).unwrap();
+    assert_eq!(bundle.len(), 4 + MAX_ENTRY_BYTES);
+    assert_eq!(decode_bundle(&bundle, 2).unwrap(), entries);
+}
+
+#[test]
+fn an_entry_that_is_too_long_leaves_the_bundle_as_it_was() {
+    let mut bundle = encode_bundle(&["a"]).unwrap();
+    let long = vec![0; MAX_ENTRY_BYTES + 1];
+    let refused = Err(ContentError::EntryTooLong(65_536));
+    assert_eq!(push_entry(&mut bundle, &long), refused);
+    assert_eq!(bundle, [0, 1, b'a']);
+}
+
+#[test]
+fn a_bundle_cut_or_lengthened_at_any_byte_is_refused() {
+    let bundle = encode_bundle(&["entry 0", "", "entry 2"]).unwrap();
+    for cut in 0..bundle.len() {
+        let error = decode_bundle(&bundle[..cut], 3).unwrap_err();
+        assert!(matches!(error, ContentError::Short(_)), "{cut}");
+    }
+    let longer = [bundle.as_slice(), &[0, 0]].concat();
+    assert_eq!(decode_bundle(&longer, 3), Err(ContentError::Trailing(2)));
+    assert_eq!(decode_bundle(&bundle, 2), Err(ContentError::Trailing(9)));
 }
 
 proptest! {
@@ -173,13 +231,6 @@ proptest! {
         if let Some(bundle) = Bundle::parse_path(&path) {
             prop_assert_eq!(bundle.path(), &path[..]);
         }
-    }
-
-    #[test]
-    fn growing_writes_only_the_tiles_that_the_old_size_lacks(old in 0_u64..200_000, more in 0_u64..3_000) {
-        let before: std::collections::BTreeSet<_> = tiles_at(old).collect();
-        let wanted: Vec<_> = tiles_at(old + more).filter(|tile| !before.contains(tile)).collect();
-        prop_assert_eq!(tiles_between(old, old + more).collect::<Vec<_>>(), wanted);
     }
 
     #[test]

@@ -9,6 +9,17 @@ use crate::audit::log::merkle::{leaf, sha256};
 use crate::audit::log::proof::test_tree::Tree;
 use crate::audit::log::proof::{inclusion, root_at};
 
+impl TlogProof {
+    /// Verifies the proof for the entry on its `extra` line.
+    pub(crate) fn verify_entry(
+        &self,
+        key: &VerifierKey,
+    ) -> Result<(Checkpoint, &[u8]), ProofError> {
+        let entry = self.extra.as_deref().unwrap_or_default();
+        Ok((self.verify(&leaf(entry), key)?, entry))
+    }
+}
+
 /// The published proof of entry 3 in a log of 5.
 fn proof() -> TlogProof {
     of(3, 5, Some(b"entry 3"))

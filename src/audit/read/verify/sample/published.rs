@@ -8,7 +8,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle;
 use crate::audit::log::merkle::{Hash, root_of};
 use crate::audit::log::tiles::{
-    Bundle, FULL, Tile, bundles_between, encode_bundle, encode_tile, tiles_between,
+    Bundle, FULL, Tile, bundles_at, encode_bundle, encode_tile, tiles_at,
 };
 
 /// Publishes the log at each of these ascending sizes. Returns the newest signed checkpoint. With
@@ -21,15 +21,14 @@ pub(crate) fn publish(
     tidy: bool,
 ) -> Vec<u8> {
     let levels = levels(entries);
-    let mut old = 0;
     let mut newest = Vec::new();
     for &size in sizes {
-        for bundle in bundles_between(old, size) {
+        for bundle in bundles_at(size) {
             let first = bundle.index as usize * usize::from(FULL);
             let part = &entries[first..first + usize::from(bundle.width)];
             put(directory, &bundle.path(), &encode_bundle(part).unwrap());
         }
-        for tile in tiles_between(old, size) {
+        for tile in tiles_at(size) {
             let first = tile.index as usize * usize::from(FULL);
             let hashes = &levels[usize::from(tile.level)];
             let part = &hashes[first..first + usize::from(tile.width)];
@@ -38,9 +37,8 @@ pub(crate) fn publish(
         newest = checkpoint(&entries[..size as usize], key).sign(key);
         put(directory, "checkpoint", &newest);
         if tidy {
-            clean(directory, old, size);
+            clean(directory, size);
         }
-        old = size;
     }
     newest
 }
@@ -71,17 +69,17 @@ fn put(directory: &Path, path: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Removes the partial tiles at the old right edge that are full at the new size.
-fn clean(directory: &Path, old: u64, new: u64) {
+/// Removes partial tiles that are full at this size.
+fn clean(directory: &Path, size: u64) {
     let partial = |path: String| directory.join(format!("{path}.p"));
-    for bundle in bundles_between(old, new).filter(|bundle| bundle.width == FULL) {
+    for bundle in bundles_at(size).filter(|bundle| bundle.width == FULL) {
         let full = Bundle {
             width: FULL,
             ..bundle
         };
         let _ = fs::remove_dir_all(partial(full.path()));
     }
-    for tile in tiles_between(old, new).filter(|tile| tile.width == FULL) {
+    for tile in tiles_at(size).filter(|tile| tile.width == FULL) {
         let full = Tile {
             width: FULL,
             ..tile
