@@ -29,7 +29,7 @@ mod trail;
 pub(crate) mod writer;
 
 pub use log::receipt::Receipt;
-pub use publish::unwatched;
+pub(crate) use publish::unwatched;
 pub use status::{Cause, State, Unavailable};
 pub use trail::{OpenIntent, Trail, Unconfirmed};
 pub use writer::{Held, Settings};

@@ -108,6 +108,12 @@ pub trait File: Debug + Send + Sync {
     fn lock(&self) -> io::Result<bool>;
 }
 
+/// The folder of the file at this path.
+pub(crate) fn folder_above(path: &Path) -> &Path {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    above.unwrap_or(Path::new("."))
+}
+
 /// Whether the process or the machine lacked descriptors or memory, or a signal interrupted the
 /// call. Such an error says nothing about the file, and the next try may succeed.
 pub(crate) fn is_lack(error: &io::Error) -> bool {
@@ -132,6 +138,15 @@ pub(crate) fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
     is_other || kind == io::Error::from(Errno::LOOP).kind()
 }
 
+/// `None` if the name does not exist.
+pub(crate) fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Fills the buffer from an offset.
 pub(crate) fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
@@ -151,10 +166,8 @@ pub(crate) fn read_whole(
     name: &str,
     max_bytes: usize,
 ) -> io::Result<Option<Vec<u8>>> {
-    let file = match folder.open(name, Access::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    let Some(file) = if_exists(folder.open(name, Access::Read))? else {
+        return Ok(None);
     };
     let length = usize::try_from(file.identity()?.bytes).unwrap_or(usize::MAX);
     if length > max_bytes {
@@ -168,10 +181,7 @@ pub(crate) fn read_whole(
 /// Creates a file, writes and syncs it. Removes an older one of this name first, because a file must
 /// not be synced again after a failed sync.
 pub(crate) fn write_synced(folder: &dyn Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
-    match folder.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    if_exists(folder.remove(name))?;
     let file = folder.open(name, Access::Create(FILE_MODE))?;
     file.write_at(bytes, 0)?;
     file.sync_all()

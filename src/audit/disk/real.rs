@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Access, Disk, File, Folder, Identity};
+use super::{Access, Disk, File, Folder, Identity, folder_above};
 
 /// The machine's own disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -210,9 +210,8 @@ fn make_durably(path: &Path, mode: u32) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        let above = folder.parent().filter(|p| !p.as_os_str().is_empty());
-        let above = above.unwrap_or(Path::new("."));
-        fsync(openat(CWD, above, folder_flags(), Mode::empty())?)?;
+        let above = openat(CWD, folder_above(folder), folder_flags(), Mode::empty())?;
+        fsync(above)?;
     }
     Ok(())
 }

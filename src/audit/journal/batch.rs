@@ -17,7 +17,6 @@ use crate::audit::log::merkle::{Hash, sha256};
 
 /// Batches begin on multiples of this.
 pub(crate) const BLOCK: usize = 4_096;
-/// The maximum length of a batch.
 pub(crate) const MAX_BATCH: usize = 1 << 20;
 
 /// The format's name and version: the version that this program writes, and the newest that it
@@ -36,30 +35,30 @@ pub(crate) struct Link {
     pub(crate) sequence: u64,
     /// The index after the last entry.
     pub(crate) next_index: u64,
-    /// Its digest.
     pub(crate) digest: Hash,
 }
 
 /// A batch that was read and has a correct digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// Its location and identity.
-    pub link: Link,
-    /// The index of its first entry.
-    pub first_index: u64,
+    pub(crate) link: Link,
+    pub(crate) first_index: u64,
     /// Its length on disk.
-    pub length: usize,
+    pub(crate) length: usize,
     /// The location of the batch that it continues from.
-    pub from: Place,
+    pub(crate) from: Place,
     /// The digest of the batch that it continues from.
-    pub previous: Hash,
-    /// Its entries.
-    pub entries: Vec<Vec<u8>>,
+    pub(crate) previous: Hash,
+    pub(crate) entries: Vec<Vec<u8>>,
 }
 
-/// The length of a batch of these entries before padding.
-pub(crate) fn unpadded(entries: impl Iterator<Item = usize>) -> usize {
-    HEAD + entries.map(|n| n + 2).sum::<usize>() + TAG + DIGEST
+/// The length of a batch without its entries, each of which adds 2 bytes and its own length.
+pub(super) const FRAME: usize = HEAD + TAG + DIGEST;
+
+/// The length of a batch of these entries on disk.
+pub(crate) fn padded(entries: &[Vec<u8>]) -> usize {
+    let bytes: usize = entries.iter().map(|entry| entry.len() + 2).sum();
+    (FRAME + bytes).next_multiple_of(BLOCK)
 }
 
 /// Encodes a batch that continues from `before`; returns its bytes and its link. `None` if the
@@ -70,7 +69,7 @@ pub(crate) fn encode(
     place: Place,
     key: &Key,
 ) -> Option<(Vec<u8>, Link)> {
-    let length = unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK);
+    let length = padded(entries);
     if length > MAX_BATCH || entries.is_empty() {
         return None;
     }

@@ -1,6 +1,4 @@
-//! The floor of a pruned journal: where it begins. The file `floor` holds it.
-//!
-//! It is text of four lines: `lychgate journal floor v1`; the number of the first segment that must
+//! The floor of a pruned journal: where it begins. The file `floor` holds it, in four lines: `lychgate journal floor v1`; the number of the first segment that must
 //! exist; place, sequence number, next index and digest of the batch before that segment; and the
 //! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. Pruning
 //! writes it before it removes a segment, so earlier segments may still exist, but no later one may
@@ -12,19 +10,16 @@ use std::io;
 use super::batch::Link;
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as TEMPORARY};
-use crate::audit::disk::{Access, Folder, read_exact, replace};
-use crate::audit::log::hex;
+use crate::audit::disk::{Access, Folder, if_exists, read_exact, replace};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::strict;
+use crate::audit::log::{hex, strict};
 
 /// The first line without the version.
 const TITLE: &str = "lychgate journal floor v";
 const VERSION: u64 = 1;
-/// The maximum length of the file.
 const MAX_BYTES: u64 = 512;
 
-/// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PruningFloor {
     /// The number of the first segment that must exist.
@@ -36,10 +31,9 @@ pub(crate) struct PruningFloor {
 impl PruningFloor {
     /// Reads the file; `None` if the journal was never pruned. Checks the tag only with the key.
     pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
-        let Some(text) = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))? else {
+        let Some(text) = text_of(folder)? else {
             return Ok(None);
         };
-        refuse_newer(&text)?;
         let fault = |fault, what: &str| Err(ReadError::new(fault, Place::default(), what));
         let Some((floor, signed, tag)) = parse(&text) else {
             return fault(Fault::Damaged, "`floor` is damaged");
@@ -53,11 +47,9 @@ impl PruningFloor {
     /// Refuses a file of a newer program, even if no reader needs it: this program would overwrite
     /// it.
     pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
-        let text = text_of(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
-        refuse_newer(&text.unwrap_or_default())
+        text_of(folder).map(|_| ())
     }
 
-    /// Writes the file durably.
     pub(crate) fn write(&self, folder: &dyn Folder, key: &Key) -> io::Result<()> {
         let signed = self.signed();
         let tag = hex(&key.tag(signed.as_bytes()));
@@ -75,11 +67,24 @@ impl PruningFloor {
     }
 }
 
-fn text_of(folder: &dyn Folder) -> io::Result<Option<String>> {
-    let file = match folder.open(NAME, Access::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+/// The file's text. Refuses that of a newer program.
+fn text_of(folder: &dyn Folder) -> Result<Option<String>, ReadError> {
+    let text = first_bytes(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+    let headline = text.as_deref().and_then(|text| text.lines().next());
+    let version = headline.and_then(|line| strict::number(line.strip_prefix(TITLE)?));
+    match version.filter(|version| *version > VERSION) {
+        Some(version) => Err(ReadError::newer(
+            Place::default(),
+            "`journal/floor`",
+            version,
+        )),
+        None => Ok(text),
+    }
+}
+
+fn first_bytes(folder: &dyn Folder) -> io::Result<Option<String>> {
+    let Some(file) = if_exists(folder.open(NAME, Access::Read))? else {
+        return Ok(None);
     };
     let bytes = file.identity()?.bytes.min(MAX_BYTES);
     let mut text = vec![0; usize::try_from(bytes).unwrap_or(0)];
@@ -88,38 +93,25 @@ fn text_of(folder: &dyn Folder) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
-fn refuse_newer(text: &str) -> Result<(), ReadError> {
-    let headline = text.lines().next().unwrap_or_default();
-    match headline.strip_prefix(TITLE).and_then(strict::number) {
-        Some(version) if version > VERSION => Err(ReadError::newer(
-            Place::default(),
-            "`journal/floor`",
-            version,
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// The content, the text that the tag covers, and the tag. Refuses a text that differs when it is
 /// written again.
 fn parse(text: &str) -> Option<(PruningFloor, String, Hash)> {
     let mut lines = text.lines().skip(1);
     let segment = lines.next()?.parse().ok()?;
-    let fields: Vec<&str> = lines.next()?.split(' ').collect();
-    let [at, offset, sequence, next_index, digest] = fields.as_slice() else {
-        return None;
+    let mut fields = lines.next()?.split(' ');
+    let mut number = || fields.next()?.parse().ok();
+    let place = Place {
+        segment: number()?,
+        offset: number()?,
     };
-    let number = |text: &str| text.parse::<u64>().ok();
+    let (sequence, next_index) = (number()?, number()?);
     let floor = PruningFloor {
         segment,
         before: Link {
-            place: Place {
-                segment: number(at)?,
-                offset: number(offset)?,
-            },
-            sequence: number(sequence)?,
-            next_index: number(next_index)?,
-            digest: unhex(digest)?,
+            place,
+            sequence,
+            next_index,
+            digest: unhex(fields.next()?)?,
         },
     };
     let tag = unhex(lines.next()?)?;

@@ -8,25 +8,22 @@
 //! proves where the journal begins. Readers take no lock and need no key; with the key they also
 //! check each batch's tag.
 
-pub(crate) mod pending;
-
 pub(crate) mod append;
 pub(crate) mod batch;
 pub(crate) mod chain;
 pub(crate) mod floor;
+pub(crate) mod pending;
 mod plan;
-mod read;
 pub(crate) mod reserve;
 pub(crate) mod segment;
 pub(crate) mod spare;
-mod tail;
 
 #[cfg(test)]
 mod tests;
 
 use super::disk::names::JOURNAL;
+pub(crate) use chain::{Entries, Read, read, read_folder};
 pub(crate) use pending::Synced;
-pub(crate) use read::{Entries, Read, read, read_folder};
 
 /// The location of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,10 +34,8 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// The kind of a fault in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// There is no journal.
     Missing,
     /// The disk returned an error of this kind.
     Io(std::io::ErrorKind),
@@ -60,9 +55,7 @@ pub struct ReadError {
     pub segment: u64,
     /// Bytes from the start of the segment.
     pub offset: u64,
-    /// A description for the operator.
     pub what: String,
-    /// The kind of fault.
     pub fault: Fault,
 }
 

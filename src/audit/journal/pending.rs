@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::batch::{BLOCK, Link, MAX_BATCH, unpadded};
+use super::batch::{FRAME, Link, MAX_BATCH};
 use crate::audit::log::merkle::{Hash, leaf};
 
 /// A batch on stable storage.
@@ -10,7 +10,6 @@ use crate::audit::log::merkle::{Hash, leaf};
 pub(crate) struct Synced {
     pub(crate) link: Link,
     pub(crate) entries: Vec<Vec<u8>>,
-    /// The leaf hash of each entry.
     pub(crate) leaves: Vec<Hash>,
 }
 
@@ -31,7 +30,6 @@ impl Synced {
 #[derive(Debug, Default)]
 pub(crate) struct PendingEntries {
     entries: Vec<Vec<u8>>,
-    /// The leaf hash of each entry.
     leaves: Vec<Hash>,
     /// Whether each entry must be in the same batch as the one before it.
     joined: Vec<bool>,
@@ -66,7 +64,7 @@ impl PendingEntries {
 
     /// The number of entries in the next batch; at least one if there are any.
     pub(crate) fn fitting(&self) -> usize {
-        let mut bytes = unpadded(std::iter::empty());
+        let mut bytes = FRAME;
         let fits = |entry: &&Vec<u8>| {
             bytes += entry.len() + 2;
             bytes <= MAX_BATCH
@@ -89,14 +87,10 @@ impl PendingEntries {
     }
 }
 
-/// The length of a batch of these entries on disk.
-pub(crate) fn padded(entries: &[Vec<u8>]) -> usize {
-    unpadded(entries.iter().map(Vec::len)).next_multiple_of(BLOCK)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::journal::batch::padded;
 
     fn of(entries: &[(usize, bool)]) -> PendingEntries {
         let mut pending = PendingEntries::default();

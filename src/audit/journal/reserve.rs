@@ -17,7 +17,6 @@ const GONE: u8 = 0;
 const MAKING: u8 = 1;
 const THERE: u8 = 2;
 
-/// The reserve file.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     folder: Arc<dyn Folder>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::batch::{self, BLOCK, Batch, MAX_BATCH};
 use super::{Fault, Place, ReadError};
-use crate::audit::disk::{Access, File, Folder, read_exact};
+use crate::audit::disk::{Access, File, Folder, if_exists, read_exact};
 
 /// The numbers of all segments in ascending order.
 pub(crate) fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
@@ -15,12 +15,9 @@ pub(crate) fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// An open segment.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    /// Its number.
     pub(crate) number: u64,
-    /// Its length.
     pub(crate) bytes: u64,
     file: Arc<dyn File>,
 }
@@ -28,19 +25,14 @@ pub(crate) struct Segment {
 impl Segment {
     /// Opens a segment for reading; `None` if it does not exist.
     pub(crate) fn open(folder: &dyn Folder, number: u64) -> Result<Option<Self>, ReadError> {
-        let fault = |e: io::Error| {
-            ReadError::io(
-                Place {
-                    segment: number,
-                    offset: 0,
-                },
-                &e,
-            )
+        let place = Place {
+            segment: number,
+            offset: 0,
         };
-        let file = match folder.open(&name(number), Access::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fault(error)),
+        let fault = |error: io::Error| ReadError::io(place, &error);
+        let file = if_exists(folder.open(&name(number), Access::Read)).map_err(fault)?;
+        let Some(file) = file else {
+            return Ok(None);
         };
         let bytes = file.identity().map_err(fault)?.bytes;
         Ok(Some(Self {
@@ -50,7 +42,6 @@ impl Segment {
         }))
     }
 
-    /// The location of an offset in this segment.
     pub(crate) fn place(&self, offset: u64) -> Place {
         Place {
             segment: self.number,
@@ -60,13 +51,10 @@ impl Segment {
 
     /// The batch at an offset, and its bytes; `None` if no whole batch is there.
     pub(crate) fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
-        let Some(room) = self
-            .bytes
-            .checked_sub(offset)
-            .filter(|r| *r >= BLOCK as u64)
-        else {
+        let room = self.bytes.saturating_sub(offset);
+        if room < BLOCK as u64 {
             return Ok(None);
-        };
+        }
         let mut block = vec![0; BLOCK];
         self.read(&mut block, offset)?;
         let Some(version) = batch::newer_version(&block) else {
@@ -76,11 +64,10 @@ impl Segment {
         batch::set_own_version(&mut block);
         match self.whole_batch(block, offset, room)? {
             Some(_) => Ok(None),
-            None => Err(ReadError::newer(
-                self.place(offset),
-                "the batch",
-                version.into(),
-            )),
+            None => {
+                let place = self.place(offset);
+                Err(ReadError::newer(place, "the batch", version.into()))
+            }
         }
     }
 

@@ -7,19 +7,16 @@ use crate::audit::disk::{Folder, read_log_file, write_synced};
 use crate::audit::integrity::unread;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, closed};
 
 /// The file, and the bytes that this process expects in it.
 #[derive(Debug)]
 pub(crate) struct CheckpointFile {
-    folder: Arc<dyn Folder>,
+    pub(super) folder: Arc<dyn Folder>,
     name: String,
-    /// The folder for the temporary file.
-    temporary: Arc<dyn Folder>,
     temporary_name: String,
     /// The file's content; `None` before the first checkpoint.
-    known: Option<Vec<u8>>,
+    pub(super) known: Option<Vec<u8>>,
     /// The checkpoint of a failed write; the file may hold it all the same.
     attempted: Option<Vec<u8>>,
 }
@@ -27,29 +24,17 @@ pub(crate) struct CheckpointFile {
 impl CheckpointFile {
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
-        name: &str,
-        temporary: Arc<dyn Folder>,
-        temporary_name: &str,
+        name: String,
+        temporary_name: String,
         known: Option<Vec<u8>>,
     ) -> Self {
         Self {
             folder,
-            name: name.to_owned(),
-            temporary,
-            temporary_name: temporary_name.to_owned(),
+            name,
+            temporary_name,
             known,
             attempted: None,
         }
-    }
-
-    /// Sets the folder for the temporary file.
-    pub(super) fn set_temporary_folder(&mut self, temporary: &Arc<dyn Folder>) {
-        self.temporary = Arc::clone(temporary);
-    }
-
-    /// The content that this process expects.
-    pub(super) fn known(&self) -> Option<&[u8]> {
-        self.known.as_deref()
     }
 
     /// Reads the file and checks that it holds the last checkpoint of this process.
@@ -68,23 +53,19 @@ impl CheckpointFile {
             return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
         };
         Err(match Checkpoint::open(&found, key) {
-            Ok(other) => {
-                let what = format!(
-                    "{name} holds a checkpoint of {} entries, not ours",
-                    other.size
-                );
+            Ok(Checkpoint { size, .. }) => {
+                let what = format!("{name} holds a checkpoint of {size} entries, not ours");
                 closed(Cause::SecondWriter, what)
             }
             Err(error) => closed(Cause::Altered, format!("{name}: {error}")),
         })
     }
 
-    /// Replaces the file's content durably.
-    pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        write_synced(&*self.temporary, &self.temporary_name, bytes)?;
+    /// Replaces the file's content durably; `temporary` is the folder for the temporary file.
+    pub(super) fn replace(&mut self, temporary: &dyn Folder, bytes: &[u8]) -> io::Result<()> {
+        write_synced(temporary, &self.temporary_name, bytes)?;
         self.attempted = Some(bytes.to_vec());
-        self.temporary
-            .move_into(&self.temporary_name, &*self.folder, &self.name)?;
+        temporary.move_into(&self.temporary_name, &*self.folder, &self.name)?;
         self.folder.sync()?;
         self.known = self.attempted.take();
         Ok(())

@@ -10,7 +10,6 @@ pub(crate) mod replay_check;
 mod checkpoint_file;
 mod partial_tiles;
 mod prune;
-mod queue;
 mod rollback_guard;
 mod thread;
 mod tile_writer;
@@ -19,15 +18,13 @@ mod tree;
 use super::disk::names::CHECKPOINT;
 pub(crate) use super::journal::Synced;
 pub(crate) use checkpoint_file::CheckpointFile;
-pub use rollback_guard::unwatched;
-pub(crate) use rollback_guard::{RollbackGuard, folder_of};
+pub(crate) use rollback_guard::{RollbackGuard, folder_of, unwatched};
 #[cfg(test)]
 pub(crate) use thread::ByHand;
 pub(crate) use thread::Publishing;
 pub(crate) use tile_writer::TileWriter;
 pub(crate) use tree::{Piece, Tree};
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,9 +33,8 @@ use super::integrity::Integrity;
 use super::journal::batch::Link;
 use super::log::checkpoint::Checkpoint;
 use super::log::key::Key;
-use super::status::Unavailable;
 use super::status::availability::Availability;
-use super::status::trouble;
+use super::status::{Unavailable, trouble};
 use crate::metrics::Metrics;
 use partial_tiles::Outgrown;
 use prune::Segments;
@@ -72,7 +68,6 @@ impl Publisher {
         rollback_guard: RollbackGuard,
         (availability, metrics): (&Arc<Availability>, &Metrics),
     ) -> Self {
-        let temporary = Arc::clone(tiles.temporary());
         // If the search fails, the next start finds these folders.
         let outgrown = Outgrown::find(&tiles, published.size()).unwrap_or_default();
         Self {
@@ -80,9 +75,8 @@ impl Publisher {
             tiles,
             checkpoint: CheckpointFile::new(
                 Arc::clone(&integrity.root),
-                CHECKPOINT,
-                temporary,
-                CHECKPOINT,
+                CHECKPOINT.to_owned(),
+                CHECKPOINT.to_owned(),
                 checkpoint,
             ),
             rollback_guard,
@@ -99,7 +93,6 @@ impl Publisher {
         }
     }
 
-    /// Takes entries for the next checkpoint.
     pub(crate) fn take(&mut self, batches: impl IntoIterator<Item = Synced>) {
         for batch in batches {
             self.segments.note(batch.link);
@@ -112,11 +105,6 @@ impl Publisher {
     /// Sets the batch before the first one in the journal.
     pub(crate) fn begins(&mut self, before: Link) {
         self.segments.begin(before);
-    }
-
-    /// Every intent below this index has an outcome among the entries taken so far.
-    fn settled(&mut self, index: u64) {
-        self.settled = index;
     }
 
     /// Publishes all entries taken so far; if there are none, only checks the published
@@ -135,34 +123,30 @@ impl Publisher {
             root: next.root(),
         }
         .sign(&self.key);
-        if self.checkpoint.known() != Some(&signed) {
+        if self.checkpoint.known.as_ref() != Some(&signed) {
             self.checkpoint
-                .replace(&signed)
+                .replace(&*self.tiles.temporary, &signed)
                 .map_err(|e| trouble(&e, "cannot write the checkpoint"))?;
             let took = began.elapsed().as_secs_f64();
             self.metrics.audit_publish_seconds.observe(took);
         }
         if !self.rollback_guard.holds(&signed) {
             self.rollback_guard.write(&signed);
-            let trouble = self.rollback_guard.trouble().map(str::to_owned);
+            let trouble = self.rollback_guard.trouble.clone();
             self.availability.lag.unwatched(trouble);
         }
         self.outgrown.note(&self.published, &next);
         self.published = next;
         self.waiting.clear();
-        self.clear_up();
+        // The next call retries a failed removal.
+        let _ = self.outgrown.remove(&mut self.tiles);
+        let until = self.settled.min(self.published.size());
+        let _ = self.segments.prune(until, &self.key);
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
         self.metrics.audit_checkpoint_entries.set(size);
         let now = self.availability.now().seconds();
         self.metrics.audit_checkpoint_time.set(now);
         Ok(())
-    }
-
-    /// Removes files that are no longer needed. The next call retries a failed removal.
-    fn clear_up(&mut self) {
-        let _ = self.outgrown.remove(&mut self.tiles);
-        let until = self.settled.min(self.published.size());
-        let _ = self.segments.prune(until, &self.key);
     }
 
     /// Writes files again that a checkpoint of `covered` entries already covers; also publishes if
@@ -186,24 +170,16 @@ impl Publisher {
             return Ok(next);
         }
         self.tiles.begin()?;
-        self.checkpoint.set_temporary_folder(self.tiles.temporary());
         for batch in &self.waiting {
             for (entry, leaf) in batch.entries.iter().zip(&batch.leaves) {
                 next.push(entry, *leaf, |piece| self.tiles.put(&piece))?;
             }
         }
-        let there: BTreeSet<String> = self
-            .published
-            .partial()
-            .into_iter()
-            .map(|piece| piece.path)
-            .collect();
-        for piece in next
-            .partial()
-            .into_iter()
-            .filter(|p| !there.contains(&p.path))
-        {
-            self.tiles.put(&piece)?;
+        let published = self.published.partial();
+        for piece in next.partial() {
+            if !published.iter().any(|old| old.path == piece.path) {
+                self.tiles.put(&piece)?;
+            }
         }
         self.tiles.settle()?;
         Ok(next)

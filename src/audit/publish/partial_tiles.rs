@@ -19,16 +19,16 @@ impl Outgrown {
         for level in 0..LEVELS {
             let full = hashes_at(level, size) / u64::from(FULL);
             for index in beside(full) {
-                let (width, tile) = (FULL, level);
-                let level = Tile {
+                let width = FULL;
+                let tile = Tile {
                     level,
                     index,
                     width,
                 };
-                found.look(tiles, &level.path(), |path| {
-                    Tile::parse_path(path).is_some_and(|t| t.level == tile && t.index < full)
+                found.look(tiles, &tile.path(), |path| {
+                    Tile::parse_path(path).is_some_and(|t| t.level == level && t.index < full)
                 })?;
-                if tile == 0 {
+                if level == 0 {
                     let bundle = Bundle { index, width };
                     found.look(tiles, &bundle.path(), |path| {
                         Bundle::parse_path(path).is_some_and(|bundle| bundle.index < full)

@@ -13,7 +13,6 @@ use crate::audit::journal::floor::PruningFloor;
 use crate::audit::journal::segment;
 use crate::audit::log::key::Key;
 
-/// A segment of the journal.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use rustix::fs::Access;
 
 use super::checkpoint_file::CheckpointFile;
-use crate::audit::disk::read_log_file;
-use crate::audit::disk::{Disk, Folder, is_lack};
+use crate::audit::disk::{Disk, Folder, folder_above, is_lack, read_log_file};
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable};
 
@@ -19,7 +18,7 @@ pub(crate) struct RollbackGuard {
     /// `None` if it cannot be opened.
     file: Option<CheckpointFile>,
     /// Why roll-back detection does not work.
-    trouble: Option<String>,
+    pub(super) trouble: Option<String>,
     path: String,
 }
 
@@ -30,13 +29,7 @@ impl RollbackGuard {
         let opened = folder_of(&**disk, path).and_then(|(folder, name)| {
             let bytes = read_log_file(&*folder, &name)?;
             let temporary = format!("{name}.new");
-            let file = CheckpointFile::new(
-                Arc::clone(&folder),
-                &name,
-                folder,
-                &temporary,
-                bytes.clone(),
-            );
+            let file = CheckpointFile::new(folder, name, temporary, bytes.clone());
             Ok((file, bytes))
         });
         let (file, bytes, trouble) = match opened {
@@ -52,14 +45,9 @@ impl RollbackGuard {
         Ok((guard, bytes))
     }
 
-    /// Why roll-back detection does not work; `None` if it does.
-    pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
-    }
-
     /// Whether the file holds these bytes.
     pub(super) fn holds(&self, bytes: &[u8]) -> bool {
-        let known = self.file.as_ref().and_then(CheckpointFile::known);
+        let known = self.file.as_ref().and_then(|file| file.known.as_deref());
         known == Some(bytes) && self.trouble.is_none()
     }
 
@@ -72,27 +60,20 @@ impl RollbackGuard {
         }
     }
 
-    /// Writes a new checkpoint.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if let Some(file) = &mut self.file {
-            let result = file.replace(bytes);
-            self.trouble = result
-                .err()
-                .map(|error| detection_is_off(&self.path, &error));
+            let folder = Arc::clone(&file.folder);
+            let error = file.replace(&*folder, bytes).err();
+            self.trouble = error.map(|error| detection_is_off(&self.path, &error));
         }
     }
 }
 
 /// Why roll-back detection would not work for this process's user; `None` if it would. It needs a
 /// folder that accepts new names, and a file that the user can read.
-#[must_use]
-pub fn unwatched(path: &Path) -> Option<String> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+pub(crate) fn unwatched(path: &Path) -> Option<String> {
     let may = |path: &Path, access| rustix::fs::access(path, access).map_err(io::Error::from);
-    let folder = may(
-        above.unwrap_or(Path::new(".")),
-        Access::WRITE_OK | Access::EXEC_OK,
-    );
+    let folder = may(folder_above(path), Access::WRITE_OK | Access::EXEC_OK);
     let file = match may(path, Access::READ_OK) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -103,17 +84,10 @@ pub fn unwatched(path: &Path) -> Option<String> {
 
 /// Opens a file's folder; also returns the file's name.
 pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
-    let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-    else {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
     // Never creates the folder: it could take the place of a disk that is not mounted.
-    let above = if above.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        above
-    };
-    Ok((disk.folder(above, None)?, name.to_owned()))
+    Ok((disk.folder(folder_above(path), None)?, name.to_owned()))
 }
 
 fn detection_is_off(path: &str, error: &io::Error) -> String {
@@ -134,7 +108,7 @@ mod tests {
         let (mut guard, found) = RollbackGuard::open(&disk, &path).unwrap();
         assert_eq!(found, None);
         guard.write(b"checkpoint");
-        assert!(guard.trouble().unwrap().contains("not/there.seen"));
+        assert!(guard.trouble.unwrap().contains("not/there.seen"));
         assert!(unwatched(&path).unwrap().contains("detection is off"));
         assert!(!folder.path().join("not").exists());
         assert_eq!(unwatched(&folder.path().join("new.seen")), None);

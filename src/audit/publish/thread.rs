@@ -1,15 +1,14 @@
-//! The publisher's thread.
+//! The publisher's thread, and the queue through which the writer hands it batches that are synced
+//! and have passed the integrity check.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Publisher;
-use super::queue::PublishQueue;
 use crate::audit::journal::Synced;
 use crate::audit::status::availability::Availability;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, closed};
 
 /// An entry waits this long for others that then share its checkpoint: twice a second.
 const GATHER: Duration = Duration::from_millis(450);
@@ -17,6 +16,9 @@ const GATHER: Duration = Duration::from_millis(450);
 const IDLE: Duration = Duration::from_secs(60);
 /// The pause after an error.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Deletions are refused while more bytes than this wait. The queue still accepts the outcomes of
+/// open intents, which are few.
+const MOST_BYTES: usize = 64 << 20;
 
 /// The writer's handle to the publisher.
 #[derive(Debug)]
@@ -44,61 +46,62 @@ impl Publishing {
 
     /// Queues a batch that is synced and has passed the integrity check.
     pub(crate) fn hand_over(&self, batch: Synced) {
-        self.queue.batch(batch, &self.availability.lag);
+        let mut queued = self.queue.lock();
+        queued.bytes += batch.entries.iter().map(Vec::len).sum::<usize>();
+        queued.batches.push(batch);
+        let is_first = queued.since.is_none();
+        let since = *queued.since.get_or_insert_with(Instant::now);
+        let too_much = queued.bytes > MOST_BYTES;
+        self.availability.lag.waits(since, too_much);
+        drop(queued);
+        // Only the first batch wakes the publisher, which then waits for a set time.
+        if is_first {
+            self.queue.wake.notify_one();
+        }
     }
 
     /// Every intent below this index has an outcome among the queued entries.
     pub(crate) fn settled(&self, index: u64) {
-        self.queue.settled(index);
+        self.queue.lock().settled = index;
     }
 
     /// Starts the thread; at a start, only once all queued entries are published.
     pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
-        let Some(mut publisher) = self.publisher.take() else {
+        let Some(publisher) = self.publisher.take() else {
             return Ok(());
         };
+        let mut run = Run {
+            publisher,
+            queue: Arc::clone(&self.queue),
+        };
         if is_start {
-            let queue = self.queue.take(Duration::ZERO, Duration::ZERO);
-            publisher.take(queue.batches);
-            publisher.settled(queue.settled);
-            publisher.publish()?;
-            self.queue.published(&self.availability.lag);
+            let queued = run.queue.take(Duration::ZERO, Duration::ZERO);
+            run.publish(queued)?;
         }
         // Clears the error of an earlier publisher.
         self.availability.lag.publisher_error(None);
-        let run = Run {
-            works: true,
-            publisher,
-            queue: Arc::clone(&self.queue),
-            availability: Arc::clone(&self.availability),
-        };
         #[cfg(test)]
         if crate::audit::by_hand::is_wanted() {
             self.by_hand = Some(ByHand(run));
             return Ok(());
         }
-        self.start(run)
+        let thread = std::thread::Builder::new().name("audit-publisher".into());
+        let spawned = thread.spawn(move || run.serve());
+        self.thread = Some(spawned.map_err(|e| {
+            let what = format!("cannot start the publisher: {e}");
+            closed(Cause::SyncFailed, what)
+        })?);
+        Ok(())
     }
 
     /// Makes the thread publish the remaining entries, once, and waits until it has ended.
     pub(crate) fn stop(&mut self) {
-        self.queue.stop();
+        self.queue.lock().stop = true;
+        self.queue.wake.notify_one();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has nothing to report.
             let _ = thread.join();
         }
-    }
-
-    fn start(&mut self, mut run: Run) -> Result<(), Unavailable> {
-        let thread = std::thread::Builder::new().name("audit-publisher".into());
-        let spawned = thread.spawn(move || run.serve());
-        self.thread = Some(spawned.map_err(|e| {
-            closed(
-                Cause::SyncFailed,
-                format!("cannot start the publisher: {e}"),
-            )
-        })?);
-        Ok(())
     }
 }
 
@@ -109,39 +112,91 @@ impl Drop for Publishing {
     }
 }
 
+#[derive(Debug, Default)]
+struct PublishQueue {
+    queued: Mutex<Queued>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queued {
+    batches: Vec<Synced>,
+    bytes: usize,
+    /// When the oldest batch arrived.
+    since: Option<Instant>,
+    /// Every intent below this index has an outcome among the entries queued so far.
+    settled: u64,
+    stop: bool,
+}
+
+impl PublishQueue {
+    /// Waits until a batch has waited for `patience`, `idle` has passed or the publisher must end;
+    /// then takes all batches.
+    fn take(&self, patience: Duration, idle: Duration) -> Queued {
+        let until = Instant::now() + idle;
+        let mut queued = self.lock();
+        loop {
+            let since = queued.since;
+            let due = since.map_or(until, |since| until.min(since + patience));
+            let left = due.saturating_duration_since(Instant::now());
+            if queued.stop || left.is_zero() {
+                break;
+            }
+            let woken = self.wake.wait_timeout(queued, left);
+            queued = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let rest = Queued {
+            settled: queued.settled,
+            stop: queued.stop,
+            ..Queued::default()
+        };
+        std::mem::replace(&mut *queued, rest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Debug)]
 struct Run {
     publisher: Publisher,
     queue: Arc<PublishQueue>,
-    availability: Arc<Availability>,
-    /// Whether the last attempt worked.
-    works: bool,
 }
 
 impl Run {
     fn serve(&mut self) {
+        let mut works = true;
         loop {
-            let queue = match self.works {
+            let queued = match works {
                 true => self.queue.take(GATHER, IDLE),
                 false => self.queue.take(AGAIN, AGAIN),
             };
-            self.publisher.take(queue.batches);
-            self.publisher.settled(queue.settled);
-            self.works = self.publish();
-            if queue.stop {
+            let stop = queued.stop;
+            works = self.publish_and_report(queued);
+            if stop {
                 return;
             }
         }
     }
 
-    fn publish(&mut self) -> bool {
-        let result = self.publisher.publish();
+    /// Whether it worked.
+    fn publish_and_report(&mut self, queued: Queued) -> bool {
+        let result = self.publish(queued);
         let works = result.is_ok();
-        self.availability.lag.publisher_error(result.err());
-        if works {
-            self.queue.published(&self.availability.lag);
-        }
+        let lag = &self.publisher.availability.lag;
+        lag.publisher_error(result.err());
         works
+    }
+
+    fn publish(&mut self, queued: Queued) -> Result<(), Unavailable> {
+        self.publisher.take(queued.batches);
+        self.publisher.settled = queued.settled;
+        self.publisher.publish()?;
+        let left = self.queue.lock();
+        let lag = &self.publisher.availability.lag;
+        lag.published(left.since, left.bytes > MOST_BYTES);
+        Ok(())
     }
 }
 
@@ -161,16 +216,14 @@ mod by_hand {
     impl ByHand {
         /// Publishes once, unless the publisher was stopped; returns whether that worked.
         pub(crate) fn publish(&mut self) -> bool {
-            self.0.queue.has_stopped() || self.publish_the_rest()
+            let has_stopped = self.0.queue.lock().stop;
+            has_stopped || self.publish_the_rest()
         }
 
         /// Publishes the remaining entries, as the thread does at its end.
         pub(crate) fn publish_the_rest(&mut self) -> bool {
-            let run = &mut self.0;
-            let queue = run.queue.take(Duration::ZERO, Duration::ZERO);
-            run.publisher.take(queue.batches);
-            run.publisher.settled(queue.settled);
-            run.publish()
+            let queued = self.0.queue.take(Duration::ZERO, Duration::ZERO);
+            self.0.publish_and_report(queued)
         }
     }
 

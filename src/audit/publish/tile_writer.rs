@@ -2,17 +2,14 @@
 //! the writer creates each under a temporary name outside `tile/`, syncs it, and then moves it to
 //! its path.
 
-use crate::audit::disk::read_log_file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use super::tree::Piece;
-use crate::audit::disk::names::FILE_MODE;
-use crate::audit::disk::names::{PASSING, is_number, is_own_in_passing};
-use crate::audit::disk::{Access, File, Folder};
+use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, PASSING, is_number, is_own_in_passing};
+use crate::audit::disk::{Access, File, Folder, if_exists, read_log_file};
 
-const FOLDER_MODE: u32 = 0o750;
 /// Files that are written before the first of them is synced. The first sync usually flushes the
 /// others too, so their own syncs are short.
 const GROUP: usize = 64;
@@ -23,7 +20,8 @@ const MOST_OPEN: usize = 128;
 #[derive(Debug)]
 pub(crate) struct TileWriter {
     root: Arc<dyn Folder>,
-    temporary: Arc<dyn Folder>,
+    /// The folder for temporary files.
+    pub(super) temporary: Arc<dyn Folder>,
     /// Open folders by path below the root.
     open: BTreeMap<String, Arc<dyn Folder>>,
     /// Files that are written but not moved yet: file, temporary name, path.
@@ -72,7 +70,10 @@ impl TileWriter {
 
     /// Writes a file; it is at its path once [`Self::settle`] has returned.
     pub(super) fn put(&mut self, piece: &Piece) -> io::Result<()> {
-        let (file, name) = self.write(&piece.bytes)?;
+        self.names_used += 1;
+        let name = self.names_used.to_string();
+        let file = self.temporary.open(&name, Access::Create(FILE_MODE))?;
+        file.write_at(&piece.bytes, 0)?;
         self.written.push((file, name, piece.path.clone()));
         if self.written.len() < GROUP {
             return Ok(());
@@ -89,17 +90,10 @@ impl TileWriter {
         Ok(())
     }
 
-    /// The folder for temporary files.
-    pub(super) fn temporary(&self) -> &Arc<dyn Folder> {
-        &self.temporary
-    }
-
     /// The names in a folder; none if the folder is missing.
     pub(super) fn names(&self, path: &str) -> io::Result<Vec<String>> {
-        match self.look(path).and_then(|folder| folder.list()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
-        }
+        let names = if_exists(self.look(path).and_then(|folder| folder.list()))?;
+        Ok(names.unwrap_or_default())
     }
 
     /// Removes a folder of partial files, if it exists. The folder stays if another program has put
@@ -107,10 +101,8 @@ impl TileWriter {
     pub(super) fn remove_folder(&mut self, path: &str) -> io::Result<()> {
         self.open.remove(path);
         let (above, name) = split(path);
-        let folder = match self.look(path) {
-            Ok(folder) => folder,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+        let Some(folder) = if_exists(self.look(path))? else {
+            return Ok(());
         };
         for file in folder.list()?.iter().filter(|name| is_number(name)) {
             folder.remove(file)?;
@@ -124,19 +116,10 @@ impl TileWriter {
     /// Reads a whole file of the log's folder; `None` if it is missing.
     pub(crate) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let (folder, name) = split(path);
-        match self.look(folder) {
-            Ok(folder) => read_log_file(&*folder, name),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        match if_exists(self.look(folder))? {
+            Some(folder) => read_log_file(&*folder, name),
+            None => Ok(None),
         }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<(Arc<dyn File>, String)> {
-        self.names_used += 1;
-        let name = self.names_used.to_string();
-        let file = self.temporary.open(&name, Access::Create(FILE_MODE))?;
-        file.write_at(bytes, 0)?;
-        Ok((file, name))
     }
 
     fn move_written(&mut self) -> io::Result<()> {
