@@ -1,6 +1,5 @@
 //! Whether the trail accepts deletions. Any task can read it without waiting for the writer.
 
-use super::space::Space;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,11 +7,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::space::{Gauge, Levels};
-use crate::audit::status::Cause;
-use crate::audit::status::Unavailable;
-use crate::audit::status::checkpoint_lag::{CheckpointLag, LONGEST_WAIT};
-use crate::audit::status::closed;
+use super::checkpoint_lag::{CheckpointLag, LONGEST_WAIT};
+use super::space::{Gauge, Levels, Space};
+use super::{Cause, Unavailable, closed};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
 
@@ -127,11 +124,8 @@ impl Availability {
     /// When the current sync passed its timeout.
     fn late_since(&self) -> Time {
         let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
-        Time(
-            self.sync_began_at
-                .load(Ordering::Relaxed)
-                .saturating_add(timeout),
-        )
+        let began = self.sync_began_at.load(Ordering::Relaxed);
+        Time(began.saturating_add(timeout))
     }
 
     fn show_open(&self) {
@@ -186,11 +180,8 @@ impl Availability {
     }
 
     pub(crate) fn open(&self) {
-        let since = self.clock.now();
-        self.status.store(Arc::new(Status {
-            closed: None,
-            since,
-        }));
+        let (closed, since) = (None, self.clock.now());
+        self.status.store(Arc::new(Status { closed, since }));
         self.show_open();
         self.settled.send_replace(true);
     }

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use super::{Cause, Unavailable, closed};
 
 /// Deletions are refused once an entry has waited this long for a checkpoint.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The lag. The writer and the publisher update it.
+/// The writer and the publisher update it.
 #[derive(Debug)]
 pub(crate) struct CheckpointLag {
     born: Instant,
@@ -50,32 +49,19 @@ impl CheckpointLag {
     /// Why the lag closes the trail, and for how long it has been closed; `None` if it does not. A
     /// failed integrity check closes it at once, a failed write once an entry has waited too long.
     pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
-        let publisher_error = self.publisher_error.load();
-        if let Some(publisher_error) = publisher_error
-            .as_ref()
-            .filter(|publisher_error| publisher_error.found.cause.is_integrity())
-        {
-            return Some((
-                publisher_error.found.clone(),
-                publisher_error.since.elapsed(),
-            ));
+        let error = self.publisher_error.load();
+        let error = error.as_deref();
+        if let Some(error) = error.filter(|error| error.found.cause.is_integrity()) {
+            return Some((error.found.clone(), error.since.elapsed()));
         }
         let since = self.since.load(Ordering::Acquire);
-        let waited = self
-            .born
-            .elapsed()
-            .saturating_sub(Duration::from_micros(since));
+        let arrived = Duration::from_micros(since);
+        let waited = self.born.elapsed().saturating_sub(arrived);
         let too_long = waited.checked_sub(self.longest).filter(|_| since != 0);
-        let too_much = || {
-            self.too_much
-                .load(Ordering::Acquire)
-                .then_some(Duration::ZERO)
-        };
-        let closed_for = too_long.or_else(too_much)?;
+        let too_much = self.too_much.load(Ordering::Acquire);
+        let closed_for = too_long.or(too_much.then_some(Duration::ZERO))?;
         let hangs = || closed(Cause::SyncLate, "no checkpoint covers the newest entries");
-        let found = publisher_error
-            .as_ref()
-            .map_or_else(hangs, |publisher_error| publisher_error.found.clone());
+        let found = error.map_or_else(hangs, |error| error.found.clone());
         Some((found, closed_for))
     }
 
@@ -96,14 +82,14 @@ impl CheckpointLag {
     }
 
     /// Notes the publisher's error; `None` if it works.
-    pub(crate) fn publisher_error(&self, publisher_error: Option<Unavailable>) {
+    pub(crate) fn publisher_error(&self, error: Option<Unavailable>) {
         let before = self.publisher_error.load();
-        let publisher_error = publisher_error.map(|found| {
+        let error = error.map(|found| {
             let same = before.as_ref().filter(|b| b.found.cause == found.cause);
             let since = same.map_or_else(Instant::now, |before| before.since);
             Arc::new(PublisherError { found, since })
         });
-        self.publisher_error.store(publisher_error);
+        self.publisher_error.store(error);
     }
 
     /// Notes why roll-back detection does not work; `None` if it does.

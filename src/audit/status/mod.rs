@@ -1,10 +1,116 @@
 //! Why the gateway refuses deletions, and since when.
 
 pub(crate) mod availability;
-mod cause;
 pub(crate) mod checkpoint_lag;
 pub(crate) mod space;
 
+use std::io;
+
 pub use availability::State;
-pub use cause::{Cause, Unavailable};
-pub(crate) use cause::{cause_of, closed, trouble};
+
+/// Why the trail accepts no deletions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// No space for the next segment.
+    DiskFull,
+    /// A write, a sync or a read failed.
+    SyncFailed,
+    /// A sync took longer than `sync_timeout`.
+    SyncLate,
+    /// A file of the trail was unlinked.
+    Unlinked,
+    /// A file of the trail was replaced by another file.
+    Replaced,
+    /// A file of the trail is shorter than before.
+    Truncated,
+    /// A file of the trail holds other bytes than the gateway wrote.
+    Altered,
+    /// The file system accepts no writes.
+    ReadOnly,
+    /// Another folder is at the trail's path.
+    FolderMoved,
+    /// Another program writes into the trail.
+    SecondWriter,
+    /// Another process holds the lock.
+    Locked,
+    /// The trail is older than before.
+    RolledBack,
+    /// Records that callers were answered for are damaged.
+    Damaged,
+    /// The key cannot be read, or does not belong to this folder.
+    KeyUnusable,
+    /// The gateway is opening the trail.
+    Recovering,
+}
+
+impl Cause {
+    /// Whether the cause concerns the files' integrity, and not a failed write.
+    pub(crate) const fn is_integrity(self) -> bool {
+        matches!(
+            self,
+            Self::Unlinked
+                | Self::Replaced
+                | Self::Truncated
+                | Self::Altered
+                | Self::FolderMoved
+                | Self::SecondWriter
+        )
+    }
+
+    /// The cause's name in refusals, logs, metrics and the trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk-full",
+            Self::SyncFailed => "sync-failed",
+            Self::SyncLate => "sync-late",
+            Self::Unlinked => "unlinked",
+            Self::Replaced => "replaced",
+            Self::Truncated => "truncated",
+            Self::Altered => "altered",
+            Self::ReadOnly => "read-only",
+            Self::FolderMoved => "folder-moved",
+            Self::SecondWriter => "second-writer",
+            Self::Locked => "locked",
+            Self::RolledBack => "rolled-back",
+            Self::Damaged => "damaged",
+            Self::KeyUnusable => "key-unusable",
+            Self::Recovering => "recovering",
+        }
+    }
+}
+
+/// Why the gateway refuses a deletion. It has sent no byte of that deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The cause.
+    pub cause: Cause,
+    /// Details for the operator and the caller; holds no secret.
+    pub detail: String,
+}
+
+pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Unavailable {
+    Unavailable {
+        cause,
+        detail: detail.into(),
+    }
+}
+
+/// The reason for refusal that follows from a disk error.
+pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
+    let cause = match error.kind() {
+        // Only the rename of a new segment to its number requires a free name.
+        io::ErrorKind::AlreadyExists => Cause::SecondWriter,
+        kind => cause_of(kind),
+    };
+    closed(cause, format!("{doing}: {error}"))
+}
+
+/// The cause for an error of the system, which says nothing about the files' content.
+pub(crate) fn cause_of(kind: io::ErrorKind) -> Cause {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
+        _ => Cause::SyncFailed,
+    }
+}

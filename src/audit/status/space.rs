@@ -23,7 +23,6 @@ impl Default for Levels {
     }
 }
 
-/// How much space is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Above both levels, or not measured yet.
@@ -67,7 +66,11 @@ impl Gauge {
 
     /// Stores a measurement, and logs a change of the level.
     pub(crate) fn show(&self, free_bytes: u64, time: Time, metrics: &Metrics) {
-        let level = self.levels.of(free_bytes);
+        let level = match free_bytes {
+            free if free < self.levels.low => Level::Low,
+            free if free < self.levels.warn => Level::Warn,
+            _ => Level::Enough,
+        };
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.level != level || now.free_bytes.is_none() {
             now.since = time.0;
@@ -78,16 +81,6 @@ impl Gauge {
         let gauge = i64::try_from(free_bytes).unwrap_or(i64::MAX);
         metrics.audit_free_bytes.set(gauge);
         metrics.audit_space_level.set(level as i64);
-    }
-}
-
-impl Levels {
-    fn of(&self, free_bytes: u64) -> Level {
-        match free_bytes {
-            free if free < self.low => Level::Low,
-            free if free < self.warn => Level::Warn,
-            _ => Level::Enough,
-        }
     }
 }
 
