@@ -1,16 +1,15 @@
-//! Makes entries fit their limits: cuts long texts and splits large batch deletions.
+//! Makes entries fit their limits: cuts long texts, and splits large batch deletions and their
+//! read-backs.
 
-use super::{Cut, Cuts, Ending, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS};
-use super::{MAX_TEXT_BYTES, Refused};
+use super::{Cut, Cuts, Ending, Intent, Kind, Reconciled, Refused, UserFound};
+use super::{MAX_BYTES, MAX_REFUSED_USERS, MAX_TEXT_BYTES};
 use crate::audit::log::hex;
 use crate::audit::log::merkle::sha256;
 
-mod reconciled;
-
-pub(crate) use reconciled::reconciled;
-
 /// The most that `time`, `group`, `part` and `parts` add to an entry, apart from the group's text.
 const FRAME_BYTES: usize = 160;
+/// The most that a cut text adds to an entry in `cut`: its field's name, length and digest.
+const CUT_BYTES: usize = 160;
 
 /// Most entries are shorter; the first allocation has this size.
 const USUAL_BYTES: usize = 640;
@@ -46,7 +45,63 @@ pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
         cut_text(&format!("users.{at}"), user, &mut cuts);
     }
     intent.cut = cuts;
-    split(intent, users)
+    // After the cuts there is room for at least one user.
+    if users.len() <= 1 {
+        intent.users = users;
+        return vec![intent];
+    }
+    let frame =
+        body(&Kind::Intent(intent.clone())).len() + FRAME_BYTES + intent.request_id.len() * 6;
+    let users = users.into_iter().map(|user| {
+        // An id is a decimal number; escapes may make any other text six times longer.
+        let plain = user.bytes().all(|b| b.is_ascii_alphanumeric());
+        let bytes = if plain { user.len() } else { user.len() * 6 } + 3;
+        (user, bytes)
+    });
+    let lists = split(users, frame);
+    let parts = part_count(&lists);
+    let part = |(users, part)| Intent {
+        users,
+        group: parts.map(|_| intent.request_id.clone()),
+        part: parts.map(|_| part),
+        parts,
+        ..intent.clone()
+    };
+    lists.into_iter().zip(1..).map(part).collect()
+}
+
+/// Cuts the texts of a read-back and splits it into as many parts as its users need. `whole` holds
+/// all users; this function sets `part`, `parts` and `cut`.
+pub(crate) fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
+    let users = std::mem::take(&mut whole.users);
+    let mut cuts = Cuts::new();
+    cut_text("request_id", &mut whole.request_id, &mut cuts);
+    cut_text("host", &mut whole.host, &mut cuts);
+    cut_option("revision", &mut whole.revision, &mut cuts);
+    whole.cut = cuts;
+    let frame = body(&Kind::Reconciled(whole.clone())).len() + FRAME_BYTES;
+    let users = users.into_iter().map(|mut user| {
+        let mut cuts = Cuts::new();
+        cut_text("user", &mut user.user, &mut cuts);
+        cut_option("revision", &mut user.revision, &mut cuts);
+        let bytes = serde_json::to_vec(&user).map_or(0, |row| row.len() + 1);
+        let bytes = bytes + cuts.len() * CUT_BYTES;
+        ((user, cuts), bytes)
+    });
+    let lists = split(users, frame);
+    let parts = part_count(&lists);
+    let part = |(users, number): (Vec<(UserFound, Cuts)>, u32)| {
+        let mut part = whole.clone();
+        part.part = parts.map(|_| number);
+        part.parts = parts;
+        for (at, (user, cuts)) in users.into_iter().enumerate() {
+            let named = |(field, cut)| (format!("users.{at}.{field}"), cut);
+            part.cut.extend(cuts.into_iter().map(named));
+            part.users.push(user);
+        }
+        part
+    };
+    lists.into_iter().zip(1..).map(part).collect()
 }
 
 /// Cuts a refusal's texts and its list of users.
@@ -99,43 +154,27 @@ pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn split(mut intent: Intent, users: Vec<String>) -> Vec<Intent> {
-    // After the cuts there is room for at least one user.
-    if users.len() <= 1 {
-        intent.users = users;
-        return vec![intent];
-    }
-    let frame =
-        body(&Kind::Intent(intent.clone())).len() + FRAME_BYTES + intent.request_id.len() * 6;
+/// Distributes items, each with its length, over entries of which the rest takes `frame` bytes.
+fn split<T>(items: impl Iterator<Item = (T, usize)>, frame: usize) -> Vec<Vec<T>> {
     let room = MAX_BYTES.saturating_sub(frame);
-    let mut lists: Vec<Vec<String>> = Vec::new();
+    let mut lists: Vec<Vec<T>> = Vec::new();
     let mut used = usize::MAX;
-    for user in users {
-        // An id is a decimal number; escapes may make any other text six times longer.
-        let plain = user.bytes().all(|b| b.is_ascii_alphanumeric());
-        let bytes = if plain { user.len() } else { user.len() * 6 } + 3;
+    for (item, bytes) in items {
         if used.saturating_add(bytes) > room {
             lists.push(Vec::new());
             used = 0;
         }
         used += bytes;
         if let Some(list) = lists.last_mut() {
-            list.push(user);
+            list.push(item);
         }
     }
-    if lists.len() <= 1 {
-        intent.users = lists.pop().unwrap_or_default();
-        return vec![intent];
-    }
-    let parts = u32::try_from(lists.len()).unwrap_or(u32::MAX);
-    let part = |(list, part)| Intent {
-        users: list,
-        group: Some(intent.request_id.clone()),
-        part: Some(part),
-        parts: Some(parts),
-        ..intent.clone()
-    };
-    lists.into_iter().zip(1..).map(part).collect()
+    lists
+}
+
+/// The number of parts; `None` if there is only one.
+fn part_count<T>(lists: &[Vec<T>]) -> Option<u32> {
+    (lists.len() > 1).then(|| u32::try_from(lists.len()).unwrap_or(u32::MAX))
 }
 
 fn cut_option(field: &str, text: &mut Option<String>, cuts: &mut Cuts) {
@@ -148,6 +187,4 @@ fn cut_option(field: &str, text: &mut Option<String>, cuts: &mut Cuts) {
 mod tests;
 
 #[cfg(test)]
-pub(crate) use reconciled::{test_closing, test_reconciled};
-#[cfg(test)]
-pub(crate) use tests::intent as test_intent;
+pub(crate) use tests::{intent as test_intent, test_closing, test_reconciled};

@@ -88,32 +88,20 @@ struct Fields<'e> {
     time: Cow<'e, str>,
     #[serde(borrow)]
     kind: Cow<'e, str>,
-    #[serde(borrow)]
     request_id: Option<&'e RawValue>,
-    #[serde(borrow)]
     group: Option<&'e RawValue>,
-    #[serde(borrow)]
     part: Option<&'e RawValue>,
-    #[serde(borrow)]
     parts: Option<&'e RawValue>,
-    #[serde(borrow)]
     intent: Option<&'e RawValue>,
-    #[serde(borrow)]
     leaves: Option<&'e RawValue>,
-    #[serde(borrow)]
     outcome: Option<&'e RawValue>,
-    #[serde(borrow)]
     sent: Option<&'e RawValue>,
-    #[serde(borrow)]
     unknown_callers: Option<&'e RawValue>,
-    #[serde(borrow)]
     known_callers: Option<&'e RawValue>,
-    #[serde(borrow)]
     cause: Option<&'e RawValue>,
 }
 
 impl<'e> EntryHead<'e> {
-    /// Decodes the head of an entry.
     pub(crate) fn decode(bytes: &'e [u8]) -> Result<Self, String> {
         let fields: Fields<'e> = serde_json::from_slice(bytes).map_err(|e| not_an_entry(&e))?;
         let summary = match &*fields.kind {

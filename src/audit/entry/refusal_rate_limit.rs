@@ -95,12 +95,8 @@ impl RefusalRateLimit {
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, code: &str) {
-    let is_new = !counts.contains_key(code);
-    let code = if is_new && counts.len() >= MAX_CODES {
-        "other"
-    } else {
-        code
-    };
+    let is_known = counts.contains_key(code) || counts.len() < MAX_CODES;
+    let code = if is_known { code } else { "other" };
     *counts.entry(code.to_owned()).or_insert(0) += 1;
 }
 

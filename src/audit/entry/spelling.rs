@@ -6,19 +6,17 @@ use memchr::memmem::Finder;
 
 /// The start of an entry in the writer's usual spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelled<'e> {
+pub(crate) struct Spelled<'e> {
     /// `time`, always in the same spelling, so that the bytes sort as the times do.
-    pub time: &'e [u8],
-    /// `kind`.
-    pub kind: &'e [u8],
+    pub(crate) time: &'e [u8],
+    pub(crate) kind: &'e [u8],
     rest: &'e [u8],
 }
 
 impl<'e> Spelled<'e> {
     /// Looks at the first bytes. `None` if they have another spelling: then only the decoder can
     /// read the entry.
-    #[must_use]
-    pub fn of(bytes: &'e [u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &'e [u8]) -> Option<Self> {
         const TIME: &[u8] = b"{\"time\":\"";
         const KIND: &[u8] = b"\",\"kind\":\"";
         const TIME_BYTES: usize = "2026-11-24T12:00:00.000000Z".len();
@@ -33,8 +31,7 @@ impl<'e> Spelled<'e> {
     }
 
     /// The intent that an outcome closes or a read-back names; the writer puts it first.
-    #[must_use]
-    pub fn intent(&self) -> Option<u64> {
+    pub(crate) fn intent(&self) -> Option<u64> {
         let rest = self.rest.strip_prefix(b",\"intent\":")?;
         let digits = rest.get(..memchr(b',', rest)?)?;
         std::str::from_utf8(digits).ok()?.parse().ok()
@@ -43,12 +40,11 @@ impl<'e> Spelled<'e> {
 
 /// A search for a JSON string in entries.
 #[derive(Clone, Debug)]
-pub struct Needle(Finder<'static>);
+pub(crate) struct Needle(Finder<'static>);
 
 impl Needle {
     /// A search for this string.
-    #[must_use]
-    pub fn string(text: &str) -> Self {
+    pub(crate) fn string(text: &str) -> Self {
         // A string always has a JSON form.
         let spelled = serde_json::to_vec(text).unwrap_or_default();
         Self(Finder::new(&spelled).into_owned())
@@ -56,8 +52,7 @@ impl Needle {
 
     /// Whether the entry may contain the string. An entry without a backslash contains each of its
     /// strings literally.
-    #[must_use]
-    pub fn may_be_in(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn may_be_in(&self, bytes: &[u8]) -> bool {
         self.0.find(bytes).is_some() || memchr(b'\\', bytes).is_some()
     }
 }

@@ -1,7 +1,7 @@
-//! Tests of the cuts and splits.
+//! Tests of the cuts and splits, and samples for other tests.
 
 use super::*;
-use crate::audit::entry::{Caller, Entry};
+use crate::audit::entry::{Actor, Caller, Entry, Found, Outcome, Sent, Verdict, not_sent};
 use crate::clock::Time;
 
 pub(crate) fn intent(users: usize) -> Intent {
@@ -28,6 +28,44 @@ pub(crate) fn intent(users: usize) -> Intent {
         parts: None,
         cut: Cuts::new(),
     }
+}
+
+pub(crate) fn test_reconciled(intent: u64, users: usize) -> Reconciled {
+    let user = |number| UserFound {
+        user: format!("{}", 1_000_000_000_000_000_000_u64 + number),
+        result: Found::Deleted,
+        status: Some(404),
+        revision: Some("12".into()),
+    };
+    Reconciled {
+        intent,
+        request_id: "r".into(),
+        result: Found::Deleted,
+        status: Some(404),
+        revision: Some("12".into()),
+        host: "upstream.test".into(),
+        users: (0..users as u64).map(user).collect(),
+        actor: Actor { uid: 0 },
+        reason: "asked".into(),
+        part: None,
+        parts: None,
+        cut: Cuts::new(),
+    }
+}
+
+/// The outcome entry of an intent.
+pub(crate) fn test_closing(intent: u64, outcome: Verdict, sent: Sent) -> Kind {
+    Kind::Outcome(Outcome {
+        intent,
+        leaves: vec![],
+        request_id: "r".into(),
+        ending: Ending {
+            outcome,
+            sent,
+            ..not_sent()
+        },
+        cut: Cuts::new(),
+    })
 }
 
 #[test]
@@ -135,4 +173,44 @@ fn a_refusal_names_twenty_users_and_their_count() {
     };
     refused(&mut entry);
     assert_eq!((entry.users.len(), entry.user_count), (20, 50));
+}
+
+fn stamped(part: &Reconciled) -> usize {
+    stamp(
+        &Time(i64::MAX / 4).to_string(),
+        &body(&Kind::Reconciled(part.clone())),
+    )
+    .len()
+}
+
+#[test]
+fn one_user_is_one_entry() {
+    let parts = reconciled(test_reconciled(4, 1));
+    assert_eq!(parts, vec![test_reconciled(4, 1)]);
+}
+
+#[test]
+fn the_largest_batch_is_split_and_no_user_is_lost() {
+    let whole = test_reconciled(4, 5_000);
+    let parts = reconciled(whole.clone());
+    assert!(parts.len() > 1 && parts.iter().all(|p| stamped(p) <= MAX_BYTES));
+    let count = u32::try_from(parts.len()).unwrap();
+    let numbers: Vec<_> = parts.iter().map(|p| (p.part, p.parts)).collect();
+    let wanted: Vec<_> = (1..=count).map(|n| (Some(n), Some(count))).collect();
+    assert_eq!(numbers, wanted);
+    let users: Vec<_> = parts.into_iter().flat_map(|p| p.users).collect();
+    assert_eq!(users, whole.users);
+}
+
+#[test]
+fn hostile_revisions_are_cut_and_fit() {
+    let mut whole = test_reconciled(4, 1_000);
+    whole.revision = Some("\u{1}".repeat(5_000));
+    for user in &mut whole.users {
+        user.revision.clone_from(&whole.revision);
+    }
+    let parts = reconciled(whole);
+    assert!(parts.iter().all(|p| stamped(p) <= MAX_BYTES));
+    assert_eq!(parts[0].cut["users.0.revision"].bytes, 5_000);
+    assert_eq!(parts[0].users[0].revision.as_ref().unwrap().len(), 256);
 }
