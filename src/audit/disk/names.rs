@@ -1,9 +1,7 @@
 //! The names that Lychgate uses in the audit folder. A file with any other name belongs to another
 //! program: Lychgate ignores it and never reports it as a fault.
 
-/// The lock file.
 pub(crate) const LOCK: &str = "lock";
-/// The checkpoint in the log's folder.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// The file with the public key.
 pub(crate) const VERIFIER: &str = "verifier";
@@ -17,7 +15,6 @@ pub(crate) const TILES: &str = "tile";
 pub(crate) const LOST: &str = "lost-";
 /// The file that keeps disk space in reserve.
 pub(crate) const RESERVE: &str = "reserve";
-/// The control socket.
 pub(crate) const SOCKET: &str = "control.sock";
 /// The control socket before its rename to [`SOCKET`].
 pub(crate) const SOCKET_NEW: &str = "control.sock.new";
@@ -37,9 +34,7 @@ pub(crate) const FLOOR_NEW: &str = "floor.new";
 pub(crate) const SPARE: &str = "spare";
 /// In the journal: a segment that the writer creates itself because no spare is ready.
 pub(crate) const NEXT: &str = "next";
-/// The mode of the folders that Lychgate creates.
 pub(crate) const FOLDER_MODE: u32 = 0o750;
-/// The mode of the lock file.
 pub(crate) const LOCK_MODE: u32 = 0o600;
 /// The mode of all other files.
 pub(crate) const FILE_MODE: u32 = 0o640;
@@ -56,7 +51,6 @@ const BESIDE: [&str; 7] = [
     LOSS_STORY,
 ];
 
-/// The name of a segment.
 pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:010}")
 }

@@ -17,7 +17,6 @@ use rustix::io::Errno;
 
 use super::{Access, Disk, File, Folder, Identity, folder_above};
 
-/// The machine's own disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RealDisk;
 

@@ -11,9 +11,6 @@ const FRAME_BYTES: usize = 160;
 /// The most that a cut text adds to an entry in `cut`: its field's name, length and digest.
 const CUT_BYTES: usize = 160;
 
-/// Most entries are shorter; the first allocation has this size.
-const USUAL_BYTES: usize = 640;
-
 /// Cuts a text to [`MAX_TEXT_BYTES`] at a character boundary, and records its length and digest.
 pub(crate) fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     if text.len() <= MAX_TEXT_BYTES {
@@ -104,7 +101,6 @@ pub(crate) fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
     lists.into_iter().zip(1..).map(part).collect()
 }
 
-/// Cuts a refusal's texts and its list of users.
 pub(crate) fn refused(refused: &mut Refused) {
     refused.user_count = refused.user_count.max(refused.users.len() as u64);
     refused.users.truncate(MAX_REFUSED_USERS);
@@ -125,7 +121,6 @@ pub(crate) fn refused(refused: &mut Refused) {
     refused.cut = cuts;
 }
 
-/// Cuts the texts from upstream.
 pub(crate) fn ending(ending: &mut Ending) -> Cuts {
     let mut cuts = Cuts::new();
     cut_option("revision", &mut ending.revision, &mut cuts);
@@ -135,23 +130,15 @@ pub(crate) fn ending(ending: &mut Ending) -> Cuts {
 /// The JSON of an entry without its time. If this module cut the texts, the entry with its time is
 /// at most [`MAX_BYTES`] long.
 pub(crate) fn body(kind: &Kind) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // Strings, numbers and maps with string keys always have a JSON form.
-    match serde_json::to_writer(&mut bytes, kind) {
-        Ok(()) => bytes,
-        Err(_) => Vec::new(),
-    }
+    serde_json::to_vec(kind).unwrap_or_default()
 }
 
 /// The entry's bytes from a time, as [`Time`](crate::clock::Time) displays it, and a body; the same
 /// as those of [`Entry::to_bytes`](super::Entry::to_bytes).
 pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(body.len() + time.len() + 10);
-    bytes.extend_from_slice(b"{\"time\":\"");
-    bytes.extend_from_slice(time.as_bytes());
-    bytes.extend_from_slice(b"\",");
-    bytes.extend_from_slice(body.get(1..).unwrap_or_default());
-    bytes
+    let fields = body.get(1..).unwrap_or_default();
+    [b"{\"time\":\"", time.as_bytes(), b"\",", fields].concat()
 }
 
 /// Distributes items, each with its length, over entries of which the rest takes `frame` bytes.

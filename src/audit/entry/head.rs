@@ -16,7 +16,6 @@ pub(crate) struct EntryHead<'e> {
     pub(crate) summary: EntrySummary<'e>,
 }
 
-/// The content of an entry as far as other entries depend on it.
 #[derive(Debug)]
 pub(crate) enum EntrySummary<'e> {
     Intent(IntentSummary<'e>),
@@ -30,7 +29,6 @@ pub(crate) enum EntrySummary<'e> {
     ClockStep,
     /// Nothing that other entries depend on.
     Else,
-    /// A kind that this version does not know.
     Unknown(Cow<'e, str>),
 }
 

@@ -13,7 +13,6 @@ const OVERALL: u32 = 600;
 /// How many callers and codes a sum distinguishes.
 const MAX_CALLERS: usize = 1_024;
 const MAX_CODES: usize = 128;
-/// How many callers a sum names.
 const NAMED_CALLERS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -43,7 +43,6 @@ impl<'e> Spelled<'e> {
 pub(crate) struct Needle(Finder<'static>);
 
 impl Needle {
-    /// A search for this string.
     pub(crate) fn string(text: &str) -> Self {
         // A string always has a JSON form.
         let spelled = serde_json::to_vec(text).unwrap_or_default();

@@ -17,7 +17,6 @@ pub(crate) struct Chain<'k> {
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
     plan: Plan,
-    /// The index of the current span.
     span: usize,
     /// The offset of the next batch in the span.
     offset: u64,
@@ -46,7 +45,6 @@ impl<'k> Chain<'k> {
         })
     }
 
-    /// Stops after this batch.
     pub(crate) fn until(mut self, last: Option<Link>) -> Self {
         self.until = last;
         self
@@ -58,7 +56,6 @@ impl<'k> Chain<'k> {
         self.last
     }
 
-    /// The next batch; `None` at the end of the journal.
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
         if self.done || self.until == Some(self.last) {
             return Ok(None);
@@ -172,7 +169,6 @@ impl<'k> Chain<'k> {
 pub(crate) struct Read {
     pub(crate) index: u64,
     pub(crate) bytes: Vec<u8>,
-    /// The location of its batch.
     pub(crate) place: Place,
 }
 

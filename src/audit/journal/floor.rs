@@ -24,7 +24,6 @@ const MAX_BYTES: u64 = 512;
 pub(crate) struct PruningFloor {
     /// The number of the first segment that must exist.
     pub(crate) segment: u64,
-    /// The batch before that segment.
     pub(crate) before: Link,
 }
 

@@ -5,7 +5,6 @@ use std::ops::Deref;
 use super::batch::{FRAME, Link, MAX_BATCH};
 use crate::audit::log::merkle::{Hash, leaf};
 
-/// A batch on stable storage.
 #[derive(Debug)]
 pub(crate) struct Synced {
     pub(crate) link: Link,
@@ -14,7 +13,6 @@ pub(crate) struct Synced {
 }
 
 impl Synced {
-    /// Hashes the entries.
     pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
         let leaves = entries.iter().map(|entry| leaf(entry)).collect();
         Self {

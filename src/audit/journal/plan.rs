@@ -26,7 +26,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Makes a plan of the folder's present content.
     pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
         PruningFloor::is_not_newer(folder)?;
         let mut numbers =
@@ -115,10 +114,8 @@ fn before(batch: &Batch) -> Link {
     }
 }
 
-/// The kind of bytes after the last whole batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// Zeros.
     Clean,
     /// A write that a crash cut off; no caller got an answer for it.
     Torn,

@@ -8,7 +8,6 @@ use super::batch::{self, BLOCK, Batch, MAX_BATCH};
 use super::{Fault, Place, ReadError};
 use crate::audit::disk::{Access, File, Folder, if_exists, read_exact};
 
-/// The numbers of all segments in ascending order.
 pub(crate) fn numbers(folder: &dyn Folder) -> io::Result<Vec<u64>> {
     let mut numbers: Vec<u64> = folder.list()?.iter().filter_map(|n| number(n)).collect();
     numbers.sort_unstable();

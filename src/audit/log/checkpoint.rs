@@ -6,7 +6,6 @@ use super::note::{self, Note, NoteError};
 use super::strict;
 use super::verifier_key::{VerifierKey, origin_fault};
 
-/// The log's size and root at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The log's name: visible ASCII without `+`, 1 to 255 bytes.

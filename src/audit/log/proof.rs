@@ -11,7 +11,6 @@ use super::merkle::{Hash, node, root_of, root_over};
 /// Binary levels of the tree that one level of tiles spans.
 const TILE_HEIGHT: u32 = 8;
 
-/// Reads hashes from tiles.
 pub(crate) trait HashReader {
     /// The hash with this index on a level: the root of 256^level entries, from entry `index *
     /// 256^level`. It is hash `index % 256` of tile `index / 256`.

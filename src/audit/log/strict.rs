@@ -11,7 +11,6 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     (STANDARD.encode(&bytes) == text).then_some(bytes)
 }
 
-/// Decodes a hash in base64.
 pub(crate) fn hash(text: &str) -> Option<Hash> {
     base64(text)?.try_into().ok()
 }

@@ -22,7 +22,6 @@ struct Known {
     end: u64,
 }
 
-/// The segments in the journal, oldest first.
 #[derive(Debug)]
 pub(super) struct Segments {
     folder: Arc<dyn Folder>,
@@ -50,7 +49,6 @@ impl Segments {
         self.last = before;
     }
 
-    /// Adds the next batch.
     pub(super) fn note(&mut self, link: Link) {
         if link.sequence == self.last.sequence {
             return;

@@ -17,7 +17,6 @@ use crate::audit::status::{Cause, Unavailable};
 pub(crate) struct RollbackGuard {
     /// `None` if it cannot be opened.
     file: Option<CheckpointFile>,
-    /// Why roll-back detection does not work.
     pub(super) trouble: Option<String>,
     path: String,
 }
@@ -45,7 +44,6 @@ impl RollbackGuard {
         Ok((guard, bytes))
     }
 
-    /// Whether the file holds these bytes.
     pub(super) fn holds(&self, bytes: &[u8]) -> bool {
         let known = self.file.as_ref().and_then(|file| file.known.as_deref());
         known == Some(bytes) && self.trouble.is_none()

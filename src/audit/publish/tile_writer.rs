@@ -13,7 +13,6 @@ use crate::audit::disk::{Access, File, Folder, if_exists, read_log_file};
 /// Files that are written before the first of them is synced. The first sync usually flushes the
 /// others too, so their own syncs are short.
 const GROUP: usize = 64;
-/// The maximum number of open folders.
 const MOST_OPEN: usize = 128;
 
 /// The log's folder, and the files that are being written.
@@ -161,7 +160,6 @@ impl TileWriter {
     }
 }
 
-/// Splits a path into its folder and its name.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }

@@ -8,7 +8,6 @@ use std::io;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
 
-/// The edge at one size.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     frontier: Frontier,
@@ -30,12 +29,10 @@ impl Tree {
         Self { frontier, bundle }
     }
 
-    /// The number of entries.
     pub(crate) fn size(&self) -> u64 {
         self.frontier.size()
     }
 
-    /// The root hash of all entries.
     pub(crate) fn root(&self) -> Hash {
         self.frontier.root()
     }
@@ -67,7 +64,6 @@ impl Tree {
         })
     }
 
-    /// The partial files at this size.
     pub(crate) fn partial(&self) -> Vec<Piece> {
         let bundle = Bundle::at(self.size() / u64::from(FULL), self.size());
         let bundle = bundle.map(|bundle| Piece {

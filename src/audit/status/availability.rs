@@ -121,7 +121,6 @@ impl Availability {
         status.since
     }
 
-    /// When the current sync passed its timeout.
     fn late_since(&self) -> Time {
         let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
         let began = self.sync_began_at.load(Ordering::Relaxed);

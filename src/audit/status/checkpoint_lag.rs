@@ -26,7 +26,6 @@ pub(crate) struct CheckpointLag {
     unwatched: ArcSwapOption<String>,
 }
 
-/// The publisher's last error, and when it began.
 #[derive(Debug)]
 struct PublisherError {
     found: Unavailable,
@@ -92,7 +91,6 @@ impl CheckpointLag {
         self.publisher_error.store(error);
     }
 
-    /// Notes why roll-back detection does not work; `None` if it does.
     pub(crate) fn unwatched(&self, why: Option<String>) {
         self.unwatched.store(why.map(Arc::new));
     }

@@ -37,7 +37,6 @@ pub enum Level {
 /// The free space at the last measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// The level of `free_bytes`.
     pub level: Level,
     /// Bytes that the gateway may use; `None` before the first measurement.
     pub free_bytes: Option<u64>,

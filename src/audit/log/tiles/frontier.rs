@@ -17,28 +17,19 @@ pub(crate) struct Frontier {
 impl Frontier {
     /// Reads the frontier from the tiles of a log of this size.
     pub(crate) fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
-        let mut frontier = Self {
-            size,
-            ..Self::default()
-        };
-        for (level, hashes) in (0..LEVELS).zip(&mut frontier.levels) {
+        let partial = (0..LEVELS).map(|level| {
             let all = hashes_at(level, size);
             let partial = all % u64::from(FULL);
-            *hashes = reader.hashes(level, all - partial, partial)?;
-        }
-        Ok(frontier)
+            reader.hashes(level, all - partial, partial)
+        });
+        let partial: Vec<_> = partial.collect::<io::Result<_>>()?;
+        Ok(Self::of(size, partial.into_iter()))
     }
 
     /// Builds the frontier from the hashes of each level's partial tile, lowest level first.
-    pub(crate) fn of(size: u64, partial: impl Iterator<Item = Vec<Hash>>) -> Self {
-        let mut frontier = Self {
-            size,
-            ..Self::default()
-        };
-        for (hashes, partial) in frontier.levels.iter_mut().zip(partial) {
-            *hashes = partial;
-        }
-        frontier
+    pub(crate) fn of(size: u64, mut partial: impl Iterator<Item = Vec<Hash>>) -> Self {
+        let levels = std::array::from_fn(|_| partial.next().unwrap_or_default());
+        Self { size, levels }
     }
 
     /// The frontier at an earlier size. If a tile that was partial then is full now, its hashes are
