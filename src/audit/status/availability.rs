@@ -1,10 +1,10 @@
 //! Whether the trail accepts deletions. Any task can read it without waiting for the writer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::checkpoint_lag::{CheckpointLag, LONGEST_WAIT};
@@ -34,12 +34,8 @@ pub struct State {
 #[derive(Debug)]
 pub(crate) struct Availability {
     status: ArcSwap<Status>,
-    /// Microseconds from `born` to the start of the current sync, plus one; 0 if no sync is
-    /// running.
-    sync_began: AtomicU64,
-    /// The clock's time at the start of that sync.
-    sync_began_at: AtomicI64,
-    born: Instant,
+    /// The start of the current sync; `None` if no sync is running.
+    sync_began: ArcSwapOption<(Instant, Time)>,
     timeout: Duration,
     next_index: AtomicU64,
     open_intents: AtomicU64,
@@ -71,9 +67,7 @@ impl Availability {
         };
         let availability = Arc::new(Self {
             status: ArcSwap::from_pointee(status),
-            sync_began: AtomicU64::new(0),
-            sync_began_at: AtomicI64::new(0),
-            born: Instant::now(),
+            sync_began: ArcSwapOption::empty(),
             timeout,
             next_index: AtomicU64::new(0),
             open_intents: AtomicU64::new(0),
@@ -111,20 +105,25 @@ impl Availability {
 
     /// When the state that [`Self::closed`] reports began.
     fn since(&self, status: &Status) -> Time {
-        if status.closed.is_none() && self.is_late() {
-            return self.late_since();
+        if status.closed.is_some() {
+            return status.since;
         }
-        if let Some((_, closed_for)) = self.lag.closed().filter(|_| status.closed.is_none()) {
-            let micros = i64::try_from(closed_for.as_micros()).unwrap_or(i64::MAX);
-            return Time(self.clock.now().0.saturating_sub(micros));
+        if let Some(since) = self.late_since() {
+            return since;
         }
-        status.since
+        let Some((_, closed_for)) = self.lag.closed() else {
+            return status.since;
+        };
+        let micros = i64::try_from(closed_for.as_micros()).unwrap_or(i64::MAX);
+        Time(self.clock.now().0.saturating_sub(micros))
     }
 
-    fn late_since(&self) -> Time {
+    /// When the current sync passed its timeout; `None` if it has not.
+    fn late_since(&self) -> Option<Time> {
+        let sync = self.sync_began.load();
+        let (began, at) = sync.as_deref().copied()?;
         let timeout = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
-        let began = self.sync_began_at.load(Ordering::Relaxed);
-        Time(began.saturating_add(timeout))
+        (began.elapsed() > self.timeout).then(|| Time(at.0.saturating_add(timeout)))
     }
 
     fn show_open(&self) {
@@ -166,10 +165,11 @@ impl Availability {
     pub(crate) fn close(&self, closed: Unavailable) {
         let status = self.status.load();
         let since = match &status.closed {
-            Some(before) if before.cause == closed.cause => status.since,
-            None if closed.cause == Cause::SyncLate && self.is_late() => self.late_since(),
-            _ => self.clock.now(),
+            Some(before) => (before.cause == closed.cause).then_some(status.since),
+            None if closed.cause == Cause::SyncLate => self.late_since(),
+            None => None,
         };
+        let since = since.unwrap_or_else(|| self.clock.now());
         let settled = closed.cause != Cause::Recovering;
         let closed = Some(closed);
         self.status.store(Arc::new(Status { closed, since }));
@@ -203,23 +203,19 @@ impl Availability {
     }
 
     pub(crate) fn sync_begins(&self) {
-        let now = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(0) + 1;
-        self.sync_began_at
-            .store(self.clock.now().0, Ordering::Relaxed);
-        self.sync_began.store(now, Ordering::Release);
+        let began = (Instant::now(), self.clock.now());
+        self.sync_began.store(Some(Arc::new(began)));
     }
 
     /// Whether the current sync has passed its timeout.
     pub(crate) fn is_late(&self) -> bool {
-        let began = self.sync_began.load(Ordering::Acquire);
-        let took = self.born.elapsed();
-        began != 0 && took.saturating_sub(Duration::from_micros(began)) > self.timeout
+        self.late_since().is_some()
     }
 
     /// Notes the end of the current sync. After a late sync, the writer calls [`Self::close`]
     /// first.
     pub(crate) fn sync_ended(&self) {
-        self.sync_began.store(0, Ordering::Release);
+        self.sync_began.store(None);
     }
 
     /// Waits until the trail is open or recovery has failed.

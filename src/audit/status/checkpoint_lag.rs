@@ -1,7 +1,6 @@
-//! How far the checkpoints lag behind the entries. Any task can read it without waiting.
+//! How far the checkpoints lag behind the entries. Any task can read it without waiting for the disk.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -14,16 +13,20 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The writer and the publisher update it.
 #[derive(Debug)]
 pub(crate) struct CheckpointLag {
-    born: Instant,
     longest: Duration,
-    /// Microseconds from `born` to the arrival of the oldest entry without a checkpoint, plus one;
-    /// 0 if every entry has one.
-    since: AtomicU64,
-    /// Whether the publisher's queue holds more bytes than its limit.
-    too_much: AtomicBool,
+    waiting: Mutex<Waiting>,
     publisher_error: ArcSwapOption<PublisherError>,
     /// Why roll-back detection does not work; `None` if it does.
     unwatched: ArcSwapOption<String>,
+}
+
+/// The entries without a checkpoint.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    /// When the oldest arrived; `None` if every entry has a checkpoint.
+    since: Option<Instant>,
+    /// Whether the publisher's queue holds more bytes than its limit.
+    too_much: bool,
 }
 
 #[derive(Debug)]
@@ -36,10 +39,8 @@ impl CheckpointLag {
     /// `longest` is how long an entry may wait: [`LONGEST_WAIT`] except in tests.
     pub(crate) fn new(longest: Duration) -> Self {
         Self {
-            born: Instant::now(),
             longest,
-            since: AtomicU64::new(0),
-            too_much: AtomicBool::new(false),
+            waiting: Mutex::default(),
             publisher_error: ArcSwapOption::empty(),
             unwatched: ArcSwapOption::empty(),
         }
@@ -53,11 +54,8 @@ impl CheckpointLag {
         if let Some(error) = error.filter(|error| error.found.cause.is_integrity()) {
             return Some((error.found.clone(), error.since.elapsed()));
         }
-        let since = self.since.load(Ordering::Acquire);
-        let arrived = Duration::from_micros(since);
-        let waited = self.born.elapsed().saturating_sub(arrived);
-        let too_long = waited.checked_sub(self.longest).filter(|_| since != 0);
-        let too_much = self.too_much.load(Ordering::Acquire);
+        let Waiting { since, too_much } = *self.waiting();
+        let too_long = since.and_then(|since| since.elapsed().checked_sub(self.longest));
         let closed_for = too_long.or(too_much.then_some(Duration::ZERO))?;
         let hangs = || closed(Cause::SyncLate, "no checkpoint covers the newest entries");
         let found = error.map_or_else(hangs, |error| error.found.clone());
@@ -66,18 +64,15 @@ impl CheckpointLag {
 
     /// Notes the arrival of the oldest waiting entry, and whether the queue exceeds its limit.
     pub(crate) fn waits(&self, since: Instant, too_much: bool) {
-        let micros = self.micros(since);
-        let (set, seen) = (Ordering::AcqRel, Ordering::Acquire);
-        // An error means that an older entry waits.
-        let _ = self.since.compare_exchange(0, micros, set, seen);
-        self.too_much.store(too_much, Ordering::Release);
+        let mut waiting = self.waiting();
+        // An older entry may wait already.
+        waiting.since.get_or_insert(since);
+        waiting.too_much = too_much;
     }
 
     /// Notes when the oldest unpublished entry arrived; `None` if every entry is published.
     pub(crate) fn published(&self, since: Option<Instant>, too_much: bool) {
-        let micros = since.map_or(0, |since| self.micros(since));
-        self.since.store(micros, Ordering::Release);
-        self.too_much.store(too_much, Ordering::Release);
+        *self.waiting() = Waiting { since, too_much };
     }
 
     /// Notes the publisher's error; `None` if it works.
@@ -100,9 +95,8 @@ impl CheckpointLag {
         self.unwatched.load().as_ref().map(|why| String::clone(why))
     }
 
-    fn micros(&self, since: Instant) -> u64 {
-        let after = since.saturating_duration_since(self.born);
-        u64::try_from(after.as_micros()).unwrap_or(0) + 1
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
