@@ -4,13 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// The labels of a request.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -22,17 +21,6 @@ pub struct RequestLabels {
     /// The refusal's code; empty for an answer of upstream.
     pub code: &'static str,
 }
-
-/// One counter of [`All::requests`] without a refusal's code.
-#[derive(Clone, Debug)]
-struct Answers {
-    operation: Arc<str>,
-    status: u16,
-    counter: Counter,
-}
-
-/// The maximum number of counters that are found without building labels.
-const MAX_ANSWERS: usize = 64;
 
 /// The label of a trail outage.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -60,59 +48,42 @@ impl Deref for Metrics {
     }
 }
 
-/// The values behind [`Metrics`].
+/// The values behind [`Metrics`]; [`Metrics::new`] says what each counts.
 #[derive(Debug)]
 pub struct All {
-    /// Requests answered, by operation, status and refusal code.
     pub requests: Family<RequestLabels, Counter>,
-    /// Counters of upstream's answers, found without building labels.
-    answers: ArcSwap<Vec<Answers>>,
-    /// Seconds from a request's head to its answer's head.
     pub request_seconds: Histogram,
-    /// Seconds from sending a request upstream to its answer's head.
     pub upstream_seconds: Histogram,
-    /// Connections opened to upstream.
     pub upstream_connections: Counter,
     /// Reads that the client sent again on another connection.
     pub upstream_retries: Counter,
-    /// Connections open from callers.
     pub connections: Gauge,
     /// Connections that the parser closed and heads that it refused, before any layer saw them.
     pub parser_refusals: Counter,
     /// Deletions with an intent and no outcome in the trail yet.
     pub deletions_in_flight: Gauge,
-    /// Seconds of one sync of the trail.
     pub audit_sync_seconds: Histogram,
-    /// Entries written to the trail and synced.
     pub audit_entries: Counter,
-    /// Entries that the newest checkpoint covers.
     pub audit_checkpoint_entries: Gauge,
     /// Unix time in seconds when the publisher last published a checkpoint or confirmed that it is
     /// up to date.
     pub audit_checkpoint_time: Gauge,
     /// Seconds from the start of writing tiles to a durable checkpoint.
     pub audit_publish_seconds: Histogram,
-    /// 1 while the trail accepts deletions, 0 during an outage.
     pub audit_open: Gauge,
-    /// Bytes free on the trail's disk.
     pub audit_free_bytes: Gauge,
     /// 0 if the free space is sufficient, 1 below `free_space_warn`, 2 below `free_space_low`.
     pub audit_space_level: Gauge,
     /// Bytes of the reserve file, which is freed when the disk is full.
     pub audit_reserve_bytes: Gauge,
-    /// Deletions refused because of the trail, by cause.
     pub audit_refused: Family<CauseLabels, Counter>,
     /// Access records dropped because their reader was too slow.
     pub log_lines_dropped: Counter,
-    /// Tokens answered from the cache.
     pub token_cache_hits: Counter,
     /// Tokens whose signature was checked.
     pub token_cache_misses: Counter,
-    /// Successful reads or fetches of a key set.
     pub key_refreshes: Counter,
-    /// Failed reads or fetches of a key set.
     pub key_refresh_failures: Counter,
-    /// Requested reloads, by result.
     pub reloads: Family<ReloadLabels, Counter>,
     before_reading: BeforeReading,
     registry: Registry,
@@ -128,88 +99,66 @@ impl fmt::Debug for BeforeReading {
     }
 }
 
-fn latency() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_25, 2.0, 17))
-}
-
 impl Metrics {
     /// Counts a request by its operation (if one matched), the status sent, and the refusal's code.
     pub fn count_request(&self, operation: Option<&Arc<str>>, status: u16, code: &'static str) {
-        let answers = self.answers.load();
-        let known = answers.iter().find(|known| {
-            code.is_empty()
-                && known.status == status
-                && operation.is_some_and(|name| Arc::ptr_eq(name, &known.operation))
-        });
-        if let Some(known) = known {
-            known.counter.inc();
-            return;
-        }
-        let operation = operation.map_or_else(|| "none".into(), Arc::clone);
         let labels = RequestLabels {
-            operation,
+            operation: operation.map_or_else(|| "none".into(), Arc::clone),
             status,
             code,
         };
-        let counter = self.requests.get_or_create_owned(&labels);
-        counter.inc();
-        if code.is_empty() {
-            // Reloads leave unused counters of old operations, so a full list starts again empty.
-            let keep = if answers.len() < MAX_ANSWERS {
-                &answers[..]
-            } else {
-                &[]
-            };
-            let mut more = keep.to_vec();
-            more.push(Answers {
-                operation: labels.operation,
-                status,
-                counter,
-            });
-            // Of two concurrent updates, one may be lost; the next request adds it again.
-            self.answers.store(Arc::new(more));
-        }
+        self.requests.get_or_create(&labels).inc();
     }
 
-    /// Registers every metric.
-    #[must_use]
+    /// Registers every metric, in the order of the text.
     pub fn new() -> Self {
-        let mut all = All {
-            requests: Family::default(),
-            answers: ArcSwap::default(),
-            request_seconds: latency(),
-            upstream_seconds: latency(),
-            upstream_connections: Counter::default(),
-            upstream_retries: Counter::default(),
-            connections: Gauge::default(),
-            parser_refusals: Counter::default(),
-            deletions_in_flight: Gauge::default(),
-            audit_sync_seconds: latency(),
-            audit_entries: Counter::default(),
-            audit_checkpoint_entries: Gauge::default(),
-            audit_checkpoint_time: Gauge::default(),
-            audit_publish_seconds: latency(),
-            audit_open: Gauge::default(),
-            audit_free_bytes: Gauge::default(),
-            audit_space_level: Gauge::default(),
-            audit_reserve_bytes: Gauge::default(),
-            audit_refused: Family::default(),
-            log_lines_dropped: Counter::default(),
-            token_cache_hits: Counter::default(),
-            token_cache_misses: Counter::default(),
-            key_refreshes: Counter::default(),
-            key_refresh_failures: Counter::default(),
-            reloads: Family::default(),
-            before_reading: BeforeReading::default(),
-            registry: Registry::default(),
-        };
         let mut registry = Registry::with_prefix("lychgate");
-        all.register_requests(&mut registry);
-        all.register_audit(&mut registry);
-        all.register_tokens(&mut registry);
-        registry.register("reloads", "Reloads asked for", all.reloads.clone());
-        all.registry = registry;
-        Self(Arc::new(all))
+        let r = &mut registry;
+        Self(Arc::new(All {
+            requests: add(r, "requests", "Requests answered"),
+            request_seconds: add_latency(r, "request", "Request head to answer head"),
+            upstream_seconds: add_latency(r, "upstream", "Request sent to answer head"),
+            upstream_connections: add(r, "upstream_connections", "Connections opened"),
+            upstream_retries: add(r, "upstream_retries", "Reads sent again"),
+            connections: add(r, "connections", "Connections open from callers"),
+            parser_refusals: add(r, "parser_refusals", "Heads that the parser refused"),
+            log_lines_dropped: add(r, "log_lines_dropped", "Access records dropped"),
+            deletions_in_flight: add(r, "deletions_in_flight", "Open intents"),
+            audit_sync_seconds: add_latency(r, "audit_sync", "One sync of the trail"),
+            audit_entries: add(r, "audit_entries", "Entries synced"),
+            audit_checkpoint_entries: add(
+                r,
+                "audit_checkpoint_entries",
+                "Entries that the newest checkpoint covers",
+            ),
+            audit_checkpoint_time: add_seconds(
+                r,
+                "audit_checkpoint_timestamp",
+                "When the newest checkpoint was published or confirmed",
+                Gauge::default(),
+            ),
+            audit_publish_seconds: add_latency(
+                r,
+                "audit_publish",
+                "Time to write tiles and a checkpoint",
+            ),
+            audit_open: add(r, "audit_open", "1 while the trail accepts deletions"),
+            audit_free_bytes: add(r, "audit_free_bytes", "Free bytes on the trail's disk"),
+            audit_space_level: add(
+                r,
+                "audit_space_level",
+                "Free space: 0 sufficient, 1 warning, 2 low",
+            ),
+            audit_reserve_bytes: add(r, "audit_reserve_bytes", "Bytes of the reserve file"),
+            audit_refused: add(r, "audit_refused", "Deletions refused, by cause"),
+            token_cache_hits: add(r, "token_cache_hits", "Tokens found in the cache"),
+            token_cache_misses: add(r, "token_cache_misses", "Tokens checked"),
+            key_refreshes: add(r, "key_refreshes", "Key sets read"),
+            key_refresh_failures: add(r, "key_refresh_failures", "Key sets not read"),
+            reloads: add(r, "reloads", "Reloads asked for"),
+            before_reading: BeforeReading::default(),
+            registry,
+        }))
     }
 
     /// Sets the function that runs before each read of the metrics, and replaces the previous one.
@@ -219,7 +168,6 @@ impl Metrics {
     }
 
     /// All metrics in the OpenMetrics text format.
-    #[must_use]
     pub fn encode(&self) -> String {
         let before = self.before_reading.0.lock();
         if let Some(set) = &*before.unwrap_or_else(PoisonError::into_inner) {
@@ -232,131 +180,21 @@ impl Metrics {
     }
 }
 
-impl All {
-    fn register_requests(&self, r: &mut Registry) {
-        r.register("requests", "Requests answered", self.requests.clone());
-        r.register_with_unit(
-            "request",
-            "Request head to answer head",
-            Unit::Seconds,
-            self.request_seconds.clone(),
-        );
-        r.register_with_unit(
-            "upstream",
-            "Request sent to answer head",
-            Unit::Seconds,
-            self.upstream_seconds.clone(),
-        );
-        r.register(
-            "upstream_connections",
-            "Connections opened",
-            self.upstream_connections.clone(),
-        );
-        r.register(
-            "upstream_retries",
-            "Reads sent again",
-            self.upstream_retries.clone(),
-        );
-        r.register(
-            "connections",
-            "Connections open from callers",
-            self.connections.clone(),
-        );
-        r.register(
-            "parser_refusals",
-            "Heads that the parser refused",
-            self.parser_refusals.clone(),
-        );
-        r.register(
-            "log_lines_dropped",
-            "Access records dropped",
-            self.log_lines_dropped.clone(),
-        );
-    }
+/// Registers a metric and returns it.
+fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
 
-    fn register_audit(&self, r: &mut Registry) {
-        r.register(
-            "deletions_in_flight",
-            "Open intents",
-            self.deletions_in_flight.clone(),
-        );
-        r.register_with_unit(
-            "audit_sync",
-            "One sync of the trail",
-            Unit::Seconds,
-            self.audit_sync_seconds.clone(),
-        );
-        r.register(
-            "audit_entries",
-            "Entries synced",
-            self.audit_entries.clone(),
-        );
-        r.register(
-            "audit_checkpoint_entries",
-            "Entries that the newest checkpoint covers",
-            self.audit_checkpoint_entries.clone(),
-        );
-        r.register_with_unit(
-            "audit_checkpoint_timestamp",
-            "When the newest checkpoint was published or confirmed",
-            Unit::Seconds,
-            self.audit_checkpoint_time.clone(),
-        );
-        r.register_with_unit(
-            "audit_publish",
-            "Time to write tiles and a checkpoint",
-            Unit::Seconds,
-            self.audit_publish_seconds.clone(),
-        );
-        r.register(
-            "audit_open",
-            "1 while the trail accepts deletions",
-            self.audit_open.clone(),
-        );
-        for (name, help, gauge) in [
-            (
-                "free_bytes",
-                "Free bytes on the trail's disk",
-                &self.audit_free_bytes,
-            ),
-            (
-                "space_level",
-                "Free space: 0 sufficient, 1 warning, 2 low",
-                &self.audit_space_level,
-            ),
-            (
-                "reserve_bytes",
-                "Bytes of the reserve file",
-                &self.audit_reserve_bytes,
-            ),
-        ] {
-            r.register(format!("audit_{name}"), help, gauge.clone());
-        }
-        r.register(
-            "audit_refused",
-            "Deletions refused, by cause",
-            self.audit_refused.clone(),
-        );
-    }
+fn add_latency(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let latency = Histogram::new(exponential_buckets(0.000_25, 2.0, 17));
+    add_seconds(registry, name, help, latency)
+}
 
-    fn register_tokens(&self, r: &mut Registry) {
-        r.register(
-            "token_cache_hits",
-            "Tokens found in the cache",
-            self.token_cache_hits.clone(),
-        );
-        r.register(
-            "token_cache_misses",
-            "Tokens checked",
-            self.token_cache_misses.clone(),
-        );
-        r.register("key_refreshes", "Key sets read", self.key_refreshes.clone());
-        r.register(
-            "key_refresh_failures",
-            "Key sets not read",
-            self.key_refresh_failures.clone(),
-        );
-    }
+fn add_seconds<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
 }
 
 impl Default for Metrics {
