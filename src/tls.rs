@@ -1,6 +1,5 @@
 //! TLS for the gateway's own connections: the trusted root certificates.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,22 +11,13 @@ use tokio_rustls::TlsConnector;
 
 /// The rustls settings for outgoing connections; cheap to clone. The system's roots are read at the
 /// first use, so that a gateway with only `http` origins starts without them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ClientTls {
     config: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").finish_non_exhaustive()
-    }
-}
-
 impl ClientTls {
     /// Trusts the certificates of a PEM file, or else the system's roots.
-    ///
-    /// # Errors
-    /// Returns the reason if the file is unreadable or holds no certificate.
     pub fn new(roots_file: Option<&Path>) -> Result<Self, String> {
         let config = match roots_file {
             None => OnceCell::new(),
@@ -45,9 +35,6 @@ impl ClientTls {
 
     /// Opens a TLS stream over `io`, verified for `host` (a name or an address literal), with ALPN
     /// `http/1.1`.
-    ///
-    /// # Errors
-    /// Returns a message if the connection cannot be trusted.
     pub async fn connect<Io>(
         &self,
         host: &str,

@@ -18,10 +18,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads a URL.
-    ///
-    /// # Errors
-    /// A sentence that names the fault.
+    /// The error names the fault, and completes "URL ...".
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         if url.len() > MAX_URL_BYTES {
             return Err("is longer than 2,048 bytes");

@@ -1,7 +1,9 @@
 //! One connection for the gateway's own calls, and the bounded body of an answer.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Response, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -14,7 +16,7 @@ use crate::request::Origin;
 use crate::tls::ClientTls;
 
 /// The `User-Agent` of the gateway's own calls.
-pub(super) const USER_AGENT: &str = concat!("lychgate/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("lychgate/", env!("CARGO_PKG_VERSION"));
 
 /// Bytes of an answer's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -27,6 +29,21 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Sends a request without a body, and adds the headers that every call has.
+    pub(super) async fn send(
+        &mut self,
+        origin: &Origin,
+        request: http::request::Builder,
+    ) -> Result<Response<Incoming>, String> {
+        let request = request
+            .header(header::HOST, origin.authority())
+            .header(header::USER_AGENT, USER_AGENT)
+            .body(Empty::new())
+            .map_err(|error| format!("cannot be asked for: {error}"))?;
+        self.sender.ready().await.map_err(broken)?;
+        self.sender.send_request(request).await.map_err(broken)
+    }
+
     pub(super) async fn open(tls: &ClientTls, origin: &Origin) -> Result<Self, String> {
         let tcp = TcpStream::connect((origin.host.as_str(), origin.port))
             .await
@@ -58,8 +75,18 @@ impl Connection {
     }
 }
 
+/// The result of a call that may take this long.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    tokio::time::timeout(timeout, call)
+        .await
+        .unwrap_or_else(|_| Err(format!("no whole answer within {timeout:?}")))
+}
+
 /// The error and its causes, for people.
-pub(super) fn broken(error: hyper::Error) -> String {
+fn broken(error: hyper::Error) -> String {
     let mut text = format!("the exchange broke: {error}");
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
-use http_body_util::Empty;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Request, header};
 
-use super::connection::{Connection, USER_AGENT, broken, is_plain, read_body};
+use super::Fetch;
+use super::connection::{Connection, is_plain, read_body, within};
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
@@ -30,20 +29,20 @@ pub struct KeepAliveClient {
     idle: Option<Connection>,
 }
 
-impl KeepAliveClient {
-    pub(super) fn new(tls: ClientTls, origin: Origin) -> Self {
-        Self {
-            tls,
+impl Fetch {
+    /// A client for many reads from one origin. It connects with the first read.
+    pub fn keep_alive(&self, origin: Origin) -> KeepAliveClient {
+        KeepAliveClient {
+            tls: self.tls.clone(),
             origin,
             idle: None,
         }
     }
+}
 
+impl KeepAliveClient {
     /// GET, with this `Authorization` if there is one. `timeout` covers everything from the look-up of the name to the
-    /// body's last byte. Redirects are not followed.
-    ///
-    /// # Errors
-    /// If no answer came: the host and the reason.
+    /// body's last byte. Redirects are not followed. If no answer came, the error is the host and the reason.
     pub async fn get<'a>(
         &mut self,
         target: &str,
@@ -52,10 +51,7 @@ impl KeepAliveClient {
         timeout: Duration,
     ) -> Result<Answer, String> {
         let call = self.call(target, authorization.into(), max_bytes);
-        let result = match tokio::time::timeout(timeout, call).await {
-            Ok(result) => result,
-            Err(_) => Err(format!("no whole answer within {timeout:?}")),
-        };
+        let result = within(timeout, call).await;
         result.map_err(|why| {
             // The rest of a late answer must not become the next one.
             self.idle = None;
@@ -86,48 +82,29 @@ impl KeepAliveClient {
         authorization: Option<&HeaderValue>,
         max_bytes: usize,
     ) -> Result<Answer, String> {
-        let mut request = Request::get(target)
-            .header(header::HOST, self.origin.authority())
-            .header(header::ACCEPT, "application/json, */*;q=0.9")
-            .header(header::USER_AGENT, USER_AGENT);
+        let mut request =
+            Request::get(target).header(header::ACCEPT, "application/json, */*;q=0.9");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request
-            .body(Empty::new())
-            .map_err(|error| format!("cannot be asked for: {error}"))?;
-        connection.sender.ready().await.map_err(broken)?;
-        let answer = connection
-            .sender
-            .send_request(request)
-            .await
-            .map_err(broken)?;
-        let (answer, whole) = take(answer, max_bytes).await;
-        if whole {
+        let answer = connection.send(&self.origin, request).await?;
+        let plain = is_plain(answer.headers());
+        let (head, body) = answer.into_parts();
+        let body = read_body(body, max_bytes).await.ok().filter(|_| plain);
+        if body.is_some() {
             self.idle = Some(connection);
         }
-        Ok(answer)
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
     }
-}
-
-/// The answer, and whether its connection can be reused.
-async fn take(answer: Response<Incoming>, max_bytes: usize) -> (Answer, bool) {
-    let plain = is_plain(answer.headers());
-    let (head, body) = answer.into_parts();
-    let body = read_body(body, max_bytes).await.ok();
-    let whole = body.is_some() && plain;
-    let answer = Answer {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body: body.filter(|_| plain),
-    };
-    (answer, whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fetch::Fetch;
     use crate::fetch::testing::{Server, ok};
 
     /// Reached only by a failure.

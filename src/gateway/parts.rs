@@ -76,7 +76,6 @@ impl Kept {
             self.metrics.clone(),
         )
         .map(Arc::new)
-        .map_err(|error| error.to_string())
     }
 
     fn client(

@@ -1,11 +1,9 @@
 //! A cache of verified tokens, so that the verifier checks each signature once and not on every
 //! request.
 
-use std::fmt;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
-use quick_cache::sync::Cache as Inner;
 
 use super::Identity;
 use super::date::Window;
@@ -29,43 +27,17 @@ pub(super) struct Verdict {
     pub(super) generation: u64,
 }
 
-/// Verdicts by the complete token, for accepted tokens only.
-pub(super) struct Cache {
-    inner: Inner<Box<str>, Verdict, Weight>,
-}
+/// Verdicts by the complete token, for accepted tokens only. Its `Debug` shows no token.
+pub(super) type Cache = quick_cache::sync::Cache<Box<str>, Verdict, Weight>;
 
-/// Shows no token.
-impl fmt::Debug for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").finish_non_exhaustive()
-    }
-}
-
-impl Cache {
-    pub(super) fn new() -> Self {
-        Self {
-            inner: Inner::with_weighter(MAX_TOKENS, MAX_BYTES, Weight),
-        }
-    }
-
-    pub(super) fn get(&self, token: &str) -> Option<Verdict> {
-        self.inner.get(token)
-    }
-
-    pub(super) fn insert(&self, token: &str, verdict: Verdict) {
-        self.inner.insert(token.into(), verdict);
-    }
-
-    /// Removes a verdict that will never count again.
-    pub(super) fn remove(&self, token: &str) {
-        self.inner.remove(token);
-    }
+pub(super) fn new() -> Cache {
+    Cache::with_weighter(MAX_TOKENS, MAX_BYTES, Weight)
 }
 
 /// The approximate bytes of a verdict, and at least its share of [`MAX_BYTES`], so that
 /// [`MAX_TOKENS`] is a bound as well.
 #[derive(Clone)]
-struct Weight;
+pub(super) struct Weight;
 
 impl Weighter<Box<str>, Verdict> for Weight {
     fn weight(&self, token: &Box<str>, verdict: &Verdict) -> u64 {
@@ -105,9 +77,9 @@ mod tests {
 
     #[test]
     fn a_hit_shares_the_identity() {
-        let cache = Cache::new();
+        let cache = new();
         let one = verdict(0);
-        cache.insert("t", one.clone());
+        cache.insert("t".into(), one.clone());
         let hit = cache.get("t").unwrap();
         assert!(Arc::ptr_eq(&hit.identity, &one.identity));
         assert!(cache.get("T").is_none());
@@ -117,28 +89,28 @@ mod tests {
 
     #[test]
     fn the_number_of_tokens_is_bounded() {
-        let cache = Cache::new();
+        let cache = new();
         for number in 0..3 * MAX_TOKENS {
-            cache.insert(&number.to_string(), verdict(0));
+            cache.insert(number.to_string().into(), verdict(0));
         }
-        assert!(cache.inner.len() <= MAX_TOKENS, "{}", cache.inner.len());
-        assert!(cache.inner.len() > MAX_TOKENS / 2);
+        assert!(cache.len() <= MAX_TOKENS, "{}", cache.len());
+        assert!(cache.len() > MAX_TOKENS / 2);
     }
 
     #[test]
     fn long_tokens_and_long_lists_make_room_for_fewer() {
-        let cache = Cache::new();
+        let cache = new();
         for number in 0..2_000 {
-            cache.insert(&format!("{number:08192}"), verdict(1_000));
+            cache.insert(format!("{number:08192}").into(), verdict(1_000));
         }
-        assert!(cache.inner.weight() <= MAX_BYTES + (1 << 20));
-        assert!(cache.inner.len() < 400, "{}", cache.inner.len());
+        assert!(cache.weight() <= MAX_BYTES + (1 << 20));
+        assert!(cache.len() < 400, "{}", cache.len());
     }
 
     #[test]
     fn p8_debug_shows_no_token() {
-        let cache = Cache::new();
-        cache.insert("secret-token", verdict(0));
+        let cache = new();
+        cache.insert("secret-token".into(), verdict(0));
         assert!(!format!("{cache:?}").contains("secret-token"));
     }
 }

@@ -1,7 +1,11 @@
 //! Reads the claims of a token and checks that the token is for this gateway.
 
 use super::date::Window;
-use super::json::{Object, Value};
+use std::ops::RangeBounds;
+
+use serde_json::Value;
+
+use super::json::Object;
 use super::{Accounts, Denial, Identity, IssuerSettings};
 
 /// The maximum length of a `jti` in bytes.
@@ -16,7 +20,7 @@ pub(super) struct Judged {
 
 /// The issuer that an unverified token names; `None` if `iss` is not a string.
 pub(super) fn issuer(claims: &Object) -> Option<&str> {
-    claims.get("iss")?.text()
+    claims.get("iss")?.as_str()
 }
 
 /// Judges the claims of a correctly signed token in this order: binding, numeric dates, `sub`,
@@ -43,15 +47,10 @@ pub(super) fn judge(
 }
 
 fn subject(claims: &Object) -> Result<String, Denial> {
-    match claims.get("sub") {
-        None => Err(Denial::Claims("the token has no `sub`")),
-        Some(subject) => clean(subject)
-            .filter(|subject| !subject.is_empty())
-            .map(str::to_owned)
-            .ok_or(Denial::Claims(
-                "`sub` is not a string without control characters",
-            )),
-    }
+    let subject = claims.get("sub");
+    let subject = subject.ok_or(Denial::Claims("the token has no `sub`"))?;
+    let wrong = "`sub` is not a string without control characters";
+    text(subject, 1.., wrong)
 }
 
 /// If the claim is absent, the caller may access no account.
@@ -72,7 +71,7 @@ fn scopes(claims: &Object, name: &str) -> Result<Vec<String>, Denial> {
         "the scopes claim is neither a string nor a list of strings",
     ))?;
     let mut scopes: Vec<String> = match claims.get(name) {
-        Some(Value::Text(text)) => text
+        Some(Value::String(text)) => text
             .split(' ')
             .filter(|one| !one.is_empty())
             .map(str::to_owned)
@@ -85,26 +84,17 @@ fn scopes(claims: &Object, name: &str) -> Result<Vec<String>, Denial> {
 }
 
 fn client(claims: &Object, name: &str) -> Result<Option<String>, Denial> {
-    match claims.get(name).or_else(|| claims.get("azp")) {
-        None => Ok(None),
-        Some(client) => clean(client)
-            .map(|client| Some(client.to_owned()))
-            .ok_or(Denial::Claims(
-                "the client claim is not a string without control characters",
-            )),
-    }
+    let client = claims.get(name).or_else(|| claims.get("azp"));
+    let wrong = "the client claim is not a string without control characters";
+    client.map(|client| text(client, .., wrong)).transpose()
 }
 
 /// `jti`; without one, a digest that both encodings of an ECDSA signature share.
 fn token_id(claims: &Object, signing_input: &str) -> Result<String, Denial> {
+    let wrong = "`jti` is not a string of 1 to 256 bytes without control characters";
     match claims.get("jti") {
         None => Ok(sha256_hex(signing_input.as_bytes())),
-        Some(id) => clean(id)
-            .filter(|id| !id.is_empty() && id.len() <= MAX_TOKEN_ID_BYTES)
-            .map(str::to_owned)
-            .ok_or(Denial::Claims(
-                "`jti` is not a string of 1 to 256 bytes without control characters",
-            )),
+        Some(id) => text(id, 1..=MAX_TOKEN_ID_BYTES, wrong),
     }
 }
 
@@ -124,7 +114,7 @@ fn audience(claims: &Object, allowed: &[String]) -> Result<(), Denial> {
 fn strings(claims: &Object, name: &str) -> Option<Vec<String>> {
     match claims.get(name) {
         None => Some(Vec::new()),
-        Some(Value::List(list)) => list
+        Some(Value::Array(list)) => list
             .iter()
             .map(|one| clean(one).map(str::to_owned))
             .collect(),
@@ -132,24 +122,28 @@ fn strings(claims: &Object, name: &str) -> Option<Vec<String>> {
     }
 }
 
+/// A clean string of this many bytes.
+fn text(
+    value: &Value,
+    bytes: impl RangeBounds<usize>,
+    wrong: &'static str,
+) -> Result<String, Denial> {
+    let text = clean(value).filter(|text| bytes.contains(&text.len()));
+    text.map(str::to_owned).ok_or(Denial::Claims(wrong))
+}
+
 /// A string that is safe to log and to compare.
 fn clean(value: &Value) -> Option<&str> {
     value
-        .text()
+        .as_str()
         .filter(|text| !text.chars().any(char::is_control))
 }
 
 /// Lower-case hexadecimal SHA-256.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let digits = b"0123456789abcdef";
-    let nibbles = digest
-        .as_ref()
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles
-        .map(|nibble| char::from(digits[usize::from(nibble)]))
-        .collect()
+    let bytes = digest.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{Algorithm, Denial};
 pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The maximum length of a `kid` in bytes.
-pub(super) const MAX_KID_BYTES: usize = 256;
+const MAX_KID_BYTES: usize = 256;
 
 /// The parts of a token, all unverified.
 #[derive(Debug)]
@@ -86,22 +86,26 @@ impl Header {
         let algorithm = match header.get("alg") {
             None => return Err(Denial::Malformed("the header has no `alg`")),
             Some(name) => name
-                .text()
+                .as_str()
                 .ok_or(Denial::Malformed("`alg` is not a string"))?,
         };
         let algorithm = Algorithm::from_name(algorithm).ok_or(Denial::Algorithm)?;
-        let kid = match header.get("kid") {
-            None => None,
-            Some(kid) => match kid.text() {
-                Some(kid) if kid.len() <= MAX_KID_BYTES => Some(kid.to_owned()),
-                _ => {
-                    return Err(Denial::Malformed(
-                        "`kid` is not a string of at most 256 bytes",
-                    ));
-                }
-            },
-        };
+        let kid = kid(header).ok_or(Denial::Malformed(
+            "`kid` is not a string of at most 256 bytes",
+        ))?;
         Ok(Self { algorithm, kid })
+    }
+}
+
+/// The `kid` of a header or a key, if it has one; `None` if it is not a string of at most
+/// [`MAX_KID_BYTES`].
+pub(super) fn kid(object: &Object) -> Option<Option<String>> {
+    match object.get("kid") {
+        None => Some(None),
+        Some(kid) => {
+            let kid = kid.as_str().filter(|kid| kid.len() <= MAX_KID_BYTES)?;
+            Some(Some(kid.to_owned()))
+        }
     }
 }
 
@@ -124,7 +128,7 @@ fn judge_type(header: &Object) -> Result<(), Denial> {
     let Some(kind) = header.get("typ") else {
         return Ok(());
     };
-    let kind = kind.text().unwrap_or_default();
+    let kind = kind.as_str().unwrap_or_default();
     let prefix = "application/";
     let short = match kind.get(..prefix.len()) {
         Some(start) if start.eq_ignore_ascii_case(prefix) => &kind[prefix.len()..],

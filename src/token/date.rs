@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Denial;
-use super::json::{Object, Value};
+use super::json::Object;
 use crate::clock::Time;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can express.
@@ -62,28 +64,23 @@ fn optional(claims: &Object, name: &str) -> Option<i64> {
 }
 
 /// Microseconds since 1970; `None` if the value is not a NumericDate within bounds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the bounds are checked first, and a fraction of a microsecond is floored"
+)]
 fn micros(value: &Value) -> Option<i64> {
-    match value {
-        Value::Integer(seconds) => {
-            let seconds = i64::try_from(*seconds).ok()?;
-            (0..=LAST_SECOND)
-                .contains(&seconds)
-                .then(|| seconds.saturating_mul(MICROS))
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "the bounds are checked first, and a fraction of a microsecond is floored"
-        )]
-        Value::Fraction(seconds) => {
-            let bounded = *seconds >= 0.0 && *seconds < (LAST_SECOND + 1) as f64;
-            bounded.then(|| {
-                let whole = seconds.floor();
-                (whole as i64) * MICROS + ((seconds - whole) * MICROS as f64) as i64
-            })
-        }
-        _ => None,
+    if let Some(seconds) = value.as_i64() {
+        return (0..=LAST_SECOND)
+            .contains(&seconds)
+            .then(|| seconds * MICROS);
     }
+    let seconds = value.as_f64()?;
+    let bounded = seconds >= 0.0 && seconds < (LAST_SECOND + 1) as f64;
+    bounded.then(|| {
+        let whole = seconds.floor();
+        (whole as i64) * MICROS + ((seconds - whole) * MICROS as f64) as i64
+    })
 }
 
 #[cfg(test)]

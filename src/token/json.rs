@@ -3,39 +3,17 @@
 //! serde_json alone keeps the last of two equal names and accepts an array for a struct. Either
 //! would let two readers of one token see different claims.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
 
 /// The maximum depth of nested objects and lists, the outermost included.
 const MAX_DEPTH: usize = 8;
 
 /// A JSON object whose names are unique.
-pub(super) type Object = BTreeMap<String, Value>;
-
-/// A JSON value. An integer beyond 64 bits becomes a fraction.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Bool,
-    Integer(i128),
-    Fraction(f64),
-    Text(String),
-    List(Vec<Value>),
-    Object(Object),
-}
-
-impl Value {
-    /// The text, if the value is a string.
-    pub(super) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
+pub(super) type Object = Map<String, Value>;
 
 /// Reads exactly one object.
 pub(super) fn object(bytes: &[u8]) -> Option<Object> {
@@ -80,24 +58,24 @@ impl<'de> Visitor<'de> for Depth {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number.into()))
+        Ok(number.into())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Integer(number.into()))
+        Ok(number.into())
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Fraction(number))
+        Ok(number.into())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+        Ok(text.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -106,7 +84,7 @@ impl<'de> Visitor<'de> for Depth {
         while let Some(value) = seq.next_element_seed(within)? {
             list.push(value);
         }
-        Ok(Value::List(list))
+        Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -118,7 +96,7 @@ impl<'de> Visitor<'de> for Depth {
                 Entry::Vacant(place) => place.insert(map.next_value_seed(within)?),
             };
         }
-        Ok(Value::Object(object))
+        Ok(object.into())
     }
 }
 
@@ -181,9 +159,9 @@ mod tests {
     fn numbers_keep_their_kind() {
         let read = object(br#"{"a":18446744073709551615,"b":-1,"c":1.5,"d":18446744073709551616}"#);
         let read = read.unwrap();
-        assert_eq!(read["a"], Value::Integer(u64::MAX.into()));
-        assert_eq!(read["b"], Value::Integer(-1));
-        assert_eq!(read["c"], Value::Fraction(1.5));
-        assert!(matches!(read["d"], Value::Fraction(_)));
+        assert_eq!(read["a"], u64::MAX);
+        assert_eq!(read["b"], -1);
+        assert_eq!(read["c"], 1.5);
+        assert!(read["d"].is_f64());
     }
 }

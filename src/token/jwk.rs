@@ -1,14 +1,17 @@
 //! One public key of a set (RFC 7517, RFC 8037). The reader validates each key, so that the log
 //! names a bad key at once; otherwise, each of its tokens would fail with a wrong signature.
 
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature as check;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
+use serde_json::Value;
 
 use super::Algorithm;
-use super::compact::MAX_KID_BYTES;
-use super::json::{self, Object, Value};
+use super::compact;
+use super::json::{self, Object};
 
 /// A key that may verify signatures.
 #[derive(Clone, Debug)]
@@ -31,15 +34,8 @@ impl Key {
             return Err("holds a private or a shared key; only public keys belong in a set");
         }
         judge_use(&jwk)?;
-        let kid = match jwk.get("kid") {
-            None => None,
-            Some(kid) => Some(
-                kid.text()
-                    .filter(|kid| kid.len() <= MAX_KID_BYTES)
-                    .ok_or("has a `kid` that is not a string of at most 256 bytes")?
-                    .to_owned(),
-            ),
-        };
+        let kid =
+            compact::kid(&jwk).ok_or("has a `kid` that is not a string of at most 256 bytes")?;
         let (fitting, decoding) = match text_of(&jwk, "kty", "has no `kty`")? {
             "RSA" => rsa(&jwk)?,
             "EC" => elliptic(&jwk)?,
@@ -50,7 +46,7 @@ impl Key {
         let algorithms = match jwk.get("alg") {
             None => fitting.to_vec(),
             Some(name) => {
-                let name = name.text().ok_or("has an `alg` that is not a string")?;
+                let name = name.as_str().ok_or("has an `alg` that is not a string")?;
                 let one = Algorithm::from_name(name).filter(|one| fitting.contains(one));
                 vec![one.ok_or("has an `alg` that its type cannot serve")?]
             }
@@ -67,18 +63,18 @@ impl Key {
 fn judge_use(jwk: &Object) -> Result<(), &'static str> {
     match jwk.get("use") {
         None => {}
-        Some(Value::Text(purpose)) if purpose == "sig" => {}
+        Some(Value::String(purpose)) if purpose == "sig" => {}
         Some(_) => return Err("has a `use` other than `sig`"),
     }
     match jwk.get("key_ops") {
         None => Ok(()),
-        Some(Value::List(list)) if list.iter().any(|one| one.text() == Some("verify")) => Ok(()),
+        Some(Value::Array(list)) if list.iter().any(|one| one.as_str() == Some("verify")) => Ok(()),
         Some(_) => Err("has `key_ops` without `verify`"),
     }
 }
 
 fn text_of<'a>(jwk: &'a Object, name: &str, why: &'static str) -> Result<&'a str, &'static str> {
-    jwk.get(name).and_then(Value::text).ok_or(why)
+    jwk.get(name).and_then(Value::as_str).ok_or(why)
 }
 
 fn bytes_of(jwk: &Object, name: &str, why: &'static str) -> Result<Vec<u8>, &'static str> {
@@ -100,35 +96,16 @@ fn rsa(jwk: &Object) -> Result<Material, &'static str> {
         return Err("is an RSA key of less than 2,048 or more than 8,192 bits");
     }
     // The library checks the exponent only if the key is in DER, not if it gets the two numbers.
-    let der = der(
-        0x30,
-        &[der(0x02, &positive(n)), der(0x02, &positive(e))].concat(),
-    );
-    check::ParsedPublicKey::new(&check::RSA_PKCS1_2048_8192_SHA256, &der)
-        .map_err(|_| "is an RSA key whose `n` and `e` make no key")?;
+    let no_key = "is an RSA key whose `n` and `e` make no key";
+    let der = PublicKeyComponents { n, e }.as_der().map_err(|_| no_key)?;
+    check::ParsedPublicKey::new(&check::RSA_PKCS1_2048_8192_SHA256, der.as_ref())
+        .map_err(|_| no_key)?;
     Ok((Algorithm::RSA, DecodingKey::from_rsa_raw_components(n, e)))
 }
 
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     &bytes[zeros..]
-}
-
-/// The content of a DER integer, with a leading zero if the number would otherwise be negative.
-fn positive(bytes: &[u8]) -> Vec<u8> {
-    [&[0], bytes].concat()[usize::from(bytes.first().is_some_and(|first| *first < 0x80))..].to_vec()
-}
-
-/// A DER element of less than 64 KiB; the bound on `n` guarantees that.
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let [.., high, low] = length;
-    let head: &[u8] = match content.len() {
-        0..0x80 => &[tag, low],
-        0x80..0x100 => &[tag, 0x81, low],
-        _ => &[tag, 0x82, high, low],
-    };
-    [head, content].concat()
 }
 
 fn elliptic(jwk: &Object) -> Result<Material, &'static str> {

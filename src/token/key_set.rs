@@ -1,9 +1,8 @@
 //! A JWK set (RFC 7517 §5). Each key is read on its own, so that one bad key does not invalidate
 //! the set.
 
-use std::fmt;
-
-use serde::de::{Deserializer as _, Error, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::Algorithm;
@@ -47,12 +46,8 @@ impl KeySet {
         }
         if keys.is_empty() {
             reasons.truncate(3);
-            let mut text = "the key set holds no usable key".to_owned();
-            for reason in reasons {
-                text.push_str("; ");
-                text.push_str(&reason);
-            }
-            return Err(text);
+            reasons.insert(0, "the key set holds no usable key".to_owned());
+            return Err(reasons.join("; "));
         }
         Ok(Self { keys })
     }
@@ -90,45 +85,30 @@ fn add(keys: &mut Vec<Key>, key: Key) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let keys = reader
-        .deserialize_map(Outer)
-        .and_then(|keys| reader.end().map(|()| keys))
-        .map_err(|error| match error.classify() {
-            // The text of a syntax error gives a position and never the content.
-            serde_json::error::Category::Data => {
-                "the key set is not an object with one list `keys`".to_owned()
-            }
-            _ => format!("the key set is not JSON: {error}"),
-        })?;
-    if keys.len() > MAX_KEYS {
-        return Err("the key set holds more than 100 keys".into());
-    }
-    Ok(keys)
+/// The outer object.
+#[derive(Deserialize)]
+struct Outer<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
 }
 
-/// The outer object; serde's derive would accept a list as well.
-struct Outer;
-
-impl<'de> Visitor<'de> for Outer {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a list `keys`")
+fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
+    let no_object = || "the key set is not an object with one list `keys`".to_owned();
+    // serde's derive would accept a list as well.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(no_object());
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut keys = None;
-        while let Some(name) = map.next_key::<String>()? {
-            if name != "keys" {
-                map.next_value::<IgnoredAny>()?;
-            } else if keys.replace(map.next_value()?).is_some() {
-                return Err(A::Error::custom("`keys` appears twice"));
-            }
+    let outer: Outer<'_> = serde_json::from_slice(bytes).map_err(|error| {
+        match error.classify() {
+            // The text of a syntax error gives a position and never the content.
+            Category::Data => no_object(),
+            _ => format!("the key set is not JSON: {error}"),
         }
-        keys.ok_or_else(|| A::Error::missing_field("keys"))
+    })?;
+    if outer.keys.len() > MAX_KEYS {
+        return Err("the key set holds more than 100 keys".into());
     }
+    Ok(outer.keys)
 }
 
 #[cfg(test)]

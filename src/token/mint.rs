@@ -4,8 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self as sign, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{self as sign, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 use super::Algorithm;
 
 mod private_jwk;
-mod public;
 
 /// Why a key or a token could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +104,7 @@ impl Key {
     }
 
     fn new(pair: Pair, algorithm: Algorithm, kid: Option<String>) -> Self {
-        let kid = kid.unwrap_or_else(|| public::thumbprint(&pair));
+        let kid = kid.unwrap_or_else(|| pair.thumbprint());
         Self {
             pair,
             algorithm,
@@ -159,7 +158,7 @@ impl Key {
     /// The public key as a JWK.
     #[must_use]
     pub fn public_jwk(&self) -> Value {
-        let mut jwk = public::required(&self.pair);
+        let mut jwk = self.pair.required();
         jwk["kid"] = self.kid.as_str().into();
         jwk["alg"] = self.algorithm.name().into();
         jwk["use"] = "sig".into();
@@ -193,6 +192,35 @@ impl Key {
             }
         };
         made.map_err(|_| MintError("the token cannot be signed"))
+    }
+}
+
+impl Pair {
+    /// RFC 7638: the SHA-256 of the required members, sorted by name, without white space.
+    fn thumbprint(&self) -> String {
+        let text = self.required().to_string();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        URL_SAFE_NO_PAD.encode(digest)
+    }
+
+    /// The members of the public key; serde_json keeps them sorted by name.
+    fn required(&self) -> Value {
+        let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match self {
+            Self::Elliptic(pair) => {
+                let point = pair.public_key().as_ref();
+                let (x, y) = point.split_at(1).1.split_at(point.len() / 2);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                json!({"crv": curve, "kty": "EC", "x": b64(x), "y": b64(y)})
+            }
+            Self::Edwards(pair) => {
+                json!({"crv": "Ed25519", "kty": "OKP", "x": b64(pair.public_key().as_ref())})
+            }
+            Self::Rsa(pair) => {
+                let key = PublicKeyComponents::from(pair.public_key());
+                json!({"e": b64(&key.e), "kty": "RSA", "n": b64(&key.n)})
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) mod verifier;
 pub use algorithm::Algorithm;
 pub use denial::Denial;
 pub use identity::{Accounts, Identity};
-pub use verifier::{Verifier, VerifierError};
+pub use verifier::Verifier;
 
 use std::path::PathBuf;
 use std::time::Duration;

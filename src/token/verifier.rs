@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cache::{Cache, Verdict};
+use super::cache::{self, Cache, Verdict};
 use super::claims;
 use super::compact::{Compact, MAX_TOKEN_BYTES};
 use super::keys::{Current, Keys, Pace};
@@ -26,27 +26,19 @@ struct Issuer {
     keys: Keys,
 }
 
-/// Why a verifier could not be created.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifierError {
-    /// A key file is unusable; the text names the file and the reason.
-    #[error("{0}")]
-    Keys(String),
-}
-
 impl Verifier {
     /// Reads key files at once and fetches key URLs in the background. It takes over a key set from
     /// `previous` if issuer and source are the same. The caller must be within a tokio runtime.
     ///
     /// # Errors
-    /// Returns an error if a `jwks_file` is unreadable or holds no usable key.
+    /// Returns the file and the reason if a `jwks_file` is unreadable or holds no usable key.
     pub fn new(
         issuers: &[IssuerSettings],
         previous: Option<&Verifier>,
         fetch: Fetch,
         clock: Clock,
         metrics: Metrics,
-    ) -> Result<Self, VerifierError> {
+    ) -> Result<Self, String> {
         Self::with_pace(issuers, previous, &fetch, clock, metrics, Pace::default())
     }
 
@@ -57,7 +49,7 @@ impl Verifier {
         clock: Clock,
         metrics: Metrics,
         pace: Pace,
-    ) -> Result<Self, VerifierError> {
+    ) -> Result<Self, String> {
         let before = previous.map_or(&[][..], |previous| &previous.issuers);
         let issuers = issuers.iter().map(|settings| {
             let (issuer, source) = (&settings.issuer, &settings.keys);
@@ -68,11 +60,11 @@ impl Verifier {
                     settings: settings.clone(),
                     keys,
                 })
-                .map_err(|why| VerifierError::Keys(format!("issuer {issuer}: {why}")))
+                .map_err(|why| format!("issuer {issuer}: {why}"))
         });
         Ok(Self {
             issuers: issuers.collect::<Result<_, _>>()?,
-            cache: Cache::new(),
+            cache: cache::new(),
             clock,
             metrics,
         })
@@ -92,8 +84,10 @@ impl Verifier {
             return self.judge_again(token, verdict);
         }
         let compact = Compact::parse(token)?;
-        let (place, issuer) = claims::issuer(&compact.claims)
-            .and_then(|named| self.find(named))
+        let named = claims::issuer(&compact.claims).ok_or(Denial::Issuer)?;
+        let mut issuers = self.issuers.iter().enumerate();
+        let (place, issuer) = issuers
+            .find(|(_, one)| one.settings.issuer == named)
             .ok_or(Denial::Issuer)?;
         if !issuer
             .settings
@@ -114,7 +108,7 @@ impl Verifier {
             issuer: place,
             generation: current.generation,
         };
-        self.cache.insert(token, verdict);
+        self.cache.insert(token.into(), verdict);
         Ok(identity)
     }
 
@@ -125,11 +119,6 @@ impl Verifier {
             .iter()
             .map(|one| (one.settings.issuer.clone(), one.keys.trouble()))
             .collect()
-    }
-
-    fn find(&self, issuer: &str) -> Option<(usize, &Issuer)> {
-        let mut issuers = self.issuers.iter().enumerate();
-        issuers.find(|(_, one)| one.settings.issuer == issuer)
     }
 
     /// A cached verdict, if the key set in force now is the one that the check used.

@@ -24,7 +24,7 @@ fn judged(over: &str) -> Result<Identity, Denial> {
     )
     .unwrap();
     for (name, value) in json::object(over.as_bytes()).unwrap() {
-        if value == Value::Text("(absent)".into()) {
+        if value == Value::String("(absent)".into()) {
             claims.remove(&name);
         } else {
             claims.insert(name, value);

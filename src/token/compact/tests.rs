@@ -33,7 +33,7 @@ fn a_token_is_taken_apart() {
     assert_eq!(compact.signature, "AAAA");
     assert_eq!(compact.header.algorithm, Algorithm::ES256);
     assert_eq!(compact.header.kid.as_deref(), Some("k"));
-    assert_eq!(compact.claims["iss"].text(), Some("i"));
+    assert_eq!(compact.claims["iss"].as_str(), Some("i"));
 }
 
 #[test]

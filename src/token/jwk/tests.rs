@@ -240,11 +240,3 @@ fn rsa_modulus_that_is_even() {
     assert!(read(&json!({"kty": "RSA", "e": "AQAB", "n": n})).is_err());
     assert!(read(&json!({"kty": "RSA", "e": "Aw", "n": modulus(2048)})).is_ok());
 }
-
-#[test]
-fn der_lengths_use_the_shortest_form() {
-    assert_eq!(der(2, &positive(&[0x80])), [2, 2, 0, 0x80]);
-    assert_eq!(der(2, &positive(&[0x7f])), [2, 1, 0x7f]);
-    assert_eq!(der(4, &[0; 0x80])[..3], [4, 0x81, 0x80]);
-    assert_eq!(der(4, &[0; 0x100])[..4], [4, 0x82, 1, 0]);
-}

@@ -19,7 +19,7 @@ pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, 
     loop {
         let began = Instant::now();
         let answer = fetch.get(&address, MAX_SET_BYTES, pace.timeout).await;
-        let good = shared.take(answer.map_err(|error| error.to_string()));
+        let good = shared.take(answer);
         let pause = if good {
             retry = pace.first_retry;
             pace.refresh

@@ -4,16 +4,17 @@ use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{self as sign, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::super::Algorithm;
-use super::super::json::{self, Object, Value};
+use super::super::json::{self, Object};
 use super::{Key, MintError, Pair};
 
 /// Reads a private JWK and keeps its `kid` and `alg`.
 pub(super) fn read(text: &str) -> Result<Key, MintError> {
     let jwk = json::object(text.as_bytes()).ok_or(MintError("is not one JSON object"))?;
-    let (pair, default) = match jwk.get("kty").and_then(Value::text) {
+    let (pair, default) = match jwk.get("kty").and_then(Value::as_str) {
         Some("EC") => elliptic(&jwk)?,
         Some("OKP") => (Pair::Edwards(edwards(&jwk)?), Algorithm::EdDSA),
         Some("RSA") => (Pair::Rsa(rsa(&jwk)?), Algorithm::RS256),
@@ -22,12 +23,12 @@ pub(super) fn read(text: &str) -> Result<Key, MintError> {
     let algorithm = match jwk.get("alg") {
         None => default,
         Some(name) => name
-            .text()
+            .as_str()
             .and_then(Algorithm::from_name)
             .filter(|one| *one == default || serves_rsa(&pair, *one))
             .ok_or(MintError("has an `alg` that its type cannot serve"))?,
     };
-    let kid = jwk.get("kid").and_then(Value::text).map(str::to_owned);
+    let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
     Ok(Key::new(pair, algorithm, kid))
 }
 
@@ -37,7 +38,7 @@ fn serves_rsa(pair: &Pair, algorithm: Algorithm) -> bool {
 
 fn bytes(jwk: &Object, name: &str) -> Result<Zeroizing<Vec<u8>>, MintError> {
     jwk.get(name)
-        .and_then(Value::text)
+        .and_then(Value::as_str)
         .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
         .map(Zeroizing::new)
         .ok_or(MintError(
@@ -46,7 +47,7 @@ fn bytes(jwk: &Object, name: &str) -> Result<Zeroizing<Vec<u8>>, MintError> {
 }
 
 fn elliptic(jwk: &Object) -> Result<(Pair, Algorithm), MintError> {
-    let (signing, algorithm) = match jwk.get("crv").and_then(Value::text) {
+    let (signing, algorithm) = match jwk.get("crv").and_then(Value::as_str) {
         Some("P-256") => (&sign::ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256),
         Some("P-384") => (&sign::ECDSA_P384_SHA384_FIXED_SIGNING, Algorithm::ES384),
         _ => return Err(MintError("is on a curve other than P-256 and P-384")),
