@@ -33,10 +33,7 @@ pub enum VersionFault {
 }
 
 impl Query {
-    /// Parses a query without its `?`.
-    ///
-    /// # Errors
-    /// Returns a message if a name has a broken escape.
+    /// Parses a query without its `?`; refuses a name with a broken escape.
     pub fn parse(query: &str) -> Result<Self, &'static str> {
         let mut found = Self::default();
         for parameter in query.split('&') {
@@ -46,9 +43,6 @@ impl Query {
     }
 
     /// Checks that the query has exactly one `v` and that its value is exactly `wanted`.
-    ///
-    /// # Errors
-    /// Returns the fault of `v`.
     pub fn check_version(&self, wanted: &str) -> Result<(), VersionFault> {
         if self.versions.len() + self.versions_after_semicolon > 1 {
             return Err(VersionFault::Ambiguous);
@@ -67,27 +61,19 @@ impl Query {
             Some((first, after)) => (first, Some(after)),
             None => (parameter, None),
         };
-        let (name, has_value) = match first.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (first, false),
-        };
-        // The value reaches up to the next `&`, including any `;`.
-        let value = || {
-            has_value.then(|| {
-                parameter
-                    .get(name.len() + 1..)
-                    .unwrap_or_default()
-                    .to_owned()
-            })
+        let (name, value) = match first.split_once('=') {
+            // The value reaches up to the next `&`, including any `;`.
+            Some((name, _)) => (name, parameter.get(name.len() + 1..)),
+            None => (first, None),
         };
         let kind = Name::of(name)?;
         match kind {
-            Name::Version => self.versions.push(value()),
-            Name::Ids => self.ids.push(value()),
+            Name::Version => self.versions.push(value.map(str::to_owned)),
+            Name::Ids => self.ids.push(value.map(str::to_owned)),
             Name::Method => self.method = true,
             Name::Other => {}
         }
-        let inside_version = has_value && kind == Name::Version;
+        let inside_version = value.is_some() && kind == Name::Version;
         after.map_or(Ok(()), |after| {
             self.read_after_semicolon(after, inside_version)
         })

@@ -13,11 +13,8 @@ impl Contracts {
             return None;
         }
         self.all().iter().find_map(|contract| {
-            let is_named = |name: &str| name == operation;
-            let deletion = contract
-                .routes
-                .iter()
-                .find(|route| is_named(&route.operation.name))?;
+            let mut routes = contract.routes.iter();
+            let deletion = routes.find(|route| *route.operation.name == *operation)?;
             let read = contract.routes.iter().find(|route| {
                 let reads = &route.operation;
                 route.off.is_none()

@@ -108,11 +108,8 @@ impl Contracts {
         overriding: Option<&str>,
         path: &'p str,
     ) -> Result<Found<'p>, Miss> {
-        let depth = path.bytes().filter(|byte| *byte == b'/').count();
         let mut closed = self.contracts.iter().flat_map(|contract| &contract.closed);
-        if let Some(closed) = closed.find(|closed| {
-            closed.template.depth() == depth && closed.template.matches(path).is_some()
-        }) {
+        if let Some(closed) = closed.find(|closed| closed.template.matches(path).is_some()) {
             return Err(Miss::Unknown {
                 reason: closed.reason.clone(),
             });
@@ -120,7 +117,6 @@ impl Contracts {
         let effective = overriding.unwrap_or(method);
         for route in self.routes() {
             if route.operation.method == effective
-                && route.template.depth() == depth
                 && let Some(parts) = route.template.matches(path)
             {
                 return route.answer(method, overriding, parts);
