@@ -37,19 +37,16 @@ impl Problem {
     }
 }
 
-/// A value and its position in the file.
+/// A value and its position in the file, a byte range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed<T> {
-    /// The value of the file, or the default.
     pub(crate) value: T,
-    /// The byte range; a default has the range of its table.
     pub(crate) span: Range<usize>,
 }
 
 /// The state that all tables of a file share.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    /// The problems found so far.
     pub(crate) problems: RefCell<Vec<Problem>>,
     /// Every key that the caller asked for, as `table.key`.
     #[cfg(test)]
@@ -57,7 +54,6 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Adds a problem.
     pub(crate) fn add(
         &self,
         span: &Range<usize>,
@@ -77,7 +73,8 @@ impl Reading {
 pub(crate) struct Table<'t> {
     entries: Option<&'t DeTable<'t>>,
     name: String,
-    span: Range<usize>,
+    /// The position; the start of the file if the file lacks the table.
+    pub(crate) span: Range<usize>,
     asked: Vec<&'static str>,
     reading: &'t Reading,
 }
@@ -94,9 +91,10 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The position of the table; the start of the file if the file lacks the table.
-    pub(crate) fn span(&self) -> Range<usize> {
-        self.span.clone()
+    /// The position of the key's value; that of the table if the table lacks the key.
+    pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
+        let value = self.entries.and_then(|entries| entries.get(key));
+        value.map_or_else(|| self.span.clone(), Spanned::span)
     }
 
     /// Reports the key if the file lacks it; reading the key then returns `None`.
@@ -112,12 +110,13 @@ impl<'t> Table<'t> {
     }
 
     /// Whether the file has the key, with a value of any type.
-    pub(crate) fn holds(&mut self, key: &'static str) -> bool {
-        self.ask(key).is_some()
+    pub(crate) fn holds(&self, key: &str) -> bool {
+        self.entries
+            .is_some_and(|entries| entries.contains_key(key))
     }
 
     /// Reads a string.
-    pub(crate) fn text(&mut self, key: &'static str) -> Option<Placed<String>> {
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
         self.value(key, STRING, string)
     }
 
@@ -127,18 +126,9 @@ impl<'t> Table<'t> {
         key: &'static str,
         hint: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<Placed<T>> {
-        let text = self.text(key)?;
-        match parse(&text.value) {
-            Ok(value) => Some(Placed {
-                value,
-                span: text.span,
-            }),
-            Err(wrong) => {
-                self.wrong(key, &text.span, &wrong, hint);
-                None
-            }
-        }
+    ) -> Option<T> {
+        let parsed = parse(&self.text(key)?);
+        parsed.map_err(|wrong| self.wrong(key, &wrong, hint)).ok()
     }
 
     /// Reads a string that must be one of these words; returns the value of the word.
@@ -146,41 +136,33 @@ impl<'t> Table<'t> {
         &mut self,
         key: &'static str,
         words: &[(&'static str, T)],
-    ) -> Option<Placed<T>> {
+    ) -> Option<T> {
         let text = self.text(key)?;
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
-            return Some(Placed {
-                value: *value,
-                span: text.span,
-            });
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let wrong = format!("must be one of {}", known.join(", "));
-        let hint = match closest(&text.value, &known) {
+        let hint = match closest(&text, &known) {
             Some(close) => format!("did you mean `{close}`?"),
             None => "write one of them in quotes".to_owned(),
         };
-        self.wrong(key, &text.span, &wrong, &hint);
+        self.wrong(key, &wrong, &hint);
         None
     }
 
     /// Reads `true` or `false`.
     pub(crate) fn flag(&mut self, key: &'static str, default: bool) -> bool {
         self.value(key, "true or false", DeValue::as_bool)
-            .map_or(default, |flag| flag.value)
+            .unwrap_or(default)
     }
 
     /// Reads a list of strings.
-    pub(crate) fn list(&mut self, key: &'static str) -> Option<Placed<Vec<Placed<String>>>> {
+    pub(crate) fn list(&mut self, key: &'static str) -> Option<Vec<Placed<String>>> {
         let expected = "a list of strings, such as [\"a\", \"b\"]";
         let list = self.value(key, expected, |value| value.as_array())?;
-        let items = list.value.iter();
-        Some(Placed {
-            value: items
-                .filter_map(|item| self.read(key, item, expected, string))
-                .collect(),
-            span: list.span,
-        })
+        let read = |item| self.read(key, item, expected, string);
+        Some(list.iter().filter_map(read).collect())
     }
 
     /// Reads a whole number within `range`.
@@ -189,7 +171,7 @@ impl<'t> Table<'t> {
         key: &'static str,
         default: u64,
         range: RangeInclusive<u64>,
-    ) -> Placed<u64> {
+    ) -> u64 {
         self.within(key, "a whole number", whole, default, range, u64::to_string)
     }
 
@@ -202,51 +184,42 @@ impl<'t> Table<'t> {
         default: T,
         range: RangeInclusive<T>,
         show: impl Fn(&T) -> String,
-    ) -> Placed<T> {
-        let Some(found) = self.value(key, expected, convert) else {
-            return Placed {
-                value: default,
-                span: self.span(),
-            };
-        };
-        if range.contains(&found.value) {
-            return found;
-        }
-        let (least, most) = (show(range.start()), show(range.end()));
-        let wrong = format!("must be from {least} to {most}");
-        let hint = format!("leave it out for {}", show(&default));
-        self.wrong(key, &found.span, &wrong, &hint);
-        Placed {
-            value: default,
-            span: found.span,
+    ) -> T {
+        match self.value(key, expected, convert) {
+            None => default,
+            Some(found) if range.contains(&found) => found,
+            Some(_) => {
+                let (least, most) = (show(range.start()), show(range.end()));
+                let wrong = format!("must be from {least} to {most}");
+                let hint = format!("leave it out for {}", show(&default));
+                self.wrong(key, &wrong, &hint);
+                default
+            }
         }
     }
 
     /// Reads a table in this one.
     pub(crate) fn table(&mut self, key: &'static str) -> Table<'t> {
         let found = self.value(key, "a table", |value| value.as_table());
-        let name = self.path(key);
-        match found {
-            Some(found) => self.inner(name, Some(found.value), found.span),
-            None => self.inner(name, None, 0..0),
-        }
+        let span = found.map_or(0..0, |_| self.span_of(key));
+        self.inner(key, found, span)
     }
 
     /// Reads a list of tables, `[[key]]`.
     pub(crate) fn tables(&mut self, key: &'static str) -> Vec<Table<'t>> {
         let expected = format!("a list of tables, each headed [[{key}]]");
         let list = self.value(key, &expected, |value| value.as_array());
-        let items = list.into_iter().flat_map(|list| list.value.iter());
+        let items = list.into_iter().flat_map(|list| list.iter());
         let tables = items
             .filter_map(|item| self.read(key, item, &expected, |value| value.as_table()))
-            .map(|table| self.inner(self.path(key), Some(table.value), table.span));
+            .map(|table| self.inner(key, Some(table.value), table.span));
         tables.collect()
     }
 
     /// Reads all entries of a table whose keys the operator chooses: each key and its text.
-    pub(crate) fn entries(mut self) -> Vec<(Placed<String>, Placed<String>)> {
-        let entries = self.entries.take();
-        let texts = entries.into_iter().flatten().filter_map(|(key, value)| {
+    pub(crate) fn entries(&self) -> Vec<(Placed<String>, Placed<String>)> {
+        let entries = self.entries.into_iter().flatten();
+        let texts = entries.filter_map(|(key, value)| {
             let name = Placed {
                 value: key.get_ref().to_string(),
                 span: key.span(),
@@ -280,7 +253,12 @@ impl<'t> Table<'t> {
     }
 
     /// Adds a problem of a key: "`table.key` WRONG".
-    pub(crate) fn wrong(&self, key: &str, span: &Range<usize>, wrong: &str, hint: &str) {
+    pub(crate) fn wrong(&self, key: &str, wrong: &str, hint: &str) {
+        self.wrong_at(&self.span_of(key), key, wrong, hint);
+    }
+
+    /// As [`Table::wrong`], at another position than the key's value.
+    pub(crate) fn wrong_at(&self, span: &Range<usize>, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
         self.reading.add(span, message, hint);
     }
@@ -299,9 +277,10 @@ impl<'t> Table<'t> {
         key: &'static str,
         expected: &str,
         convert: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
-    ) -> Option<Placed<T>> {
+    ) -> Option<T> {
         let found = self.ask(key)?;
-        self.read(key, found, expected, convert)
+        let read = self.read(key, found, expected, convert)?;
+        Some(read.value)
     }
 
     fn read<T>(
@@ -315,20 +294,15 @@ impl<'t> Table<'t> {
         if value.is_none() {
             let kind = found.get_ref().type_str();
             let wrong = format!("must be {expected}, and this {kind} is not");
-            self.wrong(key, &span, &wrong, &format!("write {expected}"));
+            self.wrong_at(&span, key, &wrong, &format!("write {expected}"));
         }
         value.map(|value| Placed { value, span })
     }
 
-    fn inner(
-        &self,
-        name: String,
-        entries: Option<&'t DeTable<'t>>,
-        span: Range<usize>,
-    ) -> Table<'t> {
+    fn inner(&self, key: &str, entries: Option<&'t DeTable<'t>>, span: Range<usize>) -> Table<'t> {
         Table {
             entries,
-            name,
+            name: self.path(key),
             span,
             asked: Vec::new(),
             reading: self.reading,
@@ -344,7 +318,6 @@ impl<'t> Table<'t> {
     }
 }
 
-/// The known name that the operator may have meant.
 fn closest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if name.len() > LONGEST_GUESSED {
         return None;

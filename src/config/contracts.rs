@@ -1,79 +1,76 @@
 //! Loads the contracts in force: the built-in one, and the files that `[contract]` names.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::digest;
-use super::file;
-use super::named::Named;
+use super::named::{self, Named};
 use crate::contract::{Contract, Contracts};
+use crate::strict_toml::Table;
 
 /// The maximum number of contract files.
 const MAX_FILES: usize = 64;
 
-/// The contracts in force.
-#[derive(Debug)]
-pub(super) struct InForce {
-    pub(super) contracts: Contracts,
-    /// SHA-256 of each contract's text, by contract name.
-    pub(super) hashes: BTreeMap<String, String>,
-}
-
-/// Reads and joins the contracts. The problems of a contract file have their position in that file.
-pub(super) fn load(section: &file::Contract, named: &Named<'_>) -> Option<InForce> {
+/// Reads the section and joins the contracts. The problems of a contract file have their position
+/// in that file.
+pub(super) fn load(mut table: Table<'_>, named: &Named<'_>) -> Option<Contracts> {
+    let builtin = table.flag("builtin", true);
+    let files = table.list("files").unwrap_or_default();
+    if !builtin && files.is_empty() {
+        let hint = "name a contract file in files, or leave builtin out";
+        let wrong = "leaves no contract at all";
+        table.wrong_at(&table.span, "builtin", wrong, hint);
+    }
     let mut contracts = Vec::new();
-    if section.builtin {
+    if builtin {
         contracts.push(Contract::builtin());
     }
-    if section.files.len() > MAX_FILES {
-        let message = format!("`contract.files` names more than {MAX_FILES} files");
-        named
-            .findings
-            .add(&section.span, message, "put several operations in one file");
-        return None;
-    }
-    let mut whole = true;
-    for file in &section.files {
-        let hint = "a contract file, such as config/contracts/liveperson-users-4.0.toml";
-        let Some(text) = named.text("contract.files", file, hint) else {
-            whole = false;
-            continue;
-        };
-        match Contract::parse(&text) {
-            Ok(contract) => contracts.push(contract),
-            Err(problems) => {
-                whole = false;
-                let shown = named.path(&file.value).display().to_string();
-                let source = named.findings.source(shown, text);
-                named.findings.add_in(source, problems);
+    let wanted = contracts.len() + files.len();
+    if files.len() > MAX_FILES {
+        let wrong = format!("names more than {MAX_FILES} files");
+        let hint = "put several operations in one file";
+        table.wrong_at(&table.span, "files", &wrong, hint);
+    } else {
+        for file in files {
+            let path = named.resolve(&file.value);
+            match named::text(&path) {
+                Ok(text) => contracts.extend(parse(text, &path, named)),
+                Err(wrong) => {
+                    let wrong = format!("names a file that {wrong}");
+                    let hint =
+                        "a contract file, such as config/contracts/liveperson-users-4.0.toml";
+                    table.wrong_at(&file.span, "files", &wrong, hint);
+                }
             }
         }
     }
-    if !whole {
-        return None;
-    }
-    let hashes: BTreeMap<String, String> = contracts
-        .iter()
-        .map(|contract| {
-            (
-                contract.name.clone(),
-                digest::hex(contract.source.as_bytes()),
-            )
+    let joined = (contracts.len() == wanted).then(|| join(contracts, &table));
+    table.end();
+    joined.flatten()
+}
+
+fn parse(text: String, path: &Path, named: &Named<'_>) -> Option<Contract> {
+    Contract::parse(&text)
+        .map_err(|problems| {
+            let source = named.findings.source(path.display().to_string(), text);
+            named.findings.add_in(source, problems);
         })
-        .collect();
-    if hashes.len() != contracts.len() {
+        .ok()
+}
+
+fn join(contracts: Vec<Contract>, table: &Table<'_>) -> Option<Contracts> {
+    let names: BTreeSet<&str> = contracts.iter().map(|one| one.name.as_str()).collect();
+    if names.len() != contracts.len() {
         let message = "`contract.files`: two contracts have the same name";
         let hint = "give each a name of its own, or write builtin = false to replace the built-in contract";
-        named.findings.add(&section.span, message, hint);
+        table.problem(&table.span, message, hint);
         return None;
     }
-    match Contracts::new(contracts) {
-        Ok(contracts) => Some(InForce { contracts, hashes }),
-        Err(wrong) => {
+    Contracts::new(contracts)
+        .map_err(|wrong| {
             let message = format!("`contract.files`: {wrong}");
             let hint =
                 "let one contract claim it; builtin = false leaves out the built-in contract";
-            named.findings.add(&section.span, message, hint);
-            None
-        }
-    }
+            table.problem(&table.span, message, hint);
+        })
+        .ok()
 }

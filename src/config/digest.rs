@@ -1,23 +1,29 @@
 //! The hash that identifies a config in the trail. It covers the file and every contract, each
 //! preceded by its length, so that no two configs have the same input.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
+use crate::audit::log::hex;
 use crate::contract::Contracts;
 
-/// SHA-256 in lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    in_hexadecimal(&digest(&SHA256, bytes))
+/// The hash of each contract's text, by contract name.
+pub(super) fn of_each(contracts: &Contracts) -> BTreeMap<String, String> {
+    let contracts = contracts.all().iter();
+    contracts
+        .map(|contract| (contract.name.clone(), of_text(&contract.source)))
+        .collect()
+}
+
+fn of_text(text: &str) -> String {
+    hex(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 /// The `config` hash.
 pub(super) fn of_config(text: &str, contracts: &Contracts) -> String {
-    let texts = contracts
-        .all()
-        .iter()
-        .map(|contract| contract.source.as_str());
+    let contracts = contracts.all().iter();
+    let texts = contracts.map(|contract| contract.source.as_str());
     of_texts(std::iter::once(text).chain(texts))
 }
 
@@ -27,18 +33,7 @@ fn of_texts<'t>(texts: impl Iterator<Item = &'t str>) -> String {
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text.as_bytes());
     }
-    in_hexadecimal(&context.finish())
-}
-
-fn in_hexadecimal(digest: &Digest) -> String {
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex(context.finish().as_ref())
 }
 
 #[cfg(test)]
@@ -48,7 +43,7 @@ mod tests {
     #[test]
     fn a_hash_is_sha_256_in_lower_case_hexadecimal() {
         assert_eq!(
-            hex(b"abc"),
+            of_text("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

@@ -1,18 +1,21 @@
 //! Every section and key of the file, with its type, default and range.
 //!
-//! This module reads only the file itself; [`super::resolve`] checks the files that it names.
+//! Each function reads one section, checks it and the files that it names, and returns what the
+//! program uses; `None` only after it has added a problem.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::file_path::path;
 use tracing::level_filters::LevelFilter;
 
-use super::issuer::{self, Issuer};
-use super::units::Units;
-use crate::strict_toml::{Placed, Table};
+use super::named::{self, Named};
+use super::{Config, contracts, digest, issuer, url};
+use crate::layers::credentials;
+use crate::strict_toml::{Table, quoted};
 use crate::telemetry::Format;
+use crate::{admin, audit, contract, domain, inbound, outbound, reconcile, request, telemetry};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -42,304 +45,275 @@ const FORMATS: [(&str, Format); 3] = [
     ("json", Format::Json),
 ];
 
-/// The complete file after reading.
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) listen: Listen,
-    pub(super) admin: Admin,
-    pub(super) limits: Limits,
-    pub(super) issuers: Vec<Issuer>,
-    pub(super) domains: Domains,
-    pub(super) credentials: Credentials,
-    pub(super) upstream: Upstream,
-    pub(super) audit: Audit,
-    pub(super) contract: Contract,
-    pub(super) log: Log,
+/// Reads the complete file. The config is valid only if there is no problem.
+pub(super) fn read(mut root: Table<'_>, text: &str, named: &Named<'_>) -> Option<Config> {
+    // Read every section before the first return, so that the findings include all problems.
+    let listen = listen(root.table("listen"));
+    let admin = admin(root.table("admin"), listen.as_ref(), named);
+    let limits = limits(root.table("limits"));
+    let issuers = issuer::read_all(&mut root, named);
+    let domains = domains(root.table("domains"));
+    let credentials = credentials(root.table("credentials"), named);
+    let outbound = upstream(root.table("upstream"), named);
+    let (audit, reconcile) = audit(root.table("audit"), credentials.as_ref(), named);
+    let contracts = contracts::load(root.table("contract"), named);
+    let telemetry = log(root.table("log"));
+    root.end();
+    let contracts = contracts?;
+    Some(Config {
+        path: named.config.to_owned(),
+        listen: listen?,
+        admin,
+        limits,
+        issuers: issuers?,
+        domains: Arc::new(domains),
+        credentials: credentials?,
+        outbound,
+        audit: audit?,
+        reconcile,
+        telemetry,
+        hash: digest::of_config(text, &contracts),
+        contract_hashes: digest::of_each(&contracts),
+        contracts: Arc::new(contracts),
+    })
 }
 
-/// `[listen]`.
-#[derive(Debug)]
-pub(super) struct Listen {
-    pub(super) address: Option<Placed<SocketAddr>>,
-    pub(super) max_connections: Placed<u64>,
-    pub(super) head_timeout: Placed<Duration>,
-    pub(super) drain_timeout: Placed<Duration>,
+fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
+    table.require("address", "such as address = \"127.0.0.1:8080\"");
+    let address = address(&mut table);
+    let max_connections = table.number("max_connections", 10_000, 1..=1_000_000);
+    let head_timeout = table.duration("head_timeout", seconds(30), millis(100)..=HOUR);
+    // Zero is allowed: `drain` then closes the deletions in flight as `unknown` at once.
+    let drain_timeout = table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR);
+    table.end();
+    Some(inbound::Settings {
+        address: address?,
+        max_connections: count(max_connections),
+        head_timeout,
+        drain_timeout,
+    })
 }
 
-/// `[admin]`.
-#[derive(Debug)]
-pub(super) struct Admin {
-    pub(super) address: Placed<SocketAddr>,
-    pub(super) token_file: Option<Placed<String>>,
-    pub(super) hosts: Vec<Placed<String>>,
-}
-
-/// `[limits]`.
-#[derive(Debug)]
-pub(super) struct Limits {
-    pub(super) max_uri_bytes: Placed<u64>,
-    pub(super) max_head_bytes: Placed<u64>,
-    pub(super) max_body_bytes: Placed<u64>,
-    pub(super) body_timeout: Placed<Duration>,
-    pub(super) max_deletions: Placed<u64>,
-}
-
-/// `[domains]`.
-#[derive(Debug)]
-pub(super) struct Domains {
-    pub(super) plaintext: bool,
-    pub(super) accounts: Vec<(Placed<String>, Placed<String>)>,
-    pub(super) span: Range<usize>,
-}
-
-/// `[credentials]`.
-#[derive(Debug)]
-pub(super) struct Credentials {
-    pub(super) mode: Option<Placed<&'static str>>,
-    pub(super) token_file: Option<Placed<String>>,
-}
-
-/// `[upstream]`.
-#[derive(Debug)]
-pub(super) struct Upstream {
-    pub(super) connect_timeout: Placed<Duration>,
-    pub(super) head_timeout: Placed<Duration>,
-    pub(super) total_timeout: Placed<Duration>,
-    pub(super) idle_timeout: Placed<Duration>,
-    pub(super) max_connections: Placed<u64>,
-    pub(super) roots_file: Option<Placed<String>>,
-}
-
-/// `[audit]`.
-#[derive(Debug)]
-pub(super) struct Audit {
-    pub(super) directory: Option<Placed<String>>,
-    pub(super) origin: Option<Placed<String>>,
-    pub(super) key_file: Option<Placed<String>>,
-    pub(super) sync_timeout: Placed<Duration>,
-    pub(super) segment_bytes: Placed<u64>,
-    pub(super) free_space_warn: Placed<u64>,
-    pub(super) free_space_low: Placed<u64>,
-    pub(super) seen_file: Option<Placed<String>>,
-    pub(super) heartbeat: Placed<Duration>,
-    pub(super) reconcile: Option<Placed<bool>>,
-    pub(super) reconcile_token_file: Option<Placed<String>>,
-}
-
-/// `[contract]`.
-#[derive(Debug)]
-pub(super) struct Contract {
-    pub(super) builtin: bool,
-    pub(super) files: Vec<Placed<String>>,
-    pub(super) span: Range<usize>,
-}
-
-/// `[log]`.
-#[derive(Debug)]
-pub(super) struct Log {
-    pub(super) level: Option<Placed<LevelFilter>>,
-    pub(super) format: Option<Placed<Format>>,
-}
-
-impl File {
-    /// Reads the complete file and adds every problem to the findings.
-    pub(super) fn read(mut root: Table<'_>) -> Self {
-        let file = Self {
-            listen: Listen::read(root.table("listen")),
-            admin: Admin::read(root.table("admin")),
-            limits: Limits::read(root.table("limits")),
-            issuers: issuer::read_all(&mut root),
-            domains: Domains::read(root.table("domains")),
-            credentials: Credentials::read(root.table("credentials")),
-            upstream: Upstream::read(root.table("upstream")),
-            audit: Audit::read(root.table("audit")),
-            contract: Contract::read(root.table("contract")),
-            log: Log::read(root.table("log")),
-        };
-        root.end();
-        file
+fn admin(
+    mut table: Table<'_>,
+    listen: Option<&inbound::Settings>,
+    named: &Named<'_>,
+) -> admin::Settings {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9080));
+    let address = address(&mut table).unwrap_or(default);
+    if address.port() != 0 && listen.is_some_and(|listen| listen.address == address) {
+        let hint = "give the admin listener a port of its own";
+        table.wrong("address", "is the same as `listen.address`", hint);
+    }
+    let token_file = named.token(&mut table, "token_file");
+    if token_file.is_none() && !address.ip().is_loopback() {
+        let span = table.span_of("address");
+        let wrong = "is missing, and `admin.address` is beyond loopback";
+        let hint = "name a file with a token, or listen on 127.0.0.1";
+        table.wrong_at(&span, "token_file", wrong, hint);
+    }
+    let hosts = table.list("hosts").unwrap_or_default();
+    for host in &hosts {
+        if host.value.parse::<http::uri::Authority>().is_err() || host.value.contains('@') {
+            let wrong = "contains an entry that is not host[:port]";
+            let hint = "a name or address as sent in Host, such as \"gate.example:9080\"";
+            table.wrong_at(&host.span, "hosts", wrong, hint);
+        }
+    }
+    table.end();
+    admin::Settings {
+        address,
+        token_file,
+        hosts: hosts.into_iter().map(|host| host.value).collect(),
     }
 }
 
-impl Listen {
-    fn read(mut table: Table<'_>) -> Self {
-        table.require("address", "such as address = \"127.0.0.1:8080\"");
-        let listen = Self {
-            address: address(&mut table),
-            max_connections: table.number("max_connections", 10_000, 1..=1_000_000),
-            head_timeout: table.duration("head_timeout", seconds(30), millis(100)..=HOUR),
-            // Zero is allowed: `drain` then closes the deletions in flight as `unknown` at once.
-            drain_timeout: table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR),
-        };
-        table.end();
-        listen
-    }
+fn limits(mut table: Table<'_>) -> request::Limits {
+    // Target and head together stay below the parser's limit of 128 KiB, so that the gateway
+    // refuses a long request with its own code.
+    let limits = request::Limits {
+        max_uri_bytes: count(table.size("max_uri_bytes", 16 * KIB, 256..=60 * KIB)),
+        max_head_bytes: count(table.size("max_head_bytes", 32 * KIB, KIB..=64 * KIB)),
+        max_body_bytes: table.size("max_body_bytes", 8 * MIB, KIB..=GIB),
+        body_timeout: table.duration("body_timeout", seconds(30), millis(100)..=HOUR),
+        max_deletions: count(table.number("max_deletions", 1_024, 1..=65_536)),
+    };
+    table.end();
+    limits
 }
 
-impl Admin {
-    fn read(mut table: Table<'_>) -> Self {
-        let default = Placed {
-            value: SocketAddr::from((Ipv4Addr::LOCALHOST, 9080)),
-            span: table.span(),
-        };
-        let admin = Self {
-            address: address(&mut table).unwrap_or(default),
-            token_file: path(&mut table, "token_file"),
-            hosts: table.list("hosts").map_or_else(Vec::new, |list| list.value),
-        };
-        for host in &admin.hosts {
-            if host.value.parse::<http::uri::Authority>().is_err() || host.value.contains('@') {
-                let hint = "a name or address as sent in Host, such as \"gate.example:9080\"";
-                table.wrong(
-                    "hosts",
-                    &host.span,
-                    "contains an entry that is not host[:port]",
-                    hint,
-                );
+fn domains(mut table: Table<'_>) -> domain::Directory {
+    let listed = table.table("accounts");
+    let plaintext = table.flag("plaintext", false);
+    let entries = listed.entries();
+    if entries.is_empty() {
+        let wrong = "is missing or empty: no account could be served";
+        let hint = "add a section [domains.accounts] with lines such as \"12345678\" = \"https://va.ac.liveperson.net\"";
+        table.wrong_at(&listed.span, "accounts", wrong, hint);
+    }
+    let mut accounts = BTreeMap::new();
+    for (account, address) in entries {
+        let shown = quoted(&account.value);
+        if !contract::path::is_account(&account.value) {
+            let hint = "1 to 20 letters, digits or underscores";
+            listed.wrong_at(&account.span, &shown, "is not an account id", hint);
+        }
+        match url::origin(&address.value, plaintext) {
+            Ok(origin) => {
+                accounts.insert(account.value, Arc::new(origin));
             }
+            Err(wrong) => listed.wrong_at(&address.span, &shown, wrong.what, wrong.hint),
         }
-        table.end();
-        admin
     }
+    table.end();
+    domain::Directory { accounts }
 }
 
-impl Limits {
-    fn read(mut table: Table<'_>) -> Self {
-        // Target and head together stay below the parser's limit of 128 KiB, so that the gateway
-        // refuses a long request with its own code.
-        let limits = Self {
-            max_uri_bytes: table.size("max_uri_bytes", 16 * KIB, 256..=60 * KIB),
-            max_head_bytes: table.size("max_head_bytes", 32 * KIB, KIB..=64 * KIB),
-            max_body_bytes: table.size("max_body_bytes", 8 * MIB, KIB..=GIB),
-            body_timeout: table.duration("body_timeout", seconds(30), millis(100)..=HOUR),
-            max_deletions: table.number("max_deletions", 1_024, 1..=65_536),
-        };
-        table.end();
-        limits
-    }
-}
-
-impl Domains {
-    fn read(mut table: Table<'_>) -> Self {
-        let accounts = table.table("accounts");
-        let domains = Self {
-            plaintext: table.flag("plaintext", false),
-            span: accounts.span(),
-            accounts: accounts.entries(),
-        };
-        table.end();
-        domains
-    }
-}
-
-impl Credentials {
-    fn read(mut table: Table<'_>) -> Self {
-        let credentials = Self {
-            mode: table.word("mode", &MODES),
-            token_file: path(&mut table, "token_file"),
-        };
-        table.end();
-        credentials
-    }
-}
-
-impl Upstream {
-    fn read(mut table: Table<'_>) -> Self {
-        let range = millis(10)..=HOUR;
-        let upstream = Self {
-            connect_timeout: table.duration("connect_timeout", seconds(5), range.clone()),
-            head_timeout: table.duration("head_timeout", seconds(30), range.clone()),
-            total_timeout: table.duration("total_timeout", seconds(60), range.clone()),
-            idle_timeout: table.duration("idle_timeout", seconds(60), range),
-            max_connections: table.number("max_connections", 2_048, 1..=65_536),
-            roots_file: path(&mut table, "roots_file"),
-        };
-        if upstream.head_timeout.value > upstream.total_timeout.value {
-            let span = &upstream.head_timeout.span;
-            let hint = "raise total_timeout: it counts from the start of the request";
-            table.wrong("head_timeout", span, "is longer than total_timeout", hint);
+fn credentials(mut table: Table<'_>, named: &Named<'_>) -> Option<credentials::Settings> {
+    let mode = table.word("mode", &MODES).unwrap_or("strip");
+    let settings = match (mode, named.path(&mut table, "token_file")) {
+        ("bearer", Some(file)) => {
+            named::check_token(&table, "token_file", &file);
+            Some(credentials::Settings::Bearer(file))
         }
-        table.end();
-        upstream
-    }
-}
-
-impl Audit {
-    fn read(mut table: Table<'_>) -> Self {
-        table.require(
-            "directory",
-            "the trail's folder, such as directory = \"audit\"",
-        );
-        table.require(
-            "origin",
-            "the log's name, such as origin = \"lychgate.example.com/edge-1\"",
-        );
-        table.require(
-            "key_file",
-            "the signing key, made by `lychgate audit keygen --origin NAME --out FILE`",
-        );
-        let audit = Self {
-            directory: path(&mut table, "directory"),
-            origin: table.parsed("origin", "visible ASCII without +, 1 to 255 bytes", origin),
-            key_file: path(&mut table, "key_file"),
-            sync_timeout: table.duration("sync_timeout", seconds(2), millis(10)..=seconds(60)),
-            // A segment must hold at least one batch of up to 1 MiB.
-            segment_bytes: table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB),
-            // Zero is allowed: it disables the warning.
-            free_space_warn: table.size("free_space_warn", GIB, 0..=1_024 * GIB),
-            free_space_low: table.size("free_space_low", 256 * MIB, 0..=1_024 * GIB),
-            seen_file: path(&mut table, "seen_file"),
-            heartbeat: table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400)),
-            reconcile: table.word("reconcile", &[("never", false), ("on_start", true)]),
-            reconcile_token_file: path(&mut table, "reconcile_token_file"),
-        };
-        if audit.free_space_low.value > audit.free_space_warn.value {
-            let span = &audit.free_space_low.span;
-            let hint = "free_space_warn comes first: raise it, or lower this";
-            table.wrong("free_space_low", span, "is more than free_space_warn", hint);
+        ("bearer", None) => {
+            let span = table.span_of("mode");
+            let wrong = "is missing, and mode \"bearer\" sends the token in that file";
+            let hint = "name a file with the token for upstream";
+            table.wrong_at(&span, "token_file", wrong, hint);
+            None
         }
-        if !audit.segment_bytes.value.is_multiple_of(4_096) {
-            let span = &audit.segment_bytes.span;
-            table.wrong(
-                "segment_bytes",
-                span,
-                "is not whole blocks",
-                "a multiple of \"4KiB\"",
-            );
+        (other, Some(_)) => {
+            let wrong = format!("has no effect with mode \"{other}\"");
+            let hint = "write mode = \"bearer\", or remove this key";
+            table.wrong("token_file", &wrong, hint);
+            None
         }
-        table.end();
-        audit
-    }
+        ("forward", None) => Some(credentials::Settings::Forward),
+        (_, None) => Some(credentials::Settings::Strip),
+    };
+    table.end();
+    settings
 }
 
-impl Contract {
-    fn read(mut table: Table<'_>) -> Self {
-        let contract = Self {
-            builtin: table.flag("builtin", true),
-            files: table.list("files").map_or_else(Vec::new, |list| list.value),
-            span: table.span(),
-        };
-        if !contract.builtin && contract.files.is_empty() {
-            let hint = "name a contract file in files, or leave builtin out";
-            table.wrong("builtin", &contract.span, "leaves no contract at all", hint);
-        }
-        table.end();
-        contract
+fn upstream(mut table: Table<'_>, named: &Named<'_>) -> outbound::Settings {
+    let range = millis(10)..=HOUR;
+    let settings = outbound::Settings {
+        connect_timeout: table.duration("connect_timeout", seconds(5), range.clone()),
+        head_timeout: table.duration("head_timeout", seconds(30), range.clone()),
+        total_timeout: table.duration("total_timeout", seconds(60), range.clone()),
+        idle_timeout: table.duration("idle_timeout", seconds(60), range),
+        max_connections: count(table.number("max_connections", 2_048, 1..=65_536)),
+        roots_file: named.path(&mut table, "roots_file"),
+    };
+    if settings.head_timeout > settings.total_timeout {
+        let hint = "raise total_timeout: it counts from the start of the request";
+        table.wrong("head_timeout", "is longer than total_timeout", hint);
     }
+    if let Some(file) = &settings.roots_file {
+        named::check_roots(&table, "roots_file", file);
+    }
+    table.end();
+    settings
 }
 
-impl Log {
-    fn read(mut table: Table<'_>) -> Self {
-        let log = Self {
-            level: table.word("level", &LEVELS),
-            format: table.word("format", &FORMATS),
-        };
-        table.end();
-        log
+fn audit(
+    mut table: Table<'_>,
+    credentials: Option<&credentials::Settings>,
+    named: &Named<'_>,
+) -> (Option<audit::Settings>, reconcile::Settings) {
+    table.require(
+        "directory",
+        "the trail's folder, such as directory = \"audit\"",
+    );
+    table.require(
+        "origin",
+        "the log's name, such as origin = \"lychgate.example.com/edge-1\"",
+    );
+    table.require(
+        "key_file",
+        "the signing key, made by `lychgate audit keygen --origin NAME --out FILE`",
+    );
+    let directory = named.path(&mut table, "directory");
+    let origin = table.parsed("origin", "visible ASCII without +, 1 to 255 bytes", origin);
+    let key_file = named.path(&mut table, "key_file");
+    let sync_timeout = table.duration("sync_timeout", seconds(2), millis(10)..=seconds(60));
+    // A segment must hold at least one batch of up to 1 MiB.
+    let segment_bytes = table.size("segment_bytes", 8 * MIB, 2 * MIB..=GIB);
+    if !segment_bytes.is_multiple_of(4_096) {
+        let hint = "a multiple of \"4KiB\"";
+        table.wrong("segment_bytes", "is not whole blocks", hint);
     }
+    let space = audit::status::space::Levels {
+        // Zero is allowed: it disables the warning.
+        warn: table.size("free_space_warn", GIB, 0..=1_024 * GIB),
+        low: table.size("free_space_low", 256 * MIB, 0..=1_024 * GIB),
+    };
+    if space.low > space.warn {
+        let hint = "free_space_warn comes first: raise it, or lower this";
+        table.wrong("free_space_low", "is more than free_space_warn", hint);
+    }
+    let seen_file = named.path(&mut table, "seen_file");
+    if let (Some(seen_file), Some(directory)) = (&seen_file, &directory)
+        && seen_file.starts_with(directory)
+    {
+        let wrong = "lies in the trail's folder, so a restore of the folder would reset it";
+        let hint = "a file beside the key, on a disk that lasts";
+        table.wrong("seen_file", wrong, hint);
+    }
+    let heartbeat = table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400));
+    let reconcile = reconcile(&mut table, credentials, named);
+    // Without a usable origin, the name of the key cannot be checked.
+    let key = key_file.zip(origin);
+    if let Some((key_file, origin)) = &key {
+        named::check_signing_key(&table, "key_file", key_file, origin);
+    }
+    table.end();
+    let settings = key.zip(directory);
+    let settings = settings.map(|((key_file, origin), directory)| audit::Settings {
+        directory,
+        origin,
+        seen_file: seen_file.unwrap_or_else(|| audit::Settings::seen_beside(&key_file)),
+        key_file,
+        sync_timeout,
+        segment_bytes,
+        space,
+        heartbeat,
+    });
+    (settings, reconcile)
 }
 
-fn address(table: &mut Table<'_>) -> Option<Placed<SocketAddr>> {
+/// Two keys of `[audit]`.
+fn reconcile(
+    table: &mut Table<'_>,
+    credentials: Option<&credentials::Settings>,
+    named: &Named<'_>,
+) -> reconcile::Settings {
+    let when = table.word("reconcile", &[("never", false), ("on_start", true)]);
+    let settings = reconcile::Settings {
+        on_start: when.unwrap_or(false),
+        token_file: named.token(table, "reconcile_token_file"),
+    };
+    let has_own = matches!(credentials, None | Some(credentials::Settings::Bearer(_)));
+    if settings.on_start && settings.token_file.is_none() && !has_own {
+        let span = table.span_of("reconcile");
+        let wrong = "is missing, and [credentials] has no token to read users back with";
+        let hint = "name a file with a token for upstream, or write reconcile = \"never\"";
+        table.wrong_at(&span, "reconcile_token_file", wrong, hint);
+    }
+    settings
+}
+
+fn log(mut table: Table<'_>) -> telemetry::Settings {
+    let settings = telemetry::Settings {
+        level: table.word("level", &LEVELS).unwrap_or(LevelFilter::INFO),
+        format: table.word("format", &FORMATS).unwrap_or(Format::Auto),
+    };
+    table.end();
+    settings
+}
+
+fn address(table: &mut Table<'_>) -> Option<SocketAddr> {
     let hint = "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
     table.parsed("address", hint, |text| {
         text.parse()
@@ -366,4 +340,9 @@ fn origin(text: &str) -> Result<String, String> {
         Some(bad) => Err(format!("must not contain `{}`", bad.escape_debug())),
         None => Ok(text.to_owned()),
     }
+}
+
+/// Every count has an upper bound far below `usize::MAX`.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -3,7 +3,6 @@
 //! The output never contains a line that may hold a secret: see [`may_be_shown`].
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -39,16 +38,6 @@ impl Findings {
         sources.len() - 1
     }
 
-    /// Adds a problem of the config file.
-    pub(super) fn add(
-        &self,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.reading.add(span, message, hint);
-    }
-
     /// Adds the problems of another file.
     pub(super) fn add_in(&self, source: usize, problems: Vec<Problem>) {
         let problems = problems.into_iter().map(|problem| (source, problem));
@@ -63,7 +52,6 @@ impl Findings {
         problems.retain(|problem| problem.span.start < byte);
     }
 
-    /// Whether there is no problem.
     pub(super) fn is_empty(&self) -> bool {
         self.reading.problems.borrow().is_empty() && self.others.borrow().is_empty()
     }
@@ -172,12 +160,14 @@ fn floor(text: &str, byte: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
     fn rendered(text: &str, span: Range<usize>) -> String {
         let findings = Findings::default();
         findings.source("gate.toml".to_owned(), text.to_owned());
-        findings.add(&span, "it is wrong", "make it right");
+        findings.reading.add(&span, "it is wrong", "make it right");
         findings.render().rendered
     }
 
@@ -227,7 +217,9 @@ mod tests {
         let findings = Findings::default();
         findings.source("gate.toml".to_owned(), "x\n".repeat(200));
         for line in (0..150).rev() {
-            findings.add(&(line * 2..line * 2 + 1), "it is wrong", "mend it");
+            findings
+                .reading
+                .add(&(line * 2..line * 2 + 1), "it is wrong", "mend it");
         }
         let problems = findings.render();
         assert_eq!(problems.count, 150);

@@ -2,26 +2,14 @@
 //! algorithms without `none` and symmetric ones, and exactly one source of keys.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::file_path::path;
-use super::units::Units;
+use super::named::{self, Named};
 use super::url;
-use crate::strict_toml::{Placed, Table};
-use crate::token::Algorithm;
+use crate::strict_toml::Table;
+use crate::token::{Algorithm, IssuerSettings, KeySource};
 
-/// The allowed algorithms, by their JOSE names.
-const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
 const AUDIENCE_HINT: &str = "who tokens must be meant for, such as audience = [\"lychgate\"]";
 const ALGORITHMS_HINT: &str =
     "the algorithms this issuer signs with, such as algorithms = [\"ES256\"]";
@@ -29,139 +17,126 @@ const KEYS_HINT: &str = "one of jwks_file = \"keys.json\" and jwks_url = \"https
 /// The maximum length of an issuer, audience or claim name in bytes.
 const MAX_NAME_BYTES: usize = 1_024;
 
-/// One `[[issuer]]`.
-#[derive(Debug)]
-pub(super) struct Issuer {
-    pub(super) issuer: Option<Placed<String>>,
-    pub(super) audience: Vec<String>,
-    pub(super) algorithms: Vec<Algorithm>,
-    pub(super) jwks_file: Option<Placed<String>>,
-    pub(super) jwks_url: Option<Placed<String>>,
-    pub(super) accounts_claim: String,
-    pub(super) scopes_claim: String,
-    pub(super) client_claim: String,
-    pub(super) leeway: Duration,
-}
-
 /// Reads every `[[issuer]]`: at least one, each with a different name.
-pub(super) fn read_all(root: &mut Table<'_>) -> Vec<Issuer> {
+pub(super) fn read_all(root: &mut Table<'_>, named: &Named<'_>) -> Option<Vec<IssuerSettings>> {
     root.require(
         "issuer",
         "add a section [[issuer]]: whose tokens are trusted",
     );
     let mut seen = BTreeSet::new();
-    let mut issuers = Vec::new();
-    for table in root.tables("issuer") {
-        issuers.push(Issuer::read(table, &mut seen));
-    }
-    issuers
+    let tables = root.tables("issuer").into_iter();
+    let issuers: Vec<_> = tables.map(|table| read(table, &mut seen, named)).collect();
+    issuers.into_iter().collect()
 }
 
-impl Issuer {
-    fn read(mut table: Table<'_>, seen: &mut BTreeSet<String>) -> Self {
-        table.require("issuer", "the `iss` of its tokens, byte for byte");
-        table.require("audience", AUDIENCE_HINT);
-        table.require("algorithms", ALGORITHMS_HINT);
-        let issuer = name(&mut table, "issuer");
-        if let Some(issuer) = &issuer
-            && !seen.insert(issuer.value.clone())
-        {
-            let hint = "one section per issuer; list several audiences in one";
-            table.wrong("issuer", &issuer.span, "appears in two sections", hint);
-        }
-        let issuer = Self {
-            issuer,
-            audience: audience(&mut table),
-            algorithms: algorithms(&mut table),
-            jwks_file: path(&mut table, "jwks_file"),
-            jwks_url: table.text("jwks_url"),
-            accounts_claim: claim(&mut table, "accounts_claim", "accounts"),
-            scopes_claim: claim(&mut table, "scopes_claim", "scope"),
-            client_claim: claim(&mut table, "client_claim", "client_id"),
-            leeway: table
-                .duration(
-                    "leeway",
-                    Duration::from_secs(5),
-                    Duration::ZERO..=Duration::from_secs(300),
-                )
-                .value,
-        };
-        issuer.check_keys(&mut table);
-        table.end();
-        issuer
+fn read(
+    mut table: Table<'_>,
+    seen: &mut BTreeSet<String>,
+    named: &Named<'_>,
+) -> Option<IssuerSettings> {
+    table.require("issuer", "the `iss` of its tokens, byte for byte");
+    table.require("audience", AUDIENCE_HINT);
+    table.require("algorithms", ALGORITHMS_HINT);
+    let issuer = name(&mut table, "issuer");
+    if issuer.as_ref().is_some_and(|one| !seen.insert(one.clone())) {
+        let hint = "one section per issuer; list several audiences in one";
+        table.wrong("issuer", "appears in two sections", hint);
     }
+    let audience = audience(&mut table);
+    let algorithms = algorithms(&mut table);
+    let jwks_file = named.path(&mut table, "jwks_file");
+    let jwks_url = table.text("jwks_url");
+    let accounts_claim = claim(&mut table, "accounts_claim", "accounts");
+    let scopes_claim = claim(&mut table, "scopes_claim", "scope");
+    let client_claim = claim(&mut table, "client_claim", "client_id");
+    let range = Duration::ZERO..=Duration::from_secs(300);
+    let leeway = table.duration("leeway", Duration::from_secs(5), range);
+    let keys = keys(&mut table, jwks_file, jwks_url);
+    table.end();
+    Some(IssuerSettings {
+        issuer: issuer?,
+        audience,
+        algorithms,
+        keys: keys?,
+        accounts_claim,
+        scopes_claim,
+        client_claim,
+        leeway,
+    })
+}
 
-    fn check_keys(&self, table: &mut Table<'_>) {
-        let plaintext = table.flag("plaintext", false);
-        match (&self.jwks_file, &self.jwks_url) {
-            (Some(_), Some(url)) => {
-                let wrong = "is set as well as jwks_file, but an issuer has one source of keys";
-                table.wrong("jwks_url", &url.span, wrong, KEYS_HINT);
+fn keys(table: &mut Table<'_>, file: Option<PathBuf>, url: Option<String>) -> Option<KeySource> {
+    let plaintext = table.flag("plaintext", false);
+    if let Some(file) = &file {
+        named::check_key_set(table, "jwks_file", file);
+    }
+    match (file, url) {
+        (Some(file), None) => Some(KeySource::File(file)),
+        (None, Some(url)) => {
+            if let Err(wrong) = url::check(&url, plaintext) {
+                table.wrong("jwks_url", wrong.what, wrong.hint);
             }
-            (None, None) if !table.holds("jwks_file") && !table.holds("jwks_url") => {
-                let span = table.span();
-                table.wrong("jwks_file", &span, "or `jwks_url` is missing", KEYS_HINT);
+            Some(KeySource::Url(url))
+        }
+        (Some(_), Some(_)) => {
+            let wrong = "is set as well as jwks_file, but an issuer has one source of keys";
+            table.wrong("jwks_url", wrong, KEYS_HINT);
+            None
+        }
+        (None, None) => {
+            if !table.holds("jwks_file") && !table.holds("jwks_url") {
+                table.wrong("jwks_file", "or `jwks_url` is missing", KEYS_HINT);
             }
-            (None, Some(url)) => {
-                if let Err(wrong) = url::check(&url.value, plaintext) {
-                    table.wrong("jwks_url", &url.span, wrong.what, wrong.hint);
-                }
-            }
-            _ => {}
+            None
         }
     }
 }
 
 fn audience(table: &mut Table<'_>) -> Vec<String> {
-    let Some(list) = table.list("audience") else {
-        return Vec::new();
-    };
-    if list.value.is_empty() {
+    let list = table.list("audience");
+    if list.as_ref().is_some_and(Vec::is_empty) {
         let wrong = "is empty: the gateway would accept tokens for any audience";
-        table.wrong("audience", &list.span, wrong, AUDIENCE_HINT);
+        table.wrong("audience", wrong, AUDIENCE_HINT);
     }
-    for one in &list.value {
+    let list = list.unwrap_or_default();
+    for one in &list {
         if one.value.is_empty() || one.value.len() > MAX_NAME_BYTES {
-            table.wrong(
-                "audience",
-                &one.span,
-                "holds an empty or overlong name",
-                AUDIENCE_HINT,
-            );
+            let wrong = "holds an empty or overlong name";
+            table.wrong_at(&one.span, "audience", wrong, AUDIENCE_HINT);
         }
     }
-    list.value.into_iter().map(|one| one.value).collect()
+    list.into_iter().map(|one| one.value).collect()
 }
 
 fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
-    let Some(list) = table.list("algorithms") else {
-        return Vec::new();
-    };
-    if list.value.is_empty() {
+    let list = table.list("algorithms");
+    if list.as_ref().is_some_and(Vec::is_empty) {
         let wrong = "is empty: no token could ever be verified";
-        table.wrong("algorithms", &list.span, wrong, ALGORITHMS_HINT);
+        table.wrong("algorithms", wrong, ALGORITHMS_HINT);
     }
     let mut algorithms = Vec::new();
-    for one in list.value {
-        match algorithm(&one.value) {
+    for one in list.unwrap_or_default() {
+        let (wrong, hint) = match algorithm(&one.value) {
             Ok(known) if algorithms.contains(&known) => {
-                table.wrong(
-                    "algorithms",
-                    &one.span,
-                    "names an algorithm twice",
-                    "name it once",
-                );
+                ("names an algorithm twice", "name it once".to_owned())
             }
-            Ok(known) => algorithms.push(known),
-            Err(wrong) => table.wrong("algorithms", &one.span, wrong, &known_algorithms()),
-        }
+            Ok(known) => {
+                algorithms.push(known);
+                continue;
+            }
+            Err(wrong) => {
+                let names = Algorithm::ALL.map(Algorithm::name);
+                (wrong, format!("known: {}", names.join(", ")))
+            }
+        };
+        table.wrong_at(&one.span, "algorithms", wrong, &hint);
     }
     algorithms
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
-    if let Some((_, algorithm)) = ALGORITHMS.iter().find(|(known, _)| *known == name) {
-        return Ok(*algorithm);
+    if let Some(algorithm) = Algorithm::from_name(name) {
+        return Ok(algorithm);
     }
     let upper = name.to_ascii_uppercase();
     Err(match upper.as_str() {
@@ -169,9 +144,9 @@ fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
         "HS256" | "HS384" | "HS512" => {
             "must not contain a symmetric algorithm (HS...): everyone who can verify such a token can also forge it"
         }
-        _ if ALGORITHMS
+        _ if Algorithm::ALL
             .iter()
-            .any(|(known, _)| known.eq_ignore_ascii_case(name)) =>
+            .any(|known| known.name().eq_ignore_ascii_case(name)) =>
         {
             "holds an algorithm in the wrong case"
         }
@@ -179,16 +154,11 @@ fn algorithm(name: &str) -> Result<Algorithm, &'static str> {
     })
 }
 
-fn known_algorithms() -> String {
-    let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
-    format!("known: {}", names.join(", "))
-}
-
 fn claim(table: &mut Table<'_>, key: &'static str, default: &str) -> String {
-    name(table, key).map_or_else(|| default.to_owned(), |claim| claim.value)
+    name(table, key).unwrap_or_else(|| default.to_owned())
 }
 
-fn name(table: &mut Table<'_>, key: &'static str) -> Option<Placed<String>> {
+fn name(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     table.parsed(key, "a claim name as it appears in the token", |name| {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(format!(

@@ -2,21 +2,17 @@
 //! ([`Config`]).
 //!
 //! In reading order: `file` and `issuer` define every key and its range, with
-//! [`strict_toml`](crate::strict_toml) as the reader; `units`, `file_path` and `url` parse values;
-//! `resolve` checks the files that the config names (`named`, `contracts`) and compares sections;
-//! `findings` renders problems; `digest` computes the hash for the trail. `config/lychgate.toml` is
-//! the reference for operators.
+//! [`strict_toml`](crate::strict_toml) as the reader; `units` and `url` parse values; `named` and
+//! `contracts` check the files that the config names; `findings` renders problems; `digest` computes
+//! the hashes for the trail. `config/lychgate.toml` is the reference for operators.
 
 mod contracts;
 mod digest;
 mod file;
-mod file_path;
 mod findings;
 mod issuer;
 mod named;
 mod redacted;
-mod resolve;
-mod syntax;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -24,11 +20,17 @@ mod url;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
+
+use toml::de::DeTable;
 
 use crate::contract::Contracts;
 use crate::request::Limits;
+use crate::strict_toml::{Problem, Table};
 use crate::{admin, audit, domain, inbound, layers, outbound, reconcile, telemetry, token};
+use findings::Findings;
+use named::Named;
 
 /// The checked configuration. Its paths are resolved against the folder of the config file.
 #[derive(Clone)]
@@ -44,7 +46,7 @@ pub struct Config {
     /// `[[issuer]]`, at least one.
     pub issuers: Vec<token::IssuerSettings>,
     /// `[domains]`.
-    pub domains: domain::Settings,
+    pub domains: Arc<domain::Directory>,
     /// `[credentials]`.
     pub credentials: layers::credentials::Settings,
     /// `[upstream]`.
@@ -88,10 +90,9 @@ impl Config {
             count: 1,
             unreadable: true,
         })?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(&text, path),
-            Err(error) => Err(syntax::not_utf8(path, &error)),
-        }
+        String::from_utf8(bytes)
+            .map_err(|error| not_utf8(path, &error))
+            .and_then(|text| Self::parse(&text, path))
     }
 
     /// The file with the token for reading users back: `[audit] reconcile_token_file`, or else the
@@ -114,11 +115,42 @@ impl Config {
     /// # Errors
     /// Returns all problems at once.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
-        let findings = findings::Findings::default();
-        let config = syntax::read(text, path, &findings);
-        match config {
+        let findings = Findings::default();
+        match read(text, path, &findings) {
             Some(config) if findings.is_empty() => Ok(config),
             _ => Err(findings.render()),
         }
     }
+}
+
+/// Reads a config. It is valid only if the findings are empty.
+fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
+    findings.source(path.display().to_string(), text.to_owned());
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let root = Table::root(tree.get_ref(), &findings.reading);
+    let named = Named {
+        config: path,
+        findings,
+    };
+    let config = file::read(root, text, &named);
+    let mut errors: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
+    // After the first syntax error the tree is a guess, so drop all problems found there.
+    if let Some(first) = errors.iter().map(|error| error.span.start).min() {
+        findings.drop_from(first);
+    }
+    findings.reading.problems.borrow_mut().append(&mut errors);
+    config
+}
+
+fn not_utf8(path: &Path, error: &FromUtf8Error) -> Problems {
+    let findings = Findings::default();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    // Both texts are the same up to the first bad byte, so the position is right.
+    let at = error.utf8_error().valid_up_to();
+    findings.source(path.display().to_string(), text);
+    let hint = "save the file as UTF-8";
+    findings
+        .reading
+        .add(&(at..at + 1), "this byte is not UTF-8", hint);
+    findings.render()
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::findings::Findings;
 use crate::audit::log::key::Key;
-use crate::strict_toml::Placed;
+use crate::strict_toml::Table;
 
 /// The maximum size of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;
@@ -18,85 +18,111 @@ const MAX_TOKEN_BYTES: usize = 16 << 10;
 /// Finds and checks the files of a config.
 #[derive(Debug)]
 pub(super) struct Named<'r> {
-    /// The folder of the config file.
-    pub(super) folder: PathBuf,
-    /// The collector of problems.
+    /// The path of the config file.
+    pub(super) config: &'r Path,
     pub(super) findings: &'r Findings,
 }
 
 impl Named<'_> {
-    /// The path of a file, relative to the config's folder unless it is absolute.
-    pub(super) fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
-    }
-
-    /// The text of a file; `None` after it has added a problem.
-    pub(super) fn text(&self, key: &str, named: &Placed<String>, hint: &str) -> Option<String> {
-        match read(&self.path(&named.value)) {
-            Ok(text) => Some(text),
-            Err(wrong) => {
-                let message = format!("`{key}` names a file that {wrong}");
-                self.findings.add(&named.span, message, hint);
-                None
+    /// Reads a path that is not empty and contains no NUL byte.
+    pub(super) fn path(&self, table: &mut Table<'_>, key: &'static str) -> Option<PathBuf> {
+        let hint = "a path, relative to the config file's folder";
+        table.parsed(key, hint, |path| {
+            match path.is_empty() || path.contains('\0') {
+                true => Err("is not a path".to_owned()),
+                false => Ok(self.resolve(path)),
             }
-        }
+        })
     }
 
-    /// Checks a file with one bearer token (the `b64token` characters of RFC 6750 and a few more).
-    pub(super) fn token(&self, key: &str, named: &Placed<String>) {
-        let hint = "a file that contains only the token, readable by the gateway's user";
-        let Some(text) = self.text(key, named, hint) else {
-            return;
-        };
+    /// The path of a file, relative to the config's folder unless it is absolute.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        let folder = self.config.parent().unwrap_or(Path::new(""));
+        folder.join(path)
+    }
+
+    /// Reads the path of a file with one bearer token, and checks the file.
+    pub(super) fn token(&self, table: &mut Table<'_>, key: &'static str) -> Option<PathBuf> {
+        let file = self.path(table, key);
+        if let Some(file) = &file {
+            check_token(table, key, file);
+        }
+        file
+    }
+}
+
+/// Checks a file with one bearer token (the `b64token` characters of RFC 6750 and a few more).
+pub(super) fn check_token(table: &Table<'_>, key: &str, file: &Path) {
+    let hint = "a file that contains only the token, readable by the gateway's user";
+    check(table, key, file, hint, |text| {
         let token = text.trim();
-        if token.is_empty()
-            || token.len() > MAX_TOKEN_BYTES
-            || !token.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            let message = format!("`{key}` names a file that holds no token");
-            self.findings.add(&named.span, message, hint);
+        let fits = (1..=MAX_TOKEN_BYTES).contains(&token.len());
+        match fits && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(()),
+            false => Err("holds no token".to_owned()),
         }
-    }
+    });
+}
 
-    /// Checks a file with a JWK set (RFC 7517 §5) of at least one key.
-    pub(super) fn key_set(&self, key: &str, named: &Placed<String>) {
-        let hint = "a JWK set, {\"keys\": [...]}, with the issuer's public keys";
-        let Some(text) = self.text(key, named, hint) else {
-            return;
-        };
+/// Checks a file with a JWK set (RFC 7517 §5) of at least one key.
+pub(super) fn check_key_set(table: &Table<'_>, key: &str, file: &Path) {
+    let hint = "a JWK set, {\"keys\": [...]}, with the issuer's public keys";
+    check(table, key, file, hint, |text| {
         let keys = serde_json::from_str::<serde_json::Value>(&text)
             .ok()
             .and_then(|set| set.get("keys")?.as_array().map(Vec::len));
-        let wrong = match keys {
-            None => "is not a JWK set",
-            Some(0) => "holds no key",
-            Some(_) => return,
-        };
-        let message = format!("`{key}` names a file that {wrong}");
-        self.findings.add(&named.span, message, hint);
-    }
+        match keys {
+            None => Err("is not a JWK set".to_owned()),
+            Some(0) => Err("holds no key".to_owned()),
+            Some(_) => Ok(()),
+        }
+    });
+}
 
-    /// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
-    pub(super) fn signing_key(&self, named: &Placed<String>, origin: &str) {
-        let hint = format!("make one with `lychgate audit keygen --origin {origin} --out FILE`");
-        let Some(text) = self.text("audit.key_file", named, &hint) else {
-            return;
-        };
-        let wrong = match Key::parse(&Zeroizing::new(text)) {
-            Err(wrong) => format!("holds no usable key: {wrong}"),
-            Ok(key) if key.origin() != origin => "holds a key made for another origin".to_owned(),
-            Ok(_) => return,
-        };
-        let message = format!("`audit.key_file` names a file that {wrong}");
-        self.findings.add(&named.span, message, hint);
+/// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
+pub(super) fn check_signing_key(table: &Table<'_>, key: &str, file: &Path, origin: &str) {
+    let hint = format!("make one with `lychgate audit keygen --origin {origin} --out FILE`");
+    check(table, key, file, &hint, |text| {
+        match Key::parse(&Zeroizing::new(text)) {
+            Err(wrong) => Err(format!("holds no usable key: {wrong}")),
+            Ok(key) if key.origin() != origin => {
+                Err("holds a key made for another origin".to_owned())
+            }
+            Ok(_) => Ok(()),
+        }
+    });
+}
+
+/// Checks a file with PEM certificates.
+pub(super) fn check_roots(table: &Table<'_>, key: &str, file: &Path) {
+    let hint = "a PEM file with the certificates to trust";
+    check(table, key, file, hint, |text| {
+        match text.contains("-----BEGIN CERTIFICATE-----") {
+            true => Ok(()),
+            false => Err("holds no certificate".to_owned()),
+        }
+    });
+}
+
+/// Adds a problem if the file is unreadable or `judge` refuses its text.
+fn check(
+    table: &Table<'_>,
+    key: &str,
+    file: &Path,
+    hint: &str,
+    judge: impl FnOnce(String) -> Result<(), String>,
+) {
+    if let Err(wrong) = text(file).and_then(judge) {
+        table.wrong(key, &format!("names a file that {wrong}"), hint);
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a file. The error completes "a file that ...".
+pub(super) fn text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes(path)?).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// The bytes of a regular file of at most 1 MiB. The error text completes "a file that ...".
+/// The bytes of a regular file of at most 1 MiB.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     // Checks the type first: opening a pipe would wait for its writer.

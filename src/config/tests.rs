@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::audit::log::key::keygen;
-use crate::strict_toml::{Reading, Table};
 
 const REFERENCE: &str = include_str!("../../config/lychgate.toml");
 const ORIGIN: &str = "lychgate.example.com/edge-1";
@@ -133,11 +132,10 @@ fn the_reference_states_the_true_defaults() {
 
 #[test]
 fn the_reference_has_every_key_in_its_section() {
-    let reading = Reading::default();
-    let (tree, _) = toml::de::DeTable::parse_recoverable(REFERENCE);
-    file::File::read(Table::root(tree.get_ref(), &reading));
+    let findings = Findings::default();
+    read(REFERENCE, Path::new("lychgate.toml"), &findings);
     let shown = reference_keys();
-    for key in reading.known.take() {
+    for key in findings.reading.known.take() {
         let section = key.split('.').next().unwrap_or_default();
         let is_section = [
             "listen",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::strict_toml::{Placed, Table, whole};
+use crate::strict_toml::{Table, whole};
 
 const DURATIONS: [(&str, u64); 5] = [
     ("d", 86_400_000),
@@ -21,33 +21,26 @@ const SIZES: [(&str, u64); 4] = [
     ("B", 1),
 ];
 
-/// Reads durations and sizes of a table.
-pub(super) trait Units {
+impl Table<'_> {
     /// Reads a size in bytes within `range`: `"256KiB"`, or a whole number of bytes.
-    fn size(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> Placed<u64>;
-
-    /// Reads a duration within `range`: `"500ms"`, `"2s"`, `"1h"`, `"1d"`.
-    fn duration(
+    pub(super) fn size(
         &mut self,
         key: &'static str,
-        default: Duration,
-        range: RangeInclusive<Duration>,
-    ) -> Placed<Duration>;
-}
-
-impl Units for Table<'_> {
-    fn size(&mut self, key: &'static str, default: u64, range: RangeInclusive<u64>) -> Placed<u64> {
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> u64 {
         let expected = "a size such as \"256KiB\" or \"8MiB\"";
         let read = |value: &DeValue<'_>| value.as_str().map_or_else(|| whole(value), size);
         self.within(key, expected, read, default, range, |size| show_size(*size))
     }
 
-    fn duration(
+    /// Reads a duration within `range`: `"500ms"`, `"2s"`, `"1h"`, `"1d"`.
+    pub(super) fn duration(
         &mut self,
         key: &'static str,
         default: Duration,
         range: RangeInclusive<Duration>,
-    ) -> Placed<Duration> {
+    ) -> Duration {
         let expected = "a duration such as \"500ms\", \"2s\" or \"1h\"";
         let read = |value: &DeValue<'_>| value.as_str().and_then(duration);
         self.within(key, expected, read, default, range, |duration| {
@@ -57,12 +50,12 @@ impl Units for Table<'_> {
 }
 
 /// Parses an integer with a unit: `ms`, `s`, `m`, `h` or `d`. Returns `None` for any other text.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Option<Duration> {
     parse(text, &DURATIONS).map(Duration::from_millis)
 }
 
 /// Parses an integer with a unit: `B`, `KiB`, `MiB` or `GiB`. Returns `None` for any other text.
-pub(super) fn size(text: &str) -> Option<u64> {
+fn size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 

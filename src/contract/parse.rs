@@ -40,7 +40,21 @@ impl Contract {
     /// # Errors
     /// Returns every fault, sorted by position.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        contract(text)
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        let mut problems: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
+        let mut contract = None;
+        // After a syntax error the tree is a guess, so the parser does not report faults of its
+        // content.
+        if problems.is_empty() {
+            let reading = Reading::default();
+            contract = read_contract(text, Table::root(tree.get_ref(), &reading), &reading);
+            problems = reading.problems.take();
+        }
+        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        match contract {
+            Some(contract) if problems.is_empty() => Ok(contract),
+            _ => Err(problems),
+        }
     }
 
     /// The built-in contract `liveperson-users-4.0`.
@@ -56,25 +70,6 @@ impl Contract {
     }
 }
 
-/// Reads a file. The faults are sorted by position.
-fn contract(text: &str) -> Result<Contract, Vec<Problem>> {
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
-    let mut contract = None;
-    // After a syntax error the tree is a guess, so the parser does not report faults of its
-    // content.
-    if problems.is_empty() {
-        let reading = Reading::default();
-        contract = read_contract(text, Table::root(tree.get_ref(), &reading), &reading);
-        problems = reading.problems.take();
-    }
-    problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
-    match contract {
-        Some(contract) if problems.is_empty() => Ok(contract),
-        _ => Err(problems),
-    }
-}
-
 /// The parts that all entries of a file share.
 struct Shared {
     base: String,
@@ -86,22 +81,20 @@ fn read_contract(text: &str, mut table: Table<'_>, reading: &Reading) -> Option<
     table.require("version", EXAMPLE);
     let name = named(&mut table, "name", 64);
     let shared = Shared {
-        version: named(&mut table, "version", 16).map(|version| version.value),
-        base: table
-            .text("base")
-            .map_or_else(String::new, |base| base.value),
+        version: named(&mut table, "version", 16),
+        base: table.text("base").unwrap_or_default(),
     };
     let operations = table.tables("operation");
     let closings = table.tables("closed");
     for entries in [&operations, &closings] {
         if let Some(first_too_many) = entries.get(MAX_ENTRIES) {
             let message = format!("a contract has at most {MAX_ENTRIES} of these");
-            table.problem(&first_too_many.span(), message, EXAMPLE);
+            table.problem(&first_too_many.span, message, EXAMPLE);
         }
     }
     if operations.is_empty() {
         let message = "a contract needs at least one `[[operation]]`";
-        table.problem(&table.span(), message, EXAMPLE);
+        table.problem(&table.span, message, EXAMPLE);
     }
     table.end();
     let operations = operations.into_iter().take(MAX_ENTRIES);
@@ -114,7 +107,7 @@ fn read_contract(text: &str, mut table: Table<'_>, reading: &Reading) -> Option<
         .collect();
     clashes(&routes, &closed, reading);
     Some(Contract {
-        name: name?.value,
+        name: name?,
         source: text.to_owned(),
         routes: routes.into_iter().map(|placed| placed.value).collect(),
         closed,
@@ -127,27 +120,21 @@ fn read_operation(mut table: Table<'_>, shared: &Shared) -> Option<Placed<Route>
     ] {
         table.require(key, EXAMPLE);
     }
-    let name = named(&mut table, "name", 64);
-    let route = read_route(&mut table, name.as_ref(), shared);
-    let placed = name.zip(route).map(|(name, route)| {
-        for fault in contradictions(&route) {
-            table.problem(&name.span, format!("`{}`: {fault}", name.value), EXAMPLE);
+    let span = table.span_of("name");
+    let route = read_route(&mut table, shared);
+    if let Some(route) = &route {
+        for fault in contradictions(route) {
+            let message = format!("`{}`: {fault}", route.operation.name);
+            table.problem(&span, message, EXAMPLE);
         }
-        Placed {
-            value: route,
-            span: name.span,
-        }
-    });
+    }
     table.end();
-    placed
+    route.map(|value| Placed { value, span })
 }
 
 /// Reads every key before it returns, so that all faults are reported at once.
-fn read_route(
-    table: &mut Table<'_>,
-    name: Option<&Placed<String>>,
-    shared: &Shared,
-) -> Option<Route> {
+fn read_route(table: &mut Table<'_>, shared: &Shared) -> Option<Route> {
+    let name = named(table, "name", 64);
     let method = table.word("method", &METHODS);
     let template = read_template(table, shared);
     let effect = table.word("effect", &EFFECTS);
@@ -160,12 +147,12 @@ fn read_route(
     Some(Route {
         template: template?,
         operation: Arc::new(Operation {
-            name: Arc::from(name?.value.as_str()),
-            method: method?.value.to_owned(),
-            effect: effect?.value,
+            name: name?.into(),
+            method: method?.to_owned(),
+            effect: effect?,
             version: shared.version.clone()?,
-            if_match_required: if_match?.value,
-            body: body?.value,
+            if_match_required: if_match?,
+            body: body?,
             scope: scope?,
             unconditional_scope,
             carriers,
@@ -178,8 +165,7 @@ fn read_closed(mut table: Table<'_>, shared: &Shared) -> Option<Closed> {
     table.require("path", EXAMPLE);
     table.require("reason", EXAMPLE);
     let template = read_template(&mut table, shared);
-    let reason = table.text("reason");
-    let reason = read_reason(&table, reason);
+    let reason = read_reason(&mut table);
     table.end();
     Some(Closed {
         template: template?,
@@ -189,22 +175,19 @@ fn read_closed(mut table: Table<'_>, shared: &Shared) -> Option<Closed> {
 
 fn read_template(table: &mut Table<'_>, shared: &Shared) -> Option<Template> {
     let path = table.text("path")?;
-    let whole = match path.value.strip_prefix("{base}") {
+    let whole = match path.strip_prefix("{base}") {
         Some(rest) => format!("{}{rest}", shared.base),
-        None => path.value,
+        None => path,
     };
-    match Template::parse(&whole) {
-        Ok(template) => Some(template),
-        Err(fault) => {
-            let message = format!("`{whole}` is not a valid path for a contract: {fault}");
-            table.problem(&path.span, message, EXAMPLE);
-            None
-        }
-    }
+    let template = Template::parse(&whole).map_err(|fault| {
+        let message = format!("`{whole}` is not a valid path for a contract: {fault}");
+        table.problem(&table.span_of("path"), message, EXAMPLE);
+    });
+    template.ok()
 }
 
 /// A name for entries, metrics and headers: lower-case letters, digits, `.`, `_` and `-`.
-fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<Placed<String>> {
+fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<String> {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     table.parsed(key, EXAMPLE, |text| {
@@ -220,20 +203,17 @@ fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<Pla
 /// A scope-token (RFC 6749 §3.3) of at most 128 bytes.
 fn read_scope(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let is_token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let scope = table.parsed(key, EXAMPLE, |scope| {
+    table.parsed(key, EXAMPLE, |scope| {
         if (1..=128).contains(&scope.len()) && scope.bytes().all(is_token) {
             return Ok(scope.to_owned());
         }
         Err("must be 1 to 128 visible ASCII characters without `\"` and `\\` (RFC 6749, section 3.3)".to_owned())
-    });
-    scope.map(|scope| scope.value)
+    })
 }
 
 fn read_carriers(table: &mut Table<'_>) -> Vec<String> {
     let mut carriers: Vec<String> = Vec::new();
-    let listed = table.list("carried_by");
-    for carrier in listed.into_iter().flat_map(|list| list.value) {
-        let Placed { value, span } = carrier;
+    for Placed { value, span } in table.list("carried_by").unwrap_or_default() {
         if value == "GET" || !METHODS.iter().any(|(method, _)| *method == value) {
             let message = "`carried_by` lists POST, PUT, PATCH or DELETE, in capitals";
             table.problem(&span, message, EXAMPLE);
@@ -249,34 +229,30 @@ fn read_carriers(table: &mut Table<'_>) -> Vec<String> {
 /// Why an operation is off; `None` if it is on.
 fn read_off(table: &mut Table<'_>) -> Option<String> {
     let is_on = table.flag("on", true);
-    let reason = table.text("reason");
-    match (is_on, reason) {
-        (true, Some(reason)) => {
+    match (is_on, table.text("reason")) {
+        (true, Some(_)) => {
             let message = "`reason` is for an operation with `on = false`";
-            table.problem(&reason.span, message, "leave it out");
+            table.problem(&table.span_of("reason"), message, "leave it out");
             None
         }
         (false, None) => {
             let message = "`on = false` needs a `reason`, which callers receive";
-            table.problem(
-                &table.span(),
-                message,
-                "such as reason = \"not offered here\"",
-            );
+            let hint = "such as reason = \"not offered here\"";
+            table.problem(&table.span, message, hint);
             None
         }
-        (_, reason) => read_reason(table, reason),
+        (false, Some(_)) => read_reason(table),
+        (true, None) => None,
     }
 }
 
-fn read_reason(table: &Table<'_>, reason: Option<Placed<String>>) -> Option<String> {
-    let reason = reason?;
-    if !(1..=512).contains(&reason.value.len()) || reason.value.contains(char::is_control) {
-        let wrong = "must be one line of 1 to 512 bytes";
-        table.wrong("reason", &reason.span, wrong, "shorten it to one line");
-        return None;
-    }
-    Some(reason.value)
+fn read_reason(table: &mut Table<'_>) -> Option<String> {
+    table.parsed("reason", "shorten it to one line", |reason| {
+        if (1..=512).contains(&reason.len()) && !reason.contains(char::is_control) {
+            return Ok(reason.to_owned());
+        }
+        Err("must be one line of 1 to 512 bytes".to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //! in force at that moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::health::{Current, Health};
+use super::health::Health;
 use crate::audit::Trail;
 use crate::audit::entry::Actor;
 use crate::clock::Clock;
@@ -17,7 +17,6 @@ use crate::config::Config;
 use crate::control::protocol::Reconcile;
 use crate::control::server::Server;
 use crate::control::{Answer, Request};
-use crate::domain::Directory;
 use crate::fetch::Fetch;
 use crate::reconcile::{LEAST_AGE, Reconciler};
 use crate::tls::ClientTls;
@@ -56,7 +55,7 @@ impl Control {
             writing: Arc::default(),
         };
         let (directory, on_start) = {
-            let current = handler.current();
+            let current = handler.health.current();
             let config = &current.config;
             (config.audit.directory.clone(), config.reconcile.on_start)
         };
@@ -112,12 +111,7 @@ impl ControlHandler {
     }
 
     fn reconciler(&self) -> Result<Reconciler, String> {
-        reconciler(&self.current().config, &self.trail, &self.clock)
-    }
-
-    fn current(&self) -> MutexGuard<'_, Current> {
-        let current = self.health.current.lock();
-        current.unwrap_or_else(PoisonError::into_inner)
+        reconciler(&self.health.current().config, &self.trail, &self.clock)
     }
 
     /// Reads back the deletions that are unresolved at the start, each as soon as it is old enough.
@@ -172,7 +166,7 @@ pub fn reconciler(config: &Config, trail: &Trail, clock: &Clock) -> Result<Recon
         trail: trail.clone(),
         directory: config.audit.directory.clone(),
         contracts: Arc::clone(&config.contracts),
-        domains: Arc::new(Directory::new(&config.domains)),
+        domains: Arc::clone(&config.domains),
         fetch: Fetch::new(tls),
         token_file: config.reconcile_token_file().map(Path::to_owned),
         clock: clock.clone(),

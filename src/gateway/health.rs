@@ -26,7 +26,7 @@ pub(super) struct Current {
 /// The gateway as the admin listener sees it.
 #[derive(Debug)]
 pub(super) struct Health {
-    pub(super) current: Mutex<Current>,
+    current: Mutex<Current>,
     trail: Trail,
     metrics: Metrics,
     clock: Clock,
@@ -54,6 +54,10 @@ impl Health {
         }
     }
 
+    pub(super) fn current(&self) -> MutexGuard<'_, Current> {
+        lock(&self.current)
+    }
+
     /// Makes the gateway not ready from now on.
     pub(super) fn drain(&self) {
         self.draining.get_or_init(|| self.clock.now());
@@ -72,7 +76,7 @@ impl Health {
     }
 
     fn keys(&self, now: Time) -> Vec<Part> {
-        let issuers = lock(&self.current).parts.verifier.health();
+        let issuers = self.current().parts.verifier.health();
         let mut noticed = lock(&self.noticed);
         // Forget issuers that a reload removed.
         noticed.retain(|name, _| issuers.iter().any(|(issuer, _)| issuer == name));
@@ -135,7 +139,7 @@ impl View for Health {
             parts,
             started: self.started,
             now,
-            config: lock(&self.current).config.hash.clone(),
+            config: self.current().config.hash.clone(),
             reload: lock(&self.last_reload).clone(),
             trail,
         }

@@ -11,7 +11,7 @@ mod parts;
 mod restart;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{self, Admin};
@@ -203,11 +203,7 @@ impl Gateway {
     }
 
     fn replace(&self, config: Config) -> Result<(), GatewayError> {
-        let mut current = self
-            .health
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.health.current();
         if let Some(why) = restart::needed(&current.config, &config) {
             return Err(GatewayError(why));
         }

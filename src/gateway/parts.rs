@@ -7,7 +7,6 @@ use crate::audit::Trail;
 use crate::audit::entry::ConfigInForce;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::Directory;
 use crate::fetch::Fetch;
 use crate::layers::credentials::Credentials;
 use crate::layers::record::Deletions;
@@ -37,7 +36,7 @@ impl Kept {
         Ok(Parts {
             contracts: Arc::clone(&config.contracts),
             verifier: self.verifier(config, previous)?,
-            domains: Arc::new(Directory::new(&config.domains)),
+            domains: Arc::clone(&config.domains),
             credentials: credentials(config, previous)?,
             limits: config.limits,
             config: config.hash.as_str().into(),

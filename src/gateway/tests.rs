@@ -231,7 +231,7 @@ async fn p12_a_refused_reload_keeps_the_old_config_and_says_why() {
     let folder = test_folder("gateway");
     let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
     let gateway = gateway.await.unwrap();
-    let hash = || gateway.health.current.lock().unwrap().config.hash.clone();
+    let hash = || gateway.health.current().config.hash.clone();
     let before = hash();
     let last = || {
         gateway

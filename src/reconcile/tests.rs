@@ -8,7 +8,6 @@ use crate::audit::log::key::keygen;
 use crate::audit::read::query::tests::intent;
 use crate::audit::{self, TestFolder, test_folder};
 use crate::contract::Contract;
-use crate::domain;
 use crate::fetch::testing::{Server, ok};
 use crate::metrics::Metrics;
 use crate::tls::ClientTls;
@@ -49,12 +48,12 @@ impl World {
         let trail = Trail::open(settings.clone(), clock.clone(), Metrics::new());
         trail.opened().await;
         let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
-        let accounts = [("12345678".to_owned(), origin)].into();
+        let accounts = [("12345678".to_owned(), Arc::new(origin))].into();
         let reconciler = Reconciler {
             trail,
             directory: settings.directory,
             contracts: Arc::new(Contracts::new(vec![Contract::builtin()]).unwrap()),
-            domains: Arc::new(Directory::new(&domain::Settings { accounts })),
+            domains: Arc::new(Directory { accounts }),
             fetch: Fetch::new(ClientTls::new(None).unwrap()),
             token_file: Some(token_file),
             clock,

@@ -31,7 +31,7 @@ fn a_value_of_another_type_is_shown_at_its_place() {
     let told = problems("a = 4.0\nb = 'yes'\nc = ['x', 1]\nd = {}", |table| {
         assert!(table.text("a").is_none());
         assert!(table.flag("b", true));
-        assert_eq!(table.list("c").unwrap().value.len(), 1);
+        assert_eq!(table.list("c").unwrap().len(), 1);
         assert!(table.tables("d").is_empty());
     });
     let wanted = [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audit::status::space;
 
 /// The trail's settings, from the config.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The audit folder.
     pub directory: PathBuf,

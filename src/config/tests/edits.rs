@@ -4,7 +4,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::findings::Findings;
 
 /// Texts for edits: syntax, value types, keys, and characters of several bytes or columns.
 const SCRAPS: &[&str] = &[
@@ -59,7 +58,7 @@ proptest! {
             text.replace_range(start..end, scrap);
         }
         let findings = Findings::default();
-        let _ = syntax::read(&text, Path::new("lychgate.toml"), &findings);
+        let _ = read(&text, Path::new("lychgate.toml"), &findings);
         for (_, problem) in findings.sorted() {
             prop_assert!(problem.span.start <= text.len(), "{problem:?}");
             prop_assert!(problem.span.start <= problem.span.end, "{problem:?}");

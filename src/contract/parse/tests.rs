@@ -29,7 +29,7 @@ fn file(operations: &[&str]) -> String {
 
 /// The faults of a file as `place: message`, with the hint if it is not the usual one.
 fn faults(text: &str) -> Vec<String> {
-    let problems = contract(text).expect_err(text);
+    let problems = Contract::parse(text).expect_err(text);
     let shown = |problem: Problem| {
         let place = &text[problem.span];
         match problem.hint.as_str() {
@@ -59,7 +59,7 @@ fn is_fault(from: &str, to: &str, place: &str, message: &str) {
 #[test]
 fn a_good_file_is_read_with_its_whole_text_as_source() {
     let text = file(&[DELETE]);
-    let contract = contract(&text).unwrap();
+    let contract = Contract::parse(&text).unwrap();
     assert_eq!(
         (contract.name.as_str(), &contract.source),
         ("test-1", &text)
@@ -113,7 +113,7 @@ fn the_method_delete_requires_the_effect_delete() {
 fn a_deletion_may_use_another_method() {
     let posted = DELETE.replace("method = \"DELETE\"", "method = \"POST\"");
     assert_eq!(
-        contract(&file(&[&posted])).unwrap().routes[0]
+        Contract::parse(&file(&[&posted])).unwrap().routes[0]
             .operation
             .effect,
         Effect::Delete
@@ -141,7 +141,7 @@ fn a_deletion_names_its_users_in_one_way() {
         "by a body of ids",
     );
     let batch = DELETE.replace("/{user}", "").replace("\"none\"", "\"ids\"");
-    assert!(contract(&file(&[&batch])).is_ok());
+    assert!(Contract::parse(&file(&[&batch])).is_ok());
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_get_reads_and_a_read_takes_no_content() {
             "\nname='r'\nmethod='{method}'\npath='{{base}}'\neffect='{effect}'\nif_match='optional'\nbody='{body}'\nscope='s'\n"
         )])
     };
-    assert!(contract(&read("GET", "read", "empty-json")).is_ok());
+    assert!(Contract::parse(&read("GET", "read", "empty-json")).is_ok());
     assert!(faults(&read("GET", "write", "none"))[0].contains("may be sent twice"));
     assert!(faults(&read("GET", "read", "pass"))[0].contains("none or empty-json"));
     assert!(faults(&read("POST", "write", "ids"))[0].contains("only a deletion"));
@@ -274,7 +274,7 @@ fn operations_that_one_request_could_match_are_refused() {
     assert!(faults(&file(&[DELETE, &literal]))[0].contains("claim the same"));
     assert!(faults(&file(&[DELETE, DELETE]))[0].contains("appears twice"));
     let elsewhere = other.replace("{base}/{user}", "/b/{account}/{user}");
-    assert!(contract(&file(&[DELETE, &elsewhere])).is_ok());
+    assert!(Contract::parse(&file(&[DELETE, &elsewhere])).is_ok());
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_closed_path_must_not_hide_an_operation() {
             file(&[DELETE])
         )
     };
-    assert!(contract(&closing("{base}/query")).is_ok());
+    assert!(Contract::parse(&closing("{base}/query")).is_ok());
     assert!(faults(&closing("{base}/{user}"))[0].contains("could never be reached"));
     assert!(faults(&closing("query"))[0].contains("must begin with a slash"));
 }
@@ -293,10 +293,10 @@ fn a_closed_path_must_not_hide_an_operation() {
 #[test]
 fn an_operation_has_a_reason_exactly_if_it_is_off() {
     let with = |more: &str| file(&[&format!("{DELETE}{more}\n")]);
-    let off = contract(&with("on = false\nreason = \"no\"")).unwrap();
+    let off = Contract::parse(&with("on = false\nreason = \"no\"")).unwrap();
     assert_eq!(off.routes[0].off.as_deref(), Some("no"));
     assert!(
-        contract(&with("on = true")).unwrap().routes[0]
+        Contract::parse(&with("on = true")).unwrap().routes[0]
             .off
             .is_none()
     );
@@ -327,7 +327,7 @@ fn all_faults_are_reported_in_order_of_position() {
             "{message}: {told:?}"
         );
     }
-    let places: Vec<usize> = contract(&text)
+    let places: Vec<usize> = Contract::parse(&text)
         .unwrap_err()
         .iter()
         .map(|problem| problem.span.start)
@@ -358,7 +358,7 @@ fn syntax_errors_are_reported_and_nothing_after_them() {
 #[test]
 fn a_missing_key_is_reported_at_its_table() {
     let text = file(&[DELETE, "\nname = \"other\"\n"]);
-    let problems = contract(&text).unwrap_err();
+    let problems = Contract::parse(&text).unwrap_err();
     let missing = problems
         .iter()
         .find(|problem| problem.message == "`operation.effect` is missing")
@@ -384,7 +384,7 @@ proptest! {
         let from = text.len() * from / 1500;
         let to = (from + length).min(text.len());
         let text = format!("{}{}", &text[..from], &text[to..]);
-        if let Err(problems) = contract(&text) {
+        if let Err(problems) = Contract::parse(&text) {
             prop_assert!(!problems.is_empty());
             for problem in problems {
                 prop_assert!(text.get(problem.span.clone()).is_some() && !problem.message.is_empty());
