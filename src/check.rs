@@ -13,18 +13,7 @@ use tower::{Layer, Service};
 use crate::refusal::{Checked, Refusal};
 use crate::request::Body;
 
-/// A judgement that does not wait.
-pub trait Check: Clone {
-    /// The stage before.
-    type In;
-    /// The stage that a request reaches if the check passes.
-    type Out;
-
-    /// Judges.
-    fn check(&self, stage: Self::In) -> Checked<Self::Out>;
-}
-
-/// The layer of a [`Check`].
+/// The layer of a judgement that does not wait: a function from the stage before to the next stage.
 #[derive(Clone, Debug)]
 pub struct CheckLayer<C>(pub C);
 
@@ -46,10 +35,10 @@ impl<C: Clone, S> Layer<S> for CheckLayer<C> {
     }
 }
 
-impl<C, S> Service<C::In> for CheckService<C, S>
+impl<C, In, Out, S> Service<In> for CheckService<C, S>
 where
-    C: Check,
-    S: Service<C::Out, Response = Response<Body>, Error = Box<Refusal>>,
+    C: Fn(In) -> Checked<Out>,
+    S: Service<Out, Response = Response<Body>, Error = Box<Refusal>>,
 {
     type Response = Response<Body>;
     type Error = Box<Refusal>;
@@ -59,8 +48,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, stage: C::In) -> Self::Future {
-        match self.check.check(stage) {
+    fn call(&mut self, stage: In) -> Self::Future {
+        match (self.check)(stage) {
             Ok(next) => CheckFuture::passed(self.inner.call(next)),
             Err(refusal) => CheckFuture::refused(refusal),
         }

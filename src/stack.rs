@@ -233,7 +233,7 @@ fn inner(parts: Parts) -> Box<Inner> {
             origins,
         ))
         .service(Outbound(parts.client));
-    Box::new(move |request| stack.answer(request))
+    Box::new(move |request| stack.clone().call(request))
 }
 
 /// Passes each request to the inner half that is in force when the request arrives.

@@ -9,21 +9,16 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
+use tower::layer::{Layer, layer_fn};
 
 use crate::contract::path;
 use crate::metrics::Metrics;
 use crate::request::{Body, RequestContext};
 
 /// The layer; built for each request, so it borrows.
-pub(crate) fn layer(metrics: &Metrics) -> AccessLogLayer<'_> {
-    AccessLogLayer { metrics }
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub(crate) struct AccessLogLayer<'a> {
-    metrics: &'a Metrics,
+pub(crate) fn layer<S>(metrics: &Metrics) -> impl Layer<S, Service = AccessLog<'_, S>> {
+    layer_fn(move |inner| AccessLog { metrics, inner })
 }
 
 /// See [`layer`].
@@ -31,17 +26,6 @@ pub(crate) struct AccessLogLayer<'a> {
 pub(crate) struct AccessLog<'a, S> {
     metrics: &'a Metrics,
     inner: S,
-}
-
-impl<'a, S> Layer<S> for AccessLogLayer<'a> {
-    type Service = AccessLog<'a, S>;
-
-    fn layer(&self, inner: S) -> AccessLog<'a, S> {
-        AccessLog {
-            metrics: self.metrics,
-            inner,
-        }
-    }
 }
 
 impl<S> Service<Request<Body>> for AccessLog<'_, S>

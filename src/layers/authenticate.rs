@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 
 use super::route::Routed;
-use crate::check::{Check, CheckLayer};
+use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::token::{Denial, Verifier};
 
@@ -28,29 +28,18 @@ impl Identified {
 }
 
 /// The layer.
-pub(crate) fn layer(verifier: Arc<Verifier>) -> CheckLayer<Authenticate> {
-    CheckLayer(Authenticate { verifier })
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub(crate) struct Authenticate {
+pub(crate) fn layer(
     verifier: Arc<Verifier>,
-}
-
-impl Check for Authenticate {
-    type In = Routed;
-    type Out = Identified;
-
-    fn check(&self, routed: Routed) -> Checked<Identified> {
+) -> CheckLayer<impl Fn(Routed) -> Checked<Identified> + Clone> {
+    CheckLayer(move |routed: Routed| {
         let token = bearer(&routed)?;
-        let identity = match self.verifier.verify(token) {
+        let identity = match verifier.verify(token) {
             Ok(identity) => identity,
             Err(denial) => return refusal(&denial).refuse(),
         };
         routed.context().identity.learn(identity);
         Ok(Identified(routed))
-    }
+    })
 }
 
 /// The token of the one `Authorization` header (`route` has refused a second one).

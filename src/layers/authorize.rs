@@ -2,7 +2,7 @@
 
 use super::authenticate::Identified;
 use super::route::Routed;
-use crate::check::{Check, CheckLayer};
+use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 
 /// A request that its caller may make.
@@ -17,37 +17,28 @@ impl Permitted {
 }
 
 /// The layer.
-pub(crate) fn layer() -> CheckLayer<Authorize> {
-    CheckLayer(Authorize)
+pub(crate) fn layer() -> CheckLayer<fn(Identified) -> Checked<Permitted>> {
+    CheckLayer(check)
 }
 
-/// See [`layer`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Authorize;
-
-impl Check for Authorize {
-    type In = Identified;
-    type Out = Permitted;
-
-    fn check(&self, identified: Identified) -> Checked<Permitted> {
-        let context = identified.routed().context();
-        let (identity, matched) = (context.identity.known(), context.matched.known());
-        if !identity.covers(&matched.account) {
-            return Refusal::new(
-                Code::AccountForbidden,
-                "The token does not cover the account in the path. Check it, or get a token that does.",
-            )
-            .refuse();
-        }
-        let scope = &matched.operation.scope;
-        if !identity.holds(scope) {
-            return Refusal::new(
-                Code::ScopeMissing,
-                format!("The token lacks the scope {scope}. Ask its issuer for one with it."),
-            )
-            .with_scope(scope.clone())
-            .refuse();
-        }
-        Ok(Permitted(identified.into_routed()))
+fn check(identified: Identified) -> Checked<Permitted> {
+    let context = identified.routed().context();
+    let (identity, matched) = (context.identity.known(), context.matched.known());
+    if !identity.covers(&matched.account) {
+        return Refusal::new(
+            Code::AccountForbidden,
+            "The token does not cover the account in the path. Check it, or get a token that does.",
+        )
+        .refuse();
     }
+    let scope = &matched.operation.scope;
+    if !identity.holds(scope) {
+        return Refusal::new(
+            Code::ScopeMissing,
+            format!("The token lacks the scope {scope}. Ask its issuer for one with it."),
+        )
+        .with_scope(scope.clone())
+        .refuse();
+    }
+    Ok(Permitted(identified.into_routed()))
 }

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::domain::Addressed;
-use crate::check::{Check, CheckLayer};
+use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Body, RequestContext};
 
@@ -43,24 +43,18 @@ impl WithCredentials {
 }
 
 /// The layer.
-#[must_use]
-pub fn layer(credentials: Arc<Credentials>) -> CheckLayer<Arc<Credentials>> {
-    CheckLayer(credentials)
-}
-
-impl Check for Arc<Credentials> {
-    type In = Addressed;
-    type Out = WithCredentials;
-
-    fn check(&self, addressed: Addressed) -> Checked<WithCredentials> {
+pub fn layer(
+    credentials: Arc<Credentials>,
+) -> CheckLayer<impl Fn(Addressed) -> Checked<WithCredentials> + Clone> {
+    CheckLayer(move |addressed: Addressed| {
         let (mut head, body, context) = addressed.into_conforming().into_parts();
-        match &self.settings {
+        match &credentials.settings {
             Settings::Strip => {
                 head.headers.remove(AUTHORIZATION);
             }
             Settings::Forward => {}
             Settings::Bearer(path) => {
-                let token = Arc::clone(self).bearer(path)?;
+                let token = Arc::clone(&credentials).bearer(path)?;
                 head.headers.insert(AUTHORIZATION, token);
             }
         }
@@ -69,7 +63,7 @@ impl Check for Arc<Credentials> {
             body,
             context,
         })
-    }
+    })
 }
 
 /// A token file is looked at again after this.

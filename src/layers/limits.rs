@@ -9,11 +9,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{Extensions, HeaderMap, Request, Uri};
+use http::{HeaderMap, Request, Uri};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::check::{Check, CheckLayer};
+use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Body, BodyFault, BoxError, Limits, RequestContext};
 
@@ -22,6 +22,11 @@ use crate::request::{Body, BodyFault, BoxError, Limits, RequestContext};
 pub struct Bounded(Body);
 
 impl Bounded {
+    /// Whether nothing follows the head. An empty chunked stream is content.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.0, Body::Empty)
+    }
+
     /// The body, to judge or to send it.
     #[must_use]
     pub fn into_inner(self) -> Body {
@@ -30,85 +35,69 @@ impl Bounded {
 }
 
 /// The layer.
-#[must_use]
-pub fn layer(limits: Limits) -> CheckLayer<Bounds> {
-    CheckLayer(Bounds { limits })
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub struct Bounds {
+pub fn layer(
     limits: Limits,
+) -> CheckLayer<impl Fn(Request<Body>) -> Checked<Request<Bounded>> + Clone> {
+    CheckLayer(move |request: Request<Body>| check(&limits, request))
 }
 
-impl Check for Bounds {
-    type In = Request<Body>;
-    type Out = Request<Bounded>;
-
-    fn check(&self, request: Request<Body>) -> Checked<Request<Bounded>> {
-        self.check_target(request.uri())?;
-        self.check_head(request.headers())?;
-        self.check_length(request.headers())?;
-        let (head, body) = request.into_parts();
-        let body = self.bounded(body, &head.extensions);
-        Ok(Request::from_parts(head, body))
-    }
-}
-
-impl Bounds {
-    fn check_target(&self, uri: &Uri) -> Checked<()> {
-        let bytes = uri.path_and_query().map_or(0, |pq| pq.as_str().len())
-            + uri.authority().map_or(0, |a| a.as_str().len());
-        if bytes > self.limits.max_uri_bytes {
-            let most = self.limits.max_uri_bytes;
-            return Refusal::new(
-                Code::UriTooLong,
-                format!("The request target has {bytes} bytes; {most} are allowed."),
-            )
-            .refuse();
-        }
-        Ok(())
-    }
-
-    fn check_head(&self, headers: &HeaderMap) -> Checked<()> {
-        let bytes: usize = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        if bytes > self.limits.max_head_bytes {
-            let most = self.limits.max_head_bytes;
-            return Refusal::new(
-                Code::HeadersTooLarge,
-                format!("The header section has {bytes} bytes; {most} are allowed."),
-            )
-            .refuse();
-        }
-        Ok(())
-    }
-
-    fn check_length(&self, headers: &HeaderMap) -> Checked<()> {
-        let declared = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.parse::<u64>().ok());
-        if declared.is_some_and(|bytes| bytes > self.limits.max_body_bytes) {
-            return Refusal::body_too_large(self.limits.max_body_bytes).refuse();
-        }
-        Ok(())
-    }
-
-    fn bounded(&self, body: Body, extensions: &Extensions) -> Bounded {
-        let Body::Stream(_) = body else {
-            return Bounded(body);
-        };
-        Bounded(Body::stream(BoundedStream {
+fn check(limits: &Limits, request: Request<Body>) -> Checked<Request<Bounded>> {
+    check_target(limits, request.uri())?;
+    check_head(limits, request.headers())?;
+    check_length(limits, request.headers())?;
+    let (head, body) = request.into_parts();
+    let bounded = match body {
+        Body::Stream(_) => Body::stream(BoundedStream {
             body,
-            left: self.limits.max_body_bytes,
-            deadline: Instant::now() + self.limits.body_timeout,
+            left: limits.max_body_bytes,
+            deadline: Instant::now() + limits.body_timeout,
             timer: None,
-            context: Arc::clone(RequestContext::of(extensions)),
-        }))
+            context: Arc::clone(RequestContext::of(&head.extensions)),
+        }),
+        Body::Empty | Body::Whole(_) => body,
+    };
+    Ok(Request::from_parts(head, Bounded(bounded)))
+}
+
+fn check_target(limits: &Limits, uri: &Uri) -> Checked<()> {
+    let bytes = uri.path_and_query().map_or(0, |pq| pq.as_str().len())
+        + uri.authority().map_or(0, |a| a.as_str().len());
+    let most = limits.max_uri_bytes;
+    if bytes > most {
+        return Refusal::new(
+            Code::UriTooLong,
+            format!("The request target has {bytes} bytes; {most} are allowed."),
+        )
+        .refuse();
     }
+    Ok(())
+}
+
+fn check_head(limits: &Limits, headers: &HeaderMap) -> Checked<()> {
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    let most = limits.max_head_bytes;
+    if bytes > most {
+        return Refusal::new(
+            Code::HeadersTooLarge,
+            format!("The header section has {bytes} bytes; {most} are allowed."),
+        )
+        .refuse();
+    }
+    Ok(())
+}
+
+fn check_length(limits: &Limits, headers: &HeaderMap) -> Checked<()> {
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok());
+    if declared.is_some_and(|bytes| bytes > limits.max_body_bytes) {
+        return Refusal::body_too_large(limits.max_body_bytes).refuse();
+    }
+    Ok(())
 }
 
 /// A body that ends in an error if it is too long or too slow.
@@ -180,17 +169,13 @@ mod tests {
 
     use super::*;
 
-    fn bounds() -> Bounds {
-        Bounds {
-            limits: Limits {
-                max_uri_bytes: 20,
-                max_head_bytes: 40,
-                max_body_bytes: 4,
-                body_timeout: Duration::from_millis(20),
-                max_deletions: 1,
-            },
-        }
-    }
+    const LIMITS: Limits = Limits {
+        max_uri_bytes: 20,
+        max_head_bytes: 40,
+        max_body_bytes: 4,
+        body_timeout: Duration::from_millis(20),
+        max_deletions: 1,
+    };
 
     fn with_context(mut request: Request<Body>) -> Request<Body> {
         let peer = crate::request::Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
@@ -201,13 +186,13 @@ mod tests {
 
     fn code(request: http::request::Builder) -> Option<Code> {
         let request = request.body(Body::Empty).unwrap();
-        bounds().check(request).err().map(|r| r.code)
+        check(&LIMITS, request).err().map(|r| r.code)
     }
 
     /// Reads a body of this kind to its end, which must be an error.
     async fn fault(body: Body) -> Option<BodyFault> {
         let request = with_context(Request::new(body));
-        let request = bounds().check(request).unwrap();
+        let request = check(&LIMITS, request).unwrap();
         let context = Arc::clone(RequestContext::of(request.extensions()));
         assert!(request.into_body().into_inner().collect().await.is_err());
         context.body_fault.get().copied()

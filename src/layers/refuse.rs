@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use http::{HeaderName, Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
+use tower::layer::{Layer, layer_fn};
 
 use crate::audit::Trail;
 use crate::audit::entry::Sent;
@@ -25,16 +26,12 @@ use crate::request::{Body, RequestContext};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The layer.
-pub(crate) fn layer(trail: Trail, config: Arc<str>) -> RefuseLayer {
-    RefuseLayer {
-        recorder: Arc::new(Recorder { trail, config }),
-    }
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub(crate) struct RefuseLayer {
-    recorder: Arc<Recorder>,
+pub(crate) fn layer<S>(trail: Trail, config: Arc<str>) -> impl Layer<S, Service = Refuse<S>> {
+    let recorder = Arc::new(Recorder { trail, config });
+    layer_fn(move |inner| Refuse {
+        recorder: Arc::clone(&recorder),
+        inner,
+    })
 }
 
 /// See [`layer`].
@@ -44,28 +41,14 @@ pub(crate) struct Refuse<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for RefuseLayer {
-    type Service = Refuse<S>;
-
-    fn layer(&self, inner: S) -> Refuse<S> {
-        Refuse {
-            recorder: Arc::clone(&self.recorder),
-            inner,
-        }
-    }
-}
-
 /// A boxed answer: the one seam of the stack.
 pub(crate) type Answering =
     Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl<S> Service<Request<Body>> for Refuse<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -76,25 +59,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.answer(request)
-    }
-}
-
-impl<S> Refuse<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    /// As `call`, but shared by all requests: each gets a clone of the layers behind.
-    pub(crate) fn answer(&self, request: Request<Body>) -> Answering {
         let context = Arc::clone(RequestContext::of(request.extensions()));
         let recorder = Arc::clone(&self.recorder);
-        let mut inner = self.inner.clone();
-        // The checks run inside `call`. What panics is never polled again, so nobody sees a broken state.
-        let called = catch_unwind(AssertUnwindSafe(|| inner.call(request)));
+        // The checks run inside `call`. A service that panicked is dropped with this request.
+        let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         Box::pin(async move {
             let result = match called {
                 Ok(answering) => AssertUnwindSafe(answering).catch_unwind().await,
@@ -185,16 +153,13 @@ pub(super) mod tests {
 
     async fn is_refused_as_internal<S>(inner: S)
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Box<Refusal>>,
+        S::Future: Send + 'static,
     {
         let request = request();
         let context = Arc::clone(RequestContext::of(request.extensions()));
-        let refuse = layer(closed_trail(), "hash".into()).layer(inner);
-        let Ok(response) = refuse.answer(request).await;
+        let mut refuse = layer(closed_trail(), "hash".into()).layer(inner);
+        let Ok(response) = refuse.call(request).await;
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["lychgate-refusal"], "internal");
         assert_eq!(response.headers()["x-request-id"], "id");

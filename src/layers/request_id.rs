@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request};
-use tower::{Layer, Service};
+use tower::Service;
+use tower::layer::{Layer, layer_fn};
 use uuid::Builder;
 
 use crate::clock::Clock;
@@ -15,14 +16,8 @@ use crate::random;
 use crate::request::{Body, Peer, RequestContext};
 
 /// The layer; built for each request, so it borrows.
-pub(crate) fn layer(clock: &Clock) -> RequestIdLayer<'_> {
-    RequestIdLayer { clock }
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub(crate) struct RequestIdLayer<'a> {
-    clock: &'a Clock,
+pub(crate) fn layer<S>(clock: &Clock) -> impl Layer<S, Service = RequestId<'_, S>> {
+    layer_fn(move |inner| RequestId { clock, inner })
 }
 
 /// See [`layer`].
@@ -30,17 +25,6 @@ pub(crate) struct RequestIdLayer<'a> {
 pub(crate) struct RequestId<'a, S> {
     clock: &'a Clock,
     inner: S,
-}
-
-impl<'a, S> Layer<S> for RequestIdLayer<'a> {
-    type Service = RequestId<'a, S>;
-
-    fn layer(&self, inner: S) -> RequestId<'a, S> {
-        RequestId {
-            clock: self.clock,
-            inner,
-        }
-    }
 }
 
 impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {

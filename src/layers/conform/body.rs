@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
 
 use crate::contract::BodyRule;
@@ -28,9 +28,7 @@ pub(super) fn judge(
 ) -> Checked<Judged> {
     match context.matched.known().operation.body {
         BodyRule::Pass => Ok(Judged::Fits(body.into_inner())),
-        BodyRule::None | BodyRule::EmptyJson if !has_content(headers) => {
-            Ok(Judged::Fits(Body::Empty))
-        }
+        BodyRule::None | BodyRule::EmptyJson if body.is_empty() => Ok(Judged::Fits(Body::Empty)),
         BodyRule::None => Refusal::new(
             Code::BodyUnexpected,
             "This operation takes no body: the path names the user.",
@@ -55,15 +53,6 @@ pub(super) async fn read(context: &RequestContext, query: &Query, body: Bounded)
         BodyRule::Ids => judge_ids(context, query, collected),
         _ => judge_empty_json(collected),
     }
-}
-
-/// By the headers: an empty chunked stream is content as well.
-fn has_content(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-        || headers
-            .get_all(CONTENT_LENGTH)
-            .iter()
-            .any(|value| value.as_bytes().iter().any(|digit| *digit != b'0'))
 }
 
 /// `{}` and `[]`.

@@ -1,6 +1,7 @@
 //! What the contract asks of path, query and `If-Match`.
 
 use http::header::IF_MATCH;
+use http::{HeaderMap, HeaderValue};
 
 use crate::contract::if_match::{self, IfMatch};
 use crate::contract::query::VersionFault;
@@ -86,21 +87,8 @@ fn check_ids_query(routed: &Routed) -> Checked<()> {
 
 fn check_if_match(routed: &Routed) -> Checked<()> {
     let operation = routed.operation();
-    let headers = &routed.head().headers;
-    if !must_judge(operation, headers.contains_key(IF_MATCH)) {
+    let Some(value) = if_match(operation, &routed.head().headers)? else {
         return Ok(());
-    }
-    let mut values = headers.get_all(IF_MATCH).iter();
-    let value = match (values.next(), values.next()) {
-        (Some(value), None) => value,
-        (None, _) => {
-            return Refusal::new(
-                Code::IfMatchMissing,
-                "If-Match is missing. Send the revision you last read (ac-revision).",
-            )
-            .refuse();
-        }
-        _ => return malformed("If-Match appears more than once: send it once").refuse(),
     };
     let condition = match if_match::parse(value.as_bytes()) {
         Ok(condition) => condition,
@@ -124,9 +112,21 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
     Ok(())
 }
 
-/// An optional `If-Match` can switch off upstream's check as well, and takes the same scope.
-fn must_judge(operation: &Operation, is_there: bool) -> bool {
-    operation.if_match_required || (is_there && operation.unconditional_scope.is_some())
+/// The value to judge. An optional `If-Match` can switch off upstream's check as well, and takes the same scope.
+fn if_match<'h>(operation: &Operation, headers: &'h HeaderMap) -> Checked<Option<&'h HeaderValue>> {
+    if !operation.if_match_required && operation.unconditional_scope.is_none() {
+        return Ok(None);
+    }
+    let mut values = headers.get_all(IF_MATCH).iter();
+    match (values.next(), values.next()) {
+        (None, _) if operation.if_match_required => Refusal::new(
+            Code::IfMatchMissing,
+            "If-Match is missing. Send the revision you last read (ac-revision).",
+        )
+        .refuse(),
+        (value, None) => Ok(value),
+        _ => malformed("If-Match appears more than once: send it once").refuse(),
+    }
 }
 
 fn malformed(why: &str) -> Refusal {
@@ -152,10 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_if_match_that_is_there_still_needs_the_scope_to_switch_the_check_off() {
-        assert!(must_judge(&operation(false, Some("s")), true));
-        assert!(!must_judge(&operation(false, Some("s")), false));
-        assert!(!must_judge(&operation(false, None), true));
-        assert!(must_judge(&operation(true, None), false));
+    fn an_optional_if_match_is_judged_if_a_scope_guards_it() {
+        let is_judged = |operation: &Operation, is_there| {
+            let mut headers = HeaderMap::new();
+            if is_there {
+                headers.insert(IF_MATCH, HeaderValue::from_static("*"));
+            }
+            if_match(operation, &headers).map_or(true, |value| value.is_some())
+        };
+        assert!(is_judged(&operation(false, Some("s")), true));
+        assert!(!is_judged(&operation(false, Some("s")), false));
+        assert!(!is_judged(&operation(false, None), true));
+        assert!(is_judged(&operation(true, None), false));
     }
 }

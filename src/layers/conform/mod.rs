@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use http::Response;
 use http::request::Parts;
 use tokio::sync::Semaphore;
-use tower::{Layer, Service};
+use tower::Service;
+use tower::layer::{Layer, layer_fn};
 
 use super::authorize::Permitted;
 use crate::check::CheckFuture;
@@ -21,7 +22,7 @@ use body::Judged;
 
 /// A request that fits the contract.
 #[derive(Debug)]
-pub struct Conforming {
+pub(crate) struct Conforming {
     head: Box<Parts>,
     body: Body,
     context: Arc<RequestContext>,
@@ -29,23 +30,23 @@ pub struct Conforming {
 
 impl Conforming {
     /// The facts of the request, with the users that a deletion names.
-    #[must_use]
-    pub fn context(&self) -> &RequestContext {
+    pub(crate) fn context(&self) -> &RequestContext {
         &self.context
     }
 
     /// Head, body and facts.
-    #[must_use]
-    pub fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
+    pub(crate) fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
         (self.head, self.body, self.context)
     }
 }
 
 /// The layer.
-pub(crate) fn layer() -> ConformLayer {
-    ConformLayer {
-        reading: Arc::new(Semaphore::new(MAX_BODIES_READ)),
-    }
+pub(crate) fn layer<S>() -> impl Layer<S, Service = Conform<S>> {
+    let reading = Arc::new(Semaphore::new(MAX_BODIES_READ));
+    layer_fn(move |inner| Conform {
+        reading: Arc::clone(&reading),
+        inner,
+    })
 }
 
 /// Batch bodies read at once: each may hold 256 KiB before a slot of a deletion is asked for.
@@ -53,26 +54,9 @@ const MAX_BODIES_READ: usize = 128;
 
 /// See [`layer`].
 #[derive(Clone, Debug)]
-pub(crate) struct ConformLayer {
-    reading: Arc<Semaphore>,
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
 pub(crate) struct Conform<S> {
     reading: Arc<Semaphore>,
     inner: S,
-}
-
-impl<S> Layer<S> for ConformLayer {
-    type Service = Conform<S>;
-
-    fn layer(&self, inner: S) -> Conform<S> {
-        Conform {
-            reading: Arc::clone(&self.reading),
-            inner,
-        }
-    }
 }
 
 impl<S> Service<Permitted> for Conform<S>

@@ -16,7 +16,8 @@ use std::task::{Context, Poll, ready};
 
 use http::Response;
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
+use tower::layer::{Layer, layer_fn};
 
 pub use in_flight::Deletions;
 
@@ -72,23 +73,27 @@ impl Unrecorded {
 
 /// The layer. `origins` is how many origins are configured: with more than one, none may hold more
 /// than a quarter of the deletion slots.
-#[must_use]
-pub fn layer(trail: Trail, deletions: Deletions, config: Arc<str>, origins: usize) -> RecordLayer {
-    RecordLayer(Arc::new(Recorder {
+pub fn layer<S>(
+    trail: Trail,
+    deletions: Deletions,
+    config: Arc<str>,
+    origins: usize,
+) -> impl Layer<S, Service = Record<S>> {
+    let recorder = Arc::new(Recorder {
         trail,
         deletions,
         config,
         shared: origins > 1,
-    }))
+    });
+    layer_fn(move |inner| Record {
+        recorder: Arc::clone(&recorder),
+        inner,
+    })
 }
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub struct RecordLayer(Arc<Recorder>);
 
 /// What a record needs.
 #[derive(Clone, Debug)]
-pub struct Recorder {
+struct Recorder {
     trail: Trail,
     deletions: Deletions,
     config: Arc<str>,
@@ -100,17 +105,6 @@ pub struct Recorder {
 pub struct Record<S> {
     recorder: Arc<Recorder>,
     inner: S,
-}
-
-impl<S> Layer<S> for RecordLayer {
-    type Service = Record<S>;
-
-    fn layer(&self, inner: S) -> Record<S> {
-        Record {
-            recorder: Arc::clone(&self.0),
-            inner,
-        }
-    }
 }
 
 impl<S> Service<WithCredentials> for Record<S>

@@ -45,14 +45,15 @@ const JUDGED: [&str; 23] = [
     "x-request-id",
 ];
 
-/// Judges it, in one look over the headers.
-pub(super) fn check(head: &Parts) -> Checked<()> {
+/// Judges it, in one look over the headers. Returns the method override, if there is one.
+pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
     if head.method == Method::CONNECT {
         let mut refusal = Refusal::new(Code::MethodNotAllowed, "CONNECT is not served.");
         refusal.allow = Some("GET, POST, PUT, DELETE".to_owned());
         return refusal.refuse();
     }
     let (mut host, mut authorizations, mut codings) = (None, 0, 0);
+    let (mut overriding, mut overridings) = (None, 0);
     for (name, value) in &head.headers {
         match name.as_str() {
             "authorization" => authorizations += 1,
@@ -63,6 +64,11 @@ pub(super) fn check(head: &Parts) -> Checked<()> {
             "transfer-encoding" if codings == 0 && value == "chunked" => codings += 1,
             "transfer-encoding" => {
                 return malformed("Transfer-Encoding is not exactly `chunked`, once").refuse();
+            }
+            // It decides what upstream does, so it decides what is judged.
+            "x-http-method-override" => {
+                overriding = Some(value);
+                overridings += 1;
             }
             look_alike @ ("x-http-method" | "x-method-override") => {
                 return malformed(format!(
@@ -76,7 +82,14 @@ pub(super) fn check(head: &Parts) -> Checked<()> {
     if authorizations > 1 {
         return malformed("Authorization appears more than once").refuse();
     }
-    check_host(head, host)
+    check_host(head, host)?;
+    if overridings > 1 {
+        return malformed("X-HTTP-Method-Override appears more than once").refuse();
+    }
+    match overriding.map(HeaderValue::to_str).transpose() {
+        Ok(overriding) => Ok(overriding),
+        Err(_) => malformed("X-HTTP-Method-Override holds bytes beyond visible ASCII").refuse(),
+    }
 }
 
 /// The refusal `request-malformed`.
@@ -244,6 +257,16 @@ mod tests {
             assert_eq!(with(name), Some(Code::RequestMalformed), "{name}");
         }
         assert_eq!(with("x_own"), None);
+    }
+
+    #[test]
+    fn one_override_is_read_and_two_are_refused() {
+        let name = "x-http-method-override";
+        let request = Request::get("/").header("host", "a").header(name, "PUT");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(check(&head).unwrap(), Some("PUT"));
+        let two = [("host", "a"), (name, "PUT"), (name, "PUT")];
+        assert_eq!(judge("/", &two), Some(Code::RequestMalformed));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! answer. Nobody knows the caller yet.
 
 mod head;
-mod overriding;
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use http::request::Parts;
 use http::{Method, Request};
 
 use super::limits::Bounded;
-use crate::check::{Check, CheckLayer};
+use crate::check::CheckLayer;
 use crate::contract::query::Query;
 use crate::contract::{Contracts, Effect, Found, Miss, Operation, path};
 use crate::refusal::{Checked, Code, Refusal};
@@ -60,25 +59,12 @@ impl Routed {
 }
 
 /// The layer.
-#[must_use]
-pub fn layer(contracts: Arc<Contracts>) -> CheckLayer<Route> {
-    CheckLayer(Route { contracts })
-}
-
-/// See [`layer`].
-#[derive(Clone, Debug)]
-pub struct Route {
+pub fn layer(
     contracts: Arc<Contracts>,
-}
-
-impl Check for Route {
-    type In = Request<Bounded>;
-    type Out = Routed;
-
-    fn check(&self, request: Request<Bounded>) -> Checked<Routed> {
+) -> CheckLayer<impl Fn(Request<Bounded>) -> Checked<Routed> + Clone> {
+    CheckLayer(move |request: Request<Bounded>| {
         let (head, body) = request.into_parts();
-        head::check(&head)?;
-        let overriding = overriding::read(&head.headers)?;
+        let overriding = head::check(&head)?;
         let Some(path) = head.uri.path_and_query().map(|_| head.uri.path()) else {
             return path_malformed("the target names no path").refuse();
         };
@@ -86,8 +72,7 @@ impl Check for Route {
             return path_malformed(why).refuse();
         }
         let query = read_query(head.uri.query())?;
-        let found = self
-            .contracts
+        let found = contracts
             .find(head.method.as_str(), overriding, path)
             .map_err(|miss| Box::new(missed(miss, &head.method)))?;
         let context = Arc::clone(RequestContext::of(&head.extensions));
@@ -98,7 +83,7 @@ impl Check for Route {
             query,
             context,
         })
-    }
+    })
 }
 
 fn matched(found: Found<'_>, head: &Parts) -> Matched {
