@@ -1,9 +1,9 @@
 //! What the contract asks of the body.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::contract::BodyRule;
 use crate::contract::ids::{self, IdsFault, MAX_BODY_BYTES, MAX_IDS};
@@ -127,20 +127,13 @@ enum Collect {
 }
 
 /// Reads a body of at most `most` bytes; `limits` bounds its time.
-async fn collect(context: &RequestContext, mut body: Body, most: usize) -> Result<Bytes, Collect> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
+async fn collect(context: &RequestContext, body: Body, most: usize) -> Result<Bytes, Collect> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Collect::TooLong),
+        Err(_) => {
             let fault = context.body_fault.get().copied();
-            return Err(Collect::Fault(fault.unwrap_or(BodyFault::Broken)));
-        };
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        if bytes.len() + data.len() > most {
-            return Err(Collect::TooLong);
+            Err(Collect::Fault(fault.unwrap_or(BodyFault::Broken)))
         }
-        bytes.extend_from_slice(data);
     }
-    Ok(bytes.freeze())
 }

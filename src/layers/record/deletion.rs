@@ -10,19 +10,18 @@ use futures_util::FutureExt;
 use http::Response;
 use tower::Service;
 
-use super::in_flight::Slot;
-use super::verdict::{self, Reply};
+use super::in_flight::{Deletions, Slot};
+use super::verdict;
 use super::{Cleared, Recorder, Unrecorded};
 use crate::audit::entry::{Caller, Cuts, Ending, Intent, Reason, Sent, Verdict};
 use crate::audit::{Cause, OpenIntent, Unavailable};
 use crate::forward::{Outgoing, Report};
-use crate::refusal::record::record;
-use crate::refusal::{Checked, Code, Refusal, problem};
+use crate::refusal::{self, Checked, Code, Refusal, problem};
 use crate::request::{Body, RequestContext};
 
 /// Runs it and waits for its answer.
 pub(super) async fn run<S>(
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     outgoing: Outgoing,
     service: S,
 ) -> Checked<Response<Body>>
@@ -30,16 +29,10 @@ where
     S: Service<Cleared, Response = Unrecorded, Error = Infallible> + Send + 'static,
     S::Future: Send,
 {
-    let context = Arc::clone(&outgoing.context);
     let deletions = recorder.deletions.clone();
-    let slot = deletions.slot(context.origin.known(), recorder.shared)?;
-    let deletion = Deletion {
-        recorder,
-        context,
-        _slot: slot,
-    };
+    let slot = deletions.slot(outgoing.context.origin.known(), recorder.shared)?;
     // In a box: it is large, and spawning and ending a task copies it several times.
-    let recorded = Box::pin(deletion.record(outgoing, service));
+    let recorded = Box::pin(record(recorder, outgoing, service, slot));
     // The handle may be dropped with the connection; the task goes on.
     match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
@@ -52,58 +45,61 @@ where
     }
 }
 
-struct Deletion {
-    recorder: Recorder,
-    context: Arc<RequestContext>,
+/// Records the intent, sends the deletion, records its outcome. Holds the slot until then.
+async fn record<S>(
+    recorder: Arc<Recorder>,
+    outgoing: Outgoing,
+    service: S,
     _slot: Slot,
+) -> Checked<Response<Body>>
+where
+    S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
+{
+    let Recorder { trail, config, .. } = &*recorder;
+    let context = Arc::clone(&outgoing.context);
+    let open = match trail.begin(intent(&context, config)).await {
+        Ok(open) => open,
+        Err(closed) => {
+            let refusal = unavailable(&closed);
+            // Not left to the layer outside: it is gone if the caller has hung up.
+            refusal::record::record(trail, config, &refusal, &context);
+            return refusal.refuse();
+        }
+    };
+    context.recorded.store(true, Ordering::Relaxed);
+    let (ending, reply) = send(&recorder.deletions, outgoing, service).await;
+    finish(open, ending, reply).await
 }
 
-impl Deletion {
-    async fn record<S>(self, outgoing: Outgoing, service: S) -> Checked<Response<Body>>
-    where
-        S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
-    {
-        let Recorder { trail, config, .. } = &self.recorder;
-        let open = match trail.begin(intent(&self.context, config)).await {
-            Ok(open) => open,
-            Err(closed) => {
-                let refusal = unavailable(&closed);
-                // Not left to the layer outside: it is gone if the caller has hung up.
-                record(trail, config, &refusal, &self.context);
-                return refusal.refuse();
-            }
-        };
-        self.context.recorded.store(true, Ordering::Relaxed);
-        let (ending, reply) = self.send(outgoing, service).await;
-        finish(open, ending, reply).await
-    }
-
-    /// Sends it and reads the answer, until the gateway's patience with stopping ends.
-    async fn send<S>(&self, outgoing: Outgoing, mut service: S) -> (Ending, Reply)
-    where
-        S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
-    {
-        // A panic closes the intent with its own reason, and the caller still gets the receipt.
-        let sending = AssertUnwindSafe(async move {
-            let Ok(unrecorded) = service.call(Cleared { outgoing }).await;
-            let Report { reply, attempts } = unrecorded.report;
-            verdict::of_deletion(reply, attempts).await
-        });
-        tokio::select! {
-            outcome = sending.catch_unwind() => match outcome {
-                Ok(verdict) => verdict,
-                Err(_panic) => cut_off(
-                    Reason::Internal,
-                    Code::Internal,
-                    "The gateway has a defect that this deletion met. Look before you repeat it.",
-                ),
-            },
-            () = self.recorder.deletions.aborted.cancelled() => cut_off(
-                Reason::Drain,
-                Code::UpstreamTimeout,
-                "The gateway stops and could not wait for upstream. Look before you repeat it.",
+/// Sends it and reads the answer, until the gateway's patience with stopping ends.
+async fn send<S>(
+    deletions: &Deletions,
+    outgoing: Outgoing,
+    mut service: S,
+) -> (Ending, Checked<Response<Body>>)
+where
+    S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
+{
+    // A panic closes the intent with its own reason, and the caller still gets the receipt.
+    let sending = AssertUnwindSafe(async move {
+        let Ok(unrecorded) = service.call(Cleared { outgoing }).await;
+        let Report { reply, attempts } = unrecorded.report;
+        verdict::of_deletion(reply, attempts).await
+    });
+    tokio::select! {
+        outcome = sending.catch_unwind() => match outcome {
+            Ok(verdict) => verdict,
+            Err(_panic) => cut_off(
+                Reason::Internal,
+                Code::Internal,
+                "The gateway has a defect that this deletion met. Look before you repeat it.",
             ),
-        }
+        },
+        () = deletions.aborted.cancelled() => cut_off(
+            Reason::Drain,
+            Code::UpstreamTimeout,
+            "The gateway stops and could not wait for upstream. Look before you repeat it.",
+        ),
     }
 }
 
@@ -132,7 +128,7 @@ fn intent(context: &RequestContext, config: &str) -> Intent {
     }
 }
 
-fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Reply) {
+fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Checked<Response<Body>>) {
     let ending = Ending {
         outcome: Verdict::Unknown,
         reason: Some(reason),
@@ -142,23 +138,27 @@ fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Reply) 
         attempts: 1,
     };
     let refusal = Refusal::new(code, detail).with_sent(Sent::Unknown);
-    (ending, Reply::Refusal(Box::new(refusal)))
+    (ending, refusal.refuse())
 }
 
 /// Closes the intent, then lets the reply out with its receipt.
-async fn finish(open: OpenIntent, ending: Ending, reply: Reply) -> Checked<Response<Body>> {
+async fn finish(
+    open: OpenIntent,
+    ending: Ending,
+    reply: Checked<Response<Body>>,
+) -> Checked<Response<Body>> {
     let status = ending.status;
     match (open.close(ending).await, reply) {
-        (Ok(receipt), Reply::Answer(mut response)) => {
+        (Ok(receipt), Ok(mut response)) => {
             problem::set_receipt(response.headers_mut(), &receipt);
             Ok(response)
         }
-        (Ok(receipt), Reply::Refusal(mut refusal)) => {
+        (Ok(receipt), Err(mut refusal)) => {
             refusal.receipt = (refusal.sent != Sent::No).then_some(receipt);
             Err(refusal)
         }
         // No head of an answer came, so the refusal is right whatever the record says.
-        (Err(unconfirmed), Reply::Refusal(mut refusal)) if refusal.sent != Sent::Yes => {
+        (Err(unconfirmed), Err(mut refusal)) if refusal.sent != Sent::Yes => {
             refusal.receipt = (refusal.sent != Sent::No).then_some(unconfirmed.receipt);
             Err(refusal)
         }
@@ -205,7 +205,6 @@ mod tests {
     use crate::audit::{Trail, test_folder};
     use crate::contract::{BodyRule, Effect, Operation};
     use crate::forward::Delivery;
-    use crate::layers::record::Deletions;
     use crate::layers::refuse::tests::{closed_trail, trail_in};
     use crate::request::{Matched, Origin, Peer};
     use crate::token::{Accounts, Identity};
@@ -249,13 +248,13 @@ mod tests {
         }
     }
 
-    fn recorder(trail: Trail) -> Recorder {
-        Recorder {
+    fn recorder(trail: Trail) -> Arc<Recorder> {
+        Arc::new(Recorder {
             trail,
             deletions: Deletions::new(1),
             config: "hash".into(),
             shared: false,
-        }
+        })
     }
 
     #[tokio::test]

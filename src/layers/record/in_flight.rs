@@ -1,8 +1,7 @@
 //! The deletions in flight: how many there may be, in which tasks they run, how they are ended.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,13 +14,13 @@ use crate::request::Origin;
 pub struct Deletions {
     pub(super) tasks: TaskTracker,
     pub(super) aborted: CancellationToken,
-    draining: CancellationToken,
-    slots: Arc<AtomicUsize>,
     held: Arc<Mutex<Held>>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
+    /// The most at once.
+    slots: usize,
     all: usize,
     by_origin: HashMap<Arc<Origin>, usize>,
 }
@@ -33,26 +32,21 @@ impl Deletions {
         Self {
             tasks: TaskTracker::new(),
             aborted: CancellationToken::new(),
-            draining: CancellationToken::new(),
-            slots: Arc::new(AtomicUsize::new(slots)),
-            held: Arc::default(),
+            held: Arc::new(Mutex::new(Held {
+                slots,
+                ..Held::default()
+            })),
         }
     }
 
     /// Another number of slots; deletions that hold more go on, and no new one is taken meanwhile.
     pub fn set_slots(&self, slots: usize) {
-        self.slots.store(slots, Ordering::Relaxed);
+        lock(&self.held).slots = slots;
     }
 
     /// From now on new deletions are refused with `draining`.
     pub fn drain(&self) {
-        self.draining.cancel();
         self.tasks.close();
-    }
-
-    /// Whether [`Self::drain`] was called.
-    fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
     }
 
     /// Waits until none is in flight; call after [`Self::drain`].
@@ -67,16 +61,16 @@ impl Deletions {
 
     /// A slot for one deletion to this origin; with `shared`, none holds more than a quarter of all.
     pub(super) fn slot(&self, origin: &Arc<Origin>, shared: bool) -> Checked<Slot> {
-        if self.is_draining() {
+        if self.tasks.is_closed() {
             return Refusal::new(
                 Code::Draining,
                 "The gateway is stopping and takes no more deletions. Try again shortly.",
             )
             .refuse();
         }
-        let slots = self.slots.load(Ordering::Relaxed);
+        let mut held = lock(&self.held);
+        let slots = held.slots;
         let most_here = if shared { (slots / 4).max(1) } else { slots };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let here = held.by_origin.get(origin).copied().unwrap_or_default();
         if held.all >= slots || here >= most_here {
             return Refusal::new(
@@ -103,7 +97,7 @@ pub(super) struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         held.all = held.all.saturating_sub(1);
         if let Some(here) = held.by_origin.get_mut(&self.origin) {
             *here -= 1;
@@ -112,6 +106,10 @@ impl Drop for Slot {
             }
         }
     }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub fn layer<S>(
 }
 
 /// What a record needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Recorder {
     trail: Trail,
     deletions: Deletions,
@@ -134,7 +134,7 @@ where
             context: Arc::clone(&context),
         };
         if delivery == Delivery::Deletion {
-            let recorder = Recorder::clone(&self.recorder);
+            let recorder = Arc::clone(&self.recorder);
             return CheckFuture::waits(deletion::run(recorder, outgoing, self.inner.clone()));
         }
         CheckFuture::passed(Passing {

@@ -1,8 +1,7 @@
 //! What upstream's answer, or its absence, means: for the trail and for the caller.
 
-use bytes::BytesMut;
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::audit::entry::{Ending, Reason, Sent, Verdict};
 use crate::forward::{Failure, FailureKind, Report};
@@ -11,14 +10,6 @@ use crate::request::{Body, RequestContext, header_text};
 
 /// A deletion's answer is read whole, up to this many bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
-/// What the caller gets.
-pub(super) enum Reply {
-    /// Upstream's answer, read whole.
-    Answer(Response<Body>),
-    /// A refusal of the gateway's own.
-    Refusal(Box<Refusal>),
-}
 
 /// Of a read or a write: the answer as it came, or why there is none.
 pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
@@ -37,17 +28,14 @@ pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response
 pub(super) async fn of_deletion(
     reply: Result<Response<Body>, Failure>,
     attempts: u32,
-) -> (Ending, Reply) {
+) -> (Ending, Checked<Response<Body>>) {
     match reply {
         Ok(response) => answered(response, attempts).await,
-        Err(failure) => (
-            unanswered(&failure, attempts),
-            Reply::Refusal(Box::new(refusal(&failure))),
-        ),
+        Err(failure) => (unanswered(&failure, attempts), refusal(&failure).refuse()),
     }
 }
 
-async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Reply) {
+async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Checked<Response<Body>>) {
     let (head, body) = response.into_parts();
     let revision = head.headers.get("ac-revision");
     let ending = Ending {
@@ -59,11 +47,11 @@ async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Reply) {
         attempts,
     };
     let reply = match read_whole(body).await {
-        Ok(body) => Reply::Answer(Response::from_parts(head, body)),
+        Ok(body) => Ok(Response::from_parts(head, body)),
         Err(why) => {
             let mut refusal = Refusal::new(Code::UpstreamProtocol, why).with_sent(Sent::Yes);
             refusal.upstream_status = Some(head.status.as_u16());
-            Reply::Refusal(Box::new(refusal))
+            refusal.refuse()
         }
     };
     (ending, reply)
@@ -78,25 +66,16 @@ fn by_status(status: StatusCode) -> Verdict {
     }
 }
 
-async fn read_whole(mut body: Body) -> Result<Body, &'static str> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return Err(
-                "Upstream answered, and its answer's body was cut short: go by upstream_status.",
-            );
-        };
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        if bytes.len() + data.len() > MAX_ANSWER_BYTES {
-            return Err(
-                "Upstream answered, and its answer's body is longer than 1 MiB: go by upstream_status.",
-            );
+async fn read_whole(body: Body) -> Result<Body, &'static str> {
+    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+        Ok(collected) => Ok(Body::whole(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(
+            "Upstream answered, and its answer's body is longer than 1 MiB: go by upstream_status.",
+        ),
+        Err(_) => {
+            Err("Upstream answered, and its answer's body was cut short: go by upstream_status.")
         }
-        bytes.extend_from_slice(data);
     }
-    Ok(Body::whole(bytes.freeze()))
 }
 
 fn unanswered(failure: &Failure, attempts: u32) -> Ending {
@@ -204,9 +183,7 @@ mod tests {
         let response = Response::new(Body::stream(Full::new(large)));
         let (ending, reply) = of_deletion(Ok(response), 1).await;
         assert_eq!(ending.outcome, Verdict::Deleted);
-        let Reply::Refusal(refusal) = reply else {
-            panic!("it is refused");
-        };
+        let refusal = reply.unwrap_err();
         assert_eq!(refusal.code, Code::UpstreamProtocol);
         assert_eq!(
             (refusal.sent, refusal.upstream_status),
