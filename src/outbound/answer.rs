@@ -41,23 +41,27 @@ pub(super) fn rewrite(headers: &mut HeaderMap) {
 
 /// Exactly one framing (RFC 9112, section 6): any other can be read in two ways.
 fn judge_framing(headers: &HeaderMap) -> Result<(), &'static str> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let length = lengths.next();
-    let coding = codings.next();
-    if lengths.next().is_some() {
+    let (mut lengths, mut is_number) = (0, true);
+    let (mut codings, mut is_chunked) = (0, true);
+    for (name, value) in headers {
+        if name == CONTENT_LENGTH {
+            lengths += 1;
+            is_number &= value.as_bytes().iter().all(u8::is_ascii_digit);
+        } else if name == TRANSFER_ENCODING {
+            codings += 1;
+            is_chunked &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        }
+    }
+    if lengths > 1 {
         return Err("upstream sent two Content-Length headers");
     }
-    if length.is_some_and(|value| !value.as_bytes().iter().all(u8::is_ascii_digit)) {
+    if !is_number {
         return Err("upstream sent a Content-Length that is no number");
     }
-    let Some(coding) = coding else {
-        return Ok(());
-    };
-    if length.is_some() {
+    if lengths > 0 && codings > 0 {
         return Err("upstream sent both Content-Length and Transfer-Encoding");
     }
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    if codings > 1 || !is_chunked {
         return Err("upstream sent a Transfer-Encoding other than one `chunked`");
     }
     Ok(())

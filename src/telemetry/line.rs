@@ -110,9 +110,10 @@ impl Fields {
         &mut self.behind_message
     }
 
-    fn bare(&mut self, field: &Field, value: impl fmt::Display) {
-        // A write to a String cannot fail.
-        let _ = write!(self.key(field), "{value}");
+    fn bare(&mut self, field: &Field, value: impl ToString) {
+        // For an integer, `to_string` avoids the formatter.
+        let text = value.to_string();
+        self.key(field).push_str(&text);
     }
 
     fn text(&mut self, field: &Field, text: &str) {
