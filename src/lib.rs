@@ -18,10 +18,9 @@
 //! `record` and `outbound`), [`check`] (a layer that only passes or refuses), [`refusal`] (every
 //! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`strict_toml`] (the reader of
 //! config and contracts), [`metrics`], [`telemetry`] (logs),
-//! [`clock`], [`alarm`] and [`random`].
+//! [`clock`] and [`random`].
 
 mod admin;
-mod alarm;
 pub mod audit;
 mod check;
 pub mod cli;

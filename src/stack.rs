@@ -96,14 +96,11 @@
 //! - `set_header` sees the answer alone; `x-request-id` comes from the request.
 //! - `trace` logs the whole target, which may hold a token.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
+use http::Request;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
-use http::{Request, Response};
 use tower::{Service, ServiceBuilder};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
@@ -112,10 +109,10 @@ use crate::contract::Contracts;
 use crate::layers;
 use crate::layers::access_log::Logged;
 use crate::layers::credentials::Credentials;
-use crate::layers::record::{Cleared, Deletions, Unrecorded};
+use crate::layers::record::Deletions;
 use crate::layers::refuse::Answering;
 use crate::metrics::Metrics;
-use crate::outbound::client::{Client, Sending};
+use crate::outbound::client::Client;
 use crate::request::{Body, Limits, Peer};
 use crate::token::Verifier;
 use crate::{audit, domain};
@@ -151,12 +148,19 @@ pub(crate) struct Parts {
 type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
 /// The complete stack. It is cheap to clone; a reload swaps its inner half.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Stack {
     clock: Clock,
     metrics: Metrics,
     secrets: SetSensitiveRequestHeadersLayer,
-    seam: Seam,
+    /// The one boxed seam.
+    inner: Arc<ArcSwap<Box<Inner>>>,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stack")
+    }
 }
 
 impl Stack {
@@ -166,42 +170,24 @@ impl Stack {
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
             secrets: secrets(),
-            seam: Seam(Arc::new(ArcSwap::from_pointee(inner(parts)))),
+            inner: Arc::new(ArcSwap::from_pointee(inner(parts))),
         }
     }
 
     /// Swaps the inner half: new requests take the new one, and those in flight finish in the old
     /// one.
     pub(crate) fn replace(&self, parts: Parts) {
-        self.seam.0.store(Arc::new(inner(parts)));
+        self.inner.store(Arc::new(inner(parts)));
     }
 
     /// Answers one request of this caller.
-    pub(crate) fn handle(&self, request: Request<Body>, peer: &Peer) -> Handling {
+    pub(crate) fn handle(&self, request: Request<Body>, peer: &Peer) -> Logged<Answering> {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(&self.clock))
             .layer(&self.secrets)
             .layer(layers::access_log::layer(&self.metrics))
-            .service(&self.seam);
-        Handling(stack.call((request, peer.clone())))
-    }
-}
-
-/// The answer, a future.
-pub(crate) struct Handling(Logged<Answering>);
-
-impl std::fmt::Debug for Handling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Handling")
-    }
-}
-
-impl Future for Handling {
-    type Output = Response<Body>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
-        let Ok(response) = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(response)
+            .service_fn(|request| (self.inner.load())(request));
+        stack.call((request, peer.clone()))
     }
 }
 
@@ -211,7 +197,7 @@ fn secrets() -> SetSensitiveRequestHeadersLayer {
 }
 
 fn inner(parts: Parts) -> Box<Inner> {
-    let config = parts.config;
+    let (config, client) = (parts.config, parts.client);
     let origins = parts.domains.origin_count();
     let stack = ServiceBuilder::new()
         .layer(layers::refuse::layer(
@@ -232,65 +218,16 @@ fn inner(parts: Parts) -> Box<Inner> {
             config,
             origins,
         ))
-        .service(Outbound(parts.client));
+        .service_fn(move |cleared| client.send(cleared));
     Box::new(move |request| stack.clone().call(request))
-}
-
-/// Passes each request to the inner half that is in force when the request arrives.
-#[derive(Clone)]
-struct Seam(Arc<ArcSwap<Box<Inner>>>);
-
-impl std::fmt::Debug for Seam {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Seam")
-    }
-}
-
-impl Service<Request<Body>> for &Seam {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        (self.0.load())(request)
-    }
-}
-
-/// The client as the stack's innermost service.
-#[derive(Clone, Debug)]
-struct Outbound(Client);
-
-impl Service<Cleared> for Outbound {
-    type Response = Unrecorded;
-    type Error = Infallible;
-    type Future = Infallibly;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, cleared: Cleared) -> Self::Future {
-        Infallibly(self.0.send(cleared))
-    }
-}
-
-/// A reply as the layers expect it: a `Result` without a possible error.
-struct Infallibly(Sending);
-
-impl Future for Infallibly {
-    type Output = Result<Unrecorded, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http::Response;
+
     use super::*;
 
     #[tokio::test]

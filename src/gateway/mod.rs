@@ -119,7 +119,7 @@ impl Gateway {
         });
         let admin = inbound::serve(admin_listener, Counters::default(), move |request, _| {
             let pages = pages.clone();
-            Box::pin(async move { pages.serve(request).await })
+            Box::pin(async move { Ok(pages.serve(request).await) })
         });
         Ok(Self {
             kept,

@@ -86,8 +86,7 @@ impl Kept {
             Some((_, parts)) if *parts.client.settings() == config.outbound => {
                 Ok(parts.client.clone())
             }
-            _ => Client::new(config.outbound.clone(), self.metrics.clone())
-                .map_err(|error| error.to_string()),
+            _ => Client::new(config.outbound.clone(), self.metrics.clone()),
         }
     }
 }

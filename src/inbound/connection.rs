@@ -3,12 +3,16 @@
 //! TCP carries connections today; a Unix socket, TLS and the PROXY protocol need to yield a [`Connection`] and
 //! nothing else. A [`Protocol`] serves one, and knows neither the carrier nor the listener.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::CancellationToken;
 
 use crate::request::{Body, Peer};
 
@@ -36,7 +40,7 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
 /// The request stack as a protocol sees it; any function of this form is one.
 pub(super) trait Handler: Clone + Send + Sync + 'static {
     /// The future answer.
-    type Answering: Future<Output = Response<Body>> + Send + Unpin + 'static;
+    type Answering: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static;
 
     /// Answers one request of this peer. Requests of one connection may overlap.
     fn answer(&self, request: Request<Body>, peer: &Peer) -> Self::Answering;
@@ -45,7 +49,7 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
 impl<H, F> Handler for H
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static,
 {
     type Answering = F;
 
@@ -78,7 +82,18 @@ impl Drain {
     }
 
     /// Waits for [`Self::stop`].
-    pub(super) fn stopping(&self) -> WaitForCancellationFuture<'_> {
-        self.stopping.cancelled()
+    pub(super) async fn stopping(&self) {
+        let mut stopping = pin!(self.stopping.cancelled());
+        let mut registered = false;
+        poll_fn(|cx| {
+            // All connections share the signal's lock. After its first poll it has the task's waker, and winding
+            // down always comes before it.
+            if registered && !self.is_winding_down() {
+                return Poll::Pending;
+            }
+            registered = true;
+            stopping.as_mut().poll(cx)
+        })
+        .await;
     }
 }

@@ -1,12 +1,10 @@
 //! HTTP/1.1 on one connection, by hyper.
 
-mod coalesced_writes;
-mod head_timer;
 mod lingering_close;
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,17 +13,14 @@ use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 
 use super::body::{Unread, inward};
 use super::connection::{Connection, Drain, Handler, Protocol};
-use crate::alarm::Alarm;
 use crate::request::{Body, Peer};
-use coalesced_writes::CoalescedWrites;
-use head_timer::HeadTimer;
 use lingering_close::lingering_close;
 
 /// hyper's own bound on one head. The gateway's limits (60 and 64 KiB at most) are lower, so a head that is too long
@@ -68,47 +63,17 @@ impl Protocol for Http1 {
                 unread: &unread,
             }
         });
-        let (timer, mut alarm) = (HeadTimer::new(), Alarm::default());
         let mut connection = http1::Builder::new()
-            .timer(timer.clone())
+            .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
             // hyper's default of 100 header lines stays: a set value costs a heap table per request.
             .max_buf_size(MAX_HEAD_BUFFER_BYTES)
             // A FIN is not a hang-up: a caller that only shut its sending half gets its answer.
             .half_close(true)
-            .serve_connection(TokioIo::new(CoalescedWrites(io)), service);
-
-        let mut stopping = pin!(drain.stopping());
-        let mut last_head = pin!(async { tokio::time::sleep(LAST_HEAD).await });
-        let (mut asked, mut registered) = (false, false);
-        // hyper is polled before it is asked to stop, so a request that has arrived still gets its answer.
-        let ended = poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-                    return Poll::Ready(ended);
-                }
-                if !timer.has_come(&mut alarm, cx) {
-                    break;
-                }
-            }
-            // After the first poll the signal has this task's waker, and winding down always comes before it.
-            let may_stop = !asked && (!registered || drain.is_winding_down());
-            registered = true;
-            if may_stop && stopping.as_mut().poll(cx).is_ready() {
-                asked = true;
-                Pin::new(&mut connection).graceful_shutdown();
-                if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-                    return Poll::Ready(ended);
-                }
-            }
-            let waits_for_head = asked && !heard.load(Ordering::Relaxed);
-            if waits_for_head && last_head.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            Poll::Pending
-        })
-        .await;
-
+            // One buffer: to copy a small body costs less than to hand the kernel a list.
+            .writev(false)
+            .serve_connection(TokioIo::new(io), service);
+        let ended = drive(&mut connection, &drain, &heard).await;
         let parts = connection.into_parts();
         let refused = ended.is_err_and(|error| {
             // The head timer is the idle timer too: only a head that has begun is late.
@@ -150,6 +115,36 @@ impl Http1 {
     }
 }
 
+/// Drives the connection to its end. After the stop, it ends with the request in flight, or if none begins in time.
+async fn drive<Io, S>(
+    connection: &mut http1::Connection<Io, S>,
+    drain: &Drain,
+    heard: &AtomicBool,
+) -> hyper::Result<()>
+where
+    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Unpin> + Unpin,
+{
+    // hyper is polled before it is asked to stop, so a request that has arrived still gets its answer.
+    tokio::select! {
+        biased;
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => return ended,
+        () = drain.stopping() => {}
+    }
+    Pin::new(&mut *connection).graceful_shutdown();
+    let silence = async {
+        tokio::time::sleep(LAST_HEAD).await;
+        if heard.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ended,
+        () = silence => Ok(()),
+    }
+}
+
 /// A future answer; it sets the headers that concern the connection.
 struct Answer<'a, F> {
     answering: F,
@@ -159,12 +154,12 @@ struct Answer<'a, F> {
 
 impl<F> Future for Answer<'_, F>
 where
-    F: Future<Output = Response<Body>> + Unpin,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Unpin,
 {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answering).poll(cx));
+        let Ok(mut response) = ready!(Pin::new(&mut self.answering).poll(cx));
         let headers = response.headers_mut();
         // hyper drops the connection, answer and all, if both framings are set.
         headers.remove(TRANSFER_ENCODING);
@@ -194,7 +189,7 @@ mod tests {
         };
         let echo = |request: Request<Body>, peer: &Peer| {
             let seen = format!("{} {}", request.uri(), peer.forwarded());
-            Box::pin(async { Response::new(Body::whole(seen)) })
+            Box::pin(async { Ok(Response::new(Body::whole(seen))) })
         };
         let drain = Drain::default();
         let serving = http1.serve(Connection { io, peer }, echo, drain.clone());

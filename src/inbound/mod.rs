@@ -17,6 +17,8 @@ mod server;
 pub(crate) use listener::{Listener, Settings};
 pub(crate) use server::Server;
 
+use std::convert::Infallible;
+
 use http::{Request, Response};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -37,7 +39,7 @@ pub(crate) struct Counters {
 pub(crate) fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + Unpin + 'static,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static,
 {
     let http1 = Http1 {
         head_timeout: listener.head_timeout(),

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Uri, Version};
+use http::{Extensions, Uri, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use super::client::Settings;
 use super::exchange::{Lost, Message, Times, exchange};
-use super::headers::{self, Facts};
+use super::headers;
 use super::origin_pool::{OriginPool, Want};
-use super::pool::Pool;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::request::Body;
 
@@ -22,36 +22,6 @@ use crate::request::Body;
 const DELETION_IDLE: Duration = Duration::from_secs(1);
 /// The most connections for one request.
 const MAX_ATTEMPTS: u32 = 3;
-
-/// Sends requests over the pool.
-#[derive(Debug)]
-pub(super) struct Sender {
-    pub(super) pool: Pool,
-    pub(super) head_timeout: Duration,
-    pub(super) total_timeout: Duration,
-}
-
-impl Sender {
-    /// Prepares the request without waiting.
-    pub(super) fn prepare(&self, outgoing: Outgoing) -> Result<Attempts, Box<Report>> {
-        let now = Instant::now();
-        let times = Times {
-            begun: now,
-            head_timeout: self.head_timeout,
-            deadline: now + self.total_timeout,
-        };
-        let pool = match self.pool.origin_pool(outgoing.context.origin.known()) {
-            Ok(pool) => pool,
-            Err(failure) => return Err(Box::new(report(Err(failure), 0))),
-        };
-        Ok(Attempts {
-            delivery: outgoing.delivery,
-            message: build(outgoing, &pool),
-            pool,
-            times,
-        })
-    }
-}
 
 /// One request and all its tries.
 #[derive(Debug)]
@@ -63,6 +33,22 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
+    /// Prepares the request without waiting.
+    pub(super) fn new(outgoing: Outgoing, pool: Arc<OriginPool>, settings: &Settings) -> Self {
+        let now = Instant::now();
+        let times = Times {
+            begun: now,
+            head_timeout: settings.head_timeout,
+            deadline: now + settings.total_timeout,
+        };
+        Self {
+            delivery: outgoing.delivery,
+            message: build(outgoing, &pool),
+            pool,
+            times,
+        }
+    }
+
     /// Sends it and reports the result.
     pub(super) async fn deliver(self) -> Report {
         let Self {
@@ -71,7 +57,7 @@ impl Attempts {
             delivery,
             mut times,
         } = self;
-        let metrics = pool.metrics();
+        let metrics = &pool.metrics;
         let mut want = match delivery {
             Delivery::Deletion => Want::UsedWithin(DELETION_IDLE),
             Delivery::Repeatable | Delivery::Once => Want::Any,
@@ -88,8 +74,8 @@ impl Attempts {
                 }
             };
             attempts += 1;
-            let used = lease.is_used();
-            times.begun = lease.begun();
+            let used = lease.used;
+            times.begun = lease.begun;
             let lost = match exchange(lease, message, delivery, times).await {
                 Ok(response) => {
                     let seconds = times.begun.elapsed().as_secs_f64();
@@ -140,20 +126,21 @@ fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
         context,
         ..
     } = outgoing;
-    let facts = Facts {
-        host: pool.host(),
-        request_id: context.request_id.clone(),
-        peer: &context.peer,
-        bodiless: body.is_end_stream(),
-    };
-    headers::rewrite(&mut head, facts);
+    headers::rewrite(
+        &mut head,
+        pool.host.clone(),
+        context.request_id.clone(),
+        &context.peer,
+        body.is_end_stream(),
+    );
     // The host of an absolute target was judged; upstream gets the path and query.
     if head.uri.authority().is_some() {
         let target = head.uri.path_and_query().cloned();
         head.uri = target.map_or_else(Uri::default, Uri::from);
     }
     head.version = Version::HTTP_11;
-    head.extensions.clear();
+    // Not `clear`, which keeps the table: a copy of the head would copy it too.
+    head.extensions = Extensions::new();
     Message { head, body }
 }
 

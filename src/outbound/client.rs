@@ -1,15 +1,16 @@
 //! The door of `outbound`: takes a cleared request, returns an unrecorded answer.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempts::Sender;
+use super::attempts::Attempts;
 use super::connect::Connector;
-use super::origin_pool::Bounds;
 use super::pool::Pool;
+use crate::forward::Report;
 use crate::layers::record::{Cleared, Unrecorded};
 use crate::metrics::Metrics;
 use crate::tls::ClientTls;
@@ -34,56 +35,45 @@ pub struct Settings {
 /// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    inner: Arc<Inner>,
+    settings: Arc<Settings>,
+    pool: Arc<Pool>,
 }
 
 /// A future answer, small enough for the allocator's fast path.
-pub(crate) type Sending = Pin<Box<dyn Future<Output = Unrecorded> + Send>>;
-
-#[derive(Debug)]
-struct Inner {
-    settings: Settings,
-    sender: Sender,
-}
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    /// The roots cannot be read or hold no certificate.
-    #[error("{0}")]
-    Roots(String),
-}
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<Unrecorded, Infallible>> + Send>>;
 
 impl Client {
-    /// Reads the roots and makes an empty pool. Must be called within a tokio runtime.
-    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Result<Self, ClientError> {
-        let tls = ClientTls::new(settings.roots_file.as_deref()).map_err(ClientError::Roots)?;
-        let bounds = Bounds {
-            max_connections: settings.max_connections,
-            connect_timeout: settings.connect_timeout,
-            idle_timeout: settings.idle_timeout,
-        };
-        let sender = Sender {
-            pool: Pool::new(bounds, Connector::new(tls), metrics),
-            head_timeout: settings.head_timeout,
-            total_timeout: settings.total_timeout,
-        };
+    /// Reads the roots and makes an empty pool; an error says what is wrong with the roots. Must be called within a
+    /// tokio runtime.
+    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Result<Self, String> {
+        let tls = ClientTls::new(settings.roots_file.as_deref())?;
+        let settings = Arc::new(settings);
+        let pool = Pool::new(Arc::clone(&settings), Connector::new(tls), metrics);
         Ok(Self {
-            inner: Arc::new(Inner { settings, sender }),
+            settings,
+            pool: Arc::new(pool),
         })
     }
 
     /// The settings that it was made from.
     pub(crate) fn settings(&self) -> &Settings {
-        &self.inner.settings
+        &self.settings
     }
 
     /// Sends it. The report says what came and counts the tries. A drop of the future closes the connection.
     pub(crate) fn send(&self, cleared: Cleared) -> Sending {
-        match self.inner.sender.prepare(cleared.into_outgoing()) {
-            Ok(attempts) => Box::pin(async move { Unrecorded::new(attempts.deliver().await) }),
-            Err(report) => Box::pin(std::future::ready(Unrecorded::new(*report))),
-        }
+        let outgoing = cleared.into_outgoing();
+        let attempts = match self.pool.origin_pool(outgoing.context.origin.known()) {
+            Ok(pool) => Attempts::new(outgoing, pool, &self.settings),
+            Err(failure) => {
+                let unsent = Unrecorded::new(Report {
+                    reply: Err(failure),
+                    attempts: 0,
+                });
+                return Box::pin(ready(Ok(unsent)));
+            }
+        };
+        Box::pin(async move { Ok(Unrecorded::new(attempts.deliver().await)) })
     }
 
     #[cfg(test)]
@@ -91,6 +81,6 @@ impl Client {
         &self,
         origin: &Arc<crate::request::Origin>,
     ) -> Arc<super::origin_pool::OriginPool> {
-        self.inner.sender.pool.origin_pool(origin).unwrap()
+        self.pool.origin_pool(origin).unwrap()
     }
 }

@@ -16,7 +16,6 @@ use tokio::time::{Instant, timeout_at};
 use super::counted_stream::{CountedStream, Waiting};
 use super::io::{HyperIo, Socket};
 use super::upload::Upload;
-use crate::alarm::Alarm;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
@@ -43,8 +42,6 @@ pub(super) struct Connector {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
     pub(super) stream: Arc<CountedStream>,
-    /// Times the current request.
-    pub(super) alarm: Alarm,
     task: AbortHandle,
 }
 
@@ -67,15 +64,19 @@ impl Connector {
             .await
             .map_err(|error| format!("{origin} cannot be reached: {error}"))?;
         let stream = CountedStream::new(socket, origin.tls);
-        let io = if origin.tls {
+        let tls = if origin.tls {
             let tls = self
                 .tls
                 .connect(&origin.host, Socket(Arc::clone(&stream)))
                 .await
                 .map_err(|error| format!("{origin}: {error}"))?;
-            HyperIo::Tls(Arc::clone(&stream), Box::new(tls))
+            Some(Box::new(tls))
         } else {
-            HyperIo::Plain(Socket(Arc::clone(&stream)))
+            None
+        };
+        let io = HyperIo {
+            stream: Arc::clone(&stream),
+            tls,
         };
         drive(io, stream)
             .await
@@ -174,7 +175,6 @@ async fn drive(io: HyperIo, stream: Arc<CountedStream>) -> hyper::Result<Connect
     Ok(Connection {
         sender,
         stream,
-        alarm: Alarm::default(),
         task: task.abort_handle(),
     })
 }

@@ -1,22 +1,19 @@
 //! One request on one connection: sends it, waits, and judges the answer's head.
 
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer;
 use super::body::answer_body;
 use super::counted_stream::CountedStream;
 use super::origin_pool::{Lease, failure};
 use super::upload::Upload;
-use crate::alarm::Alarm;
 use crate::forward::{Delivery, Failure, FailureKind};
 use crate::request::Body;
 
@@ -36,15 +33,14 @@ impl Message {
         }
     }
 
-    /// The same request once more; `None` if its body is a stream.
-    fn try_clone(&self) -> Option<Self> {
+    /// The head and the body to send, and if `keeps` the same message once more. A stream cannot be kept.
+    fn split(self, keeps: bool) -> (Parts, Body, Option<Self>) {
         let body = match &self.body {
-            Body::Empty => Body::Empty,
-            Body::Whole(bytes) => Body::Whole(bytes.clone()),
-            Body::Stream(_) => return None,
+            Body::Empty if keeps => Body::Empty,
+            Body::Whole(bytes) if keeps => Body::Whole(bytes.clone()),
+            _ => return (*self.head, self.body, None),
         };
-        let head = self.head.clone();
-        Some(Self { head, body })
+        (Parts::clone(&self.head), body, Some(self))
     }
 }
 
@@ -80,20 +76,19 @@ pub(super) async fn exchange(
     delivery: Delivery,
     times: Times,
 ) -> Result<Response<Body>, Box<Lost>> {
-    let used = lease.is_used();
+    let used = lease.used;
     let Some(connection) = lease.connection() else {
         let why = failure(FailureKind::Unreachable, "no connection");
         return Err(lost(why, Some(message), false));
     };
     let stream = Arc::clone(&connection.stream);
     // hyper consumes the request, and a used connection may be dead.
-    let copy = if used { message.try_clone() } else { None };
-    let Message { head, body } = message;
+    let (head, body, copy) = message.split(used);
     stream.begin(body.is_end_stream(), times.begun);
-    let request = Request::from_parts(*head, Upload::new(body, Arc::clone(&stream)));
+    let request = Request::from_parts(head, Upload::new(body, Arc::clone(&stream)));
     // Pinned here: it is large, and every move would copy it.
     let sending = pin!(connection.sender.try_send_request(request));
-    match answered(sending, &stream, &mut connection.alarm, times).await {
+    match answered(sending, &stream, times).await {
         Some(Ok(response)) => {
             let (mut head, incoming) = response.into_parts();
             let early = stream.was_early();
@@ -115,7 +110,7 @@ pub(super) async fn exchange(
             let failure = Failure {
                 kind: FailureKind::Timeout,
                 bytes_left: stream.seal(),
-                detail: format!("{} did not answer in time", lease.pool().origin()).into(),
+                detail: format!("{} did not answer in time", lease.origin()).into(),
             };
             Err(lost(failure, None, stream.answer_begun()))
         }
@@ -126,34 +121,24 @@ pub(super) async fn exchange(
 async fn answered(
     mut sending: Pin<&mut impl Future<Output = Reply>>,
     stream: &CountedStream,
-    alarm: &mut Alarm,
     times: Times,
 ) -> Option<Reply> {
-    let Times {
-        begun,
-        head_timeout,
-        deadline,
-    } = times;
-    let mut wake = deadline.min(begun + head_timeout);
+    let mut wake = times.deadline.min(times.begun + times.head_timeout);
     loop {
-        let reply = poll_fn(|cx| match sending.as_mut().poll(cx) {
-            Poll::Ready(reply) => Poll::Ready(Some(reply)),
-            Poll::Pending => alarm.poll_at(wake, cx).map(|()| None),
-        });
-        if let Some(reply) = reply.await {
+        if let Ok(reply) = timeout_at(wake, sending.as_mut()).await {
             return Some(reply);
         }
         let now = Instant::now();
-        if now >= deadline {
+        if now >= times.deadline {
             return None;
         }
         let next = match stream.sent_at() {
-            Some(sent) if sent + head_timeout <= now => return None,
-            Some(sent) => sent + head_timeout,
+            Some(sent) if sent + times.head_timeout <= now => return None,
+            Some(sent) => sent + times.head_timeout,
             // Looks again soon: an upload's head timeout is late by an eighth at most.
-            None => now + (head_timeout / 8).max(Duration::from_millis(5)),
+            None => now + (times.head_timeout / 8).max(Duration::from_millis(5)),
         };
-        wake = deadline.min(next);
+        wake = times.deadline.min(next);
     }
 }
 
@@ -165,7 +150,7 @@ fn broken(lease: &Lease, stream: &CountedStream, error: &hyper::Error) -> Box<Lo
     } else {
         FailureKind::ConnectionLost
     };
-    let origin = lease.pool().origin();
+    let origin = lease.origin();
     let detail = match std::error::Error::source(error) {
         // The layer that made the body reports its error.
         Some(cause) if kind != FailureKind::RequestBody => format!("{origin}: {error}: {cause}"),
@@ -183,7 +168,7 @@ fn protocol(lease: &Lease, detail: &'static str) -> Failure {
     Failure {
         kind: FailureKind::Protocol,
         bytes_left: true,
-        detail: format!("{}: {detail}", lease.pool().origin()).into(),
+        detail: format!("{}: {detail}", lease.origin()).into(),
     }
 }
 

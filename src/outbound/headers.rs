@@ -18,29 +18,24 @@ const JUDGED: [&str; 4] = [
     "content-type",
 ];
 
-/// The facts that the gateway adds.
-#[derive(Debug)]
-pub(super) struct Facts<'a> {
-    /// The origin's `host`.
-    pub(super) host: &'a HeaderValue,
-    pub(super) request_id: HeaderValue,
-    pub(super) peer: &'a Peer,
-    /// Whether the request has no body.
-    pub(super) bodiless: bool,
-}
-
-/// Rewrites the caller's headers in place.
-pub(super) fn rewrite(head: &mut Parts, facts: Facts<'_>) {
+/// Rewrites the caller's headers in place. `host` is the origin's.
+pub(super) fn rewrite(
+    head: &mut Parts,
+    host: HeaderValue,
+    request_id: HeaderValue,
+    peer: &Peer,
+    is_bodiless: bool,
+) {
     let headers = &mut head.headers;
-    let forwarded = forwarded(facts.peer, headers.get(HOST));
+    let forwarded = forwarded(peer, headers.get(HOST));
     remove_headers(headers, is_forbidden);
-    headers.insert(HOST, facts.host.clone());
+    headers.insert(HOST, host);
     headers.insert(FORWARDED, forwarded);
     headers.insert(VIA, HeaderValue::from_static("1.1 lychgate"));
-    headers.insert(X_REQUEST_ID, facts.request_id);
+    headers.insert(X_REQUEST_ID, request_id);
     trace_context::continue_or_begin(headers);
     // RFC 9110, section 8.6: a method that expects content says if it has none.
-    if facts.bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
+    if is_bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
@@ -135,13 +130,9 @@ mod tests {
             request = request.header(*name, *value);
         }
         let mut head = request.body(()).unwrap().into_parts().0;
-        let facts = Facts {
-            host: &HeaderValue::from_static("va.ac.example"),
-            request_id: HeaderValue::from_static("ours"),
-            peer: &Peer::new("192.0.2.60:4711".parse().unwrap()),
-            bodiless,
-        };
-        rewrite(&mut head, facts);
+        let [host, id] = ["va.ac.example", "ours"].map(HeaderValue::from_static);
+        let peer = Peer::new("192.0.2.60:4711".parse().unwrap());
+        rewrite(&mut head, host, id, &peer, bodiless);
         head.headers
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::counted_stream::CountedStream;
@@ -39,7 +38,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_by(cx, |socket| write(socket, bufs))
+        self.0
+            .poll_write_by(cx, |socket| socket.try_write_vectored(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -55,28 +55,12 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Most requests are a single buffer, which needs no list.
-fn write(socket: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    match bufs {
-        [only] => socket.try_write(only),
-        _ => socket.try_write_vectored(bufs),
-    }
-}
-
-/// The stream that hyper reads and writes, plain or TLS. Every byte counts.
+/// The stream that hyper reads and writes. Every byte counts.
 #[derive(Debug)]
-pub(super) enum HyperIo {
-    Plain(Socket),
-    Tls(Arc<CountedStream>, Box<TlsStream<Socket>>),
-}
-
-impl HyperIo {
-    fn counted(&self) -> &CountedStream {
-        match self {
-            Self::Plain(socket) => &socket.0,
-            Self::Tls(counted, _) => counted,
-        }
-    }
+pub(super) struct HyperIo {
+    pub(super) stream: Arc<CountedStream>,
+    /// TLS over the same stream.
+    pub(super) tls: Option<Box<TlsStream<Socket>>>,
 }
 
 impl AsyncRead for HyperIo {
@@ -86,65 +70,43 @@ impl AsyncRead for HyperIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(match &mut *self {
-            Self::Plain(socket) => socket.0.poll_read(cx, buf),
-            Self::Tls(_, tls) => Pin::new(tls).poll_read(cx, buf),
+        ready!(match &mut self.tls {
+            None => self.stream.poll_read(cx, buf),
+            Some(tls) => Pin::new(tls).poll_read(cx, buf),
         })?;
         if buf.filled().len() > before {
-            self.counted().note_read();
+            self.stream.note_read();
         }
         Poll::Ready(Ok(()))
     }
 }
 
+/// Not vectored, so hyper copies the body behind the head: for a small body that costs less than a list.
 impl AsyncWrite for HyperIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(Socket(counted)) => counted.count(buf.len(), || {
-                counted.poll_write_by(cx, |socket| socket.try_write(buf))
-            }),
-            Self::Tls(counted, tls) => {
-                counted.count(buf.len(), || Pin::new(tls).poll_write(cx, buf))
-            }
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let offered = bufs.iter().map(|buf| buf.len()).sum();
-        match &mut *self {
-            Self::Plain(Socket(counted)) => counted.count(offered, || {
-                counted.poll_write_by(cx, |socket| write(socket, bufs))
-            }),
-            Self::Tls(counted, tls) => {
-                counted.count(offered, || Pin::new(tls).poll_write_vectored(cx, bufs))
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
+        let Self { stream, tls } = &mut *self;
+        stream.count(buf.len(), || match tls {
+            None => stream.poll_write_by(cx, |socket| socket.try_write(buf)),
+            Some(tls) => Pin::new(tls).poll_write(cx, buf),
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Tls(_, tls) = &mut *self {
+        if let Some(tls) = &mut self.tls {
             ready!(Pin::new(tls).poll_flush(cx))?;
         }
-        self.counted().flushed();
+        self.stream.flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(_, tls) => Pin::new(tls).poll_shutdown(cx),
+        match &mut self.tls {
+            None => Poll::Ready(self.stream.shutdown()),
+            Some(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::client::Settings;
 use super::connect::{Connection, Connector};
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
@@ -30,23 +31,16 @@ pub(super) enum Want {
     New,
 }
 
-/// The bounds of one origin's connections.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) max_connections: usize,
-    pub(super) connect_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-}
-
 /// One origin's connections.
 #[derive(Debug)]
 pub(super) struct OriginPool {
     origin: Arc<Origin>,
-    host: HeaderValue,
-    bounds: Bounds,
+    /// The value of `host`.
+    pub(super) host: HeaderValue,
+    settings: Arc<Settings>,
     connector: Arc<Connector>,
-    metrics: Metrics,
-    slots: Semaphore,
+    pub(super) metrics: Metrics,
+    slots: Arc<Semaphore>,
     /// Oldest first. The lock covers a push or a pop.
     idle: Mutex<Vec<Idle>>,
 }
@@ -61,22 +55,19 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct Lease {
     connection: Option<Connection>,
-    slot: Slot,
+    pool: Arc<OriginPool>,
+    _slot: OwnedSemaphorePermit,
     /// Whether it carried a request before.
-    used: bool,
+    pub(super) used: bool,
     /// When the request got it.
-    begun: Instant,
+    pub(super) begun: Instant,
 }
-
-/// The right to one connection.
-#[derive(Debug)]
-struct Slot(Arc<OriginPool>);
 
 impl OriginPool {
     /// A pool without connections.
     pub(super) fn new(
         origin: Arc<Origin>,
-        bounds: Bounds,
+        settings: Arc<Settings>,
         connector: Arc<Connector>,
         metrics: Metrics,
     ) -> Result<Arc<Self>, Failure> {
@@ -85,25 +76,14 @@ impl OriginPool {
         Ok(Arc::new(Self {
             origin,
             host,
-            bounds,
+            slots: Arc::new(Semaphore::new(
+                settings.max_connections.min(Semaphore::MAX_PERMITS),
+            )),
+            settings,
             connector,
             metrics,
-            slots: Semaphore::new(bounds.max_connections.min(Semaphore::MAX_PERMITS)),
             idle: Mutex::default(),
         }))
-    }
-
-    pub(super) fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// The value of `host`.
-    pub(super) fn host(&self) -> &HeaderValue {
-        &self.host
     }
 
     /// A suitable connection, by `deadline` at the latest. `now` is the time of the call: this reads the clock again
@@ -114,9 +94,9 @@ impl OriginPool {
         mut now: Instant,
         deadline: Instant,
     ) -> Result<Lease, Failure> {
-        let slot = match self.free_slot() {
-            Some(slot) => slot,
-            None => {
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
                 let slot = Box::pin(self.wait_for_slot(now, deadline)).await?;
                 now = Instant::now();
                 slot
@@ -126,7 +106,8 @@ impl OriginPool {
             if connection.is_fit(self.origin.tls, SETTLE).await {
                 return Ok(Lease {
                     connection: Some(connection),
-                    slot,
+                    pool: Arc::clone(self),
+                    _slot: slot,
                     used: true,
                     begun: now,
                 });
@@ -137,7 +118,8 @@ impl OriginPool {
         let connection = Box::pin(self.connect(deadline)).await?;
         Ok(Lease {
             connection: Some(connection),
-            slot,
+            pool: Arc::clone(self),
+            _slot: slot,
             used: false,
             begun: Instant::now(),
         })
@@ -145,7 +127,7 @@ impl OriginPool {
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
         self.make_room();
-        let limit = deadline.min(Instant::now() + self.bounds.connect_timeout);
+        let limit = deadline.min(Instant::now() + self.settings.connect_timeout);
         let connected = timeout_at(limit, self.connector.connect(&self.origin, limit)).await;
         let connection = match connected {
             Ok(Ok(connection)) => connection,
@@ -161,7 +143,7 @@ impl OriginPool {
 
     /// Drops connections that were idle for too long or that upstream closed.
     pub(super) fn reap(&self, now: Instant) {
-        let idle_timeout = self.bounds.idle_timeout;
+        let idle_timeout = self.settings.idle_timeout;
         let mut idle = self.idle();
         let (keep, over): (Vec<_>, Vec<_>) = idle.drain(..).partition(|idle| {
             now.saturating_duration_since(idle.since) < idle_timeout
@@ -178,34 +160,28 @@ impl OriginPool {
         self.in_use() == 0 && self.idle().is_empty()
     }
 
-    fn free_slot(self: &Arc<Self>) -> Option<Slot> {
-        let permit = self.slots.try_acquire().ok()?;
-        permit.forget();
-        Some(Slot(Arc::clone(self)))
-    }
-
     async fn wait_for_slot(
-        self: &Arc<Self>,
+        &self,
         now: Instant,
         deadline: Instant,
-    ) -> Result<Slot, Failure> {
-        let limit = deadline.min(now + self.bounds.connect_timeout);
-        let Ok(Ok(permit)) = timeout_at(limit, self.slots.acquire()).await else {
+    ) -> Result<OwnedSemaphorePermit, Failure> {
+        let limit = deadline.min(now + self.settings.connect_timeout);
+        let slots = Arc::clone(&self.slots);
+        let Ok(Ok(slot)) = timeout_at(limit, slots.acquire_owned()).await else {
             let detail = format!(
                 "all {} connections to {} were in use",
-                self.bounds.max_connections, self.origin
+                self.settings.max_connections, self.origin
             );
             return Err(failure(FailureKind::Saturated, detail));
         };
-        permit.forget();
-        Ok(Slot(Arc::clone(self)))
+        Ok(slot)
     }
 
     /// Takes the newest idle connection if it is young enough: all others are older.
     fn take_idle(&self, want: Want, now: Instant) -> Option<Connection> {
         let oldest = match want {
-            Want::Any => self.bounds.idle_timeout,
-            Want::UsedWithin(time) => time.min(self.bounds.idle_timeout),
+            Want::Any => self.settings.idle_timeout,
+            Want::UsedWithin(time) => time.min(self.settings.idle_timeout),
             Want::New => return None,
         };
         let mut idle = self.idle();
@@ -217,7 +193,7 @@ impl OriginPool {
 
     fn make_room(&self) {
         let mut idle = self.idle();
-        let room = self.bounds.max_connections.saturating_sub(self.in_use());
+        let room = self.settings.max_connections.saturating_sub(self.in_use());
         let over = idle.len().saturating_sub(room);
         let pushed_out: Vec<_> = idle.drain(..over).collect();
         drop(idle);
@@ -225,7 +201,7 @@ impl OriginPool {
     }
 
     fn in_use(&self) -> usize {
-        self.bounds
+        self.settings
             .max_connections
             .saturating_sub(self.slots.available_permits())
     }
@@ -246,23 +222,12 @@ impl OriginPool {
 }
 
 impl Lease {
+    pub(super) fn origin(&self) -> &Origin {
+        &self.pool.origin
+    }
+
     pub(super) fn connection(&mut self) -> Option<&mut Connection> {
         self.connection.as_mut()
-    }
-
-    /// Whether it carried a request before.
-    pub(super) fn is_used(&self) -> bool {
-        self.used
-    }
-
-    /// When the request got it.
-    pub(super) fn begun(&self) -> Instant {
-        self.begun
-    }
-
-    /// The pool that it belongs to.
-    pub(super) fn pool(&self) -> &OriginPool {
-        &self.slot.0
     }
 
     /// Makes it idle, after the answer's last byte. Closes it if the whole request has not left (an early answer) or
@@ -276,7 +241,7 @@ impl Lease {
             return;
         }
         let since = Instant::now();
-        self.slot.0.idle().push(Idle { connection, since });
+        self.pool.idle().push(Idle { connection, since });
     }
 }
 
@@ -285,12 +250,6 @@ impl Drop for Lease {
         if let Some(connection) = self.connection.take() {
             connection.abort();
         }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.slots.add_permits(1);
     }
 }
 

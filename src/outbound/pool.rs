@@ -1,15 +1,16 @@
 //! One pool per origin, and the task that closes connections that were idle for too long.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
+use super::client::Settings;
 use super::connect::Connector;
-use super::origin_pool::{Bounds, OriginPool, failure};
+use super::origin_pool::{OriginPool, failure};
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;
@@ -17,7 +18,7 @@ use crate::request::Origin;
 /// Origins that may have connections at once.
 const MAX_ORIGINS: usize = 1024;
 
-type OriginPools = HashMap<Arc<Origin>, Arc<OriginPool>>;
+type OriginPools = BTreeMap<Arc<Origin>, Arc<OriginPool>>;
 
 /// One [`OriginPool`] per origin.
 #[derive(Debug)]
@@ -25,24 +26,24 @@ pub(super) struct Pool {
     origins: Arc<ArcSwap<OriginPools>>,
     /// Held to add an origin; a look-up takes no lock.
     adding: Mutex<()>,
-    bounds: Bounds,
+    settings: Arc<Settings>,
     connector: Arc<Connector>,
     metrics: Metrics,
-    reaper: AbortHandle,
+    _reaper: AbortOnDropHandle<()>,
 }
 
 impl Pool {
     /// An empty pool. Must be called within a tokio runtime.
-    pub(super) fn new(bounds: Bounds, connector: Connector, metrics: Metrics) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, connector: Connector, metrics: Metrics) -> Self {
         let origins = Arc::new(ArcSwap::from_pointee(OriginPools::new()));
-        let reaper = tokio::spawn(reap(Arc::downgrade(&origins), bounds.idle_timeout));
+        let reaper = tokio::spawn(reap(Arc::clone(&origins), settings.idle_timeout));
         Self {
             origins,
             adding: Mutex::new(()),
-            bounds,
+            settings,
             connector: Arc::new(connector),
             metrics,
-            reaper: reaper.abort_handle(),
+            _reaper: AbortOnDropHandle::new(reaper),
         }
     }
 
@@ -65,7 +66,7 @@ impl Pool {
         }
         let pool = OriginPool::new(
             Arc::clone(origin),
-            self.bounds,
+            Arc::clone(&self.settings),
             Arc::clone(&self.connector),
             self.metrics.clone(),
         )?;
@@ -75,19 +76,10 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.reaper.abort();
-    }
-}
-
-async fn reap(origins: Weak<ArcSwap<OriginPools>>, idle_timeout: Duration) {
+async fn reap(origins: Arc<ArcSwap<OriginPools>>, idle_timeout: Duration) {
     let pause = (idle_timeout / 4).clamp(Duration::from_millis(20), Duration::from_secs(5));
     loop {
         tokio::time::sleep(pause).await;
-        let Some(origins) = origins.upgrade() else {
-            return;
-        };
         let now = Instant::now();
         for pool in origins.load().values() {
             pool.reap(now);
@@ -100,13 +92,16 @@ mod tests {
     use super::*;
 
     fn pool() -> Pool {
-        let bounds = Bounds {
-            max_connections: 1,
+        let settings = Settings {
             connect_timeout: Duration::from_secs(1),
+            head_timeout: Duration::from_secs(1),
+            total_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(1),
+            max_connections: 1,
+            roots_file: None,
         };
         let tls = crate::tls::ClientTls::new(None).unwrap();
-        Pool::new(bounds, Connector::new(tls), Metrics::new())
+        Pool::new(settings.into(), Connector::new(tls), Metrics::new())
     }
 
     fn origin(port: u16) -> Arc<Origin> {

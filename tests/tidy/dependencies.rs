@@ -18,7 +18,6 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("strict_toml", Some(&[])),
     ("tls", Some(&[])),
     ("random", Some(&[])),
-    ("alarm", Some(&[])),
     // A refusal contains the receipt of a deletion that was sent.
     ("refusal", Some(&["audit", "request"])),
     ("request", Some(&["contract", "token"])),
@@ -44,10 +43,10 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     (
         "outbound",
         Some(&[
-            "request", "forward", "refusal", "layers", "metrics", "tls", "random", "alarm",
+            "request", "forward", "refusal", "layers", "metrics", "tls", "random",
         ]),
     ),
-    ("inbound", Some(&["request", "metrics", "alarm"])),
+    ("inbound", Some(&["request", "metrics"])),
     (
         "admin",
         Some(&["audit", "metrics", "config", "clock", "request"]),

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +34,7 @@ where
 {
     let counters = Counters::default();
     let listener = Listener::bind(settings).unwrap();
-    let handler = move |request, _: &Peer| Box::pin(handler(request));
+    let handler = move |request, _: &Peer| Box::pin(handler(request).map(Ok));
     (serve(listener, counters.clone(), handler), counters)
 }
 
@@ -83,7 +84,7 @@ async fn the_handler_knows_the_peer() {
     let listener = Listener::bind(settings()).unwrap();
     let server = serve(listener, counters.clone(), |_, peer| {
         let ip = peer.ip().to_owned();
-        Box::pin(async move { Response::new(Body::whole(ip)) })
+        Box::pin(async move { Ok(Response::new(Body::whole(ip))) })
     });
     let mut stream = send(
         &server,
@@ -341,7 +342,7 @@ async fn a_caller_that_does_not_read_loses_its_connection() {
     let counters = Counters::default();
     let listener = Listener::bind_with(settings(), Duration::from_millis(300)).unwrap();
     let server = serve(listener, counters.clone(), |_, _| {
-        Box::pin(async { Response::new(Body::whole(vec![b'x'; 64 << 20])) })
+        Box::pin(async { Ok(Response::new(Body::whole(vec![b'x'; 64 << 20]))) })
     });
     let stream = send(&server, GET).await;
     until("accepted", || counters.connections.get() == 1).await;

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 
 use super::support::*;
 use crate::outbound::counted_stream::{CountedStream, Waiting};
-use crate::outbound::io::{HyperIo, Socket};
+use crate::outbound::io::HyperIo;
 use crate::request::Body;
 
 struct Bare {
@@ -29,7 +29,10 @@ impl Bare {
             .await
             .unwrap();
         let stream = CountedStream::new(socket, false);
-        let io = HyperIo::Plain(Socket(Arc::clone(&stream)));
+        let io = HyperIo {
+            stream: Arc::clone(&stream),
+            tls: None,
+        };
         let (sender, connection) = handshake(TokioIo::new(io)).await.unwrap();
         tokio::spawn(connection);
         Self { sender, stream }

@@ -252,6 +252,7 @@ pub(super) async fn send(client: &Client, outgoing: Outgoing) -> Report {
     client
         .send(Cleared::for_test(outgoing))
         .await
+        .unwrap()
         .open_for_test()
 }
 
