@@ -31,7 +31,7 @@ fn of(directory: &std::path::Path, token_file: Option<PathBuf>) -> Admin {
 }
 
 #[tokio::test]
-async fn files_come_byte_for_byte_with_their_types_and_for_how_long_they_hold() {
+async fn files_come_byte_for_byte_with_type_and_cache_lifetime() {
     let (folder, admin) = published();
     for (path, kind, cached) in [
         ("checkpoint", "text/plain; charset=utf-8", "max-age=1"),

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn time_stands_still_over_a_small_step_back_and_a_large_one_is_noted() {
+    fn time_stands_over_a_small_step_back_and_a_large_one_is_noted() {
         let (mut composer, clock) = composer(10_000_000);
         composer.note(&Kind::Alive {});
         clock.set(Time(9_500_000));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_an_intent_stand_together_even_when_the_clock_steps() {
+    fn the_parts_of_an_intent_stay_together_when_the_clock_steps() {
         let (mut composer, clock) = composer(10_000_000);
         composer.note(&Kind::Alive {});
         clock.set(Time(0));

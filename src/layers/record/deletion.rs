@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p6_a_refusal_by_the_trail_is_on_record_though_the_caller_is_gone() {
+    async fn p6_a_refusal_by_the_trail_is_recorded_if_the_caller_is_gone() {
         let (recorder, outgoing) = (recorder(closed_trail()), outgoing());
         let (deletions, context) = (recorder.deletions.clone(), Arc::clone(&outgoing.context));
         let service = tower::service_fn(async |_: Cleared| -> Result<Unrecorded, Infallible> {

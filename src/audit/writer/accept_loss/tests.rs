@@ -125,7 +125,7 @@ fn losses(entries: &[Entry]) -> Vec<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so_first() {
+async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so() {
     let world = World::new().await;
     let old = world.entries(&world.disk, &[]);
     let root = Disk::folder(&world.disk, "/audit".as_ref(), None).unwrap();

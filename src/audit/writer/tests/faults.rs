@@ -12,7 +12,7 @@ use crate::audit::entry::{Caller, Refused};
 const PATIENT: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_p3_a_failed_sync_of_an_intent_grants_nothing_and_closes_it_as_not_sent() {
+async fn p1_p3_a_failed_sync_of_an_intent_closes_it_as_not_sent() {
     let rig = Rig::open(PATIENT).await;
     rig.disk.fail("sync_data", 0, 1, ErrorKind::Other);
     let found = rig.trail.begin(test_intent(1)).await.unwrap_err();
@@ -30,7 +30,7 @@ async fn p1_p3_a_failed_sync_of_an_intent_grants_nothing_and_closes_it_as_not_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_p2_a_failed_sync_of_an_outcome_is_unconfirmed_and_recorded_once_later() {
+async fn p1_p2_an_outcome_whose_sync_fails_is_recorded_once_later() {
     let rig = Rig::open(PATIENT).await;
     let open = rig.trail.begin(test_intent(1)).await.unwrap();
     let index = open.index();
@@ -50,7 +50,7 @@ async fn p1_p2_a_failed_sync_of_an_outcome_is_unconfirmed_and_recorded_once_late
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_second_failed_sync_keeps_deletions_closed_until_one_works() {
+async fn p3_after_two_failed_syncs_deletions_wait_for_a_good_one() {
     let rig = Rig::open(PATIENT).await;
     let kept = rig.trail.begin(test_intent(1)).await.unwrap();
     rig.disk.fail("sync_data", 0, usize::MAX, ErrorKind::Other);
@@ -90,7 +90,7 @@ async fn p3_an_outage_ends_even_if_the_key_file_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_late_sync_refuses_at_once_and_its_intents_are_closed_first() {
+async fn p3_a_late_sync_refuses_at_once_and_closes_its_intents_first() {
     let rig = Rig::open(Duration::from_secs(2)).await;
     let kept = rig.trail.begin(test_intent(1)).await.unwrap();
     rig.disk.hold(true);
@@ -145,7 +145,7 @@ async fn p3_a_late_sync_that_fails_is_a_failed_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_no_room_for_the_next_segment_refuses_deletions_but_records_outcomes() {
+async fn p3_no_room_for_a_segment_refuses_deletions_not_outcomes() {
     let disk = FakeDisk::default();
     // While the trail is opened, `verifier` and the first segment are made, then a bundle, a tile, the
     // checkpoint and the seen file; the spare behind them.

@@ -120,7 +120,7 @@ async fn p3_an_unlinked_segment_refuses_deletions_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_replaced_segment_refuses_deletions_until_the_true_one_is_back() {
+async fn p3_a_replaced_segment_refuses_deletions_until_it_is_back() {
     let real = Real::open().await;
     let held = real.aside();
     std::fs::hard_link(real.segment(), &held).unwrap();
@@ -135,7 +135,7 @@ async fn p3_a_replaced_segment_refuses_deletions_until_the_true_one_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_file_that_holds_what_is_known_byte_for_byte_is_taken_for_the_one_that_is_gone() {
+async fn p3_a_file_with_the_same_bytes_replaces_the_one_that_is_gone() {
     for name in ["journal/0000000001", "lock", "verifier"] {
         let real = Real::open().await;
         let path = real.file(name);
@@ -313,7 +313,7 @@ async fn p4_a_copy_that_another_gateway_wrote_in_stays_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_altered_records_keep_deletions_closed_even_when_the_files_are_in_place() {
+async fn p3_altered_records_in_the_right_files_keep_deletions_closed() {
     let real = Real::open().await;
     let file = OpenOptions::new()
         .read(true)

@@ -67,7 +67,7 @@ fn troubles(seen: &[Entry]) -> Vec<Trouble> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_large_deletion_behind_many_long_closings_stands_in_one_batch() {
+async fn p1_a_large_deletion_behind_long_closings_is_one_batch() {
     let rig = Rig::open(Duration::from_secs(600)).await;
     let tasks = crowded(&rig, false).await;
     rig.disk.hold(false);
@@ -88,7 +88,7 @@ async fn p1_a_large_deletion_behind_many_long_closings_stands_in_one_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_p3_late_and_then_failed_grants_nothing_and_both_stand_on_record() {
+async fn p1_p3_a_sync_late_then_failed_grants_nothing_and_is_recorded() {
     let rig = Rig::open(Duration::from_secs(6)).await;
     let tasks = crowded(&rig, true).await;
     // The sync is late, and all callers joined the queue before it began.

@@ -63,7 +63,7 @@ async fn p2_a_large_read_back_stands_in_a_row_while_deletions_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_command_whose_sync_fails_is_told_so_and_what_it_wrote_stands_once() {
+async fn p3_a_failed_sync_is_told_to_the_command_and_stands_once() {
     let (rig, intent) = in_doubt().await;
     rig.disk.fail("sync_data", 0, 1, ErrorKind::Other);
     let closed = rig.trail.reconciled(test_reconciled(intent, 1)).await;

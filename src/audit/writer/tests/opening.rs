@@ -8,7 +8,7 @@ use crate::audit::entry::ConfigInForce;
 use crate::audit::entry::compose::test_intent;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_config_and_a_count_outlive_an_opening_that_failed_in_its_first_write() {
+async fn p1_a_config_and_a_count_outlive_an_opening_that_failed() {
     let disk = FakeDisk::default();
     // The first try ends at once; the second in the write of its first batch, behind `verifier`,
     // `lock` and the three parts of a segment.

@@ -35,14 +35,14 @@ async fn refused_after_ten_seconds(rig: &Rig, cause: Cause, mend: impl FnOnce())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_publisher_that_hangs_refuses_deletions_after_ten_seconds() {
+async fn p3_a_hanging_publisher_refuses_deletions_after_ten_seconds() {
     let rig = Rig::open(PATIENT).await;
     rig.disk.hang(Some("move"));
     refused_after_ten_seconds(&rig, Cause::SyncLate, || rig.disk.hang(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_publisher_that_fails_refuses_deletions_after_ten_seconds_with_its_cause() {
+async fn p3_a_failing_publisher_refuses_deletions_with_its_cause() {
     let rig = Rig::open(PATIENT).await;
     rig.disk
         .fail("move", 0, usize::MAX, ErrorKind::ReadOnlyFilesystem);
@@ -64,7 +64,7 @@ fn swap(rig: &Rig, bytes: Option<&[u8]>) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_checkpoint_that_is_not_ours_refuses_deletions_until_ours_is_back() {
+async fn p3_a_foreign_checkpoint_refuses_deletions_until_ours_is_back() {
     let rig = Rig::open(PATIENT).await;
     let key = Key::read(&rig.settings.key_file).unwrap();
     let other = Checkpoint {

@@ -106,7 +106,7 @@ async fn p1_p2_p3_every_step_may_fail_and_a_crash_may_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_recovery_that_is_cut_off_again_and_again_ends_in_the_same_records() {
+async fn p2_recovery_cut_off_again_and_again_ends_in_the_same_records() {
     let rig = Rig::open(PATIENT).await;
     let open = rig.trail.begin(test_intent(1)).await.unwrap();
     let index = open.index();
@@ -127,7 +127,7 @@ async fn p2_recovery_that_is_cut_off_again_and_again_ends_in_the_same_records() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_what_stood_in_the_page_cache_alone_is_durable_once_recovery_has_used_it() {
+async fn p2_a_batch_only_in_the_page_cache_is_durable_after_recovery() {
     let rig = Rig::open(PATIENT).await;
     rig.disk.fail("sync_data", 0, usize::MAX, ErrorKind::Other);
     rig.trail.begin(test_intent(1)).await.unwrap_err();

@@ -102,7 +102,7 @@ async fn refused(killed: &Killed, disk: &FakeDisk, at: u64, case: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_records_past_the_checkpoint_forged_without_the_key_are_never_signed() {
+async fn p4_records_forged_past_the_checkpoint_are_never_signed() {
     let killed = killed(&[(3, 1), (2, 1), (1, 1)]);
     let genuine: Vec<Entries> = killed.batches.iter().map(|b| b.entries.clone()).collect();
     let before = killed.batches[0].link;
@@ -143,7 +143,7 @@ async fn p4_records_past_the_checkpoint_forged_without_the_key_are_never_signed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_a_flipped_byte_amid_answered_records_cuts_nothing_and_is_named() {
+async fn p4_a_flipped_byte_amid_answered_records_is_named_and_not_cut() {
     let killed = killed(&[(3, 1), (1, 300), (2, 1)]);
     let all = bytes(&killed.disk);
     let (_, answered) = killed.batches.split_last().unwrap();

@@ -112,12 +112,12 @@ fn p3_a_read_that_fails_when_files_are_judged_is_no_tampering() {
 }
 
 #[test]
-fn p3_a_read_that_fails_when_all_is_judged_again_is_no_tampering() {
+fn p3_a_read_that_fails_in_a_full_check_is_no_tampering() {
     running(doubt, |life, _| life.write());
 }
 
 #[test]
-fn p3_a_read_that_fails_when_an_entry_is_written_is_no_tampering() {
+fn p3_a_read_that_fails_at_a_write_is_no_tampering() {
     running(|_, _| (), |life, told| life.leave_open(told));
 }
 
@@ -160,7 +160,7 @@ fn p3_a_read_that_fails_in_the_scrub_is_no_tampering() {
 }
 
 #[test]
-fn p4_a_read_that_fails_in_recovery_is_neither_damage_nor_roll_back() {
+fn p4_a_failed_read_in_recovery_is_no_damage_and_no_roll_back() {
     let runtime = runtime();
     let _entered = runtime.enter();
     by_hand::want();

@@ -160,7 +160,7 @@ fn tell(seeds: std::ops::Range<u64>) -> Vec<String> {
 }
 
 #[test]
-fn p1_p2_p4_power_lost_at_any_step_again_and_again_makes_no_answer_a_lie() {
+fn p1_p2_p4_power_lost_again_and_again_makes_no_answer_a_lie() {
     let one = std::env::var_os("LYCHGATE_CRASH_SEED");
     let one = one.map(|seed| seed.to_str().unwrap().parse::<u64>().unwrap());
     let seeds = match (one, std::env::var_os("LYCHGATE_FULL")) {
