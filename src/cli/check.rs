@@ -8,7 +8,6 @@ use super::exit::{Exit, Stop};
 use crate::audit;
 use crate::config::{Config, Problems};
 
-/// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate check --config lychgate.toml
@@ -19,7 +18,6 @@ pub(super) struct Arguments {
     pub(crate) config: PathBuf,
 }
 
-/// Checks a config and reports all its problems.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let config = load(&arguments.config)?;
     let plural = |count: usize, word: &str| match count {

@@ -15,6 +15,14 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Cuts a text to at most this many characters.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    match text.char_indices().nth(columns) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(columns - 1).chain(['…']).collect(),
+    }
+}
+
 /// For programs: one line of JSON without invisible characters.
 pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let plain = serde_json::to_string(value)?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// The exit codes of the process. Those from 64 on are from sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(super) enum Exit {
     /// 0: success, or the answer is yes.
     Fine = 0,
     /// 1: the answer is no, for example a trail that does not verify or an empty result.
@@ -28,9 +28,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ended early.
 #[derive(Debug)]
-pub enum Stop {
+pub(super) enum Stop {
     /// The exit code, and the message for standard error.
     Message(Exit, String),
     /// The exit code, and lines that are already formatted.
@@ -40,9 +39,20 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The exit code with a message.
-    pub fn with(exit: Exit, message: impl Display) -> Self {
-        Self::Message(exit, message.to_string())
+    pub(super) fn no(message: impl Display) -> Self {
+        Self::Message(Exit::No, message.to_string())
+    }
+
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self::Message(Exit::Usage, message.to_string())
+    }
+
+    pub(super) fn internal(message: impl Display) -> Self {
+        Self::Message(Exit::Internal, message.to_string())
+    }
+
+    pub(super) fn io(message: impl Display) -> Self {
+        Self::Message(Exit::Io, message.to_string())
     }
 }
 

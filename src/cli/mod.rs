@@ -6,21 +6,21 @@
 mod audit;
 mod check;
 #[cfg(feature = "demo")]
-pub(crate) mod demo;
+mod demo;
 mod escape;
 mod exit;
 mod output;
 mod panic;
-pub(crate) mod run;
+mod run;
 mod table;
-pub(crate) mod token;
-
-pub use exit::{Exit, Stop};
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use exit::Exit;
 
 /// An authenticating reverse proxy that records every deletion before it happens
 #[derive(Debug, Parser)]
@@ -80,12 +80,12 @@ pub fn main() -> ExitCode {
 
 fn dispatch(verb: Verb) -> ExitCode {
     match verb {
-        Verb::Run { config } => run::run(&config),
+        Verb::Run { config } => output::end(run::run(&config)).into(),
         Verb::Check(arguments) => output::with_output(|out| check::run(out, &arguments)),
         #[cfg(feature = "demo")]
-        Verb::Demo { once } => demo::run(once),
+        Verb::Demo { once } => output::end(demo::run(once)).into(),
         Verb::Audit(arguments) => output::with_output(|out| audit::run(out, arguments)),
-        Verb::Token(arguments) => token::run(arguments),
+        Verb::Token(arguments) => output::with_output(|out| token::run(out, arguments)),
     }
 }
 

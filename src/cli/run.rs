@@ -1,15 +1,13 @@
 //! `lychgate run`: serves until a signal stops it.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit::Exit;
-use super::output::tell;
+use super::check;
+use super::exit::{Exit, Stop};
 use crate::clock::Clock;
-use crate::config::{Config, Problems};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
@@ -22,38 +20,32 @@ const MAX_BLOCKING_THREADS: usize = 32;
 /// Serves with this config file. SIGHUP reloads it; SIGTERM and SIGINT drain and stop.
 ///
 /// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
-pub(crate) fn run(config: &Path) -> ExitCode {
-    let loaded = match Config::load(config) {
-        Ok(loaded) => loaded,
-        Err(problems) => return refuse(&problems),
-    };
+pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
+    let config = check::load(config)?;
     let metrics = Metrics::new();
     let dropped = metrics.log_lines_dropped.clone();
-    let logs = match Logs::start(&loaded.telemetry, Clock::system(), dropped) {
-        Ok(logs) => logs,
-        Err(error) => return fail(&format!("cannot write logs to standard output: {error}")),
-    };
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start threads: {error}")),
-    };
-    let served = runtime.block_on(serve(loaded, metrics, &logs));
+    let logs = Logs::start(&config.telemetry, Clock::system(), dropped)
+        .map_err(|error| Stop::io(format!("cannot write logs to standard output: {error}")))?;
+    let runtime = runtime().map_err(|error| Stop::io(format!("cannot start threads: {error}")))?;
+    let served = runtime.block_on(serve(config, metrics, &logs));
     // Only abandoned work is left, for example a name lookup that hangs; do not wait for it.
     runtime.shutdown_background();
     logs.stop();
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => fail(&why),
-    }
+    served.map(|()| Exit::Fine)
 }
 
-async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), String> {
+async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop> {
     let path = config.path.clone();
-    let mut signals =
-        Signals::new().map_err(|error| format!("cannot install signal handlers: {error}"))?;
+    let listen = |kind| {
+        signal(kind).map_err(|error| Stop::io(format!("cannot install signal handlers: {error}")))
+    };
+    // These handlers stay installed, so a second signal changes nothing.
+    let mut hangup = listen(SignalKind::hangup())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
     let gateway = Gateway::start_with(config, Clock::system(), metrics)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(Stop::io)?;
     tracing::info!(
         address = %gateway.address(),
         admin = %gateway.admin_address(),
@@ -61,11 +53,15 @@ async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stri
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    while signals.next().await == Request::Reload {
-        reload(&gateway, &path, logs).await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&gateway, &path, logs).await,
+        }
     }
     tracing::info!("stop requested: draining");
-    // The signal handlers stay installed, so a second signal changes nothing.
     gateway.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -106,37 +102,6 @@ async fn reload(gateway: &Gateway, path: &Path, logs: &Logs) {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Request {
-    Reload,
-    Stop,
-}
-
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Request {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.hangup.recv() => Request::Reload,
-        }
-    }
-}
-
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     // Counts the cores that this process may use: CPU affinity and the cgroup's quota.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -152,20 +117,4 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .thread_name("serve")
         .enable_all()
         .build()
-}
-
-fn refuse(problems: &Problems) -> ExitCode {
-    let exit = if problems.unreadable {
-        Exit::Io
-    } else {
-        Exit::Config
-    };
-    // If standard error is closed, the exit code still reports the failure.
-    let _ = writeln!(anstream::stderr(), "{}", problems.rendered.trim_end());
-    exit.into()
-}
-
-fn fail(why: &str) -> ExitCode {
-    tell(why);
-    Exit::Io.into()
 }

@@ -4,14 +4,13 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::escape::escape;
+use super::escape::{cut, escape};
 
 /// Cells are cut to this many characters.
 const MAX_CELL_CHARS: usize = 40;
 /// The rows of a block are aligned with one another; the block bounds the memory of a long table.
 const BLOCK_ROWS: usize = 500;
 
-/// One cell.
 #[derive(Debug)]
 pub(super) struct Cell {
     text: String,
@@ -21,26 +20,20 @@ pub(super) struct Cell {
 impl Cell {
     /// Escapes the text and cuts it.
     pub(super) fn new(text: &str, style: Style) -> Self {
-        let escaped = escape(text);
-        let text = match escaped.char_indices().nth(MAX_CELL_CHARS) {
-            None => escaped,
-            Some(_) => escaped
-                .chars()
-                .take(MAX_CELL_CHARS - 1)
-                .chain(['…'])
-                .collect(),
-        };
+        let text = cut(&escape(text), MAX_CELL_CHARS);
         Self { text, style }
+    }
+
+    pub(super) fn plain(value: impl ToString) -> Self {
+        Self::new(&value.to_string(), Style::new())
+    }
+
+    pub(super) fn or_dash(value: Option<impl ToString>) -> Self {
+        value.map_or_else(|| Self::plain('-'), Self::plain)
     }
 
     fn width(&self) -> usize {
         self.text.chars().count()
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::new(text, Style::new())
     }
 }
 
@@ -52,7 +45,6 @@ pub(super) struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
-    /// A table with these titles.
     pub(super) fn new(titles: [&str; N]) -> Self {
         let mut table = Self {
             widths: [0; N],
@@ -71,7 +63,6 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
-    /// Writes the rows that are left.
     pub(super) fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for row in self.rows.drain(..) {
             for (column, (cell, width)) in row.iter().zip(self.widths).enumerate() {
@@ -102,7 +93,7 @@ mod tests {
         let mut table = Table::new(["NAME", "WHAT"]);
         let mut out = Vec::new();
         for row in rows {
-            table.row(&mut out, row.map(Cell::from)).unwrap();
+            table.row(&mut out, row.map(Cell::plain)).unwrap();
         }
         table.flush(&mut out).unwrap();
         anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
@@ -131,7 +122,7 @@ mod tests {
         let mut table = Table::new(["N"]);
         let mut out = Vec::new();
         for _ in 0..BLOCK_ROWS {
-            table.row(&mut out, [Cell::from("1")]).unwrap();
+            table.row(&mut out, [Cell::plain("1")]).unwrap();
         }
         assert!(!out.is_empty());
         assert!(table.rows.len() < BLOCK_ROWS);

@@ -2,13 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::exit::{Exit, Stop};
-use super::output::with_output;
 use crate::clock::{Clock, Time};
 use crate::token::Algorithm;
 use crate::token::mint::{Key, mint};
@@ -16,9 +14,8 @@ use crate::token::mint::{Key, mint};
 /// Size limit of a key file.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
-/// The arguments of `token`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -73,10 +70,9 @@ struct Mint {
     claim: Vec<(String, Value)>,
 }
 
-/// Runs the command.
-pub(crate) fn run(arguments: Arguments) -> ExitCode {
+pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Stop> {
     let Verb::Mint(arguments) = arguments.verb;
-    with_output(|out| print(out, &arguments, Clock::system().now()))
+    print(out, &arguments, Clock::system().now())
 }
 
 fn print(out: &mut dyn Write, arguments: &Mint, now: Time) -> Result<Exit, Stop> {
@@ -85,34 +81,30 @@ fn print(out: &mut dyn Write, arguments: &Mint, now: Time) -> Result<Exit, Stop>
         writeln!(out, "{}", key.public_jwks())?;
     } else {
         let token = mint(&key, &claims(arguments, now));
-        let token = token.map_err(|error| Stop::with(Exit::Internal, error))?;
+        let token = token.map_err(Stop::internal)?;
         writeln!(out, "{token}")?;
     }
     Ok(Exit::Fine)
 }
 
 fn claims(arguments: &Mint, now: Time) -> Value {
-    let mut claims = Map::new();
-    let mut put = |name: &str, value: Value| {
-        claims.insert(name.to_owned(), value);
-    };
-    let text = |value: &Option<String>| value.clone().map_or(Value::Null, Value::String);
-    put("iss", text(&arguments.issuer));
-    put("sub", text(&arguments.subject));
-    put("aud", one_or_many(&arguments.audience));
-    put("accounts", one_or_many(&arguments.accounts));
-    put("scope", text(&arguments.scope));
-    put("client_id", text(&arguments.client));
-    put("iat", now.seconds().into());
-    put(
-        "exp",
-        now.seconds().saturating_add(arguments.lifetime).into(),
-    );
+    let mut claims = json!({
+        "iss": arguments.issuer,
+        "sub": arguments.subject,
+        "aud": one_or_many(&arguments.audience),
+        "accounts": one_or_many(&arguments.accounts),
+        "scope": arguments.scope,
+        "client_id": arguments.client,
+        "iat": now.seconds(),
+        "exp": now.seconds().saturating_add(arguments.lifetime),
+    });
     for (name, value) in &arguments.claim {
-        put(name, value.clone());
+        claims[name] = value.clone();
     }
-    claims.retain(|_, value| !value.is_null());
-    Value::Object(claims)
+    if let Value::Object(claims) = &mut claims {
+        claims.retain(|_, value| !value.is_null());
+    }
+    claims
 }
 
 /// One value as a string, several as a list, none as null.
@@ -131,7 +123,7 @@ fn key(path: &Path, generate: bool) -> Result<Key, Stop> {
             ErrorKind::NotFound => "; --generate makes one",
             _ => "",
         };
-        Stop::with(Exit::Io, format!("{}: {error}{hint}", path.display()))
+        Stop::io(format!("{}: {error}{hint}", path.display()))
     };
     let file = match std::fs::File::open(path) {
         Err(error) if generate && error.kind() == ErrorKind::NotFound => return make_key(path),
@@ -141,13 +133,13 @@ fn key(path: &Path, generate: bool) -> Result<Key, Stop> {
     file.take(MAX_KEY_BYTES)
         .read_to_string(&mut text)
         .map_err(io)?;
-    Key::read(&text).map_err(|error| Stop::with(Exit::No, format!("{} {error}", path.display())))
+    Key::read(&text).map_err(|error| Stop::no(format!("{} {error}", path.display())))
 }
 
 /// Writes a new key; never overwrites a file.
 fn make_key(path: &Path) -> Result<Key, Stop> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let internal = |error| Stop::with(Exit::Internal, error);
+    let internal = Stop::internal;
     let key = Key::generate(Algorithm::ES256).map_err(internal)?;
     let pem = key.private_pem().map_err(internal)?;
     std::fs::OpenOptions::new()
@@ -156,25 +148,23 @@ fn make_key(path: &Path) -> Result<Key, Stop> {
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all(pem.as_bytes()))
-        .map_err(|error| Stop::with(Exit::Io, format!("{}: {error}", path.display())))?;
+        .map_err(|error| Stop::io(format!("{}: {error}", path.display())))?;
     Ok(key)
 }
 
-fn lifetime(text: &str) -> Result<i64, String> {
-    let fault = || "is a number and s, m, h or d, such as 10m".to_owned();
-    let unit = text.chars().last().ok_or_else(fault)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(fault()),
+fn lifetime(text: &str) -> Result<i64, &'static str> {
+    let seconds = || {
+        let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        count.parse::<i64>().ok()?.checked_mul(unit)
     };
-    let count: i64 = text
-        .strip_suffix(unit)
-        .and_then(|count| count.parse().ok())
-        .ok_or_else(fault)?;
-    count.checked_mul(seconds).ok_or_else(fault)
+    seconds().ok_or("is a number and s, m, h or d, such as 10m")
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {

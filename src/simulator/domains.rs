@@ -2,39 +2,28 @@
 //! shows.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use super::server::{Seen, error, json as answer_json};
+use super::server::{NO_METHOD, NO_RESOURCE, error, json as answer_json};
 
 /// The known services, in the real API's spelling.
-pub(crate) const SERVICES: [&str; 2] = ["accountConfigReadOnly", "accountConfigReadWrite"];
+const SERVICES: [&str; 2] = ["accountConfigReadOnly", "accountConfigReadWrite"];
 
 /// Answers one request. `base` is the host of every account in `accounts`.
-pub(super) fn answer(accounts: &[String], base: &str, seen: &Seen) -> Response<Bytes> {
-    let parts: Vec<&str> = seen.path().split('/').collect();
+pub(super) fn answer(accounts: &[String], base: &str, request: &Request<Bytes>) -> Response<Bytes> {
+    let path = request.uri().path().strip_prefix("/api/account/");
+    let parts: Vec<&str> = path.unwrap_or_default().split('/').collect();
     let (account, service) = match parts[..] {
-        ["", "api", "account", account, "service", "baseURI.json"] => (account, None),
-        [
-            "",
-            "api",
-            "account",
-            account,
-            "service",
-            service,
-            "baseURI.json",
-        ] => (account, Some(service)),
-        _ => return error(StatusCode::NOT_FOUND, 10, "No such resource"),
+        [account, "service", "baseURI.json"] => (account, None),
+        [account, "service", service, "baseURI.json"] => (account, Some(service)),
+        _ => return error(NO_RESOURCE),
     };
-    if seen.method != "GET" {
-        return error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            14,
-            "This method is not allowed",
-        );
+    if request.method() != Method::GET {
+        return error(NO_METHOD);
     }
     if !accounts.iter().any(|known| known == account) {
-        return error(StatusCode::UNAUTHORIZED, 21, "No such site");
+        return error((StatusCode::UNAUTHORIZED, 21, "No such site"));
     }
     let entry = |service: &str| json!({"service": service, "account": account, "baseURI": base});
     match service {
@@ -45,7 +34,7 @@ pub(super) fn answer(accounts: &[String], base: &str, seen: &Seen) -> Response<B
         Some(service) if SERVICES.contains(&service) => {
             answer_json(StatusCode::OK, &entry(service))
         }
-        Some(_) => error(StatusCode::BAD_REQUEST, 22, "No such service"),
+        Some(_) => error((StatusCode::BAD_REQUEST, 22, "No such service")),
     }
 }
 
@@ -55,13 +44,9 @@ mod tests {
     use serde_json::Value;
 
     fn ask(method: &str, target: &str) -> (u16, Value) {
-        let seen = Seen {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            headers: http::HeaderMap::new(),
-            body: Bytes::new(),
-        };
-        let response = answer(&["1".to_owned()], "127.0.0.1:9", &seen);
+        let request = Request::builder().method(method).uri(target);
+        let request = request.body(Bytes::new()).unwrap();
+        let response = answer(&["1".to_owned()], "127.0.0.1:9", &request);
         let body = serde_json::from_slice(response.body()).unwrap();
         (response.status().as_u16(), body)
     }

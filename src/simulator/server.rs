@@ -1,78 +1,43 @@
-//! A small HTTP/1.1 server on a loopback port that keeps the requests it gets.
+//! A small HTTP/1.1 server on a loopback port.
 //!
 //! Limits: [`MAX_CONNECTIONS`] at once, [`MAX_BODY_BYTES`] per body, [`IDLE`] for a head or an idle
-//! connection. It keeps the newest [`MAX_SEEN`] requests.
+//! connection.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Connections at once; more wait in the kernel's backlog.
 pub const MAX_CONNECTIONS: usize = 256;
 /// A longer body gets 413.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How many of the newest requests the server keeps.
-pub const MAX_SEEN: usize = 4_096;
 /// How long a head may take to arrive, and how long a connection may be idle.
 pub const IDLE: Duration = Duration::from_secs(30);
 
-/// One request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The method.
-    pub method: String,
-    /// The request target, byte for byte.
-    pub target: String,
-    /// All headers.
-    pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Bytes,
-}
-
-impl Seen {
-    /// The target up to its query.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(self.target.as_str(), |(path, _)| path)
-    }
-
-    /// A header's first value, if it is visible ASCII.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-}
-
-/// Answers a complete request.
-type Answer = dyn Fn(&Seen) -> Response<Bytes> + Send + Sync;
+type Answer = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
 
 /// A running server; dropping it closes its port and all its connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    log: Arc<Mutex<Log>>,
-    accepting: JoinHandle<()>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    newest: VecDeque<Seen>,
-    count: u64,
+    count: Arc<AtomicU64>,
+    _accepting: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -82,16 +47,20 @@ impl Server {
     /// If no port is available.
     pub async fn start<F>(answer: F) -> std::io::Result<Self>
     where
-        F: Fn(&Seen) -> Response<Bytes> + Send + Sync + 'static,
+        F: Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let log = Arc::new(Mutex::new(Log::default()));
-        let accepting = tokio::spawn(accept(listener, Arc::new(answer), Arc::clone(&log)));
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
+        let answer = Arc::new(move |request: &Request<Bytes>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            answer(request)
+        });
         Ok(Self {
             address,
-            log,
-            accepting,
+            count,
+            _accepting: AbortOnDropHandle::new(tokio::spawn(accept(listener, answer))),
         })
     }
 
@@ -101,26 +70,13 @@ impl Server {
         self.address
     }
 
-    /// The kept requests, oldest first.
-    #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
-        lock(&self.log).newest.iter().cloned().collect()
-    }
-
     /// How many complete requests arrived in total.
-    #[must_use]
-    pub fn seen_count(&self) -> u64 {
-        lock(&self.log).count
+    pub(crate) fn seen_count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, answer: Arc<Answer>, log: Arc<Mutex<Log>>) {
+async fn accept(listener: TcpListener, answer: Arc<Answer>) {
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Dropping the set ends all connections.
     let mut connections = JoinSet::new();
@@ -131,9 +87,9 @@ async fn accept(listener: TcpListener, answer: Arc<Answer>, log: Arc<Mutex<Log>>
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
+                let answer = Arc::clone(&answer);
                 connections.spawn(async move {
-                    serve(stream, answer, log).await;
+                    serve(stream, &*answer).await;
                     drop(permit);
                 });
             }
@@ -143,12 +99,10 @@ async fn accept(listener: TcpListener, answer: Arc<Answer>, log: Arc<Mutex<Log>>
     }
 }
 
-async fn serve(stream: TcpStream, answer: Arc<Answer>, log: Arc<Mutex<Log>>) {
+async fn serve(stream: TcpStream, answer: &Answer) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
-        async move { Ok::<_, Infallible>(respond(request, &*answer, &log).await) }
-    });
+    let service =
+        service_fn(|request| async move { Ok::<_, Infallible>(respond(request, answer).await) });
     // The caller is gone, so the error has no use.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -157,54 +111,39 @@ async fn serve(stream: TcpStream, answer: Arc<Answer>, log: Arc<Mutex<Log>>) {
         .await;
 }
 
-async fn respond(
-    request: Request<Incoming>,
-    answer: &Answer,
-    log: &Mutex<Log>,
-) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, answer: &Answer) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return error(StatusCode::PAYLOAD_TOO_LARGE, 3, "Body too large").map(Full::new),
+    let response = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(body) => answer(&Request::from_parts(head, body.to_bytes())),
+        Err(_) => error((StatusCode::PAYLOAD_TOO_LARGE, 3, "Body too large")),
     };
-    let seen = Seen {
-        method: head.method.as_str().to_owned(),
-        target: head.uri.to_string(),
-        headers: head.headers,
-        body,
-    };
-    let response = answer(&seen);
-    let mut log = lock(log);
-    log.count += 1;
-    if log.newest.len() == MAX_SEEN {
-        log.newest.pop_front();
-    }
-    log.newest.push_back(seen);
     response.map(Full::new)
 }
 
 /// A response with a JSON body.
-pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Bytes> {
+pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
+    let content_type = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
-/// A response with the error body of the Account Config platform.
-pub(super) fn error(status: StatusCode, internal_code: u32, message: &str) -> Response<Bytes> {
-    json(
-        status,
-        &serde_json::json!({"type": "users", "internalCode": internal_code, "message": message}),
-    )
-}
+/// An error of the Account Config platform: status, internal code, message.
+pub(super) type Fault = (StatusCode, u32, &'static str);
 
-/// Ignores poisoning: a panic cannot leave the counters and lists half-changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) const NO_RESOURCE: Fault = (StatusCode::NOT_FOUND, 10, "No such resource");
+pub(super) const NO_METHOD: Fault = (
+    StatusCode::METHOD_NOT_ALLOWED,
+    14,
+    "This method is not allowed",
+);
+
+/// A response with the platform's error body.
+pub(super) fn error((status, internal_code, message): Fault) -> Response<Bytes> {
+    let body =
+        serde_json::json!({"type": "users", "internalCode": internal_code, "message": message});
+    json(status, &body)
 }
 
 #[cfg(test)]
@@ -221,10 +160,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_kept_byte_for_byte() {
-        let server = Server::start(|_| error(StatusCode::NOT_FOUND, 12, "No data found"))
-            .await
-            .unwrap();
+    async fn a_request_arrives_byte_for_byte() {
+        let (sender, seen) = std::sync::mpsc::channel();
+        let answer = move |request: &Request<Bytes>| {
+            sender.send(request.clone()).unwrap();
+            error((StatusCode::NOT_FOUND, 12, "No data found"))
+        };
+        let server = Server::start(answer).await.unwrap();
         let request = b"DELETE /a%20b?x=%2f&&y HTTP/1.1\r\nhost: h\r\nif-match: \"7\"\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]";
         let answer = exchange(server.address(), request).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
@@ -232,18 +174,19 @@ mod tests {
             answer.contains(r#""internalCode":12,"message":"No data found","type":"users""#),
             "{answer}"
         );
-        let seen = server.seen();
-        assert_eq!(seen.len(), 1);
+        assert_eq!(server.seen_count(), 1);
+        let seen = seen.recv().unwrap();
+        assert_eq!(seen.method(), "DELETE");
+        assert_eq!(seen.uri(), "/a%20b?x=%2f&&y");
         assert_eq!(
-            (seen[0].method.as_str(), seen[0].target.as_str()),
-            ("DELETE", "/a%20b?x=%2f&&y")
+            (seen.uri().path(), &seen.body()[..]),
+            ("/a%20b", &b"[]"[..])
         );
-        assert_eq!((seen[0].path(), &seen[0].body[..]), ("/a%20b", &b"[]"[..]));
-        assert_eq!(seen[0].header("if-match"), Some("\"7\""));
+        assert_eq!(seen.headers()["if-match"], "\"7\"");
     }
 
     #[tokio::test]
-    async fn a_body_over_the_limit_is_refused_and_not_kept() {
+    async fn a_body_over_the_limit_is_refused_and_not_counted() {
         let server = Server::start(|_| json(StatusCode::OK, &serde_json::json!({})))
             .await
             .unwrap();

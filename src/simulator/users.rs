@@ -1,42 +1,134 @@
-//! The Users API: answers each operation as the API's public documentation describes it.
+//! The Users API: answers each operation as the API's public documentation describes it. Every
+//! change to a user increments the account's one revision.
 //!
 //! It may be stricter than the real API in one point: a stale `If-Match` is always a conflict.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use serde_json::Value;
+use http::{HeaderValue, Request, Response, StatusCode};
+use serde_json::{Value, json};
 
-use super::server::{Seen, error, json};
-use super::store::{Collection, Store};
+use super::server::{Fault, NO_METHOD, NO_RESOURCE, error, json as answer_json};
 
-const MISSING: &str = "No data found";
+const MISSING: Fault = (StatusCode::NOT_FOUND, 12, "No data found");
+const STALE: Fault = (StatusCode::CONFLICT, 20, "The revision is stale");
+const BAD_ID: Fault = (StatusCode::BAD_REQUEST, 11, "Bad user id");
 
-/// Answers one request; `conflict` is the status for a stale `If-Match`.
-pub(super) fn answer(store: &Store, conflict: u16, seen: &Seen) -> Response<Bytes> {
-    let Some((account, id)) = parse_path(seen.path()) else {
-        return error(StatusCode::NOT_FOUND, 10, "No such resource");
-    };
-    let id = match id.map(str::parse::<u64>) {
-        None => None,
-        Some(Ok(id)) => Some(id),
-        Some(Err(_)) => return error(StatusCode::BAD_REQUEST, 11, "Bad user id"),
-    };
-    let method = seen
-        .header("x-http-method-override")
-        .unwrap_or(&seen.method);
-    let answered = store.on(account, |collection| {
-        let mut response = if is_stale(method, seen, collection) {
-            let status = StatusCode::from_u16(conflict).unwrap_or(StatusCode::CONFLICT);
-            error(status, 20, "The revision is stale")
-        } else {
-            operate(method, id, &seen.body, collection)
+const fn bad_body(message: &'static str) -> Fault {
+    (StatusCode::BAD_REQUEST, 13, message)
+}
+
+/// The id of the first user; later ids count up from it.
+pub(crate) const FIRST_ID: u64 = 700_100_001;
+/// The first revision of an account.
+const FIRST_REVISION: u64 = 41;
+/// The most users that an account holds.
+const MAX_USERS: usize = 100_000;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    accounts: Mutex<BTreeMap<String, Collection>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Collection {
+    /// Each change increments it.
+    revision: u64,
+    /// The entities by id.
+    users: BTreeMap<u64, Value>,
+    next_id: u64,
+}
+
+impl Store {
+    /// Creates the accounts, each with its number of users.
+    pub(super) fn new(accounts: &[(&str, u64)]) -> Self {
+        let accounts = accounts.iter();
+        let filled = accounts.map(|(name, count)| (name.to_string(), Collection::with(*count)));
+        Self {
+            accounts: Mutex::new(filled.collect()),
+        }
+    }
+
+    /// The account's revision; `None` for an unknown account.
+    pub(crate) fn revision(&self, account: &str) -> Option<u64> {
+        self.on(account, |users| users.revision)
+    }
+
+    /// The ids of the account's users in ascending order; empty for an unknown account.
+    #[cfg(test)]
+    fn ids(&self, account: &str) -> Vec<u64> {
+        self.on(account, |one| one.users.keys().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Runs `action` on one account's users under the lock. A panic cannot leave them half-changed,
+    /// so this ignores poisoning.
+    fn on<T>(&self, account: &str, action: impl FnOnce(&mut Collection) -> T) -> Option<T> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.get_mut(account).map(action)
+    }
+}
+
+impl Collection {
+    fn with(count: u64) -> Self {
+        let mut collection = Self {
+            revision: FIRST_REVISION,
+            users: BTreeMap::new(),
+            next_id: FIRST_ID,
         };
-        let revision = HeaderValue::from(collection.revision);
-        let headers = response.headers_mut();
-        headers.insert(HeaderName::from_static("ac-revision"), revision);
+        for number in 0..count.min(MAX_USERS as u64) {
+            let user = json!({
+                "loginName": format!("river{number}@example.test"),
+                "fullName": format!("River Example {number}"),
+                "isEnabled": true,
+                "deleted": false,
+            });
+            collection.insert(user);
+        }
+        collection
+    }
+
+    /// Adds a user under a new id and returns the entity with the id. The caller increments the
+    /// revision. `None` if the account is full or the entity is not an object.
+    fn insert(&mut self, mut user: Value) -> Option<Value> {
+        if self.users.len() >= MAX_USERS {
+            return None;
+        }
+        let id = self.next_id;
+        user.as_object_mut()?.insert("id".to_owned(), id.into());
+        self.next_id += 1;
+        self.users.insert(id, user.clone());
+        Some(user)
+    }
+}
+
+pub(super) fn answer(store: &Store, request: &Request<Bytes>) -> Response<Bytes> {
+    let Some((account, id)) = parse_path(request.uri().path()) else {
+        return error(NO_RESOURCE);
+    };
+    let Ok(id) = id.map(str::parse::<u64>).transpose() else {
+        return error(BAD_ID);
+    };
+    let method = header(request, "x-http-method-override");
+    let method = method.unwrap_or(request.method().as_str());
+    let answered = store.on(account, |users| {
+        let done = match is_stale(method, request, users) {
+            true => Err(STALE),
+            false => operate(method, id, request.body(), users),
+        };
+        let mut response = done.unwrap_or_else(error);
+        let revision = HeaderValue::from(users.revision);
+        response.headers_mut().insert("ac-revision", revision);
         response
     });
-    answered.unwrap_or_else(|| error(StatusCode::NOT_FOUND, 12, MISSING))
+    answered.unwrap_or_else(|| error(MISSING))
+}
+
+/// A header's first value, if it is visible ASCII.
+fn header<'r>(request: &'r Request<Bytes>, name: &str) -> Option<&'r str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 /// The account and the user id in a path of the Users API.
@@ -51,68 +143,54 @@ fn parse_path(path: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// Only PUT and DELETE are checked; `-1` and `*` disable the check.
-fn is_stale(method: &str, seen: &Seen, collection: &Collection) -> bool {
-    let Some(revision) = seen.header("if-match") else {
+fn is_stale(method: &str, request: &Request<Bytes>, users: &Collection) -> bool {
+    let Some(revision) = header(request, "if-match") else {
         return false;
     };
     let revision = revision.trim_matches('"');
     matches!(method, "PUT" | "DELETE")
         && !matches!(revision, "-1" | "*")
-        && revision != collection.revision.to_string()
+        && revision != users.revision.to_string()
 }
 
-fn operate(method: &str, id: Option<u64>, body: &[u8], users: &mut Collection) -> Response<Bytes> {
-    match (method, id) {
-        ("GET", None) => json(
-            StatusCode::OK,
-            &users.users.values().cloned().collect::<Value>(),
-        ),
-        ("GET", Some(id)) => match users.users.get(&id) {
-            Some(user) => json(StatusCode::OK, user),
-            None => error(StatusCode::NOT_FOUND, 12, MISSING),
-        },
-        ("POST", None) => create(body, users),
-        ("PUT", id) => update(id, body, users),
-        ("DELETE", Some(id)) => delete(&[id], false, users),
-        ("DELETE", None) => match ids(body) {
-            Some(ids) => delete(&ids, true, users),
-            None => error(StatusCode::BAD_REQUEST, 13, "An array of ids is needed"),
-        },
-        _ => error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            14,
-            "This method is not allowed",
-        ),
-    }
-}
-
-fn create(body: &[u8], users: &mut Collection) -> Response<Bytes> {
-    let Ok(wanted) = serde_json::from_slice::<Value>(body) else {
-        return error(StatusCode::BAD_REQUEST, 13, "The body is not JSON");
+fn operate(
+    method: &str,
+    id: Option<u64>,
+    body: &[u8],
+    users: &mut Collection,
+) -> Result<Response<Bytes>, Fault> {
+    let answer = match (method, id) {
+        ("GET", None) => users.users.values().cloned().collect(),
+        ("GET", Some(id)) => users.users.get(&id).ok_or(MISSING)?.clone(),
+        ("POST", None) => return Ok(answer_json(StatusCode::CREATED, &create(body, users)?)),
+        ("PUT", id) => update(id, body, users)?,
+        ("DELETE", Some(id)) => delete(&[id], users)?[0].take(),
+        ("DELETE", None) => {
+            let ids = ids(body).ok_or(bad_body("An array of ids is needed"))?;
+            delete(&ids, users)?
+        }
+        _ => return Err(NO_METHOD),
     };
-    let created = match wanted {
-        Value::Array(many) => many
-            .into_iter()
-            .map(|one| users.insert(one))
-            .collect::<Option<Vec<_>>>()
-            .map(Value::Array),
+    Ok(answer_json(StatusCode::OK, &answer))
+}
+
+fn parse(body: &[u8]) -> Result<Value, Fault> {
+    serde_json::from_slice(body).map_err(|_| bad_body("The body is not JSON"))
+}
+
+fn create(body: &[u8], users: &mut Collection) -> Result<Value, Fault> {
+    let created = match parse(body)? {
+        Value::Array(many) => many.into_iter().map(|one| users.insert(one)).collect(),
         one => users.insert(one),
     };
-    match created {
-        Some(created) => {
-            users.revision += 1;
-            json(StatusCode::CREATED, &created)
-        }
-        None => error(StatusCode::BAD_REQUEST, 13, "A user is an object"),
-    }
+    let created = created.ok_or(bad_body("A user is an object"))?;
+    users.revision += 1;
+    Ok(created)
 }
 
 /// Replaces one user, or all users of an array. If one is missing, nothing changes.
-fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Response<Bytes> {
-    let Ok(wanted) = serde_json::from_slice::<Value>(body) else {
-        return error(StatusCode::BAD_REQUEST, 13, "The body is not JSON");
-    };
-    let changes: Vec<(Option<u64>, Value)> = match (id, wanted) {
+fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Result<Value, Fault> {
+    let changes: Vec<(Option<u64>, Value)> = match (id, parse(body)?) {
         (Some(id), mut user @ Value::Object(_)) => {
             user["id"] = id.into();
             vec![(Some(id), user)]
@@ -121,44 +199,36 @@ fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Response<Byte
             .into_iter()
             .map(|user| (user["id"].as_u64(), user))
             .collect(),
-        _ => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                13,
-                "The body does not fit the path",
-            );
-        }
+        _ => return Err(bad_body("The body does not fit the path")),
     };
     let known = |id: &Option<u64>| id.is_some_and(|id| users.users.contains_key(&id));
     if changes.is_empty() || !changes.iter().all(|(id, _)| known(id)) {
-        return error(StatusCode::NOT_FOUND, 12, MISSING);
+        return Err(MISSING);
     }
-    let answer: Value = changes.iter().map(|(_, user)| user.clone()).collect();
+    let mut answer: Value = changes.iter().map(|(_, user)| user.clone()).collect();
     for (id, user) in changes {
         users.users.insert(id.unwrap_or_default(), user);
     }
     users.revision += 1;
-    json(
-        StatusCode::OK,
-        if id.is_some() { &answer[0] } else { &answer },
-    )
+    Ok(match id {
+        Some(_) => answer[0].take(),
+        None => answer,
+    })
 }
 
-/// If one user is missing, nothing is deleted.
-fn delete(ids: &[u64], batch: bool, users: &mut Collection) -> Response<Bytes> {
+/// Returns the deleted users. If one is missing, nothing is deleted.
+fn delete(ids: &[u64], users: &mut Collection) -> Result<Value, Fault> {
     if ids.is_empty() || !ids.iter().all(|id| users.users.contains_key(id)) {
-        return error(StatusCode::NOT_FOUND, 12, MISSING);
+        return Err(MISSING);
     }
-    let mut gone: Vec<Value> = Vec::new();
-    for id in ids {
-        if let Some(mut user) = users.users.remove(id) {
-            user["deleted"] = true.into();
-            gone.push(user);
-        }
-    }
+    let gone = ids.iter().filter_map(|id| users.users.remove(id));
+    let gone = gone.map(|mut user| {
+        user["deleted"] = true.into();
+        user
+    });
+    let gone = gone.collect();
     users.revision += 1;
-    let answer = Value::Array(gone);
-    json(StatusCode::OK, if batch { &answer } else { &answer[0] })
+    Ok(gone)
 }
 
 /// The ids of a batch body, as strings or numbers.

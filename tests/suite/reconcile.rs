@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Output;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
-use lychgate::simulator::server::{Seen, Server};
+use http::{Request, Response, StatusCode};
+use lychgate::simulator::server::Server;
 use serde_json::{Value, json};
 
 use super::callers::{delete, request};
@@ -168,8 +168,11 @@ fn p2_a_batch_gets_the_worst_result_of_its_users() {
 }
 
 /// Deletions fail; user 1 does not exist, user 2 does, and for user 3 the answer is 403.
-fn answer(seen: &Seen) -> Response<bytes::Bytes> {
-    let status = match (seen.method.as_str(), seen.path().rsplit('/').next()) {
+fn answer(request: &Request<bytes::Bytes>) -> Response<bytes::Bytes> {
+    let status = match (
+        request.method().as_str(),
+        request.uri().path().rsplit('/').next(),
+    ) {
         ("GET", Some("1")) => StatusCode::NOT_FOUND,
         ("GET", Some("2")) => StatusCode::OK,
         ("GET", _) => StatusCode::FORBIDDEN,

@@ -16,8 +16,9 @@ use crate::audit::log::key::Key;
 use crate::audit::status::space::Levels;
 use crate::audit::writer::accept_loss::Acceptance;
 use crate::audit::{Settings, Trail};
-use crate::cli::escape::{escape, json_line};
+use crate::cli::escape::escape;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::print_json;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -26,7 +27,6 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 const SEGMENT_BYTES: u64 = 8 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
-/// The arguments of `audit accept-loss`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1b --out audit-1b.key
@@ -59,7 +59,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// The result of accepting a loss.
 #[derive(Debug, Serialize)]
 struct Done {
     /// The folder that now holds the files of the old log.
@@ -77,15 +76,12 @@ struct Done {
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let folder = arguments.source.folder()?;
     if let Some(file) = &arguments.key_file {
-        let key = Key::read(file).map_err(|error| Stop::with(Exit::Io, error))?;
+        let key = Key::read(file).map_err(Stop::io)?;
         if key.origin() != arguments.origin {
-            let message = format!(
-                "{} holds a key for {}, and --origin says {}",
-                file.display(),
-                key.origin(),
-                arguments.origin
-            );
-            return Err(Stop::with(Exit::Usage, message));
+            let (file, held, given) = (file.display(), key.origin(), &arguments.origin);
+            return Err(Stop::usage(format!(
+                "{file} holds a key for {held}, and --origin says {given}"
+            )));
         }
     }
     let done = block_on(accept(arguments, &folder))?;
@@ -114,7 +110,7 @@ fn settings(folder: &Folder, origin: &str, key_file: &Path) -> Settings {
 async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
     let (Some(old), Some(old_key)) = (&folder.origin, &folder.key_file) else {
         let message = "give --config, so that the command can see whether the log is lost";
-        return Err(Stop::with(Exit::Usage, message));
+        return Err(Stop::usage(message));
     };
     let old = settings(folder, old, old_key);
     check_folder(&old)?;
@@ -126,15 +122,12 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
         },
     };
     let accepted = Trail::accept_loss(old, &acceptance, Clock::system()).await;
-    let accepted =
-        accepted.map_err(|why| Stop::with(Exit::No, format!("no loss was accepted: {why}")))?;
-    let begun = match new_key(arguments, folder) {
-        Some(key_file) => {
-            begin(settings(folder, &arguments.origin, &key_file)).await?;
-            true
-        }
-        None => false,
-    };
+    let accepted = accepted.map_err(|why| Stop::no(format!("no loss was accepted: {why}")))?;
+    let key_file = new_key(arguments, folder);
+    if let Some(key_file) = &key_file {
+        begin(settings(folder, &arguments.origin, key_file)).await?;
+    }
+    let begun = key_file.is_some();
     Ok(Done {
         left_in: folder.directory.join(accepted.left_in),
         old_origin: accepted.old_origin,
@@ -160,61 +153,41 @@ async fn begin(settings: Settings) -> Result<(), Stop> {
     trail.opened().await;
     let closed = trail.state().closed;
     trail.stop().await;
-    match closed {
-        None => Ok(()),
-        Some(closed) => {
-            let message = format!(
-                "the loss is accepted, but the new log cannot start yet: {}: {}; it starts with a gateway whose config names it",
-                closed.cause.as_str(),
-                closed.detail
-            );
-            Err(Stop::with(Exit::Io, message))
-        }
-    }
+    let Some(closed) = closed else {
+        return Ok(());
+    };
+    let (cause, detail) = (closed.cause.as_str(), closed.detail);
+    Err(Stop::io(format!(
+        "the loss is accepted, but the new log cannot start yet: {cause}: {detail}; it starts with a gateway whose config names it"
+    )))
 }
 
 fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
     if json {
-        let line = json_line(done).map_err(|e| Stop::with(Exit::Internal, e))?;
-        writeln!(out, "{line}")?;
-        return Ok(());
+        return print_json(out, done);
     }
-    let old = done.old_origin.as_deref().unwrap_or("the old log");
-    let left_in = done.left_in.display().to_string();
-    writeln!(
-        out,
-        "the files of {} are now in {}",
-        escape(old),
-        escape(&left_in)
-    )?;
+    let old = escape(done.old_origin.as_deref().unwrap_or("the old log"));
+    let left_in = escape(&done.left_in.display().to_string());
+    writeln!(out, "the files of {old} are now in {left_in}")?;
     if let Some(why) = &done.unfinished {
+        let why = escape(why);
         writeln!(
             out,
-            "but not all of them yet: {}; the loss is accepted, and the next start of the trail moves the rest",
-            escape(why)
+            "but not all of them yet: {why}; the loss is accepted, and the next start of the trail moves the rest"
         )?;
     }
-    let lines = done.old_checkpoint.as_deref().map(|text| text.lines());
-    if let Some(size) = lines.and_then(|mut lines| lines.nth(1)) {
-        writeln!(
-            out,
-            "its newest known checkpoint covers {} entries",
-            escape(size)
-        )?;
+    let checkpoint = done.old_checkpoint.as_deref().unwrap_or_default();
+    if let Some(size) = checkpoint.lines().nth(1).map(escape) {
+        writeln!(out, "its newest known checkpoint covers {size} entries")?;
     }
     let origin = &done.origin;
+    let rest = "set origin and key_file in [audit], and start the gateway";
     if done.begun {
-        writeln!(
-            out,
-            "{origin} has started: set origin and key_file in [audit], and start the gateway"
-        )?;
+        writeln!(out, "{origin} has started: {rest}")?;
     } else {
         writeln!(out, "{origin} starts with a gateway that has its key:")?;
         writeln!(out, "  lychgate audit keygen --origin {origin} --out FILE")?;
-        writeln!(
-            out,
-            "  then set origin and key_file in [audit], and start the gateway"
-        )?;
+        writeln!(out, "  then {rest}")?;
     }
     Ok(())
 }

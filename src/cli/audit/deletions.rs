@@ -7,15 +7,6 @@ use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
 
-/// Which deletions to return.
-#[derive(Debug)]
-pub(super) struct Query {
-    /// The conditions.
-    pub filter: Filter,
-    /// Return only this many, the newest.
-    pub limit: Option<usize>,
-}
-
 /// Which entries an answer covers.
 #[derive(Debug)]
 pub(super) struct Covered {
@@ -26,25 +17,17 @@ pub(super) struct Covered {
     is_judged: bool,
 }
 
-/// Passes the matching deletions to `each`, oldest first.
+/// Passes the matching deletions to `each`, oldest first; with a limit only the newest.
 pub(super) fn pick(
     trail: &Trail,
-    query: &Query,
-    each: impl FnMut(Deletion) -> Result<(), Stop>,
-) -> Result<Covered, Stop> {
-    let mut log = trail.open()?;
-    pick_in(trail, &mut log, query, each)
-}
-
-/// Same as [`pick`], for a log that is already open.
-pub(super) fn pick_in(
-    trail: &Trail,
     log: &mut Log,
-    query: &Query,
+    filter: &Filter,
+    limit: Option<u32>,
     mut each: impl FnMut(Deletion) -> Result<(), Stop>,
 ) -> Result<Covered, Stop> {
+    let limit = limit.map(|limit| limit as usize);
     let mut read_backs = None;
-    let searched = query::pick(log, &query.filter, query.limit, |mut deletion| {
+    let searched = query::pick(log, filter, limit, |mut deletion| {
         if deletion.is_in_doubt() {
             // Read-back entries come later in the trail, so search for them once, and only if
             // needed.

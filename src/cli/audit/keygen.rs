@@ -7,7 +7,6 @@ use crate::audit::log::key::keygen;
 use crate::audit::log::verifier_key::origin_fault;
 use crate::cli::exit::{Exit, Stop};
 
-/// The arguments of `audit keygen`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
@@ -23,15 +22,12 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
-/// Creates the key and prints the verifier key.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let verifier =
-        keygen(&arguments.origin, &arguments.out).map_err(|error| Stop::with(Exit::Io, error))?;
+    let verifier = keygen(&arguments.origin, &arguments.out).map_err(Stop::io)?;
     writeln!(out, "{verifier}")?;
     Ok(Exit::Fine)
 }
 
-/// Checks a log's name.
 pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     origin_fault(text).map_or_else(|| Ok(text.to_owned()), Err)
 }

@@ -2,13 +2,11 @@
 
 use std::io::Write;
 
-use super::deletions::{Query, pick};
 use super::rows::Rows;
 use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::cli::exit::{Exit, Stop};
 
-/// The arguments of `audit list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit list --config lychgate.toml --limit 20
@@ -32,16 +30,11 @@ pub(super) struct Arguments {
     wanted: Wanted,
 }
 
-/// Lists deletions.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
-    let query = Query {
-        filter: arguments.wanted.filter(),
-        limit: arguments.limit.map(|limit| limit as usize),
-    };
+    let mut log = trail.open()?;
+    let filter = arguments.wanted.filter();
     let mut rows = Rows::new(out, arguments.json);
-    let ended = pick(&trail, &query, |deletion| rows.write(&deletion));
-    rows.finish(&ended)?;
-    ended?.tell(&trail);
+    rows.list(&trail, &mut log, &filter, arguments.limit)?;
     Ok(Exit::Fine)
 }

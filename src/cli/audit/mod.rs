@@ -29,7 +29,6 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Stop};
 
-/// The arguments of `audit`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
@@ -66,7 +65,6 @@ enum Verb {
     Keygen(keygen::Arguments),
 }
 
-/// Runs the command.
 pub(super) fn run(out: &mut dyn Write, arguments: Arguments) -> Result<Exit, Stop> {
     match arguments.verb {
         Verb::List(arguments) => list::run(out, &arguments),

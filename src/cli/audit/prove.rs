@@ -2,14 +2,12 @@
 
 use std::io::Write;
 
-use super::trail::{Reading, Trail};
+use super::trail::{Reading, Trail, index_of_receipt};
 use super::verify::hash;
 use crate::audit::read::Trouble;
 use crate::audit::read::prove::{PATIENCE, ProveError, Side, Wanted, prove};
-use crate::audit::read::verify::parse_receipt;
 use crate::cli::exit::{Exit, Stop};
 
-/// The arguments of `audit prove`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit prove lychgate.example.com/edge-1/42 --config lychgate.toml > deletion.tlog-proof
@@ -42,41 +40,31 @@ enum Which {
     Intent,
 }
 
-/// Prints the proof.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let wanted = wanted(&trail, &arguments.what)?;
     let given = arguments.leaf.as_deref().map(hash).transpose();
-    let given = given.map_err(|what| Stop::with(Exit::No, what))?;
-    let Some(key) = trail.key() else {
+    let given = given.map_err(Stop::no)?;
+    let Some(key) = &trail.key else {
         let message = "no verifier key to judge the checkpoint by: give --key VERIFIER";
-        return Err(Stop::with(Exit::No, message));
+        return Err(Stop::no(message));
     };
     let side = match arguments.entry {
         Which::Closing => Side::Closing,
         Which::Intent => Side::Intent,
     };
     let wanted = (&wanted, side);
-    let proof = prove(trail.location(), key, wanted, given.as_ref(), PATIENCE);
+    let proof = prove(&trail.location, key, wanted, given.as_ref(), PATIENCE);
     out.write_all(&proof.map_err(stop)?.to_text())?;
     Ok(Exit::Fine)
 }
 
 fn wanted(trail: &Trail, what: &str) -> Result<Wanted, Stop> {
     if what.contains('/') {
-        let (origin, index) = parse_receipt(what).map_err(|e| Stop::with(Exit::Usage, e))?;
-        return match trail.name() {
-            Some(own) if own != origin => {
-                let message = format!("this trail is {own}, and the receipt is of {origin}");
-                Err(Stop::with(Exit::No, message))
-            }
-            _ => Ok(Wanted::Deletion(index)),
-        };
+        return index_of_receipt(what, trail.origin.as_deref()).map(Wanted::Deletion);
     }
-    let index = what
-        .parse()
-        .ok()
-        .filter(|index: &u64| index.to_string() == what);
+    let index = what.parse().ok();
+    let index = index.filter(|index: &u64| index.to_string() == what);
     Ok(index.map_or_else(|| Wanted::Request(what.to_owned()), Wanted::Index))
 }
 
@@ -85,5 +73,5 @@ fn stop(error: ProveError) -> Stop {
         ProveError::Log(missing) if missing.trouble == Trouble::Unreadable => Exit::Io,
         _ => Exit::No,
     };
-    Stop::with(exit, error)
+    Stop::Message(exit, error.to_string())
 }

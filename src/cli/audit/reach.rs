@@ -5,9 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::audit::{Cause, Settings, Trail, Unavailable};
+use crate::audit::{Cause, Settings, Trail};
 use crate::cli::exit::{Exit, Stop};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::control::{Answer, Request, client};
 use crate::metrics::Metrics;
 
@@ -16,47 +17,42 @@ use crate::metrics::Metrics;
 const PATIENCE: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// How the trail was reached.
-#[derive(Debug)]
-pub(super) enum Reached {
-    /// A gateway answered.
-    Gateway(Answer),
-    /// No gateway holds the trail. This process opened it, or it is closed for a cause other than
-    /// `locked`.
-    Alone(Trail, Option<Unavailable>),
-}
-
-/// Asks the gateway; if no gateway holds the trail, opens it with `settings`.
+/// Asks the gateway; if no gateway holds the trail, opens the trail and answers with `alone`.
 pub(super) async fn reach(
     directory: &Path,
     request: &Request,
-    settings: impl Fn() -> Result<Settings, Stop>,
-) -> Result<Reached, Stop> {
+    config: impl Fn() -> Result<Config, Stop>,
+    alone: impl AsyncFnOnce(&Config, &Trail) -> Result<Answer, Stop>,
+) -> Result<Answer, Stop> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match client::ask(directory, request) {
-            Ok(Some(answer)) => return Ok(Reached::Gateway(answer)),
-            Ok(None) => {}
-            Err(error) => {
-                let message = format!(
-                    "cannot ask the gateway in {}: {error}; run the command as the gateway's user or as root",
-                    directory.display()
-                );
-                return Err(Stop::with(Exit::Io, message));
-            }
+        let asked = client::ask(directory, request).map_err(|error| {
+            Stop::io(format!(
+                "cannot ask the gateway in {}: {error}; run the command as the gateway's user or as root",
+                directory.display()
+            ))
+        })?;
+        if let Some(answer) = asked {
+            return Ok(answer);
         }
-        let settings = settings()?;
-        check_folder(&settings)?;
-        let trail = Trail::open(settings, Clock::system(), Metrics::new());
+        let config = config()?;
+        check_folder(&config.audit)?;
+        let trail = Trail::open(config.audit.clone(), Clock::system(), Metrics::new());
         trail.opened().await;
-        let closed = trail.state().closed;
-        if closed.as_ref().map(|closed| closed.cause) != Some(Cause::Locked) {
-            return Ok(Reached::Alone(trail, closed));
-        }
+        let Some(closed) = trail.state().closed else {
+            let answer = alone(&config, &trail).await;
+            trail.stop().await;
+            return answer;
+        };
         trail.stop().await;
+        if closed.cause != Cause::Locked {
+            let (cause, detail) = (closed.cause.as_str(), closed.detail);
+            let message = format!("the trail cannot be opened: {cause}: {detail}");
+            return Err(Stop::no(message));
+        }
         if Instant::now() >= until {
             let message = "another process holds the trail's lock and answers on no control.sock: wait until it is gone, or start the gateway";
-            return Err(Stop::with(Exit::Io, message));
+            return Err(Stop::io(message));
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
@@ -67,20 +63,15 @@ pub(super) fn block_on<T>(part: impl Future<Output = Result<T, Stop>>) -> Result
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Stop::with(Exit::Io, format!("cannot start: {error}")))?;
+        .map_err(|error| Stop::io(format!("cannot start: {error}")))?;
     runtime.block_on(part)
 }
 
 /// The error for a gateway's refusal.
 pub(super) fn stop(exit: u8, message: String) -> Stop {
-    let exit = match exit {
-        1 => Exit::No,
-        2 => Exit::Usage,
-        70 => Exit::Internal,
-        78 => Exit::Config,
-        _ => Exit::Io,
-    };
-    Stop::with(exit, message)
+    let known = [Exit::No, Exit::Usage, Exit::Internal, Exit::Config];
+    let known = known.into_iter().find(|known| *known as u8 == exit);
+    Stop::Message(known.unwrap_or(Exit::Io), message)
 }
 
 /// Checks that there is a trail and that this user owns its folder, so that the gateway can read
@@ -93,7 +84,7 @@ pub(super) fn check_folder(settings: &Settings) -> Result<(), Stop> {
         Err(_) if settings.seen_file.exists() => return Ok(()),
         Err(error) => {
             let message = format!("there is no trail here: {shown}: {error}");
-            return Err(Stop::with(Exit::Io, message));
+            return Err(Stop::io(message));
         }
     };
     let own = rustix::process::geteuid().as_raw();
@@ -102,7 +93,7 @@ pub(super) fn check_folder(settings: &Settings) -> Result<(), Stop> {
             "{shown} belongs to user {}, and this is user {own}: run the command as that user, so that the gateway can read what it writes",
             metadata.uid()
         );
-        return Err(Stop::with(Exit::Io, message));
+        return Err(Stop::io(message));
     }
     Ok(())
 }

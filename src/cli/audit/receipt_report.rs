@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::audit::Receipt;
@@ -10,12 +10,10 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{Claim, ClaimCheck};
 
-/// The result of verifying a receipt.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ReceiptReport {
     /// `ORIGIN/INDEX`.
     pub(crate) receipt: String,
-    /// The key that verified it.
     pub(crate) verifier: String,
     /// Whether that key signed it.
     pub(crate) genuine: bool,
@@ -56,41 +54,24 @@ impl ReceiptReport {
 }
 
 /// The content of a proof that holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct ProofReport {
-    /// The entry's index.
     pub(crate) index: u64,
     /// The size in the proof's checkpoint.
     pub(crate) size: u64,
-    /// The entry's leaf hash.
+    #[serde(rename = "leaf", serialize_with = "base64")]
     pub(crate) hash: Hash,
     /// The entry's bytes, if the proof holds them.
+    #[serde(serialize_with = "json")]
     pub(crate) entry: Option<Vec<u8>>,
 }
 
-/// The proof in the output of `--json`.
-#[derive(Serialize)]
-pub(super) struct ProofJson<'r> {
-    index: u64,
-    size: u64,
-    leaf: String,
-    /// `None` also if the entry is not JSON.
-    entry: Option<&'r RawValue>,
+fn base64<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(hash))
 }
 
-impl ProofReport {
-    /// The entry's leaf hash in base64.
-    pub(super) fn leaf(&self) -> String {
-        STANDARD.encode(self.hash)
-    }
-
-    pub(super) fn json(&self) -> ProofJson<'_> {
-        let entry = self.entry.as_deref();
-        ProofJson {
-            index: self.index,
-            size: self.size,
-            leaf: self.leaf(),
-            entry: entry.and_then(|entry| serde_json::from_slice(entry).ok()),
-        }
-    }
+/// `null` also if the entry is not JSON.
+fn json<S: Serializer>(entry: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let raw = entry.as_deref().map(serde_json::from_slice::<&RawValue>);
+    raw.and_then(Result::ok).serialize(serializer)
 }

@@ -4,15 +4,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::reach::{Reached, block_on, reach, stop};
+use super::reach::{block_on, reach, stop};
 use super::rows::word;
 use super::source::Source;
-use crate::audit::Trail;
 use crate::audit::entry::Actor;
 use crate::cli::check;
-use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::output::tell;
+use crate::cli::output::{print_json, tell};
 use crate::cli::table::{Cell, Table};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,7 +19,6 @@ use crate::control::{Answer, Request};
 use crate::gateway::reconciler;
 use crate::reconcile::token;
 
-/// The arguments of `audit reconcile`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit reconcile --config lychgate.toml --reason 'monthly review, ticket 4711'
@@ -84,27 +81,20 @@ async fn ask(
     directory: &Path,
     request: Reconcile,
 ) -> Result<Reconciled, Stop> {
-    let config = || offline(arguments);
     let asked = Request::Reconcile(request.clone());
-    let reached = reach(directory, &asked, || config().map(|config| config.audit));
-    let answer = match reached.await? {
-        Reached::Gateway(answer) => answer,
-        Reached::Alone(trail, Some(closed)) => {
-            trail.stop().await;
-            let message = format!(
-                "the trail cannot be opened: {}: {}",
-                closed.cause.as_str(),
-                closed.detail
-            );
-            return Err(Stop::with(Exit::No, message));
-        }
-        Reached::Alone(trail, None) => {
-            let answer = alone(&config()?, &trail, request).await;
-            trail.stop().await;
-            answer?
-        }
-    };
-    match answer {
+    let answer = reach(
+        directory,
+        &asked,
+        || offline(arguments),
+        async |config, trail| {
+            let reconciler = reconciler(config, trail, &Clock::system()).map_err(Stop::io)?;
+            let actor = Actor {
+                uid: rustix::process::geteuid().as_raw(),
+            };
+            Ok(reconciler.answer(actor, request).await)
+        },
+    );
+    match answer.await? {
         Answer::Reconciled(done) => Ok(done),
         Answer::Refused { exit, message } => Err(stop(exit, message)),
     }
@@ -114,29 +104,19 @@ async fn ask(
 fn offline(arguments: &Arguments) -> Result<Config, Stop> {
     let Some(path) = &arguments.source.config else {
         let message = "no gateway holds this trail: give --config, so that the command can read users back itself";
-        return Err(Stop::with(Exit::Usage, message));
+        return Err(Stop::usage(message));
     };
     let config = check::load(path)?;
     if config.reconcile_token_file().is_none() {
-        return Err(Stop::with(Exit::Usage, token::MISSING));
+        return Err(Stop::usage(token::MISSING));
     }
     Ok(config)
-}
-
-async fn alone(config: &Config, trail: &Trail, request: Reconcile) -> Result<Answer, Stop> {
-    let reconciler =
-        reconciler(config, trail, &Clock::system()).map_err(|error| Stop::with(Exit::Io, error))?;
-    let actor = Actor {
-        uid: rustix::process::geteuid().as_raw(),
-    };
-    Ok(reconciler.answer(actor, request).await)
 }
 
 fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Stop> {
     if json {
         for one in settled {
-            let line = json_line(one).map_err(|e| Stop::with(Exit::Internal, e))?;
-            writeln!(out, "{line}")?;
+            print_json(out, one)?;
         }
     } else if !settled.is_empty() {
         print_table(out, settled)?;
@@ -152,14 +132,12 @@ fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Sto
 fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
     let mut table = Table::new(["INDEX", "REQUEST", "USERS", "RESULT", "ENTRY"]);
     for one in settled {
-        let result = one.result.map_or("-".into(), |result| word(&result));
-        let entry = one.entry.map_or("-".into(), |entry| entry.to_string());
         let row = [
-            Cell::from(one.index.to_string().as_str()),
-            Cell::from(one.request_id.as_str()),
-            Cell::from(one.users.to_string().as_str()),
-            Cell::from(result.as_str()),
-            Cell::from(entry.as_str()),
+            Cell::plain(one.index),
+            Cell::plain(&one.request_id),
+            Cell::plain(one.users),
+            Cell::or_dash(one.result.as_ref().map(word)),
+            Cell::or_dash(one.entry),
         ];
         table.row(out, row)?;
     }
@@ -167,7 +145,6 @@ fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Checks a reason.
 pub(super) fn reason(text: &str) -> Result<String, &'static str> {
     check_reason(text).map(|()| text.to_owned())
 }

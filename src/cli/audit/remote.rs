@@ -10,7 +10,7 @@ use http::HeaderValue;
 use tokio::runtime::Runtime;
 
 use crate::audit::read::Files;
-use crate::cli::exit::{Exit, Stop};
+use crate::cli::exit::Stop;
 use crate::fetch::{Address, Answer, Fetch, KeepAliveClient};
 use crate::tls::ClientTls;
 
@@ -45,7 +45,7 @@ pub(super) fn is_address(place: &Path) -> bool {
 impl Remote {
     /// An address without a path is an admin listener's; otherwise the path is the log's.
     pub(super) fn new(place: &str, token_file: Option<&Path>) -> Result<Self, Stop> {
-        let usage = |why: &str| Stop::with(Exit::Usage, format!("{place}: {why}"));
+        let usage = |why: &str| Stop::usage(format!("{place}: {why}"));
         let mut address = Address::parse(place).map_err(|why| usage(&format!("it {why}")))?;
         if address.target.contains('?') {
             return Err(usage("it must not hold a query"));
@@ -59,7 +59,7 @@ impl Remote {
         if authorization.is_some() && !address.origin.tls && !address.origin.is_loopback() {
             return Err(usage("a token is sent only over https or to loopback"));
         }
-        let broken = |error: String| Stop::with(Exit::Io, error);
+        let broken = |error: String| Stop::io(error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -115,7 +115,7 @@ fn bearer(path: &Path) -> Result<HeaderValue, Stop> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text))
-        .map_err(|error| Stop::with(Exit::Io, format!("cannot read {shown}: {error}")))?;
+        .map_err(|error| Stop::io(format!("cannot read {shown}: {error}")))?;
     let token = text.trim();
     let value = HeaderValue::from_str(&format!("Bearer {token}"));
     match value {
@@ -125,7 +125,7 @@ fn bearer(path: &Path) -> Result<HeaderValue, Stop> {
         }
         _ => {
             let message = format!("{shown} holds no token: one line of visible ASCII is expected");
-            Err(Stop::with(Exit::Io, message))
+            Err(Stop::io(message))
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use serde::Serialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::receipt_report::{ProofJson, ProofReport, ReceiptReport};
+use super::receipt_report::{ProofReport, ReceiptReport};
 use crate::audit::read::verify::{Failure, Summary};
-use crate::cli::escape::{escape, json_line};
-use crate::cli::exit::{Exit, Stop};
+use crate::cli::escape::escape;
+use crate::cli::exit::Stop;
 
-/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// The log's name, if known.
@@ -29,73 +30,45 @@ pub(super) struct Report {
     pub summary: Option<Summary>,
     /// The first fault.
     pub failure: Option<Failure>,
-    /// The result for the receipt, if one was given.
     pub receipt: Option<ReceiptReport>,
     /// The content of the proof, if one was given and holds.
     pub proof: Option<ProofReport>,
 }
 
 /// The object that `--json` prints.
-#[derive(Serialize)]
-struct Json<'r> {
-    verified: bool,
-    origin: Option<&'r str>,
-    verifier: Option<&'r str>,
-    tags_checked: bool,
-    trusts_folder: bool,
-    against: Option<u64>,
-    summary: Option<&'r Summary>,
-    index: Option<u64>,
-    file: Option<&'r str>,
-    segment: Option<u64>,
-    offset: Option<u64>,
-    fault: Option<&'r str>,
-    receipt: Option<&'r ReceiptReport>,
-    proof: Option<ProofJson<'r>>,
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let failure = self.failure.as_ref();
+        let place = failure.and_then(|failure| failure.place);
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("verified", &failure.is_none())?;
+        object.serialize_entry("origin", &self.origin)?;
+        object.serialize_entry("verifier", &self.verifier)?;
+        object.serialize_entry("tags_checked", &self.tags_checked)?;
+        object.serialize_entry("trusts_folder", &self.trusts_folder)?;
+        object.serialize_entry("against", &self.against)?;
+        object.serialize_entry("summary", &self.summary)?;
+        object.serialize_entry("index", &failure.and_then(|failure| failure.index))?;
+        object.serialize_entry("file", &failure.map(|failure| &failure.file))?;
+        object.serialize_entry("segment", &place.map(|place| place.segment))?;
+        object.serialize_entry("offset", &place.map(|place| place.offset))?;
+        object.serialize_entry("fault", &failure.map(|failure| &failure.what))?;
+        object.serialize_entry("receipt", &self.receipt)?;
+        object.serialize_entry("proof", &self.proof)?;
+        object.end()
+    }
 }
 
 impl Report {
-    /// Whether everything verified.
-    pub(super) fn holds(&self) -> bool {
-        let receipt = self.receipt.as_ref();
-        self.failure.is_none() && receipt.is_none_or(|receipt| self.bears_out(receipt))
-    }
-
-    /// Prints one JSON object.
-    pub(super) fn json(&self, out: &mut dyn Write) -> Result<(), Stop> {
-        let failure = self.failure.as_ref();
-        let place = failure.and_then(|failure| failure.place);
-        let line = json_line(&Json {
-            verified: failure.is_none(),
-            origin: self.origin.as_deref(),
-            verifier: self.verifier.as_deref(),
-            tags_checked: self.tags_checked,
-            trusts_folder: self.trusts_folder,
-            against: self.against,
-            summary: self.summary.as_ref(),
-            index: failure.and_then(|failure| failure.index),
-            file: failure.and_then(|failure| failure.file.as_deref()),
-            segment: place.map(|place| place.segment),
-            offset: place.map(|place| place.offset),
-            fault: failure.map(|failure| failure.what.as_str()),
-            receipt: self.receipt.as_ref(),
-            proof: self.proof.as_ref().map(ProofReport::json),
-        })
-        .map_err(|error| Stop::with(Exit::Internal, error))?;
-        writeln!(out, "{line}")?;
-        Ok(())
-    }
-
     /// Prints lines for people; the last one is the answer.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
         for (name, text) in self.lines() {
             writeln!(out, "{name:<11} {}", escape(&text))?;
         }
         let (good, answer) = self.answer();
-        let colour = if good {
-            AnsiColor::Green
-        } else {
-            AnsiColor::Red
+        let colour = match good {
+            true => AnsiColor::Green,
+            false => AnsiColor::Red,
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
         writeln!(out, "{style}{}{style:#}", escape(&answer))?;
@@ -115,7 +88,10 @@ impl Report {
         }
         if let Some(proof) = &self.proof {
             let place = format!("entry {} of a log of {}", proof.index, proof.size);
-            lines.push(("proof", format!("{place}, leaf {}", proof.leaf())));
+            lines.push((
+                "proof",
+                format!("{place}, leaf {}", STANDARD.encode(proof.hash)),
+            ));
             if let Some(entry) = &proof.entry {
                 lines.push(("entry", String::from_utf8_lossy(entry).into_owned()));
             }
@@ -140,14 +116,8 @@ impl Report {
         lines
     }
 
-    /// Whether the receipt counts as good. Without a log or a proof, only its signature can be
-    /// verified.
-    fn bears_out(&self, receipt: &ReceiptReport) -> bool {
-        let is_alone = self.is_offline && self.proof.is_none();
-        receipt.genuine && (receipt.borne_out == Some(true) || is_alone)
-    }
-
-    fn answer(&self) -> (bool, String) {
+    /// Whether everything verified, and a sentence that says so.
+    pub(super) fn answer(&self) -> (bool, String) {
         if let Some(failure) = &self.failure {
             let what = match self.is_offline {
                 true => "the proof does NOT hold",
@@ -155,85 +125,47 @@ impl Report {
             };
             return (false, format!("{what}: {failure}"));
         }
-        let witness = match (self.is_offline, &self.proof) {
-            (false, _) => "the trail",
-            (true, Some(_)) => "the proof",
-            (true, None) => "",
-        };
         let Some(receipt) = &self.receipt else {
-            return (
-                true,
-                match self.is_offline {
-                    true => "the proof holds: the log that this key signs has this entry".into(),
-                    false => "the trail verifies".into(),
-                },
-            );
+            let what = match self.is_offline {
+                true => "the proof holds: the log that this key signs has this entry",
+                false => "the trail verifies",
+            };
+            return (true, what.into());
         };
-        let what = receipt.what.as_deref().unwrap_or_default();
-        match (receipt.genuine, self.bears_out(receipt)) {
-            (false, _) => (
-                false,
-                "the receipt is NOT genuine: this key did not sign it in this form".into(),
-            ),
-            (true, true) if witness.is_empty() => (
-                true,
-                "the receipt is genuine; whether the log bears it out was not checked (--dir, --proof)".into(),
-            ),
-            (true, true) => (
-                true,
-                format!("the receipt is genuine, and {witness} bears it out: {what}"),
-            ),
-            (true, false) if self.is_offline => (
-                false,
-                format!("the receipt is genuine, but the proof does NOT bear it out: {what}"),
-            ),
-            (true, false) => (
-                false,
-                format!(
-                    "the receipt is genuine, but the trail does NOT bear it out: {what}; keep it, it is evidence against this trail"
-                ),
-            ),
+        if !receipt.genuine {
+            let what = "the receipt is NOT genuine: this key did not sign it in this form";
+            return (false, what.into());
         }
+        let is_borne_out = receipt.borne_out == Some(true);
+        let what = receipt.what.as_deref().unwrap_or_default();
+        let rest = match (self.is_offline, is_borne_out) {
+            (true, _) if self.proof.is_none() => {
+                let rest = "; whether the log bears it out was not checked (--dir, --proof)";
+                return (true, format!("the receipt is genuine{rest}"));
+            }
+            (true, true) => format!("and the proof bears it out: {what}"),
+            (true, false) => format!("but the proof does NOT bear it out: {what}"),
+            (false, true) => format!("and the trail bears it out: {what}"),
+            (false, false) => format!(
+                "but the trail does NOT bear it out: {what}; keep it, it is evidence against this trail"
+            ),
+        };
+        (is_borne_out, format!("the receipt is genuine, {rest}"))
     }
 }
 
 fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
-    lines.push(("entries", entries(summary)));
-    lines.push(("checkpoint", checkpoint(summary)));
-    lines.push(("deletions", deletions(summary)));
-    lines.push(("in flight", summary.open.to_string()));
-    lines.push(("refused", refused(summary)));
-    if summary.cut_off {
-        let note = "an incomplete write follows the last entry; no caller got an answer for it";
-        lines.push(("note", note.into()));
-    }
-    let others = &summary.other_files;
-    if others.count > 0 {
-        let (count, mut names) = (others.count, others.first.join(", "));
-        if count > others.first.len() as u64 {
-            names.push_str(", …");
-        }
-        let note = format!("files of other programs: {count} ({names})");
-        lines.push(("note", note));
-    }
-}
-
-fn checkpoint(summary: &Summary) -> String {
-    match (summary.covered, &summary.root) {
-        (Some(size), Some(root)) => format!("covers {size} of them, root {root}"),
-        _ => "none yet: the log has just started".into(),
-    }
-}
-
-fn entries(summary: &Summary) -> String {
-    match (&summary.first_time, &summary.last_time) {
+    let entries = match (&summary.first_time, &summary.last_time) {
         (Some(first), Some(last)) => format!("{}, from {first} to {last}", summary.entries),
         _ => "0: nothing is written yet".into(),
-    }
-}
-
-fn deletions(summary: &Summary) -> String {
-    format!(
+    };
+    lines.push(("entries", entries));
+    let checkpoint = match (summary.covered, &summary.root) {
+        (Some(size), Some(root)) => format!("covers {size} of them, root {root}"),
+        _ => "none yet: the log has just started".into(),
+    };
+    lines.push(("checkpoint", checkpoint));
+    let deletions = format!(
         "{}: {} deleted, {} not found, {} rejected, {} failed, {} unknown",
         summary.deletions(),
         summary.deleted,
@@ -241,12 +173,25 @@ fn deletions(summary: &Summary) -> String {
         summary.rejected,
         summary.failed,
         summary.unknown,
-    )
-}
-
-fn refused(summary: &Summary) -> String {
-    match summary.turned_away {
+    );
+    lines.push(("deletions", deletions));
+    lines.push(("in flight", summary.open.to_string()));
+    let refused = match summary.turned_away {
         0 => summary.refused.to_string(),
         more => format!("{}, and {more} summed up", summary.refused),
+    };
+    lines.push(("refused", refused));
+    if summary.cut_off {
+        let note = "an incomplete write follows the last entry; no caller got an answer for it";
+        lines.push(("note", note.into()));
+    }
+    let others = &summary.other_files;
+    if others.count > 0 {
+        let mut names = others.first.join(", ");
+        if others.count > others.first.len() as u64 {
+            names.push_str(", …");
+        }
+        let note = format!("files of other programs: {} ({names})", others.count);
+        lines.push(("note", note));
     }
 }

@@ -4,10 +4,13 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 
+use super::deletions::pick;
+use super::trail::Trail;
 use crate::audit::entry::Verdict;
-use crate::audit::read::query::{Deletion, Progress};
-use crate::cli::escape::json_line;
-use crate::cli::exit::{Exit, Stop};
+use crate::audit::read::Log;
+use crate::audit::read::query::{Deletion, Filter, Progress};
+use crate::cli::exit::Stop;
+use crate::cli::output::print_json;
 use crate::cli::table::{Cell, Table};
 
 const TITLES: [&str; 9] = [
@@ -40,17 +43,26 @@ impl<'o> Rows<'o> {
         }
     }
 
-    /// Writes one deletion.
+    /// Writes the matching deletions, then reports which entries the answer covers.
+    pub(super) fn list(
+        &mut self,
+        trail: &Trail,
+        log: &mut Log,
+        filter: &Filter,
+        limit: Option<u32>,
+    ) -> Result<(), Stop> {
+        let ended = pick(trail, log, filter, limit, |deletion| self.write(&deletion));
+        self.finish(&ended)?;
+        ended?.tell(trail);
+        Ok(())
+    }
+
     pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {
         self.found = true;
         match &mut self.table {
-            Some(table) => table.row(self.out, row(deletion))?,
-            None => {
-                let line = json_line(deletion).map_err(|e| Stop::with(Exit::Internal, e))?;
-                writeln!(self.out, "{line}")?;
-            }
+            Some(table) => Ok(table.row(self.out, row(deletion))?),
+            None => print_json(self.out, deletion),
         }
-        Ok(())
     }
 
     /// Writes the rows that are held back to align the columns. Writes no header if the search
@@ -68,21 +80,16 @@ impl<'o> Rows<'o> {
 }
 
 fn row(deletion: &Deletion) -> [Cell; 9] {
-    let index = deletion.index.to_string();
-    let status = deletion
-        .status
-        .map_or("-".into(), |status| status.to_string());
-    let sent = deletion.sent.map_or("-".into(), |sent| word(&sent));
     [
-        Cell::from(index.as_str()),
-        Cell::from(second(&deletion.time).as_str()),
-        Cell::from(deletion.operation.as_str()),
-        Cell::from(deletion.account.as_str()),
-        Cell::from(some_users(&deletion.users).as_str()),
-        Cell::from(deletion.caller.subject.as_str()),
+        Cell::plain(deletion.index),
+        Cell::plain(second(&deletion.time)),
+        Cell::plain(&deletion.operation),
+        Cell::plain(&deletion.account),
+        Cell::plain(some_users(&deletion.users)),
+        Cell::plain(&deletion.caller.subject),
         result(deletion),
-        Cell::from(status.as_str()),
-        Cell::from(sent.as_str()),
+        Cell::or_dash(deletion.status),
+        Cell::or_dash(deletion.sent.as_ref().map(word)),
     ]
 }
 

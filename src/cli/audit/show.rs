@@ -9,15 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::trail::{Reading, Trail};
+use super::trail::{Reading, Trail, index_of_receipt};
 use crate::audit::entry::{Entry, Kind, Outcome};
-use crate::audit::read::Log;
 use crate::audit::read::query::{Raw, entries_of, first_of};
-use crate::audit::read::verify::parse_receipt;
-use crate::cli::escape::{escape, json_line};
+use crate::cli::escape::escape;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::print_json;
 
-/// The arguments of `audit show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit show 42 --config lychgate.toml
@@ -35,7 +33,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// One entry of the output.
 #[derive(Debug, Serialize)]
 struct Shown {
     index: u64,
@@ -51,12 +48,11 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let shown = find(&trail, &arguments.what)?;
     if shown.is_empty() {
         let message = format!("no entry of the trail is {}", arguments.what);
-        return Err(Stop::with(Exit::No, message));
+        return Err(Stop::no(message));
     }
     for (place, entry) in shown.iter().enumerate() {
         if arguments.json {
-            let line = json_line(entry).map_err(|e| Stop::with(Exit::Internal, e))?;
-            writeln!(out, "{line}")?;
+            print_json(out, entry)?;
         } else {
             if place > 0 {
                 writeln!(out)?;
@@ -71,11 +67,11 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
     let mut log = trail.open()?;
     let is_receipt = what.contains('/');
     let index = match is_receipt {
-        true => Some(index_of_receipt(trail, &log, what)?),
+        true => Some(index_of_receipt(what, trail.origin(&log).as_deref())?),
         false => what.parse().ok(),
     };
     let found = match index {
-        Some(index) => entry(&mut log, index)?,
+        Some(index) => log.entry(index)?.map(|bytes| Raw { index, bytes }),
         None => first_of(&mut log, 0, what)?,
     };
     let Some(found) = found else {
@@ -84,7 +80,7 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
     if is_receipt && !matches!(found.decode()?.kind, Kind::Intent(_)) {
         let index = found.index;
         let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
-        return Err(Stop::with(Exit::No, message));
+        return Err(Stop::no(message));
     }
     if !trail.is_address() {
         // A journal that cannot be read is an error, whatever the answer is made from.
@@ -96,47 +92,26 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
     }
 }
 
-fn entry(log: &mut Log, index: u64) -> Result<Option<Raw>, Stop> {
-    let bytes = log.entry(index)?;
-    Ok(bytes.map(|bytes| Raw { index, bytes }))
-}
-
 /// Every entry of a deletion. If the outcome leaves doubt, a read-back may follow anywhere in the
 /// trail; after any other outcome, the deletion has no more entries.
 fn deletion(trail: &Trail, intent: u64) -> Result<Vec<Shown>, Stop> {
     let mut log = trail.open()?;
     let size = log.size();
     let mut found = Vec::new();
-    let mut broken = Ok(());
-    entries_of(&mut log, intent, |raw| match shown(&raw, size) {
-        Ok(shown) => {
-            let is_settled = match &shown.entry.kind {
-                Kind::Outcome(Outcome { ending, .. }) => !ending.outcome.leaves_doubt(ending.sent),
-                _ => false,
-            };
-            found.push(shown);
-            match is_settled {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        }
-        Err(stop) => {
-            broken = Err(stop);
-            ControlFlow::Break(())
+    entries_of(&mut log, intent, |raw| {
+        let shown = shown(&raw, size);
+        let is_last = match shown.as_ref().map(|shown| &shown.entry.kind) {
+            Ok(Kind::Outcome(Outcome { ending, .. })) => !ending.outcome.leaves_doubt(ending.sent),
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        found.push(shown);
+        match is_last {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     })?;
-    broken.map(|()| found)
-}
-
-fn index_of_receipt(trail: &Trail, log: &Log, receipt: &str) -> Result<u64, Stop> {
-    let (origin, index) = parse_receipt(receipt).map_err(|e| Stop::with(Exit::Usage, e))?;
-    match trail.origin(log) {
-        Some(own) if own != origin => {
-            let message = format!("this trail is {own}, and the receipt is of {origin}");
-            Err(Stop::with(Exit::No, message))
-        }
-        _ => Ok(index),
-    }
+    found.into_iter().collect()
 }
 
 fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
@@ -150,7 +125,7 @@ fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
 
 /// Prints a heading, then one field per line.
 fn print(out: &mut dyn Write, shown: &Shown) -> Result<(), Stop> {
-    let fields = serde_json::to_value(&shown.entry).map_err(|e| Stop::with(Exit::Internal, e))?;
+    let fields = serde_json::to_value(&shown.entry).map_err(Stop::internal)?;
     let kind = fields["kind"].as_str().unwrap_or_default();
     let bold = Style::new().bold();
     writeln!(out, "{bold}entry {}: {}{bold:#}", shown.index, escape(kind))?;

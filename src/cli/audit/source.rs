@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::remote::is_address;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{Trouble, own_verifier};
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
+use crate::config::Config;
 
-/// The trail.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Source {
@@ -24,7 +26,7 @@ pub(super) struct Source {
 }
 
 /// A trail's folder, and the config's settings for it.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Folder {
     pub directory: PathBuf,
     /// The signing key's file, if a config names one.
@@ -36,49 +38,29 @@ pub(super) struct Folder {
 }
 
 impl Source {
-    /// Finds the folder.
     pub(super) fn folder(&self) -> Result<Folder, Stop> {
-        if let Some(config) = &self.config {
-            return named_by(config);
-        }
-        let directory = self.dir.clone().unwrap_or_default();
-        if is_address(&directory) {
-            let message = "this command reads the audit folder itself; an address gives only the published log";
-            return Err(Stop::with(Exit::Usage, message));
-        }
-        Ok(Folder {
-            directory,
-            key_file: None,
-            origin: None,
-            seen_file: None,
-        })
+        let folder = Folder::find(self.dir.as_deref(), self.config.as_deref())?;
+        // The command line gives one of the two.
+        Ok(folder.unwrap_or_default())
     }
 }
 
 /// The part of a config that is enough to read the trail, if `run` would refuse the config.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Audited {
-    audit: Named,
-}
-
-#[derive(serde::Deserialize)]
-struct Named {
-    directory: PathBuf,
-    origin: Option<String>,
-    key_file: Option<PathBuf>,
-    seen_file: Option<PathBuf>,
+    audit: Folder,
 }
 
 /// The folder that a config names, even if the rest of the config is invalid here: a reader of the
 /// trail may have no permission to read the signing key, or no network.
 fn named_by(config: &Path) -> Result<Folder, Stop> {
     let refused = match check::load(config) {
-        Ok(config) => {
+        Ok(Config { audit, .. }) => {
             return Ok(Folder {
-                directory: config.audit.directory,
-                key_file: Some(config.audit.key_file),
-                origin: Some(config.audit.origin),
-                seen_file: Some(config.audit.seen_file),
+                directory: audit.directory,
+                key_file: Some(audit.key_file),
+                origin: Some(audit.origin),
+                seen_file: Some(audit.seen_file),
             });
         }
         Err(refused) => refused,
@@ -95,12 +77,27 @@ fn named_by(config: &Path) -> Result<Folder, Stop> {
     Ok(Folder {
         directory: beside.join(audit.directory),
         key_file: audit.key_file.map(|file| beside.join(file)),
-        origin: audit.origin,
         seen_file: audit.seen_file.map(|file| beside.join(file)),
+        ..audit
     })
 }
 
 impl Folder {
+    /// The folder at `dir` or of `config`; `None` if neither is given.
+    pub(super) fn find(dir: Option<&Path>, config: Option<&Path>) -> Result<Option<Self>, Stop> {
+        match (dir, config) {
+            (_, Some(config)) => named_by(config).map(Some),
+            (Some(dir), None) if is_address(dir) => Err(Stop::usage(
+                "this command reads the audit folder itself; an address gives only the published log",
+            )),
+            (Some(dir), None) => Ok(Some(Self {
+                directory: dir.to_owned(),
+                ..Self::default()
+            })),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The public key in the folder; `None` if there is none.
     pub(super) fn verifier(&self) -> Result<Option<VerifierKey>, Stop> {
         own_verifier(&self.directory).map_err(|failure| {
@@ -108,7 +105,7 @@ impl Folder {
                 Trouble::Unreadable => Exit::Io,
                 _ => Exit::No,
             };
-            Stop::with(exit, format!("{}: {failure}", self.directory.display()))
+            Stop::Message(exit, format!("{}: {failure}", self.directory.display()))
         })
     }
 

@@ -1,17 +1,26 @@
 //! `lychgate audit tail`: shows the newest deletions, and then new ones when a checkpoint covers
 //! them.
 
-mod follow;
-
 use std::io::Write;
+use std::time::Duration;
 
-use super::deletions::{Query, pick_in};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::rows::Rows;
-use super::trail::Reading;
+use super::trail::{Reading, Trail};
 use super::wanted::Wanted;
+use crate::audit::read::Log;
+use crate::audit::read::query::{Filter, Follower};
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::tell;
 
-/// The arguments of `audit tail`.
+/// How often the trail is read.
+const PACE: Duration = Duration::from_millis(500);
+/// The trail counts as damaged after this many bad reads in a row, since files may change during a
+/// read.
+const MOST_DOUBTS: u32 = 10;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit tail --config lychgate.toml
@@ -38,20 +47,82 @@ pub(super) struct Arguments {
     wanted: Wanted,
 }
 
-/// Shows the newest deletions.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.published()?;
-    let query = Query {
-        filter: arguments.wanted.filter(),
-        limit: Some(arguments.limit as usize),
-    };
+    let filter = arguments.wanted.filter();
     let mut rows = Rows::new(out, arguments.json);
-    let ended = pick_in(&trail, &mut log, &query, |deletion| rows.write(&deletion));
-    rows.finish(&ended)?;
-    ended?.tell(&trail);
+    rows.list(&trail, &mut log, &filter, Some(arguments.limit))?;
     if arguments.follow {
-        follow::follow(&trail, &log, &query.filter, &mut rows)?;
+        follow(&trail, &log, &filter, &mut rows)?;
     }
     Ok(Exit::Fine)
+}
+
+/// Shows the deletions that close after `log`, until a signal arrives or the output closes.
+fn follow(trail: &Trail, log: &Log, filter: &Filter, rows: &mut Rows<'_>) -> Result<(), Stop> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Stop::io(format!("cannot wait for signals: {error}")))?;
+    let _entered = runtime.enter();
+    let listen =
+        |kind| signal(kind).map_err(|error| Stop::io(format!("cannot catch signals: {error}")));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut follower = Follower::new(log);
+    let mut doubts = 0;
+    loop {
+        let is_stopped = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => true,
+                _ = terminate.recv() => true,
+                () = tokio::time::sleep(PACE) => false,
+            }
+        });
+        if is_stopped || output_is_gone() {
+            return Ok(());
+        }
+        match look(trail, &mut follower, filter, rows) {
+            Ok(()) => doubts = 0,
+            Err(Stop::Message(exit, why)) => {
+                doubts += 1;
+                if exit != Exit::Io && doubts >= MOST_DOUBTS {
+                    return Err(Stop::Message(exit, why));
+                }
+                if doubts == 1 && exit == Exit::Io {
+                    tell(format!("{why}; trying again"));
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+fn look(
+    trail: &Trail,
+    follower: &mut Follower,
+    filter: &Filter,
+    rows: &mut Rows<'_>,
+) -> Result<(), Stop> {
+    let log = trail.published()?;
+    follower.advance(log, |deletion| match filter.admits(&deletion) {
+        true => rows.write(&deletion),
+        false => Ok(()),
+    })?;
+    rows.finish(&Ok(()))
+}
+
+/// Whether the reader of standard output is gone. A write would notice that only at the next line.
+fn output_is_gone() -> bool {
+    let out = std::io::stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)
+        && polled
+            .iter()
+            .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }

@@ -7,8 +7,9 @@ use super::remote::{Remote, is_address};
 use super::source::Source;
 use super::verify::verifier;
 use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::read::verify::parse_receipt;
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
-use crate::cli::exit::{Exit, Stop};
+use crate::cli::exit::Stop;
 
 /// The options for the trail and for the key that verifies its checkpoint.
 #[derive(Debug, clap::Args)]
@@ -26,13 +27,14 @@ pub(super) struct Reading {
 /// A trail in a folder or at an address.
 #[derive(Debug)]
 pub(super) struct Trail {
-    location: Location,
-    key: Option<VerifierKey>,
-    origin: Option<String>,
+    pub(super) location: Location,
+    /// The key that verifies the checkpoint.
+    pub(super) key: Option<VerifierKey>,
+    /// The log's name, if it is known without a checkpoint.
+    pub(super) origin: Option<String>,
 }
 
 impl Reading {
-    /// Finds the trail.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
@@ -72,20 +74,6 @@ impl Trail {
         self.origin.clone().or(said)
     }
 
-    pub(super) fn location(&self) -> &Location {
-        &self.location
-    }
-
-    /// The key that verifies the checkpoint.
-    pub(super) fn key(&self) -> Option<&VerifierKey> {
-        self.key.as_ref()
-    }
-
-    /// The log's name, if it is known without a checkpoint.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.origin.as_deref()
-    }
-
     /// Whether the trail is at an address, which gives only the published part.
     pub(super) fn is_address(&self) -> bool {
         self.location.folder().is_none()
@@ -95,31 +83,35 @@ impl Trail {
     fn own(&self, log: Log) -> Result<Log, Stop> {
         match (&self.origin, log.checkpoint()) {
             (Some(own), Some(checkpoint)) if *own != checkpoint.origin => {
-                let message = format!(
-                    "the checkpoint here is of {}, and {own} was meant",
-                    checkpoint.origin
-                );
-                Err(Stop::with(Exit::No, message))
+                let found = &checkpoint.origin;
+                Err(Stop::no(format!(
+                    "the checkpoint here is of {found}, and {own} was meant"
+                )))
             }
             _ => Ok(log),
         }
     }
 }
 
+/// The index in a receipt. Refuses a receipt of another log than `own`.
+pub(super) fn index_of_receipt(receipt: &str, own: Option<&str>) -> Result<u64, Stop> {
+    let (origin, index) = parse_receipt(receipt).map_err(Stop::usage)?;
+    match own.filter(|own| *own != origin) {
+        Some(own) => Err(Stop::no(format!(
+            "this trail is {own}, and the receipt is of {origin}"
+        ))),
+        None => Ok(index),
+    }
+}
+
 impl From<MissingRange> for Stop {
     fn from(missing: MissingRange) -> Self {
         match missing.trouble {
-            Trouble::Missing => {
-                let message = format!("there is no trail here: {missing}");
-                Self::with(Exit::Io, message)
-            }
-            Trouble::Unreadable => Self::with(Exit::Io, missing),
-            Trouble::Damaged => {
-                let message = format!(
-                    "{missing}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
-                );
-                Self::with(Exit::No, message)
-            }
+            Trouble::Missing => Self::io(format!("there is no trail here: {missing}")),
+            Trouble::Unreadable => Self::io(missing),
+            Trouble::Damaged => Self::no(format!(
+                "{missing}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
+            )),
         }
     }
 }

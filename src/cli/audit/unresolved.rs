@@ -10,11 +10,10 @@ use super::deletions::Covered;
 use super::rows::{second, some_users, word};
 use super::trail::Reading;
 use crate::audit::read::query::{Deletion, Pending, Progress, Searched, Unresolved};
-use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::print_json;
 use crate::cli::table::{Cell, Table};
 
-/// The arguments of `audit unresolved`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit unresolved --config lychgate.toml
@@ -45,9 +44,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         .filter(|pending| pending.deletion.reconciled.is_none());
     if arguments.json {
         for pending in unresolved {
-            let line = json_line(&pending.deletion);
-            let line = line.map_err(|e| Stop::with(Exit::Internal, e))?;
-            writeln!(out, "{line}")?;
+            print_json(out, &pending.deletion)?;
         }
     } else {
         print(out, unresolved)?;
@@ -67,16 +64,15 @@ fn print<'p>(
     ];
     let mut table = Table::new(titles);
     for Pending { deletion, closed } in unresolved {
-        let status = deletion.status.map(|status| status.to_string());
         let row = [
-            Cell::from(deletion.index.to_string().as_str()),
-            Cell::from(second(&closed.to_string()).as_str()),
-            Cell::from(deletion.account.as_str()),
-            Cell::from(some_users(&deletion.users).as_str()),
-            Cell::from(deletion.caller.subject.as_str()),
+            Cell::plain(deletion.index),
+            Cell::plain(second(&closed.to_string())),
+            Cell::plain(&deletion.account),
+            Cell::plain(some_users(&deletion.users)),
+            Cell::plain(&deletion.caller.subject),
             outcome(deletion),
-            Cell::from(status.as_deref().unwrap_or("-")),
-            Cell::from(deletion.domain.as_deref().unwrap_or("-")),
+            Cell::or_dash(deletion.status),
+            Cell::or_dash(deletion.domain.as_ref()),
         ];
         table.row(out, row)?;
     }
@@ -87,7 +83,7 @@ fn print<'p>(
 fn outcome(deletion: &Deletion) -> Cell {
     let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
     let Progress::Closed(verdict) = deletion.outcome else {
-        return Cell::from("-");
+        return Cell::plain('-');
     };
     match deletion.reason {
         Some(reason) => Cell::new(&format!("{} {}", word(&verdict), word(&reason)), red),

@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 use super::remote::{Remote, is_address};
 use super::report::Report;
-use super::source::{Folder, Source};
+use super::source::Folder;
 use crate::audit::Receipt;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::{CHECKPOINT, Files, Location};
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::print_json;
 
-/// The arguments of `audit verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
@@ -80,25 +80,12 @@ struct Place {
     config: Option<PathBuf>,
 }
 
-impl Place {
-    fn folder(&self) -> Result<Option<Folder>, Stop> {
-        if self.dir.is_none() && self.config.is_none() {
-            return Ok(None);
-        }
-        let source = Source {
-            dir: self.dir.clone(),
-            config: self.config.clone(),
-        };
-        source.folder().map(Some)
-    }
-}
-
-/// Runs the verification.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     if let Some(address) = arguments.address()? {
         return log::run(out, arguments, &address, None);
     }
-    match arguments.place.folder()? {
+    let Place { dir, config } = &arguments.place;
+    match Folder::find(dir.as_deref(), config.as_deref())? {
         Some(folder) if arguments.proof.is_none() => {
             let location = Location::Folder(folder.directory.clone());
             log::run(out, arguments, &location, Some(&folder))
@@ -116,21 +103,17 @@ impl Arguments {
         };
         if self.key.is_none() && self.key_file.is_none() {
             let message = "an address cannot say which key to judge by: give --key VERIFIER";
-            return Err(Stop::with(Exit::Usage, message));
+            return Err(Stop::usage(message));
         }
         let remote = Remote::new(&address.to_string_lossy(), self.token_file.as_deref())?;
         let checkpoint = remote.file(CHECKPOINT, MAX_NOTE_BYTES);
-        if checkpoint
-            .map_err(|error| Stop::with(Exit::Io, error))?
-            .is_none()
-        {
+        if checkpoint.map_err(Stop::io)?.is_none() {
             let message = "there is no checkpoint: nothing is published";
-            return Err(Stop::with(Exit::Io, message));
+            return Err(Stop::io(message));
         }
         Ok(Some(Location::Published(Arc::new(remote))))
     }
 
-    /// The receipt, if its three headers are given.
     fn receipt(&self) -> Option<Receipt> {
         Some(Receipt {
             receipt: self.receipt.clone()?,
@@ -165,19 +148,20 @@ impl Arguments {
 
 /// Prints the report and returns the exit code for it.
 fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exit, Stop> {
-    if arguments.json {
-        report.json(out)?;
-    } else {
-        report.print(out)?;
+    match arguments.json {
+        true => print_json(out, &report)?,
+        false => report.print(out)?,
     }
-    Ok(if report.holds() { Exit::Fine } else { Exit::No })
+    Ok(match report.answer() {
+        (true, _) => Exit::Fine,
+        (false, _) => Exit::No,
+    })
 }
 
 fn read_key(path: &Path) -> Result<Key, Stop> {
-    Key::read(path).map_err(|error| Stop::with(Exit::Io, error))
+    Key::read(path).map_err(Stop::io)
 }
 
-/// Parses a verifier key from the command line.
 pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {
     VerifierKey::parse(text).map_err(|error| error.to_string())
 }

@@ -97,18 +97,17 @@ fn time_at(text: &str, now: Time) -> Result<Time, String> {
 
 /// Parses a whole number with a unit into microseconds.
 fn ago(text: &str) -> Option<i64> {
-    let unit = text.chars().next_back()?;
-    let seconds: i64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
+    let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
         _ => return None,
     };
-    let digits = text.strip_suffix(unit)?;
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let count: i64 = digits.parse().ok().filter(|_| is_number)?;
+    let has_sign = count.starts_with(['+', '-']);
+    let count: i64 = count.parse().ok().filter(|_| !has_sign)?;
     count.checked_mul(seconds)?.checked_mul(1_000_000)
 }
 

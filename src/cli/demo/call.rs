@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Size limit of an answer's body.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// A complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,

@@ -13,7 +13,8 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::tiles::Bundle;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{CHECKPOINT, parse_receipt};
-use crate::cli::{CommandLine, Exit, Stop, Verb, audit};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::{CommandLine, Verb, audit};
 use clap::Parser as _;
 
 /// The text in the entry, and its replacement in the copy.
@@ -22,7 +23,6 @@ const NAMES: [&str; 2] = ["ada@", "eve@"];
 /// A few commands and the answer of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Act {
-    /// The heading.
     pub(super) title: &'static str,
     /// Ready to paste in a shell that sets `LYCHGATE`, `DEMO` and `KEY`.
     pub(super) commands: Vec<String>,

@@ -12,14 +12,12 @@ mod scene;
 mod story;
 
 use std::io::Write;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anstream::AutoStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit::Exit;
-use super::output::tell;
+use super::exit::{Exit, Stop};
 use crate::audit::Receipt;
 use scene::Scene;
 
@@ -29,47 +27,32 @@ const WORKERS: usize = 2;
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Plays the demo; without `once`, then serves until Ctrl-C.
-pub(crate) fn run(once: bool) -> ExitCode {
+pub(super) fn run(once: bool) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
-        .build();
-    let exit = match runtime {
-        Ok(runtime) => {
-            let exit = runtime.block_on(perform(once));
-            runtime.shutdown_timeout(SHUTDOWN);
-            exit
-        }
-        Err(error) => {
-            tell(format!("cannot start threads: {error}"));
-            Exit::Io
-        }
-    };
-    exit.into()
+        .build()
+        .map_err(|error| Stop::io(format!("cannot start threads: {error}")))?;
+    let ended = runtime.block_on(perform(once));
+    runtime.shutdown_timeout(SHUTDOWN);
+    ended
 }
 
-async fn perform(once: bool) -> Exit {
-    let scene = match Scene::set().await {
-        Ok(scene) => scene,
-        Err(error) => {
-            tell(format!("the demo cannot be set up: {error}"));
-            return Exit::Io;
-        }
-    };
+async fn perform(once: bool) -> Result<Exit, Stop> {
+    let scene = Scene::set()
+        .await
+        .map_err(|error| Stop::io(format!("the demo cannot be set up: {error}")))?;
     let played = play_story(&scene, once).await;
     if !once && played.is_ok() {
         wait_for_signal().await;
     }
-    scene.strike().await;
+    scene.gateway.stop().await;
     match played {
-        Ok(true) => Exit::Fine,
-        Ok(false) => Exit::No,
+        Ok(true) => Ok(Exit::Fine),
+        Ok(false) => Ok(Exit::No),
         // `lychgate demo | head` has read enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Fine,
-        Err(error) => {
-            tell(format!("cannot write the story: {error}"));
-            Exit::Io
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Fine),
+        Err(error) => Err(Stop::io(format!("cannot write the story: {error}"))),
     }
 }
 
@@ -115,7 +98,10 @@ async fn play_ending(
         Err(fault) => return write_out(|out| page::fault(out, &fault)).map(|()| false),
     };
     let mut as_expected = true;
-    let stage = scene.stage();
+    let stage = ending::Stage {
+        folder: &scene.folder.0,
+        key: &scene.verifier,
+    };
     let acts = [
         ending::altered_copy(stage, receipt),
         ending::proved_receipt(stage, receipt),

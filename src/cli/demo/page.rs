@@ -10,8 +10,9 @@ use super::scene::{ACCOUNT, SCOPES, SUBJECT, Scene};
 use super::story::{Happened, Step, collection};
 use crate::audit::read::query::{Deletion, Progress};
 use crate::audit::read::verify::Summary;
+use crate::cli::escape::cut;
 use crate::simulator::issuer::{AUDIENCE, ISSUER};
-use crate::simulator::store::FIRST_ID;
+use crate::simulator::users::FIRST_ID;
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -23,7 +24,7 @@ const COLUMNS: usize = 80;
 
 /// Prints the addresses and the variables of the commands.
 pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
-    let (gateway, users) = (scene.address(), scene.users_address());
+    let (gateway, users) = (scene.gateway.address(), scene.simulator.users.address());
     writeln!(
         out,
         "{TITLE}lychgate demo{TITLE:#}: caller → gateway {gateway} → Users API {users}"
@@ -34,7 +35,7 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
         "{DIM}$TOKEN: {SUBJECT}, account {ACCOUNT}, {scopes}{DIM:#}"
     )?;
     writeln!(out, "{DIM}$AT:    http://{gateway}/api/account{DIM:#}")?;
-    let folder = scene.folder().display();
+    let folder = scene.folder.0.display();
     writeln!(
         out,
         "{DIM}$DEMO:  {folder}; $KEY: the trail's verifier key{DIM:#}\n"
@@ -132,7 +133,6 @@ fn entry_line(entry: &Deletion) -> String {
     format!("{index}: {operation} {}/{users}: {what}", entry.account)
 }
 
-/// Prints whether the trail verifies.
 pub(super) fn verdict(
     out: &mut dyn Write,
     verified: &std::result::Result<Summary, String>,
@@ -154,7 +154,7 @@ pub(super) fn verdict(
 pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     let program = std::env::current_exe();
     let program = program.map_or_else(|_| "lychgate".to_owned(), |path| path.display().to_string());
-    let (gateway, admin, folder) = (scene.address(), scene.admin_address(), scene.folder());
+    let (gateway, admin) = (scene.gateway.address(), scene.gateway.admin_address());
     let (users, scopes) = (collection(ACCOUNT), SCOPES.join(" "));
     let (revision, user) = (scene.revision(), FIRST_ID + 1);
     write!(
@@ -173,16 +173,8 @@ $LYCHGATE audit list --dir $DEMO/audit
 $LYCHGATE audit verify --config $DEMO/lychgate.toml
 curl "http://{admin}/readyz?verbose"
 "#,
-        folder.display()
+        scene.folder.0.display()
     )
-}
-
-/// Cuts a text to at most this many characters.
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    text.chars().take(columns - 1).chain(['…']).collect()
 }
 
 /// Wraps a text into lines of at most this many characters; a longer word gets its own line.

@@ -1,24 +1,23 @@
 //! The parts of the demo: a temporary folder, the simulator, and the gateway as `lychgate run`
 //! starts it.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use super::call::status;
-use super::ending::Stage;
-use crate::audit::entry::Entry;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::Log;
-use crate::audit::read::query::{Deletion, Joiner};
-use crate::audit::read::verify;
+use crate::audit::read::query::{Deletion, Filter, pick};
+use crate::audit::read::{Log, MissingRange, verify};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::simulator::issuer::{AUDIENCE, Grant, ISSUER};
-use crate::simulator::{Settings, Simulator};
+use crate::simulator::Simulator;
+use crate::simulator::issuer::{AUDIENCE, ISSUER};
+use crate::token::mint::mint;
 
 /// The account that the caller's token covers.
 pub(super) const ACCOUNT: &str = "12345678";
@@ -30,26 +29,30 @@ pub(super) const SUBJECT: &str = "ada@example.test";
 pub(super) const SCOPES: [&str; 2] = ["users.read", "users.delete"];
 /// The trail's name.
 const ORIGIN: &str = "lychgate.demo/trail";
-/// Longer than anyone runs the demo.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3_600);
+/// In seconds; longer than anyone runs the demo.
+const TOKEN_LIFETIME: i64 = 8 * 3_600;
 /// Limit on opening the trail and fetching the keys.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// A checkpoint follows within a second; a gateway whose checkpoint is this late refuses deletions.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
+/// Limit on reading a call's entry from the trail.
+const RECORD_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// All parts of a running demo.
 pub(super) struct Scene {
-    folder: Folder,
-    gateway: Gateway,
-    simulator: Simulator,
-    token: String,
-    verifier: VerifierKey,
+    pub(super) folder: Folder,
+    pub(super) gateway: Gateway,
+    pub(super) simulator: Simulator,
+    /// The caller's.
+    pub(super) token: String,
+    /// The trail's.
+    pub(super) verifier: VerifierKey,
 }
 
 /// A folder that is removed with its contents.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -62,15 +65,9 @@ impl Scene {
     /// Starts everything and waits until the gateway takes deletions.
     pub(super) async fn set() -> Result<Self, String> {
         let folder = Folder::new()?;
-        let settings = Settings {
-            accounts: vec![(ACCOUNT.to_owned(), 5), (OTHER_ACCOUNT.to_owned(), 5)],
-            conflict_status: 409,
-        };
-        let simulator = Simulator::start(&settings).await.map_err(text)?;
-        folder.write(
-            "issuer.pem",
-            &simulator.issuer().private_pem().map_err(text)?,
-        )?;
+        let accounts = [(ACCOUNT, 5), (OTHER_ACCOUNT, 5)];
+        let simulator = Simulator::start(&accounts).await.map_err(text)?;
+        folder.write("issuer.pem", &simulator.key.private_pem().map_err(text)?)?;
         let verifier = keygen(ORIGIN, &folder.0.join("audit.key")).map_err(text)?;
         folder.write("verifier.txt", &format!("{verifier}\n"))?;
         folder.write("lychgate.toml", &config(&simulator))?;
@@ -79,116 +76,77 @@ impl Scene {
         let gateway = Gateway::start(config, Clock::system())
             .await
             .map_err(text)?;
-        let grant = Grant {
-            subject: SUBJECT.to_owned(),
-            client: "demo-console".to_owned(),
-            accounts: vec![ACCOUNT.to_owned()],
-            scopes: SCOPES.map(str::to_owned).to_vec(),
-            lifetime: TOKEN_LIFETIME,
-        };
-        let token = simulator.issuer().mint(&grant, Clock::system().now());
+        let now = Clock::system().now().seconds();
+        let claims = json!({
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": SUBJECT,
+            "client_id": "demo-console",
+            "accounts": [ACCOUNT],
+            "scope": SCOPES.join(" "),
+            "iat": now,
+            "exp": now + TOKEN_LIFETIME,
+        });
+        let token = mint(&simulator.key, &claims).map_err(text)?;
         let scene = Self {
             folder,
             gateway,
             simulator,
-            token: token.map_err(text)?,
+            token,
             verifier,
         };
         scene.wait_until_ready().await?;
         Ok(scene)
     }
 
+    /// Waits until the gateway takes deletions.
     async fn wait_until_ready(&self) -> Result<(), String> {
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < READY_WITHIN {
-            let admin = self.gateway.admin_address();
+        let admin = self.gateway.admin_address();
+        let ready = within(READY_WITHIN, async || {
             let reads = status(admin, "/readyz").await;
             let deletions = status(admin, "/readyz?for=deletions").await;
-            if (reads, deletions) == (Some(200), Some(200)) {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err("the gateway did not become ready to take deletions".to_owned())
+            ((reads, deletions) == (Some(200), Some(200))).then_some(())
+        });
+        ready
+            .await
+            .ok_or_else(|| "the gateway did not become ready to take deletions".to_owned())
     }
 
-    /// Drains the gateway; the drop stops the simulator and removes the folder.
-    pub(super) async fn strike(self) {
-        self.gateway.stop().await;
-    }
-
-    /// The gateway's address.
-    pub(super) fn address(&self) -> std::net::SocketAddr {
-        self.gateway.address()
-    }
-
-    /// The address of the gateway's admin listener.
-    pub(super) fn admin_address(&self) -> std::net::SocketAddr {
-        self.gateway.admin_address()
-    }
-
-    /// The address of the simulated Users API.
-    pub(super) fn users_address(&self) -> std::net::SocketAddr {
-        self.simulator.users_address()
-    }
-
-    /// The caller's token.
-    pub(super) fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// The account's current revision.
     pub(super) fn revision(&self) -> u64 {
-        self.simulator.store().revision(ACCOUNT).unwrap_or_default()
-    }
-
-    /// How many requests reached upstream.
-    pub(super) fn upstream_count(&self) -> u64 {
-        self.simulator.seen_count()
-    }
-
-    /// The demo's temporary folder.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder.0
-    }
-
-    /// The variables of the commands at the demo's end.
-    pub(super) fn stage(&self) -> Stage<'_> {
-        Stage {
-            folder: &self.folder.0,
-            key: &self.verifier,
-        }
+        self.simulator.store.revision(ACCOUNT).unwrap_or_default()
     }
 
     /// Waits until a checkpoint covers this many entries.
     pub(super) async fn wait_for_checkpoint(&self, entries: u64) -> Result<(), String> {
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < PUBLISHED_WITHIN {
-            let bytes = std::fs::read(self.path("audit").join(verify::CHECKPOINT));
-            let checkpoint = bytes.map(|bytes| Checkpoint::open(&bytes, &self.verifier));
-            if matches!(checkpoint, Ok(Ok(checkpoint)) if checkpoint.size >= entries) {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err(format!("no checkpoint covers {entries} entries"))
+        let covered = within(PUBLISHED_WITHIN, async || {
+            let bytes = std::fs::read(self.path("audit").join(verify::CHECKPOINT)).ok()?;
+            let checkpoint = Checkpoint::open(&bytes, &self.verifier).ok()?;
+            (checkpoint.size >= entries).then_some(())
+        });
+        covered
+            .await
+            .ok_or_else(|| format!("no checkpoint covers {entries} entries"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
 
-    /// The joined trail entries of a request, once they are in the trail.
-    pub(super) fn deletion(&self, request_id: &str) -> Option<Deletion> {
-        let mut joiner = Joiner::default();
-        let mut log = Log::folder(&self.path("audit"), None).ok()?;
-        let decoded = |index, bytes: &[u8]| Some((index, Entry::decode(bytes).ok()?));
-        log.scan_from(0, decoded, |(index, entry)| {
-            joiner.push(index, entry);
-            ControlFlow::Continue(())
-        })
-        .ok()?;
-        joiner.rest().find(|one| one.request_id == request_id)
+    /// The joined trail entries of a request. A refusal does not wait for its entry, so the entry
+    /// may appear a little later.
+    pub(super) async fn deletion(&self, request_id: &str) -> Option<Deletion> {
+        let look = async || {
+            let mut log = Log::folder(&self.path("audit"), None).ok()?;
+            let mut found = None;
+            let searched = pick(&mut log, &Filter::default(), None, |deletion| {
+                if deletion.request_id == request_id {
+                    found = Some(deletion);
+                }
+                Ok::<_, MissingRange>(())
+            });
+            searched.ok().and(found)
+        };
+        within(RECORD_WITHIN, look).await
     }
 
     /// Verifies the trail as `lychgate audit verify` does.
@@ -199,7 +157,7 @@ impl Scene {
 }
 
 fn config(simulator: &Simulator) -> String {
-    let (users, keys) = (simulator.users_address(), simulator.jwks_url());
+    let (users, keys) = (simulator.users.address(), simulator.jwks_url());
     format!(
         r#"[listen]
 address = "127.0.0.1:0"
@@ -225,6 +183,18 @@ key_file = "audit.key"
 sync_timeout = "60s"
 "#
     )
+}
+
+/// Looks again and again until there is a result, or until the time is over.
+async fn within<T>(patience: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
+    let begin = Instant::now();
+    loop {
+        let found = look().await;
+        if found.is_some() || begin.elapsed() > patience {
+            return found;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 impl Folder {

@@ -1,7 +1,5 @@
 //! The demo's six calls: each with its expected and its actual result.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Empty;
@@ -10,19 +8,12 @@ use super::call::{Answer, send};
 use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene};
 use crate::audit::entry::Verdict;
 use crate::audit::read::query::{Decision, Deletion, Progress};
-use crate::simulator::store::FIRST_ID;
+use crate::simulator::users::FIRST_ID;
 
-/// The number of calls.
 pub(super) const STEPS: usize = 6;
-/// A refusal does not wait for its trail entry, so the entry may appear a little later.
-const RECORD_WITHIN: Duration = Duration::from_secs(5);
-/// The pause between two reads of the trail.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// The heading.
     pub(super) title: &'static str,
     /// Path and query.
     pub(super) target: String,
@@ -33,10 +24,8 @@ pub(super) struct Step {
     pub(super) expected: Expected,
 }
 
-/// The expected result of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
-    /// The status of the answer.
     pub(super) status: u16,
     /// The refusal's code, if the gateway refuses.
     pub(super) code: Option<&'static str>,
@@ -44,7 +33,6 @@ pub(super) struct Expected {
     pub(super) entry: Option<(Decision, Progress)>,
 }
 
-/// The actual result of a call.
 #[derive(Debug)]
 pub(super) struct Happened {
     /// The answer, or why there is none.
@@ -137,9 +125,9 @@ fn target(account: &str, query: &str) -> String {
 
 /// Sends the call to the gateway, then looks up its trail entry.
 pub(super) async fn play(scene: &Scene, step: &Step) -> Happened {
-    let before = scene.upstream_count();
+    let before = scene.simulator.users.seen_count();
     let answer = match request(scene, step) {
-        Ok(request) => send(scene.address(), request).await,
+        Ok(request) => send(scene.gateway.address(), request).await,
         Err(error) => Err(error.to_string()),
     };
     let id = answer
@@ -147,31 +135,21 @@ pub(super) async fn play(scene: &Scene, step: &Step) -> Happened {
         .ok()
         .and_then(|answer| answer.header("x-request-id"));
     let entry = match id {
-        Some(id) if step.expected.entry.is_some() => look_up(scene, id).await,
+        Some(id) if step.expected.entry.is_some() => scene.deletion(id).await,
         _ => None,
     };
     Happened {
         entry,
-        upstream_saw: scene.upstream_count() - before,
+        upstream_saw: scene.simulator.users.seen_count() - before,
         answer,
     }
 }
 
-async fn look_up(scene: &Scene, id: &str) -> Option<Deletion> {
-    let begin = Instant::now();
-    loop {
-        let found = scene.deletion(id);
-        if found.is_some() || begin.elapsed() > RECORD_WITHIN {
-            return found;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
 fn request(scene: &Scene, step: &Step) -> http::Result<Request<Empty<Bytes>>> {
-    let mut request = Request::delete(&step.target).header("host", scene.address().to_string());
+    let mut request =
+        Request::delete(&step.target).header("host", scene.gateway.address().to_string());
     if step.with_token {
-        request = request.header("authorization", format!("Bearer {}", scene.token()));
+        request = request.header("authorization", format!("Bearer {}", scene.token));
     }
     if let Some(revision) = step.if_match {
         request = request.header("if-match", revision);

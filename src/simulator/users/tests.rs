@@ -1,13 +1,11 @@
 //! The Users API without sockets.
 
-use super::super::store::{FIRST_ID, FIRST_REVISION};
 use super::*;
-use http::HeaderMap;
 
 const BASE: &str = "/api/account/12345678/configuration/le-users/users";
 
 fn store() -> Store {
-    Store::new(&[("12345678".to_owned(), 3)])
+    Store::new(&[("12345678", 3)])
 }
 
 fn ask(
@@ -17,17 +15,14 @@ fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> (u16, Value, u64) {
-    let mut map = HeaderMap::new();
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{BASE}{rest}"));
     for (name, value) in headers {
-        map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        request = request.header(*name, *value);
     }
-    let seen = Seen {
-        method: method.to_owned(),
-        target: format!("{BASE}{rest}"),
-        headers: map,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-    };
-    let response = answer(store, 409, &seen);
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let response = answer(store, &request.body(body).unwrap());
     let revision = response.headers().get("ac-revision");
     let revision = revision.map_or(0, |value| value.to_str().unwrap().parse().unwrap());
     let body = serde_json::from_slice(response.body()).unwrap();
@@ -67,13 +62,8 @@ fn a_stale_revision_is_a_conflict_and_changes_nothing() {
     let (status, _, revision) = ask(&store, "DELETE", &one(0), &[("if-match", "40")], "");
     assert_eq!((status, revision), (409, FIRST_REVISION));
     assert_eq!(store.ids("12345678").len(), 3);
-    let seen = Seen {
-        method: "PUT".to_owned(),
-        target: format!("{BASE}{}", one(0)),
-        headers: HeaderMap::from_iter([(http::header::IF_MATCH, HeaderValue::from_static("1"))]),
-        body: Bytes::from_static(b"{}"),
-    };
-    assert_eq!(answer(&store, 412, &seen).status().as_u16(), 412);
+    let (status, ..) = ask(&store, "PUT", &one(0), &[("if-match", "1")], "{}");
+    assert_eq!(status, 409);
 }
 
 #[test]
@@ -152,4 +142,22 @@ fn a_missing_or_malformed_user_is_refused() {
     }
     assert_eq!(ask(&store, "PUT", "", &[], r#"[{"id":5}]"#).0, 404);
     assert_eq!(ask(&store, "POST", "", &[], "[1]").0, 400);
+}
+
+#[test]
+fn an_account_starts_with_its_users_and_revision() {
+    let store = Store::new(&[("1", 2), ("2", 0)]);
+    assert_eq!(store.ids("1"), [FIRST_ID, FIRST_ID + 1]);
+    assert_eq!(store.revision("2"), Some(FIRST_REVISION));
+    assert_eq!(store.revision("3"), None);
+    assert!(store.ids("3").is_empty());
+}
+
+#[test]
+fn an_id_is_never_given_twice() {
+    let mut collection = Collection::with(1);
+    collection.users.clear();
+    let user = collection.insert(json!({})).unwrap();
+    assert_eq!(user["id"], FIRST_ID + 1);
+    assert_eq!(collection.insert(json!([])), None);
 }

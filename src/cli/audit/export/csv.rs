@@ -40,12 +40,10 @@ const COLUMNS: [&str; 29] = [
     "origin",
 ];
 
-/// The header record.
 pub(super) fn head() -> String {
     record(COLUMNS.iter().map(ToString::to_string))
 }
 
-/// A deletion's record.
 pub(super) fn line(deletion: &Value, origin: Option<&str>) -> String {
     record(COLUMNS.iter().map(|column| match *column {
         "origin" => origin.map(text).unwrap_or_default(),

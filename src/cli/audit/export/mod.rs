@@ -6,16 +6,14 @@ mod ocsf;
 use std::io::Write;
 
 use clap::ValueEnum;
-use serde_json::Value;
 
-use super::deletions::{Query, pick_in};
+use super::deletions::pick;
 use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::audit::read::query::Deletion;
-use crate::cli::escape::json_line;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::output::print_json;
 
-/// The arguments of `audit export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit export --config lychgate.toml --since 7d > week.jsonl
@@ -48,19 +46,15 @@ enum Format {
     Ocsf,
 }
 
-/// Exports deletions.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let mut log = trail.open()?;
-    let query = Query {
-        filter: arguments.wanted.filter(),
-        limit: arguments.limit.map(|limit| limit as usize),
-    };
+    let filter = arguments.wanted.filter();
     let origin = trail.origin(&log);
     if arguments.format == Format::Csv {
         out.write_all(csv::head().as_bytes())?;
     }
-    let ended = pick_in(&trail, &mut log, &query, |deletion| {
+    let ended = pick(&trail, &mut log, &filter, arguments.limit, |deletion| {
         write(out, arguments.format, &deletion, origin.as_deref())
     });
     if !matches!(ended, Err(Stop::Output(_))) {
@@ -76,18 +70,12 @@ fn write(
     deletion: &Deletion,
     origin: Option<&str>,
 ) -> Result<(), Stop> {
-    let broken = |error| Stop::with(Exit::Internal, error);
-    if format == Format::Jsonl {
-        writeln!(out, "{}", json_line(deletion).map_err(broken)?)?;
-        return Ok(());
+    let fields = || serde_json::to_value(deletion).map_err(Stop::internal);
+    match format {
+        Format::Jsonl => print_json(out, deletion),
+        Format::Csv => Ok(out.write_all(csv::line(&fields()?, origin).as_bytes())?),
+        Format::Ocsf => ocsf::events(&fields()?, origin)
+            .iter()
+            .try_for_each(|event| print_json(out, event)),
     }
-    let fields: Value = serde_json::to_value(deletion).map_err(broken)?;
-    if format == Format::Csv {
-        out.write_all(csv::line(&fields, origin).as_bytes())?;
-        return Ok(());
-    }
-    for event in ocsf::events(&fields, origin) {
-        writeln!(out, "{}", json_line(&event).map_err(broken)?)?;
-    }
-    Ok(())
 }

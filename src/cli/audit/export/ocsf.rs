@@ -41,21 +41,33 @@ pub(super) fn events(deletion: &Value, origin: Option<&str>) -> Vec<Value> {
 fn event(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value {
     let (status_id, status) = status(deletion);
     let (severity_id, severity) = severity(deletion);
+    let caller = &deletion["caller"];
+    let answered = deletion["status"].as_u64();
+    let status_code = match answered {
+        Some(code) => code.to_string().into(),
+        None => deletion["code"].clone(),
+    };
     let mut event = json!({
         "activity_id": DELETE,
         "activity_name": "Delete",
-        "actor": actor(deletion),
+        "actor": {
+            "app_uid": caller["client"],
+            "session": { "issuer": caller["issuer"], "uid": deletion["token_id"] },
+            "user": { "uid": caller["subject"] },
+        },
         "category_name": "Identity & Access Management",
         "category_uid": 3,
         "class_name": "User Management",
         "class_uid": CLASS,
         "http_request": { "uid": deletion["request_id"] },
+        "http_response": answered.map(|code| json!({ "code": code })),
         "message": message(deletion, user),
         "metadata": metadata(deletion, origin, user),
         "severity": severity,
         "severity_id": severity_id,
         "src_endpoint": { "ip": deletion["client_ip"] },
         "status": status,
+        "status_code": status_code,
         "status_detail": detail(deletion),
         "status_id": status_id,
         "time": milliseconds(deletion),
@@ -63,45 +75,29 @@ fn event(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value {
         "type_name": "User Management: Delete",
         "type_uid": CLASS * 100 + DELETE,
         "unmapped": unmapped(deletion),
-        "user": target(deletion, user),
+        "user": { "account": { "uid": deletion["account"] }, "uid": user },
     });
-    if let Some(code) = deletion["status"].as_u64() {
-        event["http_response"] = json!({ "code": code });
-        event["status_code"] = code.to_string().into();
-    } else if deletion["code"].is_string() {
-        event["status_code"] = deletion["code"].clone();
-    }
+    remove_nulls(&mut event);
     event
 }
 
-fn actor(deletion: &Value) -> Value {
-    let caller = &deletion["caller"];
-    let mut actor = json!({
-        "session": { "issuer": caller["issuer"], "uid": deletion["token_id"] },
-        "user": { "uid": caller["subject"] },
-    });
-    if caller["client"].is_string() {
-        actor["app_uid"] = caller["client"].clone();
+/// The schema has no `null`: a field without a value is absent.
+fn remove_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(remove_nulls);
     }
-    actor
-}
-
-fn target(deletion: &Value, user: Option<&str>) -> Value {
-    let mut target = json!({ "account": { "uid": deletion["account"] } });
-    if let Some(user) = user {
-        target["uid"] = user.into();
-    }
-    target
 }
 
 fn metadata(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value {
     let index = &deletion["index"];
-    let mut entry = index.to_string();
-    if let Some(origin) = origin {
-        entry = format!("{origin}/{entry}");
-    }
-    let mut metadata = json!({
+    let entry = match origin {
+        Some(origin) => format!("{origin}/{index}"),
+        None => index.to_string(),
+    };
+    json!({
         "correlation_uid": deletion["request_id"],
+        "log_name": origin,
         "log_provider": "lychgate",
         "original_event_uid": entry,
         "original_time": deletion["time"],
@@ -112,11 +108,7 @@ fn metadata(deletion: &Value, origin: Option<&str>, user: Option<&str>) -> Value
         },
         "uid": user.map_or_else(|| entry.clone(), |user| format!("{entry}#{user}")),
         "version": VERSION,
-    });
-    if let Some(origin) = origin {
-        metadata["log_name"] = origin.into();
-    }
-    metadata
+    })
 }
 
 /// Success, failure or unknown. `unknown` and `open` must count as neither success nor failure.
@@ -162,7 +154,7 @@ fn milliseconds(deletion: &Value) -> i64 {
 fn unmapped(deletion: &Value) -> Map<String, Value> {
     let fields = deletion.as_object().into_iter().flatten();
     fields
-        .filter(|(name, value)| !MAPPED.contains(&name.as_str()) && !value.is_null())
+        .filter(|(name, _)| !MAPPED.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

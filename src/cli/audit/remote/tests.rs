@@ -9,6 +9,7 @@ use crate::audit::read::verify::sample::sound;
 use crate::audit::read::verify::{Job, check};
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::audit::test_folder;
+use crate::cli::exit::Exit;
 use crate::fetch::testing::{Server, ok};
 
 /// Starts a server whose answers come from `answer`; returns its address.

@@ -51,19 +51,18 @@ pub(super) fn run(
         }
         (Some(_), None) => {
             let message = "no verifier key to judge the receipt by: give --key VERIFIER";
-            return Err(Stop::with(Exit::No, message));
+            return Err(Stop::no(message));
         }
         (None, _) => None,
     };
-    let kept = match &arguments.against {
-        Some(path) => match kept(path, key.as_ref())? {
-            Ok(kept) => Some(kept),
-            Err(failure) => {
-                report.failure = Some(failure);
-                return end(out, arguments, report);
-            }
-        },
-        None => None,
+    let against = arguments.against.as_ref();
+    let kept = against.map(|path| kept(path, key.as_ref())).transpose()?;
+    let kept = match kept.transpose() {
+        Ok(kept) => kept,
+        Err(failure) => {
+            report.failure = Some(failure);
+            return end(out, arguments, report);
+        }
     };
     report.against = kept.as_ref().map(|kept| kept.size);
     let job = Job {
@@ -92,7 +91,7 @@ fn go_through(
     match verified {
         Ok(summary) => report.summary = Some(summary),
         Err(failure) if failure.trouble == Trouble::Unreadable => {
-            return Err(Stop::with(Exit::Io, failure));
+            return Err(Stop::io(failure));
         }
         Err(failure) => report.failure = Some(failure),
     }
@@ -140,7 +139,7 @@ fn another_key(
 fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
     let Some(key) = key else {
         let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";
-        return Err(Stop::with(Exit::No, message));
+        return Err(Stop::no(message));
     };
     let bytes = read(path, MAX_NOTE_BYTES)?;
     let failure = |error| {

@@ -27,11 +27,11 @@ pub(super) fn run(
     if arguments.proof.is_none() && receipt.is_none() {
         let message =
             "nothing to verify: give --dir DIR or --config FILE, --proof FILE, or --receipt";
-        return Err(Stop::with(Exit::Usage, message));
+        return Err(Stop::usage(message));
     }
     let Some(key) = arguments.any_key(folder)? else {
         let message = "no key to judge by: give --key VERIFIER";
-        return Err(Stop::with(Exit::Usage, message));
+        return Err(Stop::usage(message));
     };
     let mut report = Report {
         origin: Some(key.origin().to_owned()),
@@ -71,7 +71,7 @@ pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
         Ok(_) => Ok(bytes),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
-            Err(Stop::with(Exit::Io, message))
+            Err(Stop::io(message))
         }
     }
 }
