@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+
 use crate::audit::Trail;
 use crate::audit::entry::{Actor, Found, Reconciled, UserFound};
 use crate::audit::read::query::{Deletion, Pending, Unresolved};
@@ -24,7 +26,6 @@ use crate::control::protocol::{self, Answer, MAX_SETTLED, Reconcile, Settled};
 use crate::domain::Directory;
 use crate::fetch::Fetch;
 use crate::request::Origin;
-use token::TokenFile;
 
 /// Between the two reads of a user.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +35,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
 /// Upstream may still carry out a deletion that closed more recently than this.
 pub(crate) const LEAST_AGE: Duration = Duration::from_secs(300);
 
-/// The configuration of reading back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Whether the gateway reads back, at its start, the deletions that are unresolved then.
@@ -48,13 +48,11 @@ pub struct Settings {
 pub struct Reconciler {
     /// Takes the results. It is open.
     pub trail: Trail,
-    /// The audit folder.
     pub directory: PathBuf,
     /// Give the path that reads a user.
     pub contracts: Arc<Contracts>,
     /// The origins that the config still allows.
     pub domains: Arc<Directory>,
-    /// Sends the reads.
     pub fetch: Fetch,
     /// The file with the token for reading back, if any.
     pub token_file: Option<PathBuf>,
@@ -63,7 +61,6 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Handles a command's request.
     pub async fn answer(&self, actor: Actor, request: Reconcile) -> Answer {
         match self.settle(actor, request).await {
             Ok(reconciled) => Answer::Reconciled(reconciled),
@@ -87,17 +84,18 @@ impl Reconciler {
         request: Reconcile,
     ) -> Result<protocol::Reconciled, Answer> {
         let token = match &self.token_file {
-            Some(file) => TokenFile::read(file).map_err(|why| refused(74, why))?,
-            None => return Err(refused(2, token::MISSING)),
+            Some(file) => token::read(file).map_err(|why| Answer::refused(74, why))?,
+            None => return Err(Answer::refused(2, token::MISSING)),
         };
         if let Some(closed) = self.trail.state().closed {
             // The trail cannot record a result, so upstream is not asked.
             let (cause, detail) = (closed.cause.as_str(), closed.detail);
             let message = format!("the trail takes no entries: {cause}: {detail}");
-            return Err(refused(1, message));
+            return Err(Answer::refused(1, message));
         }
-        let all = self.in_doubt().await.map_err(|why| refused(1, why))?;
-        let mut picked = pick::pick(all, &request).map_err(|why| refused(1, why))?;
+        let no = |why| Answer::refused(1, why);
+        let all = self.in_doubt().await.map_err(no)?;
+        let mut picked = pick::pick(all, &request).map_err(no)?;
         let meant = picked.len();
         picked.truncate(MAX_SETTLED);
         let (begun, mut deletions) = (Instant::now(), Vec::new());
@@ -118,7 +116,7 @@ impl Reconciler {
         pending: &Pending,
         actor: Actor,
         request: &Reconcile,
-        token: &TokenFile,
+        token: &HeaderValue,
     ) -> Result<(Found, u64), String> {
         let deletion = &pending.deletion;
         if !request.now {
@@ -130,13 +128,13 @@ impl Reconciler {
         let Some(worst) = worst(&users) else {
             return Err("it names no user".into());
         };
-        let (result, status, revision) = (worst.result, worst.status, worst.revision.clone());
+        let result = worst.result;
         let entry = Reconciled {
             intent: deletion.index,
             request_id: deletion.request_id.clone(),
             result,
-            status,
-            revision,
+            status: worst.status,
+            revision: worst.revision.clone(),
             host: origin.authority(),
             users,
             actor,
@@ -203,24 +201,13 @@ fn old_enough(closed: Time, now: Time) -> Result<(), String> {
 }
 
 fn show(deletion: &Deletion, settled: Result<(Found, u64), String>) -> Settled {
-    let (done, why) = match settled {
-        Ok(done) => (Some(done), None),
-        Err(why) => (None, Some(why)),
-    };
     Settled {
         index: deletion.index,
         request_id: deletion.request_id.clone(),
         users: deletion.users.len() as u64,
-        result: done.map(|done| done.0),
-        entry: done.map(|done| done.1),
-        why,
-    }
-}
-
-fn refused(exit: u8, message: impl Into<String>) -> Answer {
-    Answer::Refused {
-        exit,
-        message: message.into(),
+        result: settled.as_ref().ok().map(|done| done.0),
+        entry: settled.as_ref().ok().map(|done| done.1),
+        why: settled.err(),
     }
 }
 

@@ -11,12 +11,10 @@ use crate::audit::entry::Found;
 pub(crate) const MAX_REQUEST_BYTES: usize = 64 << 10;
 /// Size limit of an answer line: room for [`MAX_SETTLED`] deletions.
 pub(crate) const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// Size limit of a reason.
 pub(crate) const MAX_REASON_BYTES: usize = 1_000;
 /// One request reads back at most this many deletions; the answer counts the rest.
 pub(crate) const MAX_SETTLED: usize = 100;
 
-/// A command's request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -38,22 +36,17 @@ pub struct Reconcile {
     pub after: Option<u64>,
 }
 
-/// The gateway's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
-    /// The results of reading back.
     Reconciled(Reconciled),
     /// The gateway did nothing.
     Refused {
-        /// The command's exit code.
         exit: u8,
-        /// A message for the operator.
         message: String,
     },
 }
 
-/// The results of reading back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciled {
@@ -69,9 +62,7 @@ pub struct Reconciled {
 pub struct Settled {
     /// Index of its first intent entry.
     pub index: u64,
-    /// The id of the deletion's request.
     pub request_id: String,
-    /// How many users the deletion names.
     pub users: u64,
     /// The recorded result. `None` if the users were not read back; `why` gives the reason.
     pub result: Option<Found>,
@@ -81,17 +72,12 @@ pub struct Settled {
     pub why: Option<String>,
 }
 
-/// A line that is not a valid request or answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(String);
-
 impl Request {
     /// Parses a request line, with or without its line feed.
-    pub(crate) fn parse(line: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
         let request: Self = parse(line)?;
         let Self::Reconcile(Reconcile { reason, .. }) = &request;
-        check_reason(reason).map_err(|fault| Malformed(fault.to_owned()))?;
+        check_reason(reason)?;
         Ok(request)
     }
 
@@ -102,19 +88,18 @@ impl Request {
 }
 
 impl Answer {
+    pub(crate) fn refused(exit: u8, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Refused { exit, message }
+    }
+
     /// Parses an answer line, with or without its line feed.
-    ///
-    /// # Errors
-    /// If the line is not an answer.
-    pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
         parse(line)
     }
 
     /// The line, with its line feed.
-    ///
-    /// # Errors
-    /// If it is longer than [`MAX_ANSWER_BYTES`].
-    pub fn line(&self) -> io::Result<Vec<u8>> {
+    pub(crate) fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_ANSWER_BYTES)
     }
 }
@@ -130,9 +115,8 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(line)
-        .map_err(|error| Malformed(format!("not a line of this socket: {error}")))
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(line).map_err(|error| format!("not a line of this socket: {error}"))
 }
 
 fn line(value: &impl Serialize, most: usize) -> io::Result<Vec<u8>> {

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +23,12 @@ use crate::audit::entry::Actor;
 /// Connections at once. More wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8;
 /// For reading a request line, and for writing an answer line.
-const LINE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Answers a request of this actor.
+type Handler = dyn Fn(Actor, Request) -> BoxFuture<'static, Answer> + Send + Sync;
 
 /// Serves the socket until it is dropped; the drop removes the socket and cancels open requests.
 #[derive(Debug)]
@@ -43,18 +48,13 @@ struct Conversations {
 
 impl Server {
     /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a
-    /// tokio runtime. `handle` answers the requests.
-    pub(crate) fn start<H, F>(directory: &Path, handle: H) -> io::Result<Self>
+    /// tokio runtime. `timeout` is for reading a request line, and for writing an answer line.
+    pub(crate) fn start<F>(
+        directory: &Path,
+        timeout: Duration,
+        handle: impl Fn(Actor, Request) -> F + Send + Sync + 'static,
+    ) -> io::Result<Self>
     where
-        H: Fn(Actor, Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Answer> + Send + 'static,
-    {
-        Self::start_with(directory, LINE_TIMEOUT, handle)
-    }
-
-    fn start_with<H, F>(directory: &Path, timeout: Duration, handle: H) -> io::Result<Self>
-    where
-        H: Fn(Actor, Request) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
         let place = Place::open(directory)?;
@@ -62,12 +62,12 @@ impl Server {
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let conversations = Conversations::default();
-        let ours = conversations.clone();
-        let accepting = tokio::spawn(accept(listener, timeout, Arc::new(handle), ours));
+        let handle = Arc::new(move |actor, request| handle(actor, request).boxed());
+        let accepting = accept(listener, timeout, handle, conversations.clone());
         Ok(Self {
             place,
             identity,
-            _accepting: AbortOnDropHandle::new(accepting),
+            _accepting: AbortOnDropHandle::new(tokio::spawn(accepting)),
             conversations,
         })
     }
@@ -89,15 +89,12 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(
+async fn accept(
     listener: UnixListener,
     timeout: Duration,
-    handle: Arc<H>,
+    handle: Arc<Handler>,
     conversations: Conversations,
-) where
-    H: Fn(Actor, Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
-{
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // The semaphore is never closed.
@@ -121,26 +118,20 @@ async fn accept<H, F>(
     }
 }
 
-async fn converse<H, F>(mut stream: UnixStream, timeout: Duration, handle: &H) -> io::Result<()>
-where
-    H: Fn(Actor, Request) -> F,
-    F: Future<Output = Answer>,
-{
+async fn converse(mut stream: UnixStream, timeout: Duration, handle: &Handler) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let answer = match judge(uid, rustix::process::geteuid().as_raw()) {
         Err(answer) => answer,
         Ok(actor) => match tokio::time::timeout(timeout, line(&mut stream)).await {
-            Err(_) => refused("no whole line came in time"),
+            Err(_) => Answer::refused(74, "no whole line came in time"),
             Ok(line) => match Request::parse(&line?) {
-                Err(error) => refused(error),
+                Err(error) => Answer::refused(74, error),
                 Ok(request) => handle(actor, request).await,
             },
         },
     };
     let line = answer.line()?;
-    let sent = tokio::time::timeout(timeout, stream.write_all(&line));
-    sent.await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    tokio::time::timeout(timeout, stream.write_all(&line)).await?
 }
 
 /// Root and the gateway's own user may send requests.
@@ -148,36 +139,20 @@ fn judge(peer: u32, own: u32) -> Result<Actor, Answer> {
     if peer == own || peer == 0 {
         return Ok(Actor { uid: peer });
     }
-    Err(refused(format!(
-        "user {peer} may not ask this gateway: run the command as user {own} or as root"
-    )))
+    Err(Answer::refused(
+        74,
+        format!("user {peer} may not ask this gateway: run the command as user {own} or as root"),
+    ))
 }
 
 /// Reads up to the first line feed, or until the peer closes.
 async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut buffer = [0; 4_096];
-    loop {
-        let count = stream.read(&mut buffer).await?;
-        let read = &buffer[..count];
-        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
-            line.extend_from_slice(&read[..end]);
-            return Ok(line);
-        }
-        line.extend_from_slice(read);
-        if line.len() > MAX_REQUEST_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        if count == 0 {
-            return Ok(line);
-        }
-    }
-}
-
-fn refused(message: impl ToString) -> Answer {
-    Answer::Refused {
-        exit: 74,
-        message: message.to_string(),
+    let bounded = stream.take(MAX_REQUEST_BYTES as u64 + 1);
+    BufReader::new(bounded).read_until(b'\n', &mut line).await?;
+    match line.len() > MAX_REQUEST_BYTES {
+        true => Err(io::ErrorKind::InvalidData.into()),
+        false => Ok(line),
     }
 }
 

@@ -25,7 +25,6 @@ pub(super) struct Identity {
 }
 
 impl Place {
-    /// Opens the folder.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let folder = File::open(directory)?;
         if !folder.metadata()?.is_dir() {

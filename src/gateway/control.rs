@@ -15,7 +15,7 @@ use crate::audit::entry::Actor;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::protocol::Reconcile;
-use crate::control::server::Server;
+use crate::control::server::{LINE_TIMEOUT, Server};
 use crate::control::{Answer, Request};
 use crate::fetch::Fetch;
 use crate::reconcile::{LEAST_AGE, Reconciler};
@@ -84,7 +84,7 @@ impl ControlHandler {
         while let Ok(held) = holding.wait_for(Option::is_some).await.map(|held| *held) {
             let answering = self.clone();
             let handle = move |actor, request| answering.clone().answer(actor, request);
-            match Server::start(&directory, handle) {
+            match Server::start(&directory, LINE_TIMEOUT, handle) {
                 Ok(server) => {
                     let _ = holding.wait_for(|now| *now != held).await;
                     // Open commands still wait for their answers.

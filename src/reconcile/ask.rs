@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::token::TokenFile;
 use crate::audit::entry::{Found, UserFound};
 use crate::fetch::{Answer, Fetch};
 use crate::request::Origin;
@@ -21,27 +21,12 @@ const ALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Size limit of a user's body.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The result of one read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Sight {
-    seen: Seen,
-    status: Option<u16>,
-    revision: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    Absent,
-    There,
-    Unclear,
-}
-
 /// Reads each user twice, `pause` apart, and keeps the order. `users` pairs each user with its
 /// path.
 pub(super) async fn read_back(
     fetch: &Fetch,
     origin: &Origin,
-    token: &TokenFile,
+    token: &HeaderValue,
     users: Vec<(String, String)>,
     pause: Duration,
 ) -> Vec<UserFound> {
@@ -51,64 +36,74 @@ pub(super) async fn read_back(
     let first = round().await;
     tokio::time::sleep(pause).await;
     let second = round().await;
-    let named = users.iter().map(|(user, _)| user.clone());
-    named
-        .zip(first.iter().zip(second))
-        .map(|(user, (first, second))| judge(user, first, second))
-        .collect()
+    let both = first.into_iter().zip(second);
+    both.map(|(first, second)| match first.result == second.result {
+        true => second,
+        false => UserFound {
+            result: Found::CannotTell,
+            ..second
+        },
+    })
+    .collect()
 }
 
+/// Reads each user once. A user without an answer is `cannot_tell`.
 async fn read_all(
     fetch: &Fetch,
     origin: &Origin,
-    token: &TokenFile,
+    token: &HeaderValue,
     users: &Arc<Vec<(String, String)>>,
     until: Instant,
-) -> Vec<Sight> {
-    let mut sights = vec![Sight::unclear(None, None); users.len()];
+) -> Vec<UserFound> {
+    let unread = users.iter().map(|(user, _)| UserFound {
+        user: user.clone(),
+        result: Found::CannotTell,
+        status: None,
+        revision: None,
+    });
+    let mut all: Vec<_> = unread.collect();
     let next = Arc::new(AtomicUsize::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..READERS.min(users.len()) {
         let (mut client, token) = (fetch.keep_alive(origin.clone()), token.clone());
         let (users, next) = (Arc::clone(users), Arc::clone(&next));
         readers.spawn(async move {
-            let mut seen = Vec::new();
+            let mut found = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let left = until.saturating_duration_since(Instant::now());
-                let Some((_, target)) = users.get(at).filter(|_| !left.is_zero()) else {
-                    return seen;
+                let Some((user, target)) = users.get(at).filter(|_| !left.is_zero()) else {
+                    return found;
                 };
                 let timeout = READ_TIMEOUT.min(left);
-                let answer = client.get(target, token.header(), MAX_BODY_BYTES, timeout);
+                let answer = client.get(target, Some(&token), MAX_BODY_BYTES, timeout);
                 match answer.await {
-                    Ok(answer) => seen.push((at, see(&answer))),
+                    Ok(answer) => found.push((at, judge(user, &answer))),
                     Err(why) => tracing::warn!("a user could not be read back: {why}"),
                 }
             }
         });
     }
-    while let Some(seen) = readers.join_next().await {
-        for (at, sight) in seen.unwrap_or_default() {
-            sights[at] = sight;
+    while let Some(found) = readers.join_next().await {
+        for (at, user) in found.unwrap_or_default() {
+            all[at] = user;
         }
     }
-    sights
+    all
 }
 
-fn see(answer: &Answer) -> Sight {
+fn judge(user: &str, answer: &Answer) -> UserFound {
     let revision = answer.headers.get("ac-revision");
-    let revision = revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let seen = match (answer.status, &answer.body) {
-        (404, _) => Seen::Absent,
-        (200, Some(body)) if says_deleted(body) => Seen::Absent,
-        (200, Some(_)) => Seen::There,
-        _ => Seen::Unclear,
-    };
-    Sight {
-        seen,
+    UserFound {
+        user: user.to_owned(),
+        result: match (answer.status, &answer.body) {
+            (404, _) => Found::Deleted,
+            (200, Some(body)) if says_deleted(body) => Found::Deleted,
+            (200, Some(_)) => Found::StillThere,
+            _ => Found::CannotTell,
+        },
         status: Some(answer.status),
-        revision,
+        revision: revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
     }
 }
 
@@ -122,30 +117,6 @@ fn says_deleted(body: &[u8]) -> bool {
     serde_json::from_slice::<User>(body).is_ok_and(|user| user.deleted == Some(true))
 }
 
-fn judge(user: String, first: &Sight, second: Sight) -> UserFound {
-    let result = match (first.seen, second.seen) {
-        (Seen::Absent, Seen::Absent) => Found::Deleted,
-        (Seen::There, Seen::There) => Found::StillThere,
-        _ => Found::CannotTell,
-    };
-    UserFound {
-        user,
-        result,
-        status: second.status,
-        revision: second.revision,
-    }
-}
-
-impl Sight {
-    fn unclear(status: Option<u16>, revision: Option<String>) -> Self {
-        Self {
-            seen: Seen::Unclear,
-            status,
-            revision,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,11 +125,8 @@ mod tests {
 
     const GONE: &[u8] = b"HTTP/1.1 404 Not Found\r\nac-revision: 7\r\ncontent-length: 0\r\n\r\n";
 
-    fn token() -> TokenFile {
-        let folder = crate::audit::test_folder("ask");
-        let path = folder.path().join("token");
-        std::fs::write(&path, "t0ken").unwrap();
-        TokenFile::read(&path).unwrap()
+    fn token() -> HeaderValue {
+        HeaderValue::from_static("Bearer t0ken")
     }
 
     /// Reads one user from a server that gives these answers in turn.

@@ -24,8 +24,8 @@ fn started() -> (TestFolder, Server) {
 /// A server that answers with the actor and the request.
 fn started_with(timeout: Duration) -> (TestFolder, Server) {
     let folder = test_folder("control");
-    let server = Server::start_with(folder.path(), timeout, |actor, request| async move {
-        refused(format!("{} {request:?}", actor.uid))
+    let server = Server::start(folder.path(), timeout, |actor, request| async move {
+        Answer::refused(74, format!("{} {request:?}", actor.uid))
     });
     (folder, server.unwrap())
 }
@@ -52,7 +52,7 @@ async fn rest(mut stream: UnixStream) -> String {
 async fn a_request_is_answered_and_the_actor_is_the_peer_user() {
     let (folder, server) = started();
     let own = rustix::process::geteuid().as_raw();
-    let wanted = refused(format!("{own} {:?}", request()));
+    let wanted = Answer::refused(74, format!("{own} {:?}", request()));
     assert_eq!(ask_here(&folder).await, Some(wanted));
     drop(server);
     assert_eq!(ask_here(&folder).await, None);
@@ -134,12 +134,12 @@ async fn a_command_that_reads_no_answer_frees_its_connection() {
 async fn an_open_request_finishes_after_the_socket_is_removed() {
     let folder = test_folder("control");
     let (began, mut begun) = tokio::sync::mpsc::channel(1);
-    let server = Server::start(folder.path(), move |_, _| {
+    let server = Server::start(folder.path(), PATIENCE, move |_, _| {
         let began = began.clone();
         async move {
             let _ = began.send(()).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
-            refused("late")
+            Answer::refused(74, "late")
         }
     });
     let server = server.unwrap();
@@ -147,6 +147,6 @@ async fn an_open_request_finishes_after_the_socket_is_removed() {
     let asking = tokio::task::spawn_blocking(move || ask(&path, &request()).unwrap());
     begun.recv().await.unwrap();
     server.finish(PATIENCE).await;
-    assert_eq!(asking.await.unwrap(), Some(refused("late")));
+    assert_eq!(asking.await.unwrap(), Some(Answer::refused(74, "late")));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
