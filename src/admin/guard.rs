@@ -7,85 +7,64 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use zeroize::Zeroizing;
 
-use super::Settings;
+use super::{Settings, text};
+use crate::request::Body;
 
 /// After this time a request reads the token file again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
 /// No token is longer.
 const MAX_TOKEN_BYTES: u64 = 8 * 1024;
 
-/// Why a request goes no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// `Host` does not name this listener: DNS may have redirected a browser.
-    Host,
-    /// The token is missing or wrong; the challenge of RFC 6750 section 3.
-    Token(&'static str),
-}
-
 /// Judges `Host` and token.
+#[derive(Debug)]
 pub(super) struct Guard {
     address: SocketAddr,
     hosts: Vec<String>,
-    token: Option<TokenFile>,
+    token: Option<Mutex<TokenFile>>,
 }
 
 struct TokenFile {
     path: PathBuf,
-    read: Mutex<Read>,
-}
-
-struct Read {
     token: Zeroizing<String>,
-    at: Instant,
+    read_at: Instant,
 }
 
 impl Guard {
     /// Reads the token file, if one is configured.
     pub(super) fn new(settings: &Settings, address: SocketAddr) -> Result<Self, String> {
-        let token = match settings.token_file.clone() {
-            None => None,
-            Some(path) => {
-                let token = read(&path)?;
-                let at = Instant::now();
-                let read = Mutex::new(Read { token, at });
-                Some(TokenFile { path, read })
-            }
-        };
+        let file = settings.token_file.as_deref().map(TokenFile::open);
         Ok(Self {
             address,
             hosts: settings.hosts.clone(),
-            token,
+            token: file.transpose()?.map(Mutex::new),
         })
     }
 
-    /// Checks `Host` and the token.
-    pub(super) fn judge(&self, headers: &HeaderMap) -> Result<(), Stop> {
+    /// The answer to a request without a right `Host` and token; `None` if it may go on.
+    pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response<Body>> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(|host| self.is_ours(host)) {
-            return Err(Stop::Host);
+            // DNS may have redirected a browser.
+            let what = "Host is not an address of this listener nor a loopback name";
+            return Some(text(StatusCode::MISDIRECTED_REQUEST, what));
         }
-        let Some(file) = &self.token else {
-            return Ok(());
-        };
+        // Without a token file, everybody with the right `Host` may go on.
+        let file = self.token.as_ref()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
         let (Some(first), None) = (sent.next(), sent.next()) else {
-            return Err(Stop::Token("Bearer"));
+            return Some(challenge("Bearer"));
         };
-        let bytes = first.as_bytes();
-        let bearer = match bytes.split_at_checked(7) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest,
-            _ => return Err(Stop::Token("Bearer")),
-        };
-        if file.is(bearer) {
-            Ok(())
-        } else {
-            Err(Stop::Token("Bearer error=\"invalid_token\""))
+        match first.as_bytes().split_at_checked(7) {
+            Some((scheme, bearer)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                (!file.is(bearer)).then(|| challenge("Bearer error=\"invalid_token\""))
+            }
+            _ => Some(challenge("Bearer")),
         }
     }
 
@@ -111,28 +90,40 @@ impl Guard {
     }
 }
 
+/// The challenge of RFC 6750 section 3.
+fn challenge(challenge: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::UNAUTHORIZED, "the admin token is required");
+    let challenge = HeaderValue::from_static(challenge);
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
+}
+
 impl TokenFile {
+    fn open(path: &Path) -> Result<Self, String> {
+        Ok(Self {
+            path: path.to_owned(),
+            token: read(path)?,
+            read_at: Instant::now(),
+        })
+    }
+
     /// Compares in constant time. If the file cannot be read again, the known token stays valid.
-    fn is(&self, sent: &[u8]) -> bool {
-        let mut read_last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read_last.at.elapsed() >= RECHECK_AFTER {
-            read_last.at = Instant::now();
+    fn is(&mut self, sent: &[u8]) -> bool {
+        if self.read_at.elapsed() >= RECHECK_AFTER {
+            self.read_at = Instant::now();
             match read(&self.path) {
-                Ok(token) => read_last.token = token,
+                Ok(token) => self.token = token,
                 Err(error) => tracing::warn!(%error, "kept the admin token that was known"),
             }
         }
-        verify_slices_are_equal(read_last.token.as_bytes(), sent).is_ok()
+        verify_slices_are_equal(self.token.as_bytes(), sent).is_ok()
     }
 }
 
 /// Never shows the token.
-impl fmt::Debug for Guard {
+impl fmt::Debug for TokenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
-            .field("address", &self.address)
-            .field("token_file", &self.token.as_ref().map(|file| &file.path))
-            .finish()
+        fmt::Debug::fmt(&self.path, f)
     }
 }
 

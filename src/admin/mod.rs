@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
@@ -29,13 +29,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::metrics::Metrics;
 use crate::request::Body;
-use guard::{Guard, Stop};
+use guard::Guard;
 use trail::Published;
 
 /// The part of the config for the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where to listen.
     pub address: SocketAddr,
     /// File of the token required for all but health and metrics.
     pub token_file: Option<PathBuf>,
@@ -116,15 +115,15 @@ impl Admin {
             "/readyz" => self.readyz(head.uri.query().unwrap_or_default()),
             "/metrics" => whole(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
             path => match (
-                self.guard.judge(&head.headers),
+                self.guard.refusal(&head.headers),
                 path.strip_prefix(trail::PREFIX),
             ) {
-                (Err(stop), _) => stopped(&stop),
-                (Ok(()), Some(file)) => self.published.file(file.to_owned()).await,
-                (Ok(()), None) if path == "/status" => {
+                (Some(refusal), _) => refusal,
+                (None, Some(file)) => self.published.file(file.to_owned()).await,
+                (None, None) if path == "/status" => {
                     whole(StatusCode::OK, JSON, pages::status(&self.view.report()))
                 }
-                (Ok(()), None) => text(StatusCode::NOT_FOUND, "no such page"),
+                (None, None) => text(StatusCode::NOT_FOUND, "no such page"),
             },
         }
     }
@@ -132,34 +131,18 @@ impl Admin {
     fn readyz(&self, query: &str) -> Response<Body> {
         let asked = |name: &str| query.split('&').any(|part| part == name);
         let report = self.view.report();
-        let trouble = if asked("for=deletions") {
-            report.deletions.clone().err()
-        } else {
-            report.reads.clone().err()
+        let ready = match asked("for=deletions") {
+            true => &report.deletions,
+            false => &report.reads,
         };
-        let status = if trouble.is_none() {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
+        let status = match ready {
+            Ok(()) => StatusCode::OK,
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        if asked("verbose") {
-            return text(status, &pages::verbose(&report));
-        }
-        text(status, trouble.as_deref().unwrap_or("ok"))
-    }
-}
-
-fn stopped(stop: &Stop) -> Response<Body> {
-    match stop {
-        Stop::Host => text(
-            StatusCode::MISDIRECTED_REQUEST,
-            "Host is not an address of this listener nor a loopback name",
-        ),
-        Stop::Token(challenge) => {
-            let mut response = text(StatusCode::UNAUTHORIZED, "the admin token is required");
-            let challenge = HeaderValue::from_static(challenge);
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            response
+        match ready {
+            _ if asked("verbose") => text(status, &pages::verbose(&report)),
+            Ok(()) => text(status, "ok"),
+            Err(trouble) => text(status, trouble),
         }
     }
 }

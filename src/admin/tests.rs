@@ -1,5 +1,6 @@
 //! The admin listener's answers, without sockets.
 
+use http::header::WWW_AUTHENTICATE;
 use http_body_util::BodyExt;
 
 use super::*;

@@ -11,7 +11,6 @@ pub(crate) trait View: fmt::Debug + Send + Sync {
     fn report(&self) -> Report;
 }
 
-/// How the gateway is.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     /// Whether reads can be served, or else why not.
@@ -20,7 +19,6 @@ pub(crate) struct Report {
     pub deletions: Result<(), String>,
     /// Its parts, in the order of a request.
     pub parts: Vec<Part>,
-    /// When it was started.
     pub started: Time,
     /// When this was looked at.
     pub now: Time,
@@ -28,11 +26,9 @@ pub(crate) struct Report {
     pub config: String,
     /// How the last reload went, if there was one.
     pub reload: Option<Reload>,
-    /// How the trail is.
     pub trail: audit::State,
 }
 
-/// One part of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     /// Its name, such as `listener` or `keys https://login.example.com/`.
@@ -41,10 +37,8 @@ pub(crate) struct Part {
     pub(crate) trouble: Option<(String, Time)>,
 }
 
-/// How a reload went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reload {
-    /// When.
     pub(crate) time: Time,
     /// Why it was refused; `None` if it is in force.
     pub(crate) refused: Option<String>,
