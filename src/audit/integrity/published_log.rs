@@ -60,29 +60,21 @@ impl PublishedLogCheck {
     pub(crate) fn next(&mut self) -> Result<u8, Wrong> {
         let checkpoint = self.checkpoint()?;
         let (mut tree, mut tiles) = (self.tree.clone(), Vec::new());
-        let index = tree.size() / u64::from(FULL);
-        let bundle = Bundle::at(index, checkpoint.size);
+        let bundle = Bundle::at(tree.size() / u64::from(FULL), checkpoint.size);
         if let Some(bundle) = bundle {
             let file = self.read(bundle.path(), bundle.width)?;
-            let not_entries = |e: &dyn std::fmt::Display| altered(&file.path, &e.to_string());
-            let entries = file.entries(bundle.width).map_err(|e| not_entries(&e))?;
-            for entry in entries {
-                let full = |tile, hashes: &[Hash]| {
-                    tiles.push((tile, hashes.to_vec()));
-                    Ok::<_, std::convert::Infallible>(())
-                };
-                let pushed = tree.push(leaf(entry), full);
-                pushed.map_err(|e| not_entries(&e))?;
+            let entries = file.entries(bundle.width);
+            for entry in entries.map_err(|e| altered(&file.path, &e.to_string()))? {
+                tiles.extend(tree.push(leaf(entry)));
             }
         }
         let is_last = bundle.is_none_or(|bundle| bundle.width < FULL);
         if is_last {
-            let partial = tree.partial();
-            tiles.extend(partial.map(|(tile, hashes)| (tile, hashes.to_vec())));
+            tiles.extend(tree.partial());
         }
         let mut level = 0;
-        for (tile, made) in tiles {
-            self.compare(tile, &made)?;
+        for (tile, hashes) in tiles {
+            self.compare(tile, &hashes)?;
             level = tile.level;
         }
         if !is_last {
@@ -151,21 +143,19 @@ impl PublishedLogCheck {
     }
 
     /// Checks that a tile holds the hashes of the entries.
-    fn compare(&mut self, tile: Tile, made: &[Hash]) -> Result<(), Wrong> {
+    fn compare(&mut self, tile: Tile, hashes: &[Hash]) -> Result<(), Wrong> {
         let level = tile.level;
         let at = |found| Wrong {
             level,
             ..Wrong::from(found)
         };
         let file = self.read(tile.path(), tile.width).map_err(at)?;
-        let found = file.hashes(tile.width);
-        let found = found.map_err(|e| at(altered(&file.path, &e.to_string())))?;
-        let mut hashes = (0..).zip(made.iter().zip(&found));
-        let Some((other, _)) = hashes.find(|(_, (made, found))| made != found) else {
+        let wrong = file.first_wrong(hashes);
+        let Some(wrong) = wrong.map_err(|e| at(altered(&file.path, &e.to_string())))? else {
             return Ok(());
         };
-        let from = tile.first_entry(other);
-        let to = tile.first_entry(other + 1) - 1;
+        let from = tile.first_entry(wrong);
+        let to = tile.first_entry(wrong + 1) - 1;
         let what = format!("its hash of entries {from} to {to} does not match them");
         Err(Wrong {
             found: altered(&file.path, &what),

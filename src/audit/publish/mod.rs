@@ -172,7 +172,9 @@ impl Publisher {
         self.tiles.begin()?;
         for batch in &self.waiting {
             for (entry, leaf) in batch.entries.iter().zip(&batch.leaves) {
-                next.push(entry, *leaf, |piece| self.tiles.put(&piece))?;
+                for piece in next.push(entry, *leaf)? {
+                    self.tiles.put(&piece)?;
+                }
             }
         }
         let published = self.published.partial();

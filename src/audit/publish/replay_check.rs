@@ -1,7 +1,6 @@
 //! Rebuilds the tree from the journal and compares it with the published log, so that the gateway
 //! signs no tree that does not extend the newest checkpoint, in the folder and in the seen file.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -110,7 +109,7 @@ impl ReplayCheck {
         if index == 0 {
             return Ok(());
         }
-        let covered = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
+        let covered = self.covered();
         let seen = self.newest_seen.as_ref();
         if covered < index {
             let cause = match seen.is_some_and(|seen| seen.size > covered) {
@@ -136,21 +135,19 @@ impl ReplayCheck {
 
     /// Adds the next entry of the journal.
     pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Unavailable> {
-        let published = self.checkpoint.as_ref().map_or(0, |(c, _)| c.size);
-        let mut full = Vec::new();
-        let keep = |piece| -> io::Result<()> {
-            full.push(piece);
-            Ok(())
-        };
-        self.tree
-            .push(entry, leaf(entry), keep)
-            .map_err(|e| trouble(&e, "cannot rebuild the tree"))?;
-        if self.tree.size() <= published {
+        let full = self.tree.push(entry, leaf(entry));
+        let full = full.map_err(|e| trouble(&e, "cannot rebuild the tree"))?;
+        if self.tree.size() <= self.covered() {
             for piece in &full {
                 self.compare(piece)?;
             }
         }
         self.check()
+    }
+
+    /// The number of entries under the folder's checkpoint.
+    fn covered(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |(c, _)| c.size)
     }
 
     /// Ends the journal; both checkpoints must lie within it.

@@ -6,7 +6,7 @@
 use std::io;
 
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::tiles::{Bundle, FULL, Frontier, encode_tile, push_entry};
+use crate::audit::log::tiles::{Bundle, FULL, Frontier, Tile, encode_tile, push_entry};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
@@ -37,45 +37,34 @@ impl Tree {
         self.frontier.root()
     }
 
-    /// Adds the next entry and passes each file that it fills to `full`. After an error the tree
-    /// must not be used.
-    pub(crate) fn push(
-        &mut self,
-        entry: &[u8],
-        leaf: Hash,
-        mut full: impl FnMut(Piece) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Adds the next entry. Returns the files that it fills.
+    pub(crate) fn push(&mut self, entry: &[u8], leaf: Hash) -> io::Result<Vec<Piece>> {
         push_entry(&mut self.bundle, entry).map_err(io::Error::other)?;
-        let size = self.size() + 1;
-        if size.is_multiple_of(u64::from(FULL)) {
-            let bytes = std::mem::take(&mut self.bundle);
-            if let Some(bundle) = Bundle::at(size / u64::from(FULL) - 1, size) {
-                full(Piece {
-                    path: bundle.path(),
-                    bytes,
-                })?;
-            }
+        let tiles = self.frontier.push(leaf);
+        let size = self.size();
+        if !size.is_multiple_of(u64::from(FULL)) {
+            return Ok(Vec::new());
         }
-        self.frontier.push(leaf, |tile, hashes| {
-            full(Piece {
-                path: tile.path(),
-                bytes: encode_tile(hashes),
-            })
-        })
+        let bundle = Bundle::at(size / u64::from(FULL) - 1, size);
+        Ok(pieces(bundle, std::mem::take(&mut self.bundle), tiles))
     }
 
     pub(crate) fn partial(&self) -> Vec<Piece> {
         let bundle = Bundle::at(self.size() / u64::from(FULL), self.size());
-        let bundle = bundle.map(|bundle| Piece {
-            path: bundle.path(),
-            bytes: self.bundle.clone(),
-        });
-        let tiles = self.frontier.partial().map(|(tile, hashes)| Piece {
-            path: tile.path(),
-            bytes: encode_tile(hashes),
-        });
-        bundle.into_iter().chain(tiles).collect()
+        pieces(bundle, self.bundle.clone(), self.frontier.partial())
     }
+}
+
+fn pieces(bundle: Option<Bundle>, bytes: Vec<u8>, tiles: Vec<(Tile, Vec<Hash>)>) -> Vec<Piece> {
+    let bundle = bundle.map(|bundle| Piece {
+        path: bundle.path(),
+        bytes,
+    });
+    let tiles = tiles.into_iter().map(|(tile, hashes)| Piece {
+        path: tile.path(),
+        bytes: encode_tile(&hashes),
+    });
+    bundle.into_iter().chain(tiles).collect()
 }
 
 #[cfg(test)]
@@ -91,11 +80,9 @@ mod tests {
         while tree.size() < to {
             let entry = format!("entry {}", tree.size()).into_bytes();
             let hash = leaf(&entry);
-            let full = |piece: Piece| {
+            for piece in tree.push(&entry, hash).unwrap() {
                 assert_eq!(files.insert(piece.path, piece.bytes), None);
-                Ok(())
-            };
-            tree.push(&entry, hash, full).unwrap();
+            }
         }
     }
 

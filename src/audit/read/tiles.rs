@@ -54,6 +54,14 @@ impl TileFile {
         Ok(hashes)
     }
 
+    /// The place of the first hash that differs from these; both have the same first entry.
+    pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, ContentError> {
+        let found = decode_tile(&self.bytes, self.width)?;
+        let mut pairs = (0..).zip(found.iter().zip(hashes));
+        let wrong = pairs.find(|(_, (found, right))| found != right);
+        Ok(wrong.map(|(place, _)| place))
+    }
+
     /// The first `count` entries of a bundle.
     pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
         let mut entries = decode_bundle(&self.bytes, self.width)?;

@@ -54,43 +54,31 @@ impl Frontier {
         self.size
     }
 
-    /// Adds the next leaf. Calls `filled` for each tile that becomes full, lowest level first.
-    pub(crate) fn push<E>(
-        &mut self,
-        leaf: Hash,
-        mut filled: impl FnMut(Tile, &[Hash]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let size = self.size + 1;
-        let mut carried = Vec::new();
+    /// Adds the next leaf. Returns the tiles that it fills, lowest level first.
+    pub(crate) fn push(&mut self, leaf: Hash) -> Vec<(Tile, Vec<Hash>)> {
+        self.size += 1;
+        let mut filled = Vec::new();
         let mut hash = leaf;
-        for (level, hashes) in (0..LEVELS).zip(&self.levels) {
-            if hashes.len() + 1 < usize::from(FULL) {
+        for (level, hashes) in (0..LEVELS).zip(&mut self.levels) {
+            hashes.push(hash);
+            if hashes.len() < usize::from(FULL) {
                 break;
             }
-            let full = [hashes.as_slice(), &[hash]].concat();
-            if let Some(tile) = Tile::at(level, hashes_at(level + 1, size).saturating_sub(1), size)
-            {
-                filled(tile, &full)?;
-            }
+            let index = hashes_at(level + 1, self.size).saturating_sub(1);
+            let full = std::mem::take(hashes);
             hash = root_of(&full);
-            carried.push(level);
+            filled.extend(Tile::at(level, index, self.size).map(|tile| (tile, full)));
         }
-        for level in &carried {
-            self.levels[usize::from(*level)].clear();
-        }
-        if let Some(hashes) = self.levels.get_mut(carried.len()) {
-            hashes.push(hash);
-        }
-        self.size = size;
-        Ok(())
+        filled
     }
 
     /// The partial tiles, lowest level first.
-    pub(crate) fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
-        (0..LEVELS).zip(&self.levels).filter_map(|(level, hashes)| {
+    pub(crate) fn partial(&self) -> Vec<(Tile, Vec<Hash>)> {
+        let partial = |(level, hashes): (u8, &Vec<Hash>)| {
             let index = hashes_at(level, self.size) / u64::from(FULL);
-            Some((Tile::at(level, index, self.size)?, hashes.as_slice()))
-        })
+            Some((Tile::at(level, index, self.size)?, hashes.clone()))
+        };
+        (0..LEVELS).zip(&self.levels).filter_map(partial).collect()
     }
 
     pub(crate) fn root(&self) -> Hash {
@@ -111,23 +99,13 @@ mod tests {
     use super::*;
     use crate::audit::log::proof::test_tree::{Tree, leaves};
 
-    fn push(frontier: &mut Frontier, leaf: Hash) -> Vec<(Tile, Vec<Hash>)> {
-        let mut full = Vec::new();
-        let mut keep = |tile: Tile, hashes: &[Hash]| {
-            full.push((tile, hashes.to_vec()));
-            Ok::<_, ()>(())
-        };
-        frontier.push(leaf, &mut keep).unwrap();
-        full
-    }
-
     #[test]
     fn the_root_is_that_of_all_leaves_at_each_size() {
         let mut frontier = Frontier::default();
         let mut root = Root::default();
         assert_eq!(frontier.root(), root.root());
         for leaf in leaves(70_000) {
-            push(&mut frontier, leaf);
+            frontier.push(leaf);
             root.push(leaf);
             if frontier.size() < 1_030
                 || frontier.size() % 509 == 0
@@ -143,9 +121,9 @@ mod tests {
         let tree = Tree::of(66_000);
         let mut frontier = Frontier::default();
         let mut seen: Vec<(Tile, Vec<Hash>)> = leaves(66_000)
-            .flat_map(|leaf| push(&mut frontier, leaf))
+            .flat_map(|leaf| frontier.push(leaf))
             .collect();
-        seen.extend(frontier.partial().map(|(t, h)| (t, h.to_vec())));
+        seen.extend(frontier.partial());
         seen.sort_unstable();
         let wanted: Vec<_> = super::super::tiles_at(66_000)
             .map(|tile| (tile, tree.tile(tile)))
@@ -171,23 +149,12 @@ mod tests {
     fn it_is_read_back_from_tiles() {
         let mut frontier = Frontier::default();
         for (size, leaf) in (1..=1_100).zip(leaves(1_100)) {
-            push(&mut frontier, leaf);
+            frontier.push(leaf);
             assert_eq!(
                 Frontier::read(size, &Tree::of(size)).unwrap(),
                 frontier,
                 "{size}"
             );
         }
-    }
-
-    #[test]
-    fn a_leaf_whose_full_tile_cannot_be_kept_is_not_added() {
-        let mut frontier = Frontier::default();
-        for leaf in leaves(255) {
-            push(&mut frontier, leaf);
-        }
-        let before = frontier.clone();
-        assert_eq!(frontier.push([0; 32], |_, _| Err("full")), Err("full"));
-        assert_eq!(frontier, before);
     }
 }

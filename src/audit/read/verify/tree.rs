@@ -98,12 +98,7 @@ impl<'f> Tree<'f> {
         push_entry(&mut self.bundle, entry)
             .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).at(index))?;
         self.ends.push(self.bundle.len());
-        let mut filled = Vec::new();
-        self.frontier.push(leaf, |tile, hashes| {
-            filled.push((tile, hashes.to_vec()));
-            Ok::<_, Failure>(())
-        })?;
-        for (tile, hashes) in filled {
+        for (tile, hashes) in self.frontier.push(leaf) {
             self.judge_tile(tile, &hashes)?;
         }
         if self.ends.len() as u64 == WIDTH {
@@ -117,12 +112,7 @@ impl<'f> Tree<'f> {
     /// Compares the partial tiles and the partial bundle at the right edge, as far as the entries
     /// reach.
     pub(super) fn judge_edge(&mut self) -> Result<(), Failure> {
-        let edge: Vec<(Tile, Vec<Hash>)> = self
-            .frontier
-            .partial()
-            .map(|(tile, hashes)| (tile, hashes.to_vec()))
-            .collect();
-        for (tile, hashes) in edge {
+        for (tile, hashes) in self.frontier.partial() {
             self.judge_tile(tile, &hashes)?;
         }
         if !self.ends.is_empty() {
@@ -169,18 +159,17 @@ impl<'f> Tree<'f> {
         let listing = self.listing;
         for tile in listing.tiles(place.level, place.index) {
             let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES)?;
-            let found = file.hashes(FULL).map_err(|error| {
+            let wrong = file.first_wrong(hashes).map_err(|error| {
                 Failure::new(Trouble::Damaged, error.to_string())
                     .in_file(&file.path)
                     .at(tile.first_entry(0))
             })?;
-            let wrong = found.iter().zip(hashes).position(|(a, b)| a != b);
             if let Some(hash) = wrong {
                 let what = match tile.level {
                     0 => format!("its hash {hash} is not this entry's leaf hash"),
                     _ => format!("its hash {hash} is not the root of the tile below"),
                 };
-                let index = tile.first_entry(hash as u64);
+                let index = tile.first_entry(hash);
                 let failure = Failure::new(Trouble::Damaged, what).in_file(file.path);
                 self.suspect_also(tile.level, index, failure.at(index));
             }
