@@ -72,7 +72,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// If the trail cannot be read.
-    pub async fn unresolved(&self) -> Result<Vec<Pending>, String> {
+    pub(crate) async fn unresolved(&self) -> Result<Vec<Pending>, String> {
         let mut all = self.in_doubt().await?;
         all.retain(|pending| pending.deletion.reconciled.is_none());
         Ok(all)

@@ -22,7 +22,7 @@ pub(crate) use real::RealDisk;
 
 /// Identifies a file, with its length and its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     pub device: u64,
     pub inode: u64,
     pub bytes: u64,
@@ -35,13 +35,13 @@ pub struct Identity {
 
 impl Identity {
     /// Whether these are the same file, at any length.
-    pub fn same_file(&self, other: &Self) -> bool {
+    pub(crate) fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     Read,
     /// Reads and writes an existing file.
     Write,
@@ -56,7 +56,7 @@ pub(crate) trait Disk: Debug + Send + Sync {
 }
 
 /// A folder that is held open.
-pub trait Folder: Debug + Send + Sync {
+pub(crate) trait Folder: Debug + Send + Sync {
     /// Opens a subfolder; with a mode, creates it if it does not exist.
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
     /// The names in the folder, in no order.
@@ -91,7 +91,7 @@ pub trait Folder: Debug + Send + Sync {
 }
 
 /// An open file.
-pub trait File: Debug + Send + Sync {
+pub(crate) trait File: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the bytes durable (`fdatasync`).

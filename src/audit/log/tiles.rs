@@ -231,7 +231,7 @@ pub(crate) fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, ContentE
     }
 }
 
-fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bundle.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }

@@ -13,8 +13,7 @@ use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::publish::{Piece, RollbackGuard, TileWriter, Tree};
-use crate::audit::read::log::BUNDLE;
-use crate::audit::read::{FolderFiles, Log, MissingRange, Reader};
+use crate::audit::read::{FolderFiles, Log, MissingRange, Reader, Trouble, WIDTH};
 use crate::audit::status::{Cause, Unavailable};
 use crate::audit::status::{closed, trouble};
 
@@ -121,14 +120,14 @@ impl ReplayCheck {
             );
             return Err(closed(cause, what));
         }
-        let files = Arc::new(FolderFiles::held(Arc::clone(root)));
-        let mut reader = Log::published(files, Some(key)).map_err(missing)?.reader();
+        let files = Arc::new(FolderFiles(Arc::clone(root)));
+        let reader = Log::published(files, Some(key)).map_err(missing)?.reader();
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
             && reader.root_at(seen.size).map_err(missing)? != seen.root
         {
             return Err(other_history(seen.size));
         }
-        self.start = before(&mut reader, index)?;
+        self.start = before(&reader, index)?;
         self.tree = self.start.clone();
         self.check()
     }
@@ -230,13 +229,13 @@ impl ReplayCheck {
 }
 
 /// The tree before entry `index`, which the checkpoint covers.
-fn before(reader: &mut Reader, index: u64) -> Result<Tree, Unavailable> {
+fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
     let frontier = reader.frontier(index).map_err(missing)?;
-    let partial = usize::try_from(index % BUNDLE).unwrap_or(0);
+    let partial = usize::try_from(index % WIDTH).unwrap_or(0);
     let mut bundle = Vec::new();
     if partial > 0 {
         reader
-            .bundle(index / BUNDLE, |entries, _| {
+            .bundle(index / WIDTH, |entries, _| {
                 for entry in entries.iter().take(partial) {
                     // An entry from a bundle always fits into one.
                     let _ = push_entry(&mut bundle, entry);
@@ -255,7 +254,7 @@ fn other_history(size: u64) -> Unavailable {
 
 fn missing(missing: MissingRange) -> Unavailable {
     let cause = match missing.trouble {
-        crate::audit::read::Trouble::Unreadable => Cause::SyncFailed,
+        Trouble::Unreadable => Cause::SyncFailed,
         _ => Cause::Damaged,
     };
     closed(cause, missing.to_string())

@@ -1,4 +1,4 @@
-//! Sources of a log's published files.
+//! Sources of a log's files: an audit folder, or any place that serves them in tlog-tiles layout.
 
 use std::fmt::Debug;
 use std::io;
@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use super::{MissingRange, Trouble};
 use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
+use crate::audit::log::merkle::Hash;
+use crate::audit::log::tiles::{ContentError, FULL, decode_bundle, decode_tile};
+
+/// The length of a full tile.
+pub(crate) const MAX_TILE_BYTES: usize = FULL as usize * size_of::<Hash>();
 
 /// A source of a log's files in tlog-tiles layout.
 pub trait Files: Debug + Send + Sync {
@@ -14,24 +19,17 @@ pub trait Files: Debug + Send + Sync {
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 
-/// An audit folder; follows no link below it.
+/// An audit folder, kept open; follows no link below it.
 #[derive(Clone, Debug)]
-pub struct FolderFiles {
-    root: Arc<dyn Folder>,
-}
+pub(crate) struct FolderFiles(pub(crate) Arc<dyn Folder>);
 
 impl FolderFiles {
-    /// Opens the folder and keeps it open.
-    ///
-    /// # Errors
-    /// If the folder cannot be opened.
-    pub fn open(directory: &Path) -> io::Result<Self> {
-        let root = RealDisk.folder(directory, None)?;
-        Ok(Self { root })
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        RealDisk.folder(directory, None).map(Self)
     }
 
     /// [`Self::open`] for readers of the log.
-    pub(crate) fn of_log(directory: &Path) -> Result<Self, MissingRange> {
+    pub(super) fn of_log(directory: &Path) -> Result<Self, MissingRange> {
         Self::open(directory).map_err(|error| {
             let trouble = match error.kind() {
                 io::ErrorKind::NotFound => Trouble::Missing,
@@ -40,24 +38,13 @@ impl FolderFiles {
             MissingRange::new(trouble, format!("{}: {error}", directory.display()))
         })
     }
-
-    /// Reads from a folder that is already open.
-    pub(crate) fn held(root: Arc<dyn Folder>) -> Self {
-        Self { root }
-    }
-
-    /// The open folder.
-    #[must_use]
-    pub fn root(&self) -> &Arc<dyn Folder> {
-        &self.root
-    }
 }
 
 impl Files for FolderFiles {
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         let mut names = above.split('/').filter(|name| !name.is_empty());
-        let folder = names.try_fold(Arc::clone(&self.root), |folder, name| {
+        let folder = names.try_fold(Arc::clone(&self.0), |folder, name| {
             folder.folder(name, None)
         });
         match folder {
@@ -65,6 +52,61 @@ impl Files for FolderFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The file of a tile or a bundle.
+#[derive(Debug)]
+pub(crate) struct TileFile {
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+    /// How many hashes or entries it must have.
+    pub(crate) width: u16,
+}
+
+impl TileFile {
+    /// Reads the file of a tile or bundle. If a partial file is missing, reads the full one, which
+    /// begins with the same content: the publisher removes partial files once the full one exists
+    /// (C2SP tlog-tiles). `None` if neither exists.
+    pub(crate) fn read<E>(
+        path: String,
+        width: u16,
+        mut read: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<Self>, E> {
+        if let Some(bytes) = read(&path)? {
+            return Ok(Some(Self { path, bytes, width }));
+        }
+        let Some((full, _)) = path.split_once(".p/") else {
+            return Ok(None);
+        };
+        let bytes = read(full)?;
+        Ok(bytes.map(|bytes| Self {
+            path: full.to_owned(),
+            bytes,
+            width: FULL,
+        }))
+    }
+
+    /// The first `count` hashes of a tile.
+    pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, ContentError> {
+        let mut hashes = decode_tile(&self.bytes, self.width)?;
+        hashes.truncate(count.into());
+        Ok(hashes)
+    }
+
+    /// The place of the first hash that differs from these; both have the same first entry.
+    pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, ContentError> {
+        let found = decode_tile(&self.bytes, self.width)?;
+        let mut pairs = (0..).zip(found.iter().zip(hashes));
+        let wrong = pairs.find(|(_, (found, right))| found != right);
+        Ok(wrong.map(|(place, _)| place))
+    }
+
+    /// The first `count` entries of a bundle.
+    pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
+        let mut entries = decode_bundle(&self.bytes, self.width)?;
+        entries.truncate(count.into());
+        Ok(entries)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Reads the log: checkpoint, tiles and bundles, from a folder or from any place that serves them.
 //! From a folder it also reads the journal's entries beyond the checkpoint.
 //!
-//! 1. [`files`] is the source of the files, [`Location`] the place of a log;
-//! 2. `tiles` reads a tile or a bundle, `tree` verifies tiles under the checkpoint;
-//! 3. [`log`] opens a log and returns only bundles whose entries it verified under the checkpoint;
-//! 4. `place` finds an entry without reading the log before it, `scan` reads many bundles, two at a
-//!    time, in the requested order.
+//! 1. [`files`] is the source of the files;
+//! 2. `log` opens a log at its [`Location`]: its checkpoint, and the journal's entries beyond it;
+//! 3. `reader` returns only tiles and entries that it verified under the checkpoint;
+//! 4. `scan` reads many bundles, two at a time, and finds an entry without reading the log before
+//!    it.
+//!
+//! [`query`] joins entries into deletions, [`verify`] checks a whole log, [`prove`](mod@prove) makes
+//! a proof of an entry.
 //!
 //! Takes no lock and may run beside a writer.
 
@@ -14,22 +17,27 @@ pub mod query;
 pub mod verify;
 
 pub(crate) mod files;
-mod location;
-pub(crate) mod log;
-mod place;
+mod log;
+mod reader;
 mod scan;
-pub(crate) mod tiles;
-mod tree;
 
-pub use files::{Files, FolderFiles};
-pub use location::Location;
-pub use log::{CHECKPOINT, Log, Reader};
+pub use files::Files;
+pub(crate) use files::FolderFiles;
+pub use log::Location;
+pub(crate) use log::Log;
+pub(crate) use reader::Reader;
+
+pub(crate) use crate::audit::disk::names::CHECKPOINT;
 
 use std::fmt;
 use std::io;
 
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, ReadError};
+use crate::audit::log::tiles::FULL;
+
+/// How many entries a full bundle has, and how many hashes a full tile.
+pub(crate) const WIDTH: u64 = FULL as u64;
 
 /// The kind of a fault in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +52,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// The kind of the error of reading a file that exists.
-    #[must_use]
-    pub fn of_file(kind: io::ErrorKind) -> Self {
+    pub(super) fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
             true => Self::Damaged,
             false => Self::Unreadable,

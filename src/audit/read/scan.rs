@@ -1,23 +1,26 @@
-//! Reads many bundles, two at a time, and returns the results in the requested order.
+//! Reads many bundles, two at a time, in the requested order, and finds a place in the log without
+//! reading the log before it.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-use super::MissingRange;
-use super::log::{BUNDLE, Log, Reader};
+use super::{Log, MissingRange, Reader, WIDTH};
+use crate::clock::Time;
 
 /// Threads that read, verify and filter.
 const WORKERS: usize = 2;
 /// How many results a worker may have ready.
 const AHEAD: usize = 2;
+/// How far the clock may be set back before a search by time can miss entries. docs/trail.md states
+/// this bound.
+const MAX_STEP_BACK: Duration = Duration::from_secs(3_600);
 
 impl Log {
     /// Verifies each of these bundles, applies `sift` to its first index and its entries, and
-    /// passes the results to `take` in the given order, until that breaks.
-    ///
-    /// # Errors
-    /// The first missing range, after all results before it.
-    pub fn scan<T: Send>(
+    /// passes the results to `take` in the given order, until that breaks. Returns the first missing
+    /// range as an error, after all results before it.
+    pub(super) fn scan<T: Send>(
         &self,
         bundles: &[u64],
         sift: impl Fn(u64, &[&[u8]]) -> T + Sync,
@@ -46,22 +49,17 @@ impl Log {
             Ok(())
         })
     }
-}
 
-impl Log {
     /// Applies `sift` to the entries from an index on, also those beyond the checkpoint, and passes
     /// the results to `take` in order, until that breaks. Returns the index after the last entry
-    /// that was read.
-    ///
-    /// # Errors
-    /// The first missing range, after all results before it.
-    pub fn scan_from<T: Send>(
+    /// that was read; errors like [`Self::scan`].
+    pub(crate) fn scan_from<T: Send>(
         &mut self,
         from: u64,
         sift: impl Fn(u64, &[u8]) -> Option<T> + Sync,
         mut take: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<u64, MissingRange> {
-        let bundles: Vec<u64> = (from / BUNDLE..self.bundles()).collect();
+        let bundles: Vec<u64> = (from / WIDTH..self.bundles()).collect();
         let sift_all = |first: u64, entries: &[&[u8]]| -> Vec<T> {
             let entries = (first..).zip(entries).filter(|(index, _)| *index >= from);
             entries
@@ -81,16 +79,52 @@ impl Log {
             _ => ControlFlow::Continue(()),
         })
     }
+
+    /// The entry with this index, verified under the checkpoint or from the journal; `None` if the
+    /// log ends before it.
+    pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Vec<u8>>, MissingRange> {
+        if index < self.size() {
+            return self.reader.entry(index).map(Some);
+        }
+        let mut found = None;
+        self.tail(|at, bytes| {
+            if at < index {
+                return ControlFlow::Continue(());
+            }
+            found = Some(bytes);
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+
+    /// The index to start from to read all entries of a time or later. The times in a log ascend,
+    /// except after the clock was set back, so this starts [`MAX_STEP_BACK`] earlier.
+    pub(super) fn place_of(&self, time: Time) -> u64 {
+        let step = i64::try_from(MAX_STEP_BACK.as_micros()).unwrap_or(i64::MAX);
+        let time = Time(time.micros().saturating_sub(step));
+        // Invariant: bundles before `low` begin before the time, and bundles from `high` on do not.
+        let (mut low, mut high) = (0, self.bundles());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.reader.begins_at(middle) {
+                Some(begins) if begins < time => low = middle + 1,
+                Some(_) => high = middle,
+                // Reads the whole log, so that the answer reports the damage.
+                None => return 0,
+            }
+        }
+        low.saturating_sub(1) * WIDTH
+    }
 }
 
 fn work<T>(
-    mut reader: Reader,
+    reader: Reader,
     bundles: impl Iterator<Item = u64>,
     sift: impl Fn(u64, &[&[u8]]) -> T,
     ready: &SyncSender<Result<T, MissingRange>>,
 ) {
     for index in bundles {
-        let made = reader.bundle(index, |entries, _| sift(index * BUNDLE, entries));
+        let made = reader.bundle(index, |entries, _| sift(index * WIDTH, entries));
         let is_missing = made.is_err();
         // The receiver is gone if the caller needs no more.
         if ready.send(made).is_err() || is_missing {

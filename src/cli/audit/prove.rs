@@ -53,8 +53,8 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         Which::Closing => Side::Closing,
         Which::Intent => Side::Intent,
     };
-    let wanted = (&wanted, side);
-    let proof = prove(&trail.location, key, wanted, given.as_ref(), PATIENCE);
+    let given = given.as_ref();
+    let proof = prove(&trail.location, key, &wanted, side, given, PATIENCE);
     out.write_all(&proof.map_err(stop)?.to_text())?;
     Ok(Exit::Fine)
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::audit::entry::Verdict;
-use crate::audit::read::query::{Ended, Filter};
+use crate::audit::read::query::{Filter, Progress};
 use crate::clock::{Clock, Time};
 
 /// A deletion must satisfy all of them.
@@ -56,14 +56,14 @@ impl Wanted {
             caller: self.caller.clone(),
             operation: self.operation.clone(),
             code: self.code.clone(),
-            result: self.outcome.map(Ended::from),
+            result: self.outcome.map(Progress::from),
             since: self.since,
             until: self.until,
         }
     }
 }
 
-impl From<Outcome> for Ended {
+impl From<Outcome> for Progress {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Deleted => Self::Closed(Verdict::Deleted),

@@ -35,7 +35,7 @@ pub(super) fn published(settings: &Settings) -> Option<Published> {
 
 /// Reads every file that the checkpoint implies, and checks that they fit together.
 pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published> {
-    let files = FolderFiles::held(root);
+    let files = FolderFiles(root);
     let read = |path: &str| files.file(path, 1 << 25).unwrap();
     let checkpoint = Checkpoint::open(&read("checkpoint")?, key.verifier()).unwrap();
     let mut root = Root::default();
@@ -66,8 +66,8 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
 /// All entries, read from the bundles and the journal on this thread, so that a crash test repeats
 /// step by step.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
-    let mut log = Log::held(FolderFiles::held(root), None).unwrap();
-    let (mut reader, mut all) = (log.reader(), Vec::new());
+    let mut log = Log::held(&FolderFiles(root), None).unwrap();
+    let (reader, mut all) = (log.reader(), Vec::new());
     for bundle in 0..log.bundles() {
         let take = |entries: &[&[u8]], _: &[_]| all.extend(entries.iter().map(|e| e.to_vec()));
         reader.bundle(bundle, take).unwrap();

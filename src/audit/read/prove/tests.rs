@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::audit::log::key::{Key, test_key};
+use crate::audit::log::merkle::leaf;
 use crate::audit::read::verify::sample::{long, publish, sound, write, write_log};
 use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
@@ -34,7 +35,8 @@ fn of_folder(
     patience: Duration,
 ) -> Result<TlogProof, ProveError> {
     let location = Location::Folder(directory.to_owned());
-    prove(&location, key.verifier(), wanted, given, patience)
+    let (wanted, side) = wanted;
+    prove(&location, key.verifier(), wanted, side, given, patience)
 }
 
 /// Proves an entry, verifies the proof, and returns its index.
@@ -210,8 +212,15 @@ fn p5_published_files_alone_are_enough() {
     let files = FolderFiles::open(folder.path()).unwrap();
     let log = Location::Published(Arc::new(files));
     let of = |index| {
-        let wanted = (&Wanted::Deletion(index), Side::Closing);
-        prove(&log, test_key().verifier(), wanted, None, Duration::ZERO)
+        let (wanted, key) = (Wanted::Deletion(index), test_key());
+        prove(
+            &log,
+            key.verifier(),
+            &wanted,
+            Side::Closing,
+            None,
+            Duration::ZERO,
+        )
     };
     assert_eq!(of(1).unwrap().index, 2);
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
@@ -236,9 +245,15 @@ fn p5_an_unreadable_file_is_not_reported_as_missing() {
     for path in ["tile/entries/001.p/44", "tile/0/001.p/44"] {
         let files = Unreadable(FolderFiles::open(folder.path()).unwrap(), path);
         let log = Location::Published(Arc::new(files));
-        let wanted = (&Wanted::Index(299), Side::Closing);
-        let key = test_key();
-        let proof = prove(&log, key.verifier(), wanted, None, Duration::ZERO);
+        let (wanted, key) = (Wanted::Index(299), test_key());
+        let proof = prove(
+            &log,
+            key.verifier(),
+            &wanted,
+            Side::Closing,
+            None,
+            Duration::ZERO,
+        );
         let Err(ProveError::Log(failure)) = proof else {
             panic!("{proof:?}")
         };

@@ -1,22 +1,21 @@
 //! Follows the deletions that close between one checkpoint and the next.
 
-use super::search::decode;
-use super::{Deletion, Joiner, search};
-use crate::audit::entry::{Kind, Outcome};
+use super::search::{decode, each_entry};
+use super::{Deletion, Joiner};
+use crate::audit::entry::{Entry, Kind, Outcome};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::read::{Log, MissingRange, Reader};
 
 /// Remembers how far it has read a log.
 #[derive(Debug)]
-pub struct Follower {
+pub(crate) struct Follower {
     checkpoint: Option<Checkpoint>,
     joiner: Joiner,
 }
 
 impl Follower {
     /// Starts after the last entry of this log.
-    #[must_use]
-    pub fn new(log: &Log) -> Self {
+    pub(crate) fn new(log: &Log) -> Self {
         Self {
             checkpoint: log.checkpoint().cloned(),
             joiner: Joiner::default(),
@@ -24,40 +23,33 @@ impl Follower {
     }
 
     /// Passes to `each` the deletions that closed since the last call, in the order of their
-    /// closing entries. `log` is a later state of the same log.
-    ///
-    /// # Errors
-    /// If `log` does not continue the log so far, or a part is missing; the errors of `each`.
-    pub fn advance<E: From<MissingRange>>(
+    /// closing entries. `log` is a later state of the same log; an error if it does not continue the
+    /// log so far.
+    pub(crate) fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
         mut each: impl FnMut(Deletion) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut reader = log.reader();
-        let next = self.must_continue(&log, &mut reader)?;
+        let reader = log.reader();
+        let next = self.must_continue(&log, &reader)?;
         if next == log.size() {
             return Ok(());
         }
-        let mut ended = Ok(());
-        search(
+        each_entry(
             &mut log,
             next,
             |_, _| true,
-            |raw| {
-                ended = self.take(&mut reader, raw.index, &raw.bytes, &mut each);
-                match ended {
-                    Ok(()) => std::ops::ControlFlow::Continue(()),
-                    Err(_) => std::ops::ControlFlow::Break(()),
-                }
+            |index, entry| match self.take(&reader, index, entry)? {
+                Some(closed) => each(closed),
+                None => Ok(()),
             },
         )?;
-        ended?;
         self.checkpoint = log.checkpoint().cloned();
         Ok(())
     }
 
     /// The first new entry; checks that the log continues the one so far.
-    fn must_continue(&self, log: &Log, reader: &mut Reader) -> Result<u64, MissingRange> {
+    fn must_continue(&self, log: &Log, reader: &Reader) -> Result<u64, MissingRange> {
         let Some(old) = &self.checkpoint else {
             return Ok(0);
         };
@@ -82,39 +74,29 @@ impl Follower {
         Ok(old.size)
     }
 
-    fn take<E: From<MissingRange>>(
+    /// Takes the next entry. Returns the deletion that it closes.
+    fn take(
         &mut self,
-        reader: &mut Reader,
+        reader: &Reader,
         index: u64,
-        bytes: &[u8],
-        each: &mut impl FnMut(Deletion) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let entry = decode(index, bytes)?;
+        entry: Entry,
+    ) -> Result<Option<Deletion>, MissingRange> {
         let closed = match &entry.kind {
             Kind::Outcome(outcome) if !self.joiner.holds(outcome.intent) => {
-                began_before(reader, index, outcome)?
+                return began_before(reader, index, outcome);
             }
-            Kind::Outcome(outcome) => {
-                let intent = outcome.intent;
-                self.joiner.push(index, entry);
-                self.joiner.take(intent)
-            }
-            Kind::Refused(_) => {
-                self.joiner.push(index, entry);
-                self.joiner.take(index)
-            }
-            _ => {
-                self.joiner.push(index, entry);
-                None
-            }
+            Kind::Outcome(outcome) => Some(outcome.intent),
+            Kind::Refused(_) => Some(index),
+            _ => None,
         };
-        closed.map_or(Ok(()), each)
+        self.joiner.push(index, entry);
+        Ok(closed.and_then(|closed| self.joiner.take(closed)))
     }
 }
 
 /// The deletion of an intent that precedes the part that was followed.
 fn began_before(
-    reader: &mut Reader,
+    reader: &Reader,
     index: u64,
     outcome: &Outcome,
 ) -> Result<Option<Deletion>, MissingRange> {

@@ -55,7 +55,7 @@ impl Joiner {
     }
 
     /// Removes a deletion, open or closed.
-    pub fn take(&mut self, index: u64) -> Option<Deletion> {
+    pub(super) fn take(&mut self, index: u64) -> Option<Deletion> {
         let deletion = self.held.remove(&index)?;
         if let Some(group) = &deletion.group {
             self.groups.remove(group);
@@ -69,8 +69,7 @@ impl Joiner {
     }
 
     /// Whether the joiner holds an intent, and so needs its closing entry.
-    #[must_use]
-    pub fn holds(&self, intent: u64) -> bool {
+    pub(super) fn holds(&self, intent: u64) -> bool {
         self.held.contains_key(&intent)
     }
 

@@ -1,28 +1,23 @@
 //! Joins entries into deletions, as `audit list --json` prints them.
 //!
 //! A deletion is an intent (all of its parts) with its closing entry, or one `refused` entry.
-//! [`Joiner`] builds deletions from entries in order, and [`Filter`] selects some of them;
-//! [`pick()`] does both on a log, and reads no more of it than necessary.
+//! [`Joiner`] builds deletions from entries in order, and `Filter` selects some of them; `pick` does
+//! both on a log, and reads no more of it than necessary.
 
 mod filter;
 mod follow;
 mod join;
-mod locate;
-mod newest;
 mod pick;
-mod prefilter;
-mod read_backs;
 mod search;
 mod unresolved;
 
-pub use filter::{Ended, Filter};
-pub use follow::Follower;
+pub(crate) use filter::Filter;
+pub(crate) use follow::Follower;
 pub use join::Joiner;
-pub use locate::{entries_of, first_of};
-pub use pick::{Searched, pick};
-pub use read_backs::{ReadBack, ReadBacks};
-pub use search::{Raw, search};
-pub use unresolved::{Pending, Unresolved};
+pub(crate) use pick::{Searched, pick};
+pub(crate) use search::{Raw, entries_of, first_of};
+pub use unresolved::ReadBack;
+pub(crate) use unresolved::{Pending, ReadBacks, Unresolved};
 
 use serde::{Serialize, Serializer};
 
@@ -116,8 +111,7 @@ pub struct Deletion {
 
 impl Deletion {
     /// The deletion of an intent; open until [`Self::close`].
-    #[must_use]
-    pub fn of_intent(index: u64, time: String, intent: Intent) -> Self {
+    pub(crate) fn of_intent(index: u64, time: String, intent: Intent) -> Self {
         Self {
             index,
             time,
@@ -147,8 +141,7 @@ impl Deletion {
     }
 
     /// The deletion of a `refused` entry.
-    #[must_use]
-    pub fn of_refused(index: u64, time: String, refused: Refused) -> Self {
+    fn of_refused(index: u64, time: String, refused: Refused) -> Self {
         Self {
             index,
             time,
@@ -178,7 +171,7 @@ impl Deletion {
     }
 
     /// Adds the fields of the closing entry.
-    pub fn close(&mut self, index: u64, outcome: Outcome) {
+    fn close(&mut self, index: u64, outcome: Outcome) {
         self.outcome = Progress::Closed(outcome.ending.outcome);
         self.reason = outcome.ending.reason;
         self.sent = Some(outcome.ending.sent);
@@ -189,8 +182,7 @@ impl Deletion {
     }
 
     /// Whether it is closed and [may or may not have happened](Verdict::leaves_doubt).
-    #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
+    pub(crate) fn is_in_doubt(&self) -> bool {
         match (self.outcome, self.sent) {
             (Progress::Closed(verdict), Some(sent)) => verdict.leaves_doubt(sent),
             _ => false,

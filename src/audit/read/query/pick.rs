@@ -1,30 +1,27 @@
 //! Selects deletions from a log: all of them in one pass, or the newest by reading backwards.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 
-use super::newest::Newest;
-use super::prefilter::{Candidate, Prefilter};
-use super::search::decode;
+use super::filter::{Candidate, Prefilter};
+use super::search::{decode, go_on};
 use super::{Deletion, Filter, Joiner};
-use crate::audit::read::log::BUNDLE;
-use crate::audit::read::{Log, MissingRange};
+use crate::audit::entry::{Entry, Intent, Kind};
+use crate::audit::read::{Log, MissingRange, WIDTH};
 
 /// The range of entries that a query searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Searched {
-    /// The first entry.
-    pub first: u64,
+pub(crate) struct Searched {
+    pub(crate) first: u64,
     /// The index after the last entry.
-    pub end: u64,
+    pub(crate) end: u64,
 }
 
 /// Passes the deletions that the filter admits to `each`, oldest first; with a limit only the
 /// newest of them. Holds these in memory, and the deletions that were in flight at the same time.
-///
-/// # Errors
-/// If a needed part of the log is missing, after the deletions that could be found; the errors of
-/// `each`.
-pub fn pick<E: From<MissingRange>>(
+/// If a needed part of the log is missing, passes on the deletions that it could find before it
+/// returns the error.
+pub(crate) fn pick<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     limit: Option<usize>,
@@ -59,7 +56,7 @@ fn all<E: From<MissingRange>>(
     let first = first_wanted(log, filter);
     let ended = log.scan_from(first, sift, |candidate| {
         broken = join(candidate);
-        flow(&broken)
+        go_on(&broken)
     });
     broken?;
     joiner.rest().try_for_each(take)?;
@@ -84,7 +81,7 @@ fn newest<E: From<MissingRange>>(
         if let Some(candidate) = prefilter.candidate(index, &bytes) {
             broken = newest.ahead(size, candidate);
         }
-        flow(&broken)
+        go_on(&broken)
     });
     // After an error the answer is incomplete, but still has the deletions found so far.
     newest.ahead_ended();
@@ -92,7 +89,7 @@ fn newest<E: From<MissingRange>>(
     let mut first = size;
     let mut ended = Ok(());
     if end.is_ok() && !newest.is_full() {
-        let wanted = first_wanted(log, filter) / BUNDLE..log.bundles();
+        let wanted = first_wanted(log, filter) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
         let mut broken = Ok(());
         let sift = |first, entries: &[&[u8]]| (first, prefilter.candidates(first, entries));
@@ -101,7 +98,7 @@ fn newest<E: From<MissingRange>>(
             first = bundle;
             match newest.is_full() {
                 true => ControlFlow::Break(()),
-                false => flow(&broken),
+                false => go_on(&broken),
             }
         });
         ended = broken.and(ended);
@@ -116,13 +113,6 @@ fn first_wanted(log: &Log, filter: &Filter) -> u64 {
     filter.since.map_or(0, |since| log.place_of(since))
 }
 
-fn flow<T, E>(result: &Result<T, E>) -> ControlFlow<()> {
-    match result {
-        Ok(_) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(()),
-    }
-}
-
 /// Pushes an entry into the joiner. Skips, without decoding, the closing entry of a deletion that
 /// the filter dropped.
 fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
@@ -132,4 +122,144 @@ fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
     };
     joiner.push(index, decode(index, &bytes)?);
     Ok(())
+}
+
+/// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
+/// entry comes before the intent. Holds these, and the closing entries of the deletions
+/// that were in flight at the present position.
+#[derive(Debug)]
+struct Newest<'f> {
+    filter: &'f Filter,
+    limit: usize,
+    /// Deletions that began beyond the checkpoint; joined forwards.
+    ahead: Joiner,
+    /// Closing entries by their intent's index.
+    closings: BTreeMap<u64, (u64, Vec<u8>)>,
+    /// Parts of split deletions before their first part is read; the last part comes first.
+    parts: HashMap<String, Vec<Intent>>,
+    found: VecDeque<Deletion>,
+}
+
+impl<'f> Newest<'f> {
+    fn new(filter: &'f Filter, limit: usize) -> Self {
+        Self {
+            filter,
+            limit,
+            ahead: Joiner::default(),
+            closings: BTreeMap::new(),
+            parts: HashMap::new(),
+            found: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next entry beyond the checkpoint.
+    fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), MissingRange> {
+        match candidate {
+            Candidate::Closing {
+                index,
+                intent,
+                bytes,
+            } if intent < size => {
+                self.closings.entry(intent).or_insert((index, bytes));
+            }
+            candidate => push(&mut self.ahead, candidate)?,
+        }
+        while let Some(deletion) = self.ahead.next_closed() {
+            self.add_newer(deletion);
+        }
+        Ok(())
+    }
+
+    /// Takes the end of the entries beyond the checkpoint.
+    fn ahead_ended(&mut self) {
+        for deletion in std::mem::take(&mut self.ahead).rest() {
+            self.add_newer(deletion);
+        }
+    }
+
+    /// Takes the entries of a bundle that precedes all bundles so far.
+    fn back(&mut self, first: u64, candidates: Vec<Candidate>) -> Result<(), MissingRange> {
+        for one in candidates.into_iter().rev() {
+            if self.is_full() {
+                return Ok(());
+            }
+            match one {
+                Candidate::Closing {
+                    index,
+                    intent,
+                    bytes,
+                } => {
+                    // If there are two, the older one closed the intent.
+                    self.closings.insert(intent, (index, bytes));
+                }
+                Candidate::Named(index, bytes) => self.add(index, decode(index, &bytes)?)?,
+            }
+        }
+        // The bundles so far contained every intent from `first` on, so their closing entries are
+        // done.
+        self.closings.split_off(&first);
+        Ok(())
+    }
+
+    /// Whether the limit is reached.
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.limit
+    }
+
+    /// The deletions found, oldest first.
+    fn into_found(self) -> impl Iterator<Item = Deletion> {
+        self.found.into_iter()
+    }
+
+    fn add(&mut self, index: u64, entry: Entry) -> Result<(), MissingRange> {
+        let mut deletion = match entry.kind {
+            Kind::Intent(intent) => match self.gather(intent) {
+                Some(whole) => Deletion::of_intent(index, entry.time, whole),
+                None => return Ok(()),
+            },
+            Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
+            // An outcome in an unusual spelling.
+            Kind::Outcome(ref outcome) => {
+                let closing = (index, entry.to_bytes());
+                self.closings.insert(outcome.intent, closing);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        if let Some((index, bytes)) = self.closings.remove(&index)
+            && let Kind::Outcome(outcome) = decode(index, &bytes)?.kind
+        {
+            deletion.close(index, outcome);
+        }
+        if self.filter.admits(&deletion) {
+            self.found.push_front(deletion);
+        }
+        Ok(())
+    }
+
+    /// The whole intent, once its first part is read.
+    fn gather(&mut self, mut intent: Intent) -> Option<Intent> {
+        let Some(group) = &intent.group else {
+            return Some(intent);
+        };
+        if intent.part.is_some_and(|part| part > 1) {
+            let parts = self.parts.entry(group.clone()).or_default();
+            parts.push(intent);
+            return None;
+        }
+        let later = self.parts.remove(group).unwrap_or_default();
+        let users = later.into_iter().rev().flat_map(|part| part.users);
+        intent.users.extend(users);
+        Some(intent)
+    }
+
+    fn add_newer(&mut self, deletion: Deletion) {
+        if self.limit == 0 || !self.filter.admits(&deletion) {
+            return;
+        }
+        if self.found.len() == self.limit {
+            self.found.pop_front();
+        }
+        self.found.push_back(deletion);
+    }
 }

@@ -314,10 +314,10 @@ mod filters {
 
     #[test]
     fn by_result_and_code() {
-        assert_eq!(of(|f| f.result = Some(Ended::Open)), ["b"]);
-        assert_eq!(of(|f| f.result = Some(Ended::Refused)), ["c"]);
+        assert_eq!(of(|f| f.result = Some(Progress::Open)), ["b"]);
+        assert_eq!(of(|f| f.result = Some(Progress::Refused)), ["c"]);
         assert_eq!(
-            of(|f| f.result = Some(Ended::Closed(Verdict::Deleted))),
+            of(|f| f.result = Some(Progress::Closed(Verdict::Deleted))),
             ["a"]
         );
         assert_eq!(of(|f| f.code = Some("scope-missing".into())), ["c"]);

@@ -1,77 +1,75 @@
-//! The deletions in doubt, with their read-backs.
+//! The deletions in doubt, and their read-backs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem;
+use serde::Serialize;
 
 use super::pick::Searched;
-use super::read_backs::may_be_read_back;
-use super::search::search;
-use super::{Deletion, Joiner, ReadBacks};
-use crate::audit::entry::{Entry, Kind, Spelled};
+use super::search::each_entry;
+use super::{Deletion, Joiner};
+use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled, Spelled};
 use crate::audit::read::{Log, MissingRange};
 use crate::clock::Time;
 
 /// A deletion in doubt; unresolved while its `reconciled` is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// The deletion.
-    pub deletion: Deletion,
+pub(crate) struct Pending {
+    pub(crate) deletion: Deletion,
     /// The time of its closing entry.
-    pub closed: Time,
+    pub(crate) closed: Time,
 }
 
 /// Collects deletions in doubt from all entries of a log, in order. Holds these and the content of
 /// a [`Joiner`], no more.
 #[derive(Debug, Default)]
-pub struct Unresolved {
+pub(crate) struct Unresolved {
     joiner: Joiner,
     read_backs: ReadBacks,
     /// When each intent that the joiner still holds was closed.
     closings: HashMap<u64, Time>,
-    in_doubt: BTreeMap<u64, Pending>,
+    /// Oldest first.
+    in_doubt: Vec<Pending>,
 }
 
 impl Unresolved {
-    /// All deletions in doubt of the trail in this folder; see [`Self::finish`]. Takes no lock.
-    ///
-    /// # Errors
-    /// If a part of the log is missing: the answer would be incomplete.
-    pub fn of_folder(directory: &Path) -> Result<Vec<Pending>, MissingRange> {
+    /// All deletions in doubt of the trail in this folder; see [`Self::finish`]. Takes no lock. If a
+    /// part of the log is missing, the answer would be incomplete, so this is an error.
+    pub(crate) fn of_folder(directory: &Path) -> Result<Vec<Pending>, MissingRange> {
         let (all, _) = Self::of(|| Log::folder(directory, None))?;
         Ok(all)
     }
 
     /// [`Self::of_folder`] for a log that this opens twice; also returns the range of the search.
-    ///
-    /// # Errors
-    /// Same as [`Self::of_folder`], and the errors of `open`.
-    pub fn of<E: From<MissingRange>>(
+    pub(crate) fn of<E: From<MissingRange>>(
         open: impl Fn() -> Result<Log, E>,
     ) -> Result<(Vec<Pending>, Searched), E> {
         // Finds the deletions in doubt first and their intents second, to decode few entries of a
         // large trail.
         let mut intents = BTreeSet::new();
-        each(&mut open()?, may_be_in_doubt, |_, entry| {
+        each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
             if let Kind::Outcome(outcome) = entry.kind {
                 let parts = outcome.leaves.len() as u64;
                 intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
             }
+            Ok::<_, E>(())
         })?;
         let mut unresolved = Self::default();
         let is_wanted = |index: u64, bytes: &[u8]| {
-            intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(bytes)
+            intents.contains(&index)
+                || may_be_in_doubt(index, bytes)
+                || may_be_read_back(index, bytes)
         };
-        let end = each(&mut open()?, is_wanted, |index, entry| {
+        let end = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
             unresolved.push(index, entry);
+            Ok::<_, E>(())
         })?;
         Ok((unresolved.finish(), Searched { first: 0, end }))
     }
 
     /// Takes the next entry.
-    pub fn push(&mut self, index: u64, entry: Entry) {
+    fn push(&mut self, index: u64, entry: Entry) {
         self.read_backs.push(index, &entry);
         if let Kind::Outcome(outcome) = &entry.kind
             && let Some(time) = Time::parse(&entry.time)
@@ -85,47 +83,22 @@ impl Unresolved {
     }
 
     /// All deletions in doubt, oldest first, also those with a read-back.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<Pending> {
+    fn finish(mut self) -> Vec<Pending> {
         for deletion in std::mem::take(&mut self.joiner).rest() {
             self.take(deletion);
         }
-        let read_backs = self.read_backs;
-        let mut all: Vec<Pending> = self.in_doubt.into_values().collect();
-        for pending in &mut all {
-            pending.deletion.reconciled = read_backs.get(pending.deletion.index);
+        for pending in &mut self.in_doubt {
+            pending.deletion.reconciled = self.read_backs.get(pending.deletion.index);
         }
-        all
+        self.in_doubt
     }
 
     fn take(&mut self, deletion: Deletion) {
         let closed = self.closings.remove(&deletion.index);
         if let Some(closed) = closed.filter(|_| deletion.is_in_doubt()) {
-            let pending = Pending { deletion, closed };
-            self.in_doubt.insert(pending.deletion.index, pending);
+            self.in_doubt.push(Pending { deletion, closed });
         }
     }
-}
-
-/// Passes the entries that meet `passes` to `each`, decoded. Returns the index after the last entry
-/// that was read.
-fn each(
-    log: &mut Log,
-    passes: impl Fn(u64, &[u8]) -> bool + Sync,
-    mut each: impl FnMut(u64, Entry),
-) -> Result<u64, MissingRange> {
-    let mut broken = Ok(());
-    let end = search(log, 0, passes, |raw| match raw.decode() {
-        Ok(entry) => {
-            each(raw.index, entry);
-            ControlFlow::Continue(())
-        }
-        Err(missing) => {
-            broken = Err(missing);
-            ControlFlow::Break(())
-        }
-    })?;
-    broken.map(|()| end)
 }
 
 /// Whether an entry may be an outcome that leaves a deletion in doubt.
@@ -137,12 +110,145 @@ fn may_be_in_doubt(_: u64, bytes: &[u8]) -> bool {
     })
 }
 
+/// The result of a deletion's read-back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadBack {
+    /// The worst of its users' results.
+    pub result: Found,
+    /// The index of its (first) entry.
+    pub index: u64,
+    /// Who gave the command.
+    pub actor: Actor,
+}
+
+/// Collects read-backs from entries in order; keeps the newest of each deletion.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBacks {
+    /// By the index of the (first) intent.
+    whole: BTreeMap<u64, ReadBack>,
+    /// A read-back whose parts are not complete yet: the intent, the first part's index, and the
+    /// count of parts so far.
+    begun: Option<(u64, u64, u32)>,
+}
+
+impl ReadBacks {
+    /// The read-backs of a log, from an entry on.
+    pub(crate) fn of(log: &mut Log, from: u64) -> Result<Self, MissingRange> {
+        let mut read_backs = Self::default();
+        each_entry(log, from, may_be_read_back, |index, entry| {
+            read_backs.push(index, &entry);
+            Ok::<_, MissingRange>(())
+        })?;
+        Ok(read_backs)
+    }
+
+    /// Takes the next entry; ignores all kinds except read-backs.
+    fn push(&mut self, index: u64, entry: &Entry) {
+        let Kind::Reconciled(entry) = &entry.kind else {
+            return;
+        };
+        let begun = self.begun.take();
+        let first = match (entry.part, entry.parts) {
+            (None, None) => Some(index),
+            (Some(1), Some(_)) => {
+                self.begun = Some((entry.intent, index, 1));
+                None
+            }
+            (Some(part), Some(parts)) => self.follow(begun, index, entry, part, parts),
+            _ => None,
+        };
+        if let Some(index) = first {
+            let read_back = ReadBack {
+                result: entry.result,
+                index,
+                actor: entry.actor,
+            };
+            self.whole.insert(entry.intent, read_back);
+        }
+    }
+
+    /// The newest read-back of the deletion with this (first) intent.
+    pub(crate) fn get(&self, intent: u64) -> Option<ReadBack> {
+        self.whole.get(&intent).copied()
+    }
+
+    /// The first part's index, if this part is the last one. After a crash the other parts may be
+    /// missing.
+    fn follow(
+        &mut self,
+        begun: Option<(u64, u64, u32)>,
+        index: u64,
+        entry: &Reconciled,
+        part: u32,
+        parts: u32,
+    ) -> Option<u64> {
+        let (intent, first, there) = begun?;
+        let is_next = there.checked_add(1) == Some(part) && index == first + u64::from(there);
+        if intent != entry.intent || !is_next {
+            return None;
+        }
+        if part == parts {
+            return Some(first);
+        }
+        self.begun = Some((intent, first, part));
+        None
+    }
+}
+
+/// Whether an entry may be a read-back.
+fn may_be_read_back(_: u64, bytes: &[u8]) -> bool {
+    Spelled::of(bytes).is_none_or(|spelled| spelled.kind == b"reconciled")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::entry::compose::{test_closing, test_reconciled};
+    use crate::audit::entry::compose::{self, test_closing, test_reconciled};
     use crate::audit::entry::{Sent, Verdict};
     use crate::audit::read::query::tests::intent;
+
+    fn entry(kind: Kind) -> Entry {
+        Entry {
+            time: "2026-11-24T12:00:00.000000Z".into(),
+            kind,
+        }
+    }
+
+    fn read(kinds: impl IntoIterator<Item = Kind>) -> ReadBacks {
+        let mut read_backs = ReadBacks::default();
+        for (index, kind) in (10..).zip(kinds) {
+            read_backs.push(index, &entry(kind));
+        }
+        read_backs
+    }
+
+    fn parts() -> Vec<Kind> {
+        let parts = compose::reconciled(test_reconciled(4, 5_000));
+        assert!(parts.len() > 2);
+        parts.into_iter().map(Kind::Reconciled).collect()
+    }
+
+    #[test]
+    fn the_newest_read_back_counts() {
+        let mut second = test_reconciled(4, 1);
+        second.result = Found::StillThere;
+        let kinds = [test_reconciled(4, 1), second, test_reconciled(5, 1)];
+        let read_backs = read(kinds.map(Kind::Reconciled));
+        let of = read_backs.get(4).unwrap();
+        assert_eq!((of.result, of.index), (Found::StillThere, 11));
+        assert_eq!(read_backs.get(6), None);
+    }
+
+    #[test]
+    fn parts_count_once_all_follow_each_other() {
+        assert_eq!(read(parts()).get(4).unwrap().index, 10);
+        let last = parts().len() - 1;
+        assert_eq!(read(parts().into_iter().take(last)).get(4), None);
+        assert_eq!(read(parts().into_iter().skip(1)).get(4), None);
+        let mut parted = parts();
+        parted.insert(1, Kind::Alive {});
+        assert_eq!(read(parted).get(4), None);
+    }
 
     fn collected(kinds: Vec<Kind>) -> Vec<Pending> {
         let mut unresolved = Unresolved::default();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Fault;
+use super::Failure;
 use crate::audit::entry::{EntrySummary, Found, Reconciled};
 
 /// The state from earlier entries: eight bytes for each deletion in doubt.
@@ -25,7 +25,7 @@ struct Part {
 
 impl Commands {
     /// Takes the next entry.
-    pub(super) fn push(&mut self, index: u64, summary: &EntrySummary<'_>) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, index: u64, summary: &EntrySummary<'_>) -> Result<(), Failure> {
         let before = self.before.take();
         match summary {
             EntrySummary::Outcome(outcome) => {
@@ -35,10 +35,10 @@ impl Commands {
                 Ok(())
             }
             EntrySummary::Reconciled(entry) => self.reconciled(index, entry, before),
-            EntrySummary::LossAccepted if index > 0 => Err(Fault::at(
-                index,
-                "an accepted loss that is not the log's first entry",
-            )),
+            EntrySummary::LossAccepted if index > 0 => {
+                let what = "an accepted loss that is not the log's first entry";
+                Err(Failure::damaged(what).at(index))
+            }
             _ => Ok(()),
         }
     }
@@ -48,19 +48,19 @@ impl Commands {
         index: u64,
         entry: &Reconciled,
         before: Option<Part>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Failure> {
         let intent = entry.intent;
         if !self.in_doubt.contains(&intent) {
             let what = format!("reads back entry {intent}, which is no deletion in doubt");
-            return Err(Fault::at(index, what));
+            return Err(Failure::damaged(what).at(index));
         }
         let Some(worst) = entry.users.iter().map(|user| user.result).max() else {
-            return Err(Fault::at(index, "reads back no user"));
+            return Err(Failure::damaged("reads back no user").at(index));
         };
         let (part, parts) = match (entry.part, entry.parts) {
             (None, None) => (1, 1),
             (Some(part), Some(parts)) if parts > 1 && (1..=parts).contains(&part) => (part, parts),
-            _ => return Err(Fault::at(index, "`part` and `parts` do not go together")),
+            _ => return Err(Failure::damaged("`part` and `parts` do not go together").at(index)),
         };
         let worst = match before {
             _ if part == 1 => worst,
@@ -71,14 +71,11 @@ impl Commands {
             }
             _ => {
                 let what = format!("part {part} of {parts} is out of order");
-                return Err(Fault::at(index, what));
+                return Err(Failure::damaged(what).at(index));
             }
         };
         if worst > entry.result || (part == parts && worst != entry.result) {
-            return Err(Fault::at(
-                index,
-                "its result is not the worst of its users'",
-            ));
+            return Err(Failure::damaged("its result is not the worst of its users'").at(index));
         }
         if part < parts {
             self.before = Some(Part {
@@ -100,7 +97,7 @@ mod tests {
     use crate::audit::entry::compose::test_reconciled;
     use crate::audit::entry::{Actor, Entry, EntryHead, Kind, LossAccepted, Sent, Verdict};
 
-    fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Fault> {
+    fn push(commands: &mut Commands, index: u64, kind: Kind) -> Result<(), Failure> {
         let time = "2026-11-24T12:00:00.000000Z".to_owned();
         let bytes = Entry { time, kind }.to_bytes();
         commands.push(index, &EntryHead::decode(&bytes).unwrap().summary)

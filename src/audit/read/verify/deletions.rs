@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Fault;
+use super::Failure;
 use crate::audit::entry::{IntentSummary, OutcomeSummary};
+use crate::audit::log::merkle::Hash;
 
 /// The intents that no outcome has closed.
 #[derive(Debug, Default)]
@@ -32,53 +33,75 @@ impl Deletions {
         &mut self,
         index: u64,
         intent: &IntentSummary<'_>,
-        leaf: &[u8; 32],
-    ) -> Result<(), Fault> {
+        leaf: &Hash,
+    ) -> Result<(), Failure> {
         let leaf = STANDARD.encode(leaf);
-        match (&intent.group, intent.part, intent.parts) {
+        let (group, part, parts) = match (&intent.group, intent.part, intent.parts) {
             (None, None, None) => {
                 self.insert(index, intent, leaf, 1);
-                Ok(())
+                return Ok(());
             }
             (Some(group), Some(part), Some(parts)) if (1..=parts).contains(&part) => {
-                self.take_part(index, intent, leaf, (group, part, parts))
+                (group, part, parts)
             }
-            _ => Err(Fault::at(
-                index,
-                "`group`, `part` and `parts` do not go together",
-            )),
+            _ => {
+                let what = "`group`, `part` and `parts` do not go together";
+                return Err(Failure::damaged(what).at(index));
+            }
+        };
+        let out_of_order = || {
+            let what = format!("part {part} of {parts} is out of order");
+            Failure::damaged(what).at(index)
+        };
+        let Some(&first) = self.incomplete.get(group) else {
+            if part != 1 {
+                return Err(out_of_order());
+            }
+            self.insert(index, intent, leaf, parts);
+            if parts > 1 {
+                self.incomplete.insert(group.clone(), index);
+            }
+            return Ok(());
+        };
+        let open = self.open.get_mut(&first).ok_or_else(out_of_order)?;
+        if open.parts != parts || open.leaves.len() + 1 != part as usize {
+            return Err(out_of_order());
         }
+        if open.request_id != intent.request_id {
+            return Err(Failure::damaged("a part of another request's group").at(index));
+        }
+        open.leaves.push(leaf);
+        if part == parts {
+            self.incomplete.remove(group);
+        }
+        Ok(())
     }
 
     /// Takes an outcome.
-    pub(super) fn close(&mut self, index: u64, outcome: &OutcomeSummary<'_>) -> Result<(), Fault> {
+    pub(super) fn close(
+        &mut self,
+        index: u64,
+        outcome: &OutcomeSummary<'_>,
+    ) -> Result<(), Failure> {
         let first = outcome.intent;
+        let wrong = |what| Err(Failure::damaged(format!("closes entry {first}{what}")).at(index));
         let Some(open) = self.open.remove(&first) else {
-            return Err(Fault::at(
-                index,
-                format!("closes entry {first}, which is not an intent, or was closed before"),
-            ));
+            return wrong(", which is not an intent, or was closed before");
         };
         if open.leaves.len() != open.parts as usize {
             return Err(missing_parts(first, &open));
         }
         if open.leaves != outcome.leaves {
-            return Err(Fault::at(
-                index,
-                format!("closes entry {first} by a leaf hash that is not that entry's"),
-            ));
+            return wrong(" by a leaf hash that is not that entry's");
         }
         if open.request_id != outcome.request_id {
-            return Err(Fault::at(
-                index,
-                format!("closes entry {first}, which is another request's"),
-            ));
+            return wrong(", which is another request's");
         }
         Ok(())
     }
 
     /// Checks at the end of the trail that no split deletion lacks a part.
-    pub(super) fn finish(&self) -> Result<(), Fault> {
+    pub(super) fn finish(&self) -> Result<(), Failure> {
         let first = self.incomplete.values().min();
         match first.and_then(|first| self.open.get_key_value(first)) {
             Some((first, open)) => Err(missing_parts(*first, open)),
@@ -101,44 +124,9 @@ impl Deletions {
             },
         );
     }
-
-    fn take_part(
-        &mut self,
-        index: u64,
-        intent: &IntentSummary<'_>,
-        leaf: String,
-        (group, part, parts): (&String, u32, u32),
-    ) -> Result<(), Fault> {
-        let out_of_order = || Fault::at(index, format!("part {part} of {parts} is out of order"));
-        let Some(&first) = self.incomplete.get(group) else {
-            if part != 1 {
-                return Err(out_of_order());
-            }
-            self.insert(index, intent, leaf, parts);
-            if parts > 1 {
-                self.incomplete.insert(group.clone(), index);
-            }
-            return Ok(());
-        };
-        let open = self.open.get_mut(&first).ok_or_else(out_of_order)?;
-        if open.parts != parts || open.leaves.len() + 1 != part as usize {
-            return Err(out_of_order());
-        }
-        if open.request_id != intent.request_id {
-            return Err(Fault::at(index, "a part of another request's group"));
-        }
-        open.leaves.push(leaf);
-        if part == parts {
-            self.incomplete.remove(group);
-        }
-        Ok(())
-    }
 }
 
-fn missing_parts(first: u64, open: &Open) -> Fault {
+fn missing_parts(first: u64, open: &Open) -> Failure {
     let there = open.leaves.len();
-    Fault::at(
-        first,
-        format!("it has only {there} of its {} parts", open.parts),
-    )
+    Failure::damaged(format!("it has only {there} of its {} parts", open.parts)).at(first)
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 
-use super::Fault;
 use crate::audit::journal::{self, Place, ReadError};
 use crate::audit::read::{MissingRange, Trouble};
 
@@ -24,8 +23,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without a place.
-    #[must_use]
-    pub fn new(trouble: Trouble, what: impl Into<String>) -> Self {
+    pub(crate) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
         Self {
             trouble,
             index: None,
@@ -35,12 +33,16 @@ impl Failure {
         }
     }
 
-    pub(crate) fn in_file(mut self, file: impl Into<String>) -> Self {
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::new(Trouble::Damaged, what)
+    }
+
+    pub(super) fn in_file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
         self
     }
 
-    pub(crate) fn at(mut self, index: u64) -> Self {
+    pub(super) fn at(mut self, index: u64) -> Self {
         self.index = Some(index);
         self
     }
@@ -50,18 +52,12 @@ impl Failure {
         self
     }
 
-    pub(crate) fn unreadable(file: &str, error: &io::Error) -> Self {
+    pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
         let trouble = match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,
             kind => Trouble::of_file(kind),
         };
         Self::new(trouble, format!("cannot be read: {error}")).in_file(file)
-    }
-
-    pub(super) fn of(fault: Fault, place: Option<Place>) -> Self {
-        Self::new(Trouble::Damaged, fault.what)
-            .at(fault.index)
-            .placed(place)
     }
 }
 

@@ -1,26 +1,35 @@
-//! Lists every tile and bundle in the folder, also the partial ones.
+//! Lists every tile and bundle in the folder, also the partial ones, and other programs' files, which
+//! are not a part of the log and not a fault.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::failure::Failure;
-use super::others::Others;
-use crate::audit::disk::names::TILES;
-use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, form, tiles_at};
-use crate::audit::read::tiles::TileFile;
-use crate::audit::read::{Files, Location, Trouble};
+use serde::Serialize;
+
+use super::{Failure, Trouble};
+use crate::audit::disk::names::{
+    JOURNAL, PASSING, TILES, is_own, is_own_in_journal, is_own_in_passing,
+};
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, first_entry, form, tiles_at};
+use crate::audit::read::files::{MAX_TILE_BYTES, TileFile};
+use crate::audit::read::{Files, Location};
 
 /// The maximal depth of folders: a level, six groups of digits, a partial tile's own.
 const MAX_DEPTH: usize = 10;
+/// How many of other programs' files the list names.
+const MOST_NAMED: usize = 10;
 
 /// The listed files; 24 bytes each.
 #[derive(Debug)]
 pub(super) struct Listing {
     files: Arc<dyn Files>,
-    tiles: Vec<Tile>,
-    bundles: Vec<Bundle>,
+    /// By level, index and width.
+    pub(super) tiles: Vec<Tile>,
+    /// By index and width.
+    pub(super) bundles: Vec<Bundle>,
     /// Other programs' files in the folder.
     pub(super) others: Others,
 }
@@ -82,41 +91,18 @@ impl Listing {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// The first tile of a level from this index on.
-    pub(super) fn behind(&self, level: u8, index: u64) -> Option<Tile> {
-        let from = self
-            .tiles
-            .partition_point(|tile| (tile.level, tile.index) < (level, index));
-        self.tiles
-            .get(from)
-            .copied()
-            .filter(|tile| tile.level == level)
-    }
-
-    /// The first bundle from this index on.
-    pub(super) fn bundle_behind(&self, index: u64) -> Option<Bundle> {
-        let from = self.bundles.partition_point(|bundle| bundle.index < index);
-        self.bundles.get(from).copied()
-    }
-
     /// Checks that the folder has every file that a checkpoint of this size implies, or the full
     /// file in place of a partial one.
     pub(super) fn complete(&self, size: u64) -> Result<(), Failure> {
         for bundle in bundles_at(size) {
-            let here = self.bundles(bundle.index);
-            if !here
-                .iter()
-                .any(|b| b.width == bundle.width || b.width == FULL)
-            {
+            let is_it = |there: &Bundle| there.width == bundle.width || there.width == FULL;
+            if !self.bundles(bundle.index).iter().any(is_it) {
                 return Err(missing(bundle.path()).at(bundle.first_entry()));
             }
         }
         for tile in tiles_at(size) {
-            let here = self.tiles(tile.level, tile.index);
-            if !here
-                .iter()
-                .any(|t| t.width == tile.width || t.width == FULL)
-            {
+            let is_it = |there: &Tile| there.width == tile.width || there.width == FULL;
+            if !self.tiles(tile.level, tile.index).iter().any(is_it) {
                 return Err(missing(tile.path()).at(tile.first_entry(0)));
             }
         }
@@ -174,12 +160,104 @@ impl Listing {
     }
 }
 
+/// The entries of a bundle's file, up to the wanted width.
+pub(super) fn entries<'f>(
+    listing: &Listing,
+    file: &'f TileFile,
+    wanted: Bundle,
+) -> Result<Vec<&'f [u8]>, Failure> {
+    file.entries(wanted.width).map_err(|error| {
+        let index = wanted.first_entry() + first_wrong(listing, file, wanted);
+        let failure = Failure::damaged(error.to_string());
+        failure.in_file(&file.path).at(index)
+    })
+}
+
+/// The first place in a broken bundle that differs from the leaf tile.
+fn first_wrong(listing: &Listing, file: &TileFile, wanted: Bundle) -> u64 {
+    let leaves = leaves_of(listing, wanted.index).unwrap_or_default();
+    let mut rest = file.bytes.as_slice();
+    let entries = std::iter::from_fn(|| {
+        let (entry, behind) = first_entry(rest)?;
+        rest = behind;
+        Some(entry)
+    });
+    let same = entries.zip(&leaves);
+    same.take_while(|(entry, hash)| leaf(entry) == **hash)
+        .count() as u64
+}
+
+/// The hashes of the widest leaf tile at this index.
+fn leaves_of(listing: &Listing, index: u64) -> Option<Vec<Hash>> {
+    let tile = listing.tiles(0, index).last()?;
+    let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES).ok()?;
+    file.hashes(FULL).ok()
+}
+
 /// A reader that goes by names would take this file for a part of the log.
 fn not_the_logs(path: String) -> Failure {
     let what = "has a name like a tile's, but is neither a tile nor a bundle";
-    Failure::new(Trouble::Damaged, what).in_file(path)
+    Failure::damaged(what).in_file(path)
 }
 
 fn missing(path: String) -> Failure {
     Failure::new(Trouble::Missing, "is missing; the checkpoint implies it").in_file(path)
+}
+
+/// Other programs' files; a folder counts as one, with all its contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Others {
+    /// How many there are.
+    pub count: u64,
+    /// The first ten paths in order, relative to the audit folder.
+    pub first: Vec<String>,
+}
+
+impl Others {
+    fn note(&mut self, path: String) {
+        self.count += 1;
+        let at = self.first.partition_point(|other| *other < path);
+        self.first.insert(at, path);
+        self.first.truncate(MOST_NAMED);
+    }
+
+    /// Notes the files outside the folder of tiles. Skips a folder that it cannot list: the readers
+    /// of that folder report the error.
+    fn look(&mut self, directory: &Path) {
+        type IsOwn = fn(&str) -> bool;
+        let folders: [(&str, IsOwn); 3] = [
+            ("", is_own),
+            (JOURNAL, is_own_in_journal),
+            (PASSING, is_own_in_passing),
+        ];
+        for (folder, is_own) in folders {
+            let Ok(items) = fs::read_dir(directory.join(folder)) else {
+                continue;
+            };
+            for item in items.flatten() {
+                let name = item.file_name().to_string_lossy().into_owned();
+                if !is_own(&name) {
+                    let path = Path::new(folder).join(name);
+                    self.note(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ten_are_named_in_order_and_all_are_counted() {
+        let mut others = Others::default();
+        for number in (10..40).rev() {
+            others.note(format!("tile/.{number}.swp"));
+        }
+        assert_eq!((others.count, others.first.len()), (30, MOST_NAMED));
+        let ends = (others.first.first(), others.first.last());
+        assert_eq!(ends.0.unwrap(), "tile/.10.swp");
+        assert_eq!(ends.1.unwrap(), "tile/.19.swp");
+    }
 }

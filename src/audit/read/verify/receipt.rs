@@ -5,16 +5,16 @@ use crate::audit::entry::{EntryHead, EntrySummary};
 /// The claim of a receipt: the index of the (first) intent, and the leaf hash of its closing entry
 /// or of the intent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The index of the (first) intent.
-    pub index: u64,
+    pub(crate) index: u64,
     /// The leaf hash.
-    pub leaf: [u8; 32],
+    pub(crate) leaf: [u8; 32],
 }
 
 /// The result of checking a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimCheck {
+pub(crate) enum ClaimCheck {
     /// The leaf is that of the entry with this index, which closes the deletion.
     Closing(u64),
     /// The leaf is the intent's.
@@ -25,7 +25,7 @@ pub enum ClaimCheck {
 
 /// Finds the entries of a claim in a pass over all entries.
 #[derive(Debug)]
-pub struct Finding {
+pub(crate) struct Finding {
     claim: Claim,
     seen: Option<Seen>,
     closing: Option<(u64, bool)>,
@@ -39,8 +39,7 @@ enum Seen {
 
 impl Finding {
     /// Checks this claim.
-    #[must_use]
-    pub fn new(claim: Claim) -> Self {
+    pub(crate) fn new(claim: Claim) -> Self {
         Self {
             claim,
             seen: None,
@@ -49,7 +48,7 @@ impl Finding {
     }
 
     /// Takes the next entry.
-    pub fn push(&mut self, index: u64, entry: &[u8], leaf: &[u8; 32]) {
+    pub(crate) fn push(&mut self, index: u64, entry: &[u8], leaf: &[u8; 32]) {
         if index < self.claim.index {
             return;
         }
@@ -68,8 +67,7 @@ impl Finding {
     }
 
     /// The result, at the end of the trail.
-    #[must_use]
-    pub fn standing(&self) -> ClaimCheck {
+    pub(crate) fn standing(&self) -> ClaimCheck {
         let index = self.claim.index;
         let no = |why: String| ClaimCheck::NotBorneOut(why);
         match (&self.seen, self.closing) {
@@ -90,8 +88,7 @@ impl Finding {
 impl Claim {
     /// The result of a valid proof that an entry with this leaf hash has this index. Also checks
     /// the entry's kind if the proof contains its bytes.
-    #[must_use]
-    pub fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> ClaimCheck {
+    pub(crate) fn by_proof(&self, index: u64, leaf: &[u8; 32], entry: Option<&[u8]>) -> ClaimCheck {
         let no = |why: String| ClaimCheck::NotBorneOut(why);
         if *leaf != self.leaf {
             return no(format!(
@@ -114,10 +111,7 @@ impl Claim {
 }
 
 /// Parses `ORIGIN/INDEX`.
-///
-/// # Errors
-/// A description of the fault.
-pub fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
+pub(crate) fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
     let (origin, index) = text
         .rsplit_once('/')
         .ok_or("a receipt is ORIGIN/INDEX, as in the header lychgate-receipt")?;

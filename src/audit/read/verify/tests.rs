@@ -1,340 +1,173 @@
-//! Every kind of tampering with a list of entries, and sound lists.
+//! Tampering with the files of a folder. Batch `n` of the sample is one block long and holds entry
+//! `n`.
 
-use super::sample::{bytes, leaf_of, sound};
+use super::sample::{sound, tamper, write, write_batches};
 use super::*;
-use crate::audit::entry::{Entry, Kind, Trouble, TurnedAway, Verdict};
-use crate::audit::log::merkle::leaf;
-use crate::audit::read::query::tests::{outcome, part};
+use crate::audit::journal::batch::BLOCK;
+use crate::audit::log::key::test_key;
+use crate::audit::log::merkle;
+use crate::audit::test_folder;
 
-fn verify(entries: &[Vec<u8>]) -> Result<Summary, Fault> {
-    let mut checker = Checker::default();
-    for (index, bytes) in entries.iter().enumerate() {
-        checker.push(index as u64, bytes, &leaf(bytes))?;
-    }
-    checker.finish()
+mod published;
+
+fn verify(directory: &Path) -> Result<Summary, Failure> {
+    folder(directory, Some(&test_key()), |_, _, _| {})
 }
 
-fn fault(entries: &[Vec<u8>]) -> Fault {
-    verify(entries).expect_err("tampering must be found")
+/// The result after a change to the sample's segment.
+fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Summary, Failure> {
+    let folder = test_folder("verify");
+    write(folder.path(), &sound());
+    tamper(folder.path(), change);
+    verify(folder.path())
 }
 
-#[test]
-fn p4_a_sound_trail_passes_and_is_counted() {
-    let summary = verify(&sound()).unwrap();
-    assert_eq!(summary.entries, 7);
-    assert_eq!((summary.deleted, summary.not_found), (1, 1));
-    assert_eq!((summary.refused, summary.open), (1, 1));
-    assert_eq!(summary.deletions(), 3);
-}
-
-#[test]
-fn p4_an_empty_trail_passes() {
-    assert_eq!(verify(&[]).unwrap(), Summary::default());
+fn block(number: usize) -> std::ops::Range<usize> {
+    number * BLOCK..(number + 1) * BLOCK
 }
 
 #[test]
-fn p2_an_open_intent_is_counted_and_no_fault() {
-    assert_eq!(verify(&sound()[..3]).unwrap().open, 2);
+fn p4_a_sound_folder_verifies_with_and_without_the_key() {
+    let directory = test_folder("verify");
+    write(directory.path(), &sound());
+    let with = verify(directory.path()).unwrap();
+    let without = folder(directory.path(), None, |_, _, _| {}).unwrap();
+    assert_eq!((with.entries, with.open), (7, 1));
+    assert_eq!(with, without);
 }
 
 #[test]
-fn summed_attempts_are_counted() {
-    let sums = TurnedAway {
-        unknown_callers: [("token-missing".to_string(), 40)].into(),
-        known_callers: [("scope-missing".to_string(), 2)].into(),
-        ..TurnedAway::default()
-    };
-    let summary = verify(&[bytes(0, Kind::TurnedAway(sums))]).unwrap();
-    assert_eq!(summary.turned_away, 42);
+fn every_entry_is_shown_with_its_index_and_leaf() {
+    let directory = test_folder("verify");
+    write(directory.path(), &sound());
+    let mut seen = Vec::new();
+    folder(directory.path(), None, |index, _, leaf| {
+        seen.push((index, *leaf));
+    })
+    .unwrap();
+    let expected: Vec<_> = (0..)
+        .zip(sound().iter().map(|bytes| merkle::leaf(bytes)))
+        .collect();
+    assert_eq!(seen, expected);
 }
 
 #[test]
-fn p4_a_dropped_entry_is_found() {
-    for dropped in 0..6 {
-        let mut checker = Checker::default();
-        let fault = sound()
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| *index != dropped)
-            .find_map(|(index, bytes)| checker.push(index as u64, &bytes, &leaf(&bytes)).err());
-        assert_eq!(fault.map(|f| f.index), Some(dropped as u64 + 1));
-    }
+fn a_young_trail_without_entries_verifies() {
+    let directory = test_folder("verify");
+    write(directory.path(), &[]);
+    assert_eq!(verify(directory.path()), Ok(Summary::default()));
 }
 
 #[test]
-fn p4_a_dropped_intent_is_found_even_with_new_indexes() {
-    for dropped in [1, 2] {
-        let mut entries = sound();
-        entries.remove(dropped);
-        assert!(verify(&entries).is_err(), "entry {dropped}");
-    }
+fn p4_a_missing_folder_journal_or_segment_is_found() {
+    let directory = test_folder("verify");
+    let missing = |path: &Path| verify(path).unwrap_err().trouble;
+    assert_eq!(missing(&directory.path().join("nowhere")), Trouble::Missing);
+    assert_eq!(missing(directory.path()), Trouble::Missing);
+    std::fs::create_dir(directory.path().join(crate::audit::disk::names::JOURNAL)).unwrap();
+    assert_eq!(missing(directory.path()), Trouble::Missing);
 }
 
 #[test]
-fn p4_a_gap_in_the_indexes_is_found() {
-    let entries = sound();
-    let mut checker = Checker::default();
-    checker.push(0, &entries[0], &leaf(&entries[0])).unwrap();
-    let fault = checker
-        .push(2, &entries[1], &leaf(&entries[1]))
-        .unwrap_err();
-    assert_eq!(fault.to_string(), "entry 2: found where 1 belongs");
+fn a_file_in_the_place_of_the_journal_is_damage() {
+    let directory = test_folder("verify");
+    std::fs::write(
+        directory.path().join(crate::audit::disk::names::JOURNAL),
+        b"a file",
+    )
+    .unwrap();
+    assert_eq!(
+        verify(directory.path()).unwrap_err().trouble,
+        Trouble::Damaged
+    );
 }
 
 #[test]
-fn p4_a_trail_without_its_beginning_is_found() {
-    let entries = sound();
-    let fault = Checker::default()
-        .push(5, &entries[5], &[0; 32])
-        .unwrap_err();
-    assert_eq!(fault.index, 5);
-}
-
-#[test]
-fn p4_swapped_entries_are_found() {
-    for first in 0..6 {
-        let mut entries = sound();
-        entries.swap(first, first + 1);
-        assert!(verify(&entries).is_err(), "entries {first}, {}", first + 1);
+fn p4_a_flipped_bit_in_any_batch_but_the_newest_is_found() {
+    for number in 0..6 {
+        let at = number * BLOCK + 200;
+        let failure = changed(|segment| segment[at] ^= 4).unwrap_err();
+        assert_eq!(failure.trouble, Trouble::Damaged);
+        let place = failure.place.unwrap();
+        assert_eq!(place.offset as usize, number * BLOCK, "{failure}");
     }
 }
 
 #[test]
-fn p4_a_doubled_outcome_is_found() {
+fn an_interrupted_write_is_reported_and_no_fault() {
+    let summary = changed(|segment| segment[block(6)][1024..].fill(0)).unwrap();
+    assert_eq!((summary.entries, summary.cut_off), (6, true));
+    assert!(!changed(|_| {}).unwrap().cut_off);
+}
+
+#[test]
+fn any_change_of_the_newest_batch_reads_as_torn() {
+    let summary = changed(|segment| segment[block(6)][200] ^= 4).unwrap();
+    assert_eq!((summary.entries, summary.cut_off), (6, true));
+    let summary = changed(|segment| segment.truncate(block(6).end - 1)).unwrap();
+    assert_eq!((summary.entries, summary.cut_off), (6, true));
+}
+
+#[test]
+fn p4_a_batch_of_another_segment_counts_for_nothing() {
+    let directory = test_folder("verify");
+    write(directory.path(), &sound());
+    let journal = directory.path().join(crate::audit::disk::names::JOURNAL);
+    let batch = std::fs::read(journal.join("0000000001")).unwrap()[block(0)].to_vec();
+    std::fs::write(journal.join("0000000002"), batch).unwrap();
+    let summary = verify(directory.path()).unwrap();
+    assert_eq!((summary.entries, summary.cut_off), (7, true));
+}
+
+#[test]
+fn p4_a_dropped_batch_is_found() {
+    let zeroed = changed(|segment| segment[block(3)].fill(0)).unwrap_err();
+    assert_eq!(zeroed.trouble, Trouble::Damaged);
+    let closed_up = changed(|segment| {
+        segment.drain(block(3));
+        segment.extend([0; BLOCK]);
+    });
+    assert_eq!(closed_up.unwrap_err().trouble, Trouble::Damaged);
+}
+
+#[test]
+fn p4_swapped_batches_are_found() {
+    let failure = changed(|segment| {
+        let third = segment[block(3)].to_vec();
+        segment.copy_within(block(4), block(3).start);
+        segment[block(4)].copy_from_slice(&third);
+    });
+    assert_eq!(failure.unwrap_err().trouble, Trouble::Damaged);
+}
+
+#[test]
+fn p4_a_doubled_batch_is_found() {
+    let failure = changed(|segment| segment.copy_within(block(6), block(7).start));
+    assert_eq!(failure.unwrap_err().trouble, Trouble::Damaged);
+}
+
+#[test]
+fn p4_a_trail_written_with_another_key_is_found() {
+    let directory = test_folder("verify");
+    let other = Key::generate(test_key().origin()).unwrap();
+    let batches: Vec<_> = sound().into_iter().map(|entry| vec![entry]).collect();
+    write_batches(directory.path(), &batches, &other);
+    let failure = verify(directory.path()).unwrap_err();
+    assert_eq!(failure.trouble, Trouble::Damaged);
+    assert!(failure.what.contains("key"), "{failure}");
+}
+
+#[test]
+fn p4_inconsistent_entries_under_valid_tags_are_found() {
+    let directory = test_folder("verify");
     let mut entries = sound();
-    entries.insert(4, entries[3].clone());
-    let fault = fault(&entries);
-    assert_eq!(fault.index, 4);
-    assert!(fault.what.contains("closed before"), "{fault}");
-}
-
-#[test]
-fn p4_a_doubled_intent_shifts_the_later_indexes() {
-    let mut entries = sound();
-    entries.insert(1, entries[1].clone());
-    assert!(verify(&entries).is_err());
-}
-
-#[test]
-fn p4_every_flipped_bit_of_a_closed_intent_is_found() {
-    let entries = sound();
-    for bit in 0..entries[1].len() * 8 {
-        let mut flipped = entries.clone();
-        flipped[1][bit / 8] ^= 1 << (bit % 8);
-        assert!(verify(&flipped).is_err(), "bit {bit}");
-    }
-}
-
-#[test]
-fn p2_two_outcomes_for_one_intent_are_found() {
-    let mut entries = sound();
-    let mut second = outcome(1, "a", vec![leaf_of(&entries[1])]);
-    second.ending.outcome = Verdict::Failed;
-    entries.push(bytes(7, Kind::Outcome(second)));
-    assert_eq!(fault(&entries).index, 7);
-}
-
-#[test]
-fn p2_an_outcome_that_names_no_intent_is_found() {
-    let mut entries = sound();
-    entries.push(bytes(7, Kind::Outcome(outcome(4, "c", vec!["x".into()]))));
-    let fault = fault(&entries);
-    assert_eq!(fault.index, 7);
-    assert!(fault.what.contains("is not an intent"), "{fault}");
-}
-
-#[test]
-fn p2_an_outcome_before_its_intent_is_found() {
-    let early = bytes(0, Kind::Outcome(outcome(1, "a", vec!["x".into()])));
-    assert_eq!(fault(&[early]).index, 0);
-}
-
-#[test]
-fn p4_an_outcome_with_another_leaf_is_found() {
-    let mut entries = sound();
-    let wrong = outcome(1, "a", vec![leaf_of(&entries[2])]);
-    entries[5] = bytes(5, Kind::Outcome(wrong));
-    let fault = fault(&entries);
-    assert_eq!(fault.index, 5);
-    assert!(fault.what.contains("leaf hash"), "{fault}");
-}
-
-#[test]
-fn p4_an_outcome_of_another_request_is_found() {
-    let mut entries = sound();
-    let wrong = outcome(1, "z", vec![leaf_of(&entries[1])]);
-    entries[5] = bytes(5, Kind::Outcome(wrong));
-    assert!(fault(&entries).what.contains("another request"));
-}
-
-mod form {
-    use super::*;
-
-    fn of(text: &str) -> Result<Entry, String> {
-        Entry::decode_exact(text.as_bytes())
-    }
-
-    const ALIVE: &str = r#"{"time":"2026-11-24T12:00:00.000000Z","kind":"alive"}"#;
-
-    #[test]
-    fn the_plain_form_passes() {
-        assert!(of(ALIVE).is_ok());
-    }
-
-    #[test]
-    fn p4_an_unknown_kind_is_named() {
-        let fault = fault(&[ALIVE.replace("alive", "undead").into_bytes()]);
-        assert_eq!(fault.index, 0);
-        assert!(fault.what.contains("undead"), "{fault}");
-    }
-
-    #[test]
-    fn p4_an_unknown_field_is_found() {
-        assert!(of(&ALIVE.replace('}', r#","more":1}"#)).is_err());
-    }
-
-    #[test]
-    fn p4_other_bytes_with_the_same_meaning_are_found() {
-        assert!(of(&ALIVE.replace(':', ": ")).is_err());
-        assert!(of(&format!("{ALIVE} ")).is_err());
-        assert!(of(&ALIVE.replace("alive", r"al\u0069ve")).is_err());
-        assert!(of(r#"{"kind":"alive","time":"2026-11-24T12:00:00.000000Z"}"#).is_err());
-    }
-
-    #[test]
-    fn p4_invalid_or_truncated_json_is_found() {
-        assert!(of("").is_err());
-        assert!(of(&ALIVE[..ALIVE.len() - 1]).is_err());
-        assert!(Entry::decode_exact(b"\xff").is_err());
-    }
-}
-
-mod time {
-    use super::*;
-
-    fn trouble(cause: &str) -> Kind {
-        Kind::Trouble(Trouble {
-            cause: cause.into(),
-            state: "noted".into(),
-            since: "2026-11-24T12:00:00.000000Z".into(),
-            refused: 0,
-            detail: "set back by 9 s".into(),
-        })
-    }
-
-    #[test]
-    fn p4_time_that_goes_back_is_found() {
-        let fault = fault(&[bytes(9, Kind::Alive {}), bytes(8, Kind::Alive {})]);
-        assert_eq!(fault.index, 1);
-        assert!(fault.what.contains("lies before"), "{fault}");
-    }
-
-    #[test]
-    fn time_may_stand_still() {
-        assert!(verify(&[bytes(9, Kind::Alive {}), bytes(9, Kind::Alive {})]).is_ok());
-    }
-
-    #[test]
-    fn time_may_go_back_right_after_the_clock_entry() {
-        let entries = [
-            bytes(9, Kind::Alive {}),
-            bytes(9, trouble("clock")),
-            bytes(1, Kind::Alive {}),
-            bytes(2, Kind::Alive {}),
-        ];
-        assert!(verify(&entries).is_ok());
-    }
-
-    #[test]
-    fn p4_time_may_not_go_back_later_or_after_other_trouble() {
-        let later = [
-            bytes(9, trouble("clock")),
-            bytes(9, Kind::Alive {}),
-            bytes(1, Kind::Alive {}),
-        ];
-        assert_eq!(fault(&later).index, 2);
-        let other = [bytes(9, trouble("disk-full")), bytes(1, Kind::Alive {})];
-        assert_eq!(fault(&other).index, 1);
-    }
-
-    #[test]
-    fn p4_a_time_in_another_form_is_found() {
-        for time in [
-            "2026-11-24T12:00:00Z",
-            "2026-11-24T13:00:00.000000+01:00",
-            "noon",
-        ] {
-            let text = format!(r#"{{"time":"{time}","kind":"alive"}}"#);
-            assert!(
-                fault(&[text.into_bytes()]).what.contains("RFC 3339"),
-                "{time}"
-            );
-        }
-    }
-}
-
-mod parts {
-    use super::*;
-
-    fn split() -> Vec<Vec<u8>> {
-        let parts: Vec<_> = (1..=3)
-            .map(|n| bytes(0, Kind::Intent(part("a", &[&n.to_string()], n, 3))))
-            .collect();
-        let leaves = parts.iter().map(|bytes| leaf_of(bytes)).collect();
-        let close = bytes(1, Kind::Outcome(outcome(0, "a", leaves)));
-        parts.into_iter().chain([close]).collect()
-    }
-
-    #[test]
-    fn a_split_deletion_is_one() {
-        let summary = verify(&split()).unwrap();
-        assert_eq!((summary.entries, summary.deletions()), (4, 1));
-    }
-
-    #[test]
-    fn p4_a_missing_part_is_found_whether_closed_or_open() {
-        for missing in 0..3 {
-            let mut entries = split();
-            entries.remove(missing);
-            assert!(verify(&entries).is_err(), "part {}, closed", missing + 1);
-            entries.pop();
-            assert!(verify(&entries).is_err(), "part {}, open", missing + 1);
-        }
-    }
-
-    #[test]
-    fn p4_swapped_parts_are_found() {
-        let mut entries = split();
-        entries.swap(1, 2);
-        assert!(fault(&entries).what.contains("out of order"));
-    }
-
-    #[test]
-    fn p4_an_outcome_that_leaves_out_a_part_is_found() {
-        let mut entries = split();
-        let leaves = vec![leaf_of(&entries[0]), leaf_of(&entries[1])];
-        entries[3] = bytes(1, Kind::Outcome(outcome(0, "a", leaves)));
-        assert_eq!(fault(&entries).index, 3);
-    }
-
-    #[test]
-    fn p4_an_outcome_cannot_close_a_later_part_alone() {
-        let mut entries = split();
-        let leaves = vec![leaf_of(&entries[1])];
-        entries[3] = bytes(1, Kind::Outcome(outcome(1, "a", leaves)));
-        assert_eq!(fault(&entries).index, 3);
-    }
-
-    #[test]
-    fn p4_a_group_without_numbers_is_found() {
-        let mut odd = part("a", &["1"], 1, 2);
-        odd.part = None;
-        assert!(
-            fault(&[bytes(0, Kind::Intent(odd))])
-                .what
-                .contains("go together")
-        );
-        let beyond = part("a", &["1"], 3, 2);
-        assert!(verify(&[bytes(0, Kind::Intent(beyond))]).is_err());
-    }
+    entries.push(entries[5].clone());
+    write(directory.path(), &entries);
+    let failure = verify(directory.path()).unwrap_err();
+    assert_eq!(failure.index, Some(7));
+    let text = failure.to_string();
+    assert!(
+        text.starts_with("entry 7 (journal segment 0000000001, offset 28672): "),
+        "{text}"
+    );
 }

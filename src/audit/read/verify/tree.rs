@@ -4,26 +4,25 @@
 //! pass reaches that size, the tree keeps the difference as a [`Suspect`]. Holds at most one
 //! bundle.
 
-use super::failure::Failure;
+use super::Failure;
 use super::listing::Listing;
+use crate::audit::disk::names::CHECKPOINT;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{
     Bundle, FULL, Frontier, MAX_BUNDLE_BYTES, Tile, hashes_at, push_entry,
 };
-use crate::audit::read::Trouble;
-use crate::audit::read::tiles::MAX_TILE_BYTES;
-
-const WIDTH: u64 = FULL as u64;
+use crate::audit::read::WIDTH;
+use crate::audit::read::files::MAX_TILE_BYTES;
 
 /// A file or an entry that differs from the entries that were read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Suspect {
+#[derive(Debug)]
+struct Suspect {
     /// The level of the hash, 0 for leaves and entries. The lowest level is nearest to the fault.
     level: u8,
     /// The first entry under the hash.
-    pub(super) index: u64,
+    index: u64,
     /// The failure, if the entries are right.
-    pub(super) failure: Failure,
+    failure: Failure,
 }
 
 /// The tree over the entries so far.
@@ -56,18 +55,33 @@ impl<'f> Tree<'f> {
         self.frontier.size()
     }
 
-    /// The path of the bundle from which an entry was read.
-    pub(super) fn bundle_of(&self, index: u64, size: u64) -> String {
-        let wanted = Bundle::at(index / WIDTH, size);
-        wanted.map_or_else(String::new, |wanted| self.listing.bundle_of(wanted).path())
-    }
-
     pub(super) fn root(&self) -> Hash {
         self.frontier.root()
     }
 
-    pub(super) fn suspect(&self) -> Option<&Suspect> {
-        self.suspect.as_ref()
+    /// Checks that no file differs from the entries, if their root is right.
+    pub(super) fn agrees(&self) -> Result<(), Failure> {
+        match &self.suspect {
+            Some(suspect) => Err(suspect.failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The failure if the entries do not give the root that the checkpoint of this size signs: the
+    /// first difference from the tiles.
+    pub(super) fn not_as_signed(&self, size: u64) -> Failure {
+        let Some(Suspect { index, failure, .. }) = &self.suspect else {
+            let what =
+                format!("its root is not that of the {size} entries, which agree with all tiles");
+            return Failure::damaged(what).in_file(CHECKPOINT);
+        };
+        let witness = failure.file.as_deref().unwrap_or("the journal");
+        let what = format!(
+            "the entry is not the one that was signed: {witness} disagrees, and the entries do not give the checkpoint's root"
+        );
+        let bundle = Bundle::at(index / WIDTH, size);
+        let path = bundle.map_or_else(String::new, |read| self.listing.bundle_of(read).path());
+        Failure::damaged(what).in_file(path).at(*index)
     }
 
     /// Announces that the next entries are exactly those of this bundle.
@@ -75,19 +89,15 @@ impl<'f> Tree<'f> {
         self.taken = Some(bundle);
     }
 
-    /// Adds a difference in an entry.
-    pub(super) fn suspect_entry(&mut self, index: u64, failure: Failure) {
-        self.suspect_also(0, index, failure);
-    }
-
-    /// Keeps the difference with the lowest level, and of these the one with the first entry.
-    fn suspect_also(&mut self, level: u8, index: u64, failure: Failure) {
+    /// Keeps a difference at an entry: the one with the lowest level, and of these the one with the
+    /// first entry.
+    pub(super) fn suspect(&mut self, level: u8, index: u64, failure: Failure) {
         let now = self.suspect.as_ref().map(|s| (s.level, s.index));
         if now.is_none_or(|now| (level, index) < now) {
             self.suspect = Some(Suspect {
                 level,
                 index,
-                failure,
+                failure: failure.at(index),
             });
         }
     }
@@ -96,7 +106,7 @@ impl<'f> Tree<'f> {
     pub(super) fn push(&mut self, entry: &[u8], leaf: Hash) -> Result<(), Failure> {
         let index = self.frontier.size();
         push_entry(&mut self.bundle, entry)
-            .map_err(|error| Failure::new(Trouble::Damaged, error.to_string()).at(index))?;
+            .map_err(|error| Failure::damaged(error.to_string()).at(index))?;
         self.ends.push(self.bundle.len());
         for (tile, hashes) in self.frontier.push(leaf) {
             self.judge_tile(tile, &hashes)?;
@@ -126,30 +136,16 @@ impl<'f> Tree<'f> {
         let size = self.frontier.size();
         let beyond = |path: String, first: u64| {
             let what = format!("reaches beyond the last entry: the log has {size} entries");
-            Failure::new(Trouble::Damaged, what)
-                .in_file(path)
-                .at(first.max(size))
+            Err(Failure::damaged(what).in_file(path).at(first.max(size)))
         };
-        let edge = self.listing.bundles(size / WIDTH).iter();
-        let wide = edge
-            .filter(|b| u64::from(b.width) > size % WIDTH)
-            .copied()
-            .next();
-        let past = wide.or_else(|| self.listing.bundle_behind(size / WIDTH + 1));
-        if let Some(bundle) = past {
-            return Err(beyond(bundle.path(), bundle.first_entry()));
+        let end = |index: u64, width: u16| index.saturating_mul(WIDTH).saturating_add(width.into());
+        let mut bundles = self.listing.bundles.iter();
+        if let Some(bundle) = bundles.find(|b| end(b.index, b.width) > size) {
+            return beyond(bundle.path(), bundle.first_entry());
         }
-        for level in 0..64 {
-            let hashes = hashes_at(level, size);
-            let edge = self.listing.tiles(level, hashes / WIDTH).iter();
-            let wide = edge
-                .filter(|t| u64::from(t.width) > hashes % WIDTH)
-                .copied()
-                .next();
-            let past = wide.or_else(|| self.listing.behind(level, hashes / WIDTH + 1));
-            if let Some(tile) = past {
-                return Err(beyond(tile.path(), tile.first_entry(0)));
-            }
+        let mut tiles = self.listing.tiles.iter();
+        if let Some(tile) = tiles.find(|t| end(t.index, t.width) > hashes_at(t.level, size)) {
+            return beyond(tile.path(), tile.first_entry(0));
         }
         Ok(())
     }
@@ -160,7 +156,7 @@ impl<'f> Tree<'f> {
         for tile in listing.tiles(place.level, place.index) {
             let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES)?;
             let wrong = file.first_wrong(hashes).map_err(|error| {
-                Failure::new(Trouble::Damaged, error.to_string())
+                Failure::damaged(error.to_string())
                     .in_file(&file.path)
                     .at(tile.first_entry(0))
             })?;
@@ -169,9 +165,8 @@ impl<'f> Tree<'f> {
                     0 => format!("its hash {hash} is not this entry's leaf hash"),
                     _ => format!("its hash {hash} is not the root of the tile below"),
                 };
-                let index = tile.first_entry(hash);
-                let failure = Failure::new(Trouble::Damaged, what).in_file(file.path);
-                self.suspect_also(tile.level, index, failure.at(index));
+                let failure = Failure::damaged(what).in_file(file.path);
+                self.suspect(tile.level, tile.first_entry(hash), failure);
             }
         }
         Ok(())
@@ -190,12 +185,11 @@ impl<'f> Tree<'f> {
                 continue;
             }
             let same = self.same_entries(&file.bytes);
-            let index = place * WIDTH + same as u64;
             let failure = match file.entries(FULL) {
-                Err(error) => Failure::new(Trouble::Damaged, error.to_string()),
-                Ok(_) => Failure::new(Trouble::Damaged, "holds another entry here"),
+                Err(error) => Failure::damaged(error.to_string()),
+                Ok(_) => Failure::damaged("holds another entry here"),
             };
-            self.suspect_entry(index, failure.in_file(&file.path).at(index));
+            self.suspect(0, place * WIDTH + same as u64, failure.in_file(&file.path));
         }
         Ok(())
     }

@@ -4,19 +4,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::failure::Failure;
-use super::job::Job;
-use super::listing::Listing;
-use super::source::{Journal, entries};
+use super::checker::{Checker, Summary};
+use super::listing::{Listing, entries};
 use super::tree::Tree;
-use super::{Checker, Fault, Summary};
+use super::{Failure, Job, Trouble};
+use crate::audit::disk::names::{CHECKPOINT, JOURNAL, LOCK};
 use crate::audit::entry::Entry;
-use crate::audit::journal::{self, Place};
+use crate::audit::journal::{self, Place, Read, ReadError};
 use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::Key;
 use crate::audit::log::merkle;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, bundles_at};
-use crate::audit::read::{CHECKPOINT, Trouble};
 
 /// A log publishes within a second, and refuses deletions if its checkpoint is 10 seconds late.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -30,7 +29,7 @@ pub(super) struct Walk<'f, 'j, S> {
     checker: Checker,
     /// The first inconsistency of the entries. Reported at the end only, because the tree may name
     /// the damage that caused it.
-    fault: Option<(Fault, Option<Place>)>,
+    fault: Option<Failure>,
     /// The root at the size of the kept checkpoint.
     kept: Option<Hash>,
     seen: S,
@@ -74,9 +73,8 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
                     && read.bytes != entry
                 {
                     let what = "the journal holds another entry here than the log";
-                    let failure = Failure::new(Trouble::Damaged, what).at(index);
-                    self.tree
-                        .suspect_entry(index, failure.placed(Some(read.place)));
+                    let failure = Failure::damaged(what).placed(Some(read.place));
+                    self.tree.suspect(0, index, failure);
                 }
                 self.entry(index, entry, leaf, None)?;
                 index += 1;
@@ -89,11 +87,9 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
     pub(super) fn judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         if self.tree.root() != checkpoint.root {
             self.tree.judge_edge()?;
-            return Err(not_as_signed(&self.tree, checkpoint));
+            return Err(self.tree.not_as_signed(checkpoint.size));
         }
-        if let Some(suspect) = self.tree.suspect() {
-            return Err(suspect.failure.clone());
-        }
+        self.tree.agrees()?;
         if let (Some(kept), Some(root)) = (self.job.against, self.kept)
             && kept.root != root
         {
@@ -101,7 +97,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
                 "another history: its first {} entries are not those of the checkpoint that was kept",
                 kept.size
             );
-            return Err(Failure::new(Trouble::Damaged, what).in_file(CHECKPOINT));
+            return Err(Failure::damaged(what).in_file(CHECKPOINT));
         }
         Ok(())
     }
@@ -116,7 +112,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             if self.fault.is_none()
                 && let Err(what) = Entry::decode_exact(&read.bytes)
             {
-                self.fault = Some((Fault { index, what }, Some(read.place)));
+                self.fault = Some(Failure::damaged(what).at(index).placed(Some(read.place)));
             }
             self.entry(index, &read.bytes, leaf, Some(read.place))?;
             index += 1;
@@ -126,8 +122,8 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
 
     /// The summary of the trail, at its end.
     pub(super) fn end(mut self, size: u64) -> Result<Summary, Failure> {
-        if let Some((fault, place)) = self.fault {
-            return Err(Failure::of(fault, place));
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
         let folder = self.job.location.folder();
         let is_copy = match folder {
@@ -143,13 +139,11 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             None => {}
         }
         self.tree.judge_edge()?;
-        if let Some(suspect) = self.tree.suspect() {
-            return Err(suspect.failure.clone());
-        }
+        self.tree.agrees()?;
         self.tree.ends_here()?;
-        let finished = self.checker.finish();
-        let mut summary = finished.map_err(|fault| Failure::of(fault, None))?;
-        if size == 0 && summary.span() > YOUNG {
+        let span = self.checker.span();
+        let mut summary = self.checker.finish()?;
+        if size == 0 && span > YOUNG {
             let what = "is missing: the log is too old to have no checkpoint";
             return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
         }
@@ -174,7 +168,7 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
         if self.fault.is_none() {
             match self.checker.push(index, bytes, &leaf) {
                 Ok(()) => (self.seen)(index, bytes, &leaf),
-                Err(fault) => self.fault = Some((fault, place)),
+                Err(fault) => self.fault = Some(fault.placed(place)),
             }
         }
         self.tree.push(bytes, leaf)?;
@@ -193,35 +187,14 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
     }
 }
 
-/// The entries do not give the signed root: finds the first difference with the help of the tiles.
-fn not_as_signed(tree: &Tree<'_>, checkpoint: &Checkpoint) -> Failure {
-    let damaged = |what: String| Failure::new(Trouble::Damaged, what);
-    match tree.suspect() {
-        Some(suspect) => {
-            let witness = suspect.failure.file.as_deref().unwrap_or("the journal");
-            let what = format!(
-                "the entry is not the one that was signed: {witness} disagrees, and the entries do not give the checkpoint's root"
-            );
-            damaged(what)
-                .in_file(tree.bundle_of(suspect.index, checkpoint.size))
-                .at(suspect.index)
-        }
-        None => damaged(format!(
-            "its root is not that of the {} entries, which agree with all tiles",
-            checkpoint.size
-        ))
-        .in_file(CHECKPOINT),
-    }
-}
-
 fn cut_off(end: u64, size: u64) -> Failure {
     let what = format!("the journal ends before this entry, and the checkpoint covers {size}");
-    Failure::new(Trouble::Damaged, what).at(end)
+    Failure::damaged(what).at(end)
 }
 
 /// Whether the folder has only copies of checkpoint and tiles. A gateway's folder has a lock file.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
-    for name in ["lock", crate::audit::disk::names::JOURNAL] {
+    for name in [LOCK, JOURNAL] {
         let is_there = directory.join(name).try_exists();
         if is_there.map_err(|error| Failure::unreadable(name, &error))? {
             return Ok(false);
@@ -232,7 +205,7 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
 
 /// Checks that the journal has a segment: even a young trail without entries has one.
 fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
-    let folder = directory.join(crate::audit::disk::names::JOURNAL);
+    let folder = directory.join(JOURNAL);
     let unlisted = |error: std::io::Error| {
         let what = format!("cannot list {}: {error}", folder.display());
         Failure::new(Trouble::Unreadable, what)
@@ -245,4 +218,62 @@ fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
     }
     let what = format!("{} holds no journal segment", folder.display());
     Err(Failure::new(Trouble::Missing, what))
+}
+
+/// The journal, entry by entry, up to its end or its first fault.
+#[derive(Debug)]
+pub(super) struct Journal<'k> {
+    entries: Option<journal::Entries<'k>>,
+    next: Option<Read>,
+    /// The fault at which it ended, if any.
+    pub(super) fault: Option<ReadError>,
+    /// The index of its first entry.
+    pub(super) first: Option<u64>,
+    /// The index after the last entry taken.
+    pub(super) end: u64,
+}
+
+impl<'k> Journal<'k> {
+    /// Starts at the first entry of the journal in this folder, if the location is a folder.
+    pub(super) fn open(directory: Option<&Path>, key: Option<&'k Key>) -> Self {
+        let mut journal = Self {
+            entries: None,
+            next: None,
+            fault: None,
+            first: None,
+            end: 0,
+        };
+        match directory.map(|directory| journal::read(directory, key)) {
+            Some(Ok(entries)) => journal.entries = Some(entries),
+            Some(Err(fault)) => journal.fault = Some(fault),
+            None => {}
+        }
+        journal.advance();
+        journal.first = journal.next.as_ref().map(|read| read.index);
+        journal
+    }
+
+    /// The entry with this index, if the journal has it. The indexes must ascend.
+    pub(super) fn take(&mut self, index: u64) -> Option<Read> {
+        if self.next.as_ref()?.index != index {
+            return None;
+        }
+        let read = self.next.take();
+        self.end = index + 1;
+        self.advance();
+        read
+    }
+
+    /// Whether a write that a crash interrupted follows the last batch.
+    pub(super) fn is_torn(&self) -> bool {
+        self.entries.as_ref().is_some_and(journal::Entries::is_torn)
+    }
+
+    fn advance(&mut self) {
+        match self.entries.as_mut().and_then(Iterator::next) {
+            Some(Ok(read)) => self.next = Some(read),
+            Some(Err(fault)) => self.fault = Some(fault),
+            None => {}
+        }
+    }
 }

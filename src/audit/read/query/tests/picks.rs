@@ -73,7 +73,7 @@ pub(super) fn history(steps: &[Step]) -> Vec<Kind> {
 
 fn filters() -> Vec<Filter> {
     let user = |user: &str| Some(user.to_owned());
-    let unknown = Some(Ended::Closed(Verdict::Unknown));
+    let unknown = Some(Progress::Closed(Verdict::Unknown));
     vec![
         Filter::default(),
         Filter {
@@ -89,7 +89,7 @@ fn filters() -> Vec<Filter> {
             ..Filter::default()
         },
         Filter {
-            result: Some(Ended::Open),
+            result: Some(Progress::Open),
             user: user("1"),
             ..Filter::default()
         },

@@ -1,6 +1,6 @@
 //! A published log: sound, and after tampering with its tiles, bundles, checkpoint or journal.
 
-use super::super::super::sample::{checkpoint, long, publish, write_log, write_pruned};
+use super::super::sample::{checkpoint, long, publish, write_log, write_pruned};
 use super::*;
 use crate::audit::TestFolder;
 use crate::audit::log::tiles::encode_bundle;
