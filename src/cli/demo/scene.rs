@@ -11,7 +11,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::query::{Deletion, Filter, pick};
-use crate::audit::read::{Log, MissingRange, verify};
+use crate::audit::read::{CHECKPOINT, Log, MissingRange, verify};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -119,7 +119,7 @@ impl Scene {
     /// Waits until a checkpoint covers this many entries.
     pub(super) async fn wait_for_checkpoint(&self, entries: u64) -> Result<(), String> {
         let covered = within(PUBLISHED_WITHIN, async || {
-            let bytes = std::fs::read(self.path("audit").join(verify::CHECKPOINT)).ok()?;
+            let bytes = std::fs::read(self.path("audit").join(CHECKPOINT)).ok()?;
             let checkpoint = Checkpoint::open(&bytes, &self.verifier).ok()?;
             (checkpoint.size >= entries).then_some(())
         });

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{Deletion, Progress};
+use super::{Deletion, Progress, Raw};
 use crate::audit::entry::{Needle, Spelled};
 use crate::clock::Time;
 
@@ -61,17 +61,11 @@ fn is_caller(deletion: &Deletion, name: &str) -> bool {
 }
 
 /// An entry that a query may need.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Candidate {
-    /// An intent or a refusal that the filter may admit, or an entry that needs the decoder.
-    Named(u64, Vec<u8>),
-    /// The closing entry of an intent.
-    Closing {
-        index: u64,
-        /// The intent's index.
-        intent: u64,
-        bytes: Vec<u8>,
-    },
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) entry: Raw,
+    /// The intent that it closes; `None` for a kind or a spelling that needs the decoder.
+    pub(super) closes: Option<u64>,
 }
 
 /// Drops entries that a query with a filter cannot need, from their bytes alone. The query decodes
@@ -100,30 +94,19 @@ impl Prefilter {
         }
     }
 
-    /// The entries that the query may need; the first of `entries` has the index `first`.
-    pub(super) fn candidates(&self, first: u64, entries: &[&[u8]]) -> Vec<Candidate> {
-        let entries = (first..).zip(entries);
-        entries
-            .filter_map(|(index, bytes)| self.candidate(index, bytes))
-            .collect()
-    }
-
     /// The entry, if the query may need it.
     pub(super) fn candidate(&self, index: u64, bytes: &[u8]) -> Option<Candidate> {
-        let named = || Some(Candidate::Named(index, bytes.to_vec()));
-        let Some(spelled) = Spelled::of(bytes) else {
-            return named();
+        let closes = match Spelled::of(bytes) {
+            None => None,
+            Some(spelled) => match spelled.kind {
+                b"outcome" => spelled.intent(),
+                b"intent" | b"refused" if self.may_be_wanted(spelled.time, bytes) => None,
+                _ => return None,
+            },
         };
-        match (spelled.kind, spelled.intent()) {
-            (b"outcome", Some(intent)) => Some(Candidate::Closing {
-                index,
-                intent,
-                bytes: bytes.to_vec(),
-            }),
-            (b"outcome", None) => named(),
-            (b"intent" | b"refused", _) if self.may_be_wanted(spelled.time, bytes) => named(),
-            _ => None,
-        }
+        let bytes = bytes.to_vec();
+        let entry = Raw { index, bytes };
+        Some(Candidate { entry, closes })
     }
 
     fn may_be_wanted(&self, time: &[u8], bytes: &[u8]) -> bool {
@@ -173,16 +156,9 @@ mod tests {
             user: Some("1".into()),
             ..Filter::default()
         });
-        let (index, intent) = (9, 7);
-        let taken = prefilter.candidate(index, &bytes);
-        assert_eq!(
-            taken,
-            Some(Candidate::Closing {
-                index,
-                intent,
-                bytes
-            })
-        );
+        let taken = prefilter.candidate(9, &bytes).unwrap();
+        assert_eq!(taken.closes, Some(7));
+        assert_eq!(taken.entry, Raw { index: 9, bytes });
     }
 
     #[test]
@@ -194,10 +170,8 @@ mod tests {
         assert!(takes(user, Kind::Intent(escaped)));
         let prefilter = Prefilter::of(&Filter::default());
         for odd in [&b"{}"[..], b"", b"{\"kind\":\"alive\"}", b"\xff"] {
-            assert_eq!(
-                prefilter.candidate(3, odd),
-                Some(Candidate::Named(3, odd.to_vec()))
-            );
+            let taken = prefilter.candidate(3, odd).unwrap();
+            assert_eq!((taken.closes, &taken.entry.bytes[..]), (None, odd));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Follows the deletions that close between one checkpoint and the next.
 
-use super::search::{decode, each_entry};
-use super::{Deletion, Joiner};
+use super::search::each_entry;
+use super::{Deletion, Joiner, Raw};
 use crate::audit::entry::{Entry, Kind, Outcome};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::read::{Log, MissingRange, Reader};
@@ -103,7 +103,8 @@ fn began_before(
     let mut joiner = Joiner::default();
     let (mut at, mut end) = (outcome.intent, outcome.intent.saturating_add(1));
     while at < end.min(index) {
-        let entry = decode(at, &reader.entry(at)?)?;
+        let bytes = reader.entry(at)?;
+        let entry = Raw { index: at, bytes }.decode()?;
         if let Kind::Intent(intent) = &entry.kind
             && at == outcome.intent
         {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use super::filter::{Candidate, Prefilter};
-use super::search::{decode, go_on};
-use super::{Deletion, Filter, Joiner};
-use crate::audit::entry::{Entry, Intent, Kind};
+use super::search::go_on;
+use super::{Deletion, Filter, Joiner, Raw};
+use crate::audit::entry::{Intent, Kind};
 use crate::audit::read::{Log, MissingRange, WIDTH};
 
 /// The range of entries that a query searched.
@@ -92,7 +92,11 @@ fn newest<E: From<MissingRange>>(
         let wanted = first_wanted(log, filter) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
         let mut broken = Ok(());
-        let sift = |first, entries: &[&[u8]]| (first, prefilter.candidates(first, entries));
+        let sift = |first, entries: &[&[u8]]| {
+            let entries = (first..).zip(entries);
+            let wanted = entries.filter_map(|(index, bytes)| prefilter.candidate(index, bytes));
+            (first, wanted.collect::<Vec<_>>())
+        };
         ended = log.scan(&bundles, sift, |(bundle, candidates)| {
             broken = newest.back(bundle, candidates);
             first = bundle;
@@ -103,7 +107,7 @@ fn newest<E: From<MissingRange>>(
         });
         ended = broken.and(ended);
     }
-    newest.into_found().try_for_each(each)?;
+    newest.found.into_iter().try_for_each(each)?;
     ended?;
     Ok(Searched { first, end: end? })
 }
@@ -116,17 +120,16 @@ fn first_wanted(log: &Log, filter: &Filter) -> u64 {
 /// Pushes an entry into the joiner. Skips, without decoding, the closing entry of a deletion that
 /// the filter dropped.
 fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
-    let (index, bytes) = match candidate {
-        Candidate::Closing { intent, .. } if !joiner.holds(intent) => return Ok(()),
-        Candidate::Closing { index, bytes, .. } | Candidate::Named(index, bytes) => (index, bytes),
-    };
-    joiner.push(index, decode(index, &bytes)?);
+    let Candidate { entry, closes } = candidate;
+    if closes.is_none_or(|intent| joiner.holds(intent)) {
+        joiner.push(entry.index, entry.decode()?);
+    }
     Ok(())
 }
 
 /// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
-/// entry comes before the intent. Holds these, and the closing entries of the deletions
-/// that were in flight at the present position.
+/// entry comes before the intent. Holds these, and the closing entries of the deletions that were in
+/// flight at the present position.
 #[derive(Debug)]
 struct Newest<'f> {
     filter: &'f Filter,
@@ -134,9 +137,10 @@ struct Newest<'f> {
     /// Deletions that began beyond the checkpoint; joined forwards.
     ahead: Joiner,
     /// Closing entries by their intent's index.
-    closings: BTreeMap<u64, (u64, Vec<u8>)>,
+    closings: BTreeMap<u64, Raw>,
     /// Parts of split deletions before their first part is read; the last part comes first.
     parts: HashMap<String, Vec<Intent>>,
+    /// Oldest first.
     found: VecDeque<Deletion>,
 }
 
@@ -154,15 +158,11 @@ impl<'f> Newest<'f> {
 
     /// Takes the next entry beyond the checkpoint.
     fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), MissingRange> {
-        match candidate {
-            Candidate::Closing {
-                index,
-                intent,
-                bytes,
-            } if intent < size => {
-                self.closings.entry(intent).or_insert((index, bytes));
+        match candidate.closes {
+            Some(intent) if intent < size => {
+                self.closings.entry(intent).or_insert(candidate.entry);
             }
-            candidate => push(&mut self.ahead, candidate)?,
+            _ => push(&mut self.ahead, candidate)?,
         }
         while let Some(deletion) = self.ahead.next_closed() {
             self.add_newer(deletion);
@@ -179,20 +179,14 @@ impl<'f> Newest<'f> {
 
     /// Takes the entries of a bundle that precedes all bundles so far.
     fn back(&mut self, first: u64, candidates: Vec<Candidate>) -> Result<(), MissingRange> {
-        for one in candidates.into_iter().rev() {
+        for Candidate { entry, closes } in candidates.into_iter().rev() {
             if self.is_full() {
                 return Ok(());
             }
-            match one {
-                Candidate::Closing {
-                    index,
-                    intent,
-                    bytes,
-                } => {
-                    // If there are two, the older one closed the intent.
-                    self.closings.insert(intent, (index, bytes));
-                }
-                Candidate::Named(index, bytes) => self.add(index, decode(index, &bytes)?)?,
+            match closes {
+                // If there are two, the older one closed the intent.
+                Some(intent) => drop(self.closings.insert(intent, entry)),
+                None => self.add(entry)?,
             }
         }
         // The bundles so far contained every intent from `first` on, so their closing entries are
@@ -206,12 +200,8 @@ impl<'f> Newest<'f> {
         self.found.len() >= self.limit
     }
 
-    /// The deletions found, oldest first.
-    fn into_found(self) -> impl Iterator<Item = Deletion> {
-        self.found.into_iter()
-    }
-
-    fn add(&mut self, index: u64, entry: Entry) -> Result<(), MissingRange> {
+    fn add(&mut self, raw: Raw) -> Result<(), MissingRange> {
+        let (index, entry) = (raw.index, raw.decode()?);
         let mut deletion = match entry.kind {
             Kind::Intent(intent) => match self.gather(intent) {
                 Some(whole) => Deletion::of_intent(index, entry.time, whole),
@@ -219,17 +209,16 @@ impl<'f> Newest<'f> {
             },
             Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
             // An outcome in an unusual spelling.
-            Kind::Outcome(ref outcome) => {
-                let closing = (index, entry.to_bytes());
-                self.closings.insert(outcome.intent, closing);
+            Kind::Outcome(outcome) => {
+                self.closings.insert(outcome.intent, raw);
                 return Ok(());
             }
             _ => return Ok(()),
         };
-        if let Some((index, bytes)) = self.closings.remove(&index)
-            && let Kind::Outcome(outcome) = decode(index, &bytes)?.kind
+        if let Some(closing) = self.closings.remove(&index)
+            && let Kind::Outcome(outcome) = closing.decode()?.kind
         {
-            deletion.close(index, outcome);
+            deletion.close(closing.index, outcome);
         }
         if self.filter.admits(&deletion) {
             self.found.push_front(deletion);

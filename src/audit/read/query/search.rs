@@ -22,17 +22,13 @@ impl Raw {
 
     /// Decodes the entry. An entry that this version does not know is an error.
     pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
-        decode(self.index, &self.bytes)
+        Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
     }
 
     /// The first intent of the deletion that the entry belongs to, if any.
     pub(crate) fn deletion(&self) -> Option<u64> {
         deletion(self.index, &self.bytes)
     }
-}
-
-pub(super) fn decode(index: u64, bytes: &[u8]) -> Result<Entry, MissingRange> {
-    Entry::decode(bytes).map_err(|what| MissingRange::damaged(what).at(index))
 }
 
 fn deletion(index: u64, bytes: &[u8]) -> Option<u64> {

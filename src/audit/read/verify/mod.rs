@@ -25,7 +25,6 @@ pub use failure::Failure;
 pub use listing::Others;
 pub(crate) use receipt::{Claim, ClaimCheck, Finding, parse_receipt};
 
-pub(crate) use crate::audit::read::CHECKPOINT;
 pub use crate::audit::read::Trouble;
 
 use std::path::Path;
@@ -37,7 +36,7 @@ use base64::engine::general_purpose::STANDARD;
 use listing::Listing;
 use walk::{Journal, Walk};
 
-use crate::audit::disk::names::VERIFIER;
+use crate::audit::disk::names::{CHECKPOINT, VERIFIER};
 use crate::audit::entry::Entry;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;

@@ -134,7 +134,9 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             Some(fault) if fault.fault == journal::Fault::Missing && is_copy => {}
             Some(fault) => return Err(fault.into()),
             None if !is_copy && self.journal.end < size => {
-                return Err(cut_off(self.journal.end, size));
+                let what =
+                    format!("the journal ends before this entry, and the checkpoint covers {size}");
+                return Err(Failure::damaged(what).at(self.journal.end));
             }
             None => {}
         }
@@ -185,11 +187,6 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             self.kept = Some(self.tree.root());
         }
     }
-}
-
-fn cut_off(end: u64, size: u64) -> Failure {
-    let what = format!("the journal ends before this entry, and the checkpoint covers {size}");
-    Failure::damaged(what).at(end)
 }
 
 /// Whether the folder has only copies of checkpoint and tiles. A gateway's folder has a lock file.
