@@ -17,15 +17,18 @@ use crate::audit::log::proof::{self, HashReader};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, hashes_at};
 use crate::clock::Time;
 
+/// The hashes of a tile.
+type Hashes = Arc<Vec<Hash>>;
+
 /// A reader of the entries under one checkpoint; each thread uses its own.
 #[derive(Debug)]
 pub(crate) struct Reader {
     files: Arc<dyn Files>,
     size: u64,
     /// The partial tile of each level. Their root is the checkpoint's.
-    partial: Vec<Arc<Vec<Hash>>>,
+    partial: Vec<Hashes>,
     /// The most recently used full tile of each level.
-    full: RefCell<HashMap<u8, (u64, Arc<Vec<Hash>>)>>,
+    full: RefCell<HashMap<u8, (u64, Hashes)>>,
 }
 
 /// Another reader of the same log, with a cache of its own.
@@ -131,7 +134,7 @@ impl Reader {
     }
 
     /// The hashes of a tile of this log, verified by the tile above it.
-    fn tile(&self, level: u8, index: u64) -> Result<Arc<Vec<Hash>>, MissingRange> {
+    fn tile(&self, level: u8, index: u64) -> Result<Hashes, MissingRange> {
         let none = || MissingRange::damaged("the log has no such tile");
         let tile = Tile::at(level, index, self.size).ok_or_else(none)?;
         if tile.width < FULL {
