@@ -10,7 +10,6 @@ mod list;
 mod progress;
 mod prove;
 mod reach;
-mod receipt_report;
 mod reconcile;
 mod remote;
 mod report;

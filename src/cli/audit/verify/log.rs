@@ -4,8 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::super::progress::Bar;
-use super::super::receipt_report::ReceiptReport;
-use super::super::report::Report;
+use super::super::report::{ReceiptReport, Report};
 use super::super::source::Folder;
 use super::offline::read;
 use super::{Arguments, end, read_key};

@@ -7,8 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::receipt_report::{ProofReport, ReceiptReport};
-use super::super::report::Report;
+use super::super::report::{ProofReport, ReceiptReport, Report};
 use super::super::source::Folder;
 use super::{Arguments, end};
 use crate::audit::log::merkle::{Hash, leaf};
