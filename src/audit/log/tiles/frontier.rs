@@ -43,13 +43,6 @@ impl Frontier {
         Self::of(size, partial)
     }
 
-    /// A level's hashes after its last full tile.
-    pub(crate) fn level(&self, level: u8) -> &[Hash] {
-        self.levels
-            .get(usize::from(level))
-            .map_or(&[], Vec::as_slice)
-    }
-
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
