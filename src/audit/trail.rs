@@ -1,6 +1,5 @@
 //! The trail's interface for the rest of the program: hand in an entry, learn when it is durable.
 
-use super::status::{State, Unavailable};
 use super::writer::shared::Shared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +8,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::Receipt;
 use super::disk::{Disk, RealDisk};
-use super::entry::compose;
-use super::entry::unknown;
-use super::entry::{ConfigInForce, Ending, Intent, Kind, Reason, Refused};
-use super::status::Cause;
-use super::status::closed;
-use super::writer::Settings;
-use super::writer::Writer;
+use super::entry::{ConfigInForce, Ending, Intent, Kind, Reason, Refused, compose, unknown};
+use super::status::{Cause, State, Unavailable, closed};
 use super::writer::write_queue::{DurableIntent, NewIntent};
+use super::writer::{Settings, Writer};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 

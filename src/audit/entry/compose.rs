@@ -1,8 +1,10 @@
 //! Makes entries fit their limits: cuts long texts, and splits large batch deletions and their
 //! read-backs.
 
-use super::{Cut, Cuts, Ending, Intent, Kind, Reconciled, Refused, UserFound};
-use super::{MAX_BYTES, MAX_REFUSED_USERS, MAX_TEXT_BYTES};
+use super::{
+    Cut, Cuts, Ending, Intent, Kind, MAX_BYTES, MAX_REFUSED_USERS, MAX_TEXT_BYTES, Reconciled,
+    Refused, UserFound,
+};
 use crate::audit::log::hex;
 use crate::audit::log::merkle::sha256;
 

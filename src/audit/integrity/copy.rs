@@ -1,8 +1,7 @@
 //! A copy of the log at its path, which may not be durable yet.
 
 use super::Integrity;
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble};
 
 /// The number of failed copies that are remembered.
 const MOST_UNSYNCED: usize = 16;

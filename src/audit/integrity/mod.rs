@@ -15,7 +15,6 @@ pub(crate) mod published_log;
 mod segments;
 mod unread;
 
-use super::status::{closed, trouble};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use super::journal::batch::Link;
 use super::journal::segment;
 use super::journal::spare::{Prepared, Spares};
 use super::log::key::Key;
-use super::status::{Cause, Unavailable};
+use super::status::{Cause, Unavailable, closed, trouble};
 use pinned_file::LastChange;
 pub(crate) use pinned_file::Text;
 pub(crate) use published::{Published, altered, unlinked};

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::look;
 use crate::audit::disk::{File, Folder, Identity};
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble};
 
 /// Two changes within this time may have the same time of change.
 const TICK: Duration = Duration::from_millis(50);

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use super::unread::{is_no_folder, unread};
-use crate::audit::disk::Folder;
 use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::disk::read_log_file;
+use crate::audit::disk::{Folder, read_log_file};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, closed};
 
 /// The log's folder, and the key that must have signed its checkpoint.
 #[derive(Clone, Debug)]

@@ -10,8 +10,7 @@ use crate::audit::journal::Fault;
 use crate::audit::journal::batch::{Link, tag_holds};
 use crate::audit::journal::segment::{self, Segment};
 use crate::audit::log::key::Key;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, closed};
 
 /// The number of segments checked after each sync; all get their turn.
 const AT_ONCE: usize = 64;

@@ -1,13 +1,11 @@
 //! The cause that follows from a read error: a fault of the file if the error shows one, else a
 //! failure of the system.
 
-use crate::audit::status::cause_of;
 use std::io;
 
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{Fault, ReadError};
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::status::{Cause, Unavailable, cause_of, closed};
 
 /// Why a known file cannot be read.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {

@@ -1,13 +1,12 @@
 //! Makes segments: fills them with zeros and syncs them before they get their name.
 
-use crate::audit::disk::names::FILE_MODE;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use super::segment;
-use crate::audit::disk::names::{NEXT, SPARE as UNNAMED};
+use crate::audit::disk::names::{FILE_MODE, NEXT, SPARE as UNNAMED};
 use crate::audit::disk::{Access, File, Folder, Identity};
 
 const STEP: usize = 256 << 10;

@@ -29,8 +29,7 @@ pub(crate) use reader::Reader;
 
 pub(crate) use crate::audit::disk::names::CHECKPOINT;
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::audit::disk::is_no_file_of_a_log;
 use crate::audit::journal::{self, ReadError};

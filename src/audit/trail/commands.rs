@@ -6,16 +6,12 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Trail, late};
 use crate::audit::disk::{Disk, RealDisk};
-use crate::audit::entry::compose;
-use crate::audit::entry::{Kind, Reconciled};
-use crate::audit::status::Cause;
-use crate::audit::status::Unavailable;
-use crate::audit::status::closed;
-use crate::audit::writer::Settings;
-use crate::audit::writer::accept_loss;
+use crate::audit::entry::{Kind, Reconciled, compose};
+use crate::audit::status::{Cause, Unavailable, closed};
 use crate::audit::writer::accept_loss::{Acceptance, Accepted, NotAccepted};
 use crate::audit::writer::shared::Held;
 use crate::audit::writer::write_queue::NewNote;
+use crate::audit::writer::{Settings, accept_loss};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 

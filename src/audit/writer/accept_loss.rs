@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::disk::names::LOCK;
-use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use crate::audit::disk::names::{
-    LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST, is_of_the_log,
+    CHECKPOINT, FOLDER_MODE, LOCK, LOCK_MODE, LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST,
+    VERIFIER, is_of_the_log,
 };
-use crate::audit::disk::{Access, Disk, File, Folder, is_lack, is_no_file_of_a_log};
-use crate::audit::disk::{read_log_file, replace};
+use crate::audit::disk::{
+    Access, Disk, File, Folder, is_lack, is_no_file_of_a_log, read_log_file, replace,
+};
 use crate::audit::entry::{Actor, LossAccepted};
 use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::checkpoint::Checkpoint;
@@ -29,8 +28,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::note::Note;
 use crate::audit::log::verifier_key::{VerifierKey, origin_fault};
 use crate::audit::publish::folder_of;
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::audit::writer::Settings;
 use crate::clock::Time;
 

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::incident::Incident;
-use crate::audit::entry::Kind;
-use crate::audit::entry::not_sent;
+use crate::audit::entry::{Kind, not_sent};
 use crate::audit::log::merkle::Hash;
 use crate::audit::status::{Cause, Unavailable, closed};
 use crate::audit::writer::composer::Composer;

@@ -23,8 +23,7 @@ use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::entry::{Kind, Started};
-use super::status::closed;
-use super::status::{Cause, Unavailable};
+use super::status::{Cause, Unavailable, closed};
 use crate::metrics::Metrics;
 use commit_loop::CommitLoop;
 use outage::Outage;

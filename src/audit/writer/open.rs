@@ -7,36 +7,29 @@
 
 mod expected;
 
-use crate::audit::disk::names::{FOLDER_MODE, LOCK_MODE, VERIFIER};
 use std::io;
 use std::sync::Arc;
 
-use super::Writer;
-use super::accept_loss;
 use super::composer::Composer;
 use super::shared::Shared;
 use super::store::{SMALL_SEGMENT, Store};
-use crate::audit::disk::names::FILE_MODE;
-use crate::audit::disk::names::JOURNAL;
-use crate::audit::disk::names::LOCK;
+use super::{Writer, accept_loss};
+use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, VERIFIER};
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
 use crate::audit::integrity::{Integrity, Opened, Text, cause_at_opening};
-use crate::audit::journal::Synced;
 use crate::audit::journal::append::Appender;
 use crate::audit::journal::batch::{Batch, Link, padded};
 use crate::audit::journal::chain::Chain;
 use crate::audit::journal::pending::PendingEntries;
 use crate::audit::journal::reserve::Reserve;
-use crate::audit::journal::segment;
 use crate::audit::journal::segment::Segment;
 use crate::audit::journal::spare::Spares;
-use crate::audit::journal::{Fault, ReadError};
+use crate::audit::journal::{Fault, ReadError, Synced, segment};
 use crate::audit::log::key::Key;
 use crate::audit::publish::replay_check::{Published, ReplayCheck};
 use crate::audit::publish::{Publisher, Publishing};
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::audit::writer::Settings;
 pub(crate) use expected::Expected;
 

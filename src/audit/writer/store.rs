@@ -14,8 +14,7 @@ use crate::audit::journal::spare::{Prepared, Spares};
 use crate::audit::log::key::Key;
 use crate::audit::publish::Publishing;
 use crate::audit::status::availability::Availability;
-use crate::audit::status::{Cause, Unavailable};
-use crate::audit::status::{closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::metrics::Metrics;
 
 /// The least length of a segment that the writer makes while callers wait, in bytes.

@@ -9,9 +9,8 @@ use tokio::sync::oneshot;
 use crate::audit::entry::{ConfigInForce, Ending, not_sent};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
-use crate::audit::status::Cause;
-use crate::audit::status::Unavailable;
 use crate::audit::status::availability::Availability;
+use crate::audit::status::{Cause, Unavailable};
 
 /// Intents in the queue at most: the greatest value of `[limits] max_deletions`, so callers meet that bound first.
 pub(crate) const MAX_INTENTS: usize = 65_536;

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
-use crate::audit::disk::Access;
 use crate::audit::disk::fake::{FakeDisk, interrupt};
-use crate::audit::disk::read_log_file;
+use crate::audit::disk::{Access, read_log_file};
 use crate::audit::journal::pending::PendingEntries;
 use crate::audit::journal::segment;
 use crate::audit::log::merkle::{leaf, root_of};
@@ -16,9 +15,8 @@ use crate::audit::log::tiles::{
 use crate::audit::publish::ByHand;
 use crate::audit::status::Cause;
 use crate::audit::trail::tests::settings;
-use crate::audit::writer::Writer;
-use crate::audit::writer::open;
 use crate::audit::writer::store::Store;
+use crate::audit::writer::{Writer, open};
 use crate::audit::{TestFolder, Trail, by_hand, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;

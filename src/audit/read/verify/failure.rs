@@ -1,7 +1,6 @@
 //! The reason why a trail does not verify.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::audit::journal::{self, Place, ReadError};
 use crate::audit::read::{MissingRange, Trouble};

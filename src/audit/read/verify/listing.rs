@@ -1,10 +1,9 @@
 //! Lists every tile and bundle in the folder, also the partial ones, and other programs' files, which
 //! are not a part of the log and not a fault.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use serde::Serialize;
 

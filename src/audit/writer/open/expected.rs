@@ -1,12 +1,10 @@
 //! The requirements on a log that replaces the one that this process held.
 
 use crate::audit::integrity::Integrity;
-use crate::audit::journal::Place;
 use crate::audit::journal::batch::{Batch, Link};
-use crate::audit::journal::segment;
 use crate::audit::journal::spare::Spares;
-use crate::audit::status::closed;
-use crate::audit::status::{Cause, Unavailable};
+use crate::audit::journal::{Place, segment};
+use crate::audit::status::{Cause, Unavailable, closed};
 
 /// The facts that this process knows about its log. The caller keeps the open intents and the kept outcomes.
 #[derive(Debug)]

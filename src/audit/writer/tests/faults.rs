@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::disk::Access;
-use crate::audit::entry::Cuts;
 use crate::audit::entry::compose::test_intent;
-use crate::audit::entry::{Caller, Refused};
+use crate::audit::entry::{Caller, Cuts, Refused};
 
 const PATIENT: Duration = Duration::from_secs(600);
 

@@ -196,7 +196,7 @@ async fn p3_a_spare_that_is_gone_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_spare_of_other_bytes_refuses_deletions_and_is_never_used() {
+async fn p3_a_spare_of_other_bytes_is_never_used() {
     let real = Real::open().await;
     let spare = real.file("journal/0000000002");
     wait(|| spare.exists()).await;

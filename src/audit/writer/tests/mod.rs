@@ -16,16 +16,14 @@ use std::time::Duration;
 
 use crate::audit::disk::fake::FakeDisk;
 use crate::audit::disk::names::JOURNAL;
-use crate::audit::disk::read_log_file;
-use crate::audit::disk::{Disk, Folder};
+use crate::audit::disk::{Disk, Folder, read_log_file};
 use crate::audit::entry::{Ending, Entry, Kind, Sent, Verdict};
-use crate::audit::journal;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::publish::tests::all;
 use crate::audit::status::Cause;
 use crate::audit::writer::Settings;
-use crate::audit::{TestFolder, Trail, test_folder};
+use crate::audit::{TestFolder, Trail, journal, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 

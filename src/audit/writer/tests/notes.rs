@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::entry::compose::{test_intent, test_reconciled};
-use crate::audit::entry::unknown;
-use crate::audit::entry::{Reason, Reconciled};
+use crate::audit::entry::{Reason, Reconciled, unknown};
 
 const PATIENT: Duration = Duration::from_secs(600);
 

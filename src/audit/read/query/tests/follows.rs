@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::picks::{history, step};
 use super::*;
-use crate::audit::TestFolder;
 use crate::audit::read::testing::publish;
 use crate::audit::read::verify::sample;
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
-use crate::audit::test_folder;
+use crate::audit::{TestFolder, test_folder};
 use proptest::prelude::*;
 
 fn bytes(kinds: &[Kind]) -> Vec<Vec<u8>> {
