@@ -146,9 +146,10 @@ impl RequestContext {
 }
 
 fn tries_deletion<B>(request: &Request<B>) -> bool {
-    let mut overriding = request.headers().get_all(METHOD_OVERRIDE).iter();
-    request.method() == Method::DELETE
-        || overriding.any(|value| value.as_bytes().eq_ignore_ascii_case(b"DELETE"))
+    let overrides = |(name, value): (&HeaderName, &HeaderValue)| {
+        name == METHOD_OVERRIDE && value.as_bytes().eq_ignore_ascii_case(b"DELETE")
+    };
+    request.method() == Method::DELETE || request.headers().iter().any(overrides)
 }
 
 impl<T> Fact<T> {
