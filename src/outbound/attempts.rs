@@ -11,10 +11,10 @@ use http::{Extensions, Uri, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::client::Settings;
 use super::exchange::{Lost, Message, Times, exchange};
 use super::headers;
 use super::origin_pool::{OriginPool, Want};
+use super::settings::Settings;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::request::Body;
 

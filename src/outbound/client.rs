@@ -2,35 +2,17 @@
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::attempts::Attempts;
 use super::connect::Connector;
 use super::pool::Pool;
+use super::settings::Settings;
 use crate::forward::Report;
 use crate::layers::record::{Cleared, Unrecorded};
 use crate::metrics::Metrics;
 use crate::tls::ClientTls;
-
-/// The settings of the way to upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// From the first packet to a usable connection, TLS included.
-    pub connect_timeout: Duration,
-    /// From the last byte sent to the answer's head.
-    pub head_timeout: Duration,
-    /// One request with all of its answer.
-    pub total_timeout: Duration,
-    /// An idle connection closes after this.
-    pub idle_timeout: Duration,
-    /// Connections to one origin at once.
-    pub max_connections: usize,
-    /// PEM file of the roots to trust instead of the system's.
-    pub roots_file: Option<PathBuf>,
-}
 
 /// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
 #[derive(Clone, Debug)]

@@ -20,9 +20,10 @@ mod headers;
 mod io;
 mod origin_pool;
 mod pool;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod trace_context;
 mod upload;
 
-pub(crate) use client::Settings;
+pub(crate) use settings::Settings;

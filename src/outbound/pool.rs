@@ -8,9 +8,9 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::Settings;
 use super::connect::Connector;
 use super::origin_pool::{OriginPool, failure};
+use super::settings::Settings;
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;
