@@ -57,7 +57,7 @@ where
 }
 
 pin_project! {
-    /// A refusal, or the answer of the layers behind.
+    /// Resolves to the refusal of a failed check, else to the answer of the inner service.
     #[derive(Debug)]
     pub struct CheckFuture<F> {
         #[pin]

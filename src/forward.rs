@@ -1,5 +1,4 @@
-//! The types that the record layer and the client of `outbound` share, so that neither depends on
-//! the other.
+//! The types that the record layer and `outbound` share, so that neither depends on the other.
 
 use std::borrow::Cow;
 use std::sync::Arc;

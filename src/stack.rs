@@ -81,7 +81,7 @@
 //! # }
 //! ```
 //!
-//! The outer three need each other as well: only `request_id` takes a request with its peer, [`Handling`]
+//! The outer three need each other as well: only `request_id` takes a request with its peer, `Handling`
 //! is the answer of `access_log`, and only `refuse` has an answer for every refusal.
 //!
 //! Of the layers of tower-http, `sensitive_headers` hides tokens from debug output. Others would fit

@@ -12,8 +12,8 @@ pub(crate) enum IfMatch {
     Unconditional,
 }
 
-/// Parses the value of the only `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of
-/// at most 256 bytes.
+/// Parses the value of `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of at most 256 bytes. The
+/// caller has checked that the request has one such header.
 pub(crate) fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     match value {
         b"" => Err("If-Match is empty: send the revision that upstream gave as `ac-revision`"),

@@ -30,8 +30,8 @@ use parts::Kept;
 
 /// Concurrent connections to the admin listener.
 const MAX_ADMIN_CONNECTIONS: usize = 256;
-/// The admin listener's timeout for a head and for an idle connection. It is short, so that
-/// incomplete heads cannot keep a probe waiting for long.
+/// How long the admin listener waits for a complete head, and keeps an idle connection. It is short, so that
+/// clients that never finish a head cannot hold all connections and block a health probe.
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Answers have at least this long to be written, even if the drain time is used up.
 const MIN_GRACE: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ const MAX_WAITING_BYTES: usize = 1 << 20;
 const RESERVED_BYTES: usize = 64 << 10;
 /// So long the writer lets lines gather: one write for many.
 const GATHER: Duration = Duration::from_millis(5);
-/// A full pipe that does not block is tried again after this.
+/// How long the thread waits before it writes again if standard output is a full, non-blocking pipe.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Cheap to clone; all clones are one.

@@ -39,7 +39,7 @@ use std::time::Duration;
 pub enum KeySource {
     /// A JWK set in a file, read again when it changes.
     File(PathBuf),
-    /// A JWK set that the gateway fetches at start and then in the background.
+    /// The URL of a JWK set. A background task fetches it at the start and then at regular intervals.
     Url(String),
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Segments {
 #[derive(Clone, Copy, Debug)]
 struct PinnedSegment {
     is: Identity,
-    /// Its time of change at the last check; `None` if its content must be compared.
+    /// The file's time of change at the last check. `None`: the next check compares its content.
     checked: Option<i128>,
     /// Its last valid batch; the digests fix all bytes before it.
     last: Option<Link>,

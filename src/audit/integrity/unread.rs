@@ -10,7 +10,7 @@ use crate::audit::status::{Cause, Unavailable, cause_of, closed};
 /// Why a known file cannot be read.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
-        // Only the reader of whole files returns this, when it has seen the length.
+        // Only `read_whole` returns this: it has read the length, and no file of a log is as long.
         io::ErrorKind::FileTooLarge => Cause::Altered,
         kind => cause_of_reading(kind),
     };

@@ -90,7 +90,8 @@ pub(crate) fn origin_fault(origin: &str) -> Option<&'static str> {
     if !origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+') {
         return Some("an origin is visible ASCII without `+`");
     }
-    // A receipt's signed text starts with this line, so a checkpoint must not.
+    // A checkpoint's signed text starts with the origin, and a receipt's with `lychgate-receipt`. With that
+    // origin, one could pass for the other.
     (origin == "lychgate-receipt").then_some("an origin cannot be `lychgate-receipt`")
 }
 

@@ -348,7 +348,7 @@ fn cannot_be_a_seen_file(kind: io::ErrorKind) -> bool {
     matches!(kind, InvalidFilename | NotFound | PermissionDenied) || is_no_file_of_a_log(kind)
 }
 
-/// The end of step 3: the new log's first entry is durable, so the record goes.
+/// Ends step 3: removes the file `loss.moved`, because the new log's first entry now holds the record durably.
 pub(crate) fn begun(root: &dyn Folder) -> Result<(), Unavailable> {
     root.remove(LOSS_MOVED)
         .and_then(|()| root.sync())

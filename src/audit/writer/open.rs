@@ -1,6 +1,6 @@
 //! Opens the trail. [`open`] takes the lock, checks the folder's key, follows the journal's chain to its
-//! last whole batch, and writes that batch again into a new segment, synced. Then it publishes what no
-//! checkpoint covers. Nothing is closed or written before that.
+//! last whole batch, and writes that batch again into a new segment, synced. It hands the entries that no
+//! checkpoint covers to the publisher. Only after that the commit loop closes open intents, writes and publishes.
 //!
 //! After an outage the writer opens the log at the path in the same way, but expects all that this process
 //! knows, and continues after the last batch that it answered for.
@@ -268,8 +268,8 @@ fn follow(
     Ok((last, before))
 }
 
-/// Publishes the entries that no checkpoint covers, a bounded part at a time, and makes missing published
-/// files again.
+/// Hands the entries that no checkpoint covers to a new publisher. Publishes only if they would take up too much
+/// memory, and makes missing published files again.
 fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailable> {
     // Only now, so that a folder whose log cannot be opened stays as it is.
     let cleared = published.shelf.clear();

@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The time in which no log is open.
 #[derive(Debug)]
 pub(super) struct Outage {
-    /// `None` until the first opening has failed, and once the trail has recorded the end.
+    /// `None` at a start until an opening fails, and once the trail has recorded the end.
     incident: Option<Incident>,
     state: State,
     /// The time of the next try.

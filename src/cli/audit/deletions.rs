@@ -44,7 +44,7 @@ pub(super) fn pick(
 }
 
 impl Covered {
-    /// The searched entries of this log.
+    /// What was searched, and how far the log's checkpoint covers it.
     pub(super) fn new(searched: Searched, log: &Log) -> Self {
         Self {
             searched,

@@ -132,8 +132,8 @@ impl Scene {
         self.folder.0.join(name)
     }
 
-    /// The joined trail entries of a request. A refusal does not wait for its entry, so the entry
-    /// may appear a little later.
+    /// Finds the deletion of a request in the trail. The gateway answers a refused request before it writes the
+    /// entry, so this looks several times.
     pub(super) async fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let look = async || {
             let mut log = Log::folder(&self.path("audit"), None).ok()?;

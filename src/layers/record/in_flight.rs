@@ -54,7 +54,7 @@ impl Deletions {
         self.tasks.wait().await;
     }
 
-    /// Ends those in flight as `unknown`, `drain`; their records are still written.
+    /// Aborts all deletions in flight. Each still records its outcome: `unknown`, with the reason `drain`.
     pub fn abort(&self) {
         self.aborted.cancel();
     }

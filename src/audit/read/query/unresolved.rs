@@ -195,7 +195,7 @@ impl ReadBacks {
     }
 }
 
-/// Whether an entry may be a read-back.
+/// False if the bytes show that the entry is no read-back; true also if only the decoder can tell.
 fn may_be_read_back(_: u64, bytes: &[u8]) -> bool {
     Spelled::of(bytes).is_none_or(|spelled| spelled.kind == b"reconciled")
 }

@@ -1,5 +1,5 @@
-//! Lists every tile and bundle in the folder, also the partial ones, and other programs' files, which
-//! are not a part of the log and not a fault.
+//! Lists every tile and bundle in the folder, partial ones included. It also lists files of other
+//! programs: they do not belong to the log and are no fault.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, first_entry
 use crate::audit::read::files::{MAX_TILE_BYTES, TileFile};
 use crate::audit::read::{Files, Location};
 
-/// The maximal depth of folders: a level, six groups of digits, a partial tile's own.
+/// The maximum depth of folders. A valid path needs 8: the level, six groups of digits, and the folder of a
+/// partial tile.
 const MAX_DEPTH: usize = 10;
 /// How many of other programs' files the list names.
 const MOST_NAMED: usize = 10;

@@ -1,4 +1,4 @@
-//! Random sound trails, and the sizes at which they were published.
+//! Random undamaged trails, each with the sizes at which it published a checkpoint.
 
 use std::path::Path;
 
