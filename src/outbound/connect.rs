@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::alarm::Alarm;
 use super::counted_stream::{CountedStream, Waiting};
 use super::io::{HyperIo, Socket};
 use super::upload::Upload;
@@ -42,6 +43,7 @@ pub(super) struct Connector {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
     pub(super) stream: Arc<CountedStream>,
+    pub(super) alarm: Alarm,
     task: AbortHandle,
 }
 
@@ -175,6 +177,7 @@ async fn drive(io: HyperIo, stream: Arc<CountedStream>) -> hyper::Result<Connect
     Ok(Connection {
         sender,
         stream,
+        alarm: Alarm::default(),
         task: task.abort_handle(),
     })
 }

@@ -1,14 +1,17 @@
 //! One request on one connection: sends it, waits, and judges the answer's head.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::answer;
 use super::body::answer_body;
 use super::counted_stream::CountedStream;
@@ -88,7 +91,7 @@ pub(super) async fn exchange(
     let request = Request::from_parts(head, Upload::new(body, Arc::clone(&stream)));
     // Pinned here: it is large, and every move would copy it.
     let sending = pin!(connection.sender.try_send_request(request));
-    match answered(sending, &stream, times).await {
+    match answered(sending, &stream, &mut connection.alarm, times).await {
         Some(Ok(response)) => {
             let (mut head, incoming) = response.into_parts();
             let early = stream.was_early();
@@ -121,11 +124,16 @@ pub(super) async fn exchange(
 async fn answered(
     mut sending: Pin<&mut impl Future<Output = Reply>>,
     stream: &CountedStream,
+    alarm: &mut Alarm,
     times: Times,
 ) -> Option<Reply> {
     let mut wake = times.deadline.min(times.begun + times.head_timeout);
     loop {
-        if let Ok(reply) = timeout_at(wake, sending.as_mut()).await {
+        let reply = poll_fn(|cx| match sending.as_mut().poll(cx) {
+            Poll::Ready(reply) => Poll::Ready(Some(reply)),
+            Poll::Pending => alarm.poll_at(wake, cx).map(|()| None),
+        });
+        if let Some(reply) = reply.await {
             return Some(reply);
         }
         let now = Instant::now();

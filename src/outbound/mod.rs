@@ -7,8 +7,10 @@
 //! 2. `attempts` decides when to try again, `exchange` sends one request on one connection;
 //! 3. `pool` and `origin_pool` choose the connection, `connect` makes a new one;
 //! 4. `counted_stream` counts the bytes that left and peeks, `io` shows it to TLS and hyper;
-//! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` pass the bodies on.
+//! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` pass the bodies on;
+//! 6. `alarm` is the timer of an answer, `settings` holds the times and bounds.
 
+mod alarm;
 mod answer;
 mod attempts;
 mod body;

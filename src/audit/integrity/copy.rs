@@ -7,10 +7,14 @@ use crate::audit::status::{Cause, Unavailable, closed, trouble};
 const MOST_UNSYNCED: usize = 16;
 
 impl Integrity {
+    /// Keeps in mind which copies could not be synced.
+    pub(crate) fn remember_failed_copies(&mut self, before: &Self) {
+        self.pending.clone_from(&before.pending);
+    }
+
     /// Makes the log at the path durable, because it or a file of it may be a copy. After a failed sync the kernel
     /// may count unwritten pages as written, so no later sync of that copy can be trusted.
     pub(crate) fn sync_copy(&mut self, copy: &mut Self) -> Result<(), Unavailable> {
-        copy.pending.clone_from(&self.pending);
         // A new folder may reuse the inode of a removed one.
         let made = copy.journal.made();
         let mut pending = self.pending.iter();

@@ -31,7 +31,24 @@ pub(crate) struct Chain<'k> {
 impl<'k> Chain<'k> {
     /// Begins at the first batch of the folder that holds the segments.
     pub(crate) fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
-        let plan = Plan::of(&*folder, key)?;
+        Self::planned(folder, key, None)
+    }
+
+    /// [`Self::new`], but ends at this batch, and reads nothing behind it.
+    pub(crate) fn up_to(
+        folder: Arc<dyn Folder>,
+        key: Option<&'k Key>,
+        last: Link,
+    ) -> Result<Self, ReadError> {
+        Self::planned(folder, key, Some(last))
+    }
+
+    fn planned(
+        folder: Arc<dyn Folder>,
+        key: Option<&'k Key>,
+        until: Option<Link>,
+    ) -> Result<Self, ReadError> {
+        let plan = Plan::of(&*folder, key, until.map(|last| last.place.segment))?;
         Ok(Self {
             last: plan.before,
             folder,
@@ -39,15 +56,10 @@ impl<'k> Chain<'k> {
             plan,
             span: 0,
             offset: 0,
-            until: None,
+            until,
             done: false,
             torn: false,
         })
-    }
-
-    pub(crate) fn until(mut self, last: Option<Link>) -> Self {
-        self.until = last;
-        self
     }
 
     /// The last batch read. Before the first: the batch that it continues from, which is the
@@ -123,7 +135,7 @@ impl<'k> Chain<'k> {
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
-        let newer = Plan::of(&*self.folder, self.key)?;
+        let newer = Plan::of(&*self.folder, self.key, None)?;
         let newest = |plan: &Plan| plan.spans.last().map(|s| s.segment.number);
         if newest(&newer) == newest(&self.plan) {
             return Err(ReadError::damaged_before(
@@ -154,7 +166,7 @@ impl<'k> Chain<'k> {
             return Ok(None);
         }
         match plan::judge(first, 0, behind)? {
-            Tail::Damaged(damage) if Plan::of(&*self.folder, self.key)?.spans.is_empty() => {
+            Tail::Damaged(damage) if Plan::of(&*self.folder, self.key, None)?.spans.is_empty() => {
                 Err(ReadError::damaged_before(first.place(0), damage))
             }
             tail => {

@@ -26,10 +26,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(folder: &dyn Folder, key: Option<&Key>) -> Result<Self, ReadError> {
+    /// Reads nothing in the segments after `newest`, if one is given.
+    pub(super) fn of(
+        folder: &dyn Folder,
+        key: Option<&Key>,
+        newest: Option<u64>,
+    ) -> Result<Self, ReadError> {
         PruningFloor::is_not_newer(folder)?;
         let mut numbers =
             segment::numbers(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+        numbers.retain(|number| newest.is_none_or(|newest| *number <= newest));
         let mut plan = Self::default();
         let mut first = None;
         while let (None, Some(number)) = (&first, numbers.pop()) {

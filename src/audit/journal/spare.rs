@@ -58,6 +58,23 @@ impl Spares {
         self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
     }
 
+    /// The same numbers, without a spare.
+    pub(crate) fn without_spare(&self) -> Self {
+        Self {
+            folder: Arc::clone(&self.folder),
+            bytes: self.bytes,
+            assigned: Arc::clone(&self.assigned),
+            making: None,
+            ready: None,
+            adopted: false,
+        }
+    }
+
+    /// Gives the ready spare up. Its file stays, and its number is not used again.
+    pub(crate) fn forget_ready(&mut self) {
+        self.ready = None;
+    }
+
     /// The spare; `None` until it is ready.
     pub(crate) fn ready(&self) -> Option<&Prepared> {
         self.ready.as_ref()
@@ -250,6 +267,19 @@ mod tests {
         let bytes = std::fs::read(outer.path().join("0000000042")).unwrap();
         assert_eq!(bytes, vec![0; 65_536]);
         assert_eq!(segment::numbers(&*folder).unwrap(), [42, 43]);
+    }
+
+    #[test]
+    fn p4_a_spare_that_is_handed_over_and_dropped_keeps_its_number() {
+        let outer = test_folder("spare-shared");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let mut spares = Spares::new(Arc::clone(&folder), 4, 65_536);
+        spares.begin().unwrap();
+        let mut others = spares.without_spare();
+        // The drop waits for the thread, which assigns the number.
+        drop(spares);
+        assert_eq!(others.highest(), 5);
+        assert_eq!(others.take(1, 0).unwrap().number, 6);
     }
 
     #[test]

@@ -96,16 +96,17 @@ impl CommitLoop {
             self.composer.note(&Kind::Config(config));
         }
         self.store.flush(&mut self.composer.pending)?;
+        self.show();
+        self.tell_settled();
+        self.store.begin(!self.has_begun)?;
         if let Some(ended) = incident.take() {
             let refused = self.shared.availability.take_refused();
             self.composer.note(&ended.ended(refused));
             self.store.flush(&mut self.composer.pending)?;
         }
-        self.show();
-        self.tell_settled();
-        self.store.begin(!self.has_begun)?;
-        self.has_begun = true;
-        self.shared.holds();
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.shared.holds();
+        }
         self.open_gate();
         Ok(())
     }
@@ -161,7 +162,7 @@ impl CommitLoop {
             }
             Ok(true) => {
                 self.answer(Some(&was_late()), true);
-                Err(was_late())
+                self.close_late_intents()
             }
             Err(Failed { found, late }) => {
                 self.shared.availability.close(found.clone());
@@ -174,6 +175,19 @@ impl CommitLoop {
                 Err(found)
             }
         }
+    }
+
+    /// The late sync has come back. Writes the closings of its intents before the loop takes new ones.
+    fn close_late_intents(&mut self) -> Result<(), Unavailable> {
+        let late = Incident::new(was_late(), self.shared.clock.now());
+        self.composer.note(&late.began());
+        let written = self.store.flush(&mut self.composer.pending);
+        let refused = self.shared.availability.take_refused();
+        self.composer.note(&late.ended(refused));
+        written.and_then(|_| self.store.flush(&mut self.composer.pending))?;
+        self.tell_settled();
+        self.open_gate();
+        Ok(())
     }
 
     /// Answers all waiters: `Ok` if their entries are durable, else `found`. If the disk was late, no

@@ -65,16 +65,18 @@ pub(crate) fn open(
         &mut replay_check,
         expected.as_ref(),
     )?;
-    let spares = match expected
-        .as_mut()
-        .and_then(|expected| expected.spares.take())
-    {
-        Some(spares) => spares,
-        None => {
-            if let Some(expected) = &mut expected {
-                expected.held.sync_copy(&mut integrity)?;
+    let spares = match &mut expected {
+        None => spares(&integrity.journal, settings.segment_bytes, 0)?,
+        Some(expected) => {
+            integrity.remember_failed_copies(expected.held);
+            match expected.spares.take() {
+                Some(spares) => spares,
+                None => {
+                    expected.held.sync_copy(&mut integrity)?;
+                    let bytes = settings.segment_bytes;
+                    spares(&integrity.journal, bytes, expected.highest)?
+                }
             }
-            spares(&integrity.journal, settings.segment_bytes)?
         }
     };
     integrity.keep_all(spares.ready())?;
@@ -140,7 +142,7 @@ fn enter(
     let root = disk
         .folder(&path, create)
         .map_err(at("cannot open the trail's folder"))?;
-    let lock = lock(&*root, expected)?;
+    let (lock, is_held) = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own(&*root, key, expected.is_some())?;
     let name = match expected {
@@ -148,9 +150,11 @@ fn enter(
         // Another container may have the same process id.
         None => format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7()),
     };
-    lock.clear()
-        .and_then(|()| lock.write_at(name.as_bytes(), 0))
-        .map_err(at("cannot write to the lock"))?;
+    if !is_held {
+        lock.clear()
+            .and_then(|()| lock.write_at(name.as_bytes(), 0))
+            .map_err(at("cannot write to the lock"))?;
+    }
     let journal = root
         .folder(JOURNAL, create)
         .map_err(at("cannot open the journal"))?;
@@ -170,8 +174,11 @@ fn enter(
     Ok((integrity, loss))
 }
 
-/// Takes the lock, or keeps it if this process already holds it.
-fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn File>, Unavailable> {
+/// Takes the lock, or keeps it if this process already holds it. Returns whether it does.
+fn lock(
+    root: &dyn Folder,
+    expected: Option<&Expected<'_>>,
+) -> Result<(Arc<dyn File>, bool), Unavailable> {
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     if let Some(expected) = expected
         && let Some(held) = expected
@@ -179,7 +186,7 @@ fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn Fi
             .lock_in(root)
             .map_err(at("cannot look at the lock"))?
     {
-        return Ok(held);
+        return Ok((held, true));
     }
     let access = match expected {
         Some(_) => Access::Write,
@@ -189,7 +196,7 @@ fn lock(root: &dyn Folder, expected: Option<&Expected<'_>>) -> Result<Arc<dyn Fi
         .open(LOCK, access)
         .map_err(at("cannot open the lock"))?;
     match lock.lock().map_err(at("cannot take the lock"))? {
-        true => Ok(lock),
+        true => Ok((lock, false)),
         false => Err(closed(Cause::Locked, "another process writes this trail")),
     }
 }
@@ -211,8 +218,9 @@ fn own(
     let length = file.read_at(&mut found, 0).map_err(at)?;
     match &found[..length] {
         // A crash may have left the file empty, zeroed or incomplete.
-        text if line.len() > text.len() && line.as_bytes().starts_with(text)
-            || text.iter().all(|byte| *byte == 0) =>
+        text if !is_expected
+            && (line.len() > text.len() && line.as_bytes().starts_with(text)
+                || text.iter().all(|byte| *byte == 0)) =>
         {
             file.write_at(line.as_bytes(), 0).map_err(at)?;
             file.sync_all().map_err(at)?;
@@ -238,7 +246,14 @@ fn follow(
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link), Unavailable> {
     let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
-    let mut chain = Chain::new(journal, Some(key)).map_err(|e| unreadable(&e))?;
+    let chain = match expected {
+        // What is behind the last batch in our own files was never synced, so no read of it can be trusted.
+        Some(expected) if expected.spares.is_some() => {
+            Chain::up_to(journal, Some(key), expected.last)
+        }
+        _ => Chain::new(journal, Some(key)),
+    };
+    let mut chain = chain.map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, chain.last());
     let mut link = chain.last();
     composer.begin(link.next_index);
@@ -285,8 +300,9 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
         published.seen,
         (&store.availability, &store.metrics),
     );
-    let chain = Chain::new(Arc::clone(journal), Some(&store.key)).map_err(|e| unreadable(&e))?;
-    let mut chain = chain.until(Some(*store.appender.last()));
+    let last = *store.appender.last();
+    let chain = Chain::up_to(Arc::clone(journal), Some(&store.key), last);
+    let mut chain = chain.map_err(|e| unreadable(&e))?;
     publisher.begins(chain.last());
     let mut bytes = 0;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
@@ -311,10 +327,11 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
     Ok(publisher)
 }
 
-/// The spares after the highest segment number. An unused spare is adopted.
-fn spares(journal: &Arc<dyn Folder>, bytes: u64) -> Result<Spares, Unavailable> {
+/// The spares after the highest segment number, in the folder or of this process. An unused spare is adopted.
+fn spares(journal: &Arc<dyn Folder>, bytes: u64, ours: u64) -> Result<Spares, Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot list the journal");
     let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
+    let highest = highest.max(ours);
     let bytes = bytes.max(MIN_SEGMENT).next_multiple_of(4_096);
     let mut spares = Spares::new(Arc::clone(journal), highest, bytes);
     let newest = Segment::open(&**journal, highest).map_err(|e| unreadable(&e))?;

@@ -188,14 +188,27 @@ fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unava
     let store = &mut commit_loop.store;
     let is_same = store.is_same()?;
     store.let_go();
+    // If they are not handed on, the drop waits for the thread that makes one.
+    let mut spares = Some(store.take_spares()).filter(|_| is_same);
     let expected = Expected {
         last: *store.appender.last(),
         kept: &commit_loop.composer.pending,
-        spares: is_same.then(|| store.take_spares()),
+        spares: &mut spares,
+        highest: store.spares.highest(),
         held: &mut store.integrity,
     };
-    let (opened, _) = open::open(writer, Some(expected))?;
-    commit_loop.store = opened;
+    match open::open(writer, Some(expected)) {
+        Ok((opened, _)) => commit_loop.store = opened,
+        Err(found) => {
+            if let Some(spares) = spares {
+                store.spares = spares;
+            }
+            return Err(found);
+        }
+    }
+    if !is_same {
+        commit_loop.shared.holds();
+    }
     Ok(())
 }
 

@@ -115,13 +115,18 @@ impl Store {
         // The scrub alone sees the fault that it found.
         self.scrubbed()?;
         let mut checked = self.look_after();
-        if checked.is_err() && self.integrity.claim_lock(self.spares.highest())? {
+        let spares = &self.spares;
+        if checked.is_err() && self.integrity.claim_lock(|| spares.highest())? {
             checked = self.look_after();
         }
         match checked {
             Ok(()) => Ok(true),
             Err(found) => match found.cause {
-                Cause::FolderMoved | Cause::Replaced | Cause::Unlinked => Ok(false),
+                Cause::FolderMoved | Cause::Replaced | Cause::Unlinked => {
+                    // A spare holds no entries, so the log is the same without it.
+                    self.spares.forget_ready();
+                    Ok(self.look_after().is_ok())
+                }
                 _ => Err(found),
             },
         }
@@ -133,10 +138,9 @@ impl Store {
         self.scrub = None;
     }
 
-    /// Hands over the segment numbers, and the spare if there is one.
+    /// Hands over the spare and the thread that makes one, if there is one. The segment numbers stay shared.
     pub(crate) fn take_spares(&mut self) -> Spares {
-        let journal = Arc::clone(&self.integrity.journal);
-        let none = Spares::new(journal, self.spares.highest(), self.spares.bytes());
+        let none = self.spares.without_spare();
         std::mem::replace(&mut self.spares, none)
     }
 

@@ -14,8 +14,10 @@ pub(crate) struct Expected<'h> {
     /// Entries that no accepted batch holds. A batch of them may follow the last one: this process wrote it
     /// and did not accept it.
     pub(crate) kept: &'h [Vec<u8>],
-    /// The segment numbers, if every file at the path is still the one that this process wrote.
-    pub(crate) spares: Option<Spares>,
+    /// The segment numbers and the spare, if every file at the path is still the one that this process wrote.
+    pub(crate) spares: &'h mut Option<Spares>,
+    /// The highest segment number that this process assigned.
+    pub(crate) highest: u64,
     /// The held files. If the log at the path has the same lock file, the lock stays held.
     pub(crate) held: &'h mut Integrity,
 }
