@@ -106,7 +106,6 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
 use crate::clock::Clock;
 use crate::contract::Contracts;
-use crate::layers;
 use crate::layers::access_log::Logged;
 use crate::layers::credentials::Credentials;
 use crate::layers::record::Deletions;
@@ -115,7 +114,7 @@ use crate::metrics::Metrics;
 use crate::outbound::client::Client;
 use crate::request::{Body, Limits, Peer};
 use crate::token::Verifier;
-use crate::{audit, domain};
+use crate::{audit, domain, layers};
 
 /// What the stack is built from.
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ impl Guard {
             let what = "Host is not an address of this listener nor a loopback name";
             return Some(text(StatusCode::MISDIRECTED_REQUEST, what));
         }
-        // Without a token file, everybody with the right `Host` may go on.
+        // Without a token file, every request with the right `Host` passes.
         let file = self.token.as_ref()?;
         let mut sent = headers.get_all(AUTHORIZATION).iter();
         let (Some(first), None) = (sent.next(), sent.next()) else {

@@ -9,9 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
-use super::Algorithm;
-use super::compact;
 use super::json::{self, Object};
+use super::{Algorithm, compact};
 
 /// A key that may verify signatures.
 #[derive(Clone, Debug)]

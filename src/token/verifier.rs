@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::cache::{self, Cache, Verdict};
-use super::claims;
 use super::compact::{Compact, MAX_TOKEN_BYTES};
 use super::keys::{Current, Keys, Pace};
-use super::{Denial, Identity, IssuerSettings};
+use super::{Denial, Identity, IssuerSettings, claims};
 use crate::clock::Clock;
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;

@@ -8,7 +8,7 @@ pub(crate) const VERIFIER: &str = "verifier";
 /// The folder of journal segments.
 pub(crate) const JOURNAL: &str = "journal";
 /// The folder of files that are not at their final place yet.
-pub(crate) const PASSING: &str = "tmp";
+pub(crate) const TEMPORARY: &str = "tmp";
 /// The folder of tiles and bundles.
 pub(crate) const TILES: &str = "tile";
 /// The prefix of the folders of abandoned logs.
@@ -39,7 +39,7 @@ pub(crate) const LOCK_MODE: u32 = 0o600;
 /// The mode of all other files.
 pub(crate) const FILE_MODE: u32 = 0o640;
 /// The parts of a log, which `accept-loss` moves to the quarantine folder.
-const OF_THE_LOG: [&str; 6] = [CHECKPOINT, VERIFIER, JOURNAL, TILES, PASSING, RESERVE];
+const OF_THE_LOG: [&str; 6] = [CHECKPOINT, VERIFIER, JOURNAL, TILES, TEMPORARY, RESERVE];
 /// Lychgate's other files in the audit folder.
 const BESIDE: [&str; 7] = [
     LOCK,
@@ -76,12 +76,12 @@ pub(crate) fn is_own_in_journal(name: &str) -> bool {
     segment_number(name).is_some() || [FLOOR, FLOOR_NEW, SPARE, NEXT].contains(&name)
 }
 
-/// Whether Lychgate uses this name in [`PASSING`].
-pub(crate) fn is_own_in_passing(name: &str) -> bool {
+/// Whether Lychgate uses this name in [`TEMPORARY`].
+pub(crate) fn is_own_temporary(name: &str) -> bool {
     name == CHECKPOINT || is_number(name)
 }
 
-/// Whether the name consists of digits, as in [`PASSING`] and in the folders of partial tiles.
+/// Whether the name consists of digits, as in [`TEMPORARY`] and in the folders of partial tiles.
 pub(crate) fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -28,7 +28,7 @@ use super::journal::spare::{Prepared, Spares};
 use super::log::key::Key;
 use super::status::{Cause, Unavailable, closed, trouble};
 use pinned_file::LastChange;
-pub(crate) use pinned_file::Text;
+pub(crate) use pinned_file::PinnedFile;
 pub(crate) use published::{Published, altered, unlinked};
 pub(crate) use segments::Segments;
 use unread::is_no_folder;
@@ -45,8 +45,8 @@ pub(crate) struct Integrity {
     key: Arc<Key>,
     root_is: Identity,
     journal_is: Identity,
-    lock: Text,
-    verifier: Text,
+    lock: PinnedFile,
+    verifier: PinnedFile,
     /// The last change of the names in the journal.
     names: LastChange,
     /// The segment in use, and its time of change after our last write.
@@ -62,8 +62,8 @@ pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) root: Arc<dyn Folder>,
     pub(crate) journal: Arc<dyn Folder>,
-    pub(crate) lock: Text,
-    pub(crate) verifier: Text,
+    pub(crate) lock: PinnedFile,
+    pub(crate) verifier: PinnedFile,
     pub(crate) key: Arc<Key>,
 }
 

@@ -42,7 +42,7 @@ impl LastChange {
 }
 
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct PinnedFile {
     name: &'static str,
     file: Arc<dyn File>,
     is: Identity,
@@ -50,7 +50,7 @@ pub(crate) struct Text {
     last_change: LastChange,
 }
 
-impl Text {
+impl PinnedFile {
     /// Pins a file with this content.
     pub(crate) fn new(
         name: &'static str,

@@ -34,7 +34,7 @@ impl<'k> Chain<'k> {
         Self::planned(folder, key, None)
     }
 
-    /// [`Self::new`], but ends at this batch, and reads nothing behind it.
+    /// Ends at this batch and reads nothing after it.
     pub(crate) fn up_to(
         folder: Arc<dyn Folder>,
         key: Option<&'k Key>,

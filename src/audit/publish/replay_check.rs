@@ -18,7 +18,7 @@ use crate::audit::status::{Cause, Unavailable, closed, trouble};
 /// The state from which the publisher continues.
 #[derive(Debug)]
 pub(crate) struct Published {
-    pub(crate) shelf: TileWriter,
+    pub(crate) tile_writer: TileWriter,
     pub(crate) seen: RollbackGuard,
     /// The checkpoint's bytes; `covered` is the number of its entries.
     pub(crate) checkpoint: Option<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(crate) struct Published {
 /// The published checkpoints, and the tree rebuilt so far.
 #[derive(Debug)]
 pub(crate) struct ReplayCheck {
-    shelf: TileWriter,
+    tile_writer: TileWriter,
     seen: RollbackGuard,
     /// The newest checkpoint in the folder, and its bytes.
     checkpoint: Option<(Checkpoint, Vec<u8>)>,
@@ -53,7 +53,7 @@ impl ReplayCheck {
         seen_file: &Path,
         key: &VerifierKey,
     ) -> Result<Self, Unavailable> {
-        let shelf =
+        let tile_writer =
             TileWriter::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
         let found = read_log_file(&**root, CHECKPOINT)
             .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
@@ -84,7 +84,7 @@ impl ReplayCheck {
             );
         }
         Ok(Self {
-            shelf,
+            tile_writer,
             seen,
             checkpoint,
             newest_seen,
@@ -176,7 +176,7 @@ impl ReplayCheck {
                 true => self.start,
                 false => self.published,
             },
-            shelf: self.shelf,
+            tile_writer: self.tile_writer,
             seen: self.seen,
             checkpoint: self.checkpoint.map(|(_, bytes)| bytes),
         }
@@ -211,7 +211,7 @@ impl ReplayCheck {
     /// file.
     fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
         let found = self
-            .shelf
+            .tile_writer
             .read(&piece.path)
             .map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))?;
         match found {

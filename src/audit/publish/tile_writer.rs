@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::tree::Piece;
-use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, PASSING, is_number, is_own_in_passing};
+use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, TEMPORARY, is_number, is_own_temporary};
 use crate::audit::disk::{Access, File, Folder, if_exists, read_log_file};
 
 /// Files that are written before the first of them is synced. The first sync usually flushes the
@@ -34,7 +34,7 @@ pub(crate) struct TileWriter {
 impl TileWriter {
     /// Opens the folder for temporary files; creates it if it is missing.
     pub(crate) fn open(root: &Arc<dyn Folder>) -> io::Result<Self> {
-        let temporary = root.folder(PASSING, Some(FOLDER_MODE))?;
+        let temporary = root.folder(TEMPORARY, Some(FOLDER_MODE))?;
         Ok(Self {
             root: Arc::clone(root),
             temporary,
@@ -48,7 +48,7 @@ impl TileWriter {
     /// Removes the temporary files of an earlier process.
     pub(crate) fn clear(&self) -> io::Result<()> {
         let left = self.temporary.list()?;
-        for name in left.iter().filter(|name| is_own_in_passing(name)) {
+        for name in left.iter().filter(|name| is_own_temporary(name)) {
             self.temporary.remove(name)?;
         }
         Ok(())
@@ -63,7 +63,7 @@ impl TileWriter {
         }
         self.open.clear();
         self.touched.clear();
-        self.temporary = self.root.folder(PASSING, Some(FOLDER_MODE))?;
+        self.temporary = self.root.folder(TEMPORARY, Some(FOLDER_MODE))?;
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! `audit accept-loss`: abandons a log that cannot go on, so that a log of another name can begin.
 //! It works offline, under the trail's lock. Each step is durable before the next:
 //!
-//! 1. decide: `loss.moving` records what is lost, who accepts it, and where the files go;
+//! 1. decide: `loss.moving` records the lost log, the operator and the quarantine folder;
 //! 2. quarantine: all files of the old log move into that folder, then the record becomes `loss.moved`;
 //! 3. begin: with the new key, the old seen file is renamed, and the record becomes the new log's first entry;
-//! 4. report: [`Accepted`] says what moved and what is left to do.
+//! 4. report: [`Accepted`] names the quarantine folder and any unfinished step.
 //!
 //! After a crash, the next opening of the trail finishes steps 2 and 3. Lychgate never signs two histories
 //! under one origin, so a lost name is not taken again.
@@ -221,7 +221,7 @@ fn known_of_old(
     Ok((origin, newest.map(|(_, text)| text)))
 }
 
-/// What cannot be read may be the loss itself, so it stops nothing. Only a lack of descriptors or memory does.
+/// An unreadable file may be the loss itself, so it stops nothing. Only a lack of descriptors or memory does.
 fn known<T>(read: io::Result<Option<T>>) -> io::Result<Option<T>> {
     match read {
         Err(error) if is_lack(&error) => Err(error),

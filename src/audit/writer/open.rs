@@ -17,7 +17,7 @@ use super::{Writer, accept_loss};
 use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, VERIFIER};
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
-use crate::audit::integrity::{Integrity, Opened, Text, cause_at_opening};
+use crate::audit::integrity::{Integrity, Opened, PinnedFile, cause_at_opening};
 use crate::audit::journal::append::Appender;
 use crate::audit::journal::batch::{Batch, Link, padded};
 use crate::audit::journal::chain::Chain;
@@ -159,7 +159,7 @@ fn enter(
         .folder(JOURNAL, create)
         .map_err(at("cannot open the journal"))?;
     let text = |name, file, content: String| {
-        Text::new(name, file, content.into_bytes())
+        PinnedFile::new(name, file, content.into_bytes())
             .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
     };
     let integrity = Integrity::new(Opened {
@@ -247,7 +247,7 @@ fn follow(
 ) -> Result<(Option<Batch>, Link), Unavailable> {
     let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
     let chain = match expected {
-        // What is behind the last batch in our own files was never synced, so no read of it can be trusted.
+        // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
         Some(expected) if expected.spares.is_some() => {
             Chain::up_to(journal, Some(key), expected.last)
         }
@@ -287,7 +287,7 @@ fn follow(
 /// memory, and makes missing published files again.
 fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailable> {
     // Only now, so that a folder whose log cannot be opened stays as it is.
-    let cleared = published.shelf.clear();
+    let cleared = published.tile_writer.clear();
     cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
     let Published { covered, from, .. } = &published;
     let (covered, mut next) = (*covered, from.size());
@@ -295,7 +295,7 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
     let mut publisher = Publisher::new(
         &store.key,
         &store.integrity,
-        published.shelf,
+        published.tile_writer,
         (published.from, published.checkpoint),
         published.seen,
         (&store.availability, &store.metrics),

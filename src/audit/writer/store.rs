@@ -105,8 +105,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether every file at the path is still the one that this process wrote. If not, another may be in its
-    /// place: then the log is judged by what it holds.
+    /// Whether every file at the path is still the one that this process wrote. If not, the opening judges the log
+    /// by its content.
     pub(crate) fn is_same(&mut self) -> Result<bool, Unavailable> {
         self.retire();
         if self.integrity.moved().is_some() {

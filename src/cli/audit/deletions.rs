@@ -1,9 +1,8 @@
 //! Selects deletions from a trail, and says which entries the answer covers.
 
 use super::trail::Trail;
-use crate::audit::read::Log;
-use crate::audit::read::query;
 use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
+use crate::audit::read::{Log, query};
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
 

@@ -8,13 +8,12 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::*;
-use crate::audit::Receipt;
 use crate::audit::entry::Kind;
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::query::tests::intent;
 use crate::audit::read::verify::sample::{bytes, sound, tamper, write};
-use crate::audit::test_folder;
+use crate::audit::{Receipt, test_folder};
 
 mod export;
 mod prove;

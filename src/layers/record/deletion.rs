@@ -11,8 +11,7 @@ use http::Response;
 use tower::Service;
 
 use super::in_flight::{Deletions, Slot};
-use super::verdict;
-use super::{Cleared, Recorder, Unrecorded};
+use super::{Cleared, Recorder, Unrecorded, verdict};
 use crate::audit::entry::{Caller, Cuts, Ending, Intent, Reason, Sent, Verdict};
 use crate::audit::{Cause, OpenIntent, Unavailable};
 use crate::forward::{Outgoing, Report};

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Failure, Trouble};
 use crate::audit::disk::names::{
-    JOURNAL, PASSING, TILES, is_own, is_own_in_journal, is_own_in_passing,
+    JOURNAL, TEMPORARY, TILES, is_own, is_own_in_journal, is_own_temporary,
 };
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, first_entry, form, tiles_at};
@@ -228,7 +228,7 @@ impl Others {
         let folders: [(&str, IsOwn); 3] = [
             ("", is_own),
             (JOURNAL, is_own_in_journal),
-            (PASSING, is_own_in_passing),
+            (TEMPORARY, is_own_temporary),
         ];
         for (folder, is_own) in folders {
             let Ok(items) = fs::read_dir(directory.join(folder)) else {

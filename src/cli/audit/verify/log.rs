@@ -12,9 +12,8 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::Location;
-use crate::audit::read::verify;
 use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
+use crate::audit::read::{Location, verify};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
