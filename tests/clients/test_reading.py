@@ -68,6 +68,8 @@ class Reading(refusals.Refusals, unittest.TestCase):
         UP.then(upstream.answer(503, b""))
         delete(user=3)
         delete(user=4, if_match="*")
+        # The gateway answers a refused request before it writes the entry.
+        GATE.wait_until(lambda: len(listed()) == 4, "the refusal is on record")
         batch("5", "6", "7")
         UP.then(b"HTTP/1.1 200 OK\r\nac-revision: " + REVISION + b"\r\ncontent-length: 0\r\n\r\n")
         hostile = delete(user=8, sub=HOSTILE, if_match='"-1+1"')
