@@ -1,11 +1,15 @@
 //! Resolves deletions in doubt: asks the origin that got a deletion whether each of its users still
 //! exists.
 //!
-//! A deletion is in doubt if its outcome is `unknown`, or `failed` after something was sent.
-//! Each user is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials. 404 or
-//! `deleted: true` means `deleted` (the user does not exist now, whoever deleted it), 200 means
-//! `still_there`; any other answer, or two reads that differ, mean `cannot_tell`. If a gateway holds
-//! the trail's lock, it does this for the command `audit reconcile`; otherwise the command does.
+//! A deletion is in doubt if its outcome is `unknown`, or `failed` after something was sent. Each user
+//! is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials:
+//!
+//! - 404 or `deleted: true` means `deleted`: the user does not exist now, whoever deleted it;
+//! - 200 means `still_there`;
+//! - any other answer, or two reads that differ, mean `cannot_tell`.
+//!
+//! If a gateway holds the trail's lock, it does this for the command `audit reconcile`; otherwise the
+//! command does.
 //!
 //! In reading order: `pick` selects the deletions, `ask` reads the users, [`token`] holds the
 //! credentials.

@@ -257,7 +257,7 @@ impl<'t> Table<'t> {
         self.wrong_at(&self.span_of(key), key, wrong, hint);
     }
 
-    /// As [`Table::wrong`], at another position than the key's value.
+    /// Like [`Table::wrong`], but marks this span instead of the key's value.
     pub(crate) fn wrong_at(&self, span: &Range<usize>, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
         self.reading.add(span, message, hint);

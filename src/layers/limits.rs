@@ -22,7 +22,7 @@ use crate::request::{Body, BodyFault, BoxError, Limits, RequestContext};
 pub struct Bounded(Body);
 
 impl Bounded {
-    /// Whether nothing follows the head. An empty chunked stream is content.
+    /// Whether the request ends with its head. An empty chunked stream counts as content.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.0, Body::Empty)
     }

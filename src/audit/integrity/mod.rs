@@ -173,13 +173,12 @@ impl Integrity {
 
     /// Writes our line to the lock again if another process did nothing but write its own. If that process still
     /// runs, it changes the lock again, and the next check finds that.
-    pub(crate) fn claim_lock(&mut self, highest: impl Fn() -> u64) -> Result<bool, Unavailable> {
-        let is_of_another = self.lock.is_of_another();
-        if is_of_another {
+    pub(crate) fn claim_lock(&mut self, highest: impl Fn() -> u64) -> Result<(), Unavailable> {
+        if self.lock.is_of_another() {
             self.check_names(highest)?;
             found(self.lock.write_again(), LOCK)?;
         }
-        Ok(is_of_another)
+        Ok(())
     }
 
     /// The line that this process wrote to the lock.

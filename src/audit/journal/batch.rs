@@ -52,7 +52,7 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<Vec<u8>>,
 }
 
-/// The length of a batch without its entries, each of which adds 2 bytes and its own length.
+/// The length of a batch without its entries. Each entry adds 2 bytes and its own length.
 pub(super) const FRAME: usize = HEAD + TAG + DIGEST;
 
 /// The length of a batch of these entries on disk.

@@ -1,8 +1,14 @@
-//! The floor of a pruned journal: where it begins. The file `floor` holds it, in four lines: `lychgate journal floor v1`; the number of the first segment that must
-//! exist; place, sequence number, next index and digest of the batch before that segment; and the
-//! tag, HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal. Pruning
-//! writes it before it removes a segment, so earlier segments may still exist, but no later one may
-//! be missing. A later segment may continue from that same batch: the next start makes one if only
+//! The floor of a pruned journal: where it begins.
+//!
+//! The file `floor` has four lines:
+//!
+//! 1. `lychgate journal floor v1`;
+//! 2. the number of the first segment that must exist;
+//! 3. place, sequence number, next index and digest of the batch before that segment;
+//! 4. the tag: HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal.
+//!
+//! Pruning writes the file before it removes a segment, so earlier segments may still exist, but no later
+//! one may be missing. A later segment may continue from that same batch: the next start makes one if only
 //! a single batch was left.
 
 use std::io;

@@ -144,7 +144,7 @@ fn enter(
         .map_err(at("cannot open the trail's folder"))?;
     let (lock, is_held) = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
-    let (verifier, line) = own(&*root, key, expected.is_some())?;
+    let (verifier, line) = own_verifier(&*root, key, expected.is_some())?;
     let name = match expected {
         Some(expected) => expected.held.lock_line(),
         // Another container may have the same process id.
@@ -202,7 +202,7 @@ fn lock(
 }
 
 /// Checks that the folder's `verifier` is this key's public key, or writes it into a new folder.
-fn own(
+fn own_verifier(
     root: &dyn Folder,
     key: &Key,
     is_expected: bool,

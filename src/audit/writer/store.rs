@@ -114,19 +114,24 @@ impl Store {
         }
         // The scrub alone sees the fault that it found.
         self.scrubbed()?;
-        let mut checked = self.look_after();
-        let spares = &self.spares;
-        if checked.is_err() && self.integrity.claim_lock(|| spares.highest())? {
-            checked = self.look_after();
+        if self.look_after().is_err() {
+            let spares = &self.spares;
+            self.integrity.claim_lock(|| spares.highest())?;
         }
-        match checked {
+        if self.has_all_files()? {
+            return Ok(true);
+        }
+        // A spare holds no entries, so the log is the same without it.
+        self.spares.forget_ready();
+        self.has_all_files()
+    }
+
+    /// False if a file is missing or replaced. Any other fault is the error.
+    fn has_all_files(&mut self) -> Result<bool, Unavailable> {
+        match self.look_after() {
             Ok(()) => Ok(true),
             Err(found) => match found.cause {
-                Cause::FolderMoved | Cause::Replaced | Cause::Unlinked => {
-                    // A spare holds no entries, so the log is the same without it.
-                    self.spares.forget_ready();
-                    Ok(self.look_after().is_ok())
-                }
+                Cause::FolderMoved | Cause::Replaced | Cause::Unlinked => Ok(false),
                 _ => Err(found),
             },
         }

@@ -43,7 +43,7 @@ pub(super) fn pick(
 }
 
 impl Covered {
-    /// What was searched, and how far the log's checkpoint covers it.
+    /// Names the searched entries and the checkpoint that covers them.
     pub(super) fn new(searched: Searched, log: &Log) -> Self {
         Self {
             searched,

@@ -119,7 +119,7 @@ impl Report {
         lines
     }
 
-    /// Whether everything verified, and a sentence that says so.
+    /// Returns whether everything verified, and the result as a sentence.
     pub(super) fn answer(&self) -> (bool, String) {
         if let Some(failure) = &self.failure {
             let what = match self.is_offline {

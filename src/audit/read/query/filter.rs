@@ -10,7 +10,7 @@ use crate::clock::Time;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) account: Option<String>,
-    /// One of its users.
+    /// A user that the deletion names.
     pub(crate) user: Option<String>,
     /// The caller's subject, client or issuer.
     pub(crate) caller: Option<String>,

@@ -146,7 +146,7 @@ async fn p4_the_old_log_moves_aside_whole_and_the_new_one_says_so() {
     assert!(matches!(new[1].kind, Kind::Started(_)));
     assert_eq!(world.entries(&world.disk, &[&accepted.left_in]), old);
     assert!(root.look(LOSS_MOVED).is_err() && root.look(LOSS_MOVING).is_err());
-    // The seen file of the old log stands beside that of the new one.
+    // The folder holds the seen files of both logs.
     let aside = format!("seen.{}", accepted.left_in);
     let seen = read_log_file(&*kept, &aside).unwrap().unwrap();
     assert_eq!(seen, signed.as_bytes());
@@ -260,8 +260,8 @@ async fn a_loss_that_cannot_be_moved_aside_is_accepted_all_the_same() {
     assert_eq!(losses(&world.entries(&world.disk, &[])), [0]);
 }
 
-/// Accepts and opens on a disk that fails at one step, then loses power; whatever came of it, the old
-/// log or the new one is there, never both under a name, and the new one begins with its loss.
+/// Accepts a loss and opens the log on a disk that fails at one step, then loses power. Afterwards the folder holds
+/// the old log or the new one, and the new one begins with its loss.
 async fn interrupted(world: &World, step: usize, persisted: bool, survives: bool) {
     let told = format!("step {step}, persisted {persisted}, survives {survives}");
     let disk = world.crashed(true);

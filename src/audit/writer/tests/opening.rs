@@ -1,4 +1,4 @@
-//! Trouble while the trail is being opened: what was handed in meanwhile is not lost with it.
+//! An opening fails. The next one records the configs and refusals that came meanwhile.
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Every step fails once, done and not done, while the trail is opened, published and pruned, and the
-//! power is lost: no checkpoint that anybody saw is ever taken back.
+//! Each step of opening, publishing and pruning fails once, done and not done, and then the power is lost. Every
+//! checkpoint that a reader saw stays a part of the log.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ fn newest(disk: &FakeDisk, settings: &Settings) -> Checkpoint {
     Checkpoint::open(&bytes, key.verifier()).unwrap()
 }
 
-/// After a crash the trail opens again, all of it is published before deletions are taken, and what
-/// was seen before is a part of it.
+/// Opens the trail after a crash. It publishes all entries before it takes deletions, and the published log extends
+/// the checkpoint `seen`.
 async fn goes_on(disk: &FakeDisk, settings: &Settings, seen: &Checkpoint, case: &str) -> Trail {
     let again = trail(disk, settings);
     opens(&again).await;

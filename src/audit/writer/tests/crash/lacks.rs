@@ -22,8 +22,8 @@ impl Lack {
     }
 }
 
-/// Tells a story for each read behind its point, which fails, once and for a while. A story says how
-/// many steps had failed when it came to its point, and how many in the end.
+/// Tells the story once for each read after its turning point. That read fails, alone or with those that follow. The
+/// story returns the number of failed steps at the turning point and at the end.
 fn for_each_read(mut story: impl FnMut(Lack) -> (usize, usize)) {
     for (errno, times) in [(Errno::IO, 1), (Errno::MFILE, 12)] {
         let lacks = (0..).map(|read| Lack { read, times, errno });

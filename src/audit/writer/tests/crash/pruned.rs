@@ -1,5 +1,5 @@
-//! Pruning leaves a journal of one batch: the next start writes that batch again, in a segment that
-//! goes on from one that is gone.
+//! Pruning leaves a journal of one batch. The next start writes that batch again, in a segment that continues from
+//! a removed segment.
 
 use super::*;
 

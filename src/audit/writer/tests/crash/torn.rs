@@ -36,7 +36,7 @@ fn tear(killed: &Killed, block: usize, random: &mut Random) {
         let mut told = Told::default();
         let life = Life::begin(&disk, &killed.place.settings, &mut told).unwrap();
         assert_eq!(life.closed(), None, "{subset:?}");
-        // The answered entries remain, and either all or nothing of the torn write.
+        // All answered entries remain. The torn write is there as a whole or not at all.
         let kept = before.last().unwrap().link.next_index as usize;
         let kinds = kinds(&entries(&disk, &killed.place.settings));
         assert!(kinds.len() > kept, "{subset:?}");
