@@ -141,6 +141,7 @@ pub(crate) fn tiles_at(size: u64) -> impl Iterator<Item = Tile> {
 }
 
 /// All bundles of a log of this size.
+#[cfg(test)]
 pub(crate) fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
     (0..).map_while(move |index| Bundle::at(index, size))
 }

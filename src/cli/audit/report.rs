@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::audit::Receipt;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Claim, ClaimCheck, Failure, Summary};
+use crate::audit::read::verify::{Claim, Failure, Summary};
 use crate::cli::escape::escape;
 use crate::cli::exit::Stop;
 
@@ -228,16 +228,10 @@ impl ReceiptReport {
         (report, claim)
     }
 
-    /// Adds whether the log or the proof bears the claim out.
-    pub(super) fn add_check(&mut self, check: ClaimCheck) {
-        let (borne_out, what) = match check {
-            ClaimCheck::Closing(index) => {
-                (true, format!("entry {index} is the closing entry it names"))
-            }
-            ClaimCheck::Intent => (true, "it names the intent".into()),
-            ClaimCheck::NotBorneOut(why) => (false, why),
-        };
-        self.borne_out = Some(borne_out);
+    /// Adds how the log or the proof bears the claim out, or why it does not.
+    pub(super) fn add_check(&mut self, check: Result<String, String>) {
+        self.borne_out = Some(check.is_ok());
+        let (Ok(what) | Err(what)) = check;
         self.what = Some(what);
     }
 }

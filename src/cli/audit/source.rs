@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::remote::is_address;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Trouble, own_verifier};
+use crate::audit::read::Trouble;
+use crate::audit::read::verify::own_verifier;
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;

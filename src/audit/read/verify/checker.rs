@@ -1,11 +1,8 @@
-//! Verifies the entries one by one: their order and times, and with [`Deletions`] and [`Commands`]
-//! that they are consistent. Counts them.
-
-use std::time::Duration;
+//! Verifies the entries one by one: their order and times, and with [`Deletions`] that they are
+//! consistent. Counts them.
 
 use serde::Serialize;
 
-use super::commands::Commands;
 use super::deletions::Deletions;
 use super::{Failure, Others};
 use crate::audit::entry::{EntryHead, EntrySummary, Verdict};
@@ -15,12 +12,10 @@ use crate::clock::Time;
 /// Takes every entry from the first on, and reports the first fault.
 #[derive(Debug, Default)]
 pub(super) struct Checker {
-    next_index: u64,
     first: Option<Time>,
     newest: Option<Time>,
     clock_stepped: bool,
     deletions: Deletions,
-    commands: Commands,
     summary: Summary,
 }
 
@@ -28,64 +23,63 @@ impl Checker {
     /// Verifies the next entry; `leaf` is the RFC 6962 leaf hash of its bytes. After an error, the
     /// checker must not be used.
     pub(super) fn push(&mut self, index: u64, bytes: &[u8], leaf: &Hash) -> Result<(), Failure> {
-        if index != self.next_index {
-            let what = format!("found where {} belongs", self.next_index);
-            return Err(Failure::damaged(what).at(index));
+        let damaged = |what: String| Failure::damaged(what).at(index);
+        let next = self.summary.entries;
+        if index != next {
+            return Err(damaged(format!("found where {next} belongs")));
         }
-        self.next_index += 1;
-        let head = EntryHead::decode(bytes).map_err(|what| Failure::damaged(what).at(index))?;
-        let time = self.check_time(index, &head.time)?;
-        match &head.summary {
-            EntrySummary::Intent(intent) => self.deletions.begin(index, intent, leaf)?,
-            EntrySummary::Outcome(outcome) => self.deletions.close(index, outcome)?,
-            EntrySummary::Unknown(kind) => {
-                let what = format!("not an entry that this version knows: its kind is `{kind}`");
-                return Err(Failure::damaged(what).at(index));
+        let head = EntryHead::decode(bytes).map_err(damaged)?;
+        self.check_time(&head.time).map_err(damaged)?;
+        let checked = match &head.summary {
+            EntrySummary::Intent(intent) => self.deletions.begin(index, intent, leaf),
+            EntrySummary::Outcome(outcome) => {
+                self.deletions.must_be_whole(outcome.intent)?;
+                self.deletions.close(outcome)
             }
-            _ => {}
-        }
-        self.commands.push(index, &head.summary)?;
-        self.first.get_or_insert(time);
-        self.summary.count(&head.summary);
+            EntrySummary::Reconciled(read_back) => self.deletions.read_back(index, read_back),
+            EntrySummary::LossAccepted if index > 0 => {
+                Err("an accepted loss that is not the log's first entry".into())
+            }
+            EntrySummary::Unknown(kind) => Err(format!(
+                "not an entry that this version knows: its kind is `{kind}`"
+            )),
+            _ => Ok(()),
+        };
+        checked.map_err(damaged)?;
         self.clock_stepped = matches!(head.summary, EntrySummary::ClockStep);
+        self.summary.count(&head.summary);
         Ok(())
     }
 
     /// The summary of the trail, at its end. A split deletion with missing parts is an error: the
     /// writer writes all of them together.
     pub(super) fn finish(mut self) -> Result<Summary, Failure> {
-        self.deletions.finish()?;
-        self.summary.open = self.deletions.open();
+        self.summary.open = self.deletions.finish()?;
         self.summary.first_time = self.first.map(|time| time.to_string());
         self.summary.last_time = self.newest.map(|time| time.to_string());
         Ok(self.summary)
     }
 
-    /// The time from the first entry to the newest.
-    pub(super) fn span(&self) -> Duration {
-        let micros = |time: Option<Time>| time.map_or(0, Time::micros);
-        let micros = micros(self.newest).saturating_sub(micros(self.first));
-        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    /// The microseconds from the first entry to the newest.
+    pub(super) fn span(&self) -> i64 {
+        let ends = self.first.zip(self.newest);
+        ends.map_or(0, |(first, newest)| newest.micros() - first.micros())
     }
 
     /// A time may equal the one before. It may be earlier only right after the `trouble` entry that
     /// reports the step.
-    fn check_time(&mut self, index: u64, text: &str) -> Result<Time, Failure> {
-        let what = "its time is not RFC 3339 in UTC with microseconds";
+    fn check_time(&mut self, text: &str) -> Result<(), String> {
         let time = Time::parse(text)
             .filter(|time| time.to_string() == text)
-            .ok_or_else(|| Failure::damaged(what).at(index))?;
-        if let Some(before) = self.newest
-            && time < before
-            && !self.clock_stepped
-        {
-            let what = format!(
+            .ok_or("its time is not RFC 3339 in UTC with microseconds")?;
+        let before = self.newest.replace(time).unwrap_or(time);
+        if time < before && !self.clock_stepped {
+            return Err(format!(
                 "its time {time} lies before {before} of the entry before it, and no `trouble` entry says that the clock was set back"
-            );
-            return Err(Failure::damaged(what).at(index));
+            ));
         }
-        self.newest = Some(time);
-        Ok(time)
+        self.first.get_or_insert(time);
+        Ok(())
     }
 }
 

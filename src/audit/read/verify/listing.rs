@@ -1,35 +1,97 @@
 //! Lists every tile and bundle in the folder, partial ones included. It also lists files of other
 //! programs: they do not belong to the log and are no fault.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io};
 
 use serde::Serialize;
 
-use super::{Failure, Trouble};
+use super::Failure;
+use crate::audit::disk::if_exists;
 use crate::audit::disk::names::{
     JOURNAL, TEMPORARY, TILES, is_own, is_own_in_journal, is_own_temporary,
 };
-use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::log::tiles::{Bundle, FULL, Form, Tile, bundles_at, first_entry, form, tiles_at};
+use crate::audit::log::tiles::{Bundle, FULL, Form, MAX_BUNDLE_BYTES, Tile, form, tiles_at};
 use crate::audit::read::files::{MAX_TILE_BYTES, TileFile};
 use crate::audit::read::{Files, Location};
 
-/// The maximum depth of folders. A valid path needs 8: the level, six groups of digits, and the folder of a
-/// partial tile.
+/// The maximum depth of folders. A valid path needs 8: the level, six groups of digits, and the
+/// folder of a partial tile.
 const MAX_DEPTH: usize = 10;
 /// How many of other programs' files the list names.
 const MOST_NAMED: usize = 10;
+
+/// A bundle or a tile. Bundles sort before tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listed {
+    is_tile: bool,
+    /// For a bundle, the leaf tile of its entries.
+    pub(super) tile: Tile,
+}
+
+impl Listed {
+    pub(super) fn tile(tile: Tile) -> Self {
+        Self {
+            is_tile: true,
+            tile,
+        }
+    }
+
+    /// The bundle of the entries under a leaf tile.
+    pub(super) fn bundle(tile: Tile) -> Self {
+        Self {
+            is_tile: false,
+            tile,
+        }
+    }
+
+    /// All bundles of a log of this size.
+    pub(super) fn bundles_at(size: u64) -> impl Iterator<Item = Self> {
+        let leaves = tiles_at(size).take_while(|tile| tile.level == 0);
+        leaves.map(Self::bundle)
+    }
+
+    pub(super) fn path(&self) -> String {
+        let Tile { index, width, .. } = self.tile;
+        match self.is_tile {
+            true => self.tile.path(),
+            false => Bundle { index, width }.path(),
+        }
+    }
+
+    pub(super) fn first_entry(&self) -> u64 {
+        self.tile.first_entry(0)
+    }
+
+    fn parse_path(path: &str) -> Option<Self> {
+        let Some(Bundle { index, width }) = Bundle::parse_path(path) else {
+            return Tile::parse_path(path).map(Self::tile);
+        };
+        let leaf_tile = Tile {
+            level: 0,
+            index,
+            width,
+        };
+        Some(Self::bundle(leaf_tile))
+    }
+
+    /// All files of a log of this size.
+    fn all_at(size: u64) -> impl Iterator<Item = Self> {
+        Self::bundles_at(size).chain(tiles_at(size).map(Self::tile))
+    }
+
+    fn place(&self) -> (bool, u8, u64) {
+        (self.is_tile, self.tile.level, self.tile.index)
+    }
+}
 
 /// The listed files; 24 bytes each.
 #[derive(Debug)]
 pub(super) struct Listing {
     files: Arc<dyn Files>,
-    /// By level, index and width.
-    pub(super) tiles: Vec<Tile>,
-    /// By index and width.
-    pub(super) bundles: Vec<Bundle>,
+    /// In ascending order.
+    pub(super) found: Vec<Listed>,
     /// Other programs' files in the folder.
     pub(super) others: Others,
 }
@@ -39,13 +101,12 @@ impl Listing {
     /// the list has the files that a checkpoint of this size implies.
     pub(super) fn of(
         location: &Location,
-        files: &Arc<dyn Files>,
+        files: Arc<dyn Files>,
         size: u64,
     ) -> Result<Self, Failure> {
         let mut listing = Self {
-            files: Arc::clone(files),
-            tiles: Vec::new(),
-            bundles: Vec::new(),
+            files,
+            found: Vec::new(),
             others: Others::default(),
         };
         match location.folder() {
@@ -53,82 +114,55 @@ impl Listing {
                 listing.others.look(directory);
                 listing.walk(directory, TILES, 0)?;
             }
-            None => {
-                listing.tiles.extend(tiles_at(size));
-                listing.bundles.extend(bundles_at(size));
-            }
+            None => listing.found.extend(Listed::all_at(size)),
         }
-        listing.tiles.sort_unstable();
-        listing.bundles.sort_unstable();
+        listing.found.sort_unstable();
         Ok(listing)
     }
 
-    /// The bundles at this index: the partial ones by width, then the full one.
-    pub(super) fn bundles(&self, index: u64) -> &[Bundle] {
-        let from = self.bundles.partition_point(|bundle| bundle.index < index);
-        let rest = self.bundles.get(from..).unwrap_or_default();
-        let count = rest.partition_point(|bundle| bundle.index == index);
-        rest.get(..count).unwrap_or_default()
+    /// The files at the same place: the partial ones by width, then the full one.
+    pub(super) fn at(&self, file: Listed) -> &[Listed] {
+        let place = file.place();
+        let from = self.found.partition_point(|other| other.place() < place);
+        let to = self.found.partition_point(|other| other.place() <= place);
+        self.found.get(from..to).unwrap_or_default()
     }
 
-    /// The bundle to read for this one: itself if it exists, or else the full one.
-    pub(super) fn bundle_of(&self, wanted: Bundle) -> Bundle {
-        let width = match self.bundles(wanted.index).contains(&wanted) {
-            true => wanted.width,
-            false => FULL,
-        };
-        Bundle { width, ..wanted }
-    }
-
-    /// The tiles at this place, in the same order.
-    pub(super) fn tiles(&self, level: u8, index: u64) -> &[Tile] {
-        let here = (level, index);
-        let from = self
-            .tiles
-            .partition_point(|tile| (tile.level, tile.index) < here);
-        let rest = self.tiles.get(from..).unwrap_or_default();
-        let count = rest.partition_point(|tile| (tile.level, tile.index) == here);
-        rest.get(..count).unwrap_or_default()
+    /// The file to read for this one: itself if it exists, or else the full one.
+    pub(super) fn stand_in(&self, wanted: Listed) -> Option<Listed> {
+        let widths = [wanted.tile.width, FULL];
+        let mut there = self.at(wanted).iter().copied();
+        there.find(|file| widths.contains(&file.tile.width))
     }
 
     /// Checks that the folder has every file that a checkpoint of this size implies, or the full
     /// file in place of a partial one.
     pub(super) fn complete(&self, size: u64) -> Result<(), Failure> {
-        for bundle in bundles_at(size) {
-            let is_it = |there: &Bundle| there.width == bundle.width || there.width == FULL;
-            if !self.bundles(bundle.index).iter().any(is_it) {
-                return Err(missing(bundle.path()).at(bundle.first_entry()));
-            }
+        match Listed::all_at(size).find(|wanted| self.stand_in(*wanted).is_none()) {
+            Some(wanted) => Err(missing(wanted).at(wanted.first_entry())),
+            None => Ok(()),
         }
-        for tile in tiles_at(size) {
-            let is_it = |there: &Tile| there.width == tile.width || there.width == FULL;
-            if !self.tiles(tile.level, tile.index).iter().any(is_it) {
-                return Err(missing(tile.path()).at(tile.first_entry(0)));
-            }
-        }
-        Ok(())
     }
 
     /// Reads a file; if a partial file was removed meanwhile, the full one.
-    pub(super) fn read(&self, path: String, width: u16, most: usize) -> Result<TileFile, Failure> {
+    pub(super) fn read(&self, wanted: Listed) -> Result<TileFile, Failure> {
+        let most = match wanted.is_tile {
+            true => MAX_TILE_BYTES,
+            false => MAX_BUNDLE_BYTES,
+        };
         let read = |path: &str| {
             let bytes = self.files.file(path, most);
             bytes.map_err(|error| Failure::unreadable(path, &error))
         };
-        let missing = || missing(path.clone());
-        TileFile::read(path.clone(), width, read)?.ok_or_else(missing)
+        TileFile::read(wanted.path(), wanted.tile.width, read)?.ok_or_else(|| missing(wanted))
     }
 
     fn walk(&mut self, directory: &Path, folder: &str, depth: usize) -> Result<(), Failure> {
-        let items = match fs::read_dir(directory.join(folder)) {
-            Ok(items) => items,
-            // The log is unpublished, or the publisher removed a partial tile's folder since the
-            // listing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Failure::unreadable(folder, &error)),
-        };
-        for item in items {
-            let item = item.map_err(|error| Failure::unreadable(folder, &error))?;
+        let failed = |error| Failure::unreadable(folder, &error);
+        // Nothing is published, or the publisher removed a partial tile's folder meanwhile.
+        let items = if_exists(fs::read_dir(directory.join(folder))).map_err(failed)?;
+        for item in items.into_iter().flatten() {
+            let item = item.map_err(failed)?;
             let path = format!("{folder}/{}", item.file_name().to_string_lossy());
             let Some(form) = form(&path) else {
                 self.others.note(path);
@@ -137,71 +171,24 @@ impl Listing {
             let kind = item
                 .file_type()
                 .map_err(|error| Failure::unreadable(&path, &error))?;
-            match form {
-                Form::Folder if kind.is_dir() && depth < MAX_DEPTH => {
+            match (form, Listed::parse_path(&path)) {
+                (Form::Folder, _) if kind.is_dir() && depth < MAX_DEPTH => {
                     self.walk(directory, &path, depth + 1)?;
                 }
-                Form::File if !kind.is_dir() => self.take(path)?,
-                _ => return Err(not_the_logs(path)),
+                (Form::File, Some(file)) if !kind.is_dir() => self.found.push(file),
+                // A reader that goes by names would take this file for a part of the log.
+                _ => {
+                    let what = "has a name like a tile's, but is neither a tile nor a bundle";
+                    return Err(Failure::damaged(what).in_file(path));
+                }
             }
         }
         Ok(())
     }
-
-    fn take(&mut self, path: String) -> Result<(), Failure> {
-        if let Some(bundle) = Bundle::parse_path(&path) {
-            self.bundles.push(bundle);
-        } else if let Some(tile) = Tile::parse_path(&path) {
-            self.tiles.push(tile);
-        } else {
-            return Err(not_the_logs(path));
-        }
-        Ok(())
-    }
 }
 
-/// The entries of a bundle's file, up to the wanted width.
-pub(super) fn entries<'f>(
-    listing: &Listing,
-    file: &'f TileFile,
-    wanted: Bundle,
-) -> Result<Vec<&'f [u8]>, Failure> {
-    file.entries(wanted.width).map_err(|error| {
-        let index = wanted.first_entry() + first_wrong(listing, file, wanted);
-        let failure = Failure::damaged(error.to_string());
-        failure.in_file(&file.path).at(index)
-    })
-}
-
-/// The first place in a broken bundle that differs from the leaf tile.
-fn first_wrong(listing: &Listing, file: &TileFile, wanted: Bundle) -> u64 {
-    let leaves = leaves_of(listing, wanted.index).unwrap_or_default();
-    let mut rest = file.bytes.as_slice();
-    let entries = std::iter::from_fn(|| {
-        let (entry, behind) = first_entry(rest)?;
-        rest = behind;
-        Some(entry)
-    });
-    let same = entries.zip(&leaves);
-    same.take_while(|(entry, hash)| leaf(entry) == **hash)
-        .count() as u64
-}
-
-/// The hashes of the widest leaf tile at this index.
-fn leaves_of(listing: &Listing, index: u64) -> Option<Vec<Hash>> {
-    let tile = listing.tiles(0, index).last()?;
-    let file = listing.read(tile.path(), tile.width, MAX_TILE_BYTES).ok()?;
-    file.hashes(FULL).ok()
-}
-
-/// A reader that goes by names would take this file for a part of the log.
-fn not_the_logs(path: String) -> Failure {
-    let what = "has a name like a tile's, but is neither a tile nor a bundle";
-    Failure::damaged(what).in_file(path)
-}
-
-fn missing(path: String) -> Failure {
-    Failure::new(Trouble::Missing, "is missing; the checkpoint implies it").in_file(path)
+fn missing(file: Listed) -> Failure {
+    Failure::missing("is missing; the checkpoint implies it").in_file(file.path())
 }
 
 /// Other programs' files; a folder counts as one, with all its contents.
@@ -224,9 +211,8 @@ impl Others {
     /// Notes the files outside the folder of tiles. Skips a folder that it cannot list: the readers
     /// of that folder report the error.
     fn look(&mut self, directory: &Path) {
-        type IsOwn = fn(&str) -> bool;
-        let folders: [(&str, IsOwn); 3] = [
-            ("", is_own),
+        let folders = [
+            ("", is_own as fn(&str) -> bool),
             (JOURNAL, is_own_in_journal),
             (TEMPORARY, is_own_temporary),
         ];

@@ -5,45 +5,40 @@
 //! 1. [`check`] reads a checkpoint, lists the files ([`listing`]), and makes one pass ([`walk`])
 //!    through the entries, up to the last one in the journal;
 //! 2. [`tree`] computes the tree from the entries, and compares every tile and bundle with it;
-//! 3. [`checker`] verifies the entries; [`deletions`] and [`commands`] hold its rules;
+//! 3. [`checker`] verifies the entries; [`deletions`] holds the rules for those of one deletion;
 //! 4. [`receipt`] checks a receipt against the entries.
 //!
 //! The journal's reader verifies digests, tags and the chain. A trail of any length needs little
 //! memory.
 
 mod checker;
-mod commands;
 mod deletions;
-mod failure;
 mod listing;
 mod receipt;
 mod tree;
 mod walk;
 
 pub use checker::Summary;
-pub use failure::Failure;
 pub use listing::Others;
-pub(crate) use receipt::{Claim, ClaimCheck, Finding, parse_receipt};
-
-pub use crate::audit::read::Trouble;
+pub(crate) use receipt::{Claim, Finding, parse_receipt};
 
 use std::path::Path;
 use std::sync::Arc;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::{fmt, io};
 
 use listing::Listing;
-use walk::{Journal, Walk};
+use walk::Journal;
 
+use crate::audit::disk::if_exists;
 use crate::audit::disk::names::{CHECKPOINT, VERIFIER};
 use crate::audit::entry::Entry;
+use crate::audit::journal::Place;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::{Files, FolderFiles, Location};
+use crate::audit::read::{Files, FolderFiles, Location, Trouble};
 
 /// How many times to read the folder if its writer changes it during the reading.
 const LOOKS: u32 = 5;
@@ -101,25 +96,7 @@ pub fn folder(
 /// The first fault.
 pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
     let (checkpoint, listing, journal) = look(job)?;
-    if checkpoint.is_none() && job.location.folder().is_none() {
-        let what = "is missing: nothing is published";
-        return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
-    }
-    let size = checkpoint.as_ref().map_or(0, |c| c.size);
-    not_rolled_back(job.against, size)?;
-    let mut walk = Walk::new(job, &listing, journal, seen);
-    walk.covered(size)?;
-    if let Some(checkpoint) = &checkpoint {
-        walk.judge(checkpoint)?;
-    }
-    walk.behind(size)?;
-    let mut summary = walk.end(size)?;
-    summary.other_files = listing.others.clone();
-    if let Some(checkpoint) = checkpoint {
-        summary.covered = Some(checkpoint.size);
-        summary.root = Some(STANDARD.encode(checkpoint.root));
-    }
-    Ok(summary)
+    walk::walk(job, checkpoint.as_ref(), &listing, journal, seen)
 }
 
 /// The public key in a folder; `None` if it has none.
@@ -127,89 +104,138 @@ pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summa
 /// # Errors
 /// If the file is unreadable or not a key.
 pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
-    let files = match FolderFiles::open(directory) {
-        Ok(files) => files,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::unreadable(VERIFIER, &error)),
-    };
-    let Some(bytes) = read(&files, VERIFIER, 1_024)? else {
-        return Ok(None);
-    };
+    let file = FolderFiles::open(directory).and_then(|files| files.file(VERIFIER, 1_024));
+    let bytes = if_exists(file).map_err(|error| Failure::unreadable(VERIFIER, &error))?;
     // A gateway that has just started may have created the file without content.
-    if bytes.is_empty() {
+    let Some(bytes) = bytes.flatten().filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    VerifierKey::parse(&text)
+    };
+    VerifierKey::parse(&String::from_utf8_lossy(&bytes))
         .map(Some)
-        .map_err(|error| Failure::damaged(error.to_string()).in_file(VERIFIER))
+        .map_err(|error| Failure::damaged(error).in_file(VERIFIER))
 }
 
-/// Reads a consistent state of the folder: first the checkpoint, then the files that it covers,
-/// then the journal.
+/// Reads a consistent state of the log: first the checkpoint, then the files that it covers, then
+/// the journal.
 fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>), Failure> {
-    let files: Arc<dyn Files> = job.location.files()?;
+    let files = job.location.files();
+    let files = files.map_err(|missing| Failure::new(missing.trouble, missing.what))?;
     let mut looks = 1;
     loop {
         let checkpoint = read_checkpoint(job, &*files)?;
         let size = checkpoint.as_ref().map_or(0, |c| c.size);
-        let listing = Listing::of(job.location, &files, size)?;
+        let listing = Listing::of(job.location, Arc::clone(&files), size)?;
         let journal = Journal::open(job.location.folder(), job.key);
+        let complete = listing.complete(size);
         // A writer may have published and pruned between two of these reads.
-        match listing
-            .complete(size)
-            .and_then(|()| reaches(&journal, size))
-        {
-            Err(failure) if looks == LOOKS => {
-                not_rolled_back(job.against, size)?;
-                return Err(failure);
+        match complete.and_then(|()| journal.must_reach(size)) {
+            Err(_) if looks < LOOKS => looks += 1,
+            complete => {
+                if let Some(kept) = job.against.filter(|kept| size < kept.size) {
+                    let what = format!(
+                        "the log was rolled back: it has {size} entries, and a checkpoint of {} was kept",
+                        kept.size
+                    );
+                    return Err(Failure::damaged(what).in_file(CHECKPOINT).at(size));
+                }
+                return complete.map(|()| (checkpoint, listing, journal));
             }
-            Err(_) => looks += 1,
-            Ok(()) => return Ok((checkpoint, listing, journal)),
         }
     }
 }
 
-/// Checks that the journal begins at the checkpoint's end or before it.
-fn reaches(journal: &Journal<'_>, size: u64) -> Result<(), Failure> {
-    match journal.first.filter(|first| *first > size) {
-        None => Ok(()),
-        Some(first) => {
-            let what = format!(
-                "the journal begins with entry {first}, and the checkpoint covers {size}: those between are missing"
-            );
-            Err(Failure::new(Trouble::Missing, what).at(size))
-        }
-    }
-}
-
+/// The verified checkpoint; `None` if a folder has none. At an address it must exist.
 fn read_checkpoint(job: &Job<'_>, files: &dyn Files) -> Result<Option<Checkpoint>, Failure> {
-    let Some(bytes) = read(files, CHECKPOINT, MAX_NOTE_BYTES)? else {
-        return Ok(None);
+    let bytes = files.file(CHECKPOINT, MAX_NOTE_BYTES);
+    let bytes = bytes.map_err(|error| Failure::unreadable(CHECKPOINT, &error))?;
+    let Some(bytes) = bytes else {
+        return match job.location.folder() {
+            Some(_) => Ok(None),
+            None => Err(Failure::missing("is missing: nothing is published").in_file(CHECKPOINT)),
+        };
     };
-    let failure = |what: String| Failure::damaged(what).in_file(CHECKPOINT);
-    let Some(verifier) = job.verifier else {
-        return Err(failure("there is no verifier key to judge it by".into()));
+    let opened = match job.verifier {
+        Some(verifier) => Checkpoint::open(&bytes, verifier).map_err(|error| error.to_string()),
+        None => Err("there is no verifier key to judge it by".into()),
     };
-    Checkpoint::open(&bytes, verifier)
+    opened
         .map(Some)
-        .map_err(|error| failure(error.to_string()))
+        .map_err(|what| Failure::damaged(what).in_file(CHECKPOINT))
 }
 
-fn read(files: &dyn Files, name: &str, most: usize) -> Result<Option<Vec<u8>>, Failure> {
-    let bytes = files.file(name, most);
-    bytes.map_err(|error| Failure::unreadable(name, &error))
+/// The first fault of a trail, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of the fault.
+    pub trouble: Trouble,
+    /// The faulty entry, if it is an entry.
+    pub index: Option<u64>,
+    /// The place of the batch, if the fault is in the journal.
+    pub place: Option<Place>,
+    /// The file, relative to the folder, if the fault is in a tile, a bundle or the checkpoint.
+    pub file: Option<String>,
+    /// A description of the fault.
+    pub what: String,
 }
 
-fn not_rolled_back(kept: Option<&Checkpoint>, size: u64) -> Result<(), Failure> {
-    let Some(kept) = kept.filter(|kept| size < kept.size) else {
-        return Ok(());
-    };
-    let what = format!(
-        "the log was rolled back: it has {size} entries, and a checkpoint of {} was kept",
-        kept.size
-    );
-    Err(Failure::damaged(what).in_file(CHECKPOINT).at(size))
+impl Failure {
+    fn new(trouble: Trouble, what: impl fmt::Display) -> Self {
+        Self {
+            trouble,
+            index: None,
+            place: None,
+            file: None,
+            what: what.to_string(),
+        }
+    }
+
+    pub(crate) fn damaged(what: impl fmt::Display) -> Self {
+        Self::new(Trouble::Damaged, what)
+    }
+
+    fn missing(what: impl fmt::Display) -> Self {
+        Self::new(Trouble::Missing, what)
+    }
+
+    fn in_file(mut self, file: impl Into<String>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    fn at(mut self, index: u64) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    fn placed(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    fn unreadable(file: &str, error: &io::Error) -> Self {
+        let trouble = match error.kind() {
+            io::ErrorKind::NotFound => Trouble::Missing,
+            kind => Trouble::of_file(kind),
+        };
+        Self::new(trouble, format!("cannot be read: {error}")).in_file(file)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// `entry 5 (journal segment 0000000001, offset 4096): …`, `entry 300 (tile/0/001.p/44): …`
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let segment =
+            |Place { segment, offset }| format!("journal segment {segment:010}, offset {offset}");
+        let place = self.file.clone().or(self.place.map(segment));
+        match (self.index, place) {
+            (Some(index), Some(place)) => write!(f, "entry {index} ({place}): {}", self.what),
+            (Some(index), None) => write!(f, "entry {index}: {}", self.what),
+            (None, Some(place)) => write!(f, "{place}: {}", self.what),
+            (None, None) => f.write_str(&self.what),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,74 +1,78 @@
-//! Verifies a folder in one pass: the entries under the checkpoint, the checkpoint itself, and the
+//! Verifies a log in one pass: the entries under the checkpoint, the checkpoint itself, and the
 //! entries that only the journal has.
 
 use std::path::Path;
-use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::checker::{Checker, Summary};
-use super::listing::{Listing, entries};
+use super::listing::{Listed, Listing};
 use super::tree::Tree;
-use super::{Failure, Job, Trouble};
+use super::{Failure, Job};
 use crate::audit::disk::names::{CHECKPOINT, JOURNAL, LOCK};
 use crate::audit::entry::Entry;
-use crate::audit::journal::{self, Place, Read, ReadError};
+use crate::audit::journal::{self, Place, Read, ReadError, segment};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
-use crate::audit::log::merkle;
-use crate::audit::log::merkle::Hash;
-use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, bundles_at};
+use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::read::{FolderFiles, Trouble};
 
-/// A log publishes within a second, and refuses deletions if its checkpoint is 10 seconds late.
-const YOUNG: Duration = Duration::from_secs(10);
+/// The gateway publishes within a second, and refuses deletions if its checkpoint is 10 seconds late.
+const YOUNG_MICROS: i64 = 10_000_000;
 
-/// One pass through a folder.
-pub(super) struct Walk<'f, 'j, S> {
+/// One pass through a log.
+struct Walk<'f, 'j, S> {
     job: &'f Job<'j>,
-    listing: &'f Listing,
     journal: Journal<'j>,
     tree: Tree<'f>,
     checker: Checker,
     /// The first inconsistency of the entries. Reported at the end only, because the tree may name
     /// the damage that caused it.
     fault: Option<Failure>,
-    /// The root at the size of the kept checkpoint.
-    kept: Option<Hash>,
+    /// The failure if the log has another root than the kept checkpoint at the same size.
+    fork: Option<Failure>,
     seen: S,
 }
 
-impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
-    /// Starts a pass.
-    pub(super) fn new(
-        job: &'f Job<'j>,
-        listing: &'f Listing,
-        journal: Journal<'j>,
-        seen: S,
-    ) -> Self {
-        let mut walk = Self {
-            job,
-            listing,
-            journal,
-            tree: Tree::new(listing),
-            checker: Checker::default(),
-            fault: None,
-            kept: None,
-            seen,
-        };
-        walk.keep();
-        walk
+/// Verifies a log in the state that these arguments describe.
+pub(super) fn walk(
+    job: &Job<'_>,
+    checkpoint: Option<&Checkpoint>,
+    listing: &Listing,
+    journal: Journal<'_>,
+    seen: impl FnMut(u64, &[u8], &Hash),
+) -> Result<Summary, Failure> {
+    let mut walk = Walk {
+        job,
+        journal,
+        tree: Tree::new(listing),
+        checker: Checker::default(),
+        fault: None,
+        fork: None,
+        seen,
+    };
+    if let Some(checkpoint) = checkpoint {
+        walk.covered(checkpoint)?;
     }
+    walk.behind()?;
+    let covered = checkpoint.map(|checkpoint| checkpoint.size);
+    Ok(Summary {
+        covered,
+        root: checkpoint.map(|checkpoint| STANDARD.encode(checkpoint.root)),
+        other_files: listing.others.clone(),
+        ..walk.end(covered.unwrap_or(0))?
+    })
+}
 
-    /// Takes the entries under the checkpoint.
-    pub(super) fn covered(&mut self, size: u64) -> Result<(), Failure> {
-        let mut index = 0;
-        for wanted in bundles_at(size) {
-            let file = self
-                .listing
-                .read(wanted.path(), wanted.width, MAX_BUNDLE_BYTES)?;
-            if file.width == wanted.width {
-                self.tree.take(wanted);
-            }
-            for entry in entries(self.listing, &file, wanted)? {
-                let leaf = merkle::leaf(entry);
+impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
+    /// Takes the entries under the checkpoint, and compares their tree with it and with the kept
+    /// one.
+    fn covered(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        for bundle in Listed::bundles_at(checkpoint.size) {
+            let file = self.tree.read(bundle)?;
+            for entry in self.tree.entries(&file, bundle)? {
+                let index = self.tree.frontier.size();
                 if let Some(read) = self.journal.take(index)
                     && read.bytes != entry
                 {
@@ -76,52 +80,32 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
                     let failure = Failure::damaged(what).placed(Some(read.place));
                     self.tree.suspect(0, index, failure);
                 }
-                self.entry(index, entry, leaf, None)?;
-                index += 1;
+                self.entry(entry, None)?;
             }
         }
-        Ok(())
-    }
-
-    /// Compares the tree with the checkpoint and with the kept one.
-    pub(super) fn judge(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        if self.tree.root() != checkpoint.root {
-            self.tree.judge_edge()?;
-            return Err(self.tree.not_as_signed(checkpoint.size));
-        }
-        self.tree.agrees()?;
-        if let (Some(kept), Some(root)) = (self.job.against, self.kept)
-            && kept.root != root
-        {
-            let what = format!(
-                "another history: its first {} entries are not those of the checkpoint that was kept",
-                kept.size
-            );
-            return Err(Failure::damaged(what).in_file(CHECKPOINT));
-        }
-        Ok(())
+        self.tree.must_have_root(checkpoint)?;
+        self.compare_kept();
+        self.fork.take().map_or(Ok(()), Err)
     }
 
     /// Takes the entries that only the journal has.
-    pub(super) fn behind(&mut self, size: u64) -> Result<(), Failure> {
-        let mut index = size;
-        while let Some(read) = self.journal.take(index) {
-            let leaf = merkle::leaf(&read.bytes);
+    fn behind(&mut self) -> Result<(), Failure> {
+        while let Some(read) = self.journal.take(self.tree.frontier.size()) {
             // Under a checkpoint the tree proves every bit of an entry; beyond it, only the exact
             // encoding does.
             if self.fault.is_none()
                 && let Err(what) = Entry::decode_exact(&read.bytes)
             {
-                self.fault = Some(Failure::damaged(what).at(index).placed(Some(read.place)));
+                let failure = Failure::damaged(what).at(read.index);
+                self.fault = Some(failure.placed(Some(read.place)));
             }
-            self.entry(index, &read.bytes, leaf, Some(read.place))?;
-            index += 1;
+            self.entry(&read.bytes, Some(read.place))?;
         }
         Ok(())
     }
 
     /// The summary of the trail, at its end.
-    pub(super) fn end(mut self, size: u64) -> Result<Summary, Failure> {
+    fn end(mut self, size: u64) -> Result<Summary, Failure> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -130,9 +114,9 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             Some(folder) => size > 0 && is_no_gateways(folder)?,
             None => true,
         };
-        match self.journal.fault.take() {
+        match self.journal.fault {
             Some(fault) if fault.fault == journal::Fault::Missing && is_copy => {}
-            Some(fault) => return Err(fault.into()),
+            Some(fault) => return Err(of_journal(fault)),
             None if !is_copy && self.journal.end < size => {
                 let what =
                     format!("the journal ends before this entry, and the checkpoint covers {size}");
@@ -140,51 +124,48 @@ impl<'f, 'j, S: FnMut(u64, &[u8], &Hash)> Walk<'f, 'j, S> {
             }
             None => {}
         }
-        self.tree.judge_edge()?;
-        self.tree.agrees()?;
-        self.tree.ends_here()?;
+        self.tree.must_end_here()?;
         let span = self.checker.span();
-        let mut summary = self.checker.finish()?;
-        if size == 0 && span > YOUNG {
+        let summary = self.checker.finish()?;
+        if size == 0 && span > YOUNG_MICROS {
             let what = "is missing: the log is too old to have no checkpoint";
-            return Err(Failure::new(Trouble::Missing, what).in_file(CHECKPOINT));
+            return Err(Failure::missing(what).in_file(CHECKPOINT));
         }
         if let Some(folder) = folder
             && self.journal.first.is_none()
             && size == 0
         {
-            segments_must_be_there(folder)?;
+            must_have_segment(&folder.join(JOURNAL))?;
         }
-        summary.journal = self.journal.first;
-        summary.cut_off = self.journal.is_torn();
-        Ok(summary)
+        let entries = self.journal.entries.as_ref();
+        Ok(Summary {
+            journal: self.journal.first,
+            cut_off: entries.is_some_and(journal::Entries::is_torn),
+            ..summary
+        })
     }
 
-    fn entry(
-        &mut self,
-        index: u64,
-        bytes: &[u8],
-        leaf: Hash,
-        place: Option<Place>,
-    ) -> Result<(), Failure> {
+    /// Takes the next entry, with its place if only the journal has it.
+    fn entry(&mut self, bytes: &[u8], place: Option<Place>) -> Result<(), Failure> {
+        self.compare_kept();
+        let (index, leaf) = (self.tree.frontier.size(), leaf(bytes));
         if self.fault.is_none() {
             match self.checker.push(index, bytes, &leaf) {
                 Ok(()) => (self.seen)(index, bytes, &leaf),
                 Err(fault) => self.fault = Some(fault.placed(place)),
             }
         }
-        self.tree.push(bytes, leaf)?;
-        self.keep();
-        Ok(())
+        self.tree.push(leaf)
     }
 
-    fn keep(&mut self) {
-        if self
-            .job
-            .against
-            .is_some_and(|kept| kept.size == self.tree.size())
-        {
-            self.kept = Some(self.tree.root());
+    fn compare_kept(&mut self) {
+        let size = self.tree.frontier.size();
+        let kept = self.job.against.filter(|kept| kept.size == size);
+        if kept.is_some_and(|kept| kept.root != self.tree.frontier.root()) {
+            let what = format!(
+                "another history: its first {size} entries are not those of the checkpoint that was kept"
+            );
+            self.fork = Some(Failure::damaged(what).in_file(CHECKPOINT));
         }
     }
 }
@@ -201,20 +182,29 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
 }
 
 /// Checks that the journal has a segment: even a young trail without entries has one.
-fn segments_must_be_there(directory: &Path) -> Result<(), Failure> {
-    let folder = directory.join(JOURNAL);
-    let unlisted = |error: std::io::Error| {
-        let what = format!("cannot list {}: {error}", folder.display());
-        Failure::new(Trouble::Unreadable, what)
+fn must_have_segment(journal: &Path) -> Result<(), Failure> {
+    let folder = journal.display();
+    let numbers = FolderFiles::open(journal).and_then(|files| segment::numbers(&*files.0));
+    Err(match numbers {
+        Ok(numbers) if !numbers.is_empty() => return Ok(()),
+        Ok(_) => Failure::missing(format!("{folder} holds no journal segment")),
+        Err(error) => Failure::new(
+            Trouble::Unreadable,
+            format!("cannot list {folder}: {error}"),
+        ),
+    })
+}
+
+fn of_journal(error: ReadError) -> Failure {
+    let place = Place {
+        segment: error.segment,
+        offset: error.offset,
     };
-    for item in std::fs::read_dir(&folder).map_err(unlisted)? {
-        let name = item.map_err(unlisted)?.file_name();
-        if name.to_str().and_then(journal::segment::number).is_some() {
-            return Ok(());
-        }
-    }
-    let what = format!("{} holds no journal segment", folder.display());
-    Err(Failure::new(Trouble::Missing, what))
+    let what = match error.fault {
+        journal::Fault::Missing => format!("there is no journal: {}", error.what),
+        _ => error.what,
+    };
+    Failure::new(error.fault.into(), what).placed((place.segment != 0).then_some(place))
 }
 
 /// The journal, entry by entry, up to its end or its first fault.
@@ -223,47 +213,50 @@ pub(super) struct Journal<'k> {
     entries: Option<journal::Entries<'k>>,
     next: Option<Read>,
     /// The fault at which it ended, if any.
-    pub(super) fault: Option<ReadError>,
+    fault: Option<ReadError>,
     /// The index of its first entry.
-    pub(super) first: Option<u64>,
+    first: Option<u64>,
     /// The index after the last entry taken.
-    pub(super) end: u64,
+    end: u64,
 }
 
 impl<'k> Journal<'k> {
     /// Starts at the first entry of the journal in this folder, if the location is a folder.
     pub(super) fn open(directory: Option<&Path>, key: Option<&'k Key>) -> Self {
+        let entries = directory.map(|directory| journal::read(directory, key));
+        let (entries, fault) = match entries.transpose() {
+            Ok(entries) => (entries, None),
+            Err(fault) => (None, Some(fault)),
+        };
         let mut journal = Self {
-            entries: None,
+            entries,
             next: None,
-            fault: None,
+            fault,
             first: None,
             end: 0,
         };
-        match directory.map(|directory| journal::read(directory, key)) {
-            Some(Ok(entries)) => journal.entries = Some(entries),
-            Some(Err(fault)) => journal.fault = Some(fault),
-            None => {}
-        }
         journal.advance();
         journal.first = journal.next.as_ref().map(|read| read.index);
         journal
     }
 
-    /// The entry with this index, if the journal has it. The indexes must ascend.
-    pub(super) fn take(&mut self, index: u64) -> Option<Read> {
-        if self.next.as_ref()?.index != index {
-            return None;
-        }
-        let read = self.next.take();
-        self.end = index + 1;
-        self.advance();
-        read
+    /// Checks that the journal begins at the checkpoint's end or before it.
+    pub(super) fn must_reach(&self, size: u64) -> Result<(), Failure> {
+        let Some(first) = self.first.filter(|first| *first > size) else {
+            return Ok(());
+        };
+        let what = format!(
+            "the journal begins with entry {first}, and the checkpoint covers {size}: those between are missing"
+        );
+        Err(Failure::missing(what).at(size))
     }
 
-    /// Whether a write that a crash interrupted follows the last batch.
-    pub(super) fn is_torn(&self) -> bool {
-        self.entries.as_ref().is_some_and(journal::Entries::is_torn)
+    /// The entry with this index, if the journal has it. The indexes must ascend.
+    fn take(&mut self, index: u64) -> Option<Read> {
+        let read = self.next.take_if(|next| next.index == index)?;
+        self.end = index + 1;
+        self.advance();
+        Some(read)
     }
 
     fn advance(&mut self) {

@@ -12,8 +12,8 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Failure, Finding, Job, Trouble};
-use crate::audit::read::{Location, verify};
+use crate::audit::read::verify::{Failure, Finding, Job};
+use crate::audit::read::{Location, Trouble, verify};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
@@ -94,7 +94,7 @@ fn go_through(
         Err(failure) => report.failure = Some(failure),
     }
     if let (Some(finding), Some(receipt), None) = (finding, &mut report.receipt, &report.failure) {
-        receipt.add_check(finding.standing());
+        receipt.add_check(finding.result);
     }
     Ok(())
 }
@@ -130,7 +130,7 @@ fn another_key(
             )
         }
     };
-    Some(Failure::new(Trouble::Damaged, what))
+    Some(Failure::damaged(what))
 }
 
 /// The kept checkpoint, or the failure if this log did not sign it.
@@ -142,7 +142,7 @@ fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Fai
     let bytes = read(path, MAX_NOTE_BYTES)?;
     let failure = |error| {
         let what = format!("the kept checkpoint, {}: {error}", path.display());
-        Failure::new(Trouble::Damaged, what)
+        Failure::damaged(what)
     };
     Ok(Checkpoint::open(&bytes, key).map_err(failure))
 }

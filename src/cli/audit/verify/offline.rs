@@ -13,7 +13,7 @@ use super::{Arguments, end};
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::read::verify::{Failure, Trouble};
+use crate::audit::read::verify::Failure;
 use crate::cli::exit::{Exit, Stop};
 
 /// Verifies a proof and a receipt with the given key, or else with the folder's.
@@ -49,7 +49,7 @@ pub(super) fn run(
         let bytes = read(path, MAX_PROOF_BYTES)?;
         match judge(&bytes, &key, arguments.leaf.as_deref()) {
             Ok(proof) => report.proof = Some(proof),
-            Err(what) => report.failure = Some(Failure::new(Trouble::Damaged, what)),
+            Err(what) => report.failure = Some(Failure::damaged(what)),
         }
     }
     if let (Some(claim), Some(proof), Some(receipt)) = (claim, &report.proof, &mut report.receipt) {

@@ -2,7 +2,7 @@
 
 use super::super::sample::{bytes, leaf_of, sound};
 use super::*;
-use crate::audit::entry::{Entry, Kind, Trouble, TurnedAway, Verdict};
+use crate::audit::entry::{Actor, Entry, Kind, LossAccepted, Trouble, TurnedAway, Verdict};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::query::tests::{outcome, part};
 
@@ -165,6 +165,21 @@ fn p4_an_outcome_of_another_request_is_found() {
     let wrong = outcome(1, "z", vec![leaf_of(&entries[1])]);
     entries[5] = bytes(5, Kind::Outcome(wrong));
     assert!(fault(&entries).what.contains("another request"));
+}
+
+#[test]
+fn an_accepted_loss_begins_its_log() {
+    let loss = LossAccepted {
+        accepted: "2026-11-24T12:00:00.000000Z".into(),
+        reason: "r".into(),
+        actor: Actor { uid: 0 },
+        old_origin: None,
+        old_checkpoint: None,
+        left_in: "lost".into(),
+    };
+    let loss = bytes(9, Kind::LossAccepted(loss));
+    assert!(verify(std::slice::from_ref(&loss)).is_ok());
+    assert_eq!(fault(&[bytes(9, Kind::Alive {}), loss]).index, Some(1));
 }
 
 mod form {

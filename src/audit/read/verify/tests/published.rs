@@ -1,5 +1,8 @@
 //! A published log: sound, and after tampering with its tiles, bundles, checkpoint or journal.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::super::sample::{checkpoint, long, publish, write_log, write_pruned};
 use super::*;
 use crate::audit::TestFolder;
