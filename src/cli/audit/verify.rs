@@ -7,14 +7,13 @@ mod offline;
 pub(super) use offline::hash;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::remote::{Remote, is_address};
 use super::report::Report;
 use super::source::Folder;
 use crate::audit::Receipt;
-use crate::audit::log::key::Key;
 use crate::audit::log::note::MAX_NOTE_BYTES;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::{CHECKPOINT, Files, Location};
@@ -101,7 +100,7 @@ impl Arguments {
         let Some(address) = address.filter(|_| self.proof.is_none()) else {
             return Ok(None);
         };
-        if self.key.is_none() && self.key_file.is_none() {
+        if !self.has_key() {
             let message = "an address cannot say which key to judge by: give --key VERIFIER";
             return Err(Stop::usage(message));
         }
@@ -122,44 +121,20 @@ impl Arguments {
         })
     }
 
-    /// The verifier key, if it comes from outside the folder.
-    fn outside_key(&self, signing: Option<&Key>) -> Option<VerifierKey> {
-        let given = self.key.clone();
-        given.or_else(|| signing.map(|key| key.verifier().clone()))
-    }
-
-    /// The key for a proof or a receipt without a trail.
-    fn any_key(&self, folder: Option<&Folder>) -> Result<Option<VerifierKey>, Stop> {
-        let signing = match &self.key_file {
-            Some(path) if self.key.is_none() => Some(read_key(path)?),
-            _ => None,
-        };
-        match (self.outside_key(signing.as_ref()), folder) {
-            (None, Some(folder)) => folder.verifier(),
-            (key, _) => Ok(key),
-        }
-    }
-
-    /// Whether the command line gives a key.
     fn has_key(&self) -> bool {
         self.key.is_some() || self.key_file.is_some()
     }
 }
 
-/// Prints the report and returns the exit code for it.
 fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exit, Stop> {
     match arguments.json {
         true => print_json(out, &report)?,
         false => report.print(out)?,
     }
-    Ok(match report.answer() {
-        (true, _) => Exit::Fine,
-        (false, _) => Exit::No,
+    Ok(match report.answer().0 {
+        true => Exit::Fine,
+        false => Exit::No,
     })
-}
-
-fn read_key(path: &Path) -> Result<Key, Stop> {
-    Key::read(path).map_err(Stop::io)
 }
 
 pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {

@@ -1,15 +1,19 @@
-//! Verifies the entries one by one: their order and times, and with [`Deletions`] that they are
-//! consistent. Counts them.
+//! Verifies and counts the entries one by one: their order, their times, and whether the entries of
+//! each deletion fit together. At most one outcome closes an intent, and it names the bytes of all
+//! parts. A read-back belongs to a deletion in doubt, and gives the worst of its users' results.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::deletions::Deletions;
 use super::{Failure, Others};
-use crate::audit::entry::{EntryHead, EntrySummary, Verdict};
+use crate::audit::entry::{
+    EntryHead, EntrySummary, Found, IntentSummary, OutcomeSummary, Reconciled, Verdict,
+};
 use crate::audit::log::merkle::Hash;
+use crate::audit::log::strict;
 use crate::clock::Time;
 
-/// Takes every entry from the first on, and reports the first fault.
 #[derive(Debug, Default)]
 pub(super) struct Checker {
     first: Option<Time>,
@@ -51,8 +55,8 @@ impl Checker {
         Ok(())
     }
 
-    /// The summary of the trail, at its end. A split deletion with missing parts is an error: the
-    /// writer writes all of them together.
+    /// The summary at the end of the trail. Fails if a split deletion lacks parts, because the
+    /// writer writes all parts together.
     pub(super) fn finish(mut self) -> Result<Summary, Failure> {
         self.summary.open = self.deletions.finish()?;
         self.summary.first_time = self.first.map(|time| time.to_string());
@@ -104,8 +108,8 @@ pub struct Summary {
     pub refused: u64,
     /// Attempts that `turned_away` entries sum up.
     pub turned_away: u64,
-    /// Whether a write that a crash interrupted follows the last entry; no caller had an answer
-    /// that depends on it.
+    /// Whether an interrupted write follows the last entry; the gateway answered no caller for that
+    /// write.
     pub cut_off: bool,
     /// Other programs' files in the folder, which are not a part of the log.
     pub other_files: Others,
@@ -143,6 +147,153 @@ impl Summary {
             }
             _ => {}
         }
+    }
+}
+
+/// The deletions that the entries so far began, closed or read back.
+#[derive(Debug, Default)]
+struct Deletions {
+    /// By the index of the (first) intent.
+    open: BTreeMap<u64, Open>,
+    /// The index of the first part, for each group that still lacks parts.
+    incomplete: HashMap<String, u64>,
+    /// The (first) intents whose outcome leaves doubt.
+    in_doubt: BTreeSet<u64>,
+    /// The expected next part of a read-back, and the worst result of the parts before it.
+    next_part: Option<(Part, Found)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    request_id: String,
+    /// 1 if the deletion was not split.
+    parts: u32,
+    /// The leaf hashes of the parts so far, in the spelling of an outcome (base64).
+    leaves: Vec<String>,
+}
+
+/// Identifies a part of a read-back.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    index: u64,
+    intent: u64,
+    part: u32,
+    parts: u32,
+}
+
+impl Deletions {
+    /// Takes an intent, or one part of a split intent.
+    fn begin(&mut self, index: u64, intent: &IntentSummary<'_>, leaf: &Hash) -> Result<(), String> {
+        let leaf = strict::encode(leaf);
+        let (part, parts) = match (&intent.group, intent.part, intent.parts) {
+            (None, None, None) => (1, 1),
+            (Some(_), Some(part), Some(parts)) if (1..=parts).contains(&part) => (part, parts),
+            _ => return Err("`group`, `part` and `parts` do not go together".into()),
+        };
+        let group = intent.group.as_ref();
+        let first = group.and_then(|group| self.incomplete.get(group));
+        match first.and_then(|first| self.open.get_mut(first)) {
+            Some(open) if open.parts == parts && open.leaves.len() + 1 == part as usize => {
+                if open.request_id != intent.request_id {
+                    return Err("a part of another request's group".into());
+                }
+                open.leaves.push(leaf);
+            }
+            None if part == 1 => {
+                let open = Open {
+                    request_id: intent.request_id.clone().into_owned(),
+                    parts,
+                    leaves: vec![leaf],
+                };
+                self.open.insert(index, open);
+                self.incomplete
+                    .extend(group.map(|group| (group.clone(), index)));
+            }
+            _ => return Err(format!("part {part} of {parts} is out of order")),
+        }
+        if let Some(group) = group.filter(|_| part == parts) {
+            self.incomplete.remove(group);
+        }
+        Ok(())
+    }
+
+    /// Fails if the deletion of this intent is open and lacks parts.
+    fn must_be_whole(&self, first: u64) -> Result<(), Failure> {
+        let Some(open) = self.open.get(&first) else {
+            return Ok(());
+        };
+        let (there, parts) = (open.leaves.len(), open.parts);
+        if there == parts as usize {
+            return Ok(());
+        }
+        Err(Failure::damaged(format!("it has only {there} of its {parts} parts")).at(first))
+    }
+
+    /// Takes the outcome of a whole deletion.
+    fn close(&mut self, outcome: &OutcomeSummary<'_>) -> Result<(), String> {
+        let first = outcome.intent;
+        let wrong = |what| Err(format!("closes entry {first}{what}"));
+        let Some(open) = self.open.remove(&first) else {
+            return wrong(", which is not an intent, or was closed before");
+        };
+        if open.leaves != outcome.leaves {
+            return wrong(" by a leaf hash that is not that entry's");
+        }
+        if open.request_id != outcome.request_id {
+            return wrong(", which is another request's");
+        }
+        if outcome.verdict.leaves_doubt(outcome.sent) {
+            self.in_doubt.insert(first);
+        }
+        Ok(())
+    }
+
+    /// Takes a read-back, or one part of a split read-back. The parts are consecutive entries.
+    fn read_back(&mut self, index: u64, entry: &Reconciled) -> Result<(), String> {
+        let intent = entry.intent;
+        if !self.in_doubt.contains(&intent) {
+            return Err(format!(
+                "reads back entry {intent}, which is no deletion in doubt"
+            ));
+        }
+        let worst = entry.users.iter().map(|user| user.result).max();
+        let worst = worst.ok_or("reads back no user")?;
+        let (part, parts) = match (entry.part, entry.parts) {
+            (None, None) => (1, 1),
+            (Some(part), Some(parts)) if parts > 1 && (1..=parts).contains(&part) => (part, parts),
+            _ => return Err("`part` and `parts` do not go together".into()),
+        };
+        let here = Part {
+            index,
+            intent,
+            part,
+            parts,
+        };
+        let worst = match self.next_part.take() {
+            _ if part == 1 => worst,
+            Some((next, before)) if next == here => worst.max(before),
+            _ => return Err(format!("part {part} of {parts} is out of order")),
+        };
+        if worst > entry.result || (part == parts && worst != entry.result) {
+            return Err("its result is not the worst of its users'".into());
+        }
+        if part < parts {
+            let next = Part {
+                index: index + 1,
+                part: part + 1,
+                ..here
+            };
+            self.next_part = Some((next, worst));
+        }
+        Ok(())
+    }
+
+    /// Returns how many intents are open at the end of the trail.
+    fn finish(&self) -> Result<u64, Failure> {
+        if let Some(first) = self.incomplete.values().min() {
+            self.must_be_whole(*first)?;
+        }
+        Ok(self.open.len() as u64)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Lists every tile and bundle in the folder, partial ones included. It also lists files of other
-//! programs: they do not belong to the log and are no fault.
+//! Lists every tile and bundle of the log, partial ones included. Also lists files of other
+//! programs, which do not belong to the log and are no fault.
 
 use std::fs;
 use std::path::Path;
@@ -22,11 +22,11 @@ const MAX_DEPTH: usize = 10;
 /// How many of other programs' files the list names.
 const MOST_NAMED: usize = 10;
 
-/// A bundle or a tile. Bundles sort before tiles.
+/// A tile or a bundle; bundles sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Listed {
     is_tile: bool,
-    /// For a bundle, the leaf tile of its entries.
+    /// For a bundle, the leaf tile over its entries.
     pub(super) tile: Tile,
 }
 
@@ -38,7 +38,7 @@ impl Listed {
         }
     }
 
-    /// The bundle of the entries under a leaf tile.
+    /// The bundle under a leaf tile.
     pub(super) fn bundle(tile: Tile) -> Self {
         Self {
             is_tile: false,
@@ -86,7 +86,7 @@ impl Listed {
     }
 }
 
-/// The listed files; 24 bytes each.
+/// Needs 24 bytes for each file.
 #[derive(Debug)]
 pub(super) struct Listing {
     files: Arc<dyn Files>,
@@ -97,8 +97,8 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Lists a folder; an unpublished log gives an empty list. Other locations cannot be listed, so
-    /// the list has the files that a checkpoint of this size implies.
+    /// Lists the files in a folder. Other locations cannot be listed, so the list has the files
+    /// that a checkpoint of this size implies.
     pub(super) fn of(
         location: &Location,
         files: Arc<dyn Files>,
@@ -120,7 +120,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The files at the same place: the partial ones by width, then the full one.
+    /// All files with this file's level and index: the partial ones by width, then the full one.
     pub(super) fn at(&self, file: Listed) -> &[Listed] {
         let place = file.place();
         let from = self.found.partition_point(|other| other.place() < place);
@@ -128,7 +128,7 @@ impl Listing {
         self.found.get(from..to).unwrap_or_default()
     }
 
-    /// The file to read for this one: itself if it exists, or else the full one.
+    /// This file if it exists, or else the full one.
     pub(super) fn stand_in(&self, wanted: Listed) -> Option<Listed> {
         let widths = [wanted.tile.width, FULL];
         let mut there = self.at(wanted).iter().copied();
@@ -144,7 +144,7 @@ impl Listing {
         }
     }
 
-    /// Reads a file; if a partial file was removed meanwhile, the full one.
+    /// Reads a file. If a partial file was removed meanwhile, reads the full one.
     pub(super) fn read(&self, wanted: Listed) -> Result<TileFile, Failure> {
         let most = match wanted.is_tile {
             true => MAX_TILE_BYTES,
@@ -176,7 +176,7 @@ impl Listing {
                     self.walk(directory, &path, depth + 1)?;
                 }
                 (Form::File, Some(file)) if !kind.is_dir() => self.found.push(file),
-                // A reader that goes by names would take this file for a part of the log.
+                // Other readers go by names, and would take this file for a part of the log.
                 _ => {
                     let what = "has a name like a tile's, but is neither a tile nor a bundle";
                     return Err(Failure::damaged(what).in_file(path));

@@ -1,18 +1,17 @@
-//! Verifies that a trail is what its checkpoint says, and that its entries are consistent: their
-//! format, order and times, and that at most one outcome closes each intent and names its exact
+//! Verifies that a trail matches its checkpoint, and that its entries are consistent: their format,
+//! order and times. At most one outcome may close an intent, and it must name the intent's exact
 //! bytes.
 //!
 //! 1. [`check`] reads a checkpoint, lists the files ([`listing`]), and makes one pass ([`walk`])
 //!    through the entries, up to the last one in the journal;
 //! 2. [`tree`] computes the tree from the entries, and compares every tile and bundle with it;
-//! 3. [`checker`] verifies the entries; [`deletions`] holds the rules for those of one deletion;
+//! 3. [`checker`] verifies the entries, one by one and as parts of deletions;
 //! 4. [`receipt`] checks a receipt against the entries.
 //!
 //! The journal's reader verifies digests, tags and the chain. A trail of any length needs little
 //! memory.
 
 mod checker;
-mod deletions;
 mod listing;
 mod receipt;
 mod tree;
@@ -57,8 +56,7 @@ pub struct Job<'j> {
 }
 
 /// Verifies the trail in a folder by the given key, or by the folder's own public key. Passes each
-/// entry to `seen` with its index and RFC 6962 leaf hash, before it is known whether the whole
-/// trail is sound.
+/// entry to `seen` with its index and RFC 6962 leaf hash; the trail may still fail afterwards.
 ///
 /// # Errors
 /// The first fault.
@@ -78,7 +76,7 @@ pub fn folder(
         against: None,
     };
     check(&job, |index, bytes, leaf| {
-        // `check` reports bytes that are not an entry at its end.
+        // If the bytes are no entry, `check` returns the failure at its end.
         if let Ok(entry) = Entry::decode(bytes) {
             seen(index, &entry, leaf);
         }
@@ -144,7 +142,7 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>),
     }
 }
 
-/// The verified checkpoint; `None` if a folder has none. At an address it must exist.
+/// Reads and verifies the checkpoint. A folder may have none; a log at an address must have one.
 fn read_checkpoint(job: &Job<'_>, files: &dyn Files) -> Result<Option<Checkpoint>, Failure> {
     let bytes = files.file(CHECKPOINT, MAX_NOTE_BYTES);
     let bytes = bytes.map_err(|error| Failure::unreadable(CHECKPOINT, &error))?;

@@ -12,8 +12,8 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// The result of a valid proof that an entry with this leaf hash has this index. Also checks
-    /// the entry's kind if the proof contains its bytes.
+    /// Compares the claim with a valid proof that an entry with this leaf hash has this index.
+    /// Returns how the proof confirms the claim, or why it does not.
     pub(crate) fn by_proof(
         &self,
         index: u64,
@@ -55,7 +55,7 @@ impl Claim {
 #[derive(Debug)]
 pub(crate) struct Finding {
     claim: Claim,
-    /// How the entries so far bear the claim out, or why they do not.
+    /// How the entries so far confirm the claim, or why they do not.
     pub(crate) result: Result<String, String>,
 }
 
@@ -65,7 +65,6 @@ impl Finding {
         Self { claim, result }
     }
 
-    /// Takes the next entry.
     pub(crate) fn push(&mut self, index: u64, entry: &[u8], leaf: &Hash) {
         let intent = self.claim.index;
         if index < intent || self.result.is_ok() {

@@ -17,10 +17,10 @@ use crate::audit::read::files::TileFile;
 pub(super) struct Tree<'f> {
     listing: &'f Listing,
     pub(super) frontier: Frontier,
-    /// The difference nearest to the fault: the level of the hash (0 for entries), the first entry
-    /// under the hash, and the failure if the entries are right.
+    /// The difference nearest to the fault: its level (0 for entries), its first entry, and the
+    /// failure to report if the root of the entries is right.
     suspect: Option<((u8, u64), Failure)>,
-    /// The bundle from which the latest entries come, so a comparison with it is not needed.
+    /// The bundle that the latest entries come from; it needs no comparison.
     source: Option<Listed>,
 }
 
@@ -34,7 +34,7 @@ impl<'f> Tree<'f> {
         }
     }
 
-    /// Reads a bundle, whose entries the caller pushes next.
+    /// Reads a bundle. The caller must push its entries next.
     pub(super) fn read(&mut self, bundle: Listed) -> Result<TileFile, Failure> {
         let file = self.listing.read(bundle)?;
         if file.width == bundle.tile.width {
@@ -59,14 +59,14 @@ impl<'f> Tree<'f> {
         })
     }
 
-    /// Adds the next entry, and compares the files that it fills.
+    /// Adds the next entry, and compares the files that this entry completes.
     pub(super) fn push(&mut self, leaf: Hash) -> Result<(), Failure> {
         let filled = self.frontier.push(leaf);
         self.compare(filled)
     }
 
-    /// Keeps a difference at an entry: the one with the lowest level, and of these the one with the
-    /// first entry.
+    /// Keeps this difference if its level is lower than the kept one's, or if the levels are equal
+    /// and its entry is earlier.
     pub(super) fn suspect(&mut self, level: u8, index: u64, failure: Failure) {
         let place = (level, index);
         let first = self.suspect.as_ref();
@@ -127,7 +127,7 @@ impl<'f> Tree<'f> {
         suspect.map_or(Ok(()), |(_, failure)| Err(failure))
     }
 
-    /// Compares every file at the place of these tiles with their hashes.
+    /// Compares every file at the place of each tile with the hashes of that tile.
     fn compare(&mut self, tiles: Vec<(Tile, Vec<Hash>)>) -> Result<(), Failure> {
         let (listing, source) = (self.listing, self.source);
         for (tile, hashes) in tiles {
@@ -166,13 +166,13 @@ impl<'f> Tree<'f> {
         let (width, known) = (u64::from(file.width), leaves.len() as u64);
         let same = same_entries(&file.bytes, leaves);
         let what = match file.entries(FULL) {
-            // Nothing can be compared with the rest of a bundle that has more entries.
+            // Nothing shows yet whether the bundle's further entries are right.
             _ if same == known && width > known => return Ok(()),
             Ok(_) if same >= width => return Ok(()),
             Ok(_) => "holds another entry here".to_owned(),
             Err(error) => error.to_string(),
         };
-        // A bundle whose known entries are all right is wrong at its end.
+        // If all known entries are right, the fault is at the bundle's end: name the last entry.
         let index = listed.first_entry() + same.min(known.saturating_sub(1));
         self.suspect(0, index, Failure::damaged(what).in_file(file.path));
         Ok(())

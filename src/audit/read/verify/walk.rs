@@ -3,9 +3,6 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::checker::{Checker, Summary};
 use super::listing::{Listed, Listing};
 use super::tree::Tree;
@@ -16,9 +13,11 @@ use crate::audit::journal::{self, Place, Read, ReadError, segment};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::strict;
 use crate::audit::read::{FolderFiles, Trouble};
 
-/// The gateway publishes within a second, and refuses deletions if its checkpoint is 10 seconds late.
+/// The longest time without a checkpoint: the gateway refuses deletions if its checkpoint is 10
+/// seconds late.
 const YOUNG_MICROS: i64 = 10_000_000;
 
 /// One pass through a log.
@@ -35,7 +34,7 @@ struct Walk<'f, 'j, S> {
     seen: S,
 }
 
-/// Verifies a log in the state that these arguments describe.
+/// Makes the pass. Checkpoint, listing and journal must belong to one state of the log.
 pub(super) fn walk(
     job: &Job<'_>,
     checkpoint: Option<&Checkpoint>,
@@ -59,15 +58,15 @@ pub(super) fn walk(
     let covered = checkpoint.map(|checkpoint| checkpoint.size);
     Ok(Summary {
         covered,
-        root: checkpoint.map(|checkpoint| STANDARD.encode(checkpoint.root)),
+        root: checkpoint.map(|checkpoint| strict::encode(&checkpoint.root)),
         other_files: listing.others.clone(),
         ..walk.end(covered.unwrap_or(0))?
     })
 }
 
 impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
-    /// Takes the entries under the checkpoint, and compares their tree with it and with the kept
-    /// one.
+    /// Takes the entries under the checkpoint. Compares their root with that of the checkpoint, and
+    /// the root at the kept checkpoint's size with the kept one.
     fn covered(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         for bundle in Listed::bundles_at(checkpoint.size) {
             let file = self.tree.read(bundle)?;
@@ -104,7 +103,7 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
         Ok(())
     }
 
-    /// The summary of the trail, at its end.
+    /// Makes the checks that need all entries, and returns the summary.
     fn end(mut self, size: u64) -> Result<Summary, Failure> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -170,7 +169,7 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
     }
 }
 
-/// Whether the folder has only copies of checkpoint and tiles. A gateway's folder has a lock file.
+/// Whether the folder is a copy of only the published files: a gateway's also has lock and journal.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     for name in [LOCK, JOURNAL] {
         let is_there = directory.join(name).try_exists();
@@ -181,7 +180,7 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Checks that the journal has a segment: even a young trail without entries has one.
+/// Checks that the journal has a segment. Even a trail without entries has one.
 fn must_have_segment(journal: &Path) -> Result<(), Failure> {
     let folder = journal.display();
     let numbers = FolderFiles::open(journal).and_then(|files| segment::numbers(&*files.0));
@@ -221,7 +220,7 @@ pub(super) struct Journal<'k> {
 }
 
 impl<'k> Journal<'k> {
-    /// Starts at the first entry of the journal in this folder, if the location is a folder.
+    /// Opens the journal of this folder. Without a folder, the journal is empty.
     pub(super) fn open(directory: Option<&Path>, key: Option<&'k Key>) -> Self {
         let entries = directory.map(|directory| journal::read(directory, key));
         let (entries, fault) = match entries.transpose() {
@@ -251,7 +250,7 @@ impl<'k> Journal<'k> {
         Err(Failure::missing(what).at(size))
     }
 
-    /// The entry with this index, if the journal has it. The indexes must ascend.
+    /// The entry with this index, if the journal has it. Each call must ask for a higher index.
     fn take(&mut self, index: u64) -> Option<Read> {
         let read = self.next.take_if(|next| next.index == index)?;
         self.end = index + 1;

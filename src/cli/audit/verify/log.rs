@@ -7,7 +7,7 @@ use super::super::progress::Bar;
 use super::super::report::{ReceiptReport, Report};
 use super::super::source::Folder;
 use super::offline::read;
-use super::{Arguments, end, read_key};
+use super::{Arguments, end};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::note::MAX_NOTE_BYTES;
@@ -27,7 +27,8 @@ pub(super) fn run(
     let signing = signing_key(folder, arguments)?;
     let own = folder.map(Folder::verifier).transpose()?.flatten();
     let named = folder.and_then(|folder| folder.origin.as_deref());
-    let outside = arguments.outside_key(signing.as_ref());
+    let signer = signing.as_ref().map(|key| key.verifier().clone());
+    let outside = arguments.key.clone().or(signer);
     let mut report = Report {
         tags_checked: signing.is_some(),
         trusts_folder: outside.is_none(),
@@ -102,7 +103,7 @@ fn go_through(
 /// A key file from the command line must be readable; the config's is optional.
 fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<Key>, Stop> {
     if let Some(path) = &arguments.key_file {
-        return read_key(path).map(Some);
+        return Key::read(path).map(Some).map_err(Stop::io);
     }
     let Some(path) = folder.and_then(|folder| folder.key_file.as_ref()) else {
         return Ok(None);

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::super::report::{ProofReport, ReceiptReport, Report};
 use super::super::source::Folder;
 use super::{Arguments, end};
+use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
+use crate::audit::log::strict;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::Failure;
 use crate::cli::exit::{Exit, Stop};
@@ -28,7 +27,12 @@ pub(super) fn run(
             "nothing to verify: give --dir DIR or --config FILE, --proof FILE, or --receipt";
         return Err(Stop::usage(message));
     }
-    let Some(key) = arguments.any_key(folder)? else {
+    let key = match (&arguments.key, &arguments.key_file) {
+        (Some(key), _) => Some(key.clone()),
+        (None, Some(path)) => Some(Key::read(path).map_err(Stop::io)?.verifier().clone()),
+        (None, None) => folder.map(Folder::verifier).transpose()?.flatten(),
+    };
+    let Some(key) = key else {
         let message = "no key to judge by: give --key VERIFIER";
         return Err(Stop::usage(message));
     };
@@ -100,10 +104,5 @@ fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofRe
 
 /// Decodes a hash; accepts only its canonical base64 form.
 pub(in crate::cli::audit) fn hash(text: &str) -> Result<Hash, String> {
-    STANDARD
-        .decode(text)
-        .ok()
-        .filter(|bytes| STANDARD.encode(bytes) == text)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| format!("`{text}` is no leaf hash: 32 bytes in base64"))
+    strict::hash(text).ok_or_else(|| format!("`{text}` is no leaf hash: 32 bytes in base64"))
 }

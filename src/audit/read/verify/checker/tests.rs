@@ -353,3 +353,85 @@ mod parts {
         assert!(verify(&[bytes(0, Kind::Intent(beyond))]).is_err());
     }
 }
+
+mod read_backs {
+    use super::*;
+    use crate::audit::entry::compose;
+    use crate::audit::entry::compose::{test_closing, test_reconciled};
+    use crate::audit::entry::{Entry, EntryHead, EntrySummary, Kind, Sent, Verdict};
+
+    fn push(deletions: &mut Deletions, index: u64, kind: Kind) -> Result<(), String> {
+        let time = "2026-11-24T12:00:00.000000Z".to_owned();
+        let bytes = Entry { time, kind }.to_bytes();
+        match EntryHead::decode(&bytes).unwrap().summary {
+            EntrySummary::Outcome(outcome) => {
+                // `test_closing` names no leaf.
+                let open = Open {
+                    request_id: outcome.request_id.clone().into_owned(),
+                    parts: 0,
+                    leaves: vec![],
+                };
+                deletions.open.insert(outcome.intent, open);
+                deletions.close(&outcome)
+            }
+            EntrySummary::Reconciled(entry) => deletions.read_back(index, &entry),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The first fault in these entries after an unknown outcome of deletion 4.
+    fn judged(kinds: impl IntoIterator<Item = Kind>) -> Option<String> {
+        let mut deletions = Deletions::default();
+        let unknown = test_closing(4, Verdict::Unknown, Sent::Unknown);
+        let kinds = [unknown].into_iter().chain(kinds);
+        (10..)
+            .zip(kinds)
+            .find_map(|(index, kind)| push(&mut deletions, index, kind).err())
+    }
+
+    fn parts() -> Vec<Kind> {
+        let parts = compose::reconciled(test_reconciled(4, 5_000));
+        parts.into_iter().map(Kind::Reconciled).collect()
+    }
+
+    #[test]
+    fn a_read_back_is_of_a_deletion_in_doubt() {
+        let of = |intent| Kind::Reconciled(test_reconciled(intent, 1));
+        assert_eq!(judged([of(4), of(4)]), None);
+        assert!(judged([of(5)]).unwrap().contains("no deletion in doubt"));
+        let sent = test_closing(5, Verdict::Failed, Sent::Yes);
+        assert_eq!(judged([sent, of(5)]), None);
+        let unsent = test_closing(5, Verdict::Failed, Sent::No);
+        assert!(judged([unsent, of(5)]).is_some());
+        let deleted = test_closing(5, Verdict::Deleted, Sent::Yes);
+        assert!(judged([deleted, of(5)]).is_some());
+    }
+
+    #[test]
+    fn its_result_is_the_worst_of_its_users() {
+        let mut whole = test_reconciled(4, 2);
+        whole.users[1].result = Found::StillThere;
+        assert!(judged([Kind::Reconciled(whole.clone())]).is_some());
+        whole.result = Found::StillThere;
+        assert_eq!(judged([Kind::Reconciled(whole.clone())]), None);
+        whole.result = Found::CannotTell;
+        assert!(judged([Kind::Reconciled(whole.clone())]).is_some());
+        whole.users.clear();
+        assert!(judged([Kind::Reconciled(whole)]).is_some());
+    }
+
+    #[test]
+    fn its_parts_follow_each_other() {
+        assert!(parts().len() > 2);
+        assert_eq!(judged(parts()), None);
+        let whole = parts();
+        assert_eq!(judged(whole.into_iter().take(1)), None, "a crash cut it");
+        assert!(judged(parts().into_iter().skip(1)).is_some());
+        let mut swapped = parts();
+        swapped.swap(0, 1);
+        assert!(judged(swapped).is_some());
+        let mut odd = test_reconciled(4, 1);
+        odd.part = Some(1);
+        assert!(judged([Kind::Reconciled(odd)]).is_some());
+    }
+}
