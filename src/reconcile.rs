@@ -26,7 +26,8 @@ use http::HeaderValue;
 
 use crate::audit::Trail;
 use crate::audit::entry::{Actor, Found, Reconciled, UserFound};
-use crate::audit::read::query::{Deletion, Pending, Unresolved};
+use crate::audit::read::Location;
+use crate::audit::read::query::{Deletion, Pending, in_doubt};
 use crate::clock::{Clock, Time};
 use crate::contract::Contracts;
 use crate::control::protocol::{self, Answer, MAX_SETTLED, Reconcile, Settled};
@@ -158,10 +159,11 @@ impl Reconciler {
     }
 
     async fn in_doubt(&self) -> Result<Vec<Pending>, String> {
-        let directory = self.directory.clone();
-        let read = tokio::task::spawn_blocking(move || Unresolved::of_folder(&directory));
+        let location = Location::Folder(self.directory.clone());
+        let read = tokio::task::spawn_blocking(move || in_doubt(|| location.open(None)));
         match read.await {
-            Ok(read) => read.map_err(|error| format!("the trail cannot be read: {error}")),
+            Ok(Ok((all, _))) => Ok(all),
+            Ok(Err(error)) => Err(format!("the trail cannot be read: {error}")),
             Err(_) => Err("reading the trail failed by a defect".into()),
         }
     }

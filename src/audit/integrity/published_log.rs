@@ -10,7 +10,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
-use crate::audit::read::files::TileFile;
+use crate::audit::read::TileFile;
 use crate::audit::status::Unavailable;
 
 /// The level above all tiles.

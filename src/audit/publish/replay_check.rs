@@ -119,7 +119,7 @@ impl ReplayCheck {
             return Err(closed(cause, what));
         }
         let files = Arc::new(FolderFiles(Arc::clone(root)));
-        let reader = Log::published(files, Some(key)).map_err(missing)?.reader();
+        let reader = Log::published(files, Some(key)).map_err(missing)?.reader;
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
             && reader.root_at(seen.size).map_err(missing)? != seen.root
         {
@@ -233,7 +233,7 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
     let mut bundle = Vec::new();
     if partial > 0 {
         reader
-            .bundle(index / WIDTH, |entries, _| {
+            .bundle(index / WIDTH, |entries| {
                 for entry in entries.iter().take(partial) {
                     // An entry from a bundle always fits into one.
                     let _ = push_entry(&mut bundle, entry);

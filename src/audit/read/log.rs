@@ -1,17 +1,28 @@
-//! Opens a log at its place: its checkpoint, and the journal's entries beyond it.
+//! Opens a log at its place, and reads its entries: those under the checkpoint from many bundles, two
+//! at a time, then those that only the journal has.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::files::{Files, FolderFiles};
-use super::{CHECKPOINT, MissingRange, Reader, Trouble, WIDTH};
+use super::reader::{Files, FolderFiles, Raw, Reader};
+use super::{CHECKPOINT, MissingRange, Trouble, WIDTH};
 use crate::audit::disk::names::JOURNAL;
-use crate::audit::journal;
-use crate::audit::journal::{Entries, ReadError};
+use crate::audit::entry::EntryHead;
+use crate::audit::journal::{self, Entries, ReadError};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::note::{MAX_NOTE_BYTES, Note};
 use crate::audit::log::verifier_key::VerifierKey;
+use crate::clock::Time;
+
+/// Threads that read, verify and filter.
+const WORKERS: usize = 2;
+/// How many results a worker may have ready.
+const AHEAD: usize = 2;
+/// How many microseconds the clock may be set back before a search by time can miss entries.
+/// docs/trail.md states this bound.
+const MAX_STEP_BACK: i64 = 3_600 * 1_000_000;
 
 /// The place of a log, for readers that open it repeatedly.
 #[derive(Clone, Debug)]
@@ -24,26 +35,26 @@ pub enum Location {
 
 impl Location {
     /// Opens the present state of the log; for a folder, with the journal's entries beyond the
-    /// checkpoint.
+    /// checkpoint. Verifies the checkpoint's signature if there is a key.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
-        match self {
-            Self::Folder(directory) => Log::folder(directory, key),
-            Self::Published(files) => Log::published(Arc::clone(files), key),
-        }
+        let mut log = self.open_for_proof(key)?;
+        log.tail = log.tail.take().transpose()?.map(Ok);
+        Ok(log)
     }
 
-    /// [`Self::open`] for proofs: an unreadable journal does not prevent proofs of the entries under
-    /// the checkpoint.
-    pub(super) fn open_for_proof(&self, key: &VerifierKey) -> Result<Log, MissingRange> {
-        match self {
-            Self::Folder(directory) => Log::covered_part(directory, Some(key)),
-            Self::Published(_) => self.open(Some(key)),
+    /// [`Self::open`] for proofs: a fault of the journal becomes an error of [`Log::tail`], because
+    /// it does not prevent proofs of the entries under the checkpoint.
+    pub(super) fn open_for_proof(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
+        let directory = match self {
+            Self::Folder(directory) => directory,
+            Self::Published(files) => return Log::published(Arc::clone(files), key),
+        };
+        let log = Log::held(&FolderFiles::of_log(directory)?, key)?;
+        if log.checkpoint.is_none() && log.tail.is_none() {
+            let what = format!("{} has neither journal nor checkpoint", directory.display());
+            return Err(MissingRange::new(Trouble::Missing, what));
         }
-    }
-
-    /// Opens the published part of the log: the entries under its checkpoint.
-    pub(crate) fn open_published(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
-        Log::published(self.files()?, key)
+        Ok(log)
     }
 
     /// The log's published files.
@@ -66,40 +77,18 @@ impl Location {
 /// An opened log: one checkpoint, and the journal from the same time.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// The checkpoint and its signed note.
-    checkpoint: Option<(Checkpoint, Vec<u8>)>,
-    pub(super) reader: Reader,
+    /// `None` if the log is young.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The checkpoint's signed note; empty without a checkpoint.
+    pub(super) note: Vec<u8>,
+    pub(crate) reader: Arc<Reader>,
     tail: Option<Result<Entries<'static>, ReadError>>,
-    is_judged: bool,
+    /// Whether this log verified the checkpoint's signature with a key.
+    pub(crate) is_judged: bool,
 }
 
 impl Log {
-    /// Opens the log of an audit folder with its journal. Verifies the checkpoint's signature if
-    /// there is a key. A folder without journal and checkpoint is an error.
-    pub(crate) fn folder(
-        directory: &Path,
-        key: Option<&VerifierKey>,
-    ) -> Result<Self, MissingRange> {
-        let mut log = Self::covered_part(directory, key)?;
-        log.tail = log.tail.take().transpose()?.map(Ok);
-        Ok(log)
-    }
-
-    /// [`Self::folder`], except that a fault of the journal becomes an error of [`Self::tail`].
-    pub(super) fn covered_part(
-        directory: &Path,
-        key: Option<&VerifierKey>,
-    ) -> Result<Self, MissingRange> {
-        let log = Self::held(&FolderFiles::of_log(directory)?, key)?;
-        if log.checkpoint.is_none() && log.tail.is_none() {
-            let what = format!("{} has neither journal nor checkpoint", directory.display());
-            return Err(MissingRange::new(Trouble::Missing, what));
-        }
-        Ok(log)
-    }
-
-    /// [`Self::covered_part`] of a folder that is already open; an empty folder gives a log without
-    /// entries.
+    /// Opens the log of an open audit folder. An empty folder gives a log without entries.
     pub(crate) fn held(
         files: &FolderFiles,
         key: Option<&VerifierKey>,
@@ -125,40 +114,30 @@ impl Log {
         files: Arc<dyn Files>,
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
-        let bytes = files
+        let note = files
             .file(CHECKPOINT, MAX_NOTE_BYTES)
             .map_err(|error| MissingRange::unread(CHECKPOINT, &error))?;
-        let checkpoint = match bytes {
-            Some(bytes) => Some((opened(&bytes, key)?, bytes)),
-            None => None,
-        };
-        let reader = Reader::open(files, checkpoint.as_ref().map(|(read, _)| read))?;
+        let checkpoint = note.as_ref().map(|note| match key {
+            Some(key) => Checkpoint::open(note, key),
+            None => Note::parse(note)
+                .map_err(Into::into)
+                .and_then(|note| Checkpoint::parse(note.text())),
+        });
+        let checkpoint = checkpoint
+            .transpose()
+            .map_err(|error| MissingRange::damaged(error.to_string()).in_file(CHECKPOINT))?;
         Ok(Self {
+            reader: Arc::new(Reader::open(files, checkpoint.as_ref())?),
             checkpoint,
-            reader,
+            note: note.unwrap_or_default(),
             tail: None,
             is_judged: key.is_some(),
         })
     }
 
-    /// The checkpoint; `None` if the log is young.
-    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
-        self.checkpoint.as_ref().map(|(checkpoint, _)| checkpoint)
-    }
-
-    /// The checkpoint's signed note.
-    pub(super) fn note(&self) -> Option<&[u8]> {
-        self.checkpoint.as_ref().map(|(_, note)| note.as_slice())
-    }
-
-    /// Whether this log verified the checkpoint's signature with a key.
-    pub(crate) fn is_judged(&self) -> bool {
-        self.is_judged
-    }
-
     /// How many entries the checkpoint covers.
     pub(crate) fn size(&self) -> u64 {
-        self.checkpoint().map_or(0, |checkpoint| checkpoint.size)
+        self.checkpoint.as_ref().map_or(0, |c| c.size)
     }
 
     /// How many bundles these entries fill.
@@ -166,41 +145,140 @@ impl Log {
         self.size().div_ceil(WIDTH)
     }
 
-    pub(crate) fn reader(&self) -> Reader {
-        self.reader.clone()
+    /// The journal's entries beyond the checkpoint, up to the first fault; none at the second call.
+    pub(crate) fn tail(&mut self) -> impl Iterator<Item = Result<Raw, MissingRange>> {
+        let mut next = self.size();
+        let (entries, fault) = match self.tail.take().transpose() {
+            Ok(entries) => (entries, None),
+            Err(fault) => (None, Some(Err(fault))),
+        };
+        let reads = fault.into_iter().chain(entries.into_iter().flatten());
+        reads.filter_map(move |read| match read {
+            Ok(read) if read.index < next => None,
+            Ok(read) if read.index > next => {
+                let what = format!("the journal continues with entry {}", read.index);
+                Some(Err(MissingRange::damaged(what).at(next)))
+            }
+            Ok(read) => {
+                next += 1;
+                Some(Ok(Raw {
+                    index: read.index,
+                    bytes: read.bytes,
+                }))
+            }
+            Err(error) => Some(Err(error.into())),
+        })
     }
 
-    /// Passes the journal's entries beyond the checkpoint to `each` until it breaks; the second
-    /// call passes none. Returns the index after the last entry that was read.
-    pub(crate) fn tail(
+    /// Verifies these bundles, and passes the index of each one's first entry and its entries that
+    /// meet `passes` to `take`, in the given order, until that breaks. Returns the first missing
+    /// range as an error, after all results before it.
+    pub(super) fn scan<B>(
+        &self,
+        bundles: &[u64],
+        passes: impl Fn(u64, &[u8]) -> bool + Sync,
+        mut take: impl FnMut(u64, Vec<Raw>) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, MissingRange> {
+        let reader = &*self.reader;
+        let sift = |bundle: &u64| {
+            let meets = |(index, bytes): (u64, &&[u8])| {
+                passes(index, bytes).then(|| Raw {
+                    index,
+                    bytes: bytes.to_vec(),
+                })
+            };
+            let all = |entries: &[&[u8]]| -> Vec<Raw> {
+                (*bundle * WIDTH..).zip(entries).filter_map(meets).collect()
+            };
+            reader.bundle(*bundle, all)
+        };
+        std::thread::scope(|scope| {
+            let lanes: Vec<Receiver<_>> = (0..WORKERS.min(bundles.len()))
+                .map(|lane| {
+                    let (ready, taken) = sync_channel(AHEAD);
+                    let mine = bundles.iter().skip(lane).step_by(WORKERS);
+                    // The receiver is gone if the caller needs no more.
+                    scope.spawn(move || mine.map(sift).try_for_each(|found| ready.send(found)));
+                    taken
+                })
+                .collect();
+            for (bundle, lane) in bundles.iter().zip(lanes.iter().cycle()) {
+                // A worker ends early only if it panics, and then this scope panics too.
+                let Ok(found) = lane.recv() else { break };
+                let flow = take(bundle * WIDTH, found?);
+                if flow.is_break() {
+                    return Ok(flow);
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Passes the entries from an index on that meet `passes` to `take` in order, also those beyond
+    /// the checkpoint, until that breaks. Otherwise returns the index after the last entry; errors
+    /// like [`Self::scan`].
+    pub(super) fn scan_from<B>(
         &mut self,
-        mut each: impl FnMut(u64, Vec<u8>) -> ControlFlow<()>,
-    ) -> Result<u64, MissingRange> {
-        let mut next = self.size();
-        for read in self.tail.take().transpose()?.into_iter().flatten() {
-            let read = read?;
-            if read.index < next {
-                continue;
-            }
-            if read.index > next {
-                let what = format!("the journal continues with entry {}", read.index);
-                return Err(MissingRange::damaged(what).at(next));
-            }
-            next += 1;
-            if each(read.index, read.bytes).is_break() {
-                break;
+        from: u64,
+        passes: impl Fn(u64, &[u8]) -> bool + Sync,
+        mut take: impl FnMut(Raw) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, u64>, MissingRange> {
+        let passes = |index, bytes: &[u8]| index >= from && passes(index, bytes);
+        let bundles: Vec<u64> = (from / WIDTH..self.bundles()).collect();
+        let flow = self.scan(&bundles, passes, |_, found| {
+            found.into_iter().try_for_each(&mut take)
+        })?;
+        if let ControlFlow::Break(value) = flow {
+            return Ok(ControlFlow::Break(value));
+        }
+        let mut end = self.size();
+        for raw in self.tail() {
+            let raw = raw?;
+            end = raw.index + 1;
+            if passes(raw.index, &raw.bytes)
+                && let ControlFlow::Break(value) = take(raw)
+            {
+                return Ok(ControlFlow::Break(value));
             }
         }
-        Ok(next)
+        Ok(ControlFlow::Continue(end))
     }
-}
 
-fn opened(bytes: &[u8], key: Option<&VerifierKey>) -> Result<Checkpoint, MissingRange> {
-    let opened = match key {
-        Some(key) => Checkpoint::open(bytes, key),
-        None => Note::parse(bytes)
-            .map_err(Into::into)
-            .and_then(|note| Checkpoint::parse(note.text())),
-    };
-    opened.map_err(|error| MissingRange::damaged(error.to_string()).in_file(CHECKPOINT))
+    /// The entry with this index, verified under the checkpoint or from the journal; `None` if the
+    /// log ends before it.
+    pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Raw>, MissingRange> {
+        if index < self.size() {
+            return self.reader.entry(index).map(Some);
+        }
+        let is_before = |raw: &Raw| raw.index < index;
+        let mut rest = self
+            .tail()
+            .skip_while(|raw| raw.as_ref().is_ok_and(is_before));
+        rest.next().transpose()
+    }
+
+    /// The index to start from to read all entries of a time or later. The times in a log ascend,
+    /// except after the clock was set back, so this starts [`MAX_STEP_BACK`] earlier.
+    pub(super) fn place_of(&self, time: Option<Time>) -> u64 {
+        let Some(time) = time else {
+            return 0;
+        };
+        let time = Time(time.micros().saturating_sub(MAX_STEP_BACK));
+        let begins = |entries: &[&[u8]]| {
+            let head = EntryHead::decode(entries.first()?).ok()?;
+            Time::parse(&head.time)
+        };
+        // Invariant: bundles before `low` begin before the time, and bundles from `high` on do not.
+        let (mut low, mut high) = (0, self.bundles());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.reader.bundle(middle, begins) {
+                Ok(Some(begins)) if begins < time => low = middle + 1,
+                Ok(Some(_)) => high = middle,
+                // Reads the whole log, so that the answer reports the damage.
+                Ok(None) | Err(_) => return 0,
+            }
+        }
+        low.saturating_sub(1) * WIDTH
+    }
 }

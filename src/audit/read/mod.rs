@@ -1,11 +1,10 @@
 //! Reads the log: checkpoint, tiles and bundles, from a folder or from any place that serves them.
 //! From a folder it also reads the journal's entries beyond the checkpoint.
 //!
-//! 1. [`files`] is the source of the files;
-//! 2. `log` opens a log at its [`Location`]: its checkpoint, and the journal's entries beyond it;
-//! 3. `reader` returns only tiles and entries that it verified under the checkpoint;
-//! 4. `scan` reads many bundles, two at a time, and finds an entry without reading the log before
-//!    it.
+//! 1. `reader` reads the files from their source, and returns only tiles and entries that it
+//!    verified under the checkpoint;
+//! 2. `log` opens a log at its [`Location`], reads many bundles, two at a time, then the journal's
+//!    entries beyond the checkpoint, and finds an entry without reading the log before it.
 //!
 //! [`query`] joins entries into deletions, [`verify`] checks a whole log, [`prove`](mod@prove) makes
 //! a proof of an entry.
@@ -16,16 +15,13 @@ pub(crate) mod prove;
 pub mod query;
 pub mod verify;
 
-pub(crate) mod files;
 mod log;
 mod reader;
-mod scan;
 
-pub use files::Files;
-pub(crate) use files::FolderFiles;
 pub use log::Location;
 pub(crate) use log::Log;
-pub(crate) use reader::Reader;
+pub use reader::Files;
+pub(crate) use reader::{FolderFiles, MAX_TILE_BYTES, Raw, Reader, TileFile};
 
 pub(crate) use crate::audit::disk::names::CHECKPOINT;
 

@@ -1,46 +1,160 @@
-//! Reads tiles and bundles of a log, and verifies each under the checkpoint before its use.
+//! Reads tiles and bundles of a log, from a folder or from any other source, and verifies each under
+//! the checkpoint before its use.
 //!
 //! The hashes of the partial tiles give the checkpoint's root. The root of a full tile is a hash of
 //! the tile above it. The leaf tile has the hash of each entry of its bundle.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::files::{Files, MAX_TILE_BYTES, TileFile};
-use super::{MissingRange, WIDTH};
-use crate::audit::entry::EntryHead;
+use super::{MissingRange, Trouble, WIDTH};
+use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
+use crate::audit::entry::{Entry, EntryHead};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::{Hash, leaf, root_of};
 use crate::audit::log::proof::{self, HashReader};
-use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, hashes_at};
-use crate::clock::Time;
+use crate::audit::log::tiles::{
+    Bundle, ContentError, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, decode_bundle,
+    decode_tile, hashes_at,
+};
 
-/// The hashes of a tile.
+/// The length of a full tile.
+pub(crate) const MAX_TILE_BYTES: usize = FULL as usize * size_of::<Hash>();
+
+/// A source of a log's files in tlog-tiles layout.
+pub trait Files: Debug + Send + Sync {
+    /// The whole file at a path such as `tile/0/000`; `None` if it does not exist.
+    fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// An audit folder, kept open; follows no link below it.
+#[derive(Clone, Debug)]
+pub(crate) struct FolderFiles(pub(crate) Arc<dyn Folder>);
+
+impl FolderFiles {
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
+        RealDisk.folder(directory, None).map(Self)
+    }
+
+    pub(super) fn of_log(directory: &Path) -> Result<Self, MissingRange> {
+        Self::open(directory).map_err(|error| {
+            let trouble = match error.kind() {
+                io::ErrorKind::NotFound => Trouble::Missing,
+                _ => Trouble::Unreadable,
+            };
+            MissingRange::new(trouble, format!("{}: {error}", directory.display()))
+        })
+    }
+}
+
+impl Files for FolderFiles {
+    fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut names = above.split('/').filter(|name| !name.is_empty());
+        let folder = names.try_fold(Arc::clone(&self.0), |folder, name| {
+            folder.folder(name, None)
+        });
+        match folder {
+            Ok(folder) => read_whole(&*folder, name, max_bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The file of a tile or a bundle.
+#[derive(Debug)]
+pub(crate) struct TileFile {
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+    /// How many hashes or entries it must have.
+    pub(crate) width: u16,
+}
+
+impl TileFile {
+    /// If a partial file is missing, reads the full one, which begins with the same content: the
+    /// publisher removes partial files once the full one exists (C2SP tlog-tiles). `None` if
+    /// neither exists.
+    pub(crate) fn read<E>(
+        path: String,
+        width: u16,
+        mut read: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<Self>, E> {
+        if let Some(bytes) = read(&path)? {
+            return Ok(Some(Self { path, bytes, width }));
+        }
+        let Some((full, _)) = path.split_once(".p/") else {
+            return Ok(None);
+        };
+        let bytes = read(full)?;
+        Ok(bytes.map(|bytes| Self {
+            path: full.to_owned(),
+            bytes,
+            width: FULL,
+        }))
+    }
+
+    /// The first `count` hashes of a tile.
+    pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, ContentError> {
+        let mut hashes = decode_tile(&self.bytes, self.width)?;
+        hashes.truncate(count.into());
+        Ok(hashes)
+    }
+
+    /// The place of the first hash that differs from these; both have the same first entry.
+    pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, ContentError> {
+        let found = decode_tile(&self.bytes, self.width)?;
+        let mut pairs = (0..).zip(found.iter().zip(hashes));
+        let wrong = pairs.find(|(_, (found, right))| found != right);
+        Ok(wrong.map(|(place, _)| place))
+    }
+
+    /// The first `count` entries of a bundle.
+    pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
+        let mut entries = decode_bundle(&self.bytes, self.width)?;
+        entries.truncate(count.into());
+        Ok(entries)
+    }
+}
+
+/// An entry's bytes with their index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Raw {
+    pub(crate) index: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn leaf(&self) -> Hash {
+        leaf(&self.bytes)
+    }
+
+    /// An entry that this version does not know is an error.
+    pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
+        Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
+    }
+
+    /// The first intent of the deletion that the entry belongs to, if any.
+    pub(crate) fn deletion(&self) -> Option<u64> {
+        let head = EntryHead::decode(&self.bytes).ok()?;
+        head.summary.deletion(self.index)
+    }
+}
+
 type Hashes = Arc<Vec<Hash>>;
 
-/// A reader of the entries under one checkpoint; each thread uses its own.
+/// A reader of the entries under one checkpoint.
 #[derive(Debug)]
 pub(crate) struct Reader {
     files: Arc<dyn Files>,
     size: u64,
     /// The partial tile of each level. Their root is the checkpoint's.
     partial: Vec<Hashes>,
-    /// The most recently used full tile of each level.
-    full: RefCell<HashMap<u8, (u64, Hashes)>>,
-}
-
-/// Another reader of the same log, with a cache of its own.
-impl Clone for Reader {
-    fn clone(&self) -> Self {
-        Self {
-            files: Arc::clone(&self.files),
-            size: self.size,
-            partial: self.partial.clone(),
-            full: RefCell::default(),
-        }
-    }
+    /// The most recently used full tile of each level, with its index.
+    full: Mutex<HashMap<u8, (u64, Hashes)>>,
 }
 
 impl Reader {
@@ -54,37 +168,32 @@ impl Reader {
             files,
             size: checkpoint.map_or(0, |checkpoint| checkpoint.size),
             partial: Vec::new(),
-            full: RefCell::default(),
+            full: Mutex::default(),
         };
-        let Some(checkpoint) = checkpoint else {
-            return Ok(reader);
-        };
-        let mut partial = Vec::new();
         for level in 0..LEVELS {
             let index = hashes_at(level, reader.size) / WIDTH;
             let tile = Tile::at(level, index, reader.size);
             let hashes = tile.map(|tile| reader.hashes(tile)).transpose()?;
-            partial.push(hashes.unwrap_or_default());
+            reader.partial.push(Arc::new(hashes.unwrap_or_default()));
         }
-        let edge = Frontier::of(reader.size, partial.iter().cloned());
-        if edge.root() != checkpoint.root {
+        let partial = reader.partial.iter().map(|hashes| hashes.to_vec());
+        let root = Frontier::of(reader.size, partial).root();
+        if checkpoint.is_some_and(|checkpoint| checkpoint.root != root) {
             let what = "the tiles do not have the root that the checkpoint signs";
             return Err(MissingRange::damaged(what));
         }
-        reader.partial = partial.into_iter().map(Arc::new).collect();
         Ok(reader)
     }
 
-    /// Verifies all entries of a bundle against the tree, and passes them to `each` with their
-    /// hashes. An error names the first entry that is missing, altered or unreadable.
+    /// Verifies all entries of a bundle against the tree, and passes them to `each`. An error names
+    /// the first entry that is missing, altered or unreadable.
     pub(crate) fn bundle<T>(
         &self,
         index: u64,
-        each: impl FnOnce(&[&[u8]], &[Hash]) -> T,
+        each: impl FnOnce(&[&[u8]]) -> T,
     ) -> Result<T, MissingRange> {
-        let bundle = Bundle::at(index, self.size).ok_or_else(|| {
-            MissingRange::damaged("the checkpoint does not cover it").at(index * WIDTH)
-        })?;
+        let bundle =
+            Bundle::at(index, self.size).ok_or_else(|| not_covered(index.saturating_mul(WIDTH)))?;
         let hashes = self.tile(0, index)?;
         let first = bundle.first_entry();
         let file = self.file(bundle.path(), bundle.width, MAX_BUNDLE_BYTES, first)?;
@@ -98,24 +207,15 @@ impl Reader {
                 return Err(damaged(what, place));
             }
         }
-        Ok(each(&entries, &hashes))
+        Ok(each(&entries))
     }
 
-    /// The entry with this index.
-    pub(crate) fn entry(&self, index: u64) -> Result<Vec<u8>, MissingRange> {
-        let at = usize::try_from(index % WIDTH).unwrap_or(usize::MAX);
-        let entry = |entries: &[&[u8]], _: &[_]| entries.get(at).map(|entry| entry.to_vec());
-        self.bundle(index / WIDTH, entry)?
-            .ok_or_else(|| MissingRange::damaged("the checkpoint does not cover it").at(index))
-    }
-
-    /// The time of a bundle's first entry; `None` if the bundle is unreadable.
-    pub(super) fn begins_at(&self, bundle: u64) -> Option<Time> {
-        let time = |entries: &[&[u8]], _: &[_]| {
-            let head = EntryHead::decode(entries.first()?).ok()?;
-            Time::parse(&head.time)
-        };
-        self.bundle(bundle, time).ok()?
+    pub(crate) fn entry(&self, index: u64) -> Result<Raw, MissingRange> {
+        let at = (index % WIDTH) as usize;
+        let entry = |entries: &[&[u8]]| entries.get(at).map(|entry| entry.to_vec());
+        let bytes = self.bundle(index / WIDTH, entry)?;
+        let bytes = bytes.ok_or_else(|| not_covered(index))?;
+        Ok(Raw { index, bytes })
     }
 
     /// The root of the log at an earlier size.
@@ -141,26 +241,18 @@ impl Reader {
             let partial = self.partial.get(usize::from(level));
             return partial.map(Arc::clone).ok_or_else(none);
         }
-        if let Some((_, hashes)) = self
-            .full
-            .borrow()
-            .get(&level)
-            .filter(|(at, _)| *at == index)
-        {
+        let full = || self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, hashes)) = full().get(&level).filter(|(at, _)| *at == index) {
             return Ok(Arc::clone(hashes));
         }
         let hashes = Arc::new(self.hashes(tile)?);
         let above = self.tile(level + 1, index / WIDTH)?;
-        let wanted = usize::try_from(index % WIDTH)
-            .ok()
-            .and_then(|at| above.get(at));
-        if wanted != Some(&root_of(&hashes)) {
+        if above.get((index % WIDTH) as usize) != Some(&root_of(&hashes)) {
             let what = "altered: its root is not in the tile above";
             let altered = MissingRange::damaged(what).in_file(tile.path());
             return Err(altered.at(tile.first_entry(0)));
         }
-        let mut full = self.full.borrow_mut();
-        full.insert(level, (index, Arc::clone(&hashes)));
+        full().insert(level, (index, Arc::clone(&hashes)));
         Ok(hashes)
     }
 
@@ -184,7 +276,7 @@ impl Reader {
     ) -> Result<TileFile, MissingRange> {
         let read = |path: &str| {
             let bytes = self.files.file(path, max_bytes);
-            bytes.map_err(|error: io::Error| MissingRange::unread(path, &error).at(first))
+            bytes.map_err(|error| MissingRange::unread(path, &error).at(first))
         };
         let missing = || MissingRange::damaged("is missing").at(first).in_file(&path);
         TileFile::read(path.clone(), width, read)?.ok_or_else(missing)
@@ -203,4 +295,41 @@ impl HashReader for Reader {
 fn unproved(error: io::Error) -> MissingRange {
     let other = |error: io::Error| MissingRange::damaged(error.to_string());
     error.downcast().unwrap_or_else(other)
+}
+
+fn not_covered(index: u64) -> MissingRange {
+    MissingRange::damaged("the checkpoint does not cover it").at(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn a_file_is_read_whole_or_is_not_there() {
+        let folder = test_folder("files");
+        std::fs::create_dir_all(folder.path().join("tile/0")).unwrap();
+        std::fs::write(folder.path().join("tile/0/000"), b"hash").unwrap();
+        let files = FolderFiles::open(folder.path()).unwrap();
+        assert_eq!(files.file("tile/0/000", 4).unwrap().unwrap(), b"hash");
+        for none in ["tile/0/001", "tile/1/000", "checkpoint"] {
+            assert_eq!(files.file(none, 4).unwrap(), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_long_file_a_folder_or_a_link_is_an_error() {
+        let folder = test_folder("files");
+        let path = folder.path();
+        std::fs::create_dir_all(path.join("tile/0")).unwrap();
+        std::fs::write(path.join("tile/0/000"), b"hash").unwrap();
+        std::os::unix::fs::symlink("000", path.join("tile/0/001")).unwrap();
+        std::os::unix::fs::symlink("0", path.join("tile/1")).unwrap();
+        let files = FolderFiles::open(path).unwrap();
+        assert!(files.file("tile/0/000", 3).is_err());
+        assert!(files.file("tile/0", 1 << 20).is_err());
+        assert!(files.file("tile/0/001", 4).is_err());
+        assert!(files.file("tile/1/000", 4).is_err());
+    }
 }

@@ -21,17 +21,21 @@ fn published(count: usize) -> TestFolder {
 }
 
 fn open(directory: &Path) -> Result<Log, MissingRange> {
-    Log::folder(directory, Some(test_key().verifier()))
+    Location::Folder(directory.to_owned()).open(Some(test_key().verifier()))
 }
 
 /// All entries of these bundles, in this order.
 fn read(log: &Log, bundles: &[u64]) -> Result<Vec<Vec<u8>>, MissingRange> {
     let mut all = Vec::new();
-    let sift = |_, entries: &[&[u8]]| entries.iter().map(|e| e.to_vec()).collect::<Vec<_>>();
-    log.scan(bundles, sift, |mut some| {
-        all.append(&mut some);
-        ControlFlow::Continue(())
-    })?;
+    let flow = log.scan(
+        bundles,
+        |_, _| true,
+        |_, some| {
+            all.extend(some.into_iter().map(|raw| raw.bytes));
+            ControlFlow::<()>::Continue(())
+        },
+    )?;
+    assert!(flow.is_continue());
     Ok(all)
 }
 
@@ -57,15 +61,19 @@ fn scan_returns_bundles_in_order_and_stops_when_asked() {
     let folder = published(1_500);
     let log = open(folder.path()).unwrap();
     let mut seen = Vec::new();
-    let first = |first, _: &[&[u8]]| first;
-    log.scan(&[5, 4, 3, 2, 1, 0], first, |first| {
+    let passes = |index: u64, _: &[u8]| index.is_multiple_of(256);
+    let scanned = log.scan(&[5, 4, 3, 2, 1, 0], passes, |first, found| {
+        assert_eq!(
+            found.iter().map(|raw| raw.index).collect::<Vec<_>>(),
+            [first]
+        );
         seen.push(first);
         match seen.len() {
             4 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         }
-    })
-    .unwrap();
+    });
+    assert!(scanned.unwrap().is_break());
     assert_eq!(seen, [1280, 1024, 768, 512]);
 }
 
@@ -140,7 +148,8 @@ fn p4_a_missing_file_is_reported_with_its_place() {
 fn p4_a_checkpoint_of_another_key_or_root_is_refused() {
     let folder = published(3);
     let other = Key::generate("lychgate.test/log").unwrap();
-    let refused = Log::folder(folder.path(), Some(other.verifier())).unwrap_err();
+    let location = Location::Folder(folder.path().to_owned());
+    let refused = location.open(Some(other.verifier())).unwrap_err();
     assert_eq!(refused.trouble, Trouble::Damaged);
     let mut forged = publish(folder.path(), &entries(3));
     forged.root = [7; 32];
@@ -159,7 +168,10 @@ fn a_young_log_opens_and_an_empty_folder_is_missing() {
     assert_eq!(open(folder.path()).unwrap_err().trouble, Trouble::Missing);
     std::fs::create_dir(folder.path().join("journal")).unwrap();
     let log = open(folder.path()).unwrap();
-    assert_eq!((log.checkpoint(), log.size(), log.bundles()), (None, 0, 0));
+    assert_eq!(
+        (log.checkpoint.as_ref(), log.size(), log.bundles()),
+        (None, 0, 0)
+    );
     let nowhere = open(Path::new("/nowhere/audit")).unwrap_err();
     assert_eq!(nowhere.trouble, Trouble::Missing);
 }

@@ -1,7 +1,9 @@
 //! Selects deletions from a trail, and says which entries the answer covers.
 
+use std::ops::Range;
+
 use super::trail::Trail;
-use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
+use crate::audit::read::query::{Deletion, Filter, ReadBacks};
 use crate::audit::read::{Log, query};
 use crate::cli::exit::Stop;
 use crate::cli::output::tell;
@@ -9,7 +11,7 @@ use crate::cli::output::tell;
 /// Which entries an answer covers.
 #[derive(Debug)]
 pub(super) struct Covered {
-    searched: Searched,
+    searched: Range<u64>,
     /// The size of the checkpoint.
     size: Option<u64>,
     /// Whether the checkpoint's signature was verified.
@@ -44,16 +46,16 @@ pub(super) fn pick(
 
 impl Covered {
     /// Names the searched entries and the checkpoint that covers them.
-    pub(super) fn new(searched: Searched, log: &Log) -> Self {
+    pub(super) fn new(searched: Range<u64>, log: &Log) -> Self {
         Self {
             searched,
-            size: log.checkpoint().map(|checkpoint| checkpoint.size),
-            is_judged: log.is_judged(),
+            size: log.checkpoint.as_ref().map(|c| c.size),
+            is_judged: log.is_judged,
         }
     }
 
     /// The same log with the entries searched so far.
-    pub(super) fn of(self, searched: Searched) -> Self {
+    pub(super) fn of(self, searched: Range<u64>) -> Self {
         Self { searched, ..self }
     }
 
@@ -68,7 +70,7 @@ impl Covered {
     }
 
     fn sentence(&self) -> String {
-        let Searched { first, end } = self.searched;
+        let Range { start: first, end } = self.searched;
         if first >= end {
             return "no checkpoint covers an entry yet, and there are no later entries".into();
         }
@@ -97,9 +99,8 @@ mod tests {
     use super::*;
 
     fn sentence(first: u64, end: u64, size: Option<u64>, is_judged: bool) -> String {
-        let searched = Searched { first, end };
         let covered = Covered {
-            searched,
+            searched: first..end,
             size,
             is_judged,
         };

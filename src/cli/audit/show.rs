@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::trail::{Reading, Trail, index_of_receipt};
 use crate::audit::entry::{Entry, Kind, Outcome};
-use crate::audit::read::query::{Raw, entries_of, first_of};
+use crate::audit::read::Raw;
+use crate::audit::read::query::{entries_of, first_of};
 use crate::cli::escape::escape;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
@@ -71,8 +72,8 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
         false => what.parse().ok(),
     };
     let found = match index {
-        Some(index) => log.entry(index)?.map(|bytes| Raw { index, bytes }),
-        None => first_of(&mut log, 0, what)?,
+        Some(index) => log.entry(index)?,
+        None => first_of(&mut log, what)?,
     };
     let Some(found) = found else {
         return Ok(Vec::new());
@@ -84,7 +85,7 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
     }
     if !trail.is_address() {
         // A journal that cannot be read is an error, whatever the answer is made from.
-        trail.open()?.tail(|_, _| ControlFlow::Continue(()))?;
+        trail.open()?.tail().try_for_each(|raw| raw.map(drop))?;
     }
     match found.deletion() {
         Some(intent) => deletion(trail, intent),

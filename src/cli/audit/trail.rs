@@ -65,12 +65,12 @@ impl Trail {
 
     /// Opens the published part: the entries that the newest checkpoint covers.
     pub(super) fn published(&self) -> Result<Log, Stop> {
-        self.own(self.location.open_published(self.key.as_ref())?)
+        self.own(Log::published(self.location.files()?, self.key.as_ref())?)
     }
 
     /// The log's name, from the config, the key or the checkpoint.
     pub(super) fn origin(&self, log: &Log) -> Option<String> {
-        let said = log.checkpoint().map(|checkpoint| checkpoint.origin.clone());
+        let said = log.checkpoint.as_ref().map(|c| c.origin.clone());
         self.origin.clone().or(said)
     }
 
@@ -81,7 +81,7 @@ impl Trail {
 
     /// Refuses the checkpoint of another log.
     fn own(&self, log: Log) -> Result<Log, Stop> {
-        match (&self.origin, log.checkpoint()) {
+        match (&self.origin, &log.checkpoint) {
             (Some(own), Some(checkpoint)) if *own != checkpoint.origin => {
                 let found = &checkpoint.origin;
                 Err(Stop::no(format!(

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::deletions::Covered;
 use super::rows::{second, some_users, word};
 use super::trail::Reading;
-use crate::audit::read::query::{Deletion, Pending, Progress, Searched, Unresolved};
+use crate::audit::read::query::{Deletion, Pending, Progress, in_doubt};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
 use crate::cli::table::{Cell, Table};
@@ -34,9 +34,9 @@ pub(super) struct Arguments {
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let read = cell::Cell::new(None);
-    let (all, searched) = Unresolved::of(|| {
+    let (all, end) = in_doubt(|| {
         let log = trail.open()?;
-        read.set(Some(Covered::new(Searched::default(), &log)));
+        read.set(Some(Covered::new(0..0, &log)));
         Ok::<_, Stop>(log)
     })?;
     let unresolved = all
@@ -50,7 +50,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         print(out, unresolved)?;
     }
     if let Some(covered) = read.take() {
-        covered.of(searched).tell(&trail);
+        covered.of(0..end).tell(&trail);
     }
     Ok(Exit::Fine)
 }

@@ -11,7 +11,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::{Key, keygen};
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::query::{Deletion, Filter, pick};
-use crate::audit::read::{CHECKPOINT, Log, MissingRange, verify};
+use crate::audit::read::{CHECKPOINT, Location, MissingRange, verify};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -136,7 +136,7 @@ impl Scene {
     /// entry, so this looks several times.
     pub(super) async fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let look = async || {
-            let mut log = Log::folder(&self.path("audit"), None).ok()?;
+            let mut log = Location::Folder(self.path("audit")).open(None).ok()?;
             let mut found = None;
             let searched = pick(&mut log, &Filter::default(), None, |deletion| {
                 if deletion.request_id == request_id {

@@ -3,8 +3,9 @@
 use super::*;
 use crate::audit::entry::{Ending, Found, Intent, Reason, Sent, Verdict};
 use crate::audit::log::key::keygen;
+use crate::audit::read::Location;
 use crate::audit::read::query::tests::intent;
-use crate::audit::read::query::{Pending, Unresolved};
+use crate::audit::read::query::{Pending, in_doubt};
 use crate::audit::{TestFolder, test_folder};
 use crate::clock::Time;
 use crate::fetch::testing::{Server as Upstream, ok};
@@ -62,7 +63,8 @@ reconcile_token_file = "token"
 }
 
 fn recorded(folder: &TestFolder) -> Pending {
-    let mut all = Unresolved::of_folder(&folder.path().join("audit")).unwrap();
+    let location = Location::Folder(folder.path().join("audit"));
+    let (mut all, _) = in_doubt(|| location.open(None)).unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }

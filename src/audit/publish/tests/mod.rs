@@ -3,7 +3,6 @@
 mod pruned;
 mod roll_back;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,16 +66,12 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
 /// step by step.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
     let mut log = Log::held(&FolderFiles(root), None).unwrap();
-    let (reader, mut all) = (log.reader(), Vec::new());
+    let mut all = Vec::new();
     for bundle in 0..log.bundles() {
-        let take = |entries: &[&[u8]], _: &[_]| all.extend(entries.iter().map(|e| e.to_vec()));
-        reader.bundle(bundle, take).unwrap();
+        let take = |entries: &[&[u8]]| all.extend(entries.iter().map(|e| e.to_vec()));
+        log.reader.bundle(bundle, take).unwrap();
     }
-    log.tail(|_, bytes| {
-        all.push(bytes);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    all.extend(log.tail().map(|raw| raw.unwrap().bytes));
     all
 }
 

@@ -4,29 +4,26 @@
 //! [`Joiner`] builds deletions from entries in order, and `Filter` selects some of them; `pick` does
 //! both on a log, and reads no more of it than necessary.
 
-mod filter;
-mod follow;
-mod join;
 mod pick;
 mod search;
 mod unresolved;
 
-pub(crate) use filter::Filter;
-pub(crate) use follow::Follower;
-pub use join::Joiner;
-pub(crate) use pick::{Searched, pick};
-pub(crate) use search::{Raw, entries_of, first_of};
+pub(crate) use pick::{Follower, pick};
+pub(crate) use search::{Filter, entries_of, first_of};
 pub use unresolved::ReadBack;
-pub(crate) use unresolved::{Pending, ReadBacks, Unresolved};
+pub(crate) use unresolved::{Pending, ReadBacks, in_doubt};
+
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Serialize, Serializer};
 
-use crate::audit::entry::{Caller, Intent, Outcome, Reason, Refused, Sent, Verdict};
+use crate::audit::entry::{Caller, Entry, Intent, Kind, Outcome, Reason, Refused, Sent, Verdict};
 
 /// The gateway's decision on a deletion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
+    #[default]
     /// Its intent is on record, even if the gateway sent nothing in the end.
     Forwarded,
     /// The gateway refused it.
@@ -34,10 +31,11 @@ pub enum Decision {
 }
 
 /// The progress of a deletion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
     /// The gateway refused it, so it has no outcome.
     Refused,
+    #[default]
     /// The part of the trail that was read has no closing entry for it.
     Open,
     /// A closing entry with this verdict.
@@ -56,7 +54,7 @@ impl Serialize for Progress {
 }
 
 /// One deletion, with the fields of `audit list --json` in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Deletion {
     /// The index of the (first) intent, or of the `refused` entry.
     pub index: u64,
@@ -110,7 +108,6 @@ pub struct Deletion {
 }
 
 impl Deletion {
-    /// The deletion of an intent; open until [`Self::close`].
     pub(crate) fn of_intent(index: u64, time: String, intent: Intent) -> Self {
         Self {
             index,
@@ -122,25 +119,15 @@ impl Deletion {
             caller: intent.caller,
             token_id: intent.token_id,
             if_match: intent.if_match,
-            decision: Decision::Forwarded,
-            code: None,
-            outcome: Progress::Open,
-            reason: None,
-            sent: None,
-            status: None,
-            revision: None,
             domain: Some(intent.domain),
-            attempts: 0,
             client_ip: intent.client_ip,
             config: intent.config,
-            closing_index: None,
             group: intent.group,
             rule: intent.rule,
-            reconciled: None,
+            ..Self::default()
         }
     }
 
-    /// The deletion of a `refused` entry.
     fn of_refused(index: u64, time: String, refused: Refused) -> Self {
         Self {
             index,
@@ -155,22 +142,15 @@ impl Deletion {
             decision: Decision::Refused,
             code: Some(refused.code),
             outcome: Progress::Refused,
-            reason: None,
             sent: Some(Sent::No),
-            status: None,
-            revision: None,
             domain: refused.domain,
-            attempts: 0,
             client_ip: refused.client_ip,
             config: refused.config,
-            closing_index: None,
-            group: None,
             rule: refused.rule,
-            reconciled: None,
+            ..Self::default()
         }
     }
 
-    /// Adds the fields of the closing entry.
     fn close(&mut self, index: u64, outcome: Outcome) {
         self.outcome = Progress::Closed(outcome.ending.outcome);
         self.reason = outcome.ending.reason;
@@ -187,6 +167,79 @@ impl Deletion {
             (Progress::Closed(verdict), Some(sent)) => verdict.leaves_doubt(sent),
             _ => false,
         }
+    }
+}
+
+/// Takes entries in order and returns deletions in the order of their index.
+///
+/// Holds only the deletions from the oldest open one on: the gateway limits how long a deletion
+/// stays open, and recovery closes the ones that a crash left open.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    held: BTreeMap<u64, Deletion>,
+    /// The (first) intent of each group that is open.
+    groups: HashMap<String, u64>,
+    strays: u64,
+}
+
+impl Joiner {
+    /// Takes the next entry; ignores kinds that belong to no deletion.
+    pub fn push(&mut self, index: u64, entry: Entry) {
+        match entry.kind {
+            Kind::Intent(intent) => {
+                if let Some(group) = &intent.group {
+                    let known = self.groups.get(group);
+                    if let Some(deletion) = known.and_then(|first| self.held.get_mut(first)) {
+                        deletion.users.extend(intent.users);
+                        return;
+                    }
+                    // The first part precedes the part of the log that is read.
+                    if intent.part.is_some_and(|part| part > 1) {
+                        return;
+                    }
+                    self.groups.insert(group.clone(), index);
+                }
+                let deletion = Deletion::of_intent(index, entry.time, intent);
+                self.held.insert(index, deletion);
+            }
+            Kind::Outcome(outcome) => match self.held.get_mut(&outcome.intent) {
+                Some(deletion) if deletion.outcome == Progress::Open => {
+                    if let Some(group) = &deletion.group {
+                        self.groups.remove(group);
+                    }
+                    deletion.close(index, outcome);
+                }
+                _ => self.strays += 1,
+            },
+            Kind::Refused(refused) => {
+                let deletion = Deletion::of_refused(index, entry.time, refused);
+                self.held.insert(index, deletion);
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes the oldest deletion, if it is closed.
+    pub fn next_closed(&mut self) -> Option<Deletion> {
+        let (oldest, _) = self.held.first_key_value()?;
+        self.take_closed(*oldest)
+    }
+
+    /// Removes this deletion, if it is closed.
+    fn take_closed(&mut self, index: u64) -> Option<Deletion> {
+        let is_closed = self.held.get(&index)?.outcome != Progress::Open;
+        is_closed.then(|| self.held.remove(&index))?
+    }
+
+    /// All remaining deletions at the end of the trail, open ones included, oldest first.
+    pub fn rest(self) -> impl Iterator<Item = Deletion> {
+        self.held.into_values()
+    }
+
+    /// How many closing entries named no open intent: none in a sound trail.
+    #[must_use]
+    pub fn strays(&self) -> u64 {
+        self.strays
     }
 }
 

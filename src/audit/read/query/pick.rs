@@ -1,32 +1,25 @@
-//! Selects deletions from a log: all of them in one pass, or the newest by reading backwards.
+//! Selects deletions from a log: all in one pass, the newest by reading backwards, or those that
+//! close between one checkpoint and the next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
-use super::filter::{Candidate, Prefilter};
-use super::search::go_on;
-use super::{Deletion, Filter, Joiner, Raw};
-use crate::audit::entry::{Intent, Kind};
-use crate::audit::read::{Log, MissingRange, WIDTH};
-
-/// The range of entries that a query searched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Searched {
-    pub(crate) first: u64,
-    /// The index after the last entry.
-    pub(crate) end: u64,
-}
+use super::search::{each_entry, until_error};
+use super::{Deletion, Filter, Joiner};
+use crate::audit::entry::{Entry, Intent, Kind, Spelled};
+use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::read::{Log, MissingRange, Raw, Reader, WIDTH};
 
 /// Passes the deletions that the filter admits to `each`, oldest first; with a limit only the
-/// newest of them. Holds these in memory, and the deletions that were in flight at the same time.
-/// If a needed part of the log is missing, passes on the deletions that it could find before it
-/// returns the error.
+/// newest of them. Holds these in memory, the entries beyond the checkpoint, and the deletions that
+/// were in flight at the same time. If a needed part of the log is missing, passes on the deletions
+/// that it could find before it returns the error. Returns the range of entries that it searched.
 pub(crate) fn pick<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     limit: Option<usize>,
     each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Searched, E> {
+) -> Result<Range<u64>, E> {
     match limit {
         Some(limit) => newest(log, filter, limit, each),
         None => all(log, filter, each),
@@ -37,34 +30,38 @@ fn all<E: From<MissingRange>>(
     log: &mut Log,
     filter: &Filter,
     mut each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Searched, E> {
-    let prefilter = Prefilter::of(filter);
+) -> Result<Range<u64>, E> {
     let mut joiner = Joiner::default();
     let mut take = |deletion: Deletion| match filter.admits(&deletion) {
         true => each(deletion),
         false => Ok(()),
     };
-    let mut broken = Ok(());
-    let mut join = |candidate| -> Result<(), E> {
-        push(&mut joiner, candidate)?;
+    let mut join = |raw: Raw| -> Result<(), E> {
+        // Skips, without decoding, the closing entry of a deletion that the filter dropped.
+        if closes(&raw).is_none_or(|intent| joiner.held.contains_key(&intent)) {
+            joiner.push(raw.index, raw.decode()?);
+        }
         while let Some(deletion) = joiner.next_closed() {
             take(deletion)?;
         }
         Ok(())
     };
-    let sift = |index, bytes: &[u8]| prefilter.candidate(index, bytes);
-    let first = first_wanted(log, filter);
-    let ended = log.scan_from(first, sift, |candidate| {
-        broken = join(candidate);
-        go_on(&broken)
-    });
-    broken?;
+    let first = log.place_of(filter.since);
+    let scanned = log.scan_from(first, filter.prefilter(), |raw| until_error(join(raw)));
+    let ended = match scanned {
+        Ok(ControlFlow::Continue(end)) => Ok(end),
+        Ok(ControlFlow::Break(error)) => return Err(error),
+        Err(missing) => Err(missing),
+    };
     joiner.rest().try_for_each(take)?;
     let end = ended?;
-    Ok(Searched {
-        first: first.min(end),
-        end,
-    })
+    Ok(first.min(end)..end)
+}
+
+/// The intent that an entry closes; `None` for a kind or a spelling that needs the decoder.
+fn closes(raw: &Raw) -> Option<u64> {
+    let spelled = Spelled::of(&raw.bytes)?;
+    (spelled.kind == b"outcome").then(|| spelled.intent())?
 }
 
 fn newest<E: From<MissingRange>>(
@@ -72,70 +69,53 @@ fn newest<E: From<MissingRange>>(
     filter: &Filter,
     limit: usize,
     each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Searched, E> {
-    let prefilter = Prefilter::of(filter);
-    let size = log.size();
-    let mut newest = Newest::new(filter, limit);
-    let mut broken = Ok(());
-    let end = log.tail(|index, bytes| {
-        if let Some(candidate) = prefilter.candidate(index, &bytes) {
-            broken = newest.ahead(size, candidate);
+) -> Result<Range<u64>, E> {
+    let passes = filter.prefilter();
+    let mut first = log.size();
+    let (mut end, mut beyond, mut ended) = (first, Vec::new(), Ok(()));
+    for raw in log.tail() {
+        match raw {
+            Ok(raw) => {
+                end = raw.index + 1;
+                if passes(raw.index, &raw.bytes) {
+                    beyond.push(raw);
+                }
+            }
+            Err(missing) => ended = Err(missing),
         }
-        go_on(&broken)
-    });
-    // After an error the answer is incomplete, but still has the deletions found so far.
-    newest.ahead_ended();
-    let end = broken.and(end);
-    let mut first = size;
-    let mut ended = Ok(());
-    if end.is_ok() && !newest.is_full() {
-        let wanted = first_wanted(log, filter) / WIDTH..log.bundles();
+    }
+    let mut newest = Newest {
+        filter,
+        limit,
+        closings: BTreeMap::new(),
+        parts: HashMap::new(),
+        found: VecDeque::new(),
+    };
+    ended = newest.take(first, beyond).and(ended);
+    if ended.is_ok() && !newest.is_full() {
+        let wanted = log.place_of(filter.since) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
-        let mut broken = Ok(());
-        let sift = |first, entries: &[&[u8]]| {
-            let entries = (first..).zip(entries);
-            let wanted = entries.filter_map(|(index, bytes)| prefilter.candidate(index, bytes));
-            (first, wanted.collect::<Vec<_>>())
-        };
-        ended = log.scan(&bundles, sift, |(bundle, candidates)| {
-            broken = newest.back(bundle, candidates);
+        let scanned = log.scan(&bundles, passes, |bundle, entries| {
             first = bundle;
-            match newest.is_full() {
-                true => ControlFlow::Break(()),
-                false => go_on(&broken),
+            match newest.take(bundle, entries) {
+                Ok(()) if !newest.is_full() => ControlFlow::Continue(()),
+                taken => ControlFlow::Break(taken),
             }
         });
-        ended = broken.and(ended);
+        ended = scanned.and_then(|flow| flow.break_value().unwrap_or(Ok(())));
     }
+    // After an error the answer is incomplete, but still has the deletions found so far.
     newest.found.into_iter().try_for_each(each)?;
     ended?;
-    Ok(Searched { first, end: end? })
-}
-
-/// The index to start from for every deletion that the filter can admit.
-fn first_wanted(log: &Log, filter: &Filter) -> u64 {
-    filter.since.map_or(0, |since| log.place_of(since))
-}
-
-/// Pushes an entry into the joiner. Skips, without decoding, the closing entry of a deletion that
-/// the filter dropped.
-fn push(joiner: &mut Joiner, candidate: Candidate) -> Result<(), MissingRange> {
-    let Candidate { entry, closes } = candidate;
-    if closes.is_none_or(|intent| joiner.holds(intent)) {
-        joiner.push(entry.index, entry.decode()?);
-    }
-    Ok(())
+    Ok(first..end)
 }
 
 /// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
 /// entry comes before the intent. Holds these, and the closing entries of the deletions that were in
 /// flight at the present position.
-#[derive(Debug)]
 struct Newest<'f> {
     filter: &'f Filter,
     limit: usize,
-    /// Deletions that began beyond the checkpoint; joined forwards.
-    ahead: Joiner,
     /// Closing entries by their intent's index.
     closings: BTreeMap<u64, Raw>,
     /// Parts of split deletions before their first part is read; the last part comes first.
@@ -144,58 +124,25 @@ struct Newest<'f> {
     found: VecDeque<Deletion>,
 }
 
-impl<'f> Newest<'f> {
-    fn new(filter: &'f Filter, limit: usize) -> Self {
-        Self {
-            filter,
-            limit,
-            ahead: Joiner::default(),
-            closings: BTreeMap::new(),
-            parts: HashMap::new(),
-            found: VecDeque::new(),
-        }
-    }
-
-    /// Takes the next entry beyond the checkpoint.
-    fn ahead(&mut self, size: u64, candidate: Candidate) -> Result<(), MissingRange> {
-        match candidate.closes {
-            Some(intent) if intent < size => {
-                self.closings.entry(intent).or_insert(candidate.entry);
-            }
-            _ => push(&mut self.ahead, candidate)?,
-        }
-        while let Some(deletion) = self.ahead.next_closed() {
-            self.add_newer(deletion);
-        }
-        Ok(())
-    }
-
-    /// Takes the end of the entries beyond the checkpoint.
-    fn ahead_ended(&mut self) {
-        for deletion in std::mem::take(&mut self.ahead).rest() {
-            self.add_newer(deletion);
-        }
-    }
-
-    /// Takes the entries of a bundle that precedes all bundles so far.
-    fn back(&mut self, first: u64, candidates: Vec<Candidate>) -> Result<(), MissingRange> {
-        for Candidate { entry, closes } in candidates.into_iter().rev() {
+impl Newest<'_> {
+    /// Takes the entries of a bundle or of the journal; `first` is the index of the first one. Each
+    /// call takes the entries before those of the last call.
+    fn take(&mut self, first: u64, entries: Vec<Raw>) -> Result<(), MissingRange> {
+        for raw in entries.into_iter().rev() {
             if self.is_full() {
                 return Ok(());
             }
-            match closes {
+            match closes(&raw) {
                 // If there are two, the older one closed the intent.
-                Some(intent) => drop(self.closings.insert(intent, entry)),
-                None => self.add(entry)?,
+                Some(intent) => drop(self.closings.insert(intent, raw)),
+                None => self.add(raw)?,
             }
         }
-        // The bundles so far contained every intent from `first` on, so their closing entries are
-        // done.
+        // Every intent from `first` on is read, so their closing entries are done.
         self.closings.split_off(&first);
         Ok(())
     }
 
-    /// Whether the limit is reached.
     fn is_full(&self) -> bool {
         self.found.len() >= self.limit
     }
@@ -241,14 +188,108 @@ impl<'f> Newest<'f> {
         intent.users.extend(users);
         Some(intent)
     }
+}
 
-    fn add_newer(&mut self, deletion: Deletion) {
-        if self.limit == 0 || !self.filter.admits(&deletion) {
-            return;
+/// Follows a log from checkpoint to checkpoint.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    checkpoint: Option<Checkpoint>,
+    joiner: Joiner,
+}
+
+impl Follower {
+    /// Starts after the last entry of this log.
+    pub(crate) fn new(log: &Log) -> Self {
+        Self {
+            checkpoint: log.checkpoint.clone(),
+            joiner: Joiner::default(),
         }
-        if self.found.len() == self.limit {
-            self.found.pop_front();
+    }
+
+    /// Passes to `each` the deletions that closed since the last call, in the order of their
+    /// closing entries. `log` is a later state of the same log; an error if it does not continue the
+    /// log so far.
+    pub(crate) fn advance<E: From<MissingRange>>(
+        &mut self,
+        mut log: Log,
+        mut each: impl FnMut(Deletion) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let next = self.must_continue(&log)?;
+        if next == log.size() {
+            return Ok(());
         }
-        self.found.push_back(deletion);
+        let reader = log.reader.clone();
+        each_entry(
+            &mut log,
+            next,
+            |_, _| true,
+            |index, entry| match self.take(&reader, index, entry)? {
+                Some(closed) => each(closed),
+                None => Ok(()),
+            },
+        )?;
+        self.checkpoint = log.checkpoint;
+        Ok(())
+    }
+
+    /// The first new entry; checks that the log continues the one so far.
+    fn must_continue(&self, log: &Log) -> Result<u64, MissingRange> {
+        let Some(old) = &self.checkpoint else {
+            return Ok(0);
+        };
+        let Some(new) = &log.checkpoint else {
+            return Err(MissingRange::damaged("the checkpoint is gone"));
+        };
+        if new.origin != old.origin {
+            let what = format!("{} ends here, and {} begins", old.origin, new.origin);
+            return Err(MissingRange::damaged(what));
+        }
+        if new.size < old.size {
+            let what = format!(
+                "rolled back: a checkpoint of {} entries was there, now it is one of {}",
+                old.size, new.size
+            );
+            return Err(MissingRange::damaged(what).at(new.size));
+        }
+        if log.reader.root_at(old.size)? != old.root {
+            let what = "forked: the log does not begin with the one that was followed";
+            return Err(MissingRange::damaged(what));
+        }
+        Ok(old.size)
+    }
+
+    /// Takes the next entry. Returns the deletion that it closes.
+    fn take(
+        &mut self,
+        reader: &Reader,
+        index: u64,
+        entry: Entry,
+    ) -> Result<Option<Deletion>, MissingRange> {
+        let closed = match &entry.kind {
+            Kind::Outcome(outcome) => {
+                if !self.joiner.held.contains_key(&outcome.intent) {
+                    self.read_intent(reader, outcome.intent, index)?;
+                }
+                outcome.intent
+            }
+            _ => index,
+        };
+        self.joiner.push(index, entry);
+        Ok(self.joiner.take_closed(closed))
+    }
+
+    /// Takes all parts of an intent that precedes the first followed entry.
+    fn read_intent(&mut self, reader: &Reader, first: u64, end: u64) -> Result<(), MissingRange> {
+        let (mut index, mut parts) = (first, 1);
+        while index < end && index - first < parts {
+            let entry = reader.entry(index)?.decode()?;
+            let Kind::Intent(intent) = &entry.kind else {
+                break;
+            };
+            parts = intent.parts.unwrap_or(1).into();
+            self.joiner.push(index, entry);
+            index += 1;
+        }
+        Ok(())
     }
 }

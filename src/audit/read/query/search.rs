@@ -1,94 +1,137 @@
-//! Searches entries by their bytes before it decodes them.
+//! Selects deletions by their fields, and entries by their bytes before it decodes them.
 
 use std::ops::ControlFlow;
 
 use memchr::memmem;
 
+use super::{Deletion, Progress};
 use crate::audit::entry::{Entry, EntryHead, Needle, Spelled};
-use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::read::{Log, MissingRange};
+use crate::audit::read::{Log, MissingRange, Raw};
+use crate::clock::Time;
 
-/// An entry's bytes with their index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Raw {
-    pub(crate) index: u64,
-    pub(crate) bytes: Vec<u8>,
+/// The conditions that a deletion must meet, all at once; `None` admits any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) account: Option<String>,
+    /// A user that the deletion names.
+    pub(crate) user: Option<String>,
+    /// The caller's subject, client or issuer.
+    pub(crate) caller: Option<String>,
+    pub(crate) operation: Option<String>,
+    /// The code of its refusal.
+    pub(crate) code: Option<String>,
+    pub(crate) result: Option<Progress>,
+    /// Asked at this time or later.
+    pub(crate) since: Option<Time>,
+    /// Asked before this time.
+    pub(crate) until: Option<Time>,
 }
 
-impl Raw {
-    pub(crate) fn leaf(&self) -> Hash {
-        leaf(&self.bytes)
-    }
-
-    /// Decodes the entry. An entry that this version does not know is an error.
-    pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
-        Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
-    }
-
-    /// The first intent of the deletion that the entry belongs to, if any.
-    pub(crate) fn deletion(&self) -> Option<u64> {
-        deletion(self.index, &self.bytes)
-    }
-}
-
-fn deletion(index: u64, bytes: &[u8]) -> Option<u64> {
-    EntryHead::decode(bytes).ok()?.summary.deletion(index)
-}
-
-/// Passes the entries from an index on to `each` if they meet `passes`, in order, until that
-/// breaks. Returns the index after the last entry that was read.
-fn search(
-    log: &mut Log,
-    from: u64,
-    passes: impl Fn(u64, &[u8]) -> bool + Sync,
-    each: impl FnMut(Raw) -> ControlFlow<()>,
-) -> Result<u64, MissingRange> {
-    let raw = |index, bytes: &[u8]| {
-        let raw = || Raw {
-            index,
-            bytes: bytes.to_vec(),
+impl Filter {
+    pub(crate) fn admits(&self, deletion: &Deletion) -> bool {
+        let same = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
+        let caller = &deletion.caller;
+        let is_caller = |name: &String| {
+            caller.subject == *name
+                || caller.client.as_ref() == Some(name)
+                || caller.issuer == *name
         };
-        passes(index, bytes).then(raw)
-    };
-    log.scan_from(from, raw, each)
+        same(&self.account, &deletion.account)
+            && same(&self.operation, &deletion.operation)
+            && (self.code.is_none() || self.code == deletion.code)
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| deletion.users.contains(user))
+            && self.caller.as_ref().is_none_or(is_caller)
+            && self.result.is_none_or(|result| deletion.outcome == result)
+            && self.is_in_time(deletion)
+    }
+
+    /// A deletion with an invalid time is in no range.
+    fn is_in_time(&self, deletion: &Deletion) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        Time::parse(&deletion.time).is_some_and(|time| {
+            self.since.is_none_or(|since| time >= since)
+                && self.until.is_none_or(|until| time < until)
+        })
+    }
+
+    /// A test of an entry's bytes: false only if a query with this filter cannot need the entry.
+    pub(super) fn prefilter(&self) -> impl Fn(u64, &[u8]) -> bool + Sync + use<> {
+        let texts = [
+            &self.account,
+            &self.user,
+            &self.caller,
+            &self.operation,
+            &self.code,
+        ];
+        let needles = texts.into_iter().flatten();
+        let needles: Vec<_> = needles.map(|text| Needle::string(text)).collect();
+        let since = self.since.map(|time| time.to_string());
+        let until = self.until.map(|time| time.to_string());
+        move |_, bytes| {
+            let Some(Spelled { time, kind, .. }) = Spelled::of(bytes) else {
+                return true;
+            };
+            let is_in_time = since.as_ref().is_none_or(|t| time >= t.as_bytes())
+                && until.as_ref().is_none_or(|t| time < t.as_bytes());
+            match kind {
+                b"outcome" => true,
+                // Each part of a split deletion has only some of the users, so all parts are
+                // needed.
+                b"intent" | b"refused" => {
+                    (is_in_time && needles.iter().all(|needle| needle.may_be_in(bytes)))
+                        || memmem::find(bytes, b"\"group\":").is_some()
+                }
+                _ => false,
+            }
+        }
+    }
 }
 
 /// Passes the entries from an index on to `each`, decoded, if their bytes meet `passes`. Returns
-/// the index after the last entry that was read.
+/// the index after the last entry.
 pub(super) fn each_entry<E: From<MissingRange>>(
     log: &mut Log,
     from: u64,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
     mut each: impl FnMut(u64, Entry) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let mut ended = Ok(());
-    let end = search(log, from, passes, |raw| {
+    let ended = log.scan_from(from, passes, |raw| {
         let entry = raw.decode().map_err(E::from);
-        ended = entry.and_then(|entry| each(raw.index, entry));
-        go_on(&ended)
+        until_error(entry.and_then(|entry| each(raw.index, entry)))
     })?;
-    ended.map(|()| end)
+    match ended {
+        ControlFlow::Continue(end) => Ok(end),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 /// Ends a scan at the first error.
-pub(super) fn go_on<E>(result: &Result<(), E>) -> ControlFlow<()> {
+pub(super) fn until_error<E>(result: Result<(), E>) -> ControlFlow<E> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
 
 /// Passes the entries of the deletion whose (first) intent has this index to `each`, in order,
-/// until that breaks. Reads nothing before that intent.
-pub(crate) fn entries_of(
+/// until that breaks, and returns its value. Reads nothing before that intent.
+pub(crate) fn entries_of<B>(
     log: &mut Log,
     first: u64,
-    each: impl FnMut(Raw) -> ControlFlow<()>,
-) -> Result<(), MissingRange> {
+    each: impl FnMut(Raw) -> ControlFlow<B>,
+) -> Result<Option<B>, MissingRange> {
     let is_of_it = |index, bytes: &[u8]| {
-        may_be_of(first, index, bytes) && deletion(index, bytes) == Some(first)
+        may_be_of(first, index, bytes)
+            && EntryHead::decode(bytes)
+                .is_ok_and(|head| head.summary.deletion(index) == Some(first))
     };
-    search(log, first, is_of_it, each).map(drop)
+    let ended = log.scan_from(first, is_of_it, each)?;
+    Ok(ended.break_value())
 }
 
 /// Whether an entry may belong to a deletion, from its bytes: much faster than the decoder.
@@ -103,21 +146,64 @@ fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     }
 }
 
-/// The first entry of a request, from an index on.
-pub(crate) fn first_of(
-    log: &mut Log,
-    from: u64,
-    request_id: &str,
-) -> Result<Option<Raw>, MissingRange> {
+/// The first entry of a request.
+pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, MissingRange> {
     let needle = Needle::string(request_id);
     let is_of_it = |_, bytes: &[u8]| {
         needle.may_be_in(bytes)
             && Entry::decode(bytes).is_ok_and(|entry| entry.request_id() == Some(request_id))
     };
-    let mut found = None;
-    search(log, from, is_of_it, |raw| {
-        found = Some(raw);
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
+    let ended = log.scan_from(0, is_of_it, ControlFlow::Break)?;
+    Ok(ended.break_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, entry, intent, outcome, part, refused};
+    use super::*;
+    use crate::audit::entry::Kind;
+
+    fn bytes(kind: Kind) -> Vec<u8> {
+        serde_json::to_vec(&entry(1, kind)).unwrap()
+    }
+
+    fn takes(set: impl FnOnce(&mut Filter), kind: Kind) -> bool {
+        let mut filter = Filter::default();
+        set(&mut filter);
+        filter.prefilter()(9, &bytes(kind))
+    }
+
+    #[test]
+    fn entries_that_no_query_can_need_are_dropped() {
+        let kind = || Kind::Intent(intent("a", &["4711"]));
+        assert!(takes(|f| f.user = Some("4711".into()), kind()));
+        assert!(!takes(|f| f.user = Some("471".into()), kind()));
+        assert!(!takes(|f| f.account = Some("1".into()), kind()));
+        assert!(!takes(|f| f.since = Time::parse(&at(2)), kind()));
+        assert!(!takes(|f| f.until = Some(Time(0)), kind()));
+        assert!(takes(|f| f.since = Time::parse(&at(1)), kind()));
+        let refusal = || Kind::Refused(refused("a", "scope-missing"));
+        assert!(takes(|f| f.code = Some("scope-missing".into()), refusal()));
+        assert!(!takes(|f| f.code = Some("scope".into()), refusal()));
+        assert!(!takes(|_| {}, Kind::Alive {}));
+    }
+
+    #[test]
+    fn a_closing_entry_is_passed_on() {
+        let closing = Kind::Outcome(outcome(7, "a", vec!["leaf".into()]));
+        assert!(takes(|f| f.user = Some("1".into()), closing));
+    }
+
+    #[test]
+    fn entries_that_need_the_decoder_are_passed_on() {
+        let user = |f: &mut Filter| f.user = Some("1".into());
+        assert!(takes(user, Kind::Intent(part("a", &["2"], 2, 2))));
+        let mut escaped = intent("a", &["2"]);
+        escaped.caller.subject = "quote \" here".into();
+        assert!(takes(user, Kind::Intent(escaped)));
+        let passes = Filter::default().prefilter();
+        for odd in [&b"{}"[..], b"", b"{\"kind\":\"alive\"}", b"\xff"] {
+            assert!(passes(3, odd));
+        }
+    }
 }

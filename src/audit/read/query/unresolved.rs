@@ -1,15 +1,13 @@
 //! The deletions in doubt, and their read-backs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memchr::memmem;
 use serde::Serialize;
 
-use super::pick::Searched;
 use super::search::each_entry;
 use super::{Deletion, Joiner};
-use crate::audit::entry::{Actor, Entry, Found, Kind, Reconciled, Spelled};
+use crate::audit::entry::{Actor, Entry, Found, Kind, Spelled};
 use crate::audit::read::{Log, MissingRange};
 use crate::clock::Time;
 
@@ -21,83 +19,63 @@ pub(crate) struct Pending {
     pub(crate) closed: Time,
 }
 
-/// Collects deletions in doubt from all entries of a log, in order. Holds these and the content of
-/// a [`Joiner`], no more.
+/// All deletions in doubt of a log, oldest first, also those with a read-back, and the index after
+/// the last entry. Opens the log twice. If a part of the log is missing, the answer would be
+/// incomplete, so this is an error.
+pub(crate) fn in_doubt<E: From<MissingRange>>(
+    open: impl Fn() -> Result<Log, E>,
+) -> Result<(Vec<Pending>, u64), E> {
+    // Finds the deletions in doubt first and their intents second, to decode few entries of a
+    // large trail.
+    let mut intents = BTreeSet::new();
+    each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
+        if let Kind::Outcome(outcome) = entry.kind {
+            let parts = outcome.leaves.len() as u64;
+            intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
+        }
+        Ok::<_, E>(())
+    })?;
+    let mut unresolved = Unresolved::default();
+    let is_wanted = |index: u64, bytes: &[u8]| {
+        intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(index, bytes)
+    };
+    let end = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
+        unresolved.push(index, entry);
+        Ok::<_, E>(())
+    })?;
+    Ok((unresolved.finish(), end))
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Unresolved {
+struct Unresolved {
     joiner: Joiner,
     read_backs: ReadBacks,
-    /// When each intent that the joiner still holds was closed.
-    closings: HashMap<u64, Time>,
-    /// Oldest first.
-    in_doubt: Vec<Pending>,
+    /// By the index of the (first) intent.
+    in_doubt: BTreeMap<u64, Pending>,
 }
 
 impl Unresolved {
-    /// All deletions in doubt of the trail in this folder; see [`Self::finish`]. Takes no lock. If a
-    /// part of the log is missing, the answer would be incomplete, so this is an error.
-    pub(crate) fn of_folder(directory: &Path) -> Result<Vec<Pending>, MissingRange> {
-        let (all, _) = Self::of(|| Log::folder(directory, None))?;
-        Ok(all)
-    }
-
-    /// [`Self::of_folder`] for a log that this opens twice; also returns the range of the search.
-    pub(crate) fn of<E: From<MissingRange>>(
-        open: impl Fn() -> Result<Log, E>,
-    ) -> Result<(Vec<Pending>, Searched), E> {
-        // Finds the deletions in doubt first and their intents second, to decode few entries of a
-        // large trail.
-        let mut intents = BTreeSet::new();
-        each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
-            if let Kind::Outcome(outcome) = entry.kind {
-                let parts = outcome.leaves.len() as u64;
-                intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
-            }
-            Ok::<_, E>(())
-        })?;
-        let mut unresolved = Self::default();
-        let is_wanted = |index: u64, bytes: &[u8]| {
-            intents.contains(&index)
-                || may_be_in_doubt(index, bytes)
-                || may_be_read_back(index, bytes)
-        };
-        let end = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
-            unresolved.push(index, entry);
-            Ok::<_, E>(())
-        })?;
-        Ok((unresolved.finish(), Searched { first: 0, end }))
-    }
-
     /// Takes the next entry.
     fn push(&mut self, index: u64, entry: Entry) {
         self.read_backs.push(index, &entry);
-        if let Kind::Outcome(outcome) = &entry.kind
-            && let Some(time) = Time::parse(&entry.time)
-        {
-            self.closings.insert(outcome.intent, time);
-        }
+        let closes = match &entry.kind {
+            Kind::Outcome(outcome) => Time::parse(&entry.time).map(|time| (outcome.intent, time)),
+            _ => None,
+        };
         self.joiner.push(index, entry);
-        while let Some(deletion) = self.joiner.next_closed() {
-            self.take(deletion);
+        if let Some((intent, closed)) = closes
+            && let Some(deletion) = self.joiner.take_closed(intent)
+            && deletion.is_in_doubt()
+        {
+            self.in_doubt.insert(intent, Pending { deletion, closed });
         }
     }
 
-    /// All deletions in doubt, oldest first, also those with a read-back.
     fn finish(mut self) -> Vec<Pending> {
-        for deletion in std::mem::take(&mut self.joiner).rest() {
-            self.take(deletion);
+        for (intent, pending) in &mut self.in_doubt {
+            pending.deletion.reconciled = self.read_backs.get(*intent);
         }
-        for pending in &mut self.in_doubt {
-            pending.deletion.reconciled = self.read_backs.get(pending.deletion.index);
-        }
-        self.in_doubt
-    }
-
-    fn take(&mut self, deletion: Deletion) {
-        let closed = self.closings.remove(&deletion.index);
-        if let Some(closed) = closed.filter(|_| deletion.is_in_doubt()) {
-            self.in_doubt.push(Pending { deletion, closed });
-        }
+        self.in_doubt.into_values().collect()
     }
 }
 
@@ -127,7 +105,7 @@ pub(crate) struct ReadBacks {
     /// By the index of the (first) intent.
     whole: BTreeMap<u64, ReadBack>,
     /// A read-back whose parts are not complete yet: the intent, the first part's index, and the
-    /// count of parts so far.
+    /// next part's number.
     begun: Option<(u64, u64, u32)>,
 }
 
@@ -142,60 +120,46 @@ impl ReadBacks {
         Ok(read_backs)
     }
 
-    /// Takes the next entry; ignores all kinds except read-backs.
+    /// Takes the next entry. Ignores parts that do not follow each other: after a crash, some may be
+    /// missing.
     fn push(&mut self, index: u64, entry: &Entry) {
         let Kind::Reconciled(entry) = &entry.kind else {
             return;
         };
         let begun = self.begun.take();
-        let first = match (entry.part, entry.parts) {
-            (None, None) => Some(index),
-            (Some(1), Some(_)) => {
-                self.begun = Some((entry.intent, index, 1));
-                None
-            }
-            (Some(part), Some(parts)) => self.follow(begun, index, entry, part, parts),
-            _ => None,
+        let (part, parts) = match (entry.part, entry.parts) {
+            (None, None) => (1, 1),
+            (Some(part), Some(parts)) if parts > 1 && part <= parts => (part, parts),
+            _ => return,
         };
-        if let Some(index) = first {
-            let read_back = ReadBack {
-                result: entry.result,
-                index,
-                actor: entry.actor,
-            };
-            self.whole.insert(entry.intent, read_back);
+        let first = match begun {
+            _ if part == 1 => index,
+            Some((intent, first, next))
+                if (intent, next) == (entry.intent, part)
+                    && first + u64::from(part) == index + 1 =>
+            {
+                first
+            }
+            _ => return,
+        };
+        if part < parts {
+            self.begun = Some((entry.intent, first, part + 1));
+            return;
         }
+        let read_back = ReadBack {
+            result: entry.result,
+            index: first,
+            actor: entry.actor,
+        };
+        self.whole.insert(entry.intent, read_back);
     }
 
     /// The newest read-back of the deletion with this (first) intent.
     pub(crate) fn get(&self, intent: u64) -> Option<ReadBack> {
         self.whole.get(&intent).copied()
     }
-
-    /// The first part's index, if this part is the last one. After a crash the other parts may be
-    /// missing.
-    fn follow(
-        &mut self,
-        begun: Option<(u64, u64, u32)>,
-        index: u64,
-        entry: &Reconciled,
-        part: u32,
-        parts: u32,
-    ) -> Option<u64> {
-        let (intent, first, there) = begun?;
-        let is_next = there.checked_add(1) == Some(part) && index == first + u64::from(there);
-        if intent != entry.intent || !is_next {
-            return None;
-        }
-        if part == parts {
-            return Some(first);
-        }
-        self.begun = Some((intent, first, part));
-        None
-    }
 }
 
-/// False if the bytes show that the entry is no read-back; true also if only the decoder can tell.
 fn may_be_read_back(_: u64, bytes: &[u8]) -> bool {
     Spelled::of(bytes).is_none_or(|spelled| spelled.kind == b"reconciled")
 }

@@ -13,8 +13,8 @@ use crate::audit::disk::names::{
     JOURNAL, TEMPORARY, TILES, is_own, is_own_in_journal, is_own_temporary,
 };
 use crate::audit::log::tiles::{Bundle, FULL, Form, MAX_BUNDLE_BYTES, Tile, form, tiles_at};
-use crate::audit::read::files::{MAX_TILE_BYTES, TileFile};
 use crate::audit::read::{Files, Location};
+use crate::audit::read::{MAX_TILE_BYTES, TileFile};
 
 /// The maximum depth of folders. A valid path needs 8: the level, six groups of digits, and the
 /// folder of a partial tile.

@@ -9,8 +9,7 @@ use crate::audit::disk::names::CHECKPOINT;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{FULL, Frontier, Tile, first_entry, hashes_at};
-use crate::audit::read::WIDTH;
-use crate::audit::read::files::TileFile;
+use crate::audit::read::{TileFile, WIDTH};
 
 /// The tree over the entries so far.
 #[derive(Debug)]

@@ -132,8 +132,8 @@ fn a_log_is_read_through_its_address() {
     });
     let remote = Arc::new(Remote::new(&place, None).unwrap());
     let log = Log::published(Arc::clone(&remote) as _, None).unwrap();
-    assert_eq!(log.checkpoint(), Some(&checkpoint));
-    let count = log.reader().bundle(0, |entries, _| entries.len());
+    assert_eq!(log.checkpoint.as_ref(), Some(&checkpoint));
+    let count = log.reader.bundle(0, |entries| entries.len());
     assert_eq!(count, Ok(3));
     assert!(server.heads()[2].starts_with("GET /audit/tile/entries/000.p/3 "));
 }

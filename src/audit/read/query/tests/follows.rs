@@ -19,7 +19,7 @@ fn bytes(kinds: &[Kind]) -> Vec<Vec<u8>> {
 
 fn log(directory: &Path) -> Log {
     let location = Location::Folder(directory.to_owned());
-    location.open_published(None).unwrap()
+    Log::published(location.files().unwrap(), None).unwrap()
 }
 
 fn advance(follower: &mut Follower, directory: &Path) -> Result<Vec<Deletion>, MissingRange> {

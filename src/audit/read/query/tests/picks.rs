@@ -12,7 +12,7 @@ use crate::audit::journal::floor::PruningFloor;
 use crate::audit::log::key::test_key;
 use crate::audit::read::testing::{publish, put};
 use crate::audit::read::verify::sample;
-use crate::audit::read::{Log, MissingRange, Trouble};
+use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::audit::test_folder;
 
 /// The next event in a random history.
@@ -105,12 +105,16 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
+fn open(directory: &Path) -> Result<Log, MissingRange> {
+    Location::Folder(directory.to_owned()).open(None)
+}
+
 fn picked(
     directory: &Path,
     filter: &Filter,
     limit: Option<usize>,
 ) -> Result<Vec<Deletion>, MissingRange> {
-    let mut log = Log::folder(directory, None)?;
+    let mut log = open(directory)?;
     let mut list = Vec::new();
     pick(
         &mut log,
@@ -209,7 +213,7 @@ fn deletions_after_a_missing_range_are_found() {
     std::fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
     let list = picked(folder.path(), &of_user("3"), Some(5)).unwrap();
     assert_eq!(list.len(), 5);
-    let mut log = Log::folder(folder.path(), None).unwrap();
+    let mut log = open(folder.path()).unwrap();
     let mut found = 0;
     let ended = pick(
         &mut log,
@@ -229,14 +233,14 @@ fn an_answer_covers_the_journal_and_gives_its_range() {
     let folder = test_folder("pick");
     written(folder.path(), &many()[..200], 100);
     for (limit, first) in [(None, 0), (Some(5), 100), (Some(500), 0)] {
-        let mut log = Log::folder(folder.path(), None).unwrap();
+        let mut log = open(folder.path()).unwrap();
         let mut found = 0;
         let searched = pick(&mut log, &Filter::default(), limit, |_| {
             found += 1;
             Ok::<_, MissingRange>(())
         });
         let searched = searched.unwrap();
-        assert_eq!((searched.first, searched.end), (first, 200), "{limit:?}");
+        assert_eq!(searched, first..200, "{limit:?}");
         assert_eq!(found, limit.unwrap_or(100).min(100));
     }
 }

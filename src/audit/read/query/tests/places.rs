@@ -112,7 +112,10 @@ fn an_index_needs_one_bundle_and_its_deletion_few() {
         published(folder.path(), &entries);
         for index in [0, 255, 256, size as u64 / 2, size as u64 - 1] {
             let (read, found) = counted(folder.path(), |log| log.entry(index));
-            assert_eq!(found.unwrap().unwrap(), entries[index as usize].to_bytes());
+            assert_eq!(
+                found.unwrap().unwrap().bytes,
+                entries[index as usize].to_bytes()
+            );
             assert_eq!(read, 1);
         }
         let intent = size as u64 / 2;
@@ -126,7 +129,7 @@ fn an_index_needs_one_bundle_and_its_deletion_few() {
                 }
             })
         });
-        assert_eq!(ended, Ok(()));
+        assert_eq!(ended, Ok(Some(())));
         assert_eq!(found.into_inner().unwrap(), [intent, intent + 1]);
         assert!(read <= 8, "{read}: two threads read ahead");
     }
