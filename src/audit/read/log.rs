@@ -1,5 +1,5 @@
-//! Opens a log at its place, and reads its entries: those under the checkpoint from many bundles, two
-//! at a time, then those that only the journal has.
+//! Opens a log at its place, and reads its entries: those under the checkpoint from the bundles, two
+//! bundles at a time, then those that only the journal has.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Location {
 /// An opened log: one checkpoint, and the journal from the same time.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// `None` if the log is young.
+    /// `None` if nothing is published yet.
     pub(crate) checkpoint: Option<Checkpoint>,
     /// The checkpoint's signed note; empty without a checkpoint.
     pub(super) note: Vec<u8>,
@@ -145,7 +145,8 @@ impl Log {
         self.size().div_ceil(WIDTH)
     }
 
-    /// The journal's entries beyond the checkpoint, up to the first fault; none at the second call.
+    /// The journal's entries beyond the checkpoint; none at the second call. The caller must stop
+    /// at the first fault.
     pub(crate) fn tail(&mut self) -> impl Iterator<Item = Result<Raw, MissingRange>> {
         let mut next = self.size();
         let (entries, fault) = match self.tail.take().transpose() {
@@ -170,9 +171,9 @@ impl Log {
         })
     }
 
-    /// Verifies these bundles, and passes the index of each one's first entry and its entries that
-    /// meet `passes` to `take`, in the given order, until that breaks. Returns the first missing
-    /// range as an error, after all results before it.
+    /// Verifies these bundles in the given order. For each, passes the index of its first entry and
+    /// the entries that meet `passes` to `take`, until `take` breaks. A missing range is an error,
+    /// after the results of all bundles before it.
     pub(super) fn scan<B>(
         &self,
         bundles: &[u64],
@@ -180,17 +181,16 @@ impl Log {
         mut take: impl FnMut(u64, Vec<Raw>) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B>, MissingRange> {
         let reader = &*self.reader;
-        let sift = |bundle: &u64| {
-            let meets = |(index, bytes): (u64, &&[u8])| {
-                passes(index, bytes).then(|| Raw {
+        let search = |bundle: &u64| {
+            reader.bundle(*bundle, |entries| {
+                let entries = (bundle * WIDTH..).zip(entries);
+                let found = entries.filter(|(index, bytes)| passes(*index, bytes));
+                let raw = found.map(|(index, bytes)| Raw {
                     index,
                     bytes: bytes.to_vec(),
-                })
-            };
-            let all = |entries: &[&[u8]]| -> Vec<Raw> {
-                (*bundle * WIDTH..).zip(entries).filter_map(meets).collect()
-            };
-            reader.bundle(*bundle, all)
+                });
+                raw.collect::<Vec<_>>()
+            })
         };
         std::thread::scope(|scope| {
             let lanes: Vec<Receiver<_>> = (0..WORKERS.min(bundles.len()))
@@ -198,7 +198,7 @@ impl Log {
                     let (ready, taken) = sync_channel(AHEAD);
                     let mine = bundles.iter().skip(lane).step_by(WORKERS);
                     // The receiver is gone if the caller needs no more.
-                    scope.spawn(move || mine.map(sift).try_for_each(|found| ready.send(found)));
+                    scope.spawn(move || mine.map(search).try_for_each(|found| ready.send(found)));
                     taken
                 })
                 .collect();
@@ -214,9 +214,9 @@ impl Log {
         })
     }
 
-    /// Passes the entries from an index on that meet `passes` to `take` in order, also those beyond
-    /// the checkpoint, until that breaks. Otherwise returns the index after the last entry; errors
-    /// like [`Self::scan`].
+    /// Passes the entries that meet `passes`, from an index on, to `take` in order, until `take`
+    /// breaks: first those under the checkpoint, then the journal's. Returns the index after the
+    /// last entry if `take` never breaks.
     pub(super) fn scan_from<B>(
         &mut self,
         from: u64,
@@ -257,7 +257,7 @@ impl Log {
         rest.next().transpose()
     }
 
-    /// The index to start from to read all entries of a time or later. The times in a log ascend,
+    /// The first index to read for all entries of a time or later. The times in a log ascend,
     /// except after the clock was set back, so this starts [`MAX_STEP_BACK`] earlier.
     pub(super) fn place_of(&self, time: Option<Time>) -> u64 {
         let Some(time) = time else {

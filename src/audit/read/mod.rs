@@ -47,7 +47,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// The kind of the error of reading a file that exists.
-    pub(super) fn of_file(kind: io::ErrorKind) -> Self {
+    fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
             true => Self::Damaged,
             false => Self::Unreadable,

@@ -1,5 +1,5 @@
-//! Reads tiles and bundles of a log, from a folder or from any other source, and verifies each under
-//! the checkpoint before its use.
+//! Reads tiles and bundles of a log, from a folder or from any other source, and verifies each
+//! under the checkpoint before its use.
 //!
 //! The hashes of the partial tiles give the checkpoint's root. The root of a full tile is a hash of
 //! the tile above it. The leaf tile has the hash of each entry of its bundle.

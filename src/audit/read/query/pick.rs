@@ -72,18 +72,15 @@ fn newest<E: From<MissingRange>>(
 ) -> Result<Range<u64>, E> {
     let passes = filter.prefilter();
     let mut first = log.size();
-    let (mut end, mut beyond, mut ended) = (first, Vec::new(), Ok(()));
-    for raw in log.tail() {
-        match raw {
-            Ok(raw) => {
-                end = raw.index + 1;
-                if passes(raw.index, &raw.bytes) {
-                    beyond.push(raw);
-                }
-            }
-            Err(missing) => ended = Err(missing),
+    let (mut end, mut beyond) = (first, Vec::new());
+    let read = log.tail().try_for_each(|raw| {
+        let raw = raw?;
+        end = raw.index + 1;
+        if passes(raw.index, &raw.bytes) {
+            beyond.push(raw);
         }
-    }
+        Ok(())
+    });
     let mut newest = Newest {
         filter,
         limit,
@@ -91,7 +88,7 @@ fn newest<E: From<MissingRange>>(
         parts: HashMap::new(),
         found: VecDeque::new(),
     };
-    ended = newest.take(first, beyond).and(ended);
+    let mut ended = newest.take(first, beyond).and(read);
     if ended.is_ok() && !newest.is_full() {
         let wanted = log.place_of(filter.since) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
@@ -111,12 +108,11 @@ fn newest<E: From<MissingRange>>(
 }
 
 /// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
-/// entry comes before the intent. Holds these, and the closing entries of the deletions that were in
-/// flight at the present position.
+/// entry comes before the intent.
 struct Newest<'f> {
     filter: &'f Filter,
     limit: usize,
-    /// Closing entries by their intent's index.
+    /// Closing entries whose intents are not read yet, by the intent's index.
     closings: BTreeMap<u64, Raw>,
     /// Parts of split deletions before their first part is read; the last part comes first.
     parts: HashMap<String, Vec<Intent>>,
@@ -125,8 +121,8 @@ struct Newest<'f> {
 }
 
 impl Newest<'_> {
-    /// Takes the entries of a bundle or of the journal; `first` is the index of the first one. Each
-    /// call takes the entries before those of the last call.
+    /// Takes the entries from `first` up to those of the last call: a bundle, or the journal's part
+    /// beyond the checkpoint.
     fn take(&mut self, first: u64, entries: Vec<Raw>) -> Result<(), MissingRange> {
         for raw in entries.into_iter().rev() {
             if self.is_full() {
@@ -138,7 +134,7 @@ impl Newest<'_> {
                 None => self.add(raw)?,
             }
         }
-        // Every intent from `first` on is read, so their closing entries are done.
+        // All intents from `first` on are read. A closing entry that is left names none of them.
         self.closings.split_off(&first);
         Ok(())
     }
