@@ -35,7 +35,7 @@ pub enum Location {
 
 impl Location {
     /// Opens the present state of the log; for a folder, with the journal's entries beyond the
-    /// checkpoint. Verifies the checkpoint's signature if there is a key.
+    /// checkpoint. Verifies the checkpoint's signature if the caller has a key.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         let mut log = self.open_for_proof(key)?;
         log.tail = log.tail.take().transpose()?.map(Ok);
@@ -43,7 +43,7 @@ impl Location {
     }
 
     /// [`Self::open`] for proofs: a fault of the journal becomes an error of [`Log::tail`], because
-    /// it does not prevent proofs of the entries under the checkpoint.
+    /// the entries under the checkpoint can be proved without the journal.
     pub(super) fn open_for_proof(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         let directory = match self {
             Self::Folder(directory) => directory,
@@ -57,7 +57,6 @@ impl Location {
         Ok(log)
     }
 
-    /// The log's published files.
     pub(crate) fn files(&self) -> Result<Arc<dyn Files>, MissingRange> {
         match self {
             Self::Folder(directory) => Ok(Arc::new(FolderFiles::of_log(directory)?)),
@@ -65,7 +64,6 @@ impl Location {
         }
     }
 
-    /// The path of an audit folder.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Folder(directory) => Some(directory),
@@ -140,7 +138,6 @@ impl Log {
         self.checkpoint.as_ref().map_or(0, |c| c.size)
     }
 
-    /// How many bundles these entries fill.
     pub(crate) fn bundles(&self) -> u64 {
         self.size().div_ceil(WIDTH)
     }

@@ -3,7 +3,7 @@
 //!
 //! 1. `reader` reads the files from their source, and returns only tiles and entries that it
 //!    verified under the checkpoint;
-//! 2. `log` opens a log at its [`Location`], reads many bundles, two at a time, then the journal's
+//! 2. `log` opens a log at its [`Location`]. It reads the bundles, two at a time, then the journal's
 //!    entries beyond the checkpoint, and finds an entry without reading the log before it.
 //!
 //! [`query`] joins entries into deletions, [`verify`] checks a whole log, [`prove`](mod@prove) makes
@@ -46,7 +46,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The kind of the error of reading a file that exists.
+    /// For an error of reading a file that exists.
     fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
             true => Self::Damaged,
@@ -81,7 +81,6 @@ pub struct MissingRange {
 }
 
 impl MissingRange {
-    /// A range without a place.
     pub(crate) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
         Self {
             trouble,
@@ -105,7 +104,6 @@ impl MissingRange {
         self
     }
 
-    /// For a file that could not be read.
     fn unread(path: &str, error: &io::Error) -> Self {
         Self::new(Trouble::of_file(error.kind()), error.to_string()).in_file(path)
     }

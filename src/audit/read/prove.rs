@@ -54,7 +54,6 @@ pub(crate) enum Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Closing,
-    /// The (first) intent.
     Intent,
 }
 

@@ -65,7 +65,7 @@ impl Files for FolderFiles {
     }
 }
 
-/// The file of a tile or a bundle.
+/// The file of a tile or of a bundle.
 #[derive(Debug)]
 pub(crate) struct TileFile {
     pub(crate) path: String,
@@ -132,7 +132,7 @@ impl Raw {
         leaf(&self.bytes)
     }
 
-    /// An entry that this version does not know is an error.
+    /// If this version does not know the entry, this is an error.
     pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
         Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
     }

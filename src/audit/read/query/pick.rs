@@ -134,7 +134,7 @@ impl Newest<'_> {
                 None => self.add(raw)?,
             }
         }
-        // All intents from `first` on are read. A closing entry that is left names none of them.
+        // All intents from `first` on are read, so no unread intent needs these closing entries.
         self.closings.split_off(&first);
         Ok(())
     }
@@ -203,8 +203,8 @@ impl Follower {
     }
 
     /// Passes to `each` the deletions that closed since the last call, in the order of their
-    /// closing entries. `log` is a later state of the same log; an error if it does not continue the
-    /// log so far.
+    /// closing entries. `log` is a later state of the same log; if it does not continue the state of
+    /// the last call, this is an error.
     pub(crate) fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
@@ -228,7 +228,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The first new entry; checks that the log continues the one so far.
+    /// Checks that `log` continues the state of the last call. Returns the first new entry's index.
     fn must_continue(&self, log: &Log) -> Result<u64, MissingRange> {
         let Some(old) = &self.checkpoint else {
             return Ok(0);

@@ -146,7 +146,6 @@ fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     }
 }
 
-/// The first entry of a request.
 pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, MissingRange> {
     let needle = Needle::string(request_id);
     let is_of_it = |_, bytes: &[u8]| {

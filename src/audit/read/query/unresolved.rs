@@ -55,7 +55,6 @@ struct Unresolved {
 }
 
 impl Unresolved {
-    /// Takes the next entry.
     fn push(&mut self, index: u64, entry: Entry) {
         self.read_backs.push(index, &entry);
         let closes = match &entry.kind {
@@ -110,7 +109,6 @@ pub(crate) struct ReadBacks {
 }
 
 impl ReadBacks {
-    /// The read-backs of a log, from an entry on.
     pub(crate) fn of(log: &mut Log, from: u64) -> Result<Self, MissingRange> {
         let mut read_backs = Self::default();
         each_entry(log, from, may_be_read_back, |index, entry| {
