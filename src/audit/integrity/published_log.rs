@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::audit::disk::Folder;
+use super::is_no_folder;
 use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::integrity::{Published, altered, unlinked};
+use crate::audit::disk::{Folder, read_log_file};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
 use crate::audit::read::TileFile;
-use crate::audit::status::Unavailable;
+use crate::audit::status::{Cause, Unavailable, closed, unread};
 
 /// The level above all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
@@ -22,15 +22,17 @@ const MOST_CHECKPOINTS: u32 = 16;
 /// The progress of a round.
 #[derive(Debug)]
 pub(crate) struct PublishedLogCheck {
-    published: Published,
+    root: Arc<dyn Folder>,
+    /// The key that must have signed the checkpoint.
+    key: Arc<Key>,
     /// The tree over the full bundles that were checked.
     tree: Frontier,
     /// The checkpoint that covers the next full bundle.
     checkpoint: Option<Checkpoint>,
     /// The number of checkpoints in this round.
     checkpoints: u32,
-    /// Bytes read since the last [`Self::take_read`].
-    read: u64,
+    /// Bytes of bundles and tiles read since the scrub last reset the count.
+    pub(super) read: u64,
 }
 
 /// A fault in the published files.
@@ -46,7 +48,8 @@ pub(crate) struct Wrong {
 impl PublishedLogCheck {
     pub(crate) fn new(root: &Arc<dyn Folder>, key: &Arc<Key>) -> Self {
         Self {
-            published: Published::new(root, key),
+            root: Arc::clone(root),
+            key: Arc::clone(key),
             tree: Frontier::default(),
             checkpoint: None,
             checkpoints: 0,
@@ -105,11 +108,6 @@ impl PublishedLogCheck {
         }
     }
 
-    /// The bytes of bundles and tiles read since the last call.
-    pub(crate) fn take_read(&mut self) -> u64 {
-        std::mem::take(&mut self.read)
-    }
-
     fn begin_again(&mut self) {
         self.tree = Frontier::default();
         self.checkpoint = None;
@@ -127,7 +125,9 @@ impl PublishedLogCheck {
         {
             return Ok(known.clone());
         }
-        let now = self.published.checkpoint()?;
+        let bytes = file(&self.root, CHECKPOINT)?.ok_or_else(|| unlinked(CHECKPOINT))?;
+        let now = Checkpoint::open(&bytes, self.key.verifier());
+        let now = now.map_err(|e| altered(CHECKPOINT, &e.to_string()))?;
         if now.size < size {
             let what = format!(
                 "it covers {} entries, but an earlier one covered {size}",
@@ -167,7 +167,7 @@ impl PublishedLogCheck {
     /// Reads a file. If a partial file is missing, reads the full one, so that a growing log does
     /// not break a round.
     fn read(&mut self, path: String, width: u16) -> Result<TileFile, Unavailable> {
-        let found = TileFile::read(path.clone(), width, |path| self.published.read(path))?;
+        let found = TileFile::read(path.clone(), width, |path| file(&self.root, path))?;
         let file = found.ok_or_else(|| unlinked(&path))?;
         self.read += file.bytes.len() as u64;
         Ok(file)
@@ -182,5 +182,54 @@ impl From<Unavailable> for Wrong {
             level: 0,
             from: u64::MAX,
         }
+    }
+}
+
+/// A file's present content; `None` if the file or a folder of its path is missing.
+fn file(root: &Arc<dyn Folder>, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut parts = above.split('/').filter(|part| !part.is_empty());
+    let folder = parts.try_fold(Arc::clone(root), |above, part| above.folder(part, None));
+    let bytes = match folder {
+        Err(error) if is_no_folder(&error) => return Ok(None),
+        folder => folder.and_then(|folder| read_log_file(&*folder, name)),
+    };
+    bytes.map_err(|error| unread(&error, path))
+}
+
+fn unlinked(path: &str) -> Unavailable {
+    closed(Cause::Unlinked, format!("{path} was unlinked"))
+}
+
+fn altered(path: &str, what: &str) -> Unavailable {
+    closed(Cause::Altered, format!("{path}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::{Disk, RealDisk};
+    use crate::audit::test_folder;
+
+    #[test]
+    fn a_replaced_file_differs_from_a_missing_one() {
+        let outer = test_folder("published");
+        let at = |name: &str| outer.path().join(name);
+        std::fs::create_dir_all(at("tile/0/001")).unwrap();
+        std::fs::write(at("tile/0/000"), b"hash").unwrap();
+        std::os::unix::fs::symlink("000", at("tile/0/002")).unwrap();
+        let long = std::fs::File::create(at("tile/0/003")).unwrap();
+        long.set_len(1 << 30).unwrap();
+        std::os::unix::fs::symlink("0", at("tile/1")).unwrap();
+        std::fs::write(at("tile/2"), b"").unwrap();
+        let root = RealDisk.folder(outer.path(), None).unwrap();
+        assert_eq!(file(&root, "tile/0/000").unwrap().unwrap(), b"hash");
+        for none in ["tile/0/004", "tile/1/000", "tile/2/000", "tile/3/000"] {
+            assert_eq!(file(&root, none), Ok(None), "{none}");
+        }
+        let cause = |path: &str| file(&root, path).unwrap_err().cause;
+        assert_eq!(cause("tile/0/001"), Cause::Replaced);
+        assert_eq!(cause("tile/0/002"), Cause::Replaced);
+        assert_eq!(cause("tile/0/003"), Cause::Altered);
     }
 }

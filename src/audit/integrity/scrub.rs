@@ -2,13 +2,16 @@
 //! checkpoint covers, and compares the tiles with the entries.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+
+use super::published_log::{PublishedLogCheck, ROOT};
 use super::{Integrity, Segments};
 use crate::audit::disk::Folder;
-use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
 use crate::audit::log::key::Key;
 use crate::audit::status::Unavailable;
 
@@ -21,64 +24,44 @@ const AGAIN: Duration = Duration::from_millis(300);
 /// After this many reads of a faulty file, the scrub also reads the entries that it depends on.
 const LOOKS: u32 = 10;
 
+/// The present fault, if the scrub has found one.
+type Found = Arc<ArcSwapOption<Unavailable>>;
+
 /// The thread, and the fault that it found.
 #[derive(Debug)]
 pub(crate) struct Scrub {
-    shared: Arc<Shared>,
+    found: Found,
+    /// The thread ends when this sender is dropped.
+    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    found: Mutex<Option<Unavailable>>,
-    stop: Mutex<bool>,
-    wake: Condvar,
 }
 
 impl Scrub {
     /// Starts the scrub of these files.
-    pub(crate) fn begin(integrity: &Integrity, key: &Arc<Key>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let reader = Reader::new(integrity, key, &shared);
+    pub(crate) fn begin(integrity: &Integrity) -> io::Result<Self> {
+        let found = Found::default();
+        let (stop, stopped) = channel();
+        let reader = Reader::new(integrity, &found);
         let thread = std::thread::Builder::new().name("audit-scrub".into());
         Ok(Self {
-            shared,
-            thread: Some(thread.spawn(move || reader.serve())?),
+            found,
+            stop: Some(stop),
+            thread: Some(thread.spawn(move || reader.serve(&stopped))?),
         })
     }
 
-    /// The present fault, if the scrub has found one.
     pub(crate) fn found(&self) -> Option<Unavailable> {
-        let found = self.shared.found.lock();
-        found.unwrap_or_else(PoisonError::into_inner).clone()
+        self.found.load().as_deref().cloned()
     }
 }
 
 impl Drop for Scrub {
     fn drop(&mut self) {
-        *self
-            .shared
-            .stop
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.wake.notify_all();
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             // The thread holds nothing that a panic could leave inconsistent.
             let _ = thread.join();
         }
-    }
-}
-
-impl Shared {
-    /// Waits; returns false if the thread must end.
-    fn pause(&self, time: Duration) -> bool {
-        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(stop, time, |stop| !*stop);
-        !*waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn report(&self, found: Option<Unavailable>) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }
 
@@ -89,7 +72,7 @@ struct Reader {
     journal: Arc<dyn Folder>,
     segments: Arc<Segments>,
     key: Arc<Key>,
-    shared: Arc<Shared>,
+    found: Found,
     /// The segments left in this round, with their lengths; `None` between rounds.
     left: Option<Vec<(u64, u64)>>,
     /// The number of faults in a row.
@@ -101,13 +84,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(integrity: &Integrity, key: &Arc<Key>, shared: &Arc<Shared>) -> Self {
+    fn new(integrity: &Integrity, found: &Found) -> Self {
         Self {
-            published_log: PublishedLogCheck::new(&integrity.root, key),
+            published_log: PublishedLogCheck::new(&integrity.root, &integrity.key),
             journal: Arc::clone(&integrity.journal),
             segments: Arc::clone(&integrity.segments),
-            key: Arc::clone(key),
-            shared: Arc::clone(shared),
+            key: Arc::clone(&integrity.key),
+            found: Arc::clone(found),
             left: None,
             wrong: 0,
             published: None,
@@ -115,9 +98,9 @@ impl Reader {
         }
     }
 
-    fn serve(mut self) {
+    fn serve(mut self, stopped: &Receiver<()>) {
         let mut left = PAUSE;
-        while self.shared.pause(left) {
+        while stopped.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
             let began = Instant::now();
             left = self.step().saturating_sub(began.elapsed());
         }
@@ -157,15 +140,12 @@ impl Reader {
     /// Checks the next published files; repeats that until they are right.
     fn read_published(&mut self) -> Duration {
         let checked = self.published_log.next();
-        let takes = takes(self.published_log.take_read());
+        let takes = takes(std::mem::take(&mut self.published_log.read));
         match checked {
             Ok(level) => {
                 self.wrong = 0;
-                if self
-                    .published
-                    .take_if(|(shown_at, _)| *shown_at <= level)
-                    .is_some()
-                {
+                let repaired = self.published.take_if(|(shown_at, _)| *shown_at <= level);
+                if repaired.is_some() {
                     self.report_published();
                 }
                 if level < ROOT {
@@ -197,13 +177,14 @@ impl Reader {
     fn is_wrong(&mut self, found: Unavailable) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong > 1 {
-            self.shared.report(Some(found));
+            self.found.store(Some(Arc::new(found)));
         }
     }
 
     fn report_published(&self) {
-        let found = self.published.as_ref().map(|(_, found)| found.clone());
-        self.shared.report(found);
+        let found = self.published.as_ref();
+        self.found
+            .store(found.map(|(_, found)| Arc::new(found.clone())));
     }
 
     /// Logs a read error once, until another occurs.

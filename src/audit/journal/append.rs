@@ -1,63 +1,41 @@
-//! Writes to the journal: each batch takes one write and one sync and continues from the one
-//! before.
+//! Entries that wait for a sync, and the segment that the writer appends them to. Each batch takes one
+//! write and one sync, and continues from the batch before it.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use super::batch::{self, BLOCK, Link};
+use super::batch::{self, BLOCK, FRAME, Link, MAX_BATCH};
 use super::spare::Prepared;
 use super::{Place, segment};
 use crate::audit::disk::{File, Identity, read_exact};
 use crate::audit::log::key::Key;
+use crate::audit::log::merkle::{Hash, leaf};
 
 /// The segment in use.
 #[derive(Debug)]
 pub(crate) struct Current {
-    number: u64,
-    bytes: u64,
-    file: Arc<dyn File>,
-    identity: Identity,
-    /// The offset of the next batch.
-    offset: u64,
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn File>,
+    /// The identity after our last write. The time of change is [`i128::MIN`] if it is not known.
+    pub(crate) identity: Identity,
+    /// The offset of the next batch. All bytes from there on are zero unless `has_failed`.
+    pub(crate) offset: u64,
     /// The last block written, for comparison with the file.
     last_block: Option<(u64, Vec<u8>)>,
-    has_failed: bool,
+    /// Whether a write or sync failed, so that the bytes from `offset` on are unknown.
+    pub(crate) has_failed: bool,
 }
 
 impl Current {
-    /// Its name.
     pub(crate) fn name(&self) -> String {
         segment::name(self.number)
     }
 
-    /// Its number.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Whether a write or sync failed, so that the bytes from [`Self::offset`] on are unknown.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-
-    /// The offset of the next batch; all bytes from there on are zero unless [`Self::has_failed`].
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Its identity when it was taken into use.
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// The present identity of the open file.
-    pub(crate) fn identity_now(&self) -> io::Result<Identity> {
-        self.file.identity()
-    }
-
-    /// The number of the file's hard links.
-    pub(crate) fn names(&self) -> io::Result<u64> {
-        self.file.names()
+    /// Notes the time of change after our write; any later change is another program's.
+    pub(crate) fn note_change(&mut self) {
+        let now = self.file.identity();
+        self.identity.changed = now.map_or(i128::MIN, |now| now.changed);
     }
 
     /// Whether the file still holds the last block as written.
@@ -75,13 +53,14 @@ impl Current {
 #[derive(Debug)]
 pub(crate) struct Appender {
     key: Arc<Key>,
-    current: Option<Current>,
-    /// The last batch whose waiters may get an answer.
-    last: Link,
+    /// `None` until [`Self::take`] provides a segment.
+    pub(crate) current: Option<Current>,
+    /// The last batch that is durable, has passed the integrity check, and whose waiters may get an
+    /// answer. The next batch continues from this batch.
+    pub(crate) last: Link,
 }
 
 impl Appender {
-    /// Continues from a batch; [`Self::take`] must provide a segment first.
     pub(crate) fn new(key: Arc<Key>, last: Link) -> Self {
         Self {
             key,
@@ -90,66 +69,31 @@ impl Appender {
         }
     }
 
-    /// The segment in use; `None` until [`Self::take`].
-    pub(crate) fn current(&self) -> Option<&Current> {
-        self.current.as_ref()
-    }
-
-    /// The last batch whose waiters may get an answer.
-    pub(crate) fn last(&self) -> &Link {
-        &self.last
-    }
-
     /// Whether a batch of this length fits into the segment in use.
     pub(crate) fn has_room(&self, length: usize) -> bool {
         self.current
             .as_ref()
-            .is_some_and(|c| !c.has_failed && c.bytes - c.offset >= length as u64)
+            .is_some_and(|c| !c.has_failed && c.identity.bytes - c.offset >= length as u64)
     }
 
     /// Writes to this segment from now on.
-    pub(crate) fn take(&mut self, prepared: Prepared) -> io::Result<()> {
-        self.current = None;
+    pub(crate) fn take(&mut self, prepared: Prepared) {
         self.current = Some(Current {
             number: prepared.number,
-            bytes: prepared.bytes,
-            // The length when it was made, even if the file has changed since.
-            identity: Identity {
-                bytes: prepared.bytes,
-                ..prepared.file.identity()?
-            },
             file: prepared.file,
+            identity: prepared.identity,
             offset: 0,
             last_block: None,
             has_failed: false,
         });
-        Ok(())
     }
 
-    /// Stops using the segment.
-    pub(crate) fn give_up(&mut self) -> Option<Current> {
-        self.current.take()
-    }
-
-    /// Writes and syncs one batch; the next continues from it after [`Self::accept`]. After an error the
-    /// segment takes no more batches.
+    /// Writes and syncs one batch. After an error the segment takes no more batches.
     pub(crate) fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
-        let result = self.write_and_sync(entries);
-        if let Some(current) = &mut self.current {
-            current.has_failed |= result.is_err();
-        }
-        result
-    }
-
-    /// Notes that the batch is durable and has passed the integrity check.
-    pub(crate) fn accept(&mut self, link: Link) {
-        self.last = link;
-    }
-
-    fn write_and_sync(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
         let Some(current) = &mut self.current else {
             return Err(io::Error::other("no segment is in use"));
         };
+        current.has_failed = true;
         let place = Place {
             segment: current.number,
             offset: current.offset,
@@ -157,14 +101,142 @@ impl Appender {
         let Some((bytes, link)) = batch::encode(entries, &self.last, place, &self.key) else {
             return Err(io::Error::other("the batch is too long"));
         };
-        if bytes.len() as u64 > current.bytes - current.offset {
+        if bytes.len() as u64 > current.identity.bytes - current.offset {
             return Err(io::Error::other("the segment is full"));
         }
         current.file.write_at(&bytes, current.offset)?;
         current.file.sync_data()?;
+        current.has_failed = false;
         let block = bytes.len() - BLOCK;
         current.last_block = Some((current.offset + block as u64, bytes[block..].to_vec()));
         current.offset += bytes.len() as u64;
         Ok(link)
+    }
+}
+
+/// A synced batch, for the publisher.
+#[derive(Debug)]
+pub(crate) struct Synced {
+    pub(crate) link: Link,
+    pub(crate) entries: Vec<Vec<u8>>,
+    pub(crate) leaves: Vec<Hash>,
+}
+
+impl Synced {
+    pub(crate) fn of(link: Link, entries: Vec<Vec<u8>>) -> Self {
+        Self {
+            link,
+            leaves: entries.iter().map(|entry| leaf(entry)).collect(),
+            entries,
+        }
+    }
+}
+
+/// Entries that are not synced yet, in order. Their number is bounded by one round of the queue plus
+/// the outcomes of all open intents.
+#[derive(Debug, Default)]
+pub(crate) struct PendingEntries {
+    entries: Vec<Vec<u8>>,
+    leaves: Vec<Hash>,
+    /// Whether each entry must be in the same batch as the one before it, since both are parts of one
+    /// deletion.
+    joined: Vec<bool>,
+}
+
+impl Deref for PendingEntries {
+    type Target = [Vec<u8>];
+
+    fn deref(&self) -> &[Vec<u8>] {
+        &self.entries
+    }
+}
+
+impl PendingEntries {
+    /// These entries stay in one batch.
+    pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
+        Self {
+            leaves: entries.iter().map(|entry| leaf(entry)).collect(),
+            joined: (0..entries.len()).map(|at| at > 0).collect(),
+            entries,
+        }
+    }
+
+    /// Adds an entry; `joined` puts it into the same batch as the one before it.
+    pub(crate) fn push(&mut self, entry: Vec<u8>, leaf: Hash, joined: bool) {
+        self.entries.push(entry);
+        self.leaves.push(leaf);
+        self.joined.push(joined);
+    }
+
+    /// The number of entries in the next batch; at least one if there are any.
+    pub(crate) fn fitting(&self) -> usize {
+        let mut bytes = FRAME;
+        let fits = |entry: &&Vec<u8>| {
+            bytes += entry.len() + 2;
+            bytes <= MAX_BATCH
+        };
+        let count = self.entries.iter().take_while(fits).count().max(1);
+        let parts = self.joined.get(..=count).unwrap_or_default();
+        let begins_run = parts.iter().rposition(|joined| !joined).unwrap_or(0);
+        // No deletion is longer than a batch; a longer run would be split.
+        if begins_run == 0 { count } else { begins_run }
+    }
+
+    /// Removes the synced entries, and returns them for the publisher.
+    pub(crate) fn synced(&mut self, count: usize, link: Link) -> Synced {
+        self.joined.drain(..count);
+        Synced {
+            link,
+            entries: self.entries.drain(..count).collect(),
+            leaves: self.leaves.drain(..count).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::journal::batch::padded;
+
+    fn of(entries: &[(usize, bool)]) -> PendingEntries {
+        let mut pending = PendingEntries::default();
+        for (bytes, joined) in entries {
+            pending.push(vec![0; *bytes], [0; 32], *joined);
+        }
+        pending
+    }
+
+    #[test]
+    fn a_batch_takes_as_many_entries_as_fit() {
+        let mut entries = of(&[(48_000, false); 30]);
+        let count = entries.fitting();
+        assert_eq!(count, 21);
+        assert!(padded(&entries[..count]) <= MAX_BATCH);
+        assert!(padded(&entries[..=count]) > MAX_BATCH);
+        entries.synced(count, Link::default());
+        assert_eq!((entries.len(), entries.fitting()), (9, 9));
+    }
+
+    #[test]
+    fn p1_the_parts_of_a_deletion_stay_in_one_batch() {
+        // The limit falls between the parts, whatever the length of the entry before them.
+        for before in (900_000..1_040_000).step_by(7_000) {
+            let group = [(40_000, false), (40_000, true), (40_000, true)];
+            let mut entries = of(&[&[(before, false)], &group[..], &[(10, false)]].concat());
+            let first = entries.fitting();
+            assert!([1, 4, 5].contains(&first), "{before}: {first}");
+            entries.synced(first, Link::default());
+            assert!(entries.is_empty() || entries.fitting() == entries.len());
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_written_again_stays_one_batch() {
+        let again = PendingEntries::of_batch(vec![vec![0; 300_000]; 3]);
+        assert_eq!(again.fitting(), 3);
+        assert_eq!(
+            PendingEntries::of_batch(vec![vec![0; 300_000]; 4]).fitting(),
+            3
+        );
     }
 }

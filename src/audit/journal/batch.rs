@@ -11,6 +11,8 @@
 //! | … | zeros |
 //! | 32 | digest: SHA-256 over all bytes before it |
 
+use bytes::{Buf, BufMut};
+
 use super::Place;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, sha256};
@@ -42,13 +44,10 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) link: Link,
-    pub(crate) first_index: u64,
-    /// Its length on disk.
+    /// The batch that this one continues from.
+    pub(crate) before: Link,
+    /// The length on disk.
     pub(crate) length: usize,
-    /// The location of the batch that it continues from.
-    pub(crate) from: Place,
-    /// The digest of the batch that it continues from.
-    pub(crate) previous: Hash,
     pub(crate) entries: Vec<Vec<u8>>,
 }
 
@@ -76,24 +75,24 @@ pub(crate) fn encode(
     let count = u32::try_from(entries.len()).ok()?;
     let sequence = before.sequence + 1;
     let mut bytes = Vec::with_capacity(length);
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&place.segment.to_be_bytes());
-    bytes.extend_from_slice(&sequence.to_be_bytes());
-    bytes.extend_from_slice(&before.next_index.to_be_bytes());
-    bytes.extend_from_slice(&count.to_be_bytes());
-    bytes.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
-    bytes.extend_from_slice(&before.place.segment.to_be_bytes());
-    bytes.extend_from_slice(&before.place.offset.to_be_bytes());
-    bytes.extend_from_slice(&before.digest);
+    bytes.put_slice(&MAGIC);
+    bytes.put_u64(place.segment);
+    bytes.put_u64(sequence);
+    bytes.put_u64(before.next_index);
+    bytes.put_u32(count);
+    bytes.put_u32(u32::try_from(length).ok()?);
+    bytes.put_u64(before.place.segment);
+    bytes.put_u64(before.place.offset);
+    bytes.put_slice(&before.digest);
     for entry in entries {
-        bytes.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
-        bytes.extend_from_slice(entry);
+        bytes.put_u16(u16::try_from(entry.len()).ok()?);
+        bytes.put_slice(entry);
     }
     let tag = key.tag(&bytes);
-    bytes.extend_from_slice(&tag);
+    bytes.put_slice(&tag);
     bytes.resize(length - DIGEST, 0);
     let digest = sha256(&bytes);
-    bytes.extend_from_slice(&digest);
+    bytes.put_slice(&digest);
     let link = Link {
         place,
         sequence,
@@ -139,31 +138,43 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     if sha256(body) != digest {
         return None;
     }
-    let number = |at: usize| -> Option<u64> {
-        Some(u64::from_be_bytes(body.get(at..at + 8)?.try_into().ok()?))
+    let mut rest = body.get(MAGIC.len()..)?;
+    let segment = rest.try_get_u64().ok()?;
+    let sequence = rest.try_get_u64().ok()?;
+    let first_index = rest.try_get_u64().ok()?;
+    let count = rest.try_get_u32().ok()?;
+    // The length, which is checked above.
+    rest.try_get_u32().ok()?;
+    let before = Link {
+        place: Place {
+            segment: rest.try_get_u64().ok()?,
+            offset: rest.try_get_u64().ok()?,
+        },
+        // Sequence number 0 continues from no batch.
+        sequence: sequence.wrapping_sub(1),
+        next_index: first_index,
+        digest: rest.split_off(..32)?.try_into().ok()?,
     };
-    let count = u32::from_be_bytes(body.get(32..36)?.try_into().ok()?);
-    let (entries, end) = entries_of(body, count)?;
-    let padding = body.get(end + TAG..)?;
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let length = usize::from(rest.try_get_u16().ok()?);
+        entries.push(rest.split_off(..length)?.to_vec());
+    }
     // Padding is zero and shorter than one block.
-    if padding.len() >= BLOCK || padding.iter().any(|b| *b != 0) || number(8)? != place.segment {
+    let padding = rest.get(TAG..)?;
+    let is_padding = padding.len() < BLOCK && padding.iter().all(|b| *b == 0);
+    if entries.is_empty() || segment != place.segment || !is_padding {
         return None;
     }
-    let first_index = number(24)?;
     Some(Batch {
         link: Link {
             place,
-            sequence: number(16)?,
+            sequence,
             next_index: first_index.checked_add(u64::from(count))?,
             digest: digest.try_into().ok()?,
         },
-        first_index,
+        before,
         length: bytes.len(),
-        from: Place {
-            segment: number(40)?,
-            offset: number(48)?,
-        },
-        previous: body.get(56..88)?.try_into().ok()?,
         entries,
     })
 }
@@ -175,18 +186,6 @@ pub(crate) fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
         (Some(signed), Some(tag)) => key.tag_holds(signed, tag),
         _ => false,
     }
-}
-
-fn entries_of(body: &[u8], count: u32) -> Option<(Vec<Vec<u8>>, usize)> {
-    let mut entries = Vec::new();
-    let mut at = HEAD;
-    for _ in 0..count {
-        let length: [u8; 2] = body.get(at..at + 2)?.try_into().ok()?;
-        let end = at + 2 + usize::from(u16::from_be_bytes(length));
-        entries.push(body.get(at + 2..end)?.to_vec());
-        at = end;
-    }
-    (count > 0).then_some((entries, at))
 }
 
 #[cfg(test)]
@@ -217,8 +216,7 @@ mod tests {
         let (bytes, link) = encode(&entries, &before(), PLACE, &test_key()).unwrap();
         assert_eq!(bytes.len() % BLOCK, 0);
         let batch = decode(&bytes, PLACE).unwrap();
-        assert_eq!((batch.link, batch.first_index), (link, 20));
-        assert_eq!((batch.from, batch.previous), (before().place, [9; 32]));
+        assert_eq!((batch.link, batch.before), (link, before()));
         assert_eq!(batch.entries, entries);
         assert!(tag_holds(&bytes, &batch, &test_key()));
         assert!(!tag_holds(&bytes, &batch, &Key::generate("a").unwrap()));

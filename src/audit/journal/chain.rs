@@ -20,8 +20,9 @@ pub(crate) struct Chain<'k> {
     span: usize,
     /// The offset of the next batch in the span.
     offset: u64,
-    last: Link,
-    /// The last batch to read; `None` to read to the end.
+    /// The last batch read. Before the first: the batch that it continues from, which is the
+    /// default unless the journal was pruned.
+    pub(crate) last: Link,
     until: Option<Link>,
     done: bool,
     /// Whether the journal ends with a torn write.
@@ -29,21 +30,9 @@ pub(crate) struct Chain<'k> {
 }
 
 impl<'k> Chain<'k> {
-    /// Begins at the first batch of the folder that holds the segments.
-    pub(crate) fn new(folder: Arc<dyn Folder>, key: Option<&'k Key>) -> Result<Self, ReadError> {
-        Self::planned(folder, key, None)
-    }
-
-    /// Ends at this batch and reads nothing after it.
-    pub(crate) fn up_to(
-        folder: Arc<dyn Folder>,
-        key: Option<&'k Key>,
-        last: Link,
-    ) -> Result<Self, ReadError> {
-        Self::planned(folder, key, Some(last))
-    }
-
-    fn planned(
+    /// Begins at the first batch of the folder that holds the segments. Ends at the batch `until`, if
+    /// given, and reads nothing after it.
+    pub(crate) fn new(
         folder: Arc<dyn Folder>,
         key: Option<&'k Key>,
         until: Option<Link>,
@@ -60,12 +49,6 @@ impl<'k> Chain<'k> {
             done: false,
             torn: false,
         })
-    }
-
-    /// The last batch read. Before the first: the batch that it continues from, which is the
-    /// default unless the journal was pruned.
-    pub(crate) fn last(&self) -> Link {
-        self.last
     }
 
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
@@ -106,15 +89,11 @@ impl<'k> Chain<'k> {
 
     fn check(&self, batch: &Batch, bytes: &[u8]) -> Result<(), ReadError> {
         let place = batch.link.place;
-        let is_next = batch.from == self.last.place
-            && batch.previous == self.last.digest
-            && batch.link.sequence == self.last.sequence + 1
-            && batch.first_index == self.last.next_index;
         if self.key.is_some_and(|k| !batch::tag_holds(bytes, batch, k)) {
             let what = "the batch was not written with this key";
             return Err(ReadError::new(Fault::Foreign, place, what));
         }
-        if !is_next {
+        if batch.before != self.last {
             let what = "the batch does not continue from the one before it";
             return Err(ReadError::new(Fault::Damaged, place, what));
         }
@@ -144,13 +123,9 @@ impl<'k> Chain<'k> {
             ));
         }
         // The writer may have pruned earlier segments in the meantime.
-        let here = newer
-            .spans
-            .iter()
-            .position(|s| s.segment.number == span.segment.number);
-        let goes_on = here
-            .and_then(|at| newer.spans.get(at))
-            .is_some_and(|s| s.last == Some(self.last.place.offset));
+        let mut spans = newer.spans.iter();
+        let here = spans.position(|s| s.segment.number == span.segment.number);
+        let goes_on = here.is_some_and(|at| newer.spans[at].last == Some(self.last.place.offset));
         self.span = here.unwrap_or(self.span);
         self.plan = newer;
         // If the writer has discarded an unsynced batch, this reader ends here, and the next one
@@ -188,8 +163,8 @@ pub(crate) struct Read {
 #[derive(Debug)]
 pub(crate) struct Entries<'k> {
     chain: Chain<'k>,
-    batch: std::vec::IntoIter<Vec<u8>>,
-    index: u64,
+    /// The entries of the last batch that are left, with their indexes.
+    left: std::iter::Zip<std::vec::IntoIter<Vec<u8>>, std::ops::RangeFrom<u64>>,
 }
 
 /// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer;
@@ -215,9 +190,8 @@ pub(crate) fn read_folder<'k>(
     key: Option<&'k Key>,
 ) -> Result<Entries<'k>, ReadError> {
     Ok(Entries {
-        chain: Chain::new(folder, key)?,
-        batch: Vec::new().into_iter(),
-        index: 0,
+        chain: Chain::new(folder, key, None)?,
+        left: Vec::new().into_iter().zip(0..),
     })
 }
 
@@ -233,21 +207,16 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(bytes) = self.batch.next() {
-                let index = self.index;
-                self.index += 1;
+            if let Some((bytes, index)) = self.left.next() {
+                let place = self.chain.last.place;
                 return Some(Ok(Read {
                     index,
                     bytes,
-                    place: self.chain.last().place,
+                    place,
                 }));
             }
-            match self.chain.next_batch() {
-                Ok(Some(batch)) => {
-                    self.index = batch.first_index;
-                    self.batch = batch.entries.into_iter();
-                }
-                Ok(None) => return None,
+            match self.chain.next_batch().transpose()? {
+                Ok(batch) => self.left = batch.entries.into_iter().zip(batch.before.next_index..),
                 Err(error) => return Some(Err(error)),
             }
         }

@@ -28,8 +28,9 @@ const MAX_BYTES: u64 = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PruningFloor {
-    /// The number of the first segment that must exist.
+    /// The first segment that must exist.
     pub(crate) segment: u64,
+    /// The batch that this segment continues from.
     pub(crate) before: Link,
 }
 
@@ -72,65 +73,59 @@ impl PruningFloor {
     }
 }
 
-/// The file's text. Refuses that of a newer program.
+/// The file's text. Refuses the file of a newer program.
 fn text_of(folder: &dyn Folder) -> Result<Option<String>, ReadError> {
-    let text = first_bytes(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+    let bytes = first_bytes(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
+    // A newer program's file may be longer, so that the limit cuts a character.
+    let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let headline = text.as_deref().and_then(|text| text.lines().next());
     let version = headline.and_then(|line| strict::number(line.strip_prefix(TITLE)?));
     match version.filter(|version| *version > VERSION) {
-        Some(version) => Err(ReadError::newer(
-            Place::default(),
-            "`journal/floor`",
-            version,
-        )),
+        Some(version) => {
+            let place = Place::default();
+            Err(ReadError::newer(place, "`journal/floor`", version))
+        }
         None => Ok(text),
     }
 }
 
-fn first_bytes(folder: &dyn Folder) -> io::Result<Option<String>> {
+fn first_bytes(folder: &dyn Folder) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = if_exists(folder.open(NAME, Access::Read))? else {
         return Ok(None);
     };
-    let bytes = file.identity()?.bytes.min(MAX_BYTES);
-    let mut text = vec![0; usize::try_from(bytes).unwrap_or(0)];
-    read_exact(&*file, &mut text, 0)?;
-    // A newer program's file may be longer, so that the limit cuts a character.
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    let mut bytes = vec![0; MAX_BYTES.min(file.identity()?.bytes) as usize];
+    read_exact(&*file, &mut bytes, 0)?;
+    Ok(Some(bytes))
 }
 
 /// The content, the text that the tag covers, and the tag. Refuses a text that differs when it is
 /// written again.
 fn parse(text: &str) -> Option<(PruningFloor, String, Hash)> {
-    let mut lines = text.lines().skip(1);
-    let segment = lines.next()?.parse().ok()?;
-    let mut fields = lines.next()?.split(' ');
+    let (_, fields) = text.split_once('\n')?;
+    let mut fields = fields.split_ascii_whitespace();
     let mut number = || fields.next()?.parse().ok();
+    let segment = number()?;
     let place = Place {
         segment: number()?,
         offset: number()?,
     };
     let (sequence, next_index) = (number()?, number()?);
-    let floor = PruningFloor {
-        segment,
-        before: Link {
-            place,
-            sequence,
-            next_index,
-            digest: unhex(fields.next()?)?,
-        },
+    let before = Link {
+        place,
+        sequence,
+        next_index,
+        digest: unhex(fields.next()?)?,
     };
-    let tag = unhex(lines.next()?)?;
+    let tag = unhex(fields.next()?)?;
+    let floor = PruningFloor { segment, before };
     let signed = floor.signed();
     (format!("{signed}{}\n", hex(&tag)) == text).then_some((floor, signed, tag))
 }
 
 fn unhex(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(hash)
 }

@@ -12,26 +12,37 @@ pub(crate) mod append;
 pub(crate) mod batch;
 pub(crate) mod chain;
 pub(crate) mod floor;
-pub(crate) mod pending;
 mod plan;
-pub(crate) mod reserve;
 pub(crate) mod segment;
 pub(crate) mod spare;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use super::disk::names::JOURNAL;
+pub(crate) use append::Synced;
 pub(crate) use chain::{Entries, Read, read, read_folder};
-pub(crate) use pending::Synced;
 
 /// The location of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The segment's number; the first is 1.
+    /// The segment's number, from 1; 0 before the first batch, or if a fault concerns no single
+    /// segment.
     pub segment: u64,
     /// Bytes from the start of the segment.
     pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segment, offset } = self;
+        match segment {
+            0 => f.write_str(JOURNAL),
+            _ => write!(f, "{JOURNAL} segment {segment:010}, offset {offset}"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +58,10 @@ pub enum Fault {
     Newer,
 }
 
-/// A fault in the journal, and its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {what}", shown(*segment, *offset))]
+#[error("{place}: {what}")]
 pub struct ReadError {
-    /// The segment's number; 0 if the fault concerns no single segment.
-    pub segment: u64,
-    /// Bytes from the start of the segment.
-    pub offset: u64,
+    pub place: Place,
     pub what: String,
     pub fault: Fault,
 }
@@ -62,8 +69,7 @@ pub struct ReadError {
 impl ReadError {
     fn new(fault: Fault, place: Place, what: impl Into<String>) -> Self {
         Self {
-            segment: place.segment,
-            offset: place.offset,
+            place,
             what: what.into(),
             fault,
         }
@@ -86,12 +92,5 @@ impl ReadError {
             "{which} has format version {version}, and this program reads version 1: run the newer program that wrote it"
         );
         Self::new(Fault::Newer, place, what)
-    }
-}
-
-fn shown(segment: u64, offset: u64) -> String {
-    match segment {
-        0 => JOURNAL.to_owned(),
-        _ => format!("{JOURNAL} segment {segment:010}, offset {offset}"),
     }
 }

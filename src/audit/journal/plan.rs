@@ -74,8 +74,8 @@ impl Plan {
         mut first: Batch,
     ) -> Result<(), ReadError> {
         let mut number = self.spans.last().map_or(0, |s| s.segment.number);
-        while first.from.segment != 0 {
-            let from = first.from;
+        while first.before.place.segment != 0 {
+            let from = first.before.place;
             let gone = |what| Err(ReadError::new(Fault::Damaged, from, what));
             if from.segment >= number {
                 return gone("a segment continues from here, but this is not an earlier segment");
@@ -87,10 +87,10 @@ impl Plan {
                     Some(floor) if number < floor.segment => {}
                     // A later segment that continues from the same batch voids the segments between
                     // them.
-                    Some(floor) if before(&first) == floor.before => {}
+                    Some(floor) if first.before == floor.before => {}
                     _ => return gone("the segment is missing, and a later one continues from it"),
                 }
-                self.before = before(&first);
+                self.before = first.before;
                 break;
             };
             let Some((batch, _)) = segment.own_batch_at(0)? else {
@@ -107,16 +107,6 @@ impl Plan {
         }
         self.spans.reverse();
         Ok(())
-    }
-}
-
-/// The batch that this one continues from.
-fn before(batch: &Batch) -> Link {
-    Link {
-        place: batch.from,
-        sequence: batch.link.sequence.saturating_sub(1),
-        next_index: batch.first_index,
-        digest: batch.previous,
     }
 }
 
@@ -151,11 +141,11 @@ pub(super) fn judge(segment: &Segment, end: u64, behind: &[Segment]) -> Result<T
 }
 
 fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
-    let Some(first) = segment.not_zero_behind(end)? else {
+    let Some(first) = segment.first_nonzero(end)? else {
         return Ok(Tail::Clean);
     };
     let limit = end + MAX_BATCH as u64;
-    let beyond = segment.not_zero_behind(limit.max(first))?;
+    let beyond = segment.first_nonzero(limit.max(first))?;
     let mut newer = None;
     // A batch after a torn one begins within `MAX_BATCH`, so any non-zero byte beyond that proves
     // damage. A newer batch may have any length, so only a whole batch after it proves damage.
@@ -171,8 +161,6 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
         }
         at += BLOCK as u64;
     }
-    if let Some(newer) = newer {
-        return Err(newer);
-    }
-    Ok(beyond.map_or(Tail::Torn, |at| Tail::Damaged(segment.place(at))))
+    let tail = beyond.map_or(Tail::Torn, |at| Tail::Damaged(segment.place(at)));
+    newer.map_or(Ok(tail), Err)
 }

@@ -72,7 +72,7 @@ impl Segment {
 
     /// Like [`Self::batch_at`], but `None` for a newer program's batch: the caller then examines
     /// the bytes after it.
-    pub(super) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
+    pub(crate) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         match self.batch_at(offset) {
             Err(error) if error.fault == Fault::Newer => Ok(None),
             found => found,
@@ -95,7 +95,7 @@ impl Segment {
     }
 
     /// The first offset from `offset` on whose byte is not zero.
-    pub(crate) fn not_zero_behind(&self, offset: u64) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn first_nonzero(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         let zeros = vec![0; MAX_BATCH];
         let mut buffer = vec![0; MAX_BATCH];
         let mut at = offset;

@@ -1,26 +1,27 @@
-//! Makes segments: fills them with zeros and syncs them before they get their name.
+//! Disk space that is made ahead: the next segment, filled with zeros and synced before it gets its
+//! name, and the reserve.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle};
 
+use super::batch::{BLOCK, MAX_BATCH};
 use super::segment;
-use crate::audit::disk::names::{FILE_MODE, NEXT, SPARE as UNNAMED};
+use crate::audit::disk::names::{FILE_MODE, NEXT, RESERVE, SPARE as UNNAMED};
 use crate::audit::disk::{Access, File, Folder, Identity};
 
+/// The bytes of one write.
 const STEP: usize = 256 << 10;
+/// The bytes of the reserve: a small segment with the longest batch, and the names of both.
+const RESERVE_BYTES: u64 = 2 * MAX_BATCH as u64;
 
 /// A segment full of zeros, ready for use.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// Its number.
     pub(crate) number: u64,
-    /// Its length.
-    pub(crate) bytes: u64,
-    /// Its file, open for writing.
     pub(crate) file: Arc<dyn File>,
-    /// Its identity when it was ready.
+    /// The identity when the segment was ready, with the length that was written.
     pub(crate) identity: Identity,
 }
 
@@ -28,11 +29,13 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Spares {
     folder: Arc<dyn Folder>,
-    bytes: u64,
+    /// The length of a spare.
+    pub(crate) bytes: u64,
     /// The highest number assigned in this folder.
     assigned: Arc<AtomicU64>,
-    making: Option<Receiver<io::Result<Prepared>>>,
-    ready: Option<Prepared>,
+    making: Option<JoinHandle<io::Result<Prepared>>>,
+    /// The spare; `None` until it is made.
+    pub(crate) ready: Option<Prepared>,
     /// Whether [`UNNAMED`] is an adopted segment, full of zeros and synced.
     adopted: bool,
 }
@@ -40,14 +43,24 @@ pub(crate) struct Spares {
 impl Spares {
     /// Continues after the highest number in the folder; spares are `bytes` long.
     pub(crate) fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
+        Self::without_spare(folder, Arc::new(AtomicU64::new(highest)), bytes)
+    }
+
+    fn without_spare(folder: Arc<dyn Folder>, assigned: Arc<AtomicU64>, bytes: u64) -> Self {
         Self {
             folder,
             bytes,
-            assigned: Arc::new(AtomicU64::new(highest)),
+            assigned,
             making: None,
             ready: None,
             adopted: false,
         }
+    }
+
+    /// Takes the spare, and the thread that makes one. Both values assign numbers from one counter.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        let (folder, assigned) = (Arc::clone(&self.folder), Arc::clone(&self.assigned));
+        std::mem::replace(self, Self::without_spare(folder, assigned, self.bytes))
     }
 
     /// Reuses an earlier process's segment, which holds only zeros, as the next spare. If that
@@ -58,41 +71,6 @@ impl Spares {
         self.adopted = fits && self.folder.rename(&name, UNNAMED).is_ok();
     }
 
-    /// The same numbers, without a spare.
-    pub(crate) fn without_spare(&self) -> Self {
-        Self {
-            folder: Arc::clone(&self.folder),
-            bytes: self.bytes,
-            assigned: Arc::clone(&self.assigned),
-            making: None,
-            ready: None,
-            adopted: false,
-        }
-    }
-
-    /// Gives the ready spare up. Its file stays, and its number is not used again.
-    pub(crate) fn forget_ready(&mut self) {
-        self.ready = None;
-    }
-
-    /// The spare; `None` until it is ready.
-    pub(crate) fn ready(&self) -> Option<&Prepared> {
-        self.ready.as_ref()
-    }
-
-    /// Stores the spare's identity after a check found it intact.
-    pub(crate) fn set_identity(&mut self, now: Identity) {
-        if let Some(spare) = &mut self.ready {
-            spare.identity = now;
-        }
-    }
-
-    /// The length of a spare.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Whether the thread is making a spare.
     #[cfg(test)]
     pub(crate) fn is_making(&self) -> bool {
         self.making.is_some()
@@ -108,37 +86,19 @@ impl Spares {
         if self.ready.is_some() || self.making.is_some() {
             return Ok(());
         }
-        let (sender, receiver) = sync_channel(1);
         let (folder, bytes) = (Arc::clone(&self.folder), self.bytes);
-        let (assigned, adopted) = (
-            Arc::clone(&self.assigned),
-            std::mem::take(&mut self.adopted),
-        );
-        let make = move || {
-            // The receiver is gone only if `Spares` was dropped.
-            let _ = sender.send(make(&*folder, UNNAMED, &assigned, bytes, adopted));
-        };
-        std::thread::Builder::new()
-            .name("audit-spare".into())
-            .spawn(make)?;
-        self.making = Some(receiver);
+        let assigned = Arc::clone(&self.assigned);
+        let adopted = std::mem::take(&mut self.adopted);
+        let make = move || make(&*folder, UNNAMED, &assigned, bytes, adopted);
+        self.making = Some(Builder::new().name("audit-spare".into()).spawn(make)?);
         Ok(())
     }
 
     /// Whether the spare is ready. Returns an error once; [`Self::begin`] may then try again.
     pub(crate) fn poll(&mut self) -> io::Result<bool> {
-        if let Some(making) = &self.making {
-            match making.try_recv() {
-                Ok(made) => {
-                    self.making = None;
-                    self.ready = Some(made?);
-                }
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => {
-                    self.making = None;
-                    return Err(io::Error::other("the thread that makes segments is gone"));
-                }
-            }
+        if let Some(made) = self.making.take_if(|making| making.is_finished()) {
+            let gone = |_| io::Error::other("the thread that makes segments is gone");
+            self.ready = Some(made.join().map_err(gone)??);
         }
         Ok(self.ready.is_some())
     }
@@ -146,20 +106,14 @@ impl Spares {
     /// A segment of at least `at_least` bytes: the spare, after waiting for its thread, or a new
     /// segment of at least `small` bytes.
     pub(crate) fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
-        if let Some(making) = self.making.take() {
-            self.ready = making.recv().ok().transpose()?;
+        if self.adopted {
+            self.begin()?;
         }
-        if std::mem::take(&mut self.adopted) {
-            self.ready = Some(make(
-                &*self.folder,
-                UNNAMED,
-                &self.assigned,
-                self.bytes,
-                true,
-            )?);
+        if let Some(making) = self.making.take() {
+            self.ready = making.join().ok().transpose()?;
         }
         match self.ready.take() {
-            Some(spare) if spare.bytes >= at_least => Ok(spare),
+            Some(spare) if spare.identity.bytes >= at_least => Ok(spare),
             too_short => {
                 // Numbers only grow, so a skipped spare can never be used.
                 if let Some(spare) = too_short {
@@ -172,7 +126,7 @@ impl Spares {
 
     /// Makes a segment of at least `at_least` bytes on this thread.
     pub(crate) fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
-        let bytes = at_least.next_multiple_of(super::batch::BLOCK as u64);
+        let bytes = at_least.next_multiple_of(BLOCK as u64);
         make(&*self.folder, NEXT, &self.assigned, bytes, false)
     }
 }
@@ -181,34 +135,35 @@ impl Spares {
 impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
-            // Either result means that the thread assigns no more numbers.
-            let _ = making.recv();
+            // Even after a panic, the thread assigns no more numbers.
+            let _ = making.join();
         }
     }
 }
 
 /// Makes a segment under a temporary name, then renames it, so that a numbered segment is always
-/// whole.
+/// whole. An adopted file of this length needs no filling.
 fn make(
     folder: &dyn Folder,
     temporary: &str,
     assigned: &AtomicU64,
     bytes: u64,
-    there: bool,
+    is_adopted: bool,
 ) -> io::Result<Prepared> {
-    let adopted = there.then(|| adopted(folder, temporary, bytes)).flatten();
-    let is_filled = adopted.is_some();
-    let file = adopted.map_or_else(|| folder.open(temporary, Access::Create(FILE_MODE)), Ok)?;
-    let filled = if is_filled {
-        Ok(())
-    } else {
-        fill(&*file, bytes)
+    let adopted = is_adopted.then(|| folder.open(temporary, Access::Write));
+    let whole = |file: &Arc<dyn File>| file.identity().is_ok_and(|found| found.bytes == bytes);
+    let file = match adopted.and_then(Result::ok).filter(whole) {
+        Some(file) => file,
+        None => {
+            let file = folder.open(temporary, Access::Create(FILE_MODE))?;
+            if let Err(error) = fill(&*file, &[0; STEP], bytes) {
+                // Frees the space; the first error is the one to report.
+                let _ = folder.remove(temporary);
+                return Err(error);
+            }
+            file
+        }
     };
-    if let Err(error) = filled {
-        // Frees the space; the first error is the one to report.
-        let _ = folder.remove(temporary);
-        return Err(error);
-    }
     // The number counts before the file is visible, so that the integrity check knows it as ours.
     let number = assigned.fetch_add(1, Ordering::AcqRel) + 1;
     if let Err(error) = folder.rename_new(temporary, &segment::name(number)) {
@@ -220,31 +175,105 @@ fn make(
         return Err(error);
     }
     folder.sync()?;
+    let identity = Identity {
+        bytes,
+        ..file.identity()?
+    };
     Ok(Prepared {
         number,
-        bytes,
-        identity: file.identity()?,
         file,
+        identity,
     })
 }
 
-/// The adopted spare; `None` if it is missing or has another length.
-fn adopted(folder: &dyn Folder, temporary: &str, bytes: u64) -> Option<Arc<dyn File>> {
-    let file = folder.open(temporary, Access::Write).ok()?;
-    let whole = file.identity().is_ok_and(|found| found.bytes == bytes);
-    whole.then_some(file)
-}
-
-fn fill(file: &dyn File, bytes: u64) -> io::Result<()> {
+/// Repeats the content up to this length, and syncs the file.
+fn fill(file: &dyn File, content: &[u8], bytes: u64) -> io::Result<()> {
     file.clear()?;
-    let zeros = vec![0; STEP];
-    let mut at = 0;
-    while at < bytes {
-        let part = STEP.min(usize::try_from(bytes - at).unwrap_or(STEP));
-        file.write_at(&zeros[..part], at)?;
-        at += part as u64;
+    for at in (0..bytes).step_by(content.len()) {
+        let left = usize::try_from(bytes - at).unwrap_or(usize::MAX);
+        file.write_at(&content[..left.min(content.len())], at)?;
     }
     file.sync_all()
+}
+
+const GONE: u8 = 0;
+const MAKING: u8 = 1;
+const THERE: u8 = 2;
+
+/// A file that keeps space free. When the disk is full, the writer removes it to record the outcomes
+/// of open intents and the fault itself.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    folder: Arc<dyn Folder>,
+    /// [`GONE`], [`MAKING`] or [`THERE`].
+    state: Arc<AtomicU8>,
+}
+
+impl Reserve {
+    /// Finds the reserve of an earlier process; one that is not complete does not count.
+    pub(crate) fn new(folder: Arc<dyn Folder>) -> Self {
+        let found = folder.look(RESERVE);
+        let whole = found.is_ok_and(|found| found.bytes == RESERVE_BYTES);
+        let state = if whole { THERE } else { GONE };
+        Self {
+            folder,
+            state: Arc::new(AtomicU8::new(state)),
+        }
+    }
+
+    /// Starts to create a missing reserve in the background, if `beside` bytes then remain free.
+    pub(crate) fn tend(&self, free_bytes: u64, beside: u64) {
+        let fits = free_bytes >= RESERVE_BYTES.saturating_add(beside);
+        if !fits || !self.change(GONE, MAKING) {
+            return;
+        }
+        let (folder, state) = (Arc::clone(&self.folder), Arc::clone(&self.state));
+        let make = move || {
+            let made = make_reserve(&*folder);
+            if made.is_err() {
+                // Frees the space; the next call tries again.
+                let _ = folder.remove(RESERVE);
+            }
+            state.store(if made.is_ok() { THERE } else { GONE }, Ordering::Release);
+        };
+        let thread = Builder::new().name("audit-reserve".into()).spawn(make);
+        if thread.is_err() {
+            self.state.store(GONE, Ordering::Release);
+        }
+    }
+
+    /// Removes the reserve; false if there is none.
+    pub(crate) fn give_back(&self) -> bool {
+        self.change(THERE, GONE) && self.folder.remove(RESERVE).is_ok()
+    }
+
+    /// The bytes that the reserve holds; 0 if there is none.
+    pub(crate) fn bytes(&self) -> u64 {
+        let is_there = self.state.load(Ordering::Acquire) == THERE;
+        if is_there { RESERVE_BYTES } else { 0 }
+    }
+
+    /// Notes if another program has removed the reserve.
+    pub(crate) fn look(&self) {
+        if self.folder.look(RESERVE).is_err() {
+            self.change(THERE, GONE);
+        }
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+/// Fills the file with random bytes, which no file system can compress.
+fn make_reserve(folder: &dyn Folder) -> io::Result<()> {
+    let file = folder.open(RESERVE, Access::Create(FILE_MODE))?;
+    let mut noise = vec![0; STEP];
+    aws_lc_rs::rand::fill(&mut noise).map_err(|_| io::Error::other("no randomness"))?;
+    fill(&*file, &noise, RESERVE_BYTES)?;
+    folder.sync()
 }
 
 #[cfg(test)]
@@ -260,9 +289,9 @@ mod tests {
         let mut spares = Spares::new(Arc::clone(&folder), 41, 65_536);
         spares.begin().unwrap();
         let spare = spares.take(65_536, 0).unwrap();
-        assert_eq!((spare.number, spare.bytes), (42, 65_536));
+        assert_eq!((spare.number, spare.identity.bytes), (42, 65_536));
         let small = spares.take(1, 5_000).unwrap();
-        assert_eq!((small.number, small.bytes), (43, 8_192));
+        assert_eq!((small.number, small.identity.bytes), (43, 8_192));
         assert_eq!(spares.highest(), 43);
         let bytes = std::fs::read(outer.path().join("0000000042")).unwrap();
         assert_eq!(bytes, vec![0; 65_536]);
@@ -275,11 +304,11 @@ mod tests {
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let mut spares = Spares::new(Arc::clone(&folder), 4, 65_536);
         spares.begin().unwrap();
-        let mut others = spares.without_spare();
+        let handed_over = spares.hand_over();
         // The drop waits for the thread, which assigns the number.
-        drop(spares);
-        assert_eq!(others.highest(), 5);
-        assert_eq!(others.take(1, 0).unwrap().number, 6);
+        drop(handed_over);
+        assert_eq!(spares.highest(), 5);
+        assert_eq!(spares.take(1, 0).unwrap().number, 6);
     }
 
     #[test]
@@ -337,5 +366,38 @@ mod tests {
             let bytes = std::fs::read(outer.path().join("0000000008")).unwrap();
             assert_eq!(bytes, vec![0; 8_192]);
         }
+    }
+
+    #[test]
+    fn the_reserve_is_made_if_it_fits_and_removed_once() {
+        let outer = test_folder("reserve");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let reserve = Reserve::new(Arc::clone(&folder));
+        reserve.tend(RESERVE_BYTES + 9, 10);
+        assert!(!reserve.give_back());
+        reserve.tend(RESERVE_BYTES + 10, 10);
+        while reserve.bytes() == 0 {
+            std::thread::yield_now();
+        }
+        let path = outer.path().join(RESERVE);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), RESERVE_BYTES);
+        // The next process uses the same file.
+        assert_eq!(Reserve::new(Arc::clone(&folder)).bytes(), RESERVE_BYTES);
+        assert!(reserve.give_back());
+        assert!(!path.exists());
+        assert!(!reserve.give_back());
+    }
+
+    #[test]
+    fn a_reserve_that_was_removed_is_noticed() {
+        let outer = test_folder("reserve-gone");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        std::fs::write(outer.path().join(RESERVE), vec![1; RESERVE_BYTES as usize]).unwrap();
+        let reserve = Reserve::new(folder);
+        reserve.look();
+        assert_eq!(reserve.bytes(), RESERVE_BYTES);
+        std::fs::remove_file(outer.path().join(RESERVE)).unwrap();
+        reserve.look();
+        assert_eq!(reserve.bytes(), 0);
     }
 }

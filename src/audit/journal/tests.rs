@@ -41,13 +41,10 @@ impl Journal {
 
     fn append(&mut self, entries: &[Vec<u8>]) -> Link {
         if !self.appender.has_room(SEGMENT as usize / 2) {
-            self.appender
-                .take(self.spares.make_now(SEGMENT).unwrap())
-                .unwrap();
+            self.appender.take(self.spares.make_now(SEGMENT).unwrap());
         }
         let link = self.appender.write(entries).unwrap();
-        self.before = *self.appender.last();
-        self.appender.accept(link);
+        self.before = std::mem::replace(&mut self.appender.last, link);
         self.model.extend_from_slice(entries);
         link
     }
@@ -55,7 +52,7 @@ impl Journal {
     /// Acts like the writer after a failed sync: the last batch is void and written again in a new
     /// segment.
     fn fail_and_rewrite(&mut self, last: &[Vec<u8>]) {
-        if self.before.sequence + 1 != self.appender.last().sequence {
+        if self.before.sequence + 1 != self.appender.last.sequence {
             return;
         }
         self.model.truncate(self.model.len() - last.len());
@@ -170,7 +167,7 @@ fn a_batch_after_a_gap_proves_damage() {
         .unwrap();
     file.write_at(&[0; BLOCK], gap.place.offset).unwrap();
     let error = journal.read(None).unwrap_err();
-    assert_eq!((error.segment, error.offset), (1, gap.place.offset));
+    assert_eq!(error.place, gap.place);
     assert_eq!(error.fault, Fault::Damaged);
 }
 
@@ -197,14 +194,14 @@ fn p4_a_newer_batch_is_never_taken_for_a_torn_write() {
         }
         journal
     };
-    let last = written().appender.last().place.offset;
+    let last = written().appender.last.place.offset;
     // At each batch, at the end, and one block after it.
     for offset in all(&written()) {
         let journal = written();
         let place = Place { segment: 1, offset };
         write_newer(&journal, place);
         let error = journal.read(None).unwrap_err();
-        assert_eq!((error.segment, error.offset), (1, offset));
+        assert_eq!(error.place, place);
         // This program never writes after a newer one, so a newer batch before its own is damage.
         if offset < last {
             assert_eq!(error.fault, Fault::Damaged, "{error}");
@@ -224,14 +221,17 @@ fn p4_a_newer_batch_before_a_later_segment_is_damage() {
             journal.append(&[entry(i, 100)]);
         }
         let spare = journal.spares.make_now(SEGMENT).unwrap();
-        journal.appender.take(spare).unwrap();
+        journal.appender.take(spare);
         journal.append(&[entry(2, 100)]);
         if segment == 2 {
             journal.append(&[entry(3, 100)]);
         }
         write_newer(&journal, Place { segment, offset });
         let error = journal.read(None).unwrap_err();
-        assert_eq!((error.segment, error.fault), (segment, Fault::Damaged));
+        assert_eq!(
+            (error.place.segment, error.fault),
+            (segment, Fault::Damaged)
+        );
     }
 }
 
@@ -246,7 +246,7 @@ fn p4_a_segment_with_a_newer_batch_is_no_spare() {
     };
     write_newer(&journal, place);
     let error = journal.read(Some(&test_key())).unwrap_err();
-    assert_eq!((error.segment, error.fault), (2, Fault::Newer));
+    assert_eq!((error.place.segment, error.fault), (2, Fault::Newer));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_byte_beyond_the_longest_batch_proves_damage() {
     let mut journal = Journal::new();
     let long = 3 * batch::MAX_BATCH as u64;
     let prepared = journal.spares.make_now(long).unwrap();
-    journal.appender.take(prepared).unwrap();
+    journal.appender.take(prepared);
     let link = journal.append(&[entry(1, 100)]);
     let file = journal
         .folder
@@ -345,7 +345,7 @@ fn a_byte_beyond_the_longest_batch_proves_damage() {
 fn batches_after_the_point_of_continuation_are_void() {
     let mut journal = Journal::new();
     journal.append(&[entry(1, 100)]);
-    let before = *journal.appender.last();
+    let before = journal.appender.last;
     journal.append(&[entry(2, 100)]);
     journal.append(&[entry(3, 100)]);
     journal.appender = Appender::new(Arc::new(test_key()), before);

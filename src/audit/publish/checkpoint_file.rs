@@ -4,10 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::audit::disk::{Folder, read_log_file, write_synced};
-use crate::audit::integrity::unread;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::status::{Cause, Unavailable, closed};
+use crate::audit::status::{Cause, Unavailable, closed, unread};
 
 /// The file, and the bytes that this process expects in it.
 #[derive(Debug)]

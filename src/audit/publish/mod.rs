@@ -133,7 +133,7 @@ impl Publisher {
         if !self.rollback_guard.holds(&signed) {
             self.rollback_guard.write(&signed);
             let trouble = self.rollback_guard.trouble.clone();
-            self.availability.lag.unwatched(trouble);
+            self.availability.unwatched(trouble);
         }
         self.outgrown.note(&self.published, &next);
         self.published = next;
@@ -144,7 +144,7 @@ impl Publisher {
         let _ = self.segments.prune(until, &self.key);
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
         self.metrics.audit_checkpoint_entries.set(size);
-        let now = self.availability.now().seconds();
+        let now = self.availability.clock.now().seconds();
         self.metrics.audit_checkpoint_time.set(now);
         Ok(())
     }

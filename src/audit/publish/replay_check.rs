@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use crate::audit::disk::names::CHECKPOINT;
 use crate::audit::disk::{Disk, Folder, read_log_file};
-use crate::audit::integrity::unread_at_opening;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::push_entry;
 use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::publish::{Piece, RollbackGuard, TileWriter, Tree};
 use crate::audit::read::{FolderFiles, Log, MissingRange, Reader, Trouble, WIDTH};
-use crate::audit::status::{Cause, Unavailable, closed, trouble};
+use crate::audit::status::{Cause, Unavailable, closed, trouble, unread_at_opening};
 
 /// The state from which the publisher continues.
 #[derive(Debug)]

@@ -1,17 +1,20 @@
-//! Whether the trail accepts deletions. Any task can read it without waiting for the writer.
+//! Whether the trail accepts deletions. Any task can read it without waiting for the writer or the
+//! disk.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
-use super::checkpoint_lag::{CheckpointLag, LONGEST_WAIT};
 use super::space::{Gauge, Levels, Space};
 use super::{Cause, Unavailable, closed};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
+
+/// Deletions are refused once an entry has waited this long for a checkpoint.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A snapshot of the trail's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +45,11 @@ pub(crate) struct Availability {
     /// Deletions refused since the writer last recorded a count.
     refused: AtomicU64,
     settled: watch::Sender<bool>,
-    /// How far the checkpoints lag behind the entries.
     pub(crate) lag: CheckpointLag,
     pub(crate) space: Gauge,
-    clock: Clock,
+    /// Why the gateway cannot detect a rolled-back folder; `None` if it can.
+    unwatched: ArcSwapOption<String>,
+    pub(crate) clock: Clock,
     metrics: Metrics,
 }
 
@@ -57,7 +61,8 @@ struct Status {
 
 impl Availability {
     pub(crate) fn new(
-        (timeout, levels): (Duration, Levels),
+        timeout: Duration,
+        levels: Levels,
         clock: Clock,
         metrics: Metrics,
     ) -> Arc<Self> {
@@ -75,6 +80,7 @@ impl Availability {
             settled: watch::Sender::new(false),
             lag: CheckpointLag::new(LONGEST_WAIT),
             space: Gauge::new(levels),
+            unwatched: ArcSwapOption::empty(),
             clock,
             metrics,
         });
@@ -89,33 +95,28 @@ impl Availability {
         availability
     }
 
-    /// Why deletions are refused; `None` if they are accepted. A sync past its timeout counts at
-    /// once, because the writer that hangs in it cannot report it.
+    /// Why deletions are refused; `None` if they are accepted.
     pub(crate) fn closed(&self) -> Option<Unavailable> {
-        let status = self.status.load();
-        if status.closed.is_some() {
-            return status.closed.clone();
-        }
-        if self.is_late() {
-            let what = "the disk has not answered in time";
-            return Some(closed(Cause::SyncLate, what));
-        }
-        self.lag.closed().map(|(found, _)| found)
+        self.closed_since().0
     }
 
-    /// When the state that [`Self::closed`] reports began.
-    fn since(&self, status: &Status) -> Time {
+    /// The result of [`Self::closed`], and when that state began. A sync past its timeout counts at
+    /// once, because the writer that hangs in it cannot report it.
+    fn closed_since(&self) -> (Option<Unavailable>, Time) {
+        let status = self.status.load();
         if status.closed.is_some() {
-            return status.since;
+            return (status.closed.clone(), status.since);
         }
         if let Some(since) = self.late_since() {
-            return since;
+            let late = closed(Cause::SyncLate, "the disk has not answered in time");
+            return (Some(late), since);
         }
-        let Some((_, closed_for)) = self.lag.closed() else {
-            return status.since;
+        let Some((found, closed_for)) = self.lag.closed() else {
+            return (None, status.since);
         };
         let micros = i64::try_from(closed_for.as_micros()).unwrap_or(i64::MAX);
-        Time(self.clock.now().0.saturating_sub(micros))
+        let since = Time(self.clock.now().0.saturating_sub(micros));
+        (Some(found), since)
     }
 
     /// When the current sync passed its timeout; `None` if it has not.
@@ -151,14 +152,14 @@ impl Availability {
     }
 
     pub(crate) fn state(&self) -> State {
-        let status = self.status.load();
+        let (closed, since) = self.closed_since();
         State {
-            closed: self.closed(),
-            since: self.since(&status),
+            closed,
+            since,
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
             space: self.space.now(),
-            unwatched: self.lag.why_unwatched(),
+            unwatched: self.unwatched.load().as_deref().cloned(),
         }
     }
 
@@ -185,8 +186,8 @@ impl Availability {
         self.settled.send_replace(true);
     }
 
-    pub(crate) fn now(&self) -> Time {
-        self.clock.now()
+    pub(crate) fn unwatched(&self, why: Option<String>) {
+        self.unwatched.store(why.map(Arc::new));
     }
 
     /// Returns the number of refused deletions since the last call, and resets it.
@@ -207,7 +208,6 @@ impl Availability {
         self.sync_began.store(Some(Arc::new(began)));
     }
 
-    /// Whether the current sync has passed its timeout.
     pub(crate) fn is_late(&self) -> bool {
         self.late_since().is_some()
     }
@@ -225,14 +225,88 @@ impl Availability {
     }
 }
 
+/// How far the checkpoints lag behind the entries. The writer and the publisher update it.
+#[derive(Debug)]
+pub(crate) struct CheckpointLag {
+    /// How long an entry may wait: [`LONGEST_WAIT`] except in tests.
+    longest: Duration,
+    waiting: Mutex<Waiting>,
+    /// The publisher's error, and when it began; `None` if the publisher works.
+    publisher_error: ArcSwapOption<(Unavailable, Instant)>,
+}
+
+/// The entries without a checkpoint.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    /// When the oldest arrived; `None` if every entry has a checkpoint.
+    since: Option<Instant>,
+    /// Whether the publisher's queue holds more bytes than its limit.
+    too_much: bool,
+}
+
+impl CheckpointLag {
+    fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            waiting: Mutex::default(),
+            publisher_error: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Why the lag closes the trail, and for how long it has been closed; `None` if it does not. A
+    /// failed integrity check closes it at once, a failed write once an entry has waited too long.
+    pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
+        let error = self.publisher_error.load();
+        let error = error.as_deref();
+        if let Some((found, since)) = error.filter(|(found, _)| found.cause.is_integrity()) {
+            return Some((found.clone(), since.elapsed()));
+        }
+        let Waiting { since, too_much } = *self.waiting();
+        let too_long = since.and_then(|since| since.elapsed().checked_sub(self.longest));
+        let closed_for = too_long.or(too_much.then_some(Duration::ZERO))?;
+        let hangs = || closed(Cause::SyncLate, "no checkpoint covers the newest entries");
+        let found = error.map_or_else(hangs, |(found, _)| found.clone());
+        Some((found, closed_for))
+    }
+
+    /// Notes the arrival of the oldest waiting entry, and whether the queue exceeds its limit.
+    pub(crate) fn waits(&self, since: Instant, too_much: bool) {
+        let mut waiting = self.waiting();
+        // An older entry may wait already.
+        waiting.since.get_or_insert(since);
+        waiting.too_much = too_much;
+    }
+
+    /// Notes when the oldest unpublished entry arrived; `None` if every entry is published.
+    pub(crate) fn published(&self, since: Option<Instant>, too_much: bool) {
+        *self.waiting() = Waiting { since, too_much };
+    }
+
+    pub(crate) fn publisher_error(&self, error: Option<Unavailable>) {
+        let before = self.publisher_error.load();
+        let error = error.map(|found| {
+            let same = before.as_ref().filter(|b| b.0.cause == found.cause);
+            let since = same.map_or_else(Instant::now, |before| before.1);
+            Arc::new((found, since))
+        });
+        self.publisher_error.store(error);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(20);
+
     fn availability_at(timeout: Duration) -> (Arc<Availability>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
-            Availability::new((timeout, Levels::default()), clock.clone(), metrics.clone()),
+            Availability::new(timeout, Levels::default(), clock.clone(), metrics.clone()),
             clock,
             metrics,
         )
@@ -306,5 +380,49 @@ mod tests {
         assert!(early.is_err());
         availability.close(closed(Cause::Damaged, "here"));
         availability.settled().await;
+    }
+
+    fn cause(lag: &CheckpointLag) -> Option<Cause> {
+        lag.closed().map(|(found, _)| found.cause)
+    }
+
+    #[test]
+    fn p3_an_entry_that_waits_too_long_closes_the_trail() {
+        let lag = CheckpointLag::new(Duration::from_secs(600));
+        assert_eq!(cause(&lag), None);
+        lag.waits(Instant::now(), false);
+        assert_eq!(cause(&lag), None);
+        lag.publisher_error(Some(closed(Cause::DiskFull, "full")));
+        assert_eq!(cause(&lag), None, "not before it has waited");
+        let lag = CheckpointLag::new(SHORT);
+        lag.waits(Instant::now(), false);
+        lag.publisher_error(Some(closed(Cause::DiskFull, "full")));
+        std::thread::sleep(2 * SHORT);
+        // A newer entry does not shorten the wait of the oldest.
+        lag.waits(Instant::now(), false);
+        assert_eq!(cause(&lag), Some(Cause::DiskFull));
+        lag.publisher_error(None);
+        assert_eq!(cause(&lag), Some(Cause::SyncLate), "it hangs");
+        lag.published(None, false);
+        assert_eq!(cause(&lag), None);
+    }
+
+    #[test]
+    fn p3_a_failed_integrity_check_closes_at_once() {
+        let lag = CheckpointLag::new(Duration::from_secs(600));
+        lag.publisher_error(Some(closed(Cause::SecondWriter, "another")));
+        assert_eq!(cause(&lag), Some(Cause::SecondWriter));
+        std::thread::sleep(SHORT);
+        lag.publisher_error(Some(closed(Cause::SecondWriter, "still")));
+        assert!(lag.closed().unwrap().1 >= SHORT);
+        lag.publisher_error(None);
+        assert_eq!(cause(&lag), None);
+    }
+
+    #[test]
+    fn p3_a_queue_over_its_limit_closes_at_once() {
+        let lag = CheckpointLag::new(Duration::from_secs(600));
+        lag.waits(Instant::now(), true);
+        assert_eq!(cause(&lag), Some(Cause::SyncLate));
     }
 }

@@ -1,11 +1,11 @@
 //! Why the gateway refuses deletions, and since when.
 
 pub(crate) mod availability;
-pub(crate) mod checkpoint_lag;
 pub(crate) mod space;
 
 use std::io;
 
+use super::disk::is_no_file_of_a_log;
 pub use availability::State;
 
 /// Why the trail accepts no deletions.
@@ -106,11 +106,78 @@ pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause, format!("{doing}: {error}"))
 }
 
+/// The reason for refusal if a file that this process knows cannot be read.
+pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
+    closed(cause_of_reading(error.kind()), format!("{doing}: {error}"))
+}
+
+/// Like [`unread`], but when a log is opened and no file is known yet.
+pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Unavailable {
+    closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
+}
+
+/// The cause if a file that this process knows cannot be read.
+pub(crate) fn cause_of_reading(kind: io::ErrorKind) -> Cause {
+    match kind {
+        io::ErrorKind::NotFound => Cause::Unlinked,
+        io::ErrorKind::UnexpectedEof => Cause::Truncated,
+        // `read_whole` refuses a file that is longer than any file of a log.
+        io::ErrorKind::FileTooLarge => Cause::Altered,
+        _ if is_no_file_of_a_log(kind) => Cause::Replaced,
+        _ => cause_of(kind),
+    }
+}
+
+/// The cause if a file of a log that is being opened cannot be read.
+pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
+    match is_no_file_of_a_log(kind) {
+        true => Cause::Damaged,
+        false => cause_of(kind),
+    }
+}
+
 /// The cause for an error of the system, which says nothing about the files' content.
-pub(crate) fn cause_of(kind: io::ErrorKind) -> Cause {
+fn cause_of(kind: io::ErrorKind) -> Cause {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Cause::ReadOnly,
         _ => Cause::SyncFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn p3_a_system_error_is_no_fault_of_the_file() {
+        let cause = |errno: Errno| unread(&errno.into(), "read").cause;
+        let system = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::INTR,
+            Errno::IO,
+            Errno::STALE,
+            Errno::AGAIN,
+            Errno::TIMEDOUT,
+        ];
+        for errno in system {
+            assert_eq!(cause(errno), Cause::SyncFailed, "{errno:?}");
+        }
+        for errno in [Errno::ACCESS, Errno::PERM, Errno::ROFS] {
+            assert_eq!(cause(errno), Cause::ReadOnly, "{errno:?}");
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert_eq!(cause(errno), Cause::DiskFull, "{errno:?}");
+        }
+        for errno in [Errno::LOOP, Errno::ISDIR, Errno::NOTDIR] {
+            assert_eq!(cause(errno), Cause::Replaced, "{errno:?}");
+        }
+        assert_eq!(cause(Errno::NOENT), Cause::Unlinked);
+        let short = unread(&io::ErrorKind::UnexpectedEof.into(), "read");
+        assert_eq!(short.cause, Cause::Truncated);
     }
 }

@@ -193,7 +193,7 @@ impl CommitLoop {
     /// Answers all waiters: `Ok` if their entries are durable, else `found`. If the disk was late, no
     /// intent gets `Ok`.
     pub(super) fn answer(&mut self, found: Option<&Unavailable>, late: bool) {
-        let durable = self.store.appender.last().next_index;
+        let durable = self.store.appender.last.next_index;
         // A caller that asks for the state after its answer must find the new one.
         self.show();
         for waiter in std::mem::take(&mut self.waiters) {
@@ -239,7 +239,7 @@ impl CommitLoop {
     }
 
     pub(super) fn show(&self) {
-        let durable = self.store.appender.last().next_index;
+        let durable = self.store.appender.last.next_index;
         self.shared
             .availability
             .show(durable, self.composer.open_intents());
@@ -247,7 +247,7 @@ impl CommitLoop {
 
     /// Tells the publisher which part of the journal holds no open intent.
     pub(super) fn tell_settled(&mut self) {
-        let durable = self.store.appender.last().next_index;
+        let durable = self.store.appender.last.next_index;
         let settled = self.composer.settled(durable);
         if let Some(publishing) = &self.store.publishing {
             publishing.settled(settled);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::open_intents::{IntentParts, OpenIntents};
 use crate::audit::entry::{Ending, EntryHead, Kind, Outcome, Reason, Trouble, compose, unknown};
-use crate::audit::journal::pending::PendingEntries;
+use crate::audit::journal::append::PendingEntries;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Time};
 

@@ -7,6 +7,7 @@
 
 mod expected;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -17,19 +18,17 @@ use super::{Writer, accept_loss};
 use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, VERIFIER};
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
-use crate::audit::integrity::{Integrity, Opened, PinnedFile, cause_at_opening};
-use crate::audit::journal::append::Appender;
+use crate::audit::integrity::{Integrity, PinnedFile};
+use crate::audit::journal::append::{Appender, PendingEntries};
 use crate::audit::journal::batch::{Batch, Link, padded};
 use crate::audit::journal::chain::Chain;
-use crate::audit::journal::pending::PendingEntries;
-use crate::audit::journal::reserve::Reserve;
 use crate::audit::journal::segment::Segment;
-use crate::audit::journal::spare::Spares;
+use crate::audit::journal::spare::{Reserve, Spares};
 use crate::audit::journal::{Fault, ReadError, Synced, segment};
 use crate::audit::log::key::Key;
 use crate::audit::publish::replay_check::{Published, ReplayCheck};
 use crate::audit::publish::{Publisher, Publishing};
-use crate::audit::status::{Cause, Unavailable, closed, trouble};
+use crate::audit::status::{Cause, Unavailable, cause_at_opening, closed, trouble};
 use crate::audit::writer::Settings;
 pub(crate) use expected::Expected;
 
@@ -51,14 +50,14 @@ pub(crate) fn open(
         ..
     } = &*writer.shared;
     let key = match &expected {
-        Some(expected) => expected.held.key(),
+        Some(expected) => Arc::clone(&expected.held.key),
         None => own_key(settings)?,
     };
     let (mut integrity, loss) = enter(disk, settings, &key, expected.as_ref())?;
     let mut composer = Composer::new(clock.clone());
     let verifier = key.verifier();
     let mut replay_check = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
-    let (last, before) = follow(
+    let (last, before, ends) = follow(
         &integrity,
         &key,
         &mut composer,
@@ -68,18 +67,21 @@ pub(crate) fn open(
     let spares = match &mut expected {
         None => spares(&integrity.journal, settings.segment_bytes, 0)?,
         Some(expected) => {
-            integrity.remember_failed_copies(expected.held);
+            let failed = &expected.held.failed_copies;
+            integrity.failed_copies.clone_from(failed);
             match expected.spares.take() {
                 Some(spares) => spares,
                 None => {
-                    expected.held.sync_copy(&mut integrity)?;
+                    expected.held.sync_copy(&integrity)?;
                     let bytes = settings.segment_bytes;
                     spares(&integrity.journal, bytes, expected.highest)?
                 }
             }
         }
     };
-    integrity.keep_all(spares.ready())?;
+    let spare = spares.ready.as_ref().map(|spare| spare.number);
+    let journal = &*integrity.journal;
+    integrity.segments.keep_all(journal, ends, spare)?;
     let mut store = Store {
         appender: Appender::new(Arc::clone(&key), before),
         spares,
@@ -146,7 +148,7 @@ fn enter(
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own_verifier(&*root, key, expected.is_some())?;
     let name = match expected {
-        Some(expected) => expected.held.lock_line(),
+        Some(expected) => expected.held.lock.content.clone(),
         // Another container may have the same process id.
         None => format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7()),
     };
@@ -159,18 +161,18 @@ fn enter(
         .folder(JOURNAL, create)
         .map_err(at("cannot open the journal"))?;
     let text = |name, file, content: String| {
-        PinnedFile::new(name, file, content.into_bytes())
+        PinnedFile::new(name, file, content)
             .map_err(|e| trouble(&e, &format!("cannot look at `{name}`")))
     };
-    let integrity = Integrity::new(Opened {
-        disk: Arc::clone(disk),
+    let integrity = Integrity::new(
+        Arc::clone(disk),
         path,
         root,
         journal,
-        lock: text(LOCK, lock, name)?,
-        verifier: text(VERIFIER, verifier, line)?,
-        key: Arc::clone(key),
-    })?;
+        text(LOCK, lock, name)?,
+        text(VERIFIER, verifier, line)?,
+        Arc::clone(key),
+    )?;
     Ok((integrity, loss))
 }
 
@@ -183,7 +185,8 @@ fn lock(
     if let Some(expected) = expected
         && let Some(held) = expected
             .held
-            .lock_in(root)
+            .lock
+            .file_in(root)
             .map_err(at("cannot look at the lock"))?
     {
         return Ok((held, true));
@@ -236,26 +239,23 @@ fn own_verifier(
     Ok((file, line))
 }
 
-/// Follows the chain to its end. Returns the last whole batch and the link before it. If a log is expected,
-/// returns no batch, since none needs writing again, and the link of the expected last batch.
+/// Follows the chain to its end. Returns the last whole batch, the link before it, and the last valid batch of
+/// each segment. If a log is expected, returns no batch, since none needs writing again, and the link of the
+/// expected last batch.
 fn follow(
     integrity: &Integrity,
     key: &Key,
     composer: &mut Composer,
     replay_check: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
-) -> Result<(Option<Batch>, Link), Unavailable> {
+) -> Result<(Option<Batch>, Link, BTreeMap<u64, Link>), Unavailable> {
     let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
-    let chain = match expected {
-        // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
-        Some(expected) if expected.spares.is_some() => {
-            Chain::up_to(journal, Some(key), expected.last)
-        }
-        _ => Chain::new(journal, Some(key)),
-    };
-    let mut chain = chain.map_err(|e| unreadable(&e))?;
-    let (mut last, mut before) = (None, chain.last());
-    let mut link = chain.last();
+    // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
+    let until = expected.filter(|expected| expected.spares.is_some());
+    let until = until.map(|expected| expected.last);
+    let mut chain = Chain::new(journal, Some(key), until).map_err(|e| unreadable(&e))?;
+    let (mut last, mut before) = (None, chain.last);
+    let (mut link, mut ends) = (chain.last, BTreeMap::new());
     composer.begin(link.next_index);
     replay_check.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
@@ -270,17 +270,17 @@ fn follow(
             replay_check.push(entry)?;
         }
         // At a start, the last batch is written again in a new segment and counts there.
-        integrity.segments.ends_with(&link);
+        ends.insert(link.place.segment, link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
     }
     if let Some(expected) = expected {
         expected.is_reached(&link)?;
-        integrity.segments.ends_with(&link);
+        ends.insert(link.place.segment, link);
         (last, before) = (None, link);
     }
     replay_check.finish()?;
-    Ok((last, before))
+    Ok((last, before, ends))
 }
 
 /// Hands the entries that no checkpoint covers to a new publisher. Publishes only if they would take up too much
@@ -300,14 +300,14 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
         published.seen,
         (&store.availability, &store.metrics),
     );
-    let last = *store.appender.last();
-    let chain = Chain::up_to(Arc::clone(journal), Some(&store.key), last);
+    let last = store.appender.last;
+    let chain = Chain::new(Arc::clone(journal), Some(&store.key), Some(last));
     let mut chain = chain.map_err(|e| unreadable(&e))?;
-    publisher.begins(chain.last());
+    publisher.begins(chain.last);
     let mut bytes = 0;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         let mut part = Vec::new();
-        for (index, entry) in (batch.first_index..).zip(batch.entries) {
+        for (index, entry) in (batch.before.next_index..).zip(batch.entries) {
             if index == next {
                 bytes += entry.len();
                 part.push(entry);
@@ -337,7 +337,7 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64, ours: u64) -> Result<Spares, Un
     let newest = Segment::open(&**journal, highest).map_err(|e| unreadable(&e))?;
     if let Some(newest) = newest.filter(|s| s.bytes == bytes)
         && newest
-            .not_zero_behind(0)
+            .first_nonzero(0)
             .map_err(|e| unreadable(&e))?
             .is_none()
     {
@@ -356,7 +356,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Unavailable
         .spares
         .make_now(room)
         .map_err(|e| trouble(&e, "cannot make a segment"))?;
-    store.go_on_in(prepared)?;
+    store.appender.take(prepared);
     store.flush(&mut entries)?;
     Ok(())
 }

@@ -189,9 +189,9 @@ fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unava
     let is_same = store.is_same()?;
     store.let_go();
     // If they are not handed on, the drop waits for the thread that makes one.
-    let mut spares = Some(store.take_spares()).filter(|_| is_same);
+    let mut spares = Some(store.spares.hand_over()).filter(|_| is_same);
     let expected = Expected {
-        last: *store.appender.last(),
+        last: store.appender.last,
         kept: &commit_loop.composer.pending,
         spares: &mut spares,
         highest: store.spares.highest(),

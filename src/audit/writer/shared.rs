@@ -33,9 +33,9 @@ pub struct Held(u64);
 
 impl Shared {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
-        let bounds = (settings.sync_timeout, settings.space);
+        let (timeout, levels) = (settings.sync_timeout, settings.space);
         Arc::new(Self {
-            availability: Availability::new(bounds, clock.clone(), metrics.clone()),
+            availability: Availability::new(timeout, levels, clock.clone(), metrics.clone()),
             queue: Arc::default(),
             clock,
             holding: watch::Sender::new(None),

@@ -6,11 +6,9 @@ use std::time::Instant;
 
 use crate::audit::integrity::Integrity;
 use crate::audit::integrity::scrub::Scrub;
-use crate::audit::journal::append::Appender;
+use crate::audit::journal::append::{Appender, PendingEntries};
 use crate::audit::journal::batch::padded;
-use crate::audit::journal::pending::PendingEntries;
-use crate::audit::journal::reserve::Reserve;
-use crate::audit::journal::spare::{Prepared, Spares};
+use crate::audit::journal::spare::{Reserve, Spares};
 use crate::audit::log::key::Key;
 use crate::audit::publish::Publishing;
 use crate::audit::status::availability::Availability;
@@ -78,7 +76,7 @@ impl Store {
             self.availability.sync_ended();
             result.map_err(|found| Failed { found, late })?;
             self.metrics.audit_entries.inc_by(count as u64);
-            let written = entries.synced(count, *self.appender.last());
+            let written = entries.synced(count, self.appender.last);
             if let Some(publishing) = &self.publishing {
                 publishing.hand_over(written);
             }
@@ -89,8 +87,8 @@ impl Store {
     /// Checks the files and the spare.
     pub(crate) fn look_after(&mut self) -> Result<(), Unavailable> {
         self.untouched()?;
-        let current = self.appender.current();
-        self.integrity.check(current, || self.spares.highest())?;
+        let current = self.appender.current.as_mut();
+        self.integrity.check(current, &self.spares)?;
         self.integrity.check_spare(&mut self.spares)?;
         self.scrubbed()
     }
@@ -100,7 +98,7 @@ impl Store {
         if let Some(publishing) = &mut self.publishing {
             publishing.begin(is_start)?;
         }
-        let scrub = Scrub::begin(&self.integrity, &self.key);
+        let scrub = Scrub::begin(&self.integrity);
         self.scrub = Some(scrub.map_err(|e| trouble(&e, "cannot begin to scrub"))?);
         Ok(())
     }
@@ -115,14 +113,13 @@ impl Store {
         // The scrub alone sees the fault that it found.
         self.scrubbed()?;
         if self.look_after().is_err() {
-            let spares = &self.spares;
-            self.integrity.claim_lock(|| spares.highest())?;
+            self.integrity.claim_lock(&self.spares)?;
         }
         if self.has_all_files()? {
             return Ok(true);
         }
         // A spare holds no entries, so the log is the same without it.
-        self.spares.forget_ready();
+        self.spares.ready = None;
         self.has_all_files()
     }
 
@@ -143,12 +140,6 @@ impl Store {
         self.scrub = None;
     }
 
-    /// Hands over the spare and the thread that makes one, if there is one. The segment numbers stay shared.
-    pub(crate) fn take_spares(&mut self) -> Spares {
-        let none = self.spares.without_spare();
-        std::mem::replace(&mut self.spares, none)
-    }
-
     /// The fault that the scrub found.
     pub(crate) fn scrubbed(&self) -> Result<(), Unavailable> {
         let found = self.scrub.as_ref().and_then(Scrub::found);
@@ -162,10 +153,10 @@ impl Store {
         };
         self.availability
             .space
-            .show(free, self.availability.now(), &self.metrics);
+            .show(free, self.availability.clock.now(), &self.metrics);
         self.reserve.look();
         if may_reserve {
-            self.reserve.tend(free, self.spares.bytes());
+            self.reserve.tend(free, self.spares.bytes);
         }
         let bytes = i64::try_from(self.reserve.bytes()).unwrap_or(i64::MAX);
         self.metrics.audit_reserve_bytes.set(bytes);
@@ -174,17 +165,17 @@ impl Store {
     /// Checks that no other process wrote to the current segment. If one did, a fault of the folder or the
     /// lock is returned instead, since it says more.
     fn untouched(&mut self) -> Result<(), Unavailable> {
-        let (current, last) = (self.appender.current(), self.appender.last());
+        let (current, last) = (self.appender.current.as_mut(), &self.appender.last);
         let judged = current.map_or(Ok(()), |current| self.integrity.untouched(current, last));
         judged.or_else(|found| {
-            self.integrity.check(None, || self.spares.highest())?;
+            self.integrity.check(None, &self.spares)?;
             Err(found)
         })
     }
 
     fn retire(&mut self) {
-        if let Some(current) = self.appender.give_up() {
-            self.integrity.keep(&current, self.appender.last());
+        if let Some(current) = self.appender.current.take() {
+            self.integrity.keep(&current, &self.appender.last);
         }
     }
 
@@ -198,18 +189,7 @@ impl Store {
         };
         let prepared = prepared.map_err(|e| trouble(&e, "cannot make a segment"))?;
         self.retire();
-        self.go_on_in(prepared)
-    }
-
-    /// Makes this segment the current one.
-    pub(crate) fn go_on_in(&mut self, prepared: Prepared) -> Result<(), Unavailable> {
-        let was = prepared.identity.changed;
-        self.appender
-            .take(prepared)
-            .map_err(|e| trouble(&e, "cannot look at a new segment"))?;
-        if let Some(current) = self.appender.current() {
-            self.integrity.taken(current, was);
-        }
+        self.appender.take(prepared);
         Ok(())
     }
 
@@ -226,10 +206,10 @@ impl Store {
         let took = began.elapsed().as_secs_f64();
         self.metrics.audit_sync_seconds.observe(took);
         let link = written.map_err(|e| trouble(&e, "cannot write to the journal"))?;
-        let current = self.appender.current();
-        self.integrity.check(current, || self.spares.highest())?;
+        let current = self.appender.current.as_mut();
+        self.integrity.check(current, &self.spares)?;
         self.scrubbed()?;
-        self.appender.accept(link);
+        self.appender.last = link;
         Ok(())
     }
 }

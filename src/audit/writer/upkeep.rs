@@ -29,7 +29,7 @@ impl CommitLoop {
         }
         self.checked = Instant::now();
         // The spare takes precedence over the reserve.
-        let may_reserve = self.no_spare.is_none() && self.store.spares.ready().is_some();
+        let may_reserve = self.no_spare.is_none() && self.store.spares.ready.is_some();
         self.store.tend_space(may_reserve);
         self.store.look_after()
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::*;
 use crate::audit::disk::fake::{FakeDisk, interrupt};
 use crate::audit::disk::{Access, read_log_file};
-use crate::audit::journal::pending::PendingEntries;
+use crate::audit::journal::append::PendingEntries;
 use crate::audit::journal::segment;
 use crate::audit::log::merkle::{leaf, root_of};
 use crate::audit::log::tiles::{
@@ -34,7 +34,7 @@ struct Log {
 struct Scene {
     log: Rc<RefCell<Log>>,
     disk: FakeDisk,
-    shared: Arc<Shared>,
+    found: Found,
     reader: Reader,
 }
 
@@ -89,12 +89,12 @@ impl Scene {
         while log.size < size {
             log.grow((size - log.size).min(1_000));
         }
-        let (disk, shared) = (log.disk.clone(), Arc::default());
+        let (disk, found) = (log.disk.clone(), Found::default());
         Self {
             disk,
-            reader: Reader::new(&log.store.integrity, &log.store.key, &shared),
+            reader: Reader::new(&log.store.integrity, &found),
             log: Rc::new(RefCell::new(log)),
-            shared,
+            found,
         }
     }
 
@@ -119,7 +119,7 @@ impl Scene {
     }
 
     fn found(&self) -> Option<Unavailable> {
-        self.shared.found.lock().unwrap().clone()
+        self.found.load().as_deref().cloned()
     }
 
     fn read(&self, path: &str) -> Vec<u8> {

@@ -224,9 +224,8 @@ impl std::error::Error for Failure {}
 /// `entry 5 (journal segment 0000000001, offset 4096): …`, `entry 300 (tile/0/001.p/44): …`
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let segment =
-            |Place { segment, offset }| format!("journal segment {segment:010}, offset {offset}");
-        let place = self.file.clone().or(self.place.map(segment));
+        let segment = self.place.map(|place| place.to_string());
+        let place = self.file.clone().or(segment);
         match (self.index, place) {
             (Some(index), Some(place)) => write!(f, "entry {index} ({place}): {}", self.what),
             (Some(index), None) => write!(f, "entry {index}: {}", self.what),

@@ -37,7 +37,8 @@ impl Expected<'_> {
 
     /// Fails if a batch after the last one holds other entries than the kept ones.
     pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Unavailable> {
-        let first = batch.first_index.checked_sub(self.last.next_index);
+        let first = batch.before.next_index;
+        let first = first.checked_sub(self.last.next_index);
         let first = first.and_then(|first| usize::try_from(first).ok());
         let kept = first.and_then(|first| self.kept.get(first..));
         if kept.is_some_and(|kept| kept.starts_with(&batch.entries)) {

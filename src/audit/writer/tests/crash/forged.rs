@@ -33,7 +33,7 @@ pub(super) fn killed(deletions: &[(usize, usize)]) -> Killed {
         });
     });
     let key = Key::read(&place.settings.key_file).unwrap();
-    let mut chain = Chain::new(journal(&disk), Some(&key)).unwrap();
+    let mut chain = Chain::new(journal(&disk), Some(&key), None).unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = chain.next_batch().unwrap() {
         assert_eq!(batch.link.place.segment, 1);
