@@ -157,8 +157,8 @@ impl Integrity {
         Ok(())
     }
 
-    /// Writes our line to the lock again if another process did nothing but write its own. If that
-    /// process still runs, it changes the lock again, and the next check finds that.
+    /// Writes our line to the lock again if another process wrote its line there but made no segment.
+    /// If that process still runs, it changes the lock again, and the next check finds that.
     pub(crate) fn claim_lock(&mut self, spares: &Spares) -> Result<(), Unavailable> {
         if self.lock.is_of_another() {
             self.check_names(spares)?;
@@ -173,9 +173,9 @@ impl Integrity {
         (found.cause == Cause::FolderMoved).then_some(found)
     }
 
-    /// Makes the log at the path durable, because it or a file of it may be a copy. After a failed
-    /// sync the kernel may count unwritten pages as written, so no later sync of that copy can be
-    /// trusted.
+    /// Makes the log at the path durable, because the log or one of its files may be a copy. After a
+    /// failed sync the kernel may count unwritten pages as written, so no later sync of that copy can
+    /// be trusted.
     pub(crate) fn sync_copy(&mut self, copy: &Self) -> Result<(), Unavailable> {
         // A new folder may reuse the inode of a removed one.
         let made = copy.journal.made();
@@ -240,7 +240,7 @@ fn found<T>(what: io::Result<T>, name: &str) -> Result<T, Unavailable> {
     what.map_err(|error| trouble(&error, &format!("cannot look at {name}")))
 }
 
-/// Whether the name of a known folder leads to no folder: to nothing, or to something else.
+/// Whether the error shows that no folder has this name.
 fn is_no_folder(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::NotFound || is_no_file_of_a_log(kind)

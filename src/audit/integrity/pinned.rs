@@ -25,8 +25,8 @@ const AT_ONCE: usize = 64;
 pub(super) struct LastChange(Option<(i128, Instant)>);
 
 impl LastChange {
-    /// Whether this time of change was checked before. If not, notes it; the caller must check the
-    /// content.
+    /// Whether the content was checked at this time of change. If not, notes the time, and the caller
+    /// must check the content.
     pub(super) fn is_checked(&mut self, changed: i128) -> bool {
         let known = self.0.filter(|(known, _)| *known == changed);
         let (_, first) = known.unwrap_or_else(|| (changed, Instant::now()));
@@ -143,8 +143,8 @@ impl Segments {
         self.pinned().insert(number, segment);
     }
 
-    /// Pins the segments in the folder, with the last valid batch of each that recovery found. The
-    /// spare is checked in another way.
+    /// Pins the segments in the folder but the spare, with the last valid batch of each that recovery
+    /// found.
     pub(crate) fn keep_all(
         &self,
         folder: &dyn Folder,

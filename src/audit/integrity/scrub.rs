@@ -137,7 +137,7 @@ impl Reader {
         takes(bytes)
     }
 
-    /// Checks the next published files; repeats that until they are right.
+    /// Checks the next published files, and repeats the check until they are right.
     fn read_published(&mut self) -> Duration {
         let checked = self.published_log.next();
         let takes = takes(std::mem::take(&mut self.published_log.read));

@@ -17,7 +17,7 @@ use crate::audit::log::merkle::{Hash, leaf};
 pub(crate) struct Current {
     pub(crate) number: u64,
     pub(crate) file: Arc<dyn File>,
-    /// The identity after our last write. The time of change is [`i128::MIN`] if it is not known.
+    /// The identity after our last write. `changed` is [`i128::MIN`] if it could not be read.
     pub(crate) identity: Identity,
     /// The offset of the next batch. All bytes from there on are zero unless `has_failed`.
     pub(crate) offset: u64,
@@ -49,14 +49,13 @@ impl Current {
     }
 }
 
-/// Appends batches to the journal.
 #[derive(Debug)]
 pub(crate) struct Appender {
     key: Arc<Key>,
     /// `None` until [`Self::take`] provides a segment.
     pub(crate) current: Option<Current>,
-    /// The last batch that is durable, has passed the integrity check, and whose waiters may get an
-    /// answer. The next batch continues from this batch.
+    /// The last batch that is durable and has passed the integrity check. The next batch continues
+    /// from this one.
     pub(crate) last: Link,
 }
 
@@ -152,7 +151,7 @@ impl Deref for PendingEntries {
 }
 
 impl PendingEntries {
-    /// These entries stay in one batch.
+    /// The entries of a batch, which must be written again as one batch.
     pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
         Self {
             leaves: entries.iter().map(|entry| leaf(entry)).collect(),

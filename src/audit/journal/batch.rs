@@ -31,9 +31,8 @@ const DIGEST: usize = 32;
 /// A batch's location and identity, without its entries; the next batch refers to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// The batch's location; segment 0 means before the first batch.
     pub(crate) place: Place,
-    /// The sequence number; 0 before the first batch.
+    /// Counts from 1; 0 before the first batch.
     pub(crate) sequence: u64,
     /// The index after the last entry.
     pub(crate) next_index: u64,
@@ -121,7 +120,6 @@ pub(crate) fn newer_version(block: &[u8]) -> Option<u16> {
     (version > number(ours)?).then_some(version)
 }
 
-/// Replaces the version in a block by this program's.
 pub(super) fn set_own_version(block: &mut [u8]) {
     if let Some(head) = block.get_mut(..8) {
         head.copy_from_slice(&MAGIC);
@@ -143,14 +141,14 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     let sequence = rest.try_get_u64().ok()?;
     let first_index = rest.try_get_u64().ok()?;
     let count = rest.try_get_u32().ok()?;
-    // The length, which is checked above.
+    // `length_of` has checked the length.
     rest.try_get_u32().ok()?;
     let before = Link {
         place: Place {
             segment: rest.try_get_u64().ok()?,
             offset: rest.try_get_u64().ok()?,
         },
-        // Sequence number 0 continues from no batch.
+        // Sequence numbers start at 1. A batch with number 0 continues from no valid batch.
         sequence: sequence.wrapping_sub(1),
         next_index: first_index,
         digest: rest.split_off(..32)?.try_into().ok()?,
@@ -179,7 +177,7 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     })
 }
 
-/// Whether this key wrote a batch that [`decode`] has read.
+/// Whether this key wrote the batch that [`decode`] returned for these bytes.
 pub(crate) fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
     let end = HEAD + batch.entries.iter().map(|e| e.len() + 2).sum::<usize>();
     match (bytes.get(..end), bytes.get(end..end + TAG)) {

@@ -30,8 +30,8 @@ pub(crate) struct Chain<'k> {
 }
 
 impl<'k> Chain<'k> {
-    /// Begins at the first batch of the folder that holds the segments. Ends at the batch `until`, if
-    /// given, and reads nothing after it.
+    /// Reads the segments in `folder` from the first batch on. If `until` is given, ends at that batch
+    /// and reads nothing after it.
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
         key: Option<&'k Key>,
@@ -100,7 +100,7 @@ impl<'k> Chain<'k> {
         Ok(())
     }
 
-    /// Whether the newest segment ends here; false if a concurrent writer has added to it.
+    /// Whether the newest segment ends here; false if a writer has added a batch in the meantime.
     fn end(&mut self) -> Result<bool, ReadError> {
         let Some(span) = self.plan.spans.get(self.span) else {
             return Ok(true);
@@ -110,7 +110,7 @@ impl<'k> Chain<'k> {
             self.torn = tail == Tail::Torn;
             return Ok(true);
         };
-        // If a live writer wrote the later bytes, it has written a batch here before.
+        // A live writer writes in order: it has written a batch here before the later bytes.
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
@@ -128,8 +128,8 @@ impl<'k> Chain<'k> {
         let goes_on = here.is_some_and(|at| newer.spans[at].last == Some(self.last.place.offset));
         self.span = here.unwrap_or(self.span);
         self.plan = newer;
-        // If the writer has discarded an unsynced batch, this reader ends here, and the next one
-        // reads the later batches.
+        // If the writer has discarded an unsynced batch, this reader ends here. A new reader reads
+        // the later batches.
         Ok(!goes_on)
     }
 
@@ -163,12 +163,12 @@ pub(crate) struct Read {
 #[derive(Debug)]
 pub(crate) struct Entries<'k> {
     chain: Chain<'k>,
-    /// The entries of the last batch that are left, with their indexes.
+    /// The remaining entries of the last batch, with their indexes.
     left: std::iter::Zip<std::vec::IntoIter<Vec<u8>>, std::ops::RangeFrom<u64>>,
 }
 
-/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer;
-/// a torn write is the end. Checks digests and order, and tags if it has the key.
+/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer.
+/// Ends at a torn write. Checks digests and order, and tags if it has the key.
 pub(crate) fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)

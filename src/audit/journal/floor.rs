@@ -50,8 +50,8 @@ impl PruningFloor {
         Ok(Some(floor))
     }
 
-    /// Refuses a file of a newer program, even if no reader needs it: this program would overwrite
-    /// it.
+    /// Refuses a newer program's file even if no segment is missing, because this program would
+    /// overwrite the file.
     pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
         text_of(folder).map(|_| ())
     }
@@ -98,8 +98,8 @@ fn first_bytes(folder: &dyn Folder) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The content, the text that the tag covers, and the tag. Refuses a text that differs when it is
-/// written again.
+/// The content, the text that the tag covers, and the tag; `None` if writing the content again gives
+/// another text.
 fn parse(text: &str) -> Option<(PruningFloor, String, Hash)> {
     let (_, fields) = text.split_once('\n')?;
     let mut fields = fields.split_ascii_whitespace();

@@ -81,8 +81,8 @@ impl Plan {
                 return gone("a segment continues from here, but this is not an earlier segment");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
-                // Reads `floor` after the failed open, because pruning writes it before it removes
-                // segments.
+                // Reads `floor` after the failed open, because pruning first writes `floor` and then
+                // removes segments.
                 match PruningFloor::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
                     // A later segment that continues from the same batch voids the segments between

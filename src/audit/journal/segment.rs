@@ -59,7 +59,7 @@ impl Segment {
         let Some(version) = batch::newer_version(&block) else {
             return self.whole_batch(block, offset, room);
         };
-        // A batch that is valid with our version number is ours, with an altered version.
+        // If the batch is valid with our version number, only its version was altered.
         batch::set_own_version(&mut block);
         match self.whole_batch(block, offset, room)? {
             Some(_) => Ok(None),
@@ -70,8 +70,7 @@ impl Segment {
         }
     }
 
-    /// Like [`Self::batch_at`], but `None` for a newer program's batch: the caller then examines
-    /// the bytes after it.
+    /// Like [`Self::batch_at`], but `None` for a newer program's batch.
     pub(crate) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         match self.batch_at(offset) {
             Err(error) if error.fault == Fault::Newer => Ok(None),

@@ -135,7 +135,7 @@ impl Spares {
 impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
-            // Even after a panic, the thread assigns no more numbers.
+            // A thread that has panicked assigns no number either.
             let _ = making.join();
         }
     }
@@ -210,7 +210,7 @@ pub(crate) struct Reserve {
 }
 
 impl Reserve {
-    /// Finds the reserve of an earlier process; one that is not complete does not count.
+    /// Uses the reserve of an earlier process if it is complete.
     pub(crate) fn new(folder: Arc<dyn Folder>) -> Self {
         let found = folder.look(RESERVE);
         let whole = found.is_ok_and(|found| found.bytes == RESERVE_BYTES);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
-use super::space::{Gauge, Levels, Space};
+use super::space::{Levels, Space};
 use super::{Cause, Unavailable, closed};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
@@ -46,7 +46,8 @@ pub(crate) struct Availability {
     refused: AtomicU64,
     settled: watch::Sender<bool>,
     pub(crate) lag: CheckpointLag,
-    pub(crate) space: Gauge,
+    levels: Levels,
+    space: Mutex<Space>,
     /// Why the gateway cannot detect a rolled-back folder; `None` if it can.
     unwatched: ArcSwapOption<String>,
     pub(crate) clock: Clock,
@@ -79,7 +80,8 @@ impl Availability {
             refused: AtomicU64::new(0),
             settled: watch::Sender::new(false),
             lag: CheckpointLag::new(LONGEST_WAIT),
-            space: Gauge::new(levels),
+            levels,
+            space: Mutex::default(),
             unwatched: ArcSwapOption::empty(),
             clock,
             metrics,
@@ -158,7 +160,7 @@ impl Availability {
             since,
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
-            space: self.space.now(),
+            space: *self.space(),
             unwatched: self.unwatched.load().as_deref().cloned(),
         }
     }
@@ -201,6 +203,16 @@ impl Availability {
         self.open_intents.store(open, Ordering::Relaxed);
         let gauge = i64::try_from(open).unwrap_or(i64::MAX);
         self.metrics.deletions_in_flight.set(gauge);
+    }
+
+    pub(crate) fn show_space(&self, free_bytes: u64) {
+        let now = self.clock.now();
+        self.space()
+            .measure(free_bytes, self.levels, now, &self.metrics);
+    }
+
+    fn space(&self) -> MutexGuard<'_, Space> {
+        self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn sync_begins(&self) {

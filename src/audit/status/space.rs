@@ -1,7 +1,5 @@
 //! The free space on the trail's disk, and two levels that warn before it is full.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::clock::Time;
 use crate::metrics::Metrics;
 
@@ -44,39 +42,26 @@ pub struct Space {
     pub since: i64,
 }
 
-/// The last measurement. Any task can read it.
-#[derive(Debug)]
-pub(crate) struct Gauge {
-    levels: Levels,
-    now: Mutex<Space>,
-}
-
-impl Gauge {
-    pub(crate) fn new(levels: Levels) -> Self {
-        Self {
-            levels,
-            now: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn now(&self) -> Space {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Space {
     /// Stores a measurement, and logs a change of the level.
-    pub(crate) fn show(&self, free_bytes: u64, time: Time, metrics: &Metrics) {
+    pub(super) fn measure(
+        &mut self,
+        free_bytes: u64,
+        levels: Levels,
+        time: Time,
+        metrics: &Metrics,
+    ) {
         let level = match free_bytes {
-            free if free < self.levels.low => Level::Low,
-            free if free < self.levels.warn => Level::Warn,
+            free if free < levels.low => Level::Low,
+            free if free < levels.warn => Level::Warn,
             _ => Level::Enough,
         };
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.level != level || now.free_bytes.is_none() {
-            now.since = time.0;
-            log(level, now.level, free_bytes);
+        if self.level != level || self.free_bytes.is_none() {
+            self.since = time.0;
+            log(level, self.level, free_bytes);
         }
-        now.level = level;
-        now.free_bytes = Some(free_bytes);
+        self.level = level;
+        self.free_bytes = Some(free_bytes);
         let gauge = i64::try_from(free_bytes).unwrap_or(i64::MAX);
         metrics.audit_free_bytes.set(gauge);
         metrics.audit_space_level.set(level as i64);
@@ -103,23 +88,22 @@ mod tests {
 
     #[test]
     fn each_level_has_its_own_start_time() {
-        let gauge = Gauge::new(Levels { warn: 100, low: 10 });
-        let metrics = Metrics::new();
+        let levels = Levels { warn: 100, low: 10 };
+        let (mut now, metrics) = (Space::default(), Metrics::new());
         let steps = [
             (100, Level::Enough, 1),
             (99, Level::Warn, 2),
             (50, Level::Warn, 2),
         ];
         for (at, (free, level, since)) in (1..).zip(steps) {
-            gauge.show(free, Time(at), &metrics);
-            let now = gauge.now();
+            now.measure(free, levels, Time(at), &metrics);
             assert_eq!(
                 (now.level, now.since, now.free_bytes),
                 (level, since, Some(free))
             );
         }
-        gauge.show(9, Time(9), &metrics);
-        assert_eq!((gauge.now().level, gauge.now().since), (Level::Low, 9));
+        now.measure(9, levels, Time(9), &metrics);
+        assert_eq!((now.level, now.since), (Level::Low, 9));
         assert_eq!(metrics.audit_space_level.get(), 2);
         assert_eq!(metrics.audit_free_bytes.get(), 9);
     }

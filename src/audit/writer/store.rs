@@ -151,9 +151,7 @@ impl Store {
         let Ok(free) = self.integrity.journal.free_bytes() else {
             return;
         };
-        self.availability
-            .space
-            .show(free, self.availability.clock.now(), &self.metrics);
+        self.availability.show_space(free);
         self.reserve.look();
         if may_reserve {
             self.reserve.tend(free, self.spares.bytes);
