@@ -23,8 +23,8 @@ use super::journal::segment;
 use super::journal::spare::Spares;
 use super::log::key::Key;
 use super::status::{Cause, Unavailable, closed, trouble, unread};
+pub(crate) use pinned::{Ends, PinnedFile, Segments};
 use pinned::{LastChange, PinnedSegment, compare};
-pub(crate) use pinned::{PinnedFile, Segments};
 
 /// The number of failed copies that are remembered.
 const MOST_UNSYNCED: usize = 16;

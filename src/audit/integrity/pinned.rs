@@ -118,6 +118,9 @@ impl PinnedFile {
     }
 }
 
+/// The last valid batch of each segment, by the segment's number.
+pub(crate) type Ends = BTreeMap<u64, Link>;
+
 /// The pinned segments by number. The writer checks them; the publisher forgets one before it
 /// removes it.
 #[derive(Debug, Default)]
@@ -143,12 +146,11 @@ impl Segments {
         self.pinned().insert(number, segment);
     }
 
-    /// Pins the segments in the folder but the spare, with the last valid batch of each that recovery
-    /// found.
+    /// Pins the segments in the folder but the spare, with the batches that recovery found.
     pub(crate) fn keep_all(
         &self,
         folder: &dyn Folder,
-        mut ends: BTreeMap<u64, Link>,
+        mut ends: Ends,
         spare: Option<u64>,
     ) -> Result<(), Unavailable> {
         let mut numbers = found(segment::numbers(folder), JOURNAL)?;
@@ -305,7 +307,7 @@ mod tests {
         std::fs::write(&path, [0; 8]).unwrap();
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let segments = Segments::default();
-        segments.keep_all(&*folder, BTreeMap::new(), None).unwrap();
+        segments.keep_all(&*folder, Ends::new(), None).unwrap();
         assert_eq!(segments.check(&*folder, &test_key(), false), Ok(()));
         std::fs::remove_file(&path).unwrap();
         let found = segments.check(&*folder, &test_key(), false).unwrap_err();
@@ -322,7 +324,7 @@ mod tests {
         }
         let folder = RealDisk.folder(outer.path(), None).unwrap();
         let segments = Segments::default();
-        segments.keep_all(&*folder, BTreeMap::new(), None).unwrap();
+        segments.keep_all(&*folder, Ends::new(), None).unwrap();
         std::fs::remove_file(outer.path().join(segment::name(150))).unwrap();
         let checked = (0..4).map(|_| segments.check(&*folder, &test_key(), false));
         assert!(checked.collect::<Vec<_>>().iter().any(Result::is_err));

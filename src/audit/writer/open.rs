@@ -7,7 +7,6 @@
 
 mod expected;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use super::{Writer, accept_loss};
 use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, VERIFIER};
 use crate::audit::disk::{Access, Disk, File, Folder};
 use crate::audit::entry::{Kind, LossAccepted};
-use crate::audit::integrity::{Integrity, PinnedFile};
+use crate::audit::integrity::{Ends, Integrity, PinnedFile};
 use crate::audit::journal::append::{Appender, PendingEntries};
 use crate::audit::journal::batch::{Batch, Link, padded};
 use crate::audit::journal::chain::Chain;
@@ -248,14 +247,14 @@ fn follow(
     composer: &mut Composer,
     replay_check: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
-) -> Result<(Option<Batch>, Link, BTreeMap<u64, Link>), Unavailable> {
+) -> Result<(Option<Batch>, Link, Ends), Unavailable> {
     let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
     // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
     let until = expected.filter(|expected| expected.spares.is_some());
     let until = until.map(|expected| expected.last);
     let mut chain = Chain::new(journal, Some(key), until).map_err(|e| unreadable(&e))?;
     let (mut last, mut before) = (None, chain.last);
-    let (mut link, mut ends) = (chain.last, BTreeMap::new());
+    let (mut link, mut ends) = (chain.last, Ends::new());
     composer.begin(link.next_index);
     replay_check.begin(root, link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
