@@ -195,10 +195,7 @@ fn must_have_segment(journal: &Path) -> Result<(), Failure> {
 }
 
 fn of_journal(error: ReadError) -> Failure {
-    let place = Place {
-        segment: error.segment,
-        offset: error.offset,
-    };
+    let place = error.place;
     let what = match error.fault {
         journal::Fault::Missing => format!("there is no journal: {}", error.what),
         _ => error.what,
