@@ -13,7 +13,7 @@ use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{TEXT, text, whole};
-use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::checkpoint::MAX_NOTE_BYTES;
 use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile};
 use crate::audit::read::{Files, FolderFiles};
 use crate::request::Body;

@@ -73,7 +73,7 @@ pub(crate) trait Folder: Debug + Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Removes an empty subfolder.
     fn remove_folder(&self, name: &str) -> io::Result<()>;
-    /// For the downcast by which a disk recognizes its own folders.
+    /// Lets a disk recognize its own folders.
     fn as_any(&self) -> &dyn Any;
     /// The identity of a file or folder in this folder; does not follow a link.
     fn look(&self, name: &str) -> io::Result<Identity>;
@@ -114,12 +114,17 @@ pub(crate) fn folder_above(path: &Path) -> &Path {
     above.unwrap_or(Path::new("."))
 }
 
+/// Opens an existing folder below `root`; the empty path leads to `root` itself.
+pub(crate) fn folder_below(root: &Arc<dyn Folder>, path: &str) -> io::Result<Arc<dyn Folder>> {
+    let mut names = path.split('/').filter(|name| !name.is_empty());
+    names.try_fold(Arc::clone(root), |above, name| above.folder(name, None))
+}
+
 /// Whether the process or the machine lacked descriptors or memory, or a signal interrupted the
 /// call. Such an error says nothing about the file, and the next try may succeed.
 pub(crate) fn is_lack(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
     matches!(
-        errno,
+        Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)
     )
 }
@@ -178,8 +183,8 @@ pub(crate) fn read_whole(
     Ok(Some(bytes))
 }
 
-/// Creates a file, writes and syncs it. Removes an older one of this name first, because a file must
-/// not be synced again after a failed sync.
+/// Creates a file, writes and syncs it. Removes an older one of this name first, because a file
+/// must not be synced again after a failed sync.
 pub(crate) fn write_synced(folder: &dyn Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     if_exists(folder.remove(name))?;
     let file = folder.open(name, Access::Create(FILE_MODE))?;

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FlockOperation, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Stat,
-    StatxFlags, flock, fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with,
-    statat, statx, syncfs, unlinkat,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxFlags, flock,
+    fstat, fstatvfs, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, statx,
+    syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -45,7 +45,7 @@ impl Disk for RealDisk {
 impl Folder for RealFolder {
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
         if let Some(mode) = create {
-            match mkdirat(&self.0, name, mode_of(mode)) {
+            match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
                 // An existing folder may come from a process that died before it synced the name.
                 Ok(()) | Err(Errno::EXIST) => fsync(&self.0)?,
                 // A read-only file system may report that before it looks at the name.
@@ -71,14 +71,13 @@ impl Folder for RealFolder {
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>> {
         let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = match access {
-            Access::Read => beneath(&self.0, name, flags | OFlags::RDONLY, Mode::empty()),
-            Access::Write => beneath(&self.0, name, flags | OFlags::RDWR, Mode::empty()),
-            Access::Create(mode) => {
-                let flags = flags | OFlags::RDWR | OFlags::CREATE;
-                beneath(&self.0, name, flags, mode_of(mode))
-            }
-        }?;
+        let (access, mode) = match access {
+            Access::Read => (OFlags::RDONLY, 0),
+            Access::Write => (OFlags::RDWR, 0),
+            Access::Create(mode) => (OFlags::RDWR | OFlags::CREATE, mode),
+        };
+        let mode = Mode::from_raw_mode(mode);
+        let fd = beneath(&self.0, name, flags | access, mode)?;
         Ok(Arc::new(RealFile(std::fs::File::from(fd))))
     }
 
@@ -217,10 +216,6 @@ fn make_durably(path: &Path, mode: u32) -> io::Result<()> {
 
 fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC
-}
-
-fn mode_of(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode as RawMode)
 }
 
 fn identity_of(stat: &Stat) -> Identity {

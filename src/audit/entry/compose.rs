@@ -143,8 +143,8 @@ pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     [b"{\"time\":\"", time.as_bytes(), b"\",", fields].concat()
 }
 
-/// Distributes items over several entries. Each item comes with its length; an entry without items takes `frame`
-/// bytes.
+/// Distributes items over several entries. Each item comes with its length in bytes; an entry
+/// without items is `frame` bytes long.
 fn split<T>(items: impl Iterator<Item = (T, usize)>, frame: usize) -> Vec<Vec<T>> {
     let room = MAX_BYTES.saturating_sub(frame);
     let mut lists: Vec<Vec<T>> = Vec::new();

@@ -7,21 +7,19 @@
 pub(crate) mod compose;
 mod head;
 pub(crate) mod refusal_rate_limit;
-mod spelling;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use head::{EntryHead, EntrySummary, IntentSummary, OutcomeSummary};
-pub(crate) use spelling::{Needle, Spelled};
+pub(crate) use head::{EntryHead, EntrySummary, IntentSummary, Needle, OutcomeSummary, Spelled};
 
 /// The maximal length of an entry.
-pub const MAX_BYTES: usize = 48_000;
+pub(crate) const MAX_BYTES: usize = 48_000;
 /// An entry keeps at most this much of a text from a caller, a token or upstream.
-pub const MAX_TEXT_BYTES: usize = 256;
+pub(crate) const MAX_TEXT_BYTES: usize = 256;
 /// A `refused` entry names at most this many users.
-pub const MAX_REFUSED_USERS: usize = 20;
+pub(crate) const MAX_REFUSED_USERS: usize = 20;
 
 /// The caller, according to the validated token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,8 +106,7 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the deletion may or may not have happened: `unknown`, or `failed` after bytes were
     /// sent.
-    #[must_use]
-    pub fn leaves_doubt(self, sent: Sent) -> bool {
+    pub(crate) fn leaves_doubt(self, sent: Sent) -> bool {
         match self {
             Self::Unknown => true,
             Self::Failed => sent != Sent::No,
@@ -407,15 +404,13 @@ pub struct Entry {
 
 impl Entry {
     /// The entry's bytes in the log.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         // Strings, numbers and maps with string keys always have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The request's id, if the entry belongs to a request.
-    #[must_use]
-    pub fn request_id(&self) -> Option<&str> {
+    pub(crate) fn request_id(&self) -> Option<&str> {
         match &self.kind {
             Kind::Intent(intent) => Some(&intent.request_id),
             Kind::Outcome(outcome) => Some(&outcome.request_id),
@@ -425,20 +420,13 @@ impl Entry {
         }
     }
 
-    /// Decodes an entry.
-    ///
-    /// # Errors
-    /// A description of the fault.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes).map_err(|error| not_an_entry(&error))
     }
 
     /// Decodes an entry and checks that encoding it gives the same bytes, so that no changed bit
     /// goes unnoticed.
-    ///
-    /// # Errors
-    /// A description of the fault.
-    pub fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
         let entry = Self::decode(bytes)?;
         match entry.to_bytes() == bytes {
             true => Ok(entry),

@@ -16,35 +16,24 @@ const MAX_CODES: usize = 128;
 const NAMED_CALLERS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct RefusalRateLimit {
-    minute: Instant,
+    /// The start of the current minute; `None` before the first refusal.
+    minute: Option<Instant>,
     overall: u32,
     /// At most `OVERALL` callers: it counts only refusals that get an entry.
     per_caller: HashMap<Caller, u32>,
-    since: Option<Time>,
-    unknown: BTreeMap<String, u64>,
-    known: BTreeMap<String, u64>,
+    /// The refusals without an entry, except for the counts in `callers`.
+    sum: Option<TurnedAway>,
     callers: HashMap<Caller, u64>,
 }
 
 impl RefusalRateLimit {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            minute: now,
-            overall: 0,
-            per_caller: HashMap::new(),
-            since: None,
-            unknown: BTreeMap::new(),
-            known: BTreeMap::new(),
-            callers: HashMap::new(),
-        }
-    }
-
     /// Whether this refusal gets an entry of its own; adds it to the sum if not.
     pub(crate) fn admits(&mut self, caller: &Caller, code: &str, now: Instant, time: Time) -> bool {
-        if now.duration_since(self.minute) >= MINUTE {
-            self.minute = now;
+        let is_over = |minute| now.duration_since(minute) >= MINUTE;
+        if self.minute.is_none_or(is_over) {
+            self.minute = Some(now);
             self.overall = 0;
             self.per_caller.clear();
         }
@@ -60,8 +49,7 @@ impl RefusalRateLimit {
 
     /// Counts a known caller's refusal without an entry of its own.
     pub(crate) fn sum_up(&mut self, caller: &Caller, code: &str, time: Time) {
-        self.since.get_or_insert(time);
-        count(&mut self.known, code);
+        count(&mut self.sum(time).known_callers, code);
         if let Some(sum) = self.callers.get_mut(caller) {
             *sum += 1;
         } else if self.callers.len() < MAX_CALLERS {
@@ -71,25 +59,26 @@ impl RefusalRateLimit {
 
     /// Counts an attempt of an unknown caller.
     pub(crate) fn unknown(&mut self, code: &str, time: Time) {
-        self.since.get_or_insert(time);
-        count(&mut self.unknown, code);
+        count(&mut self.sum(time).unknown_callers, code);
+    }
+
+    fn sum(&mut self, time: Time) -> &mut TurnedAway {
+        self.sum.get_or_insert_with(|| TurnedAway {
+            since: time.to_string(),
+            ..TurnedAway::default()
+        })
     }
 
     /// Takes the sum since the last call; `None` if there were no refusals.
     pub(crate) fn take(&mut self) -> Option<TurnedAway> {
-        let since = self.since.take()?;
-        let callers = std::mem::take(&mut self.callers).into_iter();
-        let mut callers: Vec<_> = callers
-            .map(|(caller, count)| CallerCount { caller, count })
-            .collect();
-        callers.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.caller.cmp(&b.caller)));
-        callers.truncate(NAMED_CALLERS);
-        Some(TurnedAway {
-            since: since.to_string(),
-            unknown_callers: std::mem::take(&mut self.unknown),
-            known_callers: std::mem::take(&mut self.known),
-            callers,
-        })
+        let mut sum = self.sum.take()?;
+        let callers = self.callers.drain();
+        let callers = callers.map(|(caller, count)| CallerCount { caller, count });
+        sum.callers = callers.collect();
+        sum.callers
+            .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.caller.cmp(&b.caller)));
+        sum.callers.truncate(NAMED_CALLERS);
+        Some(sum)
     }
 }
 
@@ -114,7 +103,7 @@ mod tests {
     #[test]
     fn a_callers_sixty_first_refusal_in_a_minute_is_summed_up() {
         let begin = Instant::now();
-        let mut limit = RefusalRateLimit::new(begin);
+        let mut limit = RefusalRateLimit::default();
         let admitted = (0..100)
             .filter(|_| limit.admits(&caller("a"), "x", begin, Time(1)))
             .count();
@@ -136,7 +125,7 @@ mod tests {
     #[test]
     fn all_callers_together_get_600_entries_a_minute() {
         let begin = Instant::now();
-        let mut limit = RefusalRateLimit::new(begin);
+        let mut limit = RefusalRateLimit::default();
         let admitted = (0..5_000)
             .filter(|i| limit.admits(&caller(&i.to_string()), "x", begin, Time(1)))
             .count();
@@ -148,7 +137,7 @@ mod tests {
 
     #[test]
     fn unknown_callers_are_counted_by_code_in_bounded_memory() {
-        let mut limit = RefusalRateLimit::new(Instant::now());
+        let mut limit = RefusalRateLimit::default();
         for i in 0..1_000 {
             limit.unknown(&i.to_string(), Time(7));
         }

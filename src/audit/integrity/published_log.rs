@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::is_no_folder;
 use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::disk::{Folder, read_log_file};
+use crate::audit::disk::{Folder, folder_below, read_log_file};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
@@ -188,9 +188,7 @@ impl From<Unavailable> for Wrong {
 /// A file's present content; `None` if the file or a folder of its path is missing.
 fn file(root: &Arc<dyn Folder>, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut parts = above.split('/').filter(|part| !part.is_empty());
-    let folder = parts.try_fold(Arc::clone(root), |above, part| above.folder(part, None));
-    let bytes = match folder {
+    let bytes = match folder_below(root, above) {
         Err(error) if is_no_folder(&error) => return Ok(None),
         folder => folder.and_then(|folder| read_log_file(&*folder, name)),
     };

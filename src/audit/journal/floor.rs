@@ -19,7 +19,7 @@ use crate::audit::disk::names::{FLOOR as NAME, FLOOR_NEW as TEMPORARY};
 use crate::audit::disk::{Access, Folder, if_exists, read_exact, replace};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::{hex, strict};
+use crate::audit::log::{hex, parse_number};
 
 /// The first line without the version.
 const TITLE: &str = "lychgate journal floor v";
@@ -79,7 +79,7 @@ fn text_of(folder: &dyn Folder) -> Result<Option<String>, ReadError> {
     // A newer program's file may be longer, so that the limit cuts a character.
     let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let headline = text.as_deref().and_then(|text| text.lines().next());
-    let version = headline.and_then(|line| strict::number(line.strip_prefix(TITLE)?));
+    let version = headline.and_then(|line| parse_number(line.strip_prefix(TITLE)?));
     match version.filter(|version| *version > VERSION) {
         Some(version) => {
             let place = Place::default();

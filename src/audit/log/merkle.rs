@@ -1,8 +1,14 @@
-//! Hashes of the log's tree: RFC 6962 section 2.1 with SHA-256.
+//! The log's Merkle tree: its hashes (RFC 6962, section 2.1, with SHA-256), and proofs of inclusion
+//! that are made from the hashes in the tiles.
+
+use std::io;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 pub(crate) type Hash = [u8; 32];
+
+/// Binary levels of the tree that one level of tiles spans.
+const TILE_HEIGHT: u32 = 8;
 
 /// The hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
 pub(crate) fn leaf(entry: &[u8]) -> Hash {
@@ -27,52 +33,16 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
 
 /// The root over these hashes. The root of a full tile is a hash in the tile above.
 pub(crate) fn root_of(hashes: &[Hash]) -> Hash {
-    let mut root = Root::default();
-    for hash in hashes {
-        root.push(*hash);
+    let mut nodes = hashes.to_vec();
+    while nodes.len() > 1 {
+        // The last node of a level moves up alone if it has no sibling.
+        let parent = |pair: &[Hash]| match pair {
+            [left, right] => node(left, right),
+            alone => alone[0],
+        };
+        nodes = nodes.chunks(2).map(parent).collect();
     }
-    root.root()
-}
-
-/// The root over perfect subtrees, from right to left: the smallest first.
-pub(crate) fn root_over(subtrees: impl IntoIterator<Item = Hash>) -> Hash {
-    let merged = subtrees
-        .into_iter()
-        .reduce(|right, left| node(&left, &right));
-    merged.unwrap_or_else(|| sha256(b""))
-}
-
-/// The root over a growing list of leaves. Keeps the roots of perfect subtrees, like a binary
-/// counter.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Root {
-    size: u64,
-    /// Roots of the perfect subtrees, the largest first; at most 64.
-    peaks: Vec<Hash>,
-}
-
-impl Root {
-    pub(crate) fn push(&mut self, leaf: Hash) {
-        let mut hash = leaf;
-        let mut level = self.size;
-        while level & 1 == 1 {
-            if let Some(left) = self.peaks.pop() {
-                hash = node(&left, &hash);
-            }
-            level >>= 1;
-        }
-        self.peaks.push(hash);
-        self.size += 1;
-    }
-
-    /// The roots of the perfect subtrees, from left to right: the largest first.
-    pub(crate) fn into_peaks(self) -> Vec<Hash> {
-        self.peaks
-    }
-
-    pub(crate) fn root(&self) -> Hash {
-        root_over(self.peaks.iter().rev().copied())
-    }
+    nodes.pop().unwrap_or_else(|| sha256(b""))
 }
 
 pub(super) fn fixed(bytes: &[u8]) -> Hash {
@@ -81,60 +51,95 @@ pub(super) fn fixed(bytes: &[u8]) -> Hash {
     hash
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audit::log::hex;
-
-    fn root_at(size: u64) -> String {
-        let mut root = Root::default();
-        for i in 0..size {
-            root.push(leaf(format!("entry {i}").as_bytes()));
-        }
-        hex(&root.root())
-    }
-
-    #[test]
-    fn roots_are_those_of_the_published_vectors() {
-        let vectors = [
-            (
-                0,
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
-            (
-                1,
-                "773885a613489e24ce2cf76199d6a423f042e4bbf12d7eecee912ef276c65701",
-            ),
-            (
-                2,
-                "5a47662fd8a317d96049a3f9f47c55dc67ca66051baa3683dbb19b2fe09a07b0",
-            ),
-            (
-                3,
-                "94fbd0dd836f50301692e6d0eade728ee19ec52bfff1606ed807c8575d5aaa19",
-            ),
-            (
-                5,
-                "7caa345dbd892a66454d6c6512ea3c3ea3f0d3ec21be3fc2e2375705fd38f672",
-            ),
-            (
-                256,
-                "da6596d95369f5fef322ab8e4e0da3b0b50236aa9c8a3b1d246f7411c9e2e32e",
-            ),
-            (
-                257,
-                "5c1fdfe835358022f2392de478dbe053fc130cfe1d3a082879a90cf6bf14bf7e",
-            ),
-        ];
-        for (size, root) in vectors {
-            assert_eq!(root_at(size), root, "{size} entries");
-        }
-    }
-
-    #[test]
-    fn a_leaf_is_not_a_node_of_the_same_bytes() {
-        let (left, right) = (leaf(b"a"), leaf(b"b"));
-        let joined = [left, right].concat();
-        assert_ne!(leaf(&joined), node(&left, &right));
-    }
+/// A source of the hashes in a log's tiles.
+pub(crate) trait HashReader {
+    /// The hash with this index on a level: the root of 256^level entries, from entry `index *
+    /// 256^level`. It is hash `index % 256` of tile `index / 256`.
+    fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
 }
+
+/// The root of the log at a size, from the tiles of this size or a larger one.
+pub(crate) fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
+    range(0, size, reader)
+}
+
+/// The path from an entry to the root of the log at a size, from the leaf's sibling up.
+pub(crate) fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
+    if index >= size {
+        let why = format!("entry {index} is not among the first {size}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let (mut start, mut count) = (0, size);
+    let mut path = Vec::new();
+    while count > 1 {
+        let left = left_leaves(count);
+        if index - start < left {
+            path.push(range(start + left, count - left, reader)?);
+            count = left;
+        } else {
+            path.push(range(start, left, reader)?);
+            start += left;
+            count -= left;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Whether the path leads from the leaf at this index to the root of the log at this size (RFC
+/// 9162, section 2.1.3.2).
+pub(crate) fn verify_inclusion(
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    path: &[Hash],
+    root: &Hash,
+) -> bool {
+    if index >= size {
+        return false;
+    }
+    // The index of the node on its level, and the last index there.
+    let (mut at, mut last) = (index, size - 1);
+    let mut hash = *leaf;
+    for sibling in path {
+        if last == 0 {
+            return false;
+        }
+        if at & 1 == 1 || at == last {
+            hash = node(sibling, &hash);
+            // The last node of a level moves up alone until it has a left sibling.
+            let alone = at.trailing_zeros();
+            at >>= alone;
+            last >>= alone;
+        } else {
+            hash = node(&hash, sibling);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    last == 0 && hash == *root
+}
+
+/// The root over `count` leaves from leaf `start`, a multiple of `count.next_power_of_two()`.
+fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
+    if count == 0 {
+        return Ok(root_of(&[]));
+    }
+    let height = count.trailing_zeros();
+    if count.is_power_of_two() && height.is_multiple_of(TILE_HEIGHT) {
+        return reader.hash((height / TILE_HEIGHT) as u8, start >> height);
+    }
+    let left = left_leaves(count);
+    let right = range(start + left, count - left, reader)?;
+    Ok(node(&range(start, left, reader)?, &right))
+}
+
+/// How many of `count` leaves are in the left subtree: the largest power of two below `count`.
+fn left_leaves(count: u64) -> u64 {
+    1 << (count - 1).ilog2()
+}
+
+#[cfg(test)]
+pub(crate) mod test_tree;
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,10 @@
 use signed_note::{StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles as oracle;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Note, sign_note};
 use super::key::{Key, test_key};
-use super::merkle::Hash;
-use super::note::{self, Note};
-use super::proof::test_tree::{Tree, leaves};
-use super::proof::{inclusion, root_at, verify_inclusion};
+use super::merkle::test_tree::{Tree, leaves};
+use super::merkle::{Hash, inclusion, root_at, verify_inclusion};
 use super::tiles::{Tile, tiles_at};
 
 /// The seed 00 01 … 1f under the origin of the published vectors.
@@ -132,7 +130,7 @@ fn another_implementation_signs_the_same_note() {
     let text = "lychgate.test/log\n5\nfKo0Xb2JKmZFTWxlEuo8PqPw0+whvj/C4jdXBf049nI=\n";
     let mut wanted = signed_note::Note::new(text.as_bytes(), &[]).unwrap();
     wanted.add_sigs(&[&signer]).unwrap();
-    let note = note::sign(&Key::parse(SIGNER).unwrap(), text);
+    let note = sign_note(&Key::parse(SIGNER).unwrap(), text);
     assert_eq!(note.as_bytes(), wanted.to_bytes());
     let read = Note::parse(&wanted.to_bytes()).unwrap();
     assert_eq!(read.verify(test_key().verifier()), Ok(()));
@@ -141,7 +139,7 @@ fn another_implementation_signs_the_same_note() {
 #[test]
 fn p4_each_flipped_bit_of_a_note_is_refused_by_both() {
     let key = test_key();
-    let signed = note::sign(&key, "a\nb\n").into_bytes();
+    let signed = sign_note(&key, "a\nb\n").into_bytes();
     let known = verifiers(&key);
     for bit in 0..signed.len() * 8 {
         let mut flipped = signed.clone();

@@ -1,120 +1,100 @@
-//! Proofs of inclusion: made from tile hashes (RFC 6962, section 2.1.1), and verified.
+//! Proofs for offline verification: an entry's path and a signed checkpoint in one file (C2SP
+//! tlog-proof).
 
-mod tlog;
+use super::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note};
+use super::key::VerifierKey;
+use super::merkle::{Hash, verify_inclusion};
+use super::tiles::MAX_ENTRY_BYTES;
+use super::{FormatError, from_base64, hash_from_base64, parse_number, to_base64};
 
-pub(crate) use tlog::{MAX_PROOF_BYTES, TlogProof};
+const VERSION: &str = "c2sp.org/tlog-proof@v1";
+/// The maximal length of a path: a log has fewer than 2^64 entries.
+const MAX_PATH: usize = 64;
+/// The maximal length of a proof: first lines, an entry in base64, 64 hashes, a note.
+pub(crate) const MAX_PROOF_BYTES: usize =
+    64 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PATH * 45 + MAX_NOTE_BYTES;
 
-use std::io;
-
-use super::merkle::{Hash, node, root_of, root_over};
-
-/// Binary levels of the tree that one level of tiles spans.
-const TILE_HEIGHT: u32 = 8;
-
-pub(crate) trait HashReader {
-    /// The hash with this index on a level: the root of 256^level entries, from entry `index *
-    /// 256^level`. It is hash `index % 256` of tile `index / 256`.
-    fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
-
-    /// `count` consecutive hashes of a level, all from one tile, at most 255.
-    fn hashes(&self, level: u8, first: u64, count: u64) -> io::Result<Vec<Hash>> {
-        (first..first + count)
-            .map(|index| self.hash(level, index))
-            .collect()
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlogProof {
+    /// The entry. The proof says nothing about it until its hash is checked.
+    pub(crate) extra: Option<Vec<u8>>,
+    pub(crate) index: u64,
+    /// The inclusion path, from the leaf's sibling up.
+    pub(crate) path: Vec<Hash>,
+    /// The signed checkpoint, byte for byte.
+    pub(crate) checkpoint: Vec<u8>,
 }
 
-/// The root of the log at a size, from the tiles of this size or a larger one.
-pub(crate) fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
-    range(0, size, reader)
-}
-
-/// The path from an entry to the root of the log at a size, from the leaf's sibling up.
-pub(crate) fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
-    if index >= size {
-        let why = format!("entry {index} is not among the first {size}");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+impl TlogProof {
+    pub(crate) fn to_text(&self) -> Vec<u8> {
+        let mut text = format!("{VERSION}\n");
+        if let Some(extra) = &self.extra {
+            text.push_str(&format!("extra {}\n", to_base64(extra)));
+        }
+        text.push_str(&format!("index {}\n", self.index));
+        for hash in &self.path {
+            text.push_str(&to_base64(hash));
+            text.push('\n');
+        }
+        text.push('\n');
+        let mut bytes = text.into_bytes();
+        bytes.extend_from_slice(&self.checkpoint);
+        bytes
     }
-    let (mut start, mut count) = (0, size);
-    let mut path = Vec::new();
-    while count > 1 {
-        // The largest power of two below `count`: how many leaves the left subtree has.
-        let left = 1 << (count - 1).ilog2();
-        if index - start < left {
-            path.push(range(start + left, count - left, reader)?);
-            count = left;
+
+    /// Parses a proof's file. Its checkpoint must be a note; [`Self::verify`] checks the signature.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
+        let malformed = |why| FormatError(format!("not a tlog-proof: {why}"));
+        if bytes.len() > MAX_PROOF_BYTES {
+            return Err(malformed("it is too long"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let (head, checkpoint) = text
+            .split_once("\n\n")
+            .ok_or_else(|| malformed("it has no empty line before its checkpoint"))?;
+        let mut lines = head.split('\n').peekable();
+        if lines.next() != Some(VERSION) {
+            return Err(malformed("it does not begin with c2sp.org/tlog-proof@v1"));
+        }
+        let extra = lines
+            .next_if(|line| line.starts_with("extra "))
+            .map(|line| {
+                from_base64(&line[6..]).ok_or_else(|| malformed("bad base64 after `extra`"))
+            })
+            .transpose()?;
+        let index = lines
+            .next()
+            .and_then(|line| parse_number(line.strip_prefix("index ")?))
+            .ok_or_else(|| malformed("no `index` with a plain decimal"))?;
+        let path: Option<Vec<Hash>> = lines.take(MAX_PATH + 1).map(hash_from_base64).collect();
+        let path = path.ok_or_else(|| malformed("a line of its path is not a hash"))?;
+        if path.len() > MAX_PATH {
+            return Err(malformed("its path has over 64 hashes"));
+        }
+        Note::parse(checkpoint.as_bytes())
+            .map_err(|e| FormatError(format!("the proof's checkpoint is {e}")))?;
+        Ok(Self {
+            extra,
+            index,
+            path,
+            checkpoint: checkpoint.into(),
+        })
+    }
+
+    /// Verifies the proof for this leaf; ignores its `extra` line.
+    pub(crate) fn verify(&self, leaf: &Hash, key: &VerifierKey) -> Result<Checkpoint, FormatError> {
+        let checkpoint = Checkpoint::open(&self.checkpoint, key)
+            .map_err(|e| FormatError(format!("the proof's checkpoint: {e}")))?;
+        let (index, size) = (self.index, checkpoint.size);
+        if verify_inclusion(leaf, index, size, &self.path, &checkpoint.root) {
+            Ok(checkpoint)
         } else {
-            path.push(range(start, left, reader)?);
-            start += left;
-            count -= left;
+            Err(FormatError(format!(
+                "the entry is not entry {index} of the log of {size} entries that was signed"
+            )))
         }
     }
-    path.reverse();
-    Ok(path)
 }
 
-/// Whether the path leads from the leaf at this index to the root of the log at this size (RFC
-/// 9162, section 2.1.3.2).
-pub(crate) fn verify_inclusion(
-    leaf: &Hash,
-    index: u64,
-    size: u64,
-    path: &[Hash],
-    root: &Hash,
-) -> bool {
-    if index >= size {
-        return false;
-    }
-    // The index of the node on its level, and the last index there.
-    let (mut at, mut last) = (index, size - 1);
-    let mut hash = *leaf;
-    for sibling in path {
-        if last == 0 {
-            return false;
-        }
-        if at & 1 == 1 || at == last {
-            hash = node(sibling, &hash);
-            // The last node of a level moves up alone until it has a left sibling.
-            let alone = at.trailing_zeros();
-            at >>= alone;
-            last >>= alone;
-        } else {
-            hash = node(&hash, sibling);
-        }
-        at >>= 1;
-        last >>= 1;
-    }
-    last == 0 && hash == *root
-}
-
-/// The root over `count` leaves from `start`, a multiple of `count.next_power_of_two()`.
-fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
-    let mut end = start + count;
-    let mut rest = count;
-    let mut subtrees = Vec::new();
-    // Takes the perfect subtrees from right to left: the smallest one is at the right end.
-    while rest > 0 {
-        let height = rest.trailing_zeros();
-        let leaves = 1 << height;
-        end -= leaves;
-        rest -= leaves;
-        subtrees.push(perfect(height, end >> height, reader)?);
-    }
-    Ok(root_over(subtrees))
-}
-
-/// The root of a perfect subtree of 2^height leaves; `index` counts the subtrees of that height.
-fn perfect(height: u32, index: u64, reader: &dyn HashReader) -> io::Result<Hash> {
-    let within = height % TILE_HEIGHT;
-    let level = (height / TILE_HEIGHT) as u8;
-    if within == 0 {
-        return reader.hash(level, index);
-    }
-    let hashes = reader.hashes(level, index << within, 1 << within)?;
-    Ok(root_of(&hashes))
-}
-
-#[cfg(test)]
-pub(crate) mod test_tree;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,9 @@
 //! The signed text has three lines, each with a line feed: `lychgate-receipt`, `ORIGIN/INDEX` and
 //! the leaf in base64. Its first line ensures that no receipt is valid as a checkpoint.
 
-use super::key::Key;
+use super::key::{Key, VerifierKey};
 use super::merkle::Hash;
-use super::strict;
-use super::verifier_key::VerifierKey;
+use super::{from_base64, hash_from_base64, parse_number, to_base64};
 
 /// The values of the three receipt headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +23,8 @@ impl Receipt {
     /// Signs a receipt for the deletion whose (first) intent has this index.
     pub fn sign(key: &Key, index: u64, leaf: &Hash) -> Self {
         let receipt = format!("{}/{index}", key.origin());
-        let leaf = strict::encode(leaf);
-        let signature = strict::encode(&key.sign(signed_text(&receipt, &leaf).as_bytes()));
+        let leaf = to_base64(leaf);
+        let signature = to_base64(&key.sign(signed_text(&receipt, &leaf).as_bytes()));
         Self {
             receipt,
             leaf,
@@ -33,16 +32,16 @@ impl Receipt {
         }
     }
 
-    /// Verifies a receipt: its index and leaf, or `None` if this key did not sign it. Each field
-    /// must have the spelling of [`Self::sign`].
+    /// Verifies a receipt and returns its index and leaf; `None` if this key did not sign it. Each
+    /// field must have the spelling of [`Self::sign`].
     pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
         let (origin, digits) = self.receipt.rsplit_once('/')?;
-        let index = strict::number(digits)?;
+        let index = parse_number(digits)?;
         if origin != key.origin() {
             return None;
         }
-        let leaf = strict::hash(&self.leaf)?;
-        let line = strict::base64(&self.signature)?;
+        let leaf = hash_from_base64(&self.leaf)?;
+        let line = from_base64(&self.signature)?;
         let text = signed_text(&self.receipt, &self.leaf);
         key.verify(text.as_bytes(), &line).then_some((index, leaf))
     }

@@ -1,13 +1,12 @@
-//! Tiles and entry bundles: their paths, their content, and the set that a log of a given size has
-//! (C2SP tlog-tiles).
+//! Tiles and entry bundles (C2SP tlog-tiles): their paths, their content, the set that a log of a
+//! given size has, and the partial tiles at the log's end, to append to.
 
-mod frontier;
+use std::io;
 
-pub(crate) use frontier::Frontier;
+use super::merkle::{Hash, HashReader, root_of};
+use super::{FormatError, parse_number};
 #[cfg(test)]
 pub(crate) use tests::encode_bundle;
-
-use super::merkle::Hash;
 
 /// How many hashes a full tile has, and how many entries a full bundle has.
 pub(crate) const FULL: u16 = 256;
@@ -19,8 +18,6 @@ const MAX_LEVEL: u8 = 63;
 pub(crate) const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
 /// The maximal length of a bundle.
 pub(crate) const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
-
-const HASH_BYTES: usize = size_of::<Hash>();
 
 /// A hash tile. Its hash `i` is the root of 256^level entries, from entry `(256 * index + i) *
 /// 256^level`.
@@ -51,7 +48,7 @@ impl Tile {
         })
     }
 
-    /// The first entry under one of its hashes.
+    /// The first entry under the tile's hash with this number.
     pub(crate) fn first_entry(&self, hash: u64) -> u64 {
         let place = self.index.saturating_mul(FULL.into()).saturating_add(hash);
         let below = u64::from(FULL).checked_pow(self.level.into());
@@ -115,9 +112,9 @@ pub(crate) enum Form {
 pub(crate) fn form(path: &str) -> Option<Form> {
     let rest = path.strip_prefix("tile/")?;
     let Some((above, name)) = rest.rsplit_once('/') else {
-        let level = rest.parse().ok().filter(|&level: &u8| level <= MAX_LEVEL);
-        let is_level = rest == "entries" || level.is_some_and(|level| level.to_string() == rest);
-        return is_level.then_some(Form::Folder);
+        let is_level = |level| level <= u64::from(MAX_LEVEL);
+        let is_folder = rest == "entries" || parse_number(rest).is_some_and(is_level);
+        return is_folder.then_some(Form::Folder);
     };
     let is_number = |text: &str| text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
     let is_group = |text: Option<&str>| text.is_some_and(|t| t.len() == 3 && is_number(t));
@@ -180,39 +177,32 @@ fn parse_place(text: &str) -> Option<(u64, u16)> {
     Some((digits.parse().ok()?, width))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ContentError {
-    #[error("an entry of {0} bytes, over the 65,535 that a bundle can hold")]
-    EntryTooLong(usize),
-    /// The bytes end within an entry; the number counts the whole entries before it.
-    #[error("the bundle ends within its entry {0}")]
-    Short(usize),
-    #[error("{0} bytes after the bundle's last entry")]
-    Trailing(usize),
-    #[error("a tile of {found} bytes, not {wanted}")]
-    TileLength { found: usize, wanted: usize },
-}
-
 /// Appends an entry to a bundle: its length in two bytes, big-endian, and its bytes.
-pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), ContentError> {
-    let length = u16::try_from(entry.len()).map_err(|_| ContentError::EntryTooLong(entry.len()))?;
+pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), FormatError> {
+    let length = u16::try_from(entry.len()).map_err(|_| {
+        let what = "over the 65,535 that a bundle can hold";
+        FormatError(format!("an entry of {} bytes, {what}", entry.len()))
+    })?;
     bundle.extend_from_slice(&length.to_be_bytes());
     bundle.extend_from_slice(entry);
     Ok(())
 }
 
-/// Decodes a bundle of exactly `width` entries.
-pub(crate) fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, ContentError> {
+/// Decodes a bundle that must have `width` entries.
+pub(crate) fn decode_bundle(bundle: &[u8], width: u16) -> Result<Vec<&[u8]>, FormatError> {
     let mut entries = Vec::with_capacity(usize::from(width));
     let mut rest = bundle;
     for index in 0..usize::from(width) {
-        let (entry, behind) = first_entry(rest).ok_or(ContentError::Short(index))?;
+        let (entry, behind) = first_entry(rest)
+            .ok_or_else(|| FormatError(format!("the bundle ends within its entry {index}")))?;
         entries.push(entry);
         rest = behind;
     }
     match rest.len() {
         0 => Ok(entries),
-        extra => Err(ContentError::Trailing(extra)),
+        extra => Err(FormatError(format!(
+            "{extra} bytes after the bundle's last entry"
+        ))),
     }
 }
 
@@ -220,21 +210,99 @@ pub(crate) fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
     hashes.concat()
 }
 
-/// Decodes a tile of `width` hashes.
-pub(crate) fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, ContentError> {
-    let wanted = usize::from(width) * HASH_BYTES;
-    let (hashes, _) = tile.as_chunks::<HASH_BYTES>();
-    if tile.len() == wanted {
-        Ok(hashes.to_vec())
-    } else {
-        let found = tile.len();
-        Err(ContentError::TileLength { found, wanted })
+/// Decodes a tile that must have `width` hashes.
+pub(crate) fn decode_tile(tile: &[u8], width: u16) -> Result<Vec<Hash>, FormatError> {
+    let (hashes, rest) = tile.as_chunks();
+    if rest.is_empty() && hashes.len() == usize::from(width) {
+        return Ok(hashes.to_vec());
     }
+    let (found, wanted) = (tile.len(), usize::from(width) * size_of::<Hash>());
+    let what = format!("a tile of {found} bytes, not {wanted}");
+    Err(FormatError(what))
 }
 
 pub(crate) fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bundle.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+/// The partial tiles at one size: at most 8 levels of 255 hashes, 64 KiB in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frontier {
+    size: u64,
+    /// Each level's hashes after its last full tile, at most 255.
+    levels: [Vec<Hash>; LEVELS as usize],
+}
+
+impl Frontier {
+    /// Reads the frontier from the tiles of a log of this size.
+    pub(crate) fn read(size: u64, reader: &dyn HashReader) -> io::Result<Self> {
+        let partial = (0..LEVELS).map(|level| {
+            let end = hashes_at(level, size);
+            let begin = end - end % u64::from(FULL);
+            let hashes = (begin..end).map(|index| reader.hash(level, index));
+            hashes.collect()
+        });
+        Ok(Self::of(size, partial.collect::<io::Result<Vec<_>>>()?))
+    }
+
+    /// Builds the frontier from the hashes of each level's partial tile, lowest level first.
+    pub(crate) fn of(size: u64, partial: impl IntoIterator<Item = Vec<Hash>>) -> Self {
+        let mut partial = partial.into_iter();
+        let levels = std::array::from_fn(|_| partial.next().unwrap_or_default());
+        Self { size, levels }
+    }
+
+    /// The frontier at an earlier size. If a tile that was partial then is full now, its hashes are
+    /// gone and the result is wrong.
+    pub(crate) fn back_to(&self, size: u64) -> Self {
+        let mut earlier = self.clone();
+        earlier.size = size;
+        for (level, hashes) in (0..).zip(&mut earlier.levels) {
+            hashes.truncate((hashes_at(level, size) % u64::from(FULL)) as usize);
+        }
+        earlier
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds the next leaf. Returns the tiles that it fills, lowest level first.
+    pub(crate) fn push(&mut self, leaf: Hash) -> Vec<(Tile, Vec<Hash>)> {
+        self.size += 1;
+        let mut filled = Vec::new();
+        let mut hash = leaf;
+        for (level, hashes) in (0..LEVELS).zip(&mut self.levels) {
+            hashes.push(hash);
+            if hashes.len() < usize::from(FULL) {
+                break;
+            }
+            let index = hashes_at(level + 1, self.size).saturating_sub(1);
+            let full = std::mem::take(hashes);
+            hash = root_of(&full);
+            filled.extend(Tile::at(level, index, self.size).map(|tile| (tile, full)));
+        }
+        filled
+    }
+
+    /// The partial tiles, lowest level first.
+    pub(crate) fn partial(&self) -> Vec<(Tile, Vec<Hash>)> {
+        let partial = |(level, hashes): (u8, &Vec<Hash>)| {
+            let index = hashes_at(level, self.size) / u64::from(FULL);
+            Some((Tile::at(level, index, self.size)?, hashes.clone()))
+        };
+        (0..LEVELS).zip(&self.levels).filter_map(partial).collect()
+    }
+
+    pub(crate) fn root(&self) -> Hash {
+        let root = self.levels.iter().fold(None, |lower, hashes| {
+            // The root over all lower levels is the last node of this level.
+            let nodes: Vec<Hash> = hashes.iter().copied().chain(lower).collect();
+            (!nodes.is_empty()).then(|| root_of(&nodes))
+        });
+        root.unwrap_or_else(|| root_of(&[]))
+    }
 }
 
 #[cfg(test)]

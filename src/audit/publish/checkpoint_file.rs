@@ -1,39 +1,38 @@
-//! A file that holds the newest checkpoint: the log's own or the seen file.
+//! The files that hold the newest checkpoint: the log's own, and the seen file.
+//!
+//! The seen file is a copy outside the log's folder. It shows that someone set the folder back to an
+//! older state. If the gateway cannot write the seen file, it only reports that.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::audit::disk::{Folder, read_log_file, write_synced};
+use rustix::fs::Access;
+
+use crate::audit::disk::{Disk, Folder, folder_above, is_lack, read_log_file, write_synced};
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable, closed, unread};
 
 /// The file, and the bytes that this process expects in it.
 #[derive(Debug)]
-pub(crate) struct CheckpointFile {
-    pub(super) folder: Arc<dyn Folder>,
+pub(super) struct CheckpointFile {
+    folder: Arc<dyn Folder>,
     name: String,
-    temporary_name: String,
-    /// The file's content; `None` before the first checkpoint.
+    /// The content that the file should have; `None` before the first checkpoint.
     pub(super) known: Option<Vec<u8>>,
-    /// The checkpoint of a failed write; the file may hold it all the same.
+    /// The content of a failed write, which the file may have nevertheless.
     attempted: Option<Vec<u8>>,
 }
 
 impl CheckpointFile {
-    pub(crate) fn new(
-        folder: Arc<dyn Folder>,
-        name: String,
-        temporary_name: String,
-        known: Option<Vec<u8>>,
-    ) -> Self {
-        Self {
+    pub(super) fn open(folder: Arc<dyn Folder>, name: String) -> io::Result<Self> {
+        Ok(Self {
+            known: read_log_file(&*folder, &name)?,
+            attempted: None,
             folder,
             name,
-            temporary_name,
-            known,
-            attempted: None,
-        }
+        })
     }
 
     /// Reads the file and checks that it holds the last checkpoint of this process.
@@ -48,25 +47,137 @@ impl CheckpointFile {
             return Ok(());
         }
         let name = &self.name;
-        let Some(found) = found else {
-            return Err(closed(Cause::Unlinked, format!("{name} was unlinked")));
-        };
-        Err(match Checkpoint::open(&found, key) {
-            Ok(Checkpoint { size, .. }) => {
-                let what = format!("{name} holds a checkpoint of {size} entries, not ours");
-                closed(Cause::SecondWriter, what)
-            }
-            Err(error) => closed(Cause::Altered, format!("{name}: {error}")),
-        })
+        let found = found.ok_or_else(|| closed(Cause::Unlinked, format!("{name} was unlinked")))?;
+        let Checkpoint { size, .. } = Checkpoint::open(&found, key)
+            .map_err(|e| closed(Cause::Altered, format!("{name}: {e}")))?;
+        let what = format!("{name} holds a checkpoint of {size} entries, not ours");
+        Err(closed(Cause::SecondWriter, what))
     }
 
-    /// Replaces the file's content durably; `temporary` is the folder for the temporary file.
-    pub(super) fn replace(&mut self, temporary: &dyn Folder, bytes: &[u8]) -> io::Result<()> {
-        write_synced(temporary, &self.temporary_name, bytes)?;
+    /// Replaces the file's content durably. `folder` and `temporary` locate the temporary file.
+    pub(super) fn replace(
+        &mut self,
+        folder: &dyn Folder,
+        temporary: &str,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        write_synced(folder, temporary, bytes)?;
         self.attempted = Some(bytes.to_vec());
-        temporary.move_into(&self.temporary_name, &*self.folder, &self.name)?;
+        folder.move_into(temporary, &*self.folder, &self.name)?;
         self.folder.sync()?;
         self.known = self.attempted.take();
         Ok(())
+    }
+}
+
+/// The seen file.
+#[derive(Debug)]
+pub(super) struct RollbackGuard {
+    /// `None` if it cannot be opened.
+    file: Option<CheckpointFile>,
+    /// Why roll-back detection does not work.
+    pub(super) trouble: Option<String>,
+    path: String,
+}
+
+impl RollbackGuard {
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        let file =
+            folder_of(disk, path).and_then(|(above, name)| CheckpointFile::open(above, name));
+        let path = path.display().to_string();
+        let (file, trouble) = match file {
+            Ok(file) => (Some(file), None),
+            Err(error) if is_lack(&error) => return Err(error),
+            Err(error) => (None, Some(detection_is_off(&path, &error))),
+        };
+        Ok(Self {
+            file,
+            trouble,
+            path,
+        })
+    }
+
+    /// The file's content; `None` if it is missing or cannot be read.
+    pub(super) fn known(&self) -> Option<&[u8]> {
+        self.file.as_ref()?.known.as_deref()
+    }
+
+    pub(super) fn holds(&self, bytes: &[u8]) -> bool {
+        self.known() == Some(bytes) && self.trouble.is_none()
+    }
+
+    /// Fails only if another program wrote a checkpoint. The next write repairs any other fault.
+    pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
+        match self.file.as_mut().map(|file| file.compare(key)) {
+            Some(Err(found)) if found.cause == Cause::SecondWriter => Err(found),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        if let Some(file) = &mut self.file {
+            let (folder, temporary) = (Arc::clone(&file.folder), format!("{}.new", file.name));
+            let error = file.replace(&*folder, &temporary, bytes).err();
+            self.trouble = error.map(|error| detection_is_off(&self.path, &error));
+        }
+    }
+}
+
+/// Why roll-back detection would not work for this process's user; `None` if it would. The user
+/// must be able to read the file and to create files in its folder.
+pub(crate) fn unwatched(path: &Path) -> Option<String> {
+    let may = |path: &Path, access| rustix::fs::access(path, access).map_err(io::Error::from);
+    let folder = may(folder_above(path), Access::WRITE_OK | Access::EXEC_OK);
+    let file = match may(path, Access::READ_OK) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let error = folder.and(file).err()?;
+    Some(detection_is_off(&path.display().to_string(), &error))
+}
+
+/// Opens a file's folder; also returns the file's name.
+pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+    // Never creates the folder: it could take the place of a disk that is not mounted.
+    Ok((disk.folder(folder_above(path), None)?, name.to_owned()))
+}
+
+fn detection_is_off(path: &str, error: &io::Error) -> String {
+    format!("roll-back detection is off: the seen file {path} cannot be used: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::RealDisk;
+    use crate::audit::test_folder;
+
+    #[test]
+    fn a_missing_folder_is_reported_and_never_created() {
+        let folder = test_folder("seen");
+        let path = folder.path().join("not/there.seen");
+        let mut guard = RollbackGuard::open(&RealDisk, &path).unwrap();
+        assert_eq!(guard.known(), None);
+        guard.write(b"checkpoint");
+        assert!(guard.trouble.unwrap().contains("not/there.seen"));
+        assert!(unwatched(&path).unwrap().contains("detection is off"));
+        assert!(!folder.path().join("not").exists());
+        assert_eq!(unwatched(&folder.path().join("new.seen")), None);
+    }
+
+    #[test]
+    fn a_written_checkpoint_is_read_again() {
+        let folder = test_folder("seen");
+        let path = folder.path().join("audit.key.seen");
+        let mut guard = RollbackGuard::open(&RealDisk, &path).unwrap();
+        for text in [b"one".as_slice(), b"two"] {
+            guard.write(text);
+            assert!(guard.holds(text));
+            let again = RollbackGuard::open(&RealDisk, &path).unwrap();
+            assert_eq!(again.known(), Some(text));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -8,36 +8,33 @@
 pub(crate) mod replay_check;
 
 mod checkpoint_file;
-mod partial_tiles;
 mod prune;
-mod rollback_guard;
 mod thread;
-mod tile_writer;
-mod tree;
+mod tiles;
 
-use super::disk::names::CHECKPOINT;
-pub(crate) use super::journal::Synced;
-pub(crate) use checkpoint_file::CheckpointFile;
-pub(crate) use rollback_guard::{RollbackGuard, folder_of, unwatched};
+pub(crate) use checkpoint_file::{folder_of, unwatched};
 #[cfg(test)]
 pub(crate) use thread::ByHand;
 pub(crate) use thread::Publishing;
-pub(crate) use tile_writer::TileWriter;
-pub(crate) use tree::{Piece, Tree};
 
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::disk::names::CHECKPOINT;
 use super::integrity::Integrity;
+use super::journal::Synced;
 use super::journal::batch::Link;
 use super::log::checkpoint::Checkpoint;
 use super::log::key::Key;
 use super::status::availability::Availability;
 use super::status::{Unavailable, trouble};
 use crate::metrics::Metrics;
-use partial_tiles::Outgrown;
+use checkpoint_file::{CheckpointFile, RollbackGuard};
 use prune::Segments;
+use replay_check::ReplayCheck;
+use thread::PublishQueue;
+use tiles::{TileWriter, Tree};
 
 /// The published log, and the entries that wait for the next checkpoint.
 #[derive(Debug)]
@@ -46,51 +43,55 @@ pub(crate) struct Publisher {
     tiles: TileWriter,
     checkpoint: CheckpointFile,
     rollback_guard: RollbackGuard,
-    /// The log at the newest checkpoint.
+    /// How many entries the checkpoint covered when the log was opened.
+    pub(crate) covered: u64,
+    /// The published log. While an opening restores missing files, it ends before the checkpoint.
     published: Tree,
-    /// Synced entries after the newest checkpoint.
+    /// Synced entries after the published ones.
     waiting: Vec<Synced>,
     segments: Segments,
-    outgrown: Outgrown,
     /// Every intent below this index has an outcome among the entries taken so far.
     settled: u64,
+    queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
     metrics: Metrics,
 }
 
 impl Publisher {
-    /// Continues from a published log; `checkpoint` holds the checkpoint's bytes.
+    /// Continues from the published log; `before` is the batch before the first one in the journal.
     pub(crate) fn new(
+        replayed: ReplayCheck,
         key: &Arc<Key>,
         integrity: &Integrity,
-        tiles: TileWriter,
-        (published, checkpoint): (Tree, Option<Vec<u8>>),
-        rollback_guard: RollbackGuard,
-        (availability, metrics): (&Arc<Availability>, &Metrics),
-    ) -> Self {
-        // If the search fails, the next start finds these folders.
-        let outgrown = Outgrown::find(&tiles, published.size()).unwrap_or_default();
-        Self {
+        before: Link,
+        availability: &Arc<Availability>,
+        metrics: &Metrics,
+    ) -> Result<Self, Unavailable> {
+        let published = replayed.continues_from().clone();
+        let tiles = TileWriter::open(&integrity.root, published.size())
+            .map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
+        tiles
+            .clear()
+            .map_err(|e| trouble(&e, "cannot clear what was not published"))?;
+        Ok(Self {
             key: Arc::clone(key),
             tiles,
-            checkpoint: CheckpointFile::new(
-                Arc::clone(&integrity.root),
-                CHECKPOINT.to_owned(),
-                CHECKPOINT.to_owned(),
-                checkpoint,
-            ),
-            rollback_guard,
+            covered: replayed.covered(),
+            checkpoint: replayed.checkpoint_file,
+            rollback_guard: replayed.rollback_guard,
             published,
             waiting: Vec::new(),
-            segments: Segments::new(
-                Arc::clone(&integrity.journal),
-                Arc::clone(&integrity.segments),
-            ),
-            outgrown,
+            segments: Segments::new(integrity, before),
             settled: 0,
+            queue: Arc::default(),
             availability: Arc::clone(availability),
             metrics: metrics.clone(),
-        }
+        })
+    }
+
+    /// The number of entries whose tiles and bundles exist.
+    pub(crate) fn size(&self) -> u64 {
+        self.published.size()
     }
 
     pub(crate) fn take(&mut self, batches: impl IntoIterator<Item = Synced>) {
@@ -100,11 +101,6 @@ impl Publisher {
                 self.waiting.push(batch);
             }
         }
-    }
-
-    /// Sets the batch before the first one in the journal.
-    pub(crate) fn begins(&mut self, before: Link) {
-        self.segments.begin(before);
     }
 
     /// Publishes all entries taken so far; if there are none, only checks the published
@@ -125,7 +121,7 @@ impl Publisher {
         .sign(&self.key);
         if self.checkpoint.known.as_ref() != Some(&signed) {
             self.checkpoint
-                .replace(&*self.tiles.temporary, &signed)
+                .replace(&*self.tiles.temporary, CHECKPOINT, &signed)
                 .map_err(|e| trouble(&e, "cannot write the checkpoint"))?;
             let took = began.elapsed().as_secs_f64();
             self.metrics.audit_publish_seconds.observe(took);
@@ -135,11 +131,10 @@ impl Publisher {
             let trouble = self.rollback_guard.trouble.clone();
             self.availability.unwatched(trouble);
         }
-        self.outgrown.note(&self.published, &next);
         self.published = next;
         self.waiting.clear();
         // The next call retries a failed removal.
-        let _ = self.outgrown.remove(&mut self.tiles);
+        let _ = self.tiles.remove_outgrown();
         let until = self.settled.min(self.published.size());
         let _ = self.segments.prune(until, &self.key);
         let size = i64::try_from(self.published.size()).unwrap_or(i64::MAX);
@@ -149,11 +144,11 @@ impl Publisher {
         Ok(())
     }
 
-    /// Writes files again that a checkpoint of `covered` entries already covers; also publishes if
-    /// there are newer entries.
-    pub(crate) fn make_again(&mut self, covered: u64) -> Result<(), Unavailable> {
+    /// Writes the files of entries that the checkpoint already covers, because some are missing;
+    /// publishes if there are newer entries.
+    pub(crate) fn make_again(&mut self) -> Result<(), Unavailable> {
         let taken: usize = self.waiting.iter().map(|batch| batch.entries.len()).sum();
-        if self.published.size() + taken as u64 > covered {
+        if self.published.size() + taken as u64 > self.covered {
             return self.publish();
         }
         self.published = self
@@ -163,7 +158,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Writes the tiles and bundles of the next size.
+    /// Writes the tiles and bundles of the waiting entries; returns the log that includes them.
     fn lay_out(&mut self) -> io::Result<Tree> {
         let mut next = self.published.clone();
         if self.waiting.is_empty() {

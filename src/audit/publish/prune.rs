@@ -7,12 +7,13 @@ use std::io;
 use std::sync::Arc;
 
 use crate::audit::disk::Folder;
-use crate::audit::integrity;
+use crate::audit::integrity::{self, Integrity};
 use crate::audit::journal::batch::Link;
 use crate::audit::journal::floor::PruningFloor;
 use crate::audit::journal::segment;
 use crate::audit::log::key::Key;
 
+/// A segment in the journal.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,
@@ -34,19 +35,15 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub(super) fn new(folder: Arc<dyn Folder>, watched: Arc<integrity::Segments>) -> Self {
+    /// `before` is the batch before the first one in the journal.
+    pub(super) fn new(integrity: &Integrity, before: Link) -> Self {
         Self {
-            folder,
-            watched,
+            folder: Arc::clone(&integrity.journal),
+            watched: Arc::clone(&integrity.segments),
             known: VecDeque::new(),
-            last: Link::default(),
+            last: before,
             is_cleaned_up: false,
         }
-    }
-
-    /// Sets the batch before the first one in the journal.
-    pub(super) fn begin(&mut self, before: Link) {
-        self.last = before;
     }
 
     pub(super) fn note(&mut self, link: Link) {
@@ -72,25 +69,22 @@ impl Segments {
         let Some(first) = self.known.get(gone).copied() else {
             return Ok(());
         };
-        // If the journal was pruned before, the earlier process may have left segments.
-        let is_left = !self.is_cleaned_up && first.before.sequence > 0;
-        if gone == 0 && !is_left {
-            self.is_cleaned_up = true;
-            return Ok(());
-        }
-        let floor = PruningFloor {
-            segment: first.number,
-            before: first.before,
-        };
-        floor.write(&*self.folder, key)?;
-        for number in segment::numbers(&*self.folder)? {
-            if number < first.number {
+        // If the journal was pruned before, an earlier process may have left segments.
+        let may_be_left = !self.is_cleaned_up && first.before.sequence > 0;
+        if gone > 0 || may_be_left {
+            let floor = PruningFloor {
+                segment: first.number,
+                before: first.before,
+            };
+            floor.write(&*self.folder, key)?;
+            let numbers = segment::numbers(&*self.folder)?.into_iter();
+            for number in numbers.filter(|number| *number < first.number) {
                 self.watched.forget(number);
                 self.folder.remove(&segment::name(number))?;
                 self.folder.sync()?;
             }
+            self.known.drain(..gone);
         }
-        self.known.drain(..gone);
         self.is_cleaned_up = true;
         Ok(())
     }

@@ -4,39 +4,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::checkpoint_file::{CheckpointFile, RollbackGuard};
+use super::tiles::{Piece, Tree};
 use crate::audit::disk::names::CHECKPOINT;
-use crate::audit::disk::{Disk, Folder, read_log_file};
+use crate::audit::disk::{Disk, Folder};
 use crate::audit::log::checkpoint::Checkpoint;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::log::merkle::leaf;
-use crate::audit::log::tiles::push_entry;
-use crate::audit::log::verifier_key::VerifierKey;
-use crate::audit::publish::{Piece, RollbackGuard, TileWriter, Tree};
-use crate::audit::read::{FolderFiles, Log, MissingRange, Reader, Trouble, WIDTH};
+use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, push_entry};
+use crate::audit::read::{Files, FolderFiles, Log, MissingRange, Reader, Trouble, WIDTH};
 use crate::audit::status::{Cause, Unavailable, closed, trouble, unread_at_opening};
-
-/// The state from which the publisher continues.
-#[derive(Debug)]
-pub(crate) struct Published {
-    pub(crate) tile_writer: TileWriter,
-    pub(crate) seen: RollbackGuard,
-    /// The checkpoint's bytes; `covered` is the number of its entries.
-    pub(crate) checkpoint: Option<Vec<u8>>,
-    pub(crate) covered: u64,
-    /// A tree whose files all exist.
-    pub(crate) from: Tree,
-}
 
 /// The published checkpoints, and the tree rebuilt so far.
 #[derive(Debug)]
 pub(crate) struct ReplayCheck {
-    tile_writer: TileWriter,
-    seen: RollbackGuard,
-    /// The newest checkpoint in the folder, and its bytes.
-    checkpoint: Option<(Checkpoint, Vec<u8>)>,
+    files: Arc<FolderFiles>,
+    pub(super) checkpoint_file: CheckpointFile,
+    pub(super) rollback_guard: RollbackGuard,
+    /// The checkpoint in the folder.
+    checkpoint: Option<Checkpoint>,
     /// The checkpoint in the seen file.
     newest_seen: Option<Checkpoint>,
     tree: Tree,
-    /// The tree at the journal's first entry.
+    /// The tree before the journal's first entry.
     start: Tree,
     /// The tree at the folder's checkpoint.
     published: Tree,
@@ -47,35 +37,25 @@ pub(crate) struct ReplayCheck {
 impl ReplayCheck {
     /// Reads both checkpoints, and checks that this log's key signed them.
     pub(crate) fn open(
-        disk: &Arc<dyn Disk>,
+        disk: &dyn Disk,
         root: &Arc<dyn Folder>,
         seen_file: &Path,
         key: &VerifierKey,
     ) -> Result<Self, Unavailable> {
-        let tile_writer =
-            TileWriter::open(root).map_err(|e| trouble(&e, "cannot open the log's tiles"))?;
-        let found = read_log_file(&**root, CHECKPOINT)
+        let checkpoint_file = CheckpointFile::open(Arc::clone(root), CHECKPOINT.to_owned())
             .map_err(|e| unread_at_opening(&e, "cannot read the checkpoint"))?;
-        let checkpoint = match found {
-            None => None,
-            Some(bytes) => match Checkpoint::open(&bytes, key) {
-                Ok(checkpoint) => Some((checkpoint, bytes)),
-                Err(error) => {
-                    let what = format!("`checkpoint` in the trail's folder: {error}");
-                    return Err(closed(Cause::Damaged, what));
-                }
-            },
-        };
-        let (seen, found) = RollbackGuard::open(disk, seen_file)
+        let open = |bytes: Option<&[u8]>| bytes.map(|b| Checkpoint::open(b, key)).transpose();
+        let checkpoint = open(checkpoint_file.known.as_deref()).map_err(|error| {
+            let what = format!("`checkpoint` in the trail's folder: {error}");
+            closed(Cause::Damaged, what)
+        })?;
+        let rollback_guard = RollbackGuard::open(disk, seen_file)
             .map_err(|e| trouble(&e, "cannot read the seen file"))?;
-        let newest_seen = match found.map(|bytes| Checkpoint::open(&bytes, key)).transpose() {
-            Ok(newest_seen) => newest_seen,
-            Err(error) => {
-                let what = format!("the seen file {}: {error}", seen_file.display());
-                return Err(closed(Cause::RolledBack, what));
-            }
-        };
-        if let (Some((checkpoint, _)), None) = (&checkpoint, &newest_seen) {
+        let newest_seen = open(rollback_guard.known()).map_err(|error| {
+            let what = format!("the seen file {}: {error}", seen_file.display());
+            closed(Cause::RolledBack, what)
+        })?;
+        if let (Some(checkpoint), None) = (&checkpoint, &newest_seen) {
             tracing::warn!(
                 "no seen file at {} though the log holds a checkpoint of {} entries: a roll-back before now would not be noticed; compare it with a checkpoint kept elsewhere (`lychgate audit verify --against`)",
                 seen_file.display(),
@@ -83,8 +63,9 @@ impl ReplayCheck {
             );
         }
         Ok(Self {
-            tile_writer,
-            seen,
+            files: Arc::new(FolderFiles(Arc::clone(root))),
+            checkpoint_file,
+            rollback_guard,
             checkpoint,
             newest_seen,
             tree: Tree::default(),
@@ -96,12 +77,7 @@ impl ReplayCheck {
 
     /// Starts at the journal's first entry. Takes the tree before it from the tiles, and checks
     /// them against the checkpoint.
-    pub(crate) fn begin(
-        &mut self,
-        root: &Arc<dyn Folder>,
-        index: u64,
-        key: &VerifierKey,
-    ) -> Result<(), Unavailable> {
+    pub(crate) fn begin(&mut self, index: u64, key: &VerifierKey) -> Result<(), Unavailable> {
         if index == 0 {
             return Ok(());
         }
@@ -117,8 +93,9 @@ impl ReplayCheck {
             );
             return Err(closed(cause, what));
         }
-        let files = Arc::new(FolderFiles(Arc::clone(root)));
-        let reader = Log::published(files, Some(key)).map_err(missing)?.reader;
+        let reader = Log::published(self.files.clone(), Some(key))
+            .map_err(missing)?
+            .reader;
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
             && reader.root_at(seen.size).map_err(missing)? != seen.root
         {
@@ -129,7 +106,6 @@ impl ReplayCheck {
         self.check()
     }
 
-    /// Adds the next entry of the journal.
     pub(crate) fn push(&mut self, entry: &[u8]) -> Result<(), Unavailable> {
         let full = self.tree.push(entry, leaf(entry));
         let full = full.map_err(|e| trouble(&e, "cannot rebuild the tree"))?;
@@ -141,13 +117,8 @@ impl ReplayCheck {
         self.check()
     }
 
-    /// The number of entries under the folder's checkpoint.
-    fn covered(&self) -> u64 {
-        self.checkpoint.as_ref().map_or(0, |(c, _)| c.size)
-    }
-
-    /// Ends the journal; both checkpoints must lie within it.
-    pub(crate) fn finish(&mut self) -> Result<(), Unavailable> {
+    /// Checks, at the journal's end, that it reaches both checkpoints.
+    pub(crate) fn finish(&self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
             let what = format!(
@@ -157,7 +128,7 @@ impl ReplayCheck {
             return Err(closed(Cause::RolledBack, what));
         }
         match &self.checkpoint {
-            Some((checkpoint, _)) if checkpoint.size > size => {
+            Some(checkpoint) if checkpoint.size > size => {
                 let what = format!(
                     "entry {size} is missing in the journal: its checkpoint covers {}",
                     checkpoint.size
@@ -168,16 +139,16 @@ impl ReplayCheck {
         }
     }
 
-    pub(crate) fn into_published(self) -> Published {
-        Published {
-            covered: self.published.size(),
-            from: match self.is_missing {
-                true => self.start,
-                false => self.published,
-            },
-            tile_writer: self.tile_writer,
-            seen: self.seen,
-            checkpoint: self.checkpoint.map(|(_, bytes)| bytes),
+    /// The number of entries under the folder's checkpoint.
+    pub(super) fn covered(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |c| c.size)
+    }
+
+    /// The tree from which the publisher continues: all of its files exist.
+    pub(super) fn continues_from(&self) -> &Tree {
+        match self.is_missing {
+            true => &self.start,
+            false => &self.published,
         }
     }
 
@@ -189,7 +160,7 @@ impl ReplayCheck {
         if seen.is_some_and(|seen| is_other(seen, &self.tree)) {
             return Err(other_history(size));
         }
-        let Some((checkpoint, _)) = &self.checkpoint else {
+        let Some(checkpoint) = &self.checkpoint else {
             return Ok(());
         };
         if is_other(checkpoint, &self.tree) {
@@ -209,11 +180,8 @@ impl ReplayCheck {
     /// Compares a file with the tree: other bytes are damage, and the publisher restores a missing
     /// file.
     fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
-        let found = self
-            .tile_writer
-            .read(&piece.path)
-            .map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))?;
-        match found {
+        let found = self.files.file(&piece.path, MAX_BUNDLE_BYTES);
+        match found.map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))? {
             None => self.is_missing = true,
             Some(bytes) if bytes == piece.bytes => {}
             Some(_) => {
@@ -228,7 +196,7 @@ impl ReplayCheck {
 /// The tree before entry `index`, which the checkpoint covers.
 fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
     let frontier = reader.frontier(index).map_err(missing)?;
-    let partial = usize::try_from(index % WIDTH).unwrap_or(0);
+    let partial = (index % WIDTH) as usize;
     let mut bundle = Vec::new();
     if partial > 0 {
         reader
@@ -240,7 +208,7 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
             })
             .map_err(missing)?;
     }
-    Ok(Tree::at(frontier, bundle))
+    Ok(Tree { frontier, bundle })
 }
 
 fn other_history(size: u64) -> Unavailable {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::Publisher;
 use crate::audit::journal::Synced;
 use crate::audit::status::availability::Availability;
-use crate::audit::status::{Cause, Unavailable, closed};
+use crate::audit::status::{Unavailable, trouble};
 
-/// An entry waits this long for others that then share its checkpoint: twice a second.
+/// How long the publisher collects entries for one checkpoint: it publishes about twice a second.
 const GATHER: Duration = Duration::from_millis(450);
 /// How often an idle publisher checks the published checkpoints.
 const IDLE: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ pub(crate) struct Publishing {
 impl Publishing {
     pub(crate) fn new(publisher: Publisher) -> Self {
         Self {
-            queue: Arc::default(),
+            queue: Arc::clone(&publisher.queue),
             availability: Arc::clone(&publisher.availability),
             publisher: Some(publisher),
             thread: None,
@@ -65,32 +65,25 @@ impl Publishing {
         self.queue.lock().settled = index;
     }
 
-    /// Starts the thread; at a start, only once all queued entries are published.
+    /// Starts the thread. When the program starts, publishes all queued entries first.
     pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
-        let Some(publisher) = self.publisher.take() else {
+        let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
         };
-        let mut run = Run {
-            publisher,
-            queue: Arc::clone(&self.queue),
-        };
         if is_start {
-            let queued = run.queue.take(Duration::ZERO, Duration::ZERO);
-            run.publish(queued)?;
+            let queued = self.queue.take(Duration::ZERO, Duration::ZERO);
+            publisher.publish_queued(queued)?;
         }
         // Clears the error of an earlier publisher.
         self.availability.lag.publisher_error(None);
         #[cfg(test)]
         if crate::audit::by_hand::is_wanted() {
-            self.by_hand = Some(ByHand(run));
+            self.by_hand = Some(ByHand(publisher));
             return Ok(());
         }
         let thread = std::thread::Builder::new().name("audit-publisher".into());
-        let spawned = thread.spawn(move || run.serve());
-        self.thread = Some(spawned.map_err(|e| {
-            let what = format!("cannot start the publisher: {e}");
-            closed(Cause::SyncFailed, what)
-        })?);
+        let spawned = thread.spawn(move || publisher.serve());
+        self.thread = Some(spawned.map_err(|e| trouble(&e, "cannot start the publisher"))?);
         Ok(())
     }
 
@@ -113,7 +106,7 @@ impl Drop for Publishing {
 }
 
 #[derive(Debug, Default)]
-struct PublishQueue {
+pub(super) struct PublishQueue {
     queued: Mutex<Queued>,
     wake: Condvar,
 }
@@ -158,13 +151,7 @@ impl PublishQueue {
     }
 }
 
-#[derive(Debug)]
-struct Run {
-    publisher: Publisher,
-    queue: Arc<PublishQueue>,
-}
-
-impl Run {
+impl Publisher {
     fn serve(&mut self) {
         let mut works = true;
         loop {
@@ -180,22 +167,21 @@ impl Run {
         }
     }
 
-    /// Whether it worked.
+    /// Returns whether publishing worked.
     fn publish_and_report(&mut self, queued: Queued) -> bool {
-        let result = self.publish(queued);
-        let works = result.is_ok();
-        let lag = &self.publisher.availability.lag;
-        lag.publisher_error(result.err());
+        let error = self.publish_queued(queued).err();
+        let works = error.is_none();
+        self.availability.lag.publisher_error(error);
         works
     }
 
-    fn publish(&mut self, queued: Queued) -> Result<(), Unavailable> {
-        self.publisher.take(queued.batches);
-        self.publisher.settled = queued.settled;
-        self.publisher.publish()?;
+    fn publish_queued(&mut self, queued: Queued) -> Result<(), Unavailable> {
+        self.take(queued.batches);
+        self.settled = queued.settled;
+        self.publish()?;
         let left = self.queue.lock();
-        let lag = &self.publisher.availability.lag;
-        lag.published(left.since, left.bytes > MOST_BYTES);
+        let too_much = left.bytes > MOST_BYTES;
+        self.availability.lag.published(left.since, too_much);
         Ok(())
     }
 }
@@ -207,11 +193,11 @@ pub(crate) use by_hand::ByHand;
 mod by_hand {
     use std::time::Duration;
 
-    use super::{Publishing, Run};
+    use super::{Publisher, Publishing};
 
     /// The publisher without a thread, for a test that decides when to publish.
     #[derive(Debug)]
-    pub(crate) struct ByHand(pub(super) Run);
+    pub(crate) struct ByHand(pub(super) Publisher);
 
     impl ByHand {
         /// Publishes once, unless the publisher was stopped; returns whether that worked.

@@ -11,9 +11,8 @@ use super::{CHECKPOINT, MissingRange, Trouble, WIDTH};
 use crate::audit::disk::names::JOURNAL;
 use crate::audit::entry::EntryHead;
 use crate::audit::journal::{self, Entries, ReadError};
-use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::note::{MAX_NOTE_BYTES, Note};
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note};
+use crate::audit::log::key::VerifierKey;
 use crate::clock::Time;
 
 /// Threads that read, verify and filter.

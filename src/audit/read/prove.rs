@@ -15,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::query::{entries_of, first_of};
 use super::{Location, Log, MissingRange, Raw};
 use crate::audit::entry::{EntryHead, EntrySummary};
-use crate::audit::log::merkle::Hash;
-use crate::audit::log::proof::{TlogProof, verify_inclusion};
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::VerifierKey;
+use crate::audit::log::merkle::{Hash, verify_inclusion};
+use crate::audit::log::proof::TlogProof;
 
 /// How long a command waits for a checkpoint that covers the entry.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);

@@ -11,14 +11,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{MissingRange, Trouble, WIDTH};
-use crate::audit::disk::{Disk, Folder, RealDisk, read_whole};
+use crate::audit::disk::{Disk, Folder, RealDisk, folder_below, if_exists, read_whole};
 use crate::audit::entry::{Entry, EntryHead};
+use crate::audit::log::FormatError;
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::merkle::{Hash, leaf, root_of};
-use crate::audit::log::proof::{self, HashReader};
+use crate::audit::log::merkle::{self, Hash, HashReader, leaf, root_of};
 use crate::audit::log::tiles::{
-    Bundle, ContentError, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, decode_bundle,
-    decode_tile, hashes_at,
+    Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile, hashes_at,
 };
 
 /// The length of a full tile.
@@ -53,14 +52,9 @@ impl FolderFiles {
 impl Files for FolderFiles {
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let mut names = above.split('/').filter(|name| !name.is_empty());
-        let folder = names.try_fold(Arc::clone(&self.0), |folder, name| {
-            folder.folder(name, None)
-        });
-        match folder {
-            Ok(folder) => read_whole(&*folder, name, max_bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        match if_exists(folder_below(&self.0, above))? {
+            Some(folder) => read_whole(&*folder, name, max_bytes),
+            None => Ok(None),
         }
     }
 }
@@ -98,14 +92,14 @@ impl TileFile {
     }
 
     /// The first `count` hashes of a tile.
-    pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, ContentError> {
+    pub(crate) fn hashes(&self, count: u16) -> Result<Vec<Hash>, FormatError> {
         let mut hashes = decode_tile(&self.bytes, self.width)?;
         hashes.truncate(count.into());
         Ok(hashes)
     }
 
     /// The place of the first hash that differs from these; both have the same first entry.
-    pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, ContentError> {
+    pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, FormatError> {
         let found = decode_tile(&self.bytes, self.width)?;
         let mut pairs = (0..).zip(found.iter().zip(hashes));
         let wrong = pairs.find(|(_, (found, right))| found != right);
@@ -113,7 +107,7 @@ impl TileFile {
     }
 
     /// The first `count` entries of a bundle.
-    pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, ContentError> {
+    pub(crate) fn entries(&self, count: u16) -> Result<Vec<&[u8]>, FormatError> {
         let mut entries = decode_bundle(&self.bytes, self.width)?;
         entries.truncate(count.into());
         Ok(entries)
@@ -220,7 +214,7 @@ impl Reader {
 
     /// The root of the log at an earlier size.
     pub(crate) fn root_at(&self, size: u64) -> Result<Hash, MissingRange> {
-        proof::root_at(size, self).map_err(unproved)
+        merkle::root_at(size, self).map_err(unproved)
     }
 
     /// The partial tiles of the log at an earlier size.
@@ -230,7 +224,7 @@ impl Reader {
 
     /// The path from an entry to the checkpoint's root.
     pub(super) fn inclusion(&self, index: u64) -> Result<Vec<Hash>, MissingRange> {
-        proof::inclusion(index, self.size, self).map_err(unproved)
+        merkle::inclusion(index, self.size, self).map_err(unproved)
     }
 
     /// The hashes of a tile of this log, verified by the tile above it.

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::test_key;
-use crate::audit::log::merkle::{Hash, Root, leaf, root_of};
+use crate::audit::log::merkle::{Hash, leaf, root_of};
 use crate::audit::log::tiles::{bundles_at, encode_bundle, encode_tile, tiles_at};
 
 /// Writes every file that a checkpoint over these entries implies, signed with the test key.
 pub(crate) fn publish(directory: &Path, entries: &[Vec<u8>]) -> Checkpoint {
     let mut level: Vec<Hash> = entries.iter().map(|entry| leaf(entry)).collect();
-    let mut root = Root::default();
-    level.iter().for_each(|leaf| root.push(*leaf));
+    let root = root_of(&level);
     let mut levels = vec![level];
     while let Some(last) = levels.last().filter(|last| last.len() >= 256) {
         level = last.chunks_exact(256).map(root_of).collect();
@@ -33,7 +32,7 @@ pub(crate) fn publish(directory: &Path, entries: &[Vec<u8>]) -> Checkpoint {
     let checkpoint = Checkpoint {
         origin: key.verifier().origin().to_owned(),
         size,
-        root: root.root(),
+        root,
     };
     put(directory, "checkpoint", &checkpoint.sign(&key));
     checkpoint

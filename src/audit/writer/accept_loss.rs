@@ -23,10 +23,8 @@ use crate::audit::disk::{
 };
 use crate::audit::entry::{Actor, LossAccepted};
 use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
-use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::key::Key;
-use crate::audit::log::note::Note;
-use crate::audit::log::verifier_key::{VerifierKey, origin_fault};
+use crate::audit::log::checkpoint::{Checkpoint, Note};
+use crate::audit::log::key::{Key, VerifierKey, origin_fault};
 use crate::audit::publish::folder_of;
 use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::audit::writer::Settings;

@@ -25,7 +25,7 @@ use crate::audit::journal::segment::Segment;
 use crate::audit::journal::spare::{Reserve, Spares};
 use crate::audit::journal::{Fault, ReadError, Synced, segment};
 use crate::audit::log::key::Key;
-use crate::audit::publish::replay_check::{Published, ReplayCheck};
+use crate::audit::publish::replay_check::ReplayCheck;
 use crate::audit::publish::{Publisher, Publishing};
 use crate::audit::status::{Cause, Unavailable, cause_at_opening, closed, trouble};
 use crate::audit::writer::Settings;
@@ -55,7 +55,8 @@ pub(crate) fn open(
     let (mut integrity, loss) = enter(disk, settings, &key, expected.as_ref())?;
     let mut composer = Composer::new(clock.clone());
     let verifier = key.verifier();
-    let mut replay_check = ReplayCheck::open(disk, &integrity.root, &settings.seen_file, verifier)?;
+    let mut replay_check =
+        ReplayCheck::open(&**disk, &integrity.root, &settings.seen_file, verifier)?;
     let (last, before, ends) = follow(
         &integrity,
         &key,
@@ -98,7 +99,7 @@ pub(crate) fn open(
     if let Some(loss) = loss {
         begin_after(&mut store, &mut composer, loss)?;
     }
-    let publisher = catch_up(&store, replay_check.into_published())?;
+    let publisher = catch_up(&store, replay_check)?;
     store.publishing = Some(Publishing::new(publisher));
     Ok((store, composer))
 }
@@ -248,7 +249,7 @@ fn follow(
     replay_check: &mut ReplayCheck,
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link, Ends), Unavailable> {
-    let (root, journal) = (&integrity.root, Arc::clone(&integrity.journal));
+    let journal = Arc::clone(&integrity.journal);
     // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
     let until = expected.filter(|expected| expected.spares.is_some());
     let until = until.map(|expected| expected.last);
@@ -256,7 +257,7 @@ fn follow(
     let (mut last, mut before) = (None, chain.last);
     let (mut link, mut ends) = (chain.last, Ends::new());
     composer.begin(link.next_index);
-    replay_check.begin(root, link.next_index, key.verifier())?;
+    replay_check.begin(link.next_index, key.verifier())?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         if let Some(expected) = expected.filter(|expected| expected.last == link) {
             expected.is_kept(&batch)?;
@@ -284,25 +285,21 @@ fn follow(
 
 /// Hands the entries that no checkpoint covers to a new publisher. Publishes only if they would take up too much
 /// memory, and makes missing published files again.
-fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailable> {
+fn catch_up(store: &Store, replayed: ReplayCheck) -> Result<Publisher, Unavailable> {
+    let last = store.appender.last;
+    let journal = Arc::clone(&store.integrity.journal);
+    let chain = Chain::new(journal, Some(&store.key), Some(last));
+    let mut chain = chain.map_err(|e| unreadable(&e))?;
     // Only now, so that a folder whose log cannot be opened stays as it is.
-    let cleared = published.tile_writer.clear();
-    cleared.map_err(|e| trouble(&e, "cannot clear what was not published"))?;
-    let Published { covered, from, .. } = &published;
-    let (covered, mut next) = (*covered, from.size());
-    let journal = &store.integrity.journal;
     let mut publisher = Publisher::new(
+        replayed,
         &store.key,
         &store.integrity,
-        published.tile_writer,
-        (published.from, published.checkpoint),
-        published.seen,
-        (&store.availability, &store.metrics),
-    );
-    let last = store.appender.last;
-    let chain = Chain::new(Arc::clone(journal), Some(&store.key), Some(last));
-    let mut chain = chain.map_err(|e| unreadable(&e))?;
-    publisher.begins(chain.last);
+        chain.last,
+        &store.availability,
+        &store.metrics,
+    )?;
+    let mut next = publisher.size();
     let mut bytes = 0;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         let mut part = Vec::new();
@@ -312,14 +309,14 @@ fn catch_up(store: &Store, published: Published) -> Result<Publisher, Unavailabl
                 part.push(entry);
                 next += 1;
             }
-            if next == covered && !part.is_empty() {
+            if next == publisher.covered && !part.is_empty() {
                 publisher.take([Synced::of(batch.link, std::mem::take(&mut part))]);
-                publisher.make_again(covered)?;
+                publisher.make_again()?;
             }
         }
         publisher.take([Synced::of(batch.link, part)]);
         if bytes > CATCH_UP_BYTES {
-            publisher.make_again(covered)?;
+            publisher.make_again()?;
             bytes = 0;
         }
     }

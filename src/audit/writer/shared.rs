@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -40,7 +39,7 @@ impl Shared {
             clock,
             holding: watch::Sender::new(None),
             held: AtomicU64::new(0),
-            floods: Mutex::new(RefusalRateLimit::new(Instant::now())),
+            floods: Mutex::default(),
         })
     }
 

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::audit::log::key::keygen;
-use crate::audit::log::verifier_key::origin_fault;
+use crate::audit::log::key::{keygen, origin_fault};
 use crate::cli::exit::{Exit, Stop};
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::audit::log::note::MAX_NOTE_BYTES;
+use crate::audit::log::checkpoint::MAX_NOTE_BYTES;
 use crate::audit::read::{CHECKPOINT, Location};
 
 /// The width of the bar in characters.

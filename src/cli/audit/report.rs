@@ -9,8 +9,8 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 
 use crate::audit::Receipt;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::{Claim, Failure, Summary};
 use crate::cli::escape::escape;
 use crate::cli::exit::Stop;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::remote::is_address;
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::read::Trouble;
 use crate::audit::read::verify::own_verifier;
 use crate::cli::check;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::remote::{Remote, is_address};
 use super::source::Source;
 use super::verify::verifier;
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::read::verify::parse_receipt;
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
 use crate::cli::exit::Stop;

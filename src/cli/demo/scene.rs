@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::call::status;
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::key::{Key, keygen};
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::{Key, VerifierKey, keygen};
 use crate::audit::read::query::{Deletion, Filter, pick};
 use crate::audit::read::{CHECKPOINT, Location, MissingRange, verify};
 use crate::clock::Clock;

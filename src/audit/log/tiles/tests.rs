@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::log::hex;
-use crate::audit::log::merkle::{leaf, sha256};
+use crate::audit::log::merkle::test_tree::{Tree, leaves};
+use crate::audit::log::merkle::{leaf, root_at, sha256};
 
-pub(crate) fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, ContentError> {
+pub(crate) fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, FormatError> {
     let mut bundle = Vec::new();
     for entry in entries {
         push_entry(&mut bundle, entry.as_ref())?;
@@ -176,11 +177,8 @@ fn a_tile_is_that_of_the_published_vector() {
 fn a_tile_has_32_bytes_for_each_hash() {
     for (bytes, width) in [(0, 1), (31, 1), (33, 1), (64, 1), (32, 2), (8_191, 256)] {
         assert_eq!(
-            decode_tile(&vec![0; bytes], width),
-            Err(ContentError::TileLength {
-                found: bytes,
-                wanted: usize::from(width) * 32
-            })
+            decode_tile(&vec![0; bytes], width).unwrap_err().to_string(),
+            format!("a tile of {bytes} bytes, not {}", usize::from(width) * 32)
         );
     }
 }
@@ -197,8 +195,8 @@ fn an_entry_may_be_empty_and_may_have_65535_bytes() {
 fn an_entry_that_is_too_long_leaves_the_bundle_as_it_was() {
     let mut bundle = encode_bundle(&["a"]).unwrap();
     let long = vec![0; MAX_ENTRY_BYTES + 1];
-    let refused = Err(ContentError::EntryTooLong(65_536));
-    assert_eq!(push_entry(&mut bundle, &long), refused);
+    let refused = push_entry(&mut bundle, &long).unwrap_err().to_string();
+    assert!(refused.starts_with("an entry of 65536 bytes"), "{refused}");
     assert_eq!(bundle, [0, 1, b'a']);
 }
 
@@ -206,12 +204,76 @@ fn an_entry_that_is_too_long_leaves_the_bundle_as_it_was() {
 fn a_bundle_cut_or_lengthened_at_any_byte_is_refused() {
     let bundle = encode_bundle(&["entry 0", "", "entry 2"]).unwrap();
     for cut in 0..bundle.len() {
-        let error = decode_bundle(&bundle[..cut], 3).unwrap_err();
-        assert!(matches!(error, ContentError::Short(_)), "{cut}");
+        let error = decode_bundle(&bundle[..cut], 3).unwrap_err().to_string();
+        assert!(error.starts_with("the bundle ends within"), "{cut}");
     }
     let longer = [bundle.as_slice(), &[0, 0]].concat();
-    assert_eq!(decode_bundle(&longer, 3), Err(ContentError::Trailing(2)));
-    assert_eq!(decode_bundle(&bundle, 2), Err(ContentError::Trailing(9)));
+    for (bundle, width, extra) in [(&longer, 3, 2), (&bundle, 2, 9)] {
+        let error = decode_bundle(bundle, width).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("{extra} bytes after the bundle's last entry")
+        );
+    }
+}
+
+#[test]
+fn the_root_is_that_of_all_leaves_at_each_size() {
+    let mut frontier = Frontier::default();
+    let tree = Tree::of(70_000);
+    assert_eq!(frontier.root(), root_of(&[]));
+    for leaf in leaves(70_000) {
+        frontier.push(leaf);
+        if frontier.size() < 1_030
+            || frontier.size() % 509 == 0
+            || frontier.size() > 65_530 && frontier.size() < 65_540
+        {
+            let root = root_at(frontier.size(), &tree).unwrap();
+            assert_eq!(frontier.root(), root, "{} leaves", frontier.size());
+        }
+    }
+}
+
+#[test]
+fn every_tile_of_the_size_is_seen_once() {
+    let tree = Tree::of(66_000);
+    let mut frontier = Frontier::default();
+    let mut seen: Vec<(Tile, Vec<Hash>)> = leaves(66_000)
+        .flat_map(|leaf| frontier.push(leaf))
+        .collect();
+    seen.extend(frontier.partial());
+    seen.sort_unstable();
+    let wanted: Vec<_> = tiles_at(66_000)
+        .map(|tile| (tile, tree.tile(tile)))
+        .collect();
+    assert_eq!(seen, wanted);
+}
+
+#[test]
+fn it_goes_back_while_no_partial_tile_has_filled() {
+    let at = |size| Frontier::read(size, &Tree::of(size)).unwrap();
+    for (now, before) in [
+        (66_000, &[0, 65_536, 65_792, 65_999][..]),
+        (65_535, &[0, 256, 65_280, 65_534]),
+    ] {
+        let frontier = at(now);
+        for size in before {
+            assert_eq!(frontier.back_to(*size), at(*size), "{now} to {size}");
+        }
+    }
+}
+
+#[test]
+fn it_is_read_back_from_tiles() {
+    let mut frontier = Frontier::default();
+    for (size, leaf) in (1..=1_100).zip(leaves(1_100)) {
+        frontier.push(leaf);
+        assert_eq!(
+            Frontier::read(size, &Tree::of(size)).unwrap(),
+            frontier,
+            "{size}"
+        );
+    }
 }
 
 proptest! {

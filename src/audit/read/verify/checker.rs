@@ -11,7 +11,7 @@ use crate::audit::entry::{
     EntryHead, EntrySummary, Found, IntentSummary, OutcomeSummary, Reconciled, Verdict,
 };
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::strict;
+use crate::audit::log::to_base64;
 use crate::clock::Time;
 
 #[derive(Debug, Default)]
@@ -184,7 +184,7 @@ struct Part {
 impl Deletions {
     /// Takes an intent, or one part of a split intent.
     fn begin(&mut self, index: u64, intent: &IntentSummary<'_>, leaf: &Hash) -> Result<(), String> {
-        let leaf = strict::encode(leaf);
+        let leaf = to_base64(leaf);
         let (part, parts) = match (&intent.group, intent.part, intent.parts) {
             (None, None, None) => (1, 1),
             (Some(_), Some(part), Some(parts)) if (1..=parts).contains(&part) => (part, parts),

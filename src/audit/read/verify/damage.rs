@@ -13,7 +13,7 @@ use proptest::test_runner::Config;
 
 use super::{Failure, Job, Summary, check};
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::verifier_key::VerifierKey;
+use crate::audit::log::key::VerifierKey;
 use crate::audit::read::Location;
 
 /// How many acts of damage each history suffers.

@@ -32,11 +32,9 @@ use crate::audit::disk::if_exists;
 use crate::audit::disk::names::{CHECKPOINT, VERIFIER};
 use crate::audit::entry::Entry;
 use crate::audit::journal::Place;
-use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::log::key::Key;
+use crate::audit::log::checkpoint::{Checkpoint, MAX_NOTE_BYTES};
+use crate::audit::log::key::{Key, VerifierKey};
 use crate::audit::log::merkle::Hash;
-use crate::audit::log::note::MAX_NOTE_BYTES;
-use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::{Files, FolderFiles, Location, Trouble};
 
 /// How many times to read the folder if its writer changes it during the reading.

@@ -13,7 +13,7 @@ use crate::audit::journal::{self, Place, Read, ReadError, segment};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
-use crate::audit::log::strict;
+use crate::audit::log::to_base64;
 use crate::audit::read::{FolderFiles, Trouble};
 
 /// The longest time without a checkpoint: the gateway refuses deletions if its checkpoint is 10
@@ -58,7 +58,7 @@ pub(super) fn walk(
     let covered = checkpoint.map(|checkpoint| checkpoint.size);
     Ok(Summary {
         covered,
-        root: checkpoint.map(|checkpoint| strict::encode(&checkpoint.root)),
+        root: checkpoint.map(|checkpoint| to_base64(&checkpoint.root)),
         other_files: listing.others.clone(),
         ..walk.end(covered.unwrap_or(0))?
     })

@@ -7,11 +7,10 @@ use std::path::Path;
 use super::super::report::{ProofReport, ReceiptReport, Report};
 use super::super::source::Folder;
 use super::{Arguments, end};
-use crate::audit::log::key::Key;
+use crate::audit::log::hash_from_base64;
+use crate::audit::log::key::{Key, VerifierKey};
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
-use crate::audit::log::strict;
-use crate::audit::log::verifier_key::VerifierKey;
 use crate::audit::read::verify::Failure;
 use crate::cli::exit::{Exit, Stop};
 
@@ -104,5 +103,5 @@ fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofRe
 
 /// Decodes a hash; accepts only its canonical base64 form.
 pub(in crate::cli::audit) fn hash(text: &str) -> Result<Hash, String> {
-    strict::hash(text).ok_or_else(|| format!("`{text}` is no leaf hash: 32 bytes in base64"))
+    hash_from_base64(text).ok_or_else(|| format!("`{text}` is no leaf hash: 32 bytes in base64"))
 }

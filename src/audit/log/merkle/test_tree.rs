@@ -1,6 +1,5 @@
 //! A tree in memory, for tests, with each level's hashes by definition.
 
-use super::super::merkle::{Hash, leaf, root_of};
 use super::super::tiles::{FULL, Tile};
 use super::*;
 
