@@ -35,13 +35,18 @@ pub use trail::{OpenIntent, Trail, Unconfirmed};
 pub use writer::{Held, Settings};
 
 #[cfg(test)]
-pub(crate) use test_support::{TestFolder, test_folder};
+pub(crate) use test_support::{TestFolder, run_all, test_folder};
 
 #[cfg(test)]
 mod test_support {
     //! A test's own folder, removed when dropped.
 
     use std::path::{Path, PathBuf};
+
+    use tokio::task::JoinSet;
+
+    /// Each check takes up to 15 MB.
+    const MOST_AT_ONCE: usize = 32;
 
     #[derive(Debug)]
     pub(crate) struct TestFolder(PathBuf);
@@ -65,6 +70,23 @@ mod test_support {
         let path = test_root().join(unique);
         std::fs::create_dir(&path).unwrap();
         TestFolder(path)
+    }
+
+    /// Runs all checks, a bounded number at once: each holds a disk in memory.
+    pub(crate) async fn run_all<C>(checks: impl IntoIterator<Item = C>)
+    where
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let mut running = JoinSet::new();
+        for check in checks {
+            if running.len() >= MOST_AT_ONCE {
+                running.join_next().await.unwrap().unwrap();
+            }
+            running.spawn(check);
+        }
+        while let Some(done) = running.join_next().await {
+            done.unwrap();
+        }
     }
 
     /// The parent of all test folders: in memory if the system offers enough, so that no test waits

@@ -9,6 +9,9 @@ use super::program::{Home, PATIENCE, full};
 use super::users::Users;
 use crate::support::tokens;
 
+/// Requests whose lines fill the pipe and the gateway's queue many times over.
+const ENOUGH: usize = 100_000;
+
 #[test]
 fn p14_requests_continue_while_nobody_reads_standard_output() {
     let stopped = Duration::from_secs(if full() { 30 } else { 4 });
@@ -35,7 +38,7 @@ fn p14_requests_continue_while_nobody_reads_standard_output() {
             (last, answered) = (Instant::now(), now);
         }
         assert!(last.elapsed() < PATIENCE, "no request was answered");
-        assert!(begin.elapsed() < stopped + PATIENCE, "no line is dropped");
+        assert!(now < ENOUGH, "no line is dropped");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(program.page("/livez").status, 200);

@@ -116,9 +116,7 @@ impl Log {
             .map_err(|error| MissingRange::unread(CHECKPOINT, &error))?;
         let checkpoint = note.as_ref().map(|note| match key {
             Some(key) => Checkpoint::open(note, key),
-            None => Note::parse(note)
-                .map_err(Into::into)
-                .and_then(|note| Checkpoint::parse(note.text())),
+            None => Note::parse(note).and_then(|note| Checkpoint::parse(note.text())),
         });
         let checkpoint = checkpoint
             .transpose()

@@ -13,7 +13,7 @@ use crate::audit::entry::compose::test_intent;
 use crate::audit::entry::{Entry, Kind, not_sent};
 use crate::audit::log::key::{keygen, test_key};
 use crate::audit::publish::tests::all;
-use crate::audit::{TestFolder, Trail, test_folder};
+use crate::audit::{TestFolder, Trail, run_all, test_folder};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -297,16 +297,14 @@ async fn p4_accepting_a_loss_may_be_cut_off_at_any_step() {
     world.open_on(&whole, NEW).await.stop().await;
     let steps = whole.steps() - before;
     assert!(steps > 20, "{steps}");
-    let mut checks = tokio::task::JoinSet::new();
+    let mut checks = Vec::new();
     for step in 0..steps {
         for (persisted, survives) in [(false, false), (false, true), (true, false), (true, true)] {
             let world = Arc::clone(&world);
-            checks.spawn(async move { interrupted(&world, step, persisted, survives).await });
+            checks.push(async move { interrupted(&world, step, persisted, survives).await });
         }
     }
-    while let Some(done) = checks.join_next().await {
-        done.unwrap();
-    }
+    run_all(checks).await;
 }
 
 /// Puts a record there that nobody accepted.

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::steps::{coin, story};
 use super::*;
 use crate::audit::log::merkle::{leaf, root_of};
 use crate::audit::publish::tests::published_in;
+use crate::audit::run_all;
 
 const PATIENT: Duration = Duration::from_secs(600);
 
@@ -77,18 +76,19 @@ async fn p4_any_step_of_recovery_publishing_and_pruning_may_fail() {
     let steps = counted.steps() - before;
     assert!(counted.count("remove") > 3, "segments are pruned");
     drop(whole);
-    let mut checks = JoinSet::new();
+    let mut checks = Vec::new();
     // All steps take minutes. Of each dozen, one fails after it took effect and one before.
     for step in 0..steps {
         for persisted in [false, true] {
             if step % 12 != usize::from(persisted) * 6 {
                 continue;
             }
-            let (disk, settings) = (disk.crash(|| true), rig.settings.clone());
-            checks.spawn(check(disk, settings, seen.clone(), step, persisted));
+            let (disk, settings, seen) = (disk.clone(), rig.settings.clone(), seen.clone());
+            // Each disk is copied when its check begins.
+            checks.push(async move {
+                check(disk.crash(|| true), settings, seen, step, persisted).await;
+            });
         }
     }
-    while let Some(done) = checks.join_next().await {
-        done.unwrap();
-    }
+    run_all(checks).await;
 }

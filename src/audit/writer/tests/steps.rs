@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::*;
 use crate::audit::entry::compose::test_intent;
+use crate::audit::run_all;
 
 const PATIENT: Duration = Duration::from_secs(600);
 
@@ -94,15 +93,7 @@ async fn p1_p2_p3_every_step_may_fail_and_a_crash_may_follow() {
     assert_eq!(told.confirmed.len(), 3);
     let steps = disk.steps();
     assert!(steps > 60, "{steps}");
-    let mut checks = JoinSet::new();
-    for step in 0..steps {
-        for persisted in [false, true] {
-            checks.spawn(check(step, persisted));
-        }
-    }
-    while let Some(done) = checks.join_next().await {
-        done.unwrap();
-    }
+    run_all((0..2 * steps).map(|case| check(case / 2, case % 2 == 1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
