@@ -75,3 +75,17 @@ pub enum FailureKind {
     /// The caller's body ended in an error before the client had sent all of it.
     RequestBody,
 }
+
+impl FailureKind {
+    /// The name in logs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Saturated => "saturated",
+            Self::Timeout => "timeout",
+            Self::ConnectionLost => "connection-lost",
+            Self::Protocol => "protocol",
+            Self::RequestBody => "request-body",
+        }
+    }
+}

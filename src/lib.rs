@@ -18,7 +18,7 @@
 //! `record` and `outbound`), [`check`] (a layer that only passes or refuses), [`refusal`] (every
 //! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`strict_toml`] (the reader of
 //! config and contracts), [`metrics`], [`telemetry`] (logs),
-//! [`clock`] and [`random`].
+//! [`trouble`] (when a lasting trouble is logged), [`clock`] and [`random`].
 
 mod admin;
 pub mod audit;
@@ -47,3 +47,4 @@ mod strict_toml;
 mod telemetry;
 mod tls;
 pub mod token;
+mod trouble;

@@ -1,6 +1,5 @@
 //! The config in force and the health of every part. Reload writes here; the admin listener reads.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -34,8 +33,6 @@ pub(super) struct Health {
     address: SocketAddr,
     draining: OnceLock<Time>,
     pub(super) last_reload: Mutex<Option<Reload>>,
-    /// When each part's current trouble was first noticed, by the part's name.
-    noticed: Mutex<BTreeMap<String, Time>>,
 }
 
 impl Health {
@@ -50,7 +47,6 @@ impl Health {
             address,
             draining: OnceLock::new(),
             last_reload: Mutex::default(),
-            noticed: Mutex::default(),
         }
     }
 
@@ -75,30 +71,20 @@ impl Health {
         *lock(&self.last_reload) = Some(Reload { time, refused });
     }
 
-    fn keys(&self, now: Time) -> Vec<Part> {
-        let issuers = self.current().parts.verifier.health();
-        let mut noticed = lock(&self.noticed);
-        // Forget issuers that a reload removed.
-        noticed.retain(|name, _| issuers.iter().any(|(issuer, _)| issuer == name));
-        issuers
-            .into_iter()
-            .map(|(issuer, trouble)| {
-                let trouble = match trouble {
-                    None => {
-                        noticed.remove(&issuer);
-                        None
-                    }
-                    Some(trouble) => {
-                        let since = *noticed.entry(issuer.clone()).or_insert(now);
-                        Some((trouble, since))
-                    }
-                };
-                Part {
-                    name: format!("keys {issuer}"),
-                    trouble,
-                }
-            })
-            .collect()
+    /// The issuers' keys, and the origins to which requests fail.
+    fn network(&self) -> Vec<Part> {
+        let current = self.current();
+        let keys = current.parts.verifier.health().into_iter();
+        let keys = keys.map(|(issuer, trouble)| Part {
+            name: format!("keys {issuer}"),
+            trouble,
+        });
+        let failing = current.parts.client.troubles().into_iter();
+        let failing = failing.map(|(origin, present)| Part {
+            name: format!("upstream {origin}"),
+            trouble: Some((present.detail, present.since)),
+        });
+        keys.chain(failing).collect()
     }
 }
 
@@ -119,7 +105,7 @@ impl View for Health {
             name: format!("listener {}", self.address),
             trouble: draining.map(|since| (DRAINING.to_owned(), *since)),
         }];
-        parts.extend(self.keys(now));
+        parts.extend(self.network());
         parts.push(Part {
             name: "trail".into(),
             trouble: trail_trouble(&trail).map(|trouble| (trouble, trail.since)),

@@ -86,7 +86,11 @@ impl Kept {
             Some((_, parts)) if *parts.client.settings() == config.outbound => {
                 Ok(parts.client.clone())
             }
-            _ => Client::new(config.outbound.clone(), self.metrics.clone()),
+            _ => Client::new(
+                config.outbound.clone(),
+                self.metrics.clone(),
+                self.clock.clone(),
+            ),
         }
     }
 }

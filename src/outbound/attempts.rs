@@ -70,7 +70,7 @@ impl Attempts {
                 Err(mut failure) => {
                     failure.bytes_left |= bytes_left;
                     let tried = u32::from(failure.kind != FailureKind::Saturated);
-                    return report(Err(failure), attempts + tried);
+                    return report(&pool, Err(failure), attempts + tried);
                 }
             };
             attempts += 1;
@@ -80,7 +80,7 @@ impl Attempts {
                 Ok(response) => {
                     let seconds = times.begun.elapsed().as_secs_f64();
                     metrics.upstream_seconds.observe(seconds);
-                    return report(Ok(response), attempts);
+                    return report(&pool, Ok(response), attempts);
                 }
                 Err(lost) => lost,
             };
@@ -95,7 +95,7 @@ impl Attempts {
             failure.bytes_left = bytes_left;
             match unsent {
                 Some(unsent) if again => message = unsent,
-                _ => return report(Err(failure), attempts),
+                _ => return report(&pool, Err(failure), attempts),
             }
             if delivery == Delivery::Repeatable {
                 metrics.upstream_retries.inc();
@@ -144,7 +144,12 @@ fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
     Message { head, body }
 }
 
-fn report(reply: Result<http::Response<Body>, Failure>, attempts: u32) -> Report {
+fn report(
+    pool: &OriginPool,
+    reply: Result<http::Response<Body>, Failure>,
+    attempts: u32,
+) -> Report {
+    pool.log(&reply);
     Report { reply, attempts }
 }
 

@@ -9,10 +9,12 @@ use super::attempts::Attempts;
 use super::connect::Connector;
 use super::pool::Pool;
 use super::settings::Settings;
+use crate::clock::Clock;
 use crate::forward::Report;
 use crate::layers::record::{Cleared, Unrecorded};
 use crate::metrics::Metrics;
 use crate::tls::ClientTls;
+use crate::trouble::Present;
 
 /// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
 #[derive(Clone, Debug)]
@@ -27,10 +29,10 @@ pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<Unrecorded, Infalli
 impl Client {
     /// Reads the roots and makes an empty pool; an error says what is wrong with the roots. Must be called within a
     /// tokio runtime.
-    pub(crate) fn new(settings: Settings, metrics: Metrics) -> Result<Self, String> {
+    pub(crate) fn new(settings: Settings, metrics: Metrics, clock: Clock) -> Result<Self, String> {
         let tls = ClientTls::new(settings.roots_file.as_deref())?;
         let settings = Arc::new(settings);
-        let pool = Pool::new(Arc::clone(&settings), Connector::new(tls), metrics);
+        let pool = Pool::new(Arc::clone(&settings), Connector::new(tls), metrics, clock);
         Ok(Self {
             settings,
             pool: Arc::new(pool),
@@ -40,6 +42,11 @@ impl Client {
     /// The settings that it was made from.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The origins to which requests fail now, each with the reason and the remedy.
+    pub(crate) fn troubles(&self) -> Vec<(String, Present)> {
+        self.pool.troubles()
     }
 
     /// Sends it. The report says what came and counts the tries. A drop of the future closes the connection.

@@ -13,9 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connection, Connector};
 use super::settings::Settings;
+use crate::clock::Clock;
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
-use crate::request::Origin;
+use crate::request::{Body, Origin};
+use crate::trouble::{Present, Trouble};
 
 /// How long hyper's task may take to make a returned connection ready again.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -43,6 +45,8 @@ pub(super) struct OriginPool {
     slots: Arc<Semaphore>,
     /// Oldest first. The lock covers a push or a pop.
     idle: Mutex<Vec<Idle>>,
+    /// Why requests to the origin fail now.
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -70,6 +74,7 @@ impl OriginPool {
         settings: Arc<Settings>,
         connector: Arc<Connector>,
         metrics: Metrics,
+        clock: Clock,
     ) -> Result<Arc<Self>, Failure> {
         let host = HeaderValue::try_from(origin.authority())
             .map_err(|_| failure(FailureKind::Unreachable, "the origin's host is no header"))?;
@@ -83,6 +88,7 @@ impl OriginPool {
             connector,
             metrics,
             idle: Mutex::default(),
+            trouble: Trouble::new(clock),
         }))
     }
 
@@ -123,6 +129,41 @@ impl OriginPool {
             used: false,
             begun: Instant::now(),
         })
+    }
+
+    /// Logs that requests to the origin begin to fail, or that one succeeds again.
+    pub(super) fn log(&self, reply: &Result<http::Response<Body>, Failure>) {
+        let origin = &self.origin;
+        let failure = match reply {
+            Err(failure) if failure.kind != FailureKind::RequestBody => failure,
+            Err(_) => return,
+            Ok(_) => {
+                if let Some(ended) = self.trouble.ends() {
+                    tracing::info!(%origin, since = %ended.since, failed = ended.count, "upstream answers again");
+                }
+                return;
+            }
+        };
+        let cause = failure.kind.as_str();
+        if let Some(due) = self.trouble.occurs(cause, &failure.detail, 1) {
+            tracing::error!(
+                %origin,
+                cause,
+                reason = &*failure.detail,
+                failed = due.count,
+                since = %due.since,
+                "requests to upstream fail: {}",
+                remedy(cause)
+            );
+        }
+    }
+
+    /// For `/readyz?verbose`: why requests to the origin fail now, and what to do.
+    pub(super) fn trouble(&self) -> Option<(String, Present)> {
+        let mut present = self.trouble.present()?;
+        let remedy = remedy(present.cause);
+        present.detail = format!("{}: {}; {remedy}", present.cause, present.detail);
+        Some((self.origin.to_string(), present))
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
@@ -218,6 +259,21 @@ impl OriginPool {
     ) -> Vec<T> {
         let idle = self.idle();
         idle.iter().map(|at| look(&at.connection.stream)).collect()
+    }
+}
+
+/// What an operator can do about requests that fail.
+fn remedy(cause: &str) -> &'static str {
+    match cause {
+        "saturated" => {
+            "upstream is too slow for the load: look at `lychgate_upstream_seconds`, or raise `max_connections` in [upstream] (docs/operations.md, \"Upstream\")"
+        }
+        "timeout" => {
+            "upstream takes the request and does not answer in `head_timeout`: look at upstream's own health (docs/operations.md, \"Upstream\")"
+        }
+        _ => {
+            "try `curl -v ORIGIN` from this machine: name, route, port and certificate (docs/operations.md, \"Upstream\")"
+        }
     }
 }
 

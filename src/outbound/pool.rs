@@ -11,9 +11,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Connector;
 use super::origin_pool::{OriginPool, failure};
 use super::settings::Settings;
+use crate::clock::Clock;
 use crate::forward::{Failure, FailureKind};
 use crate::metrics::Metrics;
 use crate::request::Origin;
+use crate::trouble::Present;
 
 /// Origins that may have connections at once.
 const MAX_ORIGINS: usize = 1024;
@@ -29,12 +31,18 @@ pub(super) struct Pool {
     settings: Arc<Settings>,
     connector: Arc<Connector>,
     metrics: Metrics,
+    clock: Clock,
     _reaper: AbortOnDropHandle<()>,
 }
 
 impl Pool {
     /// An empty pool. Must be called within a tokio runtime.
-    pub(super) fn new(settings: Arc<Settings>, connector: Connector, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        connector: Connector,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Self {
         let origins = Arc::new(ArcSwap::from_pointee(OriginPools::new()));
         let reaper = tokio::spawn(reap(Arc::clone(&origins), settings.idle_timeout));
         Self {
@@ -43,6 +51,7 @@ impl Pool {
             settings,
             connector: Arc::new(connector),
             metrics,
+            clock,
             _reaper: AbortOnDropHandle::new(reaper),
         }
     }
@@ -69,10 +78,17 @@ impl Pool {
             Arc::clone(&self.settings),
             Arc::clone(&self.connector),
             self.metrics.clone(),
+            self.clock.clone(),
         )?;
         origins.insert(Arc::clone(origin), Arc::clone(&pool));
         self.origins.store(Arc::new(origins));
         Ok(pool)
+    }
+
+    /// The origins to which requests fail now.
+    pub(super) fn troubles(&self) -> Vec<(String, Present)> {
+        let origins = self.origins.load();
+        origins.values().filter_map(|pool| pool.trouble()).collect()
     }
 }
 
@@ -101,7 +117,12 @@ mod tests {
             roots_file: None,
         };
         let tls = crate::tls::ClientTls::new(None).unwrap();
-        Pool::new(settings.into(), Connector::new(tls), Metrics::new())
+        Pool::new(
+            settings.into(),
+            Connector::new(tls),
+            Metrics::new(),
+            Clock::system(),
+        )
     }
 
     fn origin(port: u16) -> Arc<Origin> {

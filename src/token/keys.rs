@@ -13,8 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::KeySource;
 use super::claims::sha256_hex;
 use super::key_set::KeySet;
+use crate::clock::{Clock, Time};
 use crate::fetch::{Address, Fetch};
 use crate::metrics::Metrics;
+use crate::trouble::Trouble;
 
 mod file;
 mod url;
@@ -75,7 +77,9 @@ struct Shared {
     issuer: String,
     source: KeySource,
     current: ArcSwapOption<Current>,
-    trouble: ArcSwapOption<String>,
+    trouble: Arc<Trouble>,
+    /// When the gateway began to look for keys.
+    started: Time,
     /// When the task last read a valid set.
     read: Mutex<Option<Instant>>,
     wish: Notify,
@@ -91,13 +95,18 @@ impl Keys {
         seed: Option<&Keys>,
         fetch: Fetch,
         metrics: Metrics,
+        clock: Clock,
         pace: Pace,
     ) -> Result<Self, String> {
         let shared = Arc::new(Shared {
             issuer: issuer.to_owned(),
             source: source.clone(),
             current: ArcSwapOption::new(seed.and_then(|keys| keys.shared.current.load_full())),
-            trouble: ArcSwapOption::new(seed.and_then(|keys| keys.shared.trouble.load_full())),
+            trouble: seed.map_or_else(
+                || Arc::new(Trouble::new(clock.clone())),
+                |keys| Arc::clone(&keys.shared.trouble),
+            ),
+            started: clock.now(),
             read: Mutex::new(seed.and_then(|keys| keys.shared.last_read())),
             wish: Notify::new(),
             metrics,
@@ -106,7 +115,8 @@ impl Keys {
             KeySource::File(path) => {
                 let watch = file::Watch::start(path, &shared);
                 if shared.current.load().is_none() {
-                    return Err(shared.trouble().unwrap_or_default());
+                    let present = shared.trouble.present();
+                    return Err(present.map_or_else(String::new, |present| present.detail));
                 }
                 tokio::spawn(watch.run(Arc::clone(&shared), pace))
             }
@@ -136,22 +146,23 @@ impl Keys {
         self.shared.wish.notify_one();
     }
 
-    /// The present problem, if any.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let trouble = self.shared.trouble();
-        if self.shared.current.load().is_some() {
-            trouble.map(|text| format!("{text}; the keys read before stay in force"))
-        } else {
-            Some(trouble.unwrap_or_else(|| "no key set was read yet".to_owned()))
-        }
+    /// Why no newer key set can be read, what follows, what to do, and since when; `None` if there is no trouble.
+    pub(super) fn trouble(&self) -> Option<(String, Time)> {
+        let shared = &self.shared;
+        let Some(present) = shared.trouble.present() else {
+            let is_read = shared.current.load().is_some();
+            let none = || ("no key set was read yet".to_owned(), shared.started);
+            return (!is_read).then(none);
+        };
+        let (effect, remedy) = (shared.effect(), shared.remedy());
+        Some((
+            format!("{}; {effect}; {remedy}", present.detail),
+            present.since,
+        ))
     }
 }
 
 impl Shared {
-    fn trouble(&self) -> Option<String> {
-        self.trouble.load().as_deref().cloned()
-    }
-
     fn last_read(&self) -> Option<Instant> {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,19 +173,50 @@ impl Shared {
             Ok(()) => {
                 self.metrics.key_refreshes.inc();
                 *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                if self.trouble.swap(None).is_some() {
-                    tracing::info!(issuer = self.issuer, "the key set can be read again");
+                if let Some(ended) = self.trouble.ends() {
+                    let (issuer, since) = (&self.issuer, ended.since);
+                    tracing::info!(issuer, %since, "the key set can be read again");
                 }
                 true
             }
             Err(text) => {
                 self.metrics.key_refresh_failures.inc();
-                if self.trouble().as_deref() != Some(&text) {
-                    tracing::warn!(issuer = self.issuer, reason = text, "no new key set");
-                    self.trouble.store(Some(Arc::new(text)));
-                }
+                self.log(&text);
                 false
             }
+        }
+    }
+
+    fn log(&self, reason: &str) {
+        let Some(due) = self.trouble.occurs("keys-unread", reason, 1) else {
+            return;
+        };
+        let (issuer, effect, remedy) = (&self.issuer, self.effect(), self.remedy());
+        let (failed, since) = (due.count, due.since);
+        if self.current.load().is_some() {
+            tracing::warn!(issuer, reason, failed, %since, "no new key set: {effect}; {remedy}");
+        } else {
+            tracing::error!(issuer, reason, failed, %since, "no key set: {effect}; {remedy}");
+        }
+    }
+
+    fn effect(&self) -> &'static str {
+        match self.current.load().is_some() {
+            true => "the keys read before stay in force",
+            false => "the issuer's callers are refused",
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match &self.source {
+            KeySource::File(path) => format!(
+                "mend {}: the gateway reads it again within a second (docs/operations.md, \"Keys\")",
+                path.display()
+            ),
+            KeySource::Url(text) => format!(
+                "try `curl -v {}` from this machine: the gateway fetches again by itself (docs/operations.md, \"Keys\")",
+                without_query(text)
+            ),
         }
     }
 

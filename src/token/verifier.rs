@@ -6,7 +6,7 @@ use super::cache::{self, Cache, Verdict};
 use super::compact::{Compact, MAX_TOKEN_BYTES};
 use super::keys::{Current, Keys, Pace};
 use super::{Denial, Identity, IssuerSettings, claims};
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 
@@ -54,12 +54,20 @@ impl Verifier {
             let (issuer, source) = (&settings.issuer, &settings.keys);
             let seed = before.iter().map(|one| &one.keys);
             let seed = seed.into_iter().find(|keys| keys.are_of(issuer, source));
-            Keys::new(issuer, source, seed, fetch.clone(), metrics.clone(), pace)
-                .map(|keys| Issuer {
-                    settings: settings.clone(),
-                    keys,
-                })
-                .map_err(|why| format!("issuer {issuer}: {why}"))
+            Keys::new(
+                issuer,
+                source,
+                seed,
+                fetch.clone(),
+                metrics.clone(),
+                clock.clone(),
+                pace,
+            )
+            .map(|keys| Issuer {
+                settings: settings.clone(),
+                keys,
+            })
+            .map_err(|why| format!("issuer {issuer}: {why}"))
         });
         Ok(Self {
             issuers: issuers.collect::<Result<_, _>>()?,
@@ -111,9 +119,9 @@ impl Verifier {
         Ok(identity)
     }
 
-    /// For `/readyz?verbose`: each issuer and the problem with its keys, if any.
+    /// For `/readyz?verbose`: each issuer, the problem with its keys, if any, and when it began.
     #[must_use]
-    pub fn health(&self) -> Vec<(String, Option<String>)> {
+    pub fn health(&self) -> Vec<(String, Option<(String, Time)>)> {
         self.issuers
             .iter()
             .map(|one| (one.settings.issuer.clone(), one.keys.trouble()))

@@ -4,7 +4,7 @@ use super::tree::{File, is_comment};
 
 /// Each part and the other parts that it may use; `None` permits all.
 const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
-    ("audit", Some(&["clock", "metrics"])),
+    ("audit", Some(&["clock", "metrics", "trouble"])),
     ("contract", Some(&["strict_toml"])),
     ("control", Some(&["audit", "clock", "metrics"])),
     (
@@ -18,6 +18,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("strict_toml", Some(&[])),
     ("tls", Some(&[])),
     ("random", Some(&[])),
+    ("trouble", Some(&["clock"])),
     // A refusal contains the receipt of a deletion that was sent.
     ("refusal", Some(&["audit", "request"])),
     ("request", Some(&["contract", "token"])),
@@ -27,7 +28,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("telemetry", Some(&["clock", "metrics"])),
     (
         "token",
-        Some(&["fetch", "clock", "metrics", "request", "tls"]),
+        Some(&["fetch", "clock", "metrics", "request", "tls", "trouble"]),
     ),
     (
         "domain",
@@ -43,7 +44,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     (
         "outbound",
         Some(&[
-            "request", "forward", "refusal", "layers", "metrics", "tls", "random",
+            "request", "forward", "refusal", "layers", "metrics", "tls", "random", "clock",
+            "trouble",
         ]),
     ),
     ("inbound", Some(&["request", "metrics"])),

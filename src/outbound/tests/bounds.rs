@@ -11,6 +11,7 @@ use http::Method;
 use http_body_util::BodyExt;
 
 use super::support::*;
+use crate::clock::Clock;
 use crate::forward::{Delivery, FailureKind};
 use crate::metrics::Metrics;
 use crate::outbound::Settings;
@@ -24,7 +25,7 @@ const LONGER: Duration = Duration::from_secs(1);
 fn client_with(change: impl FnOnce(&mut Settings)) -> Client {
     let mut settings = settings();
     change(&mut settings);
-    Client::new(settings, Metrics::new()).unwrap()
+    Client::new(settings, Metrics::new(), Clock::system()).unwrap()
 }
 
 /// An answer with its body's first bytes in time; tries again if the machine stalls.
@@ -245,7 +246,7 @@ async fn a_connection_idle_for_too_long_is_closed() {
 async fn an_answered_connection_is_used_again() {
     let metrics = Metrics::new();
     let upstream = Upstream::answering(OK);
-    let client = Client::new(settings(), metrics.clone()).unwrap();
+    let client = Client::new(settings(), metrics.clone(), Clock::system()).unwrap();
     for _ in 0..20 {
         warm(&client, &upstream).await;
     }

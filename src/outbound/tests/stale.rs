@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Uri};
 
 use super::support::*;
+use crate::clock::Clock;
 use crate::forward::{Delivery, FailureKind};
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
@@ -135,7 +136,7 @@ async fn a_write_read_but_not_answered_is_not_sent_again() {
 async fn a_read_on_a_used_connection_is_sent_once_more_on_a_new_one() {
     let metrics = Metrics::new();
     let upstream = Upstream::start(reads_and_closes);
-    let client = Client::new(settings(), metrics.clone()).unwrap();
+    let client = Client::new(settings(), metrics.clone(), Clock::system()).unwrap();
     warm(&client, &upstream).await;
     let report = get(&client, &upstream).await;
     assert_eq!(report.attempts, 2);

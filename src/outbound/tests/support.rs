@@ -16,6 +16,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
+use crate::clock::Clock;
 use crate::forward::{Delivery, Failure, Outgoing, Report};
 use crate::layers::record::Cleared;
 use crate::metrics::Metrics;
@@ -225,7 +226,7 @@ pub(super) fn settings() -> Settings {
 }
 
 pub(super) fn client() -> Client {
-    Client::new(settings(), Metrics::new()).unwrap()
+    Client::new(settings(), Metrics::new(), Clock::system()).unwrap()
 }
 
 pub(super) fn outgoing(upstream: &Upstream, method: Method, delivery: Delivery) -> Outgoing {

@@ -12,6 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 
 use super::support::*;
+use crate::clock::Clock;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
@@ -82,7 +83,7 @@ impl Secure {
     fn client(&self) -> Client {
         let mut settings = settings();
         settings.roots_file = Some(self.roots.clone());
-        Client::new(settings, Metrics::new()).unwrap()
+        Client::new(settings, Metrics::new(), Clock::system()).unwrap()
     }
 
     fn outgoing(&self, host: &str, method: Method, delivery: Delivery) -> Outgoing {

@@ -28,7 +28,8 @@ fn jwks() -> String {
 
 fn open(source: &KeySource, seed: Option<&Keys>, pace: Pace) -> Result<Keys, String> {
     let fetch = Fetch::new(ClientTls::new(None).unwrap());
-    Keys::new("i", source, seed, fetch, Metrics::new(), pace)
+    let (metrics, clock) = (Metrics::new(), Clock::system());
+    Keys::new("i", source, seed, fetch, metrics, clock, pace)
 }
 
 fn generation(keys: &Keys) -> u64 {
@@ -100,7 +101,7 @@ async fn p10_a_bad_file_keeps_the_old_keys_and_shows_as_trouble() {
     let folder = Folder::new("bad");
     let path = folder.write("keys", &jwks());
     let keys = open(&KeySource::File(path.clone()), None, QUICK).unwrap();
-    let shows = |text: &str| keys.trouble().is_some_and(|trouble| trouble.contains(text));
+    let shows = |text: &str| keys.trouble().is_some_and(|(why, _)| why.contains(text));
     folder.write("keys", "{");
     until(|| shows("not JSON")).await;
     assert!(shows("the keys read before stay in force"));
@@ -172,7 +173,7 @@ async fn p10_keys_stay_in_force_while_a_url_fails() {
     until(|| generation(&keys) == 1 && keys.trouble().is_some()).await;
     until(|| server.heads().len() > 3).await;
     assert_eq!(generation(&keys), 1);
-    let trouble = keys.trouble().unwrap();
+    let (trouble, _) = keys.trouble().unwrap();
     assert!(
         trouble.contains("/k: the key set holds no usable key"),
         "{trouble}"
@@ -237,7 +238,7 @@ async fn p10_a_file_that_turned_bad_does_not_fail_a_reload() {
     folder.write("keys", "{");
     let new = open(&source, Some(&old), WHEN_ASKED).unwrap();
     assert_eq!(generation(&new), 1);
-    assert!(new.trouble().unwrap().contains("not JSON"));
+    assert!(new.trouble().unwrap().0.contains("not JSON"));
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ async fn p10_a_reload_keeps_the_keys_of_an_issuer_whose_file_is_gone() {
     assert!(open(&issuers, None, clock, metrics).is_err());
     let reloaded = open(&issuers, Some(&fixture.verifier), clock, metrics).unwrap();
     assert!(reloaded.verify(&token).is_ok());
-    let trouble = reloaded.health().remove(0).1.unwrap();
+    let (trouble, _) = reloaded.health().remove(0).1.unwrap();
     assert!(trouble.contains("cannot be read"), "{trouble}");
 }
 

@@ -1,0 +1,169 @@
+//! Decides when a lasting trouble is logged: when it begins, then at most once a minute with a count, and when it ends.
+//!
+//! A trouble that comes and goes gives at most two lines a minute for each cause.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Time};
+
+/// The least time between two lines about the same cause.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The trouble of one part of the gateway.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    clock: Clock,
+    /// Whether there is trouble, so that a part without trouble takes no lock.
+    is_there: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    present: Option<Present>,
+    /// Whether the log says that there is trouble.
+    is_logged: bool,
+    /// One for each cause that occurred, so the causes bound it.
+    causes: BTreeMap<&'static str, Occurrences>,
+}
+
+#[derive(Debug)]
+struct Occurrences {
+    /// When the last line was due, on the clock's monotonic time.
+    logged: Duration,
+    /// The number of occurrences without a line.
+    unlogged: u64,
+}
+
+/// The trouble at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Present {
+    pub(crate) cause: &'static str,
+    pub(crate) detail: String,
+    pub(crate) since: Time,
+}
+
+/// A line is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// When the trouble began.
+    pub(crate) since: Time,
+    /// How often this cause occurred since the last line about it.
+    pub(crate) count: u64,
+}
+
+impl Trouble {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            is_there: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Notes that the cause occurred `count` times. `Some` if the caller should log it now.
+    pub(crate) fn occurs(&self, cause: &'static str, detail: &str, count: u64) -> Option<Due> {
+        let (now, passed) = (self.clock.now(), self.clock.passed());
+        let mut state = self.state();
+        self.is_there.store(true, Ordering::Relaxed);
+        let since = state.present.as_ref().map_or(now, |present| present.since);
+        state.present = Some(Present {
+            cause,
+            detail: detail.to_owned(),
+            since,
+        });
+        let is_new = !state.causes.contains_key(cause);
+        let occurrences = state.causes.entry(cause).or_insert(Occurrences {
+            logged: passed,
+            unlogged: 0,
+        });
+        occurrences.unlogged += count;
+        if !is_new && passed.saturating_sub(occurrences.logged) < PAUSE {
+            return None;
+        }
+        occurrences.logged = passed;
+        let count = std::mem::take(&mut occurrences.unlogged);
+        state.is_logged = true;
+        Some(Due { since, count })
+    }
+
+    /// Notes that there is no trouble. `Some` if the log says that there is.
+    pub(crate) fn ends(&self) -> Option<Due> {
+        if !self.is_there.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.state();
+        let since = state.present.take()?.since;
+        let causes = state.causes.values_mut();
+        let count = causes
+            .map(|cause| std::mem::take(&mut cause.unlogged))
+            .sum();
+        let is_logged = std::mem::take(&mut state.is_logged);
+        is_logged.then_some(Due { since, count })
+    }
+
+    /// The trouble at this moment, if any.
+    pub(crate) fn present(&self) -> Option<Present> {
+        self.state().present.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble() -> (Trouble, Clock) {
+        let clock = Clock::manual(Time(5));
+        (Trouble::new(clock.clone()), clock)
+    }
+
+    #[test]
+    fn a_lasting_trouble_is_due_once_a_minute_with_a_count() {
+        let (trouble, clock) = trouble();
+        let due = |count| {
+            Some(Due {
+                since: Time(5),
+                count,
+            })
+        };
+        assert_eq!(trouble.occurs("full", "a", 0), due(0));
+        for _ in 0..1_000 {
+            assert_eq!(trouble.occurs("full", "b", 1), None);
+        }
+        clock.advance(PAUSE);
+        assert_eq!(trouble.occurs("full", "c", 1), due(1_001));
+        assert_eq!(trouble.occurs("full", "d", 1), None);
+        assert_eq!(trouble.present().unwrap().detail, "d");
+        assert_eq!(trouble.ends(), due(1));
+        assert_eq!((trouble.ends(), trouble.present()), (None, None));
+    }
+
+    #[test]
+    fn another_cause_is_due_at_once() {
+        let (trouble, clock) = trouble();
+        assert!(trouble.occurs("late", "", 1).is_some());
+        clock.advance(Duration::from_secs(1));
+        // The trouble is the same, so it keeps its start.
+        assert_eq!(trouble.occurs("full", "", 1).unwrap().since, Time(5));
+        assert_eq!(trouble.occurs("late", "", 1), None);
+    }
+
+    #[test]
+    fn a_trouble_that_comes_and_goes_gives_two_lines_a_minute() {
+        let (trouble, clock) = trouble();
+        let mut lines = 0;
+        for _ in 0..180 {
+            lines += usize::from(trouble.occurs("lost", "", 1).is_some());
+            lines += usize::from(trouble.ends().is_some());
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(lines, 6);
+    }
+}
