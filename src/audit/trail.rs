@@ -78,6 +78,7 @@ impl OpenIntent {
     }
 
     fn cause_of_lateness(&self) -> Cause {
+        self.shared.availability.tell();
         let closed = self.shared.availability.closed();
         closed.map_or(Cause::SyncLate, |closed| closed.cause)
     }
@@ -135,7 +136,7 @@ impl Trail {
         availability.pass()?;
         let result = self.hand_in(intent).await;
         if let Err(closed) = &result {
-            availability.count(closed.cause);
+            availability.refuses(closed);
         }
         result
     }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::parts::Kept;
 use crate::admin::{Part, Reload, Report, View};
-use crate::audit::status::space::{Level, Space};
+use crate::audit::status::availability::UNWATCHED_REMEDY;
+use crate::audit::status::space::{self, Space};
 use crate::audit::{State, Trail};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
@@ -113,7 +114,7 @@ impl View for Health {
         let unwatched = trail.unwatched.clone();
         parts.push(Part {
             name: "seen file".into(),
-            trouble: unwatched.map(|trouble| (trouble, self.started)),
+            trouble: unwatched.map(|(why, since)| (format!("{why}; {UNWATCHED_REMEDY}"), since)),
         });
         parts.push(Part {
             name: "trail's disk".into(),
@@ -134,20 +135,22 @@ impl View for Health {
 
 fn trail_trouble(state: &State) -> Option<String> {
     let closed = state.closed.as_ref()?;
-    Some(format!("{}: {}", closed.cause.as_str(), closed.detail))
+    let (cause, remedy) = (closed.cause, closed.cause.remedy());
+    Some(format!("{}: {}; {remedy}", cause.as_str(), closed.detail))
 }
 
 fn space_trouble(space: &Space) -> Option<(String, Time)> {
-    let key = match space.level {
-        Level::Enough => return None,
-        Level::Warn => "free_space_warn",
-        Level::Low => "free_space_low",
-    };
-    let free = space.free_bytes.unwrap_or(0);
-    let what = format!("{free} bytes are free, less than `{key}`: add space before it is full");
+    let (below, free) = (space.key()?, space.free_bytes.unwrap_or(0));
+    let what = format!(
+        "{free} bytes are free, less than `{below}`; {}",
+        space::REMEDY
+    );
     Some((what, Time(space.since)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

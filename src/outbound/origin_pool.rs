@@ -152,8 +152,8 @@ impl OriginPool {
                 reason = &*failure.detail,
                 failed = due.count,
                 since = %due.since,
-                "requests to upstream fail: {}",
-                remedy(cause)
+                remedy = remedy(cause),
+                "requests to upstream fail"
             );
         }
     }

@@ -136,4 +136,4 @@ fn style(format: Format) -> Style {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

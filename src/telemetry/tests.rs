@@ -26,6 +26,13 @@ fn lines(level: LevelFilter, style: Style, told: impl FnOnce()) -> String {
     lines_of(level, style, |_| told())
 }
 
+/// The events that `told` logs, each as one object.
+pub(crate) fn json_lines(told: impl FnOnce()) -> Vec<serde_json::Value> {
+    let text = lines(LevelFilter::INFO, Style::Json, told);
+    let parsed = text.lines().map(serde_json::from_str);
+    parsed.collect::<Result<_, _>>().unwrap()
+}
+
 #[test]
 fn a_reload_changes_level_and_form() {
     let text = lines_of(LevelFilter::WARN, Style::Json, |logs| {

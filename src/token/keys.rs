@@ -194,9 +194,9 @@ impl Shared {
         let (issuer, effect, remedy) = (&self.issuer, self.effect(), self.remedy());
         let (failed, since) = (due.count, due.since);
         if self.current.load().is_some() {
-            tracing::warn!(issuer, reason, failed, %since, "no new key set: {effect}; {remedy}");
+            tracing::warn!(issuer, reason, failed, %since, remedy, "no new key set: {effect}");
         } else {
-            tracing::error!(issuer, reason, failed, %since, "no key set: {effect}; {remedy}");
+            tracing::error!(issuer, reason, failed, %since, remedy, "no key set: {effect}");
         }
     }
 

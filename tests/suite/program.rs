@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lychgate::audit::Cause;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -114,6 +115,7 @@ impl Home {
         let (address, admin) = addresses.unwrap();
         Program {
             child,
+            started: begin,
             output,
             address,
             admin,
@@ -185,6 +187,7 @@ fn serving(text: &str) -> Option<(SocketAddr, SocketAddr)> {
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
+    started: Instant,
     output: Output,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -247,6 +250,22 @@ impl Program {
 
     pub(crate) fn wait_ready(&self) {
         until("deletions are taken", || self.takes_deletions());
+        if !self.output.shared.paused.load(Ordering::Acquire) {
+            let ends_well = |lines: &[Value]| {
+                let last = lines.last();
+                last.is_none_or(|line| line["message"] == "deletions are accepted")
+            };
+            until("the log says so", || ends_well(&self.logged_changes()));
+        }
+    }
+
+    /// The log lines about the trail's availability.
+    fn logged_changes(&self) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains("\"deletions are "));
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Waits until deletions are refused for this cause.
@@ -255,6 +274,28 @@ impl Program {
             let page = self.page("/readyz?verbose");
             String::from_utf8_lossy(&page.body).contains(cause)
         });
+        if Cause::ALL.iter().any(|known| known.as_str() == cause) {
+            self.logs_cause(cause);
+        }
+    }
+
+    /// Asserts that the log gives the cause, the folder and the remedy, and does so at most once a minute.
+    pub(crate) fn logs_cause(&self, cause: &str) {
+        let lines = || {
+            let mut lines = self.logged_changes();
+            lines.retain(|line| line["cause"] == cause);
+            lines
+        };
+        until("the log gives the cause", || !lines().is_empty());
+        let (lines, minutes) = (lines(), self.started.elapsed().as_secs() / 60);
+        assert!(lines.len() as u64 <= 1 + minutes, "{lines:#?}");
+        for line in lines {
+            let given = |field: &str| line[field].as_str().is_some_and(|text| !text.is_empty());
+            let is_complete = ["directory", "reason", "remedy", "since"]
+                .into_iter()
+                .all(given);
+            assert!(is_complete && line["level"] == "error", "{line:#}");
+        }
     }
 
     /// Waits until a checkpoint covers every entry.

@@ -128,7 +128,7 @@ impl Publisher {
         }
         if !self.rollback_guard.holds(&signed) {
             self.rollback_guard.write(&signed);
-            let trouble = self.rollback_guard.trouble.clone();
+            let trouble = self.rollback_guard.trouble.as_deref();
             self.availability.unwatched(trouble);
         }
         self.published = next;

@@ -1,6 +1,7 @@
 //! Whether the trail accepts deletions. Any task can read it without waiting for the writer or the
 //! disk.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +13,13 @@ use super::space::{Levels, Space};
 use super::{Cause, Unavailable, closed};
 use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
+use crate::trouble::Trouble;
 
 /// Deletions are refused once an entry has waited this long for a checkpoint.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What an operator can do about a seen file that cannot be written.
+pub(crate) const UNWATCHED_REMEDY: &str = "make the seen file's folder writable for the gateway's user (docs/operations.md, \"Seen file\")";
 
 /// A snapshot of the trail's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +34,18 @@ pub struct State {
     pub open_intents: u64,
     /// The free space on the trail's disk.
     pub space: Space,
-    /// Why the gateway cannot detect a rolled-back folder; `None` if it can.
-    pub unwatched: Option<String>,
+    /// Why the gateway cannot detect a rolled-back folder, and since when; `None` if it can.
+    pub unwatched: Option<(String, Time)>,
 }
 
 /// The current availability. Only the writer changes it; any task may count refusals.
 #[derive(Debug)]
 pub(crate) struct Availability {
+    /// The audit folder.
+    directory: PathBuf,
     status: ArcSwap<Status>,
+    /// What the log says about refusals.
+    trouble: Trouble,
     /// The start of the current sync; `None` if no sync is running.
     sync_began: ArcSwapOption<(Instant, Time)>,
     timeout: Duration,
@@ -48,8 +57,9 @@ pub(crate) struct Availability {
     pub(crate) lag: CheckpointLag,
     levels: Levels,
     space: Mutex<Space>,
-    /// Why the gateway cannot detect a rolled-back folder; `None` if it can.
-    unwatched: ArcSwapOption<String>,
+    space_trouble: Trouble,
+    /// The gateway cannot detect a rolled-back folder.
+    unwatched: Trouble,
     pub(crate) clock: Clock,
     metrics: Metrics,
 }
@@ -62,6 +72,7 @@ struct Status {
 
 impl Availability {
     pub(crate) fn new(
+        directory: PathBuf,
         timeout: Duration,
         levels: Levels,
         clock: Clock,
@@ -72,7 +83,9 @@ impl Availability {
             since: clock.now(),
         };
         let availability = Arc::new(Self {
+            directory,
             status: ArcSwap::from_pointee(status),
+            trouble: Trouble::new(clock.clone()),
             sync_began: ArcSwapOption::empty(),
             timeout,
             next_index: AtomicU64::new(0),
@@ -82,18 +95,19 @@ impl Availability {
             lag: CheckpointLag::new(LONGEST_WAIT),
             levels,
             space: Mutex::default(),
-            unwatched: ArcSwapOption::empty(),
+            space_trouble: Trouble::new(clock.clone()),
+            unwatched: Trouble::new(clock.clone()),
             clock,
             metrics,
         });
-        // A sync that hangs updates no metric, so each metrics reading checks the availability.
+        // A sync that hangs updates nothing, so each reading of the metrics does.
         let asked = Arc::downgrade(&availability);
         availability.metrics.before_reading(move || {
             if let Some(availability) = asked.upgrade() {
-                availability.show_open();
+                availability.tell();
             }
         });
-        availability.show_open();
+        availability.tell();
         availability
     }
 
@@ -129,23 +143,59 @@ impl Availability {
         (began.elapsed() > self.timeout).then(|| Time(at.0.saturating_add(timeout)))
     }
 
-    fn show_open(&self) {
-        let is_open = self.closed().is_none();
-        self.metrics.audit_open.set(i64::from(is_open));
+    /// Shows the state in the metrics, and logs a change.
+    pub(crate) fn tell(&self) {
+        let found = self.closed();
+        self.metrics.audit_open.set(i64::from(found.is_none()));
+        match found {
+            Some(found) => self.log(&found, 0),
+            None => self.log_end(),
+        }
     }
 
-    /// Like [`Self::closed`], but counts a refusal in the metrics.
+    /// Like [`Self::closed`], but counts and logs a refusal.
     pub(crate) fn pass(&self) -> Result<(), Unavailable> {
-        self.closed().map_or(Ok(()), |closed| {
-            self.count(closed.cause);
-            Err(closed)
-        })
+        match self.closed() {
+            Some(found) => {
+                self.refuses(&found);
+                Err(found)
+            }
+            None => {
+                self.log_end();
+                Ok(())
+            }
+        }
     }
 
-    pub(crate) fn count(&self, cause: Cause) {
-        let cause = cause.as_str();
+    /// Counts and logs a refused deletion.
+    pub(crate) fn refuses(&self, found: &Unavailable) {
+        let cause = found.cause.as_str();
         let labels = CauseLabels { cause };
         self.metrics.audit_refused.get_or_create(&labels).inc();
+        self.log(found, 1);
+    }
+
+    fn log(&self, found: &Unavailable, refused: u64) {
+        let cause = found.cause.as_str();
+        let Some(due) = self.trouble.occurs(cause, &found.detail, refused) else {
+            return;
+        };
+        let directory = self.directory.display();
+        let (reason, refused, since) = (&found.detail, due.count, due.since);
+        let remedy = found.cause.remedy();
+        // Each start begins with it, and usually it ends within a second.
+        if found.cause == Cause::Recovering {
+            tracing::info!(cause, %directory, reason, refused, %since, remedy, "deletions are not accepted yet");
+        } else {
+            tracing::error!(cause, %directory, reason, refused, %since, remedy, "deletions are refused");
+        }
+    }
+
+    fn log_end(&self) {
+        if let Some(ended) = self.trouble.ends() {
+            let (directory, since, refused) = (self.directory.display(), ended.since, ended.count);
+            tracing::info!(%directory, %since, refused, "deletions are accepted");
+        }
     }
 
     /// Counts a refused deletion for the next entry about refusals.
@@ -161,7 +211,7 @@ impl Availability {
             next_index: self.next_index.load(Ordering::Relaxed),
             open_intents: self.open_intents.load(Ordering::Relaxed),
             space: *self.space(),
-            unwatched: self.unwatched.load().as_deref().cloned(),
+            unwatched: self.unwatched.present().map(|now| (now.detail, now.since)),
         }
     }
 
@@ -176,7 +226,7 @@ impl Availability {
         let settled = closed.cause != Cause::Recovering;
         let closed = Some(closed);
         self.status.store(Arc::new(Status { closed, since }));
-        self.show_open();
+        self.tell();
         self.settled
             .send_if_modified(|s| settled && !std::mem::replace(s, true));
     }
@@ -184,12 +234,23 @@ impl Availability {
     pub(crate) fn open(&self) {
         let (closed, since) = (None, self.clock.now());
         self.status.store(Arc::new(Status { closed, since }));
-        self.show_open();
+        self.tell();
         self.settled.send_replace(true);
     }
 
-    pub(crate) fn unwatched(&self, why: Option<String>) {
-        self.unwatched.store(why.map(Arc::new));
+    /// Notes why the gateway cannot detect a rolled-back folder; `None` if it can.
+    pub(crate) fn unwatched(&self, why: Option<&str>) {
+        let directory = self.directory.display();
+        let Some(reason) = why else {
+            if let Some(ended) = self.unwatched.ends() {
+                tracing::info!(%directory, since = %ended.since, "the seen file can be written again");
+            }
+            return;
+        };
+        if let Some(due) = self.unwatched.occurs("unwatched", reason, 1) {
+            let (since, remedy) = (due.since, UNWATCHED_REMEDY);
+            tracing::warn!(%directory, reason, %since, remedy, "a roll-back of the trail would not be noticed");
+        }
     }
 
     /// Returns the number of refused deletions since the last call, and resets it.
@@ -207,8 +268,9 @@ impl Availability {
 
     pub(crate) fn show_space(&self, free_bytes: u64) {
         let now = self.clock.now();
-        self.space()
-            .measure(free_bytes, self.levels, now, &self.metrics);
+        let mut space = self.space();
+        space.measure(free_bytes, self.levels, now, &self.metrics);
+        space.log(&self.space_trouble, &self.directory);
     }
 
     fn space(&self) -> MutexGuard<'_, Space> {
@@ -318,7 +380,13 @@ mod tests {
     fn availability_at(timeout: Duration) -> (Arc<Availability>, Clock, Metrics) {
         let (clock, metrics) = (Clock::manual(Time(1)), Metrics::new());
         (
-            Availability::new(timeout, Levels::default(), clock.clone(), metrics.clone()),
+            Availability::new(
+                PathBuf::new(),
+                timeout,
+                Levels::default(),
+                clock.clone(),
+                metrics.clone(),
+            ),
             clock,
             metrics,
         )

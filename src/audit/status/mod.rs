@@ -57,6 +57,67 @@ impl Cause {
         )
     }
 
+    /// Every cause.
+    pub const ALL: [Self; 15] = [
+        Self::DiskFull,
+        Self::SyncFailed,
+        Self::SyncLate,
+        Self::Unlinked,
+        Self::Replaced,
+        Self::Truncated,
+        Self::Altered,
+        Self::ReadOnly,
+        Self::FolderMoved,
+        Self::SecondWriter,
+        Self::Locked,
+        Self::RolledBack,
+        Self::Damaged,
+        Self::KeyUnusable,
+        Self::Recovering,
+    ];
+
+    /// What an operator can do. It names the cause's section in `docs/operations.md`.
+    #[must_use]
+    pub fn remedy(self) -> String {
+        let what = match self {
+            Self::DiskFull => {
+                "free space on the disk of the audit folder, but delete no file of the folder; deletions open again by themselves"
+            }
+            Self::SyncFailed => {
+                "look for disk errors in the kernel's log (dmesg); the gateway tries again by itself"
+            }
+            Self::SyncLate => {
+                "find out why the disk is slow or hangs; deletions open again once it answers"
+            }
+            Self::Unlinked | Self::Replaced | Self::Truncated | Self::Altered => {
+                "keep a copy of the folder, then put the old file back; deletions open again by themselves; if it is lost, stop the gateway and run `lychgate audit accept-loss`"
+            }
+            Self::ReadOnly => {
+                "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves"
+            }
+            Self::FolderMoved => {
+                "put the old folder, or a whole copy, back at its path; deletions open again by themselves"
+            }
+            Self::SecondWriter => {
+                "find the other process (`fuser -v DIR/journal/*`) and stop it, then run `lychgate audit verify`"
+            }
+            Self::Locked => {
+                "stop the other process, or give this gateway its own folder, origin and key; deletions open by themselves once the other process is gone"
+            }
+            Self::RolledBack => {
+                "put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, and set `origin` and `key_file` in [audit] to the new ones"
+            }
+            Self::Damaged => {
+                "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and run `lychgate audit accept-loss`"
+            }
+            Self::KeyUnusable => {
+                "set `key_file` and `origin` in [audit] to the key of this folder; deletions open by themselves once the gateway can read it"
+            }
+            Self::Recovering => "wait; if it lasts, look at the disk",
+        };
+        format!("{what} (docs/operations.md, \"{}\")", self.as_str())
+    }
+
     /// The cause's name in refusals, logs, metrics and the trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,7 +1,10 @@
 //! The free space on the trail's disk, and two levels that warn before it is full.
 
+use std::path::Path;
+
 use crate::clock::Time;
 use crate::metrics::Metrics;
+use crate::trouble::Trouble;
 
 /// The levels, in free bytes, below which the gateway warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// Stores a measurement, and logs a change of the level.
+    /// Stores a measurement.
     pub(super) fn measure(
         &mut self,
         free_bytes: u64,
@@ -58,7 +61,6 @@ impl Space {
         };
         if self.level != level || self.free_bytes.is_none() {
             self.since = time.0;
-            log(level, self.level, free_bytes);
         }
         self.level = level;
         self.free_bytes = Some(free_bytes);
@@ -66,21 +68,42 @@ impl Space {
         metrics.audit_free_bytes.set(gauge);
         metrics.audit_space_level.set(level as i64);
     }
-}
 
-fn log(level: Level, before: Level, free_bytes: u64) {
-    match level {
-        Level::Low => tracing::error!(
-            free_bytes,
-            "the trail's disk is nearly full: deletions will be refused when no segment can be made"
-        ),
-        Level::Warn => tracing::warn!(free_bytes, "the trail's disk is filling up"),
-        Level::Enough if before != Level::Enough => {
-            tracing::info!(free_bytes, "the trail's disk has space again");
+    /// The key of the level that the free space is below.
+    pub(crate) fn key(self) -> Option<&'static str> {
+        match self.level {
+            Level::Enough => None,
+            Level::Warn => Some("free_space_warn"),
+            Level::Low => Some("free_space_low"),
         }
-        Level::Enough => {}
+    }
+
+    /// Logs a change of the level.
+    pub(super) fn log(self, trouble: &Trouble, directory: &Path) {
+        let (directory, free_bytes) = (directory.display(), self.free_bytes);
+        let Some(below) = self.key() else {
+            if trouble.ends().is_some() {
+                tracing::info!(%directory, free_bytes, "the trail's disk has space again");
+            }
+            return;
+        };
+        if trouble.occurs(below, "", 1).is_none() {
+            return;
+        }
+        let remedy = REMEDY;
+        match self.level {
+            Level::Low => {
+                tracing::error!(%directory, free_bytes, below, remedy, "the trail's disk is nearly full: deletions will soon be refused");
+            }
+            _ => {
+                tracing::warn!(%directory, free_bytes, below, remedy, "the trail's disk is filling up");
+            }
+        }
     }
 }
+
+/// What an operator can do if the space runs out.
+pub(crate) const REMEDY: &str = "free space on the disk of the audit folder, but delete no file of the folder (docs/operations.md, \"Free space\")";
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,13 @@ impl Shared {
     pub(crate) fn new(settings: &Settings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
         let (timeout, levels) = (settings.sync_timeout, settings.space);
         Arc::new(Self {
-            availability: Availability::new(timeout, levels, clock.clone(), metrics.clone()),
+            availability: Availability::new(
+                settings.directory.clone(),
+                timeout,
+                levels,
+                clock.clone(),
+                metrics.clone(),
+            ),
             queue: Arc::default(),
             clock,
             holding: watch::Sender::new(None),

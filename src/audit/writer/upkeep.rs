@@ -18,6 +18,7 @@ impl CommitLoop {
         self.tend_spare()?;
         self.tend_publisher()?;
         self.tend_time()?;
+        self.shared.availability.tell();
         self.show();
         Ok(())
     }

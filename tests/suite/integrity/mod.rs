@@ -58,6 +58,7 @@ impl Scene {
     fn refuses(&self, cause: &str) {
         self.refuses_once(cause);
         self.says(cause);
+        self.program.logs_cause(cause);
     }
 
     /// Asserts that the next deletion is refused with the cause.
