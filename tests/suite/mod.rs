@@ -42,8 +42,9 @@ mod reconcile;
 // A trail of an earlier version.
 mod old_trail;
 
-// Reload, shutdown, and an output that nobody reads.
+// Reload, shutdown, the log, and an output that nobody reads.
 mod drain;
+mod log_lines;
 mod output;
 mod reload;
 
