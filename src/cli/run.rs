@@ -45,7 +45,10 @@ async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop
     let mut interrupt = listen(SignalKind::interrupt())?;
     let gateway = Gateway::start_with(config, Clock::system(), metrics)
         .await
-        .map_err(Stop::io)?;
+        .map_err(|error| {
+            tracing::error!(%error, "the gateway cannot start");
+            Stop::io(error)
+        })?;
     tracing::info!(
         address = %gateway.address(),
         admin = %gateway.admin_address(),

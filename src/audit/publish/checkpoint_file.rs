@@ -13,6 +13,7 @@ use crate::audit::disk::{Disk, Folder, folder_above, is_lack, read_log_file, wri
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable, closed, unread};
+use crate::clock::Time;
 
 /// The file, and the bytes that this process expects in it.
 #[derive(Debug)]
@@ -95,6 +96,15 @@ impl RollbackGuard {
             trouble,
             path,
         })
+    }
+
+    /// The file with the time of its last change, for messages.
+    pub(super) fn describe(&self) -> String {
+        let looked = self.file.as_ref().map(|file| file.folder.look(&file.name));
+        let micros = looked.and_then(|found| i64::try_from(found.ok()?.changed / 1_000).ok());
+        let since =
+            micros.map_or_else(String::new, |micros| format!(", written {},", Time(micros)));
+        format!("the seen file {}{since}", self.path)
     }
 
     /// The file's content; `None` if it is missing or cannot be read.

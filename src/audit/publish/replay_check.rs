@@ -99,7 +99,7 @@ impl ReplayCheck {
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
             && reader.root_at(seen.size).map_err(missing)? != seen.root
         {
-            return Err(other_history(seen.size));
+            return Err(self.other_history(seen.size));
         }
         self.start = before(&reader, index)?;
         self.tree = self.start.clone();
@@ -121,9 +121,10 @@ impl ReplayCheck {
     pub(crate) fn finish(&self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
+            let (guard, known) = (&self.rollback_guard, seen.size);
             let what = format!(
-                "the seen file knows {} entries, the trail holds {size}",
-                seen.size
+                "{} knows {known} entries, and the trail holds {size}",
+                guard.describe()
             );
             return Err(closed(Cause::RolledBack, what));
         }
@@ -137,6 +138,14 @@ impl ReplayCheck {
             }
             _ => Ok(()),
         }
+    }
+
+    fn other_history(&self, size: u64) -> Unavailable {
+        let what = format!(
+            "the trail's first {size} entries are not those that {} knows",
+            self.rollback_guard.describe()
+        );
+        closed(Cause::RolledBack, what)
     }
 
     /// The number of entries under the folder's checkpoint.
@@ -158,7 +167,7 @@ impl ReplayCheck {
         let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
         let seen = self.newest_seen.as_ref();
         if seen.is_some_and(|seen| is_other(seen, &self.tree)) {
-            return Err(other_history(size));
+            return Err(self.other_history(size));
         }
         let Some(checkpoint) = &self.checkpoint else {
             return Ok(());
@@ -209,12 +218,6 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
             .map_err(missing)?;
     }
     Ok(Tree { frontier, bundle })
-}
-
-fn other_history(size: u64) -> Unavailable {
-    let what =
-        format!("the first {size} entries are not those that the seen file's checkpoint covers");
-    closed(Cause::RolledBack, what)
 }
 
 fn missing(missing: MissingRange) -> Unavailable {

@@ -100,7 +100,10 @@ pub(crate) fn accept(
     now: Time,
 ) -> Result<Accepted, NotAccepted> {
     let refused = |closed: Unavailable| match closed.cause {
-        Cause::Locked => NotAccepted::Held(lock_holder(disk, settings)),
+        Cause::Locked => {
+            let root = disk.folder(&settings.directory, None);
+            NotAccepted::Held(root.ok().and_then(|root| lock_holder(&*root)))
+        }
         _ => NotAccepted::Unavailable(closed),
     };
     match found {
@@ -144,9 +147,8 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
 }
 
 /// The process id in the lock file: the writer puts it there once it holds the lock.
-fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
-    let root = disk.folder(&settings.directory, None).ok()?;
-    let line = String::from_utf8(read_log_file(&*root, LOCK).ok()??).ok()?;
+pub(super) fn lock_holder(root: &dyn Folder) -> Option<u32> {
+    let line = String::from_utf8(read_log_file(root, LOCK).ok()??).ok()?;
     line.split(' ').next()?.parse().ok()
 }
 

@@ -33,6 +33,8 @@ pub(super) struct CommitLoop {
     pub(super) spare_again: Instant,
     /// Whether the log has taken deletions in this process.
     has_begun: bool,
+    /// How many intents recovery closed, until the log says so.
+    pub(super) recovered: u64,
     waiters: Vec<Waiter>,
     /// The time of the last summary of refusals.
     pub(super) summed_up: Instant,
@@ -81,6 +83,7 @@ impl CommitLoop {
             no_spare: None,
             spare_again: now,
             has_begun: false,
+            recovered: 0,
             waiters: Vec::new(),
             summed_up: now,
             written: now,
@@ -99,6 +102,7 @@ impl CommitLoop {
         self.show();
         self.tell_settled();
         self.store.begin(!self.has_begun)?;
+        self.log_recovery();
         if let Some(ended) = incident.take() {
             let refused = self.shared.availability.take_refused();
             self.composer.note(&ended.ended(refused));
@@ -109,6 +113,18 @@ impl CommitLoop {
         }
         self.open_gate();
         Ok(())
+    }
+
+    fn log_recovery(&mut self) {
+        let closed = std::mem::take(&mut self.recovered);
+        if closed > 0 {
+            let remedy = "list them with `lychgate audit unresolved`, settle them with `lychgate audit reconcile` (docs/operations.md, \"Stop\")";
+            tracing::warn!(
+                closed,
+                remedy,
+                "a process ended without closing its deletions: they are recorded as unknown (crash)"
+            );
+        }
     }
 
     /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop). Returns the reason if the log must be

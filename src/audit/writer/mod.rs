@@ -92,12 +92,9 @@ impl Writer {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         composer.note(&Kind::Started(Started { version, recovered }));
         let shared = Arc::clone(&self.shared);
-        Ok(CommitLoop::new(
-            shared,
-            store,
-            composer,
-            self.settings.heartbeat,
-        ))
+        let mut commit_loop = CommitLoop::new(shared, store, composer, self.settings.heartbeat);
+        commit_loop.recovered = recovered;
+        Ok(commit_loop)
     }
 }
 

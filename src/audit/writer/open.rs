@@ -200,7 +200,12 @@ fn lock(
         .map_err(at("cannot open the lock"))?;
     match lock.lock().map_err(at("cannot take the lock"))? {
         true => Ok((lock, false)),
-        false => Err(closed(Cause::Locked, "another process writes this trail")),
+        false => {
+            let holder = accept_loss::lock_holder(root);
+            let holder =
+                holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+            Err(closed(Cause::Locked, format!("{holder} writes this trail")))
+        }
     }
 }
 

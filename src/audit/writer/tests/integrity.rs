@@ -240,7 +240,7 @@ async fn p3_a_lock_that_another_process_holds_refuses_deletions() {
     let other = File::create(&lock).unwrap();
     rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let told = || real.trail.state().closed;
-    wait(|| told().is_some_and(|found| found.detail.contains("another process writes"))).await;
+    wait(|| told().is_some_and(|found| found.detail.contains("writes this trail"))).await;
     assert_eq!(real.delete().await, Err(Cause::Unlinked));
     drop(other);
     real.mended().await;
