@@ -55,7 +55,8 @@ pub struct Failure {
     /// Whether any byte of this request was sent. TLS handshakes and other requests on the
     /// connection do not count.
     pub bytes_left: bool,
-    /// The explanation for the caller and the log, without secrets.
+    /// The explanation for the log, without secrets. It may name the origin and its addresses, so the
+    /// caller does not see it.
     pub detail: Cow<'static, str>,
 }
 

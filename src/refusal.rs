@@ -1,8 +1,9 @@
 //! Every refusal of the gateway: its code, status, public text and remedy.
 //!
 //! A refusal is an RFC 9457 problem; [`Code`] is the stable part for callers and operators.
-//! `docs/refusals.md` has a paragraph for each code.
+//! `docs/refusals.md` has a line in its table and a section for each code.
 
+mod advice;
 pub(crate) mod problem;
 pub(crate) mod record;
 
@@ -10,12 +11,14 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+pub use advice::{Actor, Repeat};
+
 use crate::audit::Receipt;
 use crate::audit::entry::Sent;
 use crate::request::BodyFault;
 
 macro_rules! codes {
-    ($($variant:ident = $status:literal $text:literal $title:literal,)*) => {
+    ($($variant:ident = $status:literal $text:literal $title:literal $actor:ident $repeat:ident,)*) => {
         /// The stable code of a refusal.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code {
@@ -43,63 +46,105 @@ macro_rules! codes {
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
+
+            /// Who must act so that the request passes.
+            #[must_use]
+            pub const fn actor(self) -> Actor {
+                match self { $(Self::$variant => Actor::$actor,)* }
+            }
+
+            /// When the caller may repeat the request, if no byte of it was sent.
+            #[must_use]
+            pub const fn repeat(self) -> Repeat {
+                match self { $(Self::$variant => Repeat::$repeat,)* }
+            }
         }
     };
 }
 
 codes! {
-    VersionMissing = 400 "version-missing" "The query parameter v is missing",
-    VersionUnsupported = 400 "version-unsupported" "This API version is not supported",
-    VersionAmbiguous = 400 "version-ambiguous" "The query parameter v appears more than once",
-    IfMatchMalformed = 400 "if-match-malformed" "If-Match is not well formed",
-    UserIdInvalid = 400 "user-id-invalid" "The user id is not valid",
-    AccountIdInvalid = 400 "account-id-invalid" "The account id is not valid",
-    PathMalformed = 400 "path-malformed" "The path is not in its plain form",
-    BodyUnexpected = 400 "body-unexpected" "This request may not carry a body",
-    BodyInvalid = 400 "body-invalid" "The body is not what this operation takes",
-    RequestMalformed = 400 "request-malformed" "The request is malformed",
-    TokenMissing = 401 "token-missing" "A bearer token is required",
-    TokenMalformed = 401 "token-malformed" "The token is malformed",
-    TokenSignature = 401 "token-signature" "The token's signature does not verify",
-    TokenAlgorithm = 401 "token-algorithm" "The token's algorithm is not allowed",
-    TokenKeyUnknown = 401 "token-key-unknown" "The token's key is not known",
-    TokenExpired = 401 "token-expired" "The token has expired",
-    TokenNotYetValid = 401 "token-not-yet-valid" "The token is not valid yet",
-    TokenIssuer = 401 "token-issuer" "The token's issuer is not trusted",
-    TokenAudience = 401 "token-audience" "The token is meant for another audience",
-    TokenType = 401 "token-type" "This type of token is not accepted",
-    TokenClaims = 401 "token-claims" "The token's claims are missing or malformed",
-    TokenRevoked = 401 "token-revoked" "The token is revoked",
-    TokenBinding = 401 "token-binding" "The token is bound to a key that was not shown",
-    AccountForbidden = 403 "account-forbidden" "The token does not cover this account",
-    ScopeMissing = 403 "scope-missing" "The token lacks a scope",
-    RuleDenied = 403 "rule-denied" "A rule denies this request",
-    IfMatchUnconditional = 403 "if-match-unconditional" "An unconditional deletion is not permitted",
-    OperationUnknown = 404 "operation-unknown" "No such operation",
-    AccountUnknown = 404 "account-unknown" "No origin is known for this account",
-    MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
-    RequestTimeout = 408 "request-timeout" "The request took too long to arrive",
-    BodyTooLarge = 413 "body-too-large" "The body is too large",
-    UriTooLong = 414 "uri-too-long" "The request target is too long",
-    IfMatchMissing = 428 "if-match-missing" "If-Match is required",
-    DeletionBudgetSpent = 429 "deletion-budget-spent" "The budget of deletions is spent",
-    RateLimited = 429 "rate-limited" "Too many requests",
-    HeadersTooLarge = 431 "headers-too-large" "The header section is too large",
-    Internal = 500 "internal" "The gateway has a defect",
-    DeletionUnconfirmed = 500 "deletion-unconfirmed" "The deletion's outcome could not be recorded",
-    UpstreamUnreachable = 502 "upstream-unreachable" "Upstream cannot be reached",
-    UpstreamProtocol = 502 "upstream-protocol" "Upstream's answer cannot be used",
-    DomainRefused = 502 "domain-refused" "The account's domain is not allowed",
-    AuditUnavailable = 503 "audit-unavailable" "The audit trail cannot take deletions",
-    KeysUnavailable = 503 "keys-unavailable" "The issuer's keys are not available",
-    DomainUnavailable = 503 "domain-unavailable" "The account's domain cannot be found out",
-    CredentialsUnavailable = 503 "credentials-unavailable" "Upstream credentials are not available",
-    Overloaded = 503 "overloaded" "The gateway is at its limit",
-    Draining = 503 "draining" "The gateway is stopping",
-    UpstreamTimeout = 504 "upstream-timeout" "Upstream did not answer in time",
+    VersionMissing = 400 "version-missing" "The query parameter v is missing" Caller OnceFixed,
+    VersionUnsupported = 400 "version-unsupported" "This API version is not supported" Caller OnceFixed,
+    VersionAmbiguous = 400 "version-ambiguous" "The query parameter v appears more than once" Caller OnceFixed,
+    IfMatchMalformed = 400 "if-match-malformed" "If-Match is not well formed" Caller OnceFixed,
+    UserIdInvalid = 400 "user-id-invalid" "The user id is not valid" Caller OnceFixed,
+    AccountIdInvalid = 400 "account-id-invalid" "The account id is not valid" Caller OnceFixed,
+    PathMalformed = 400 "path-malformed" "The path is not in its plain form" Caller OnceFixed,
+    BodyUnexpected = 400 "body-unexpected" "This request may not carry a body" Caller OnceFixed,
+    BodyInvalid = 400 "body-invalid" "The body is not what this operation takes" Caller OnceFixed,
+    RequestMalformed = 400 "request-malformed" "The request is malformed" Caller OnceFixed,
+    TokenMissing = 401 "token-missing" "A bearer token is required" Caller WithAnotherToken,
+    TokenMalformed = 401 "token-malformed" "The token is malformed" Caller WithAnotherToken,
+    TokenSignature = 401 "token-signature" "The token's signature does not verify" Caller WithAnotherToken,
+    TokenAlgorithm = 401 "token-algorithm" "The token's algorithm is not allowed" Issuer WithAnotherToken,
+    TokenKeyUnknown = 401 "token-key-unknown" "The token's key is not known" Caller InAFewSeconds,
+    TokenExpired = 401 "token-expired" "The token has expired" Caller WithAnotherToken,
+    TokenNotYetValid = 401 "token-not-yet-valid" "The token is not valid yet" Nobody InAFewSeconds,
+    TokenIssuer = 401 "token-issuer" "The token's issuer is not trusted" Caller WithAnotherToken,
+    TokenAudience = 401 "token-audience" "The token is meant for another audience" Issuer WithAnotherToken,
+    TokenType = 401 "token-type" "This type of token is not accepted" Caller WithAnotherToken,
+    TokenClaims = 401 "token-claims" "The token's claims are missing or malformed" Issuer WithAnotherToken,
+    TokenRevoked = 401 "token-revoked" "The token is revoked" Operator OnceMended,
+    TokenBinding = 401 "token-binding" "The token is bound to a key that was not shown" Issuer WithAnotherToken,
+    AccountForbidden = 403 "account-forbidden" "The token does not cover this account" Caller OnceFixed,
+    ScopeMissing = 403 "scope-missing" "The token lacks a scope" Issuer WithAnotherToken,
+    RuleDenied = 403 "rule-denied" "A rule denies this request" Operator OnceMended,
+    IfMatchUnconditional = 403 "if-match-unconditional" "An unconditional deletion is not permitted" Caller OnceFixed,
+    OperationUnknown = 404 "operation-unknown" "No such operation" Caller OnceFixed,
+    AccountUnknown = 404 "account-unknown" "No origin is known for this account" Operator OnceMended,
+    MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here" Caller OnceFixed,
+    RequestTimeout = 408 "request-timeout" "The request took too long to arrive" Caller OnceFixed,
+    BodyTooLarge = 413 "body-too-large" "The body is too large" Caller OnceFixed,
+    UriTooLong = 414 "uri-too-long" "The request target is too long" Caller OnceFixed,
+    IfMatchMissing = 428 "if-match-missing" "If-Match is required" Caller OnceFixed,
+    DeletionBudgetSpent = 429 "deletion-budget-spent" "The budget of deletions is spent" Caller AfterRetryAfter,
+    RateLimited = 429 "rate-limited" "Too many requests" Caller AfterRetryAfter,
+    HeadersTooLarge = 431 "headers-too-large" "The header section is too large" Caller OnceFixed,
+    Internal = 500 "internal" "The gateway has a defect" Operator InAFewSeconds,
+    DeletionUnconfirmed = 500 "deletion-unconfirmed" "The deletion's outcome could not be recorded" Operator Never,
+    UpstreamUnreachable = 502 "upstream-unreachable" "Upstream cannot be reached" Operator InAFewSeconds,
+    UpstreamProtocol = 502 "upstream-protocol" "Upstream's answer cannot be used" Operator InAFewSeconds,
+    DomainRefused = 502 "domain-refused" "The account's domain is not allowed" Operator OnceMended,
+    AuditUnavailable = 503 "audit-unavailable" "The audit trail cannot take deletions" Operator AfterRetryAfter,
+    KeysUnavailable = 503 "keys-unavailable" "The issuer's keys are not available" Operator AfterRetryAfter,
+    DomainUnavailable = 503 "domain-unavailable" "The account's domain cannot be found out" Operator AfterRetryAfter,
+    CredentialsUnavailable = 503 "credentials-unavailable" "Upstream credentials are not available" Operator AfterRetryAfter,
+    Overloaded = 503 "overloaded" "The gateway is at its limit" Caller AfterRetryAfter,
+    Draining = 503 "draining" "The gateway is stopping" Nobody AfterRetryAfter,
+    UpstreamTimeout = 504 "upstream-timeout" "Upstream did not answer in time" Operator InAFewSeconds,
 }
 
 impl Code {
+    /// Whether nothing raises the code yet, because its part comes with a later release.
+    #[must_use]
+    pub const fn is_planned(self) -> bool {
+        matches!(
+            self,
+            Self::TokenRevoked
+                | Self::RuleDenied
+                | Self::DeletionBudgetSpent
+                | Self::RateLimited
+                | Self::DomainRefused
+                | Self::DomainUnavailable
+        )
+    }
+
+    /// Whether a write or a deletion with this refusal may have been sent, in whole or in part.
+    #[must_use]
+    pub const fn may_be_sent(self) -> bool {
+        matches!(
+            self,
+            Self::RequestMalformed
+                | Self::RequestTimeout
+                | Self::BodyTooLarge
+                | Self::Internal
+                | Self::DeletionUnconfirmed
+                | Self::UpstreamUnreachable
+                | Self::UpstreamProtocol
+                | Self::UpstreamTimeout
+        )
+    }
+
     /// The status of the answer.
     #[must_use]
     pub fn status(self) -> StatusCode {
@@ -112,8 +157,12 @@ impl Code {
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
-    /// The `detail` of RFC 9457: the fault of this request and its remedy, without secrets.
+    /// The fault of this request and its remedy, for the caller: it names no secret, and no origin,
+    /// address or file of the gateway's. [`Self::text`] adds whether to repeat the request.
     pub detail: Cow<'static, str>,
+    /// The full detail for the operator's log, if it is more than `detail`: it may name origins,
+    /// addresses and files.
+    pub operator_detail: Option<Cow<'static, str>>,
     /// Whether any part of the request was sent upstream. A repeat is safe only if it is `No`.
     pub sent: Sent,
     /// For `audit-unavailable`: the cause.
@@ -140,6 +189,7 @@ impl Refusal {
         Self {
             code,
             detail: detail.into(),
+            operator_detail: None,
             sent: Sent::No,
             cause: None,
             upstream_status: None,
@@ -150,12 +200,22 @@ impl Refusal {
         }
     }
 
+    /// A panic, whose place the panic hook has logged.
+    #[must_use]
+    pub fn defect() -> Self {
+        Self::new(
+            Code::Internal,
+            "The gateway has a defect that this request met.",
+        )
+        .with_operator_detail("a panic: the line `a defect of the gateway` names its place")
+    }
+
     /// A body longer than `most` bytes.
     #[must_use]
     pub fn body_too_large(most: u64) -> Self {
         Self::new(
             Code::BodyTooLarge,
-            format!("The body is longer than the {most} bytes that are allowed."),
+            format!("The body is longer than the {most} bytes that are allowed. Send it in parts."),
         )
     }
 
@@ -165,15 +225,16 @@ impl Refusal {
         match fault {
             BodyFault::TooLarge => Self::new(
                 Code::BodyTooLarge,
-                "The body is longer than this gateway allows ([limits] max_body_bytes).",
+                "The body is longer than this gateway allows ([limits] max_body_bytes). \
+                 Send it in parts.",
             ),
             BodyFault::Late => Self::new(
                 Code::RequestTimeout,
-                "The body did not arrive in time ([limits] body_timeout).",
+                "The body did not arrive in time ([limits] body_timeout). Send it faster, or in parts.",
             ),
             BodyFault::Broken => Self::new(
                 Code::RequestMalformed,
-                "The body was cut short, or its chunked framing is broken.",
+                "The body was cut short, or its chunked framing is broken. Send it whole.",
             ),
         }
     }
@@ -184,6 +245,23 @@ impl Refusal {
     /// Always returns the refusal.
     pub fn refuse<T>(self) -> Checked<T> {
         Err(Box::new(self))
+    }
+
+    /// The `detail` of RFC 9457: the fault, whether the caller may repeat the request, and who must
+    /// act. `read_back` is what to read after a request that may have changed something; `None` for
+    /// a read.
+    #[must_use]
+    pub fn text(&self, read_back: Option<&str>) -> String {
+        let (actor, repeat) = (self.code.actor(), self.code.repeat());
+        let advice = advice::advice(actor, repeat, self.sent, read_back);
+        format!("{} {advice}", self.detail)
+    }
+
+    /// Adds the full detail for the log.
+    #[must_use]
+    pub fn with_operator_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.operator_detail = Some(detail.into());
+        self
     }
 
     /// Sets whether the request was sent.

@@ -3,6 +3,7 @@
 mod body;
 mod origin;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -47,8 +48,8 @@ pub struct RequestContext {
     pub body_fault: Fact<BodyFault>,
     /// Whether an intent is on record (`record`).
     pub recorded: AtomicBool,
-    /// The code of the refusal (`refuse`, or `record` for a deletion).
-    pub code: Fact<&'static str>,
+    /// The refusal (`refuse`, or `record` for a deletion).
+    pub refused: Fact<RefusedAs>,
 }
 
 /// A fact that one layer learns. Only the first value counts.
@@ -75,6 +76,15 @@ pub struct Batch {
     pub users: Vec<String>,
     /// SHA-256 of the body in hexadecimal.
     pub body_sha256: String,
+}
+
+/// A refusal as the access line shows it.
+#[derive(Debug)]
+pub struct RefusedAs {
+    /// Its code.
+    pub code: &'static str,
+    /// The full detail, for the operator.
+    pub detail: Cow<'static, str>,
 }
 
 /// A fault of the caller's body.
@@ -106,7 +116,7 @@ impl RequestContext {
             origin: Fact::unknown(),
             body_fault: Fact::unknown(),
             recorded: AtomicBool::new(false),
-            code: Fact::unknown(),
+            refused: Fact::unknown(),
         }
     }
 

@@ -149,7 +149,7 @@ impl Contracts {
                 reason: reason.clone(),
             },
             (true, None, _) => Miss::Unknown {
-                reason: "No operation of the contract has this path.".to_owned(),
+                reason: "No operation of the contract has this path. Check it: upper and lower case count.".to_owned(),
             },
             (false, _, Some(_)) => Miss::Override,
             (false, _, None) => Miss::Method {

@@ -1,6 +1,7 @@
 //! Writes one access line and counts one request, even if the caller leaves before the answer.
 //!
 //! The line holds no query, no header and no path of an unknown operation, since those may hold a token.
+//! For a refused request, it holds the full detail, which the caller does not see.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -98,7 +99,8 @@ impl AccessRecord {
         let elapsed = context.started.elapsed();
         let matched = context.matched.get();
         let operation = matched.map(|matched| &matched.operation.name);
-        let code = context.code.get().copied().unwrap_or_default();
+        let refused = context.refused.get();
+        let code = refused.map(|refused| refused.code).unwrap_or_default();
         self.metrics.request_seconds.observe(elapsed.as_secs_f64());
         self.metrics.count_request(operation, status, code);
         let identity = context.identity.get();
@@ -112,6 +114,7 @@ impl AccessRecord {
             subject = identity.map(|identity| identity.subject.as_str()),
             status,
             code,
+            detail = refused.map(|refused| &*refused.detail),
             microseconds = elapsed.as_micros() as u64,
             message = "request",
         );

@@ -69,10 +69,23 @@ fn bearer(routed: &Routed) -> Checked<&str> {
 }
 
 fn refusal(denial: &Denial) -> Refusal {
-    let (code, detail): (Code, Cow<'static, str>) = match denial {
+    let (code, detail) = told(denial);
+    let refusal = Refusal::new(code, detail);
+    match denial {
+        Denial::KeysUnavailable(why) => refusal.with_operator_detail(why.clone()),
+        _ => refusal,
+    }
+}
+
+fn told(denial: &Denial) -> (Code, Cow<'static, str>) {
+    match denial {
         Denial::Malformed(why) => (
             Code::TokenMalformed,
-            format!("The token is not a JWT in compact form: {why}.").into(),
+            format!(
+                "The token is not a JWT in compact form: {why}. \
+                 Send the access token as its issuer gave it."
+            )
+            .into(),
         ),
         Denial::Signature => (
             Code::TokenSignature,
@@ -80,12 +93,15 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::Algorithm => (
             Code::TokenAlgorithm,
-            "The token is signed with an algorithm that is not allowed for its issuer. Fetch another one."
+            "The token is signed with an algorithm that is not allowed for its issuer. \
+             Ask the issuer for a token with another one."
                 .into(),
         ),
         Denial::KeyUnknown => (
             Code::TokenKeyUnknown,
-            "The token's issuer has published no key that fits it. Fetch a new token.".into(),
+            "The gateway knows no key of the token's issuer that fits it. After a change of keys, \
+             the gateway fetches them. If this lasts, fetch a new token."
+                .into(),
         ),
         Denial::Expired => (
             Code::TokenExpired,
@@ -93,7 +109,8 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::NotYetValid => (
             Code::TokenNotYetValid,
-            "The token is not valid yet: its nbf or iat lies in the future. Try again shortly."
+            "The token is not valid yet: its nbf or iat lies in the future. If this lasts, \
+             the clock of its issuer or of the gateway is wrong."
                 .into(),
         ),
         Denial::Issuer => (
@@ -104,7 +121,7 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::Audience => (
             Code::TokenAudience,
-            "The token is meant for another audience than this gateway. Ask its issuer for one for it."
+            "The token is meant for another audience. Ask its issuer for a token for this gateway."
                 .into(),
         ),
         Denial::Type(why) => (
@@ -113,17 +130,20 @@ fn refusal(denial: &Denial) -> Refusal {
         ),
         Denial::Claims(why) => (
             Code::TokenClaims,
-            format!("The token's claims cannot be used: {why}. Fetch another token.").into(),
+            format!(
+                "The token's claims cannot be used: {why}. Ask its issuer for a token without this fault."
+            )
+            .into(),
         ),
         Denial::Binding => (
             Code::TokenBinding,
-            "The token is bound to a key (cnf), which this gateway cannot check. Get an unbound one."
+            "The token is bound to a key (cnf), which this gateway cannot check. \
+             Ask its issuer for an unbound one."
                 .into(),
         ),
-        Denial::KeysUnavailable => (
+        Denial::KeysUnavailable(_) => (
             Code::KeysUnavailable,
-            "The keys of the token's issuer could not be read yet. Try again shortly.".into(),
+            "The gateway has not been able to read the keys of the token's issuer.".into(),
         ),
-    };
-    Refusal::new(code, detail)
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn layer(
         let Some(origin) = domains.origin(&context.matched.known().account) else {
             return Refusal::new(
                 Code::AccountUnknown,
-                "No origin is configured for this account ([domains.accounts]).",
+                "The gateway knows no upstream for this account ([domains.accounts]). Check the account.",
             )
             .refuse();
         };

@@ -66,7 +66,7 @@ fn check_target(limits: &Limits, uri: &Uri) -> Checked<()> {
     if bytes > most {
         return Refusal::new(
             Code::UriTooLong,
-            format!("The request target has {bytes} bytes; {most} are allowed."),
+            format!("The request target has {bytes} bytes; {most} are allowed. Shorten the query."),
         )
         .refuse();
     }
@@ -82,7 +82,9 @@ fn check_head(limits: &Limits, headers: &HeaderMap) -> Checked<()> {
     if bytes > most {
         return Refusal::new(
             Code::HeadersTooLarge,
-            format!("The header section has {bytes} bytes; {most} are allowed."),
+            format!(
+                "The header section has {bytes} bytes; {most} are allowed. Send fewer or shorter headers."
+            ),
         )
         .refuse();
     }

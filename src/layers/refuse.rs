@@ -19,7 +19,7 @@ use tower::layer::{Layer, layer_fn};
 use crate::audit::Trail;
 use crate::audit::entry::Sent;
 use crate::refusal::record::record;
-use crate::refusal::{Code, Refusal, problem};
+use crate::refusal::{Refusal, problem};
 use crate::request::{Body, RequestContext};
 
 /// The gateway's id of the request, on every answer.
@@ -87,11 +87,7 @@ fn defect(context: &RequestContext) -> Refusal {
     } else {
         Sent::No
     };
-    Refusal::new(
-        Code::Internal,
-        "The gateway has a defect that this request met. Its log holds the place.",
-    )
-    .with_sent(sent)
+    Refusal::defect().with_sent(sent)
 }
 
 #[derive(Debug)]
@@ -103,7 +99,7 @@ struct Recorder {
 impl Recorder {
     fn refuse(&self, refusal: &Refusal, context: &RequestContext) -> Response<Body> {
         record(&self.trail, &self.config, refusal, context);
-        problem::response(refusal, context.request_id())
+        problem::response(refusal, context)
     }
 }
 
@@ -163,7 +159,7 @@ pub(super) mod tests {
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["lychgate-refusal"], "internal");
         assert_eq!(response.headers()["x-request-id"], "id");
-        assert_eq!(context.code.get(), Some(&"internal"));
+        assert_eq!(context.refused.get().unwrap().code, "internal");
     }
 
     #[tokio::test]

@@ -1,4 +1,6 @@
 //! A refusal as the caller sees it: an RFC 9457 problem with its headers.
+//!
+//! The operator's detail of a refusal stays here: only the access line shows it.
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -6,8 +8,9 @@ use serde::Serialize;
 
 use crate::audit::Receipt;
 use crate::audit::entry::Sent;
+use crate::contract::Effect;
 use crate::refusal::{Code, Refusal};
-use crate::request::Body;
+use crate::request::{Body, RequestContext};
 
 /// The header that distinguishes the gateway's refusals from upstream's answers.
 const REFUSAL: HeaderName = HeaderName::from_static("lychgate-refusal");
@@ -30,18 +33,19 @@ struct Problem<'r> {
     upstream_status: Option<u16>,
 }
 
-/// The answer for this refusal.
-pub(crate) fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
-    let code = refusal.code;
+/// The answer for this refusal of this request.
+pub(crate) fn response(refusal: &Refusal, context: &RequestContext) -> Response<Body> {
+    let (code, request_id) = (refusal.code, context.request_id());
+    let detail = refusal.text(read_back(context));
     let problem = Problem {
         r#type: format!("urn:lychgate:refusal:{}", code.as_str()),
         title: code.title(),
         status: code.status_u16(),
-        detail: &refusal.detail,
+        detail: &detail,
         instance: format!("urn:uuid:{request_id}"),
         code: code.as_str(),
         request_id,
-        message: &refusal.detail,
+        message: &detail,
         sent: refusal.sent,
         cause: refusal.cause,
         upstream_status: refusal.upstream_status,
@@ -52,6 +56,16 @@ pub(crate) fn response(refusal: &Refusal, request_id: &str) -> Response<Body> {
     *response.status_mut() = code.status();
     set_headers(response.headers_mut(), refusal);
     response
+}
+
+/// What shows whether the request took effect; `None` for a read.
+fn read_back(context: &RequestContext) -> Option<&'static str> {
+    match context.matched.get()?.operation.effect {
+        Effect::Read => None,
+        Effect::Write => Some("what the request would have changed"),
+        Effect::Delete if context.batch.get().is_some() => Some("each user"),
+        Effect::Delete => Some("the user"),
+    }
 }
 
 fn set_headers(headers: &mut HeaderMap, refusal: &Refusal) {
@@ -102,7 +116,19 @@ pub(crate) fn set_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use http::Request;
+
     use super::*;
+    use crate::request::Peer;
+
+    /// The answer to a request with the id `id`.
+    fn answer(refusal: &Refusal) -> Response<Body> {
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let id = HeaderValue::from_static("id");
+        response(refusal, &RequestContext::new(id, peer, &Request::new(())))
+    }
 
     fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
         response.headers().get(name).map(|v| v.to_str().unwrap())
@@ -111,7 +137,7 @@ mod tests {
     #[test]
     fn p11_a_refusal_is_a_problem_with_its_code() {
         let refusal = Refusal::new(Code::VersionMissing, "Add v=4.0.");
-        let response = response(&refusal, "id-1");
+        let response = answer(&refusal.with_operator_detail("http://va.ac.example:8443"));
         assert_eq!(response.status(), 400);
         assert_eq!(
             header(&response, "lychgate-refusal"),
@@ -124,11 +150,12 @@ mod tests {
         let Body::Whole(body) = response.into_body() else {
             panic!("a problem has a body");
         };
+        assert!(!String::from_utf8_lossy(&body).contains("va.ac.example"));
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["code"], "version-missing");
         assert_eq!(body["detail"], body["message"]);
         assert_eq!(body["sent"], "no");
-        assert_eq!(body["request_id"], "id-1");
+        assert_eq!(body["request_id"], "id");
         assert_eq!(body["status"], 400);
         assert!(body.get("cause").is_none());
     }
@@ -136,7 +163,7 @@ mod tests {
     #[test]
     fn p11_challenges_follow_rfc_6750() {
         let of = |refusal: Refusal| {
-            let response = response(&refusal, "id");
+            let response = answer(&refusal);
             header(&response, "www-authenticate").map(str::to_owned)
         };
         let missing = of(Refusal::new(Code::TokenMissing, ""));
@@ -153,7 +180,7 @@ mod tests {
 
     #[test]
     fn p11_a_repeatable_refusal_has_retry_after() {
-        let response = response(&Refusal::new(Code::Draining, ""), "id");
+        let response = answer(&Refusal::new(Code::Draining, ""));
         assert_eq!(header(&response, "retry-after"), Some("1"));
     }
 

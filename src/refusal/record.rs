@@ -5,13 +5,17 @@ use std::sync::atomic::Ordering;
 use crate::audit::Trail;
 use crate::audit::entry::{Caller, Cuts, MAX_REFUSED_USERS, Refused};
 use crate::refusal::Refusal;
-use crate::request::RequestContext;
+use crate::request::{RefusedAs, RequestContext};
 
 /// Notes the refusal in the context and records a refused deletion in the trail. Only the first
 /// call for a request does so: the deletion's task calls this because its caller may have hung up,
 /// and `refuse` calls it too.
 pub(crate) fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
-    let is_first = context.code.learn(refusal.code.as_str());
+    let detail = refusal.operator_detail.as_ref().unwrap_or(&refusal.detail);
+    let is_first = context.refused.learn(RefusedAs {
+        code: refusal.code.as_str(),
+        detail: detail.clone(),
+    });
     if !is_first || !context.is_deletion() || context.recorded.load(Ordering::Relaxed) {
         return;
     }

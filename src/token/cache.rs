@@ -44,7 +44,11 @@ impl Weighter<Box<str>, Verdict> for Weight {
         let listed = match &verdict.identity.accounts {
             super::Accounts::All => 0,
             super::Accounts::These(these) => these.len(),
-        } + verdict.identity.scopes.len();
+            super::Accounts::Missing(_) => 1,
+        } + match &verdict.identity.scopes {
+            super::Scopes::These(these) => these.len(),
+            super::Scopes::Missing(_) => 1,
+        };
         // The texts of the identity are as long as the token's at most; each listed text adds a
         // header.
         let bytes = 256 + 2 * token.len() as u64 + 48 * listed as u64;
@@ -54,7 +58,7 @@ impl Weighter<Box<str>, Verdict> for Weight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Accounts, json};
+    use super::super::{Accounts, Scopes, json};
     use super::*;
     use std::time::Duration;
 
@@ -66,7 +70,7 @@ mod tests {
                 subject: String::new(),
                 client: None,
                 accounts: Accounts::All,
-                scopes: vec![String::new(); scopes],
+                scopes: Scopes::These(vec![String::new(); scopes]),
                 token_id: String::new(),
             }),
             window: Window::read(&claims, Duration::ZERO).unwrap(),

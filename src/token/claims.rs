@@ -1,12 +1,13 @@
 //! Reads the claims of a token and checks that the token is for this gateway.
 
 use super::date::Window;
+use std::borrow::Cow;
 use std::ops::RangeBounds;
 
 use serde_json::Value;
 
 use super::json::Object;
-use super::{Accounts, Denial, Identity, IssuerSettings};
+use super::{Accounts, Denial, Identity, IssuerSettings, Scopes};
 
 /// The maximum length of a `jti` in bytes.
 const MAX_TOKEN_ID_BYTES: usize = 256;
@@ -48,16 +49,16 @@ pub(super) fn judge(
 
 fn subject(claims: &Object) -> Result<String, Denial> {
     let subject = claims.get("sub");
-    let subject = subject.ok_or(Denial::Claims("the token has no `sub`"))?;
+    let subject = subject.ok_or(Denial::Claims("the token has no `sub`".into()))?;
     let wrong = "`sub` is not a string without control characters";
-    text(subject, 1.., wrong)
+    text(subject, 1.., || wrong.into())
 }
 
 /// If the claim is absent, the caller may access no account.
 fn accounts(claims: &Object, name: &str) -> Result<Accounts, Denial> {
-    let mut these = strings(claims, name).ok_or(Denial::Claims(
-        "the accounts claim is neither a string nor a list of strings",
-    ))?;
+    let Some(mut these) = strings(claims, name)? else {
+        return Ok(Accounts::Missing(name.to_owned()));
+    };
     if these.iter().any(|one| one == "*") {
         return Ok(Accounts::All);
     }
@@ -66,10 +67,10 @@ fn accounts(claims: &Object, name: &str) -> Result<Accounts, Denial> {
     Ok(Accounts::These(these))
 }
 
-fn scopes(claims: &Object, name: &str) -> Result<Vec<String>, Denial> {
-    let listed = strings(claims, name).ok_or(Denial::Claims(
-        "the scopes claim is neither a string nor a list of strings",
-    ))?;
+fn scopes(claims: &Object, name: &str) -> Result<Scopes, Denial> {
+    let Some(listed) = strings(claims, name)? else {
+        return Ok(Scopes::Missing(name.to_owned()));
+    };
     let mut scopes: Vec<String> = match claims.get(name) {
         Some(Value::String(text)) => text
             .split(' ')
@@ -80,13 +81,15 @@ fn scopes(claims: &Object, name: &str) -> Result<Vec<String>, Denial> {
     };
     scopes.sort_unstable();
     scopes.dedup();
-    Ok(scopes)
+    Ok(Scopes::These(scopes))
 }
 
 fn client(claims: &Object, name: &str) -> Result<Option<String>, Denial> {
-    let client = claims.get(name).or_else(|| claims.get("azp"));
-    let wrong = "the client claim is not a string without control characters";
-    client.map(|client| text(client, .., wrong)).transpose()
+    let named = claims.get(name).map(|client| (name, client));
+    let client = named.or_else(|| Some(("azp", claims.get("azp")?)));
+    let wrong = |name| format!("`{name}` is not a string without control characters");
+    let client = client.map(|(name, client)| text(client, .., || wrong(name).into()));
+    client.transpose()
 }
 
 /// `jti`; without one, a digest that both encodings of an ECDSA signature share.
@@ -94,14 +97,12 @@ fn token_id(claims: &Object, signing_input: &str) -> Result<String, Denial> {
     let wrong = "`jti` is not a string of 1 to 256 bytes without control characters";
     match claims.get("jti") {
         None => Ok(sha256_hex(signing_input.as_bytes())),
-        Some(id) => text(id, 1..=MAX_TOKEN_ID_BYTES, wrong),
+        Some(id) => text(id, 1..=MAX_TOKEN_ID_BYTES, || wrong.into()),
     }
 }
 
 fn audience(claims: &Object, allowed: &[String]) -> Result<(), Denial> {
-    let named = strings(claims, "aud").ok_or(Denial::Claims(
-        "`aud` is neither a string nor a list of strings",
-    ))?;
+    let named = strings(claims, "aud")?.unwrap_or_default();
     if named.iter().any(|one| allowed.contains(one)) {
         Ok(())
     } else {
@@ -109,27 +110,27 @@ fn audience(claims: &Object, allowed: &[String]) -> Result<(), Denial> {
     }
 }
 
-/// A string or a list of strings without control characters. Returns an empty list if the claim is
-/// absent.
-fn strings(claims: &Object, name: &str) -> Option<Vec<String>> {
-    match claims.get(name) {
-        None => Some(Vec::new()),
-        Some(Value::Array(list)) => list
-            .iter()
-            .map(|one| clean(one).map(str::to_owned))
-            .collect(),
-        Some(one) => clean(one).map(|one| vec![one.to_owned()]),
-    }
+/// A string or a list of strings without control characters; `None` if the claim is absent.
+fn strings(claims: &Object, name: &str) -> Result<Option<Vec<String>>, Denial> {
+    let clean = |one| clean(one).map(str::to_owned);
+    let read: Option<Vec<String>> = match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::Array(list)) => list.iter().map(clean).collect(),
+        Some(one) => clean(one).map(|one| vec![one]),
+    };
+    let wrong = || format!("`{name}` is neither a string nor a list of strings");
+    read.map(Some).ok_or_else(|| Denial::Claims(wrong().into()))
 }
 
 /// A clean string of this many bytes.
 fn text(
     value: &Value,
     bytes: impl RangeBounds<usize>,
-    wrong: &'static str,
+    wrong: impl FnOnce() -> Cow<'static, str>,
 ) -> Result<String, Denial> {
     let text = clean(value).filter(|text| bytes.contains(&text.len()));
-    text.map(str::to_owned).ok_or(Denial::Claims(wrong))
+    text.map(str::to_owned)
+        .ok_or_else(|| Denial::Claims(wrong()))
 }
 
 /// A string that is safe to log and to compare.

@@ -47,10 +47,10 @@ impl<'a> Compact<'a> {
         let claims = decode(claims)?;
         decode(signature)?;
         let header = json::object(&header).ok_or(Denial::Malformed(
-            "the header is not one JSON object without repeated names",
+            "the header is not one JSON object without duplicate names",
         ))?;
         let claims = json::object(&claims).ok_or(Denial::Malformed(
-            "the claims are not one JSON object without repeated names",
+            "the claims are not one JSON object without duplicate names",
         ))?;
         Ok(Self {
             signing_input,

@@ -30,16 +30,10 @@ impl Window {
         let leeway = i64::try_from(leeway.as_micros()).unwrap_or(i64::MAX);
         let expiry = claims
             .get("exp")
-            .ok_or(Denial::Claims("the token has no `exp`"))?;
-        let expiry = micros(expiry).ok_or(Denial::Claims(
-            "`exp` is not a number of seconds from 1970 to the year 9999",
-        ))?;
-        let not_before = optional(claims, "nbf").ok_or(Denial::Claims(
-            "`nbf` is not a number of seconds from 1970 to the year 9999",
-        ))?;
-        let issued = optional(claims, "iat").ok_or(Denial::Claims(
-            "`iat` is not a number of seconds from 1970 to the year 9999",
-        ))?;
+            .ok_or_else(|| Denial::Claims("the token has no `exp`".into()))?;
+        let expiry = micros(expiry).ok_or_else(|| no_time("exp"))?;
+        let not_before = optional(claims, "nbf").ok_or_else(|| no_time("nbf"))?;
+        let issued = optional(claims, "iat").ok_or_else(|| no_time("iat"))?;
         Ok(Self {
             begins: not_before.max(issued).saturating_sub(leeway),
             ends: (expiry - expiry % MICROS).saturating_add(leeway),
@@ -56,6 +50,11 @@ impl Window {
             Ok(())
         }
     }
+}
+
+fn no_time(name: &str) -> Denial {
+    let wrong = format!("`{name}` is not a number of seconds from 1970 to the year 9999");
+    Denial::Claims(wrong.into())
 }
 
 /// Returns 0 if the claim is absent, and `None` if its value is not a valid time.
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn exp_missing_string_negative_null_true_or_too_large() {
         let missing = strict("{}").unwrap_err();
-        assert_eq!(missing, Denial::Claims("the token has no `exp`"));
+        assert_eq!(missing, Denial::Claims("the token has no `exp`".into()));
         for exp in [
             "\"1900000000\"",
             "-1",

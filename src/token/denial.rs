@@ -1,7 +1,9 @@
 //! The reasons for denying a token.
 
+use std::borrow::Cow;
+
 /// Why the verifier denies a token. Each variant is one refusal code of docs/refusals.md. The texts
-/// are fixed and contain no part of the token.
+/// name claims of the config at most, and contain no part of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the refusal code of its name")]
 pub enum Denial {
@@ -14,8 +16,9 @@ pub enum Denial {
     Issuer,
     Audience,
     Type(&'static str),
-    Claims(&'static str),
+    Claims(Cow<'static, str>),
     Binding,
-    /// The gateway has not yet read a key set of this issuer.
-    KeysUnavailable,
+    /// The gateway has not yet read a key set of this issuer. The reason is for the operator: it may
+    /// name a file or an address.
+    KeysUnavailable(String),
 }

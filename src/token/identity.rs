@@ -7,6 +7,17 @@ pub enum Accounts {
     All,
     /// These accounts, sorted.
     These(Vec<String>),
+    /// None: the token lacks this claim.
+    Missing(String),
+}
+
+/// The scopes that a caller holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    /// These scopes, sorted.
+    These(Vec<String>),
+    /// None: the token lacks this claim.
+    Missing(String),
 }
 
 /// A caller.
@@ -20,8 +31,8 @@ pub struct Identity {
     pub client: Option<String>,
     /// The accounts claim.
     pub accounts: Accounts,
-    /// The scopes claim, sorted.
-    pub scopes: Vec<String>,
+    /// The scopes claim.
+    pub scopes: Scopes,
     /// `jti`; without one, the SHA-256 of `header.payload` in lower-case hexadecimal.
     pub token_id: String,
 }
@@ -33,12 +44,16 @@ impl Identity {
         match &self.accounts {
             Accounts::All => true,
             Accounts::These(these) => these.iter().any(|one| one == account),
+            Accounts::Missing(_) => false,
         }
     }
 
     /// Whether the caller holds this scope.
     #[must_use]
     pub fn holds(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|one| one == scope)
+        match &self.scopes {
+            Scopes::These(these) => these.iter().any(|one| one == scope),
+            Scopes::Missing(_) => false,
+        }
     }
 }

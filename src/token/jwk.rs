@@ -24,8 +24,8 @@ pub(super) struct Key {
 impl Key {
     /// Reads one key.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let jwk =
-            json::object(text.as_bytes()).ok_or("is not one JSON object without repeated names")?;
+        let jwk = json::object(text.as_bytes())
+            .ok_or("is not one JSON object without duplicate names")?;
         if ["d", "p", "q", "k"]
             .iter()
             .any(|name| jwk.contains_key(*name))

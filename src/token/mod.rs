@@ -28,7 +28,7 @@ pub(crate) mod verifier;
 
 pub use algorithm::Algorithm;
 pub use denial::Denial;
-pub use identity::{Accounts, Identity};
+pub use identity::{Accounts, Identity, Scopes};
 pub use verifier::Verifier;
 
 use std::path::PathBuf;

@@ -104,7 +104,11 @@ impl Verifier {
             return Err(Denial::Algorithm);
         }
         let current = issuer.keys.current();
-        let current = current.as_ref().ok_or(Denial::KeysUnavailable)?;
+        let current = current.as_ref().ok_or_else(|| {
+            let trouble = issuer.keys.trouble();
+            let why = trouble.map_or_else(String::new, |(why, _)| why);
+            Denial::KeysUnavailable(format!("issuer {}: {why}", issuer.settings.issuer))
+        })?;
         self.check_signature(issuer, current, &compact)?;
         let judged = claims::judge(&compact.claims, &issuer.settings, compact.signing_input)?;
         judged.window.judge(self.clock.now())?;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::judge::{Played, parts};
 use crate::support::gateway::ORIGIN;
+use crate::support::refusals;
 use crate::support::wire::{Answer, find};
 
 /// All faults. `verifier` is the public line of the trail's key; `keeps_token` permits the caller's
@@ -16,6 +17,7 @@ pub(super) fn complaints(played: &Played, verifier: &str, keeps_token: bool) -> 
     if let Some(answer) = &played.answer {
         if let Some(code) = answer.header("lychgate-refusal") {
             refusal(answer, code, &mut faults);
+            faults.extend(refusals::faults(&answer.json(), None));
         }
         receipt(answer, played.entry.as_ref(), verifier, &mut faults);
     }

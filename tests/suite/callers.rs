@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use serde_json::json;
 
+use crate::support::refusals;
 use crate::support::tokens::{self, ACCOUNT, Signer};
 use crate::support::wire::{self, Answer};
 
@@ -52,7 +53,7 @@ pub(crate) fn get(address: SocketAddr, user: u64) -> Answer {
     answer.expect("a read is answered")
 }
 
-/// The code, `sent` and `cause` of a refusal.
+/// The code, `sent` and `cause` of a refusal, whose text follows docs/refusals.md.
 pub(crate) fn refusal(answer: &Answer) -> (String, String, String) {
     let body = answer.json();
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
@@ -61,6 +62,10 @@ pub(crate) fn refusal(answer: &Answer) -> (String, String, String) {
         answer.header("lychgate-refusal"),
         Some(&*code).filter(|c| !c.is_empty())
     );
+    if !code.is_empty() {
+        let faults = refusals::faults(&body, None);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
     (code, text("sent"), text("cause"))
 }
 

@@ -32,7 +32,8 @@ mod integrity;
 mod second;
 mod sync_fails;
 
-// An upstream that breaks off.
+// An upstream that breaks off, and refusals that say nothing about the inside of the gateway.
+mod inside;
 mod no_answer;
 
 // Operator commands: reconcile unknown outcomes, abandon a damaged log.

@@ -44,6 +44,12 @@ fn judge(manner: Manner, expected: Expected) -> (Answer, Deletion) {
     let program = home.start_ready();
     let answer = delete(program.address, 1);
     assert_eq!(users.seen_count(), 1, "p7: it is sent once: {context}");
+    let detail = program.logged_detail(&answer);
+    let inside = match expected.4 {
+        Sent::Yes => "cut short",
+        Sent::No | Sent::Unknown => &users.address().to_string(),
+    };
+    assert!(detail.contains(inside), "{context}: {detail}");
     drop(program);
     let found = compare(&home, &answer, expected, &context);
     (answer, found)
@@ -165,6 +171,8 @@ fn p2_an_unreachable_upstream_is_a_failure_with_nothing_sent() {
     let home = Home::new(address, &[]);
     let program = home.start_ready();
     let answer = delete(program.address, 1);
+    let detail = program.logged_detail(&answer);
+    assert!(detail.contains(&address.to_string()), "{detail}");
     let expected = (502, "upstream-unreachable", Verdict::Failed, None, Sent::No);
     compare(&home, &answer, expected, "nobody listens");
 }

@@ -203,6 +203,28 @@ impl Program {
         self.output.text()
     }
 
+    /// The operator's detail of a refusal: it is in the access line of the request, which may be
+    /// written after the answer.
+    pub(crate) fn logged_detail(&self, refused: &wire::Answer) -> String {
+        let id = refused
+            .header("x-request-id")
+            .expect("each refusal has an id");
+        let mut line = Value::Null;
+        until("the access line is written", || {
+            let log = self.log();
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            let mut lines = lines.filter(|line: &Value| line["target"] == "lychgate::access");
+            let found = lines.find(|line| line["request_id"] == id);
+            line = found.unwrap_or_default();
+            line.is_object()
+        });
+        assert_eq!(line["level"], "info");
+        assert_eq!(line["code"].as_str(), refused.header("lychgate-refusal"));
+        line["detail"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Starts or stops reading the standard output.
     pub(crate) fn read_output(&self, on: bool) {
         self.output.shared.paused.store(!on, Ordering::Release);

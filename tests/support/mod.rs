@@ -9,6 +9,7 @@
 
 pub(crate) mod folder;
 pub(crate) mod gateway;
+pub(crate) mod refusals;
 pub(crate) mod tokens;
 pub(crate) mod trail;
 pub(crate) mod upstream;

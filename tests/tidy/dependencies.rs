@@ -19,8 +19,8 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("tls", Some(&[])),
     ("random", Some(&[])),
     ("trouble", Some(&["clock"])),
-    // A refusal contains the receipt of a deletion that was sent.
-    ("refusal", Some(&["audit", "request"])),
+    // A refusal contains the receipt of a deletion that was sent, and its advice depends on the effect.
+    ("refusal", Some(&["audit", "contract", "request"])),
     ("request", Some(&["contract", "token"])),
     ("check", Some(&["refusal", "request"])),
     ("forward", Some(&["request"])),

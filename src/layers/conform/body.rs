@@ -31,7 +31,7 @@ pub(super) fn judge(
         BodyRule::None | BodyRule::EmptyJson if body.is_empty() => Ok(Judged::Fits(Body::Empty)),
         BodyRule::None => Refusal::new(
             Code::BodyUnexpected,
-            "This operation takes no body: the path names the user.",
+            "This operation takes no body: the path names the user. Send none.",
         )
         .refuse(),
         BodyRule::Ids if headers.contains_key(CONTENT_ENCODING) => {
@@ -64,7 +64,7 @@ fn judge_empty_json(collected: Result<Bytes, Collect>) -> Checked<Body> {
         Err(Collect::Fault(fault)) => Refusal::of_body(fault).refuse(),
         Ok(_) | Err(Collect::TooLong) => Refusal::new(
             Code::BodyUnexpected,
-            "A read takes no body (or exactly {} or [], which is dropped).",
+            "A read takes no body, or exactly {} or []. Send none.",
         )
         .refuse(),
     }
@@ -93,7 +93,7 @@ fn judge_ids(
         Some(IdsFault::TooMany) => {
             return Refusal::new(
                 Code::BodyTooLarge,
-                format!("A batch names at most {MAX_IDS} users."),
+                format!("The batch names more than {MAX_IDS} users. Send it in parts."),
             )
             .refuse();
         }

@@ -22,7 +22,7 @@ fn check_ids_in_path(routed: &Routed) -> Checked<()> {
     if !path::is_account(&matched.account) {
         return Refusal::new(
             Code::AccountIdInvalid,
-            "An account id is 1 to 20 letters, digits or underscores.",
+            "The account id in the path is not 1 to 20 letters, digits or underscores.",
         )
         .refuse();
     }
@@ -33,7 +33,7 @@ fn check_ids_in_path(routed: &Routed) -> Checked<()> {
     {
         return Refusal::new(
             Code::UserIdInvalid,
-            "A user id is a decimal integer from 1 to 9223372036854775807, \
+            "The user id in the path is not a decimal integer from 1 to 9223372036854775807 \
              without sign or leading zero.",
         )
         .refuse();
@@ -52,7 +52,7 @@ fn check_version(routed: &Routed) -> Checked<()> {
         .refuse(),
         Err(VersionFault::Unsupported) => Refusal::new(
             Code::VersionUnsupported,
-            format!("The query parameter v must be exactly {wanted}."),
+            format!("The query parameter v is not exactly {wanted}. Send v={wanted}."),
         )
         .refuse(),
         Err(VersionFault::Ambiguous) => Refusal::new(
@@ -78,7 +78,7 @@ fn check_ids_query(routed: &Routed) -> Checked<()> {
     {
         return Refusal::new(
             Code::RequestMalformed,
-            "The deletion of one user takes no query parameter ids.",
+            "The deletion of one user takes no query parameter ids: the path names the user.",
         )
         .refuse();
     }
@@ -102,8 +102,8 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
         return Refusal::new(
             Code::IfMatchUnconditional,
             format!(
-                "If-Match -1 and * switch the revision check off; that takes the scope {scope}. \
-                 Send the revision you last read."
+                "If-Match -1 and * switch off the check of the revision, for which the token needs \
+                 the scope {scope}. Send the revision you last read (ac-revision)."
             ),
         )
         .with_scope(scope.clone())

@@ -111,6 +111,6 @@ where
 fn too_many_bodies() -> Refusal {
     Refusal::new(
         Code::Overloaded,
-        "Too many batch bodies are being read at once. Try again shortly.",
+        "The gateway is reading too many batch bodies at once. Send fewer at once.",
     )
 }

@@ -35,12 +35,7 @@ where
     // The handle may be dropped with the connection; the task goes on.
     match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
-        Err(_) => Refusal::new(
-            Code::Internal,
-            "The gateway has a defect that this deletion met. Look before you repeat it.",
-        )
-        .with_sent(Sent::Unknown)
-        .refuse(),
+        Err(_) => Refusal::defect().with_sent(Sent::Unknown).refuse(),
     }
 }
 
@@ -88,16 +83,14 @@ where
     tokio::select! {
         outcome = sending.catch_unwind() => match outcome {
             Ok(verdict) => verdict,
-            Err(_panic) => cut_off(
-                Reason::Internal,
-                Code::Internal,
-                "The gateway has a defect that this deletion met. Look before you repeat it.",
-            ),
+            Err(_panic) => cut_off(Reason::Internal, Refusal::defect()),
         },
         () = deletions.aborted.cancelled() => cut_off(
             Reason::Drain,
-            Code::UpstreamTimeout,
-            "The gateway stops and could not wait for upstream. Look before you repeat it.",
+            Refusal::new(
+                Code::UpstreamTimeout,
+                "The gateway is stopping and could not wait for upstream's answer.",
+            ),
         ),
     }
 }
@@ -127,7 +120,7 @@ fn intent(context: &RequestContext, config: &str) -> Intent {
     }
 }
 
-fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Checked<Response<Body>>) {
+fn cut_off(reason: Reason, refusal: Refusal) -> (Ending, Checked<Response<Body>>) {
     let ending = Ending {
         outcome: Verdict::Unknown,
         reason: Some(reason),
@@ -136,8 +129,7 @@ fn cut_off(reason: Reason, code: Code, detail: &'static str) -> (Ending, Checked
         revision: None,
         attempts: 1,
     };
-    let refusal = Refusal::new(code, detail).with_sent(Sent::Unknown);
-    (ending, refusal.refuse())
+    (ending, refusal.with_sent(Sent::Unknown).refuse())
 }
 
 /// Closes the intent, then lets the reply out with its receipt.
@@ -162,15 +154,11 @@ async fn finish(
             Err(refusal)
         }
         (Err(unconfirmed), _) => {
-            let mut refusal = Refusal::new(
-                Code::DeletionUnconfirmed,
-                format!(
-                    "Upstream has answered, but the outcome could not be put on record ({}). \
-                     Do not repeat the deletion: look first.",
-                    unconfirmed.cause.as_str()
-                ),
-            )
-            .with_sent(Sent::Yes);
+            let why = why_closed(unconfirmed.cause);
+            let detail = format!(
+                "Upstream has answered, but the gateway could not record the outcome: {why}."
+            );
+            let mut refusal = Refusal::new(Code::DeletionUnconfirmed, detail).with_sent(Sent::Yes);
             refusal.upstream_status = status;
             refusal.receipt = Some(unconfirmed.receipt);
             refusal.refuse()
@@ -179,18 +167,35 @@ async fn finish(
 }
 
 fn unavailable(closed: &Unavailable) -> Refusal {
-    let cause: Cause = closed.cause;
+    let (cause, why) = (closed.cause.as_str(), why_closed(closed.cause));
     let mut refusal = Refusal::new(
         Code::AuditUnavailable,
-        format!(
-            "The audit trail takes no deletions now ({}): {}. Nothing was sent: try again later. \
-             The operator finds what to do at /readyz?verbose.",
-            cause.as_str(),
-            closed.detail
-        ),
-    );
-    refusal.cause = Some(cause.as_str());
+        format!("The audit trail accepts no deletions now ({cause}): {why}."),
+    )
+    .with_operator_detail(format!("{cause}: {}", closed.detail));
+    refusal.cause = Some(cause);
     refusal
+}
+
+/// The cause for the caller. The trail's own detail may name files, so it is for the log alone.
+const fn why_closed(cause: Cause) -> &'static str {
+    match cause {
+        Cause::DiskFull => "its disk is full",
+        Cause::SyncFailed => "its disk reported an error",
+        Cause::SyncLate => "its disk does not answer in time",
+        Cause::Unlinked => "one of its files was removed",
+        Cause::Replaced => "one of its files was replaced",
+        Cause::Truncated => "one of its files was cut short",
+        Cause::Altered => "one of its files was altered",
+        Cause::ReadOnly => "the gateway may not write to it",
+        Cause::FolderMoved => "another folder took its place",
+        Cause::SecondWriter => "another program wrote to it",
+        Cause::Locked => "another process holds it",
+        Cause::RolledBack => "it is older than it was before",
+        Cause::Damaged => "its records are damaged",
+        Cause::KeyUnusable => "the gateway cannot use its key",
+        Cause::Recovering => "the gateway is opening it",
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +211,7 @@ mod tests {
     use crate::forward::Delivery;
     use crate::layers::refuse::tests::{closed_trail, trail_in};
     use crate::request::{Matched, Origin, Peer};
-    use crate::token::{Accounts, Identity};
+    use crate::token::{Accounts, Identity, Scopes};
 
     /// The deletion of a user, with every fact that the layers before learn.
     fn outgoing() -> Outgoing {
@@ -234,7 +239,7 @@ mod tests {
             subject: "s".into(),
             client: None,
             accounts: Accounts::All,
-            scopes: Vec::new(),
+            scopes: Scopes::These(Vec::new()),
             token_id: "t".into(),
         }));
         let origin = Origin::parse("http://a").unwrap();
@@ -268,7 +273,7 @@ mod tests {
         drop(running);
         deletions.drain();
         deletions.finished().await;
-        assert_eq!(context.code.get(), Some(&"audit-unavailable"));
+        assert_eq!(context.refused.get().unwrap().code, "audit-unavailable");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,7 @@ impl Deletions {
         if self.tasks.is_closed() {
             return Refusal::new(
                 Code::Draining,
-                "The gateway is stopping and takes no more deletions. Try again shortly.",
+                "The gateway is stopping and accepts no more deletions.",
             )
             .refuse();
         }
@@ -75,7 +75,7 @@ impl Deletions {
         if held.all >= slots || here >= most_here {
             return Refusal::new(
                 Code::Overloaded,
-                "Too many deletions are in flight ([limits] max_deletions). Try again shortly.",
+                "Too many deletions are in flight ([limits] max_deletions). Send fewer at once.",
             )
             .refuse();
         }

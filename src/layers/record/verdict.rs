@@ -6,22 +6,17 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::audit::entry::{Ending, Reason, Sent, Verdict};
 use crate::forward::{Failure, FailureKind, Report};
 use crate::refusal::{Checked, Code, Refusal};
-use crate::request::{Body, RequestContext, header_text};
+use crate::request::{Body, BodyFault, RequestContext, header_text};
 
 /// A deletion's answer is read whole, up to this many bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Of a read or a write: the answer as it came, or why there is none.
 pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
-    match report.reply {
-        Ok(response) => Ok(response),
-        Err(failure) => match (failure.kind, context.body_fault.get()) {
-            (FailureKind::RequestBody, Some(fault)) => {
-                Refusal::of_body(*fault).with_sent(sent(&failure)).refuse()
-            }
-            _ => refusal(&failure).refuse(),
-        },
-    }
+    report.reply.or_else(|failure| {
+        let fault = context.body_fault.get().copied();
+        refusal(&failure, fault).refuse()
+    })
 }
 
 /// Of a deletion: the outcome, and the reply that may go out once it is on record.
@@ -31,7 +26,10 @@ pub(super) async fn of_deletion(
 ) -> (Ending, Checked<Response<Body>>) {
     match reply {
         Ok(response) => answered(response, attempts).await,
-        Err(failure) => (unanswered(&failure, attempts), refusal(&failure).refuse()),
+        Err(failure) => {
+            let ending = unanswered(&failure, attempts);
+            (ending, refusal(&failure, None).refuse())
+        }
     }
 }
 
@@ -48,10 +46,9 @@ async fn answered(response: Response<Body>, attempts: u32) -> (Ending, Checked<R
     };
     let reply = match read_whole(body).await {
         Ok(body) => Ok(Response::from_parts(head, body)),
-        Err(why) => {
-            let mut refusal = Refusal::new(Code::UpstreamProtocol, why).with_sent(Sent::Yes);
+        Err(mut refusal) => {
             refusal.upstream_status = Some(head.status.as_u16());
-            refusal.refuse()
+            Err(refusal)
         }
     };
     (ending, reply)
@@ -66,16 +63,17 @@ fn by_status(status: StatusCode) -> Verdict {
     }
 }
 
-async fn read_whole(body: Body) -> Result<Body, &'static str> {
-    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
-        Ok(collected) => Ok(Body::whole(collected.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(
-            "Upstream answered, and its answer's body is longer than 1 MiB: go by upstream_status.",
-        ),
-        Err(_) => {
-            Err("Upstream answered, and its answer's body was cut short: go by upstream_status.")
-        }
-    }
+async fn read_whole(body: Body) -> Checked<Body> {
+    let (detail, error) = match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+        Ok(collected) => return Ok(Body::whole(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => ("Its body is longer than 1 MiB", error),
+        Err(error) => ("Its body was cut short", error),
+    };
+    let detail = format!("Upstream answered with the status in upstream_status. {detail}.");
+    Refusal::new(Code::UpstreamProtocol, detail)
+        .with_operator_detail(error.to_string())
+        .with_sent(Sent::Yes)
+        .refuse()
 }
 
 fn unanswered(failure: &Failure, attempts: u32) -> Ending {
@@ -109,17 +107,36 @@ fn sent(failure: &Failure) -> Sent {
     }
 }
 
-fn refusal(failure: &Failure) -> Refusal {
-    let code = match (failure.kind, failure.bytes_left) {
-        (FailureKind::Timeout, _) => Code::UpstreamTimeout,
-        (FailureKind::Saturated, _) => Code::Overloaded,
-        (FailureKind::Unreachable, _) | (FailureKind::ConnectionLost, false) => {
-            Code::UpstreamUnreachable
+/// The text for the caller is fixed: the failure's own detail may name an origin or an address.
+fn refusal(failure: &Failure, fault: Option<BodyFault>) -> Refusal {
+    let (code, detail) = match (failure.kind, failure.bytes_left) {
+        (FailureKind::Timeout, _) => (Code::UpstreamTimeout, "Upstream did not answer in time."),
+        (FailureKind::Saturated, _) => (
+            Code::Overloaded,
+            "All connections to the account's upstream are in use. Send fewer requests at once.",
+        ),
+        (FailureKind::Unreachable, _) | (FailureKind::ConnectionLost, false) => (
+            Code::UpstreamUnreachable,
+            "The gateway could not reach the account's upstream.",
+        ),
+        (FailureKind::RequestBody, _) => {
+            let fault = fault.unwrap_or(BodyFault::Broken);
+            return Refusal::of_body(fault)
+                .with_operator_detail(failure.detail.clone())
+                .with_sent(sent(failure));
         }
-        (FailureKind::RequestBody, _) => Code::RequestMalformed,
-        (FailureKind::Protocol | FailureKind::ConnectionLost, _) => Code::UpstreamProtocol,
+        (FailureKind::ConnectionLost, true) => (
+            Code::UpstreamProtocol,
+            "Upstream closed the connection before it answered.",
+        ),
+        (FailureKind::Protocol, _) => (
+            Code::UpstreamProtocol,
+            "Upstream's answer is not one that the gateway can use.",
+        ),
     };
-    Refusal::new(code, failure.detail.clone()).with_sent(sent(failure))
+    Refusal::new(code, detail)
+        .with_operator_detail(failure.detail.clone())
+        .with_sent(sent(failure))
 }
 
 #[cfg(test)]
@@ -164,7 +181,7 @@ mod tests {
 
     #[test]
     fn p11_each_failure_has_its_code() {
-        let code = |kind, left| refusal(&failure(kind, left)).code;
+        let code = |kind, left| refusal(&failure(kind, left), None).code;
         assert_eq!(code(FailureKind::Timeout, true), Code::UpstreamTimeout);
         assert_eq!(
             code(FailureKind::ConnectionLost, true),

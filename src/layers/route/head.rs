@@ -48,7 +48,10 @@ const JUDGED: [&str; 23] = [
 /// Judges it, in one look over the headers. Returns the method override, if there is one.
 pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
     if head.method == Method::CONNECT {
-        let mut refusal = Refusal::new(Code::MethodNotAllowed, "CONNECT is not served.");
+        let mut refusal = Refusal::new(
+            Code::MethodNotAllowed,
+            "CONNECT is not allowed here; allowed: GET, POST, PUT, DELETE.",
+        );
         refusal.allow = Some("GET, POST, PUT, DELETE".to_owned());
         return refusal.refuse();
     }
@@ -105,16 +108,17 @@ fn check_spelling(name: &str) -> Checked<()> {
         return Ok(());
     }
     let plain = name.replace('_', "-");
-    if JUDGED.contains(&plain.as_str())
-        || plain.starts_with("x-forwarded-")
-        || plain.starts_with("lychgate-")
-    {
-        return malformed(format!(
-            "the header {name} is spelled with `_`; use {plain}"
+    // The text never quotes the caller's spelling: a header's name can hold a token, too.
+    let judged = JUDGED.iter().find(|judged| **judged == plain).copied();
+    let prefix = ["x-forwarded-", "lychgate-"];
+    let prefix = prefix.into_iter().find(|prefix| plain.starts_with(prefix));
+    match judged.or(prefix) {
+        Some(plain) => malformed(format!(
+            "a header is spelled with `_` in place of `-`: {plain}"
         ))
-        .refuse();
+        .refuse(),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn check_expect(value: &HeaderValue) -> Checked<()> {
@@ -140,7 +144,7 @@ fn check_host(head: &Parts, host: Option<&HeaderValue>) -> Checked<()> {
     if !authority.as_str().eq_ignore_ascii_case(host) {
         return Refusal::new(
             Code::PathMalformed,
-            "The target names another host than the Host header.",
+            "The target names another host than the Host header. Send one and the same.",
         )
         .refuse();
     }

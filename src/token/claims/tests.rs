@@ -43,8 +43,8 @@ fn a_caller_with_the_required_claims_only_has_no_rights() {
     assert_eq!(caller.issuer, "https://issuer.example/");
     assert_eq!(caller.subject, "s");
     assert_eq!(caller.client, None);
-    assert_eq!(caller.accounts, Accounts::These(vec![]));
-    assert!(caller.scopes.is_empty());
+    assert_eq!(caller.accounts, Accounts::Missing("accounts".into()));
+    assert_eq!(caller.scopes, Scopes::Missing("scope".into()));
     assert!(!caller.covers("1") && !caller.covers(""));
 }
 
@@ -147,12 +147,32 @@ fn p9_accounts_of_another_type_are_refused_not_guessed() {
     }
 }
 
+fn these(scopes: &[&str]) -> Scopes {
+    Scopes::These(scopes.iter().map(|&scope| scope.to_owned()).collect())
+}
+
+#[test]
+fn p11_a_claim_of_another_form_is_told_by_its_configured_name() {
+    let mut settings = settings();
+    settings.accounts_claim = "sites".into();
+    settings.scopes_claim = "scp".into();
+    settings.client_claim = "app".into();
+    for name in ["sites", "scp", "app", "azp", "aud"] {
+        let claims = format!(r#"{{"sub":"s","exp":1900000000,"{name}":5}}"#);
+        let claims = json::object(claims.as_bytes()).unwrap();
+        match judge(&claims, &settings, "").unwrap_err() {
+            Denial::Claims(why) => assert!(why.contains(&format!("`{name}`")), "{why}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn scopes_are_a_spaced_string_or_a_list() {
     let spaced = judged(r#"{"scope":"users.write  users.read users.read "}"#).unwrap();
-    assert_eq!(spaced.scopes, ["users.read", "users.write"]);
+    assert_eq!(spaced.scopes, these(&["users.read", "users.write"]));
     let listed = judged(r#"{"scope":["b","a"]}"#).unwrap();
-    assert_eq!(listed.scopes, ["a", "b"]);
+    assert_eq!(listed.scopes, these(&["a", "b"]));
     let inner = judged(r#"{"scope":["users.read users.delete"]}"#).unwrap();
     assert!(
         !inner.holds("users.delete"),

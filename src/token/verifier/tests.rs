@@ -246,7 +246,10 @@ async fn before_a_key_set_was_read_keys_are_unavailable() {
     let clock = Clock::manual(Time(NOW * 1_000_000));
     let verifier = open(&[issuer], None, &clock, &Metrics::new()).unwrap();
     let token = mint(&es256(), &claims()).unwrap();
-    assert_eq!(verifier.verify(&token), Err(Denial::KeysUnavailable));
+    let Err(Denial::KeysUnavailable(why)) = verifier.verify(&token) else {
+        panic!("no key set was read");
+    };
+    assert!(why.starts_with("issuer https://issuer.example/: "), "{why}");
     let health = verifier.health();
     assert_eq!(health[0].0, ISSUER);
     assert!(health[0].1.is_some());

@@ -68,6 +68,8 @@ impl Scene {
         let expected = ("audit-unavailable", "no", cause);
         assert_eq!((&*code, &*sent, &*found), expected, "{}", answer.shown());
         assert_eq!((answer.status, receipt_index(&answer)), (503, None));
+        let detail = self.program.logged_detail(&answer);
+        assert!(detail.starts_with(&format!("{cause}: ")), "{detail}");
         assert!(answer.header("retry-after").is_some());
         assert_eq!(self.users.seen_count(), 0, "upstream saw nothing");
     }
