@@ -58,7 +58,7 @@ async fn p4_an_older_folder_is_rolled_back() {
     replace(older, &settings.directory);
     let (cause, detail) = refused(settings).await;
     assert_eq!(cause, Cause::RolledBack);
-    assert!(detail.contains("16 entries, the trail holds 8"), "{detail}");
+    assert!(detail.contains("knows 16 entries, and the trail holds 8"), "{detail}");
     replace(&newest, &settings.directory);
     let trail = open(settings).await;
     assert_eq!(trail.state().closed, None);
