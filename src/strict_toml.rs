@@ -24,16 +24,73 @@ pub struct Problem {
     pub message: String,
     /// The remedy.
     pub hint: String,
+    /// How bad it is.
+    pub level: Level,
+    /// Whether another machine might not have it: the text alone is right.
+    pub of_machine: bool,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For information.
+    Note,
+    /// An operator should act.
+    Warning,
+    /// The file or the machine cannot serve.
+    Error,
 }
 
 impl Problem {
     /// Converts a syntax error of this text.
     pub(crate) fn syntax(error: &Error, text: &str) -> Self {
-        Self {
-            span: error.span().unwrap_or(text.len()..text.len()),
-            message: error.message().to_owned(),
-            hint: "the file is TOML, see https://toml.io".to_owned(),
+        let span = error.span().unwrap_or(text.len()..text.len());
+        if error.message() == "duplicate key" {
+            return Self::duplicate(span, text);
         }
+        let (message, hint) = match bare_word(error.message(), &span, text) {
+            None => (error.message(), "the file is TOML, see https://toml.io"),
+            Some(word) if ["true", "false"].contains(&&*word.to_ascii_lowercase()) => {
+                ("a flag is in lower case", "write true or false")
+            }
+            Some(_) => (
+                "a text value needs quotes",
+                "put quotes around it, as in level = \"info\"",
+            ),
+        };
+        Self::error(span, message, hint)
+    }
+
+    /// An error of the text.
+    fn error(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            span,
+            message: message.into(),
+            hint: hint.into(),
+            level: Level::Error,
+            of_machine: false,
+        }
+    }
+
+    /// Whether the parser reads the rest of the text right in spite of this error.
+    pub(crate) fn leaves_the_rest(error: &Error, text: &str) -> bool {
+        let span = error.span().unwrap_or_default();
+        error.message() == "duplicate key" || bare_word(error.message(), &span, text).is_some()
+    }
+
+    fn duplicate(span: Range<usize>, text: &str) -> Self {
+        let name = quoted(text.get(span.clone()).unwrap_or_default());
+        let (first, hint) = match line_at(text, span.start).trim_start().starts_with('[') {
+            true => (
+                first_header(text, span.start),
+                "put all its keys under one header",
+            ),
+            false => (first_key(text, &span), "keep one of the two"),
+        };
+        let first = first.map(|line| format!(": the first is in line {line}"));
+        let message = format!("`{name}` appears twice{}", first.unwrap_or_default());
+        Self::error(span, message, hint)
     }
 }
 
@@ -60,11 +117,8 @@ impl Reading {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.problems.borrow_mut().push(Problem {
-            span: span.clone(),
-            message: message.into(),
-            hint: hint.into(),
-        });
+        let problem = Problem::error(span.clone(), message, hint);
+        self.problems.borrow_mut().push(problem);
     }
 }
 
@@ -153,7 +207,7 @@ impl<'t> Table<'t> {
 
     /// Reads `true` or `false`.
     pub(crate) fn flag(&mut self, key: &'static str, default: bool) -> bool {
-        self.value(key, "true or false", DeValue::as_bool)
+        self.scalar(key, "true or false", |value| value.as_bool())
             .unwrap_or(default)
     }
 
@@ -180,12 +234,12 @@ impl<'t> Table<'t> {
         &mut self,
         key: &'static str,
         expected: &str,
-        convert: impl FnOnce(&DeValue<'_>) -> Option<T>,
+        convert: impl Fn(&DeValue<'_>) -> Option<T>,
         default: T,
         range: RangeInclusive<T>,
         show: impl Fn(&T) -> String,
     ) -> T {
-        match self.value(key, expected, convert) {
+        match self.scalar(key, expected, convert) {
             None => default,
             Some(found) if range.contains(&found) => found,
             Some(_) => {
@@ -257,6 +311,16 @@ impl<'t> Table<'t> {
         self.wrong_at(&self.span_of(key), key, wrong, hint);
     }
 
+    /// Like [`Table::wrong`], for a problem of this machine.
+    pub(crate) fn wrong_here(&self, key: &str, wrong: &str, hint: &str) {
+        let message = format!("`{}` {wrong}", self.path(key));
+        let problem = Problem::error(self.span_of(key), message, hint);
+        self.reading.problems.borrow_mut().push(Problem {
+            of_machine: true,
+            ..problem
+        });
+    }
+
     /// Like [`Table::wrong`], but marks this span instead of the key's value.
     pub(crate) fn wrong_at(&self, span: &Range<usize>, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
@@ -270,6 +334,28 @@ impl<'t> Table<'t> {
             self.reading.known.borrow_mut().insert(self.path(key));
         }
         self.entries.and_then(|entries| entries.get(key))
+    }
+
+    /// Reads a number or a flag. If the value is right but for its quotes, the hint says so.
+    fn scalar<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        convert: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.ask(key)?;
+        let text = found.get_ref().as_str().map(str::trim);
+        let unquoted = text.and_then(|text| DeValue::parse(text).ok());
+        let fits = |value: Spanned<DeValue<'_>>| convert(value.get_ref()).is_some();
+        match (convert(found.get_ref()), text) {
+            (None, Some(text)) if unquoted.is_some_and(fits) => {
+                let wrong = format!("must be {expected}, and this string is not");
+                let hint = format!("drop the quotes: {key} = {}", quoted(text));
+                self.wrong(key, &wrong, &hint);
+                None
+            }
+            _ => self.value(key, expected, convert),
+        }
     }
 
     fn value<T>(
@@ -316,6 +402,85 @@ impl<'t> Table<'t> {
             format!("{}.{key}", self.name)
         }
     }
+}
+
+/// The position of a key such as `audit.directory` or `issuer.0.jwks_url`: that of its value, or else
+/// that of the innermost table on the way.
+pub(crate) fn span_in(text: &str, key: &str) -> Range<usize> {
+    let (tree, _) = DeTable::parse_recoverable(text);
+    let mut found: Option<&Spanned<DeValue<'_>>> = None;
+    for name in key.split('.') {
+        let next = match found.map(Spanned::get_ref) {
+            None => tree.get_ref().get(name),
+            Some(DeValue::Table(table)) => table.get(name),
+            Some(DeValue::Array(list)) => name.parse().ok().and_then(|at: usize| list.get(at)),
+            Some(_) => None,
+        };
+        match next {
+            Some(next) => found = Some(next),
+            None => break,
+        }
+    }
+    found.map_or(0..0, Spanned::span)
+}
+
+/// The text without quotes at a syntax error, if the error is that the quotes are missing.
+fn bare_word<'t>(message: &str, span: &Range<usize>, text: &'t str) -> Option<&'t str> {
+    let is_of_value = message.starts_with("invalid ") || message.starts_with("string values must");
+    let (before, after) = text.split_at_checked(span.start).filter(|_| is_of_value)?;
+    let begin = before.rfind(['=', '[', ',', '\n']).map_or(0, |at| at + 1);
+    let end = after.find([',', ']', '}', '#', '\n']);
+    let word = text[begin..end.map_or(text.len(), |end| span.start + end)].trim();
+    let is_number = |c: char| c.is_ascii_digit() || "+-._".contains(c);
+    let is_bare = !word.contains(['"', '\'', '=']) && !word.chars().all(is_number);
+    is_bare.then_some(word)
+}
+
+/// The line of the first key with the name of the second one at `span`.
+fn first_key(text: &str, span: &Range<usize>) -> Option<usize> {
+    let (tree, _) = DeTable::parse_recoverable(text);
+    let name = text.get(span.clone())?.trim_matches(['"', '\'']);
+    let mut tables = vec![tree.get_ref()];
+    let mut first = None;
+    while let Some(table) = tables.pop() {
+        for (key, value) in table {
+            let at = key.span().start;
+            // The nearest one, since another section may have a key of the same name.
+            if key.get_ref() == name && at < span.start {
+                first = first.max(Some(at));
+            }
+            tables.extend(value.get_ref().as_table());
+            let list = value
+                .get_ref()
+                .as_array()
+                .into_iter()
+                .flat_map(|list| list.iter());
+            tables.extend(list.filter_map(|item| item.get_ref().as_table()));
+        }
+    }
+    first.map(|at| line_number(text, at))
+}
+
+/// The line of the first header like the one at this byte.
+fn first_header(text: &str, byte: usize) -> Option<usize> {
+    let name = |line: &str| {
+        let header = line.split('#').next().unwrap_or_default();
+        header.split_whitespace().collect::<String>()
+    };
+    let wanted = name(line_at(text, byte));
+    let found = text.lines().position(|line| name(line) == wanted)? + 1;
+    (found < line_number(text, byte)).then_some(found)
+}
+
+fn line_at(text: &str, byte: usize) -> &str {
+    text.lines()
+        .nth(line_number(text, byte) - 1)
+        .unwrap_or_default()
+}
+
+/// The line of a byte, from 1.
+fn line_number(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
 
 fn closest(name: &str, known: &[&'static str]) -> Option<&'static str> {

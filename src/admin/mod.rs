@@ -51,6 +51,11 @@ pub(crate) struct Admin {
     published: Published,
 }
 
+/// Reads the token file, if one is configured, as [`Admin::new`] does.
+pub(crate) fn check_token(settings: &Settings) -> Result<(), String> {
+    Guard::new(settings, settings.address).map(drop)
+}
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -32,6 +32,8 @@ pub use log::receipt::Receipt;
 pub(crate) use publish::unwatched;
 pub use status::{Cause, State, Unavailable};
 pub use trail::{OpenIntent, Trail, Unconfirmed};
+pub(crate) use writer::accept_loss::lock_holder;
+pub(crate) use writer::preflight::{nearest, preflight};
 pub use writer::{Held, Settings};
 
 #[cfg(test)]

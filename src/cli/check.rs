@@ -1,25 +1,81 @@
-//! `lychgate check`: says whether `run` would accept this config.
+//! `lychgate check`: says whether `run` would accept this config, and whether it could serve here.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::escape::escape;
 use super::exit::{Exit, Stop};
-use crate::audit;
+use super::output::{fold, print_json};
 use crate::config::{Config, Problems};
+use crate::gateway::machine;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate check --config lychgate.toml
-  lychgate check --config lychgate.toml && systemctl reload lychgate")]
+  lychgate check --config lychgate.toml --static    for CI: the file alone
+  lychgate check --config lychgate.toml --online --json
+  lychgate check --config lychgate.toml && systemctl reload lychgate
+
+Run it as the gateway's user, because it tries what `run` needs: the audit
+folder, its lock and its key, the files that the config names, ports,
+descriptors, free space. It creates and changes nothing. Such findings are
+marked `on this machine`. A lock or a port of the gateway that already runs
+with this config is a note. Exit code 78 if there is an error, 74 if the
+config cannot be read.")]
 pub(super) struct Arguments {
     /// The config file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Leave out what depends on this machine
+    #[arg(long = "static", conflicts_with = "online")]
+    is_static: bool,
+    /// Also fetch the issuers' keys
+    #[arg(long)]
+    online: bool,
+    /// Print one JSON object per finding
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
-    let config = load(&arguments.config)?;
+    let loaded = match arguments.is_static {
+        true => Config::load_static(&arguments.config),
+        false => Config::load(&arguments.config),
+    };
+    let (config, problems) = match loaded {
+        Ok(config) => {
+            let problems = look(&config, arguments)?;
+            (Some(config), problems)
+        }
+        Err(problems) => (None, problems),
+    };
+    if arguments.json {
+        for finding in &problems.findings {
+            print_json(out, finding)?;
+        }
+        return Ok(exit(&problems));
+    }
+    match config {
+        Some(config) if problems.count == 0 => fine(out, &config, &problems)?,
+        _ => return Err(stop(problems)),
+    }
+    Ok(Exit::Fine)
+}
+
+/// What this machine lacks.
+fn look(config: &Config, arguments: &Arguments) -> Result<Problems, Stop> {
+    if arguments.is_static {
+        return Ok(Problems::default());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Stop::io(format!("cannot start: {error}")))?;
+    let found = runtime.block_on(machine::findings(config, arguments.online));
+    Ok(config.placed(found))
+}
+
+fn fine(out: &mut dyn Write, config: &Config, problems: &Problems) -> Result<(), Stop> {
     let plural = |count: usize, word: &str| match count {
         1 => format!("1 {word}"),
         _ => format!("{count} {word}s"),
@@ -27,19 +83,16 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     writeln!(
         out,
         "{}: fine ({}, {}, config {})",
-        escape(&arguments.config.display().to_string()),
+        escape(&config.path.display().to_string()),
         plural(config.issuers.len(), "issuer"),
         plural(config.domains.accounts.len(), "account"),
         config.hash.get(..12).unwrap_or(&config.hash),
     )?;
-    let notes = [
-        audit::log::key::exposed(&config.audit.key_file),
-        audit::unwatched(&config.audit.seen_file),
-    ];
-    for why in notes.into_iter().flatten() {
-        writeln!(out, "note: {}", escape(&why))?;
+    if !problems.rendered.is_empty() {
+        let text = for_reader(&problems.rendered, std::io::stdout().is_terminal());
+        writeln!(out, "{}", text.trim_end())?;
     }
-    Ok(Exit::Fine)
+    Ok(())
 }
 
 /// Loads a config for any command. The error lists all its problems.
@@ -48,35 +101,25 @@ pub(super) fn load(path: &Path) -> Result<Config, Stop> {
 }
 
 fn stop(problems: Problems) -> Stop {
-    let exit = match problems.unreadable {
-        true => Exit::Io,
-        false => Exit::Config,
-    };
-    Stop::Rendered(exit, problems.rendered)
+    let text = for_reader(&problems.rendered, std::io::stderr().is_terminal());
+    Stop::Rendered(exit(&problems), text)
+}
+
+fn exit(problems: &Problems) -> Exit {
+    match problems.count {
+        0 => Exit::Fine,
+        _ if problems.unreadable => Exit::Io,
+        _ => Exit::Config,
+    }
+}
+
+/// Long lines end at spaces on a terminal; a program gets each text in one line.
+fn for_reader(rendered: &str, is_terminal: bool) -> String {
+    match is_terminal {
+        true => fold(rendered),
+        false => rendered.to_owned(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn exit(unreadable: bool) -> Exit {
-        let rendered = "lychgate.toml:3:1: unknown key".to_string();
-        match stop(Problems {
-            rendered,
-            count: 1,
-            unreadable,
-        }) {
-            Stop::Rendered(exit, text) => {
-                assert_eq!(text, "lychgate.toml:3:1: unknown key");
-                exit
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn p12_an_invalid_config_is_78_and_an_unreadable_one_74() {
-        assert_eq!(exit(false), Exit::Config);
-        assert_eq!(exit(true), Exit::Io);
-    }
-}
+mod tests;

@@ -61,9 +61,80 @@ pub(super) fn tell(message: impl Display) {
     drop(written);
 }
 
+/// The width of a terminal that shows messages.
+const COLUMNS: usize = 80;
+
+/// Breaks long lines of messages between words, so that they fit a terminal. A text in backquotes stays
+/// whole, since it is there to be pasted, and so do lines with a source's text.
+pub(super) fn fold(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.find(": ") {
+        Some(at) if line.trim_start().starts_with("= ") => fold_line(line, at + 2),
+        Some(_) if line.starts_with(|c: char| c.is_ascii_lowercase()) => fold_line(line, 4),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn fold_line(line: &str, indent: usize) -> String {
+    let (mut folded, mut column) = (String::new(), 0);
+    for word in words(line) {
+        let width = word.chars().count();
+        if column > 0 && column + width > COLUMNS {
+            folded.truncate(folded.trim_end().len());
+            folded.push('\n');
+            folded.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        folded.push_str(word);
+        column += width;
+        if column < COLUMNS {
+            folded.push(' ');
+            column += 1;
+        }
+    }
+    folded.trim_end().to_owned()
+}
+
+/// The words of a line; spaces at its start and in backquotes belong to a word.
+fn words(line: &str) -> Vec<&str> {
+    let (mut words, mut begin, mut is_quoted) = (Vec::new(), 0, false);
+    let text = line.len() - line.trim_start().len();
+    for (at, character) in line.char_indices().skip_while(|(at, _)| *at < text) {
+        match character {
+            '`' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => {
+                words.push(&line[begin..at]);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&line[begin..]);
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_is_folded_and_a_command_stays_whole() {
+        let command = "`lychgate audit keygen --origin lychgate.example.com/edge-1 --out FILE`";
+        let text = format!(
+            "error: {}\n 1 | {}\n  = help: make one with {command}\n",
+            "ab ".repeat(40),
+            "x ".repeat(60)
+        );
+        let folded = fold(&text);
+        let lines: Vec<&str> = folded.lines().collect();
+        assert!(
+            lines[0].len() <= COLUMNS && lines[1].starts_with("    ab"),
+            "{folded}"
+        );
+        assert!(lines[2].starts_with(" 1 | x x"), "{folded}");
+        assert_eq!(lines[3], "  = help: make one with");
+        assert_eq!(lines[4], format!("          {command}"));
+    }
 
     #[test]
     fn a_closed_pipe_is_not_an_error() {

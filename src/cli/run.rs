@@ -9,6 +9,7 @@ use super::exit::{Exit, Stop};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
+use crate::gateway::machine::raise_descriptor_limit;
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
 
@@ -22,6 +23,7 @@ const MAX_BLOCKING_THREADS: usize = 32;
 /// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
 pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
     let config = check::load(config)?;
+    raise_descriptor_limit();
     let metrics = Metrics::new();
     let dropped = metrics.log_lines_dropped.clone();
     let logs = Logs::start(&config.telemetry, Clock::system(), dropped)

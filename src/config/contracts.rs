@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::named::{self, Named};
-use crate::contract::{Contract, Contracts};
+use crate::contract::{Contract, Contracts, Effect};
 use crate::strict_toml::Table;
 
 /// The maximum number of contract files.
@@ -35,7 +35,7 @@ pub(super) fn load(mut table: Table<'_>, named: &Named<'_>) -> Option<Contracts>
             match named::text(&path) {
                 Ok(text) => contracts.extend(parse(text, &path, named)),
                 Err(wrong) => {
-                    let wrong = format!("names a file that {wrong}");
+                    let wrong = format!("names {}, which {wrong}", named::shown(&path));
                     let hint =
                         "a contract file, such as config/contracts/liveperson-users-4.0.toml";
                     table.wrong_at(&file.span, "files", &wrong, hint);
@@ -44,6 +44,14 @@ pub(super) fn load(mut table: Table<'_>, named: &Named<'_>) -> Option<Contracts>
         }
     }
     let joined = (contracts.len() == wanted).then(|| join(contracts, &table));
+    if let Some(Some(contracts)) = &joined
+        && !contracts.all().is_empty()
+        && !contracts.all().iter().any(takes_deletions)
+    {
+        let wrong = "lets no deletion pass: each contract has none, or has switched it off";
+        let hint = "switch a deletion on, or leave out builtin = false";
+        table.wrong_at(&table.span, "files", wrong, hint);
+    }
     table.end();
     joined.flatten()
 }
@@ -55,6 +63,11 @@ fn parse(text: String, path: &Path, named: &Named<'_>) -> Option<Contract> {
             named.findings.add_in(source, problems);
         })
         .ok()
+}
+
+fn takes_deletions(contract: &Contract) -> bool {
+    let mut operations = contract.operations();
+    operations.any(|(operation, off)| operation.effect == Effect::Delete && off.is_none())
 }
 
 fn join(contracts: Vec<Contract>, table: &Table<'_>) -> Option<Contracts> {

@@ -75,6 +75,7 @@ pub(super) fn read(mut root: Table<'_>, text: &str, named: &Named<'_>) -> Option
         hash: digest::of_config(text, &contracts),
         contract_hashes: digest::of_each(&contracts),
         contracts: Arc::new(contracts),
+        source: text.into(),
     })
 }
 
@@ -101,9 +102,20 @@ fn admin(
 ) -> admin::Settings {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9080));
     let address = address(&mut table).unwrap_or(default);
-    if address.port() != 0 && listen.is_some_and(|listen| listen.address == address) {
-        let hint = "give the admin listener a port of its own";
-        table.wrong("address", "is the same as `listen.address`", hint);
+    if let Some(callers) = listen.map(|listen| listen.address)
+        && overlap(address, callers)
+    {
+        let wrong = match address == callers {
+            true => "is the same as `listen.address`",
+            false => {
+                "takes the port of `listen.address`, since one of both takes it on every address"
+            }
+        };
+        table.wrong(
+            "address",
+            wrong,
+            "give the admin listener a port of its own",
+        );
     }
     let token_file = named.token(&mut table, "token_file");
     if token_file.is_none() && !address.ip().is_loopback() {
@@ -126,6 +138,15 @@ fn admin(
         token_file,
         hosts: hosts.into_iter().map(|host| host.value).collect(),
     }
+}
+
+/// Whether one process cannot listen on both addresses.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // On Linux, the unspecified address of IPv6 also takes the port of every IPv4 address.
+    let covers = |a: SocketAddr, b: SocketAddr| {
+        a.ip() == b.ip() || a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4())
+    };
+    one.port() == other.port() && one.port() != 0 && (covers(one, other) || covers(other, one))
 }
 
 fn limits(mut table: Table<'_>) -> request::Limits {
@@ -257,16 +278,20 @@ fn audit(
     if let (Some(seen_file), Some(directory)) = (&seen_file, &directory)
         && seen_file.starts_with(directory)
     {
-        let wrong = "lies in the trail's folder, so a restore of the folder would reset it";
+        let shown = named::shown(seen_file);
+        let wrong = format!(
+            "names {shown}, which lies in the trail's folder, so a restore of the folder would reset it"
+        );
         let hint = "a file beside the key, on a disk that lasts";
-        table.wrong("seen_file", wrong, hint);
+        table.wrong("seen_file", &wrong, hint);
     }
     let heartbeat = table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400));
     let reconcile = reconcile(&mut table, credentials, named);
     // Without a usable origin, the name of the key cannot be checked.
     let key = key_file.zip(origin);
     if let Some((key_file, origin)) = &key {
-        named::check_signing_key(&table, "key_file", key_file, origin);
+        let directory = directory.as_deref();
+        named::check_signing_key(&table, "key_file", key_file, origin, directory);
     }
     table.end();
     let settings = key.zip(directory);

@@ -3,11 +3,12 @@
 //! The output never contains a line that may hold a secret: see [`may_be_shown`].
 
 use std::cell::RefCell;
+use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet, Title};
 
-use super::Problems;
-use crate::strict_toml::{Problem, Reading};
+use super::{Finding, Problems};
+use crate::strict_toml::{Level, Problem, Reading};
 
 /// The maximum number of problems in the output; it counts the others.
 const MAX_SHOWN: usize = 100;
@@ -52,6 +53,18 @@ impl Findings {
         problems.retain(|problem| problem.span.start < byte);
     }
 
+    /// Drops the config's problems of a value at this place: a syntax error explains them.
+    pub(super) fn drop_within(&self, span: &Range<usize>) {
+        let mut problems = self.reading.problems.borrow_mut();
+        problems.retain(|problem| problem.span.end <= span.start || span.end <= problem.span.start);
+    }
+
+    /// Drops the problems that another machine might not have.
+    pub(super) fn drop_of_machine(&self) {
+        let mut problems = self.reading.problems.borrow_mut();
+        problems.retain(|problem| !problem.of_machine);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.reading.problems.borrow().is_empty() && self.others.borrow().is_empty()
     }
@@ -68,40 +81,55 @@ impl Findings {
         problems
     }
 
-    /// The text for the operator.
+    /// The problems for the operator.
     pub(super) fn render(&self) -> Problems {
-        let problems = self.sorted();
         let sources = self.sources.borrow();
         let renderer = Renderer::plain();
-        let mut rendered = String::new();
-        for (source, problem) in problems.iter().take(MAX_SHOWN) {
-            let Some(source) = sources.get(*source) else {
+        let mut problems = Problems::default();
+        for (source, problem) in self.sorted() {
+            let Some(source) = sources.get(source) else {
                 continue;
             };
-            rendered.push_str(&renderer.render(&[group(source, problem)]));
-            rendered.push_str("\n\n");
+            let (line, column, _) = place(&source.text, floor(&source.text, problem.span.start));
+            if problems.count < MAX_SHOWN {
+                let shown = renderer.render(&[group(source, &problem)]);
+                problems.rendered.push_str(&shown);
+                problems.rendered.push_str("\n\n");
+            }
+            problems.count += usize::from(problem.level == Level::Error);
+            problems.findings.push(Finding {
+                level: problem.level,
+                of_machine: problem.of_machine,
+                file: source.name.clone(),
+                line,
+                column,
+                message: problem.message,
+                hint: problem.hint,
+            });
         }
-        let count = problems.len();
-        let more = if count > MAX_SHOWN {
-            format!(" (the first {MAX_SHOWN} are shown)")
-        } else {
-            String::new()
-        };
-        let plural = if count == 1 { "problem" } else { "problems" };
-        rendered.push_str(&format!("{count} {plural} in the config{more}\n"));
-        Problems {
-            rendered,
-            count,
-            unreadable: false,
+        if problems.count > 0 {
+            let more = match problems.count > MAX_SHOWN {
+                true => format!(" (the first {MAX_SHOWN} are shown)"),
+                false => String::new(),
+            };
+            let (count, plural) = (problems.count, if problems.count == 1 { "" } else { "s" });
+            let all_of_machine = problems.findings.iter().all(|found| found.of_machine);
+            let place = match all_of_machine {
+                true => "on this machine",
+                false => "in the config",
+            };
+            let total = format!("{count} problem{plural} {place}{more}\n");
+            problems.rendered.push_str(&total);
         }
+        problems
     }
 }
 
 fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
     let start = floor(&source.text, problem.span.start);
     let (line_number, column, line) = place(&source.text, start);
-    let title = Level::ERROR.primary_title(&problem.message);
-    let hint = Level::HELP.message(&problem.hint);
+    let title = title(problem);
+    let hint = annotate_snippets::Level::HELP.message(&problem.hint);
     if !may_be_shown(line) {
         let origin = Origin::path(&source.name)
             .line(line_number)
@@ -123,6 +151,18 @@ fn group<'a>(source: &'a Source, problem: &'a Problem) -> Group<'a> {
         .element(hint)
 }
 
+fn title(problem: &Problem) -> Title<'_> {
+    let (level, name) = match problem.level {
+        Level::Error => (annotate_snippets::Level::ERROR, "error on this machine"),
+        Level::Warning => (annotate_snippets::Level::WARNING, "warning on this machine"),
+        Level::Note => (annotate_snippets::Level::NOTE, "note on this machine"),
+    };
+    match problem.of_machine {
+        true => level.with_name(name).primary_title(&problem.message),
+        false => level.primary_title(&problem.message),
+    }
+}
+
 /// Line and column, both in characters and from 1, and the text of that line.
 fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     let line_start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
@@ -140,13 +180,16 @@ fn may_be_shown(line: &str) -> bool {
         .iter()
         .any(|word| name.contains(word));
     let names_a_file = name.ends_with("_file") || name.starts_with('[') || name == "jwks_url";
-    let secret_value = line.contains("eyJ")
-        || line.contains("PRIVATE")
-        || line.contains("Bearer ")
-        || line
-            .split_once("://")
-            .is_some_and(|(_, rest)| rest.contains(['@', '?']));
-    !secret_value && (names_a_file || !secret_name)
+    !looks_secret(line) && (names_a_file || !secret_name)
+}
+
+/// Whether a text looks as if it held a token, a key or a password.
+pub(super) fn looks_secret(text: &str) -> bool {
+    let has_userinfo_or_query = |(_, rest): (&str, &str)| rest.contains(['@', '?']);
+    ["eyJ", "PRIVATE", "Bearer "]
+        .iter()
+        .any(|sign| text.contains(sign))
+        || text.split_once("://").is_some_and(has_userinfo_or_query)
 }
 
 /// The last character boundary at or before this byte, within the text.
@@ -160,8 +203,6 @@ fn floor(text: &str, byte: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
     use super::*;
 
     fn rendered(text: &str, span: Range<usize>) -> String {

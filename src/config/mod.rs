@@ -23,11 +23,13 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use std::sync::Arc;
 
+use serde::Serialize;
 use toml::de::DeTable;
 
 use crate::contract::Contracts;
 use crate::request::Limits;
-use crate::strict_toml::{Problem, Table};
+pub use crate::strict_toml::Level;
+use crate::strict_toml::{Problem, Table, span_in};
 use crate::{admin, audit, domain, inbound, layers, outbound, reconcile, telemetry, token};
 use findings::Findings;
 use named::Named;
@@ -63,17 +65,54 @@ pub struct Config {
     pub hash: String,
     /// SHA-256 of each contract's text, by contract name.
     pub contract_hashes: BTreeMap<String, String>,
+    /// The text of the file.
+    source: Arc<str>,
 }
 
-/// All problems of a config, rendered for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All problems of a config, for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
-    /// Each with `FILE:LINE:COLUMN`, caret and hint, sorted by position.
+    /// Each, sorted by position.
+    pub findings: Vec<Finding>,
+    /// Each with `FILE:LINE:COLUMN`, caret and hint.
     pub rendered: String,
-    /// The number of problems.
+    /// The number of errors.
     pub count: usize,
     /// Whether the file was unreadable (exit code 74 rather than 78).
     pub unreadable: bool,
+}
+
+/// A problem and its position, as `check --json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// Whether it depends on this machine.
+    #[serde(rename = "machine")]
+    pub of_machine: bool,
+    /// The file with the cause.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The problem, with the name of its key.
+    pub message: String,
+    /// The remedy.
+    pub hint: String,
+}
+
+/// What a look at the machine found about a key, such as `audit.directory`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfMachine {
+    /// How bad it is.
+    pub level: Level,
+    /// The key that decides.
+    pub key: String,
+    /// The problem, with the name of its key.
+    pub message: String,
+    /// The remedy.
+    pub hint: String,
 }
 
 impl Config {
@@ -82,17 +121,35 @@ impl Config {
     /// # Errors
     /// Returns all problems at once.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        let bytes = named::bytes(path).map_err(|wrong| Problems {
-            rendered: format!(
-                "error: the config {} {wrong}\n  = help: name the file with --config\n",
-                path.display()
-            ),
-            count: 1,
-            unreadable: true,
-        })?;
-        String::from_utf8(bytes)
-            .map_err(|error| not_utf8(path, &error))
-            .and_then(|text| Self::parse(&text, path))
+        Self::parse(&text(path)?, path)
+    }
+
+    /// Reads and checks a config file and its contracts, and no other file that it names.
+    ///
+    /// # Errors
+    /// Returns all problems that do not depend on this machine.
+    pub fn load_static(path: &Path) -> Result<Self, Problems> {
+        let findings = Findings::default();
+        let config = read(&text(path)?, path, &findings);
+        findings.drop_of_machine();
+        accept(config, &findings)
+    }
+
+    /// Puts what a look at the machine found at the places of its keys.
+    #[must_use]
+    pub fn placed(&self, found: Vec<OfMachine>) -> Problems {
+        let findings = Findings::default();
+        findings.source(self.path.display().to_string(), self.source.to_string());
+        let problem = |found: OfMachine| Problem {
+            span: span_in(&self.source, &found.key),
+            message: found.message,
+            hint: found.hint,
+            level: found.level,
+            of_machine: true,
+        };
+        let problems = found.into_iter().map(problem);
+        findings.reading.problems.borrow_mut().extend(problems);
+        findings.render()
     }
 
     /// The file with the token for reading users back: `[audit] reconcile_token_file`, or else the
@@ -116,11 +173,38 @@ impl Config {
     /// Returns all problems at once.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
         let findings = Findings::default();
-        match read(text, path, &findings) {
-            Some(config) if findings.is_empty() => Ok(config),
-            _ => Err(findings.render()),
-        }
+        accept(read(text, path, &findings), &findings)
     }
+}
+
+fn accept(config: Option<Config>, findings: &Findings) -> Result<Config, Problems> {
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        _ => Err(findings.render()),
+    }
+}
+
+/// The text of a config file.
+fn text(path: &Path) -> Result<String, Problems> {
+    let bytes = named::bytes(path).map_err(|wrong| {
+        let message = format!("the config {} {wrong}", named::shown(path));
+        let hint = "name the file with --config";
+        Problems {
+            rendered: format!("error: {message}\n  = help: {hint}\n"),
+            findings: vec![Finding {
+                level: Level::Error,
+                of_machine: true,
+                file: path.display().to_string(),
+                line: 1,
+                column: 1,
+                message,
+                hint: hint.to_owned(),
+            }],
+            count: 1,
+            unreadable: true,
+        }
+    })?;
+    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
 }
 
 /// Reads a config. It is valid only if the findings are empty.
@@ -133,12 +217,17 @@ fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
         findings,
     };
     let config = file::read(root, text, &named);
-    let mut errors: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
-    // After the first syntax error the tree is a guess, so drop all problems found there.
-    if let Some(first) = errors.iter().map(|error| error.span.start).min() {
-        findings.drop_from(first);
+    let mut syntax = Vec::new();
+    for error in &errors {
+        let problem = Problem::syntax(error, text);
+        // After most syntax errors the tree is a guess, so drop all problems found there.
+        match Problem::leaves_the_rest(error, text) {
+            true => findings.drop_within(&problem.span),
+            false => findings.drop_from(problem.span.start),
+        }
+        syntax.push(problem);
     }
-    findings.reading.problems.borrow_mut().append(&mut errors);
+    findings.reading.problems.borrow_mut().append(&mut syntax);
     config
 }
 

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::findings::Findings;
+use super::findings::{Findings, looks_secret};
+use crate::audit::disk::names::VERIFIER;
 use crate::audit::log::key::Key;
+use crate::audit::log::key::VerifierKey;
 use crate::strict_toml::Table;
 
 /// The maximum size of a file that the config names.
@@ -80,17 +82,62 @@ pub(super) fn check_key_set(table: &Table<'_>, key: &str, file: &Path) {
 }
 
 /// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
-pub(super) fn check_signing_key(table: &Table<'_>, key: &str, file: &Path, origin: &str) {
-    let hint = format!("make one with `lychgate audit keygen --origin {origin} --out FILE`");
-    check(table, key, file, &hint, |text| {
-        match Key::parse(&Zeroizing::new(text)) {
-            Err(wrong) => Err(format!("holds no usable key: {wrong}")),
-            Ok(key) if key.origin() != origin => {
-                Err("holds a key made for another origin".to_owned())
-            }
-            Ok(_) => Ok(()),
+pub(super) fn check_signing_key(
+    table: &Table<'_>,
+    key: &str,
+    file: &Path,
+    origin: &str,
+    directory: Option<&Path>,
+) {
+    let out = match file.exists() {
+        false => word(file),
+        // `keygen` never overwrites a file.
+        true => "FILE".to_owned(),
+    };
+    let make = format!("make one with `lychgate audit keygen --origin {origin} --out {out}`");
+    let judge = |text: String| match Key::parse(&Zeroizing::new(text)) {
+        Err(wrong) => Err((format!("holds no usable key: {wrong}"), make.clone())),
+        Ok(found) if found.origin() != origin => {
+            let of_folder = directory.and_then(origin_in);
+            let mend = mend_origin(found.origin(), origin, of_folder.as_deref(), &make);
+            let wrong = format!(
+                "holds a key for `{}`, but `audit.origin` is `{origin}`",
+                found.origin()
+            );
+            Err((wrong, mend))
         }
-    });
+        Ok(_) => Ok(()),
+    };
+    if let Err((wrong, hint)) = text(file)
+        .map_err(|wrong| (wrong, make.clone()))
+        .and_then(judge)
+    {
+        table.wrong_here(key, &format!("names {}, which {wrong}", shown(file)), &hint);
+    }
+}
+
+/// The likelier mend if key and config name different logs: the folder's log decides.
+fn mend_origin(of_key: &str, of_config: &str, of_folder: Option<&str>, make: &str) -> String {
+    match of_folder {
+        Some(log) if log == of_key => {
+            format!("write origin = \"{of_key}\": that is the log in `audit.directory`")
+        }
+        Some(log) if log == of_config => {
+            format!("name the key of `{of_config}`: that is the log in `audit.directory`")
+        }
+        _ => format!("write origin = \"{of_key}\", or {make}"),
+    }
+}
+
+/// The name of the log in an audit folder, from its public key.
+fn origin_in(directory: &Path) -> Option<String> {
+    let line = text(&directory.join(VERIFIER)).ok()?;
+    Some(
+        VerifierKey::parse(line.trim_end())
+            .ok()?
+            .origin()
+            .to_owned(),
+    )
 }
 
 /// Checks a file with PEM certificates.
@@ -113,11 +160,31 @@ fn check(
     judge: impl FnOnce(String) -> Result<(), String>,
 ) {
     if let Err(wrong) = text(file).and_then(judge) {
-        table.wrong(key, &format!("names a file that {wrong}"), hint);
+        table.wrong_here(key, &format!("names {}, which {wrong}", shown(file)), hint);
     }
 }
 
-/// The text of a file. The error completes "a file that ...".
+/// The whole path of a file, for a message; "a file" if someone may have put a secret in its place.
+pub(super) fn shown(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = whole.to_string_lossy();
+    match looks_secret(&text) {
+        true => "a file".to_owned(),
+        false => text.escape_debug().to_string(),
+    }
+}
+
+/// A path as one word of a command line.
+fn word(path: &Path) -> String {
+    let path = shown(path);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    match path.chars().all(is_plain) {
+        true => path,
+        false => "FILE".to_owned(),
+    }
+}
+
+/// The text of a file. The error completes "a file, which ...".
 pub(super) fn text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes(path)?).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -2,6 +2,7 @@
 
 mod edits;
 mod files;
+mod mends;
 mod strict;
 
 use std::path::{Path, PathBuf};

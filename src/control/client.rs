@@ -39,6 +39,12 @@ pub(crate) fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answ
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// Whether a gateway listens in this audit folder, as far as this user may ask it.
+pub(crate) fn listens(directory: &Path) -> bool {
+    let connected = Place::open(directory).and_then(|place| UnixStream::connect(place.path()));
+    connected.is_ok()
+}
+
 /// No folder, no socket, or a socket that a dead gateway left.
 fn has_no_listener(error: &io::Error) -> bool {
     matches!(

@@ -3,11 +3,14 @@
 //! 1. [`parts`] builds the stack's parts and keeps those whose settings did not change;
 //! 2. [`health`] reports to the admin listener;
 //! 3. [`restart`] finds changes that a reload cannot apply;
-//! 4. [`control`] handles the commands that write to the trail.
+//! 4. [`control`] handles the commands that write to the trail;
+//! 5. [`machine`] finds what a start needs of this machine, with the help of `process`.
 
 mod control;
 mod health;
+pub mod machine;
 mod parts;
+mod process;
 mod restart;
 
 use std::net::SocketAddr;
@@ -16,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use crate::admin::{self, Admin};
 use crate::audit::Trail;
-use crate::audit::log::key;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::inbound::{self, Counters, Listener, Server};
@@ -26,10 +28,9 @@ use crate::stack::Stack;
 use control::Control;
 pub use control::reconciler;
 use health::Health;
+use machine::MAX_ADMIN_CONNECTIONS;
 use parts::Kept;
 
-/// Concurrent connections to the admin listener.
-const MAX_ADMIN_CONNECTIONS: usize = 256;
 /// How long the admin listener waits for a complete head, and keeps an idle connection. It is short, so that
 /// clients that never finish a head cannot hold all connections and block a health probe.
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,8 +81,8 @@ impl Gateway {
         // Bound first: from here on, connections wait in the kernel's backlog and are not refused.
         let listener = bind(&config.listen, "listen")?;
         let admin_listener = bind(&admin_listen(&config.admin), "admin")?;
-        if let Some(why) = key::exposed(&config.audit.key_file) {
-            tracing::warn!("{why}");
+        for warning in machine::warnings(&config) {
+            tracing::warn!("{}; {}", warning.message, warning.hint);
         }
         let trail = Trail::open(config.audit.clone(), clock.clone(), metrics.clone());
         let kept = Kept {
@@ -238,10 +239,8 @@ fn admin_listen(settings: &admin::Settings) -> inbound::Settings {
 
 fn bind(settings: &inbound::Settings, table: &str) -> Result<Listener, GatewayError> {
     Listener::bind(settings.clone()).map_err(|error| {
-        GatewayError(format!(
-            "cannot listen on {} ([{table}] address): {error}; stop what listens there, or name another address",
-            settings.address
-        ))
+        let (message, hint) = machine::cannot_listen(table, settings.address, &error);
+        GatewayError(format!("{message}; {hint}"))
     })
 }
 

@@ -1,26 +1,99 @@
 //! Finds the changes that a reload cannot apply: bound sockets and the open trail need a restart.
 
 use crate::config::Config;
+use crate::{admin, audit, inbound, reconcile};
 
-/// The reason why a running gateway cannot replace `old` by `new`, if there is one.
+/// The reason why a running gateway cannot replace `old` by `new`, if there is one. It names every
+/// changed key.
 pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
-    let changed = [
-        (old.listen != new.listen, "[listen]"),
-        (old.admin != new.admin, "[admin]"),
-        (
-            old.audit != new.audit || old.reconcile != new.reconcile,
-            "[audit]",
-        ),
-    ];
-    let names: Vec<_> = changed
-        .iter()
-        .filter_map(|(changed, name)| changed.then_some(*name))
-        .collect();
-    if names.is_empty() {
-        return None;
-    }
+    let mut keys = listen(&old.listen, &new.listen);
+    keys.extend(admin(&old.admin, &new.admin));
+    keys.extend(audit(&old.audit, &new.audit));
+    keys.extend(reconcile(&old.reconcile, &new.reconcile));
+    let changed = keys.into_iter().filter(|(_, changed)| *changed);
+    let names: Vec<_> = changed.map(|(key, _)| format!("`{key}`")).collect();
+    let (last, before) = names.split_last()?;
+    let list = match before {
+        [] => last.clone(),
+        _ => format!("{} and {last}", before.join(", ")),
+    };
     Some(format!(
-        "a change to {} needs a restart; the config before it stays in force",
-        names.join(" and ")
+        "a change to {list} needs a restart; the config before it stays in force: restart the gateway, or undo the change"
     ))
+}
+
+/// A key, and whether it changed.
+type Key = (&'static str, bool);
+
+// Each function names every field, so that a new key cannot be forgotten here.
+
+fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
+    let inbound::Settings {
+        address,
+        max_connections,
+        head_timeout,
+        drain_timeout,
+    } = new;
+    vec![
+        ("listen.address", old.address != *address),
+        (
+            "listen.max_connections",
+            old.max_connections != *max_connections,
+        ),
+        ("listen.head_timeout", old.head_timeout != *head_timeout),
+        ("listen.drain_timeout", old.drain_timeout != *drain_timeout),
+    ]
+}
+
+fn admin(old: &admin::Settings, new: &admin::Settings) -> Vec<Key> {
+    let admin::Settings {
+        address,
+        token_file,
+        hosts,
+    } = new;
+    vec![
+        ("admin.address", old.address != *address),
+        ("admin.token_file", old.token_file != *token_file),
+        ("admin.hosts", old.hosts != *hosts),
+    ]
+}
+
+fn audit(old: &audit::Settings, new: &audit::Settings) -> Vec<Key> {
+    let audit::Settings {
+        directory,
+        origin,
+        key_file,
+        sync_timeout,
+        segment_bytes,
+        space,
+        seen_file,
+        heartbeat,
+    } = new;
+    // By default, the seen file follows the key file.
+    let follows = |settings: &audit::Settings| {
+        settings.seen_file == audit::Settings::seen_beside(&settings.key_file)
+    };
+    let is_own = !(follows(old) && follows(new));
+    vec![
+        ("audit.directory", old.directory != *directory),
+        ("audit.origin", old.origin != *origin),
+        ("audit.key_file", old.key_file != *key_file),
+        ("audit.sync_timeout", old.sync_timeout != *sync_timeout),
+        ("audit.segment_bytes", old.segment_bytes != *segment_bytes),
+        ("audit.free_space_warn", old.space.warn != space.warn),
+        ("audit.free_space_low", old.space.low != space.low),
+        ("audit.seen_file", is_own && old.seen_file != *seen_file),
+        ("audit.heartbeat", old.heartbeat != *heartbeat),
+    ]
+}
+
+fn reconcile(old: &reconcile::Settings, new: &reconcile::Settings) -> Vec<Key> {
+    let reconcile::Settings {
+        on_start,
+        token_file,
+    } = new;
+    vec![
+        ("audit.reconcile", old.on_start != *on_start),
+        ("audit.reconcile_token_file", old.token_file != *token_file),
+    ]
 }

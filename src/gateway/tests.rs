@@ -1,5 +1,7 @@
 //! Tests of reload: the changes that it applies, the parts that it keeps, and its report.
 
+mod needs;
+
 use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -82,24 +84,56 @@ fn rebuilt(changes: &[(&str, &str)]) -> (Parts, Parts) {
 fn p12_a_change_that_needs_a_restart_is_refused_and_named() {
     let folder = test_folder("gateway");
     let old = config(folder.path(), &[]);
-    for (from, to, named) in [
-        ("[listen]", "[listen]\nmax_connections = 7", "[listen]"),
-        ("[listen]", "[listen]\nhead_timeout = \"7s\"", "[listen]"),
-        ("[admin]", "[admin]\nhosts = [\"a\"]", "[admin]"),
-        ("\"60s\"", "\"59s\"", "[audit]"),
+    for (from, to, key) in [
+        (
+            "[listen]",
+            "[listen]\nmax_connections = 7",
+            "listen.max_connections",
+        ),
+        (
+            "[listen]",
+            "[listen]\nhead_timeout = \"7s\"",
+            "listen.head_timeout",
+        ),
+        ("[admin]", "[admin]\nhosts = [\"a\"]", "admin.hosts"),
+        ("\"60s\"", "\"59s\"", "audit.sync_timeout"),
         (
             "\"60s\"",
             "\"60s\"\nreconcile_token_file = \"audit.key\"",
-            "[audit]",
+            "audit.reconcile_token_file",
         ),
-        ("test/gateway", "test/other", "[audit]"),
-        ("\"audit\"", "\"other\"", "[audit]"),
-        ("audit.key", "other.key", "[audit]"),
+        ("test/gateway", "test/other", "audit.origin"),
+        ("\"audit\"", "\"other\"", "audit.directory"),
+        // The seen file changes too, but no key of the config says so.
+        ("audit.key", "other.key", "audit.key_file"),
+        (
+            "\"60s\"",
+            "\"60s\"\nfree_space_low = 0\nseen_file = \"x\"",
+            "audit.free_space_low` and `audit.seen_file",
+        ),
     ] {
         let why = restart::needed(&old, &config(folder.path(), &[(from, to)])).unwrap();
-        assert!(why.contains(named), "{why}");
-        assert!(why.contains("needs a restart"), "{why}");
+        let said = format!("a change to `{key}` needs a restart");
+        assert!(why.starts_with(&said), "{why}");
     }
+}
+
+#[test]
+fn p12_a_refused_reload_names_every_key_that_needs_a_restart() {
+    let folder = test_folder("gateway");
+    let old = config(folder.path(), &[]);
+    let changes = [
+        ("[listen]", "[listen]\ndrain_timeout = \"1s\""),
+        ("[admin]", "[admin]\nhosts = [\"a\"]"),
+        ("\"60s\"", "\"59s\"\nreconcile_token_file = \"audit.key\""),
+        ("va.example", "vb.example"),
+    ];
+    let why = restart::needed(&old, &config(folder.path(), &changes)).unwrap();
+    let keys = "`listen.drain_timeout`, `admin.hosts`, `audit.sync_timeout` and `audit.reconcile_token_file`";
+    assert!(
+        why.starts_with(&format!("a change to {keys} needs")),
+        "{why}"
+    );
 }
 
 #[test]
@@ -247,7 +281,7 @@ async fn p12_a_refused_reload_keeps_the_old_config_and_says_why() {
     let error = gateway
         .reload(config(folder.path(), &[("test/gateway", "test/other")]))
         .await;
-    assert!(error.unwrap_err().to_string().contains("[audit]"));
+    assert!(error.unwrap_err().to_string().contains("`audit.origin`"));
     assert!(last().unwrap().contains("needs a restart"));
     gateway.refuse_reload("lychgate.toml:3:1: unknown key");
     assert!(last().unwrap().contains("3:1"));

@@ -46,13 +46,9 @@ impl Listener {
 
     /// Like [`Self::bind`], with another bound on a peer that does not read.
     pub(super) fn bind_with(settings: Settings, stalled_after: Duration) -> io::Result<Self> {
-        let domain = Domain::for_address(settings.address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for connections of the process before it.
-        socket.set_reuse_address(true)?;
+        let socket = bound(settings.address)?;
         socket.set_nonblocking(true)?;
         inherit(&socket, stalled_after)?;
-        socket.bind(&settings.address.into())?;
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into())?;
         let address = socket.local_addr()?;
@@ -82,6 +78,21 @@ impl Listener {
         let peer = Peer::new(address);
         Ok(Connection { io, peer })
     }
+}
+
+/// Whether this process may listen there. Nobody can connect meanwhile, and a gateway that starts in this
+/// moment is not in the way.
+pub(crate) fn can_bind(address: SocketAddr) -> io::Result<()> {
+    bound(address).map(drop)
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for connections of the process before it.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 /// Options that every accepted connection inherits on Linux, without a call of its own.

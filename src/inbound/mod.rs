@@ -14,7 +14,7 @@ mod http1;
 mod listener;
 mod server;
 
-pub(crate) use listener::{Listener, Settings};
+pub(crate) use listener::{Listener, Settings, can_bind};
 pub(crate) use server::Server;
 
 use std::convert::Infallible;

@@ -6,7 +6,7 @@ use std::path::Path;
 use http::HeaderValue;
 
 /// The message if there is no token.
-pub(crate) const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file";
+pub(crate) const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file, and restart the gateway if one runs (a reload does not change [audit])";
 /// Size limit of the file, the same as the config's.
 const MAX_BYTES: u64 = 16 << 10;
 

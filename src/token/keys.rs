@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::KeySource;
 use super::claims::sha256_hex;
-use super::key_set::KeySet;
+use super::key_set::{KeySet, MAX_SET_BYTES};
 use crate::clock::{Clock, Time};
 use crate::fetch::{Address, Fetch};
 use crate::metrics::Metrics;
@@ -226,11 +226,7 @@ impl Shared {
         if before.as_ref().is_some_and(|old| old.digest == digest) {
             return Ok(());
         }
-        let place = match &self.source {
-            KeySource::File(path) => path.display().to_string(),
-            KeySource::Url(text) => without_query(text).to_owned(),
-        };
-        let set = KeySet::parse(bytes, &self.issuer).map_err(|why| format!("{place}: {why}"))?;
+        let set = parse(bytes, &self.issuer, &self.source)?;
         self.current.store(Some(Arc::new(Current {
             set,
             generation: before.map_or(1, |old| old.generation + 1),
@@ -239,6 +235,32 @@ impl Shared {
         tracing::info!(issuer = self.issuer, "a key set is in force");
         Ok(())
     }
+}
+
+/// Reads an issuer's keys once. The error is that of a start.
+pub(super) async fn read_once(
+    issuer: &str,
+    source: &KeySource,
+    fetch: &Fetch,
+) -> Result<(), String> {
+    let set = match source {
+        KeySource::File(path) => parse(&file::read(path)?.1, issuer, source),
+        KeySource::Url(text) => {
+            let address = Address::parse(text).map_err(|why| format!("jwks_url {why}"))?;
+            let timeout = Pace::default().timeout;
+            let bytes = fetch.get(&address, MAX_SET_BYTES, timeout).await?;
+            parse(&bytes, issuer, source)
+        }
+    };
+    set.map(drop)
+}
+
+fn parse(bytes: &[u8], issuer: &str, source: &KeySource) -> Result<KeySet, String> {
+    let place = match source {
+        KeySource::File(path) => path.display().to_string(),
+        KeySource::Url(text) => without_query(text).to_owned(),
+    };
+    KeySet::parse(bytes, issuer).map_err(|why| format!("{place}: {why}"))
 }
 
 /// Removes the query, which may contain a secret.

@@ -34,6 +34,8 @@ pub use verifier::Verifier;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::fetch::Fetch;
+
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
@@ -62,4 +64,14 @@ pub struct IssuerSettings {
     pub client_claim: String,
     /// The tolerated clock difference for `exp`, `nbf` and `iat`.
     pub leeway: Duration,
+}
+
+impl IssuerSettings {
+    /// Reads this issuer's keys once, as a start does: from the file, or from the URL.
+    ///
+    /// # Errors
+    /// If there is no usable key. The text names the source, without a URL's query.
+    pub(crate) async fn read_keys(&self, fetch: &Fetch) -> Result<(), String> {
+        keys::read_once(&self.issuer, &self.keys, fetch).await
+    }
 }

@@ -106,7 +106,9 @@ class Check(Folder):
                 self.assertEqual('"WARN"' in gate.logged().upper() and "every user of this machine" in gate.logged(), told)
 
     def test_the_reference_config_is_valid_with_its_files(self):
-        shutil.copy(gateway.ROOT / "config" / "lychgate.toml", self.folder)
+        # Any free port, since another program may listen on the reference's.
+        text = (gateway.ROOT / "config" / "lychgate.toml").read_text()
+        self.write("lychgate.toml", text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:9080", "127.0.0.1:0"))
         (self.folder / "audit.key").unlink()
         gateway.command("audit", "keygen", "--origin", "lychgate.example.com/edge-1", "--out", self.folder / "audit.key")
         self.write("keys.json", tokens.key_set())
@@ -136,8 +138,14 @@ class Check(Folder):
             sections = {"listen": {"address": "127.0.0.1:%d" % taken.getsockname()[1]}, "admin": {"address": "127.0.0.1:0"}, "issuer": [gateway.issuer()],
                         "domains.accounts": {"1": "https://va.example.net"}, "audit": {"directory": "audit", "origin": gateway.ORIGIN, "key_file": "audit.key"}}
             done = gateway.command("run", "--config", self.write("lychgate.toml", gateway.toml(sections)))
+            check = gateway.command("check", "--config", self.folder / "lychgate.toml")
+            alone = gateway.command("check", "--config", self.folder / "lychgate.toml", "--static")
         self.assertEqual(done.returncode, 74)
         self.assertIn("address", done.stderr.lower())
+        self.assertEqual((check.returncode, check.stdout), (78, ""))
+        words = re.search("cannot listen on .* listens there", check.stderr)[0]
+        self.assertIn(words, done.stderr, "the same words")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
 
 
 class Mint(refusals.Refusals, Folder):

@@ -40,6 +40,9 @@ mod no_answer;
 mod loss;
 mod reconcile;
 
+// What `check` finds before a start.
+mod check;
+
 // A trail of an earlier version.
 mod old_trail;
 

@@ -49,12 +49,7 @@ impl ReplayCheck {
             let what = format!("`checkpoint` in the trail's folder: {error}");
             closed(Cause::Damaged, what)
         })?;
-        let rollback_guard = RollbackGuard::open(disk, seen_file)
-            .map_err(|e| trouble(&e, "cannot read the seen file"))?;
-        let newest_seen = open(rollback_guard.known()).map_err(|error| {
-            let what = format!("the seen file {}: {error}", seen_file.display());
-            closed(Cause::RolledBack, what)
-        })?;
+        let (rollback_guard, newest_seen) = newest_seen(disk, seen_file, key)?;
         if let (Some(checkpoint), None) = (&checkpoint, &newest_seen) {
             tracing::warn!(
                 "no seen file at {} though the log holds a checkpoint of {} entries: a roll-back before now would not be noticed; compare it with a checkpoint kept elsewhere (`lychgate audit verify --against`)",
@@ -121,12 +116,7 @@ impl ReplayCheck {
     pub(crate) fn finish(&self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
-            let (guard, known) = (&self.rollback_guard, seen.size);
-            let what = format!(
-                "{} knows {known} entries, and the trail holds {size}",
-                guard.describe()
-            );
-            return Err(closed(Cause::RolledBack, what));
+            return Err(too_old(&self.rollback_guard, seen, size));
         }
         match &self.checkpoint {
             Some(checkpoint) if checkpoint.size > size => {
@@ -218,6 +208,44 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
             .map_err(missing)?;
     }
     Ok(Tree { frontier, bundle })
+}
+
+/// Reads the seen file; its checkpoint must be of this log.
+fn newest_seen(
+    disk: &dyn Disk,
+    seen_file: &Path,
+    key: &VerifierKey,
+) -> Result<(RollbackGuard, Option<Checkpoint>), Unavailable> {
+    let guard = RollbackGuard::open(disk, seen_file)
+        .map_err(|e| trouble(&e, "cannot read the seen file"))?;
+    let known = guard.known().map(|bytes| Checkpoint::open(bytes, key));
+    match known.transpose() {
+        Ok(newest_seen) => Ok((guard, newest_seen)),
+        Err(error) => {
+            let what = format!("the seen file {}: {error}", seen_file.display());
+            Err(closed(Cause::RolledBack, what))
+        }
+    }
+}
+
+/// Fails if the seen file knows entries, since the log has none.
+pub(crate) fn begins(
+    disk: &dyn Disk,
+    seen_file: &Path,
+    key: &VerifierKey,
+) -> Result<(), Unavailable> {
+    let (guard, seen) = newest_seen(disk, seen_file, key)?;
+    match seen.filter(|seen| seen.size > 0) {
+        Some(seen) => Err(too_old(&guard, &seen, 0)),
+        None => Ok(()),
+    }
+}
+
+/// The log holds fewer entries than the seen file knows.
+fn too_old(guard: &RollbackGuard, seen: &Checkpoint, size: u64) -> Unavailable {
+    let (guard, known) = (guard.describe(), seen.size);
+    let what = format!("{guard} knows {known} entries, and the trail holds {size}");
+    closed(Cause::RolledBack, what)
 }
 
 fn missing(missing: MissingRange) -> Unavailable {

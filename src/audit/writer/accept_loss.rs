@@ -100,10 +100,7 @@ pub(crate) fn accept(
     now: Time,
 ) -> Result<Accepted, NotAccepted> {
     let refused = |closed: Unavailable| match closed.cause {
-        Cause::Locked => {
-            let root = disk.folder(&settings.directory, None);
-            NotAccepted::Held(root.ok().and_then(|root| lock_holder(&*root)))
-        }
+        Cause::Locked => NotAccepted::Held(lock_holder(disk, settings)),
         _ => NotAccepted::Unavailable(closed),
     };
     match found {
@@ -147,7 +144,12 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
 }
 
 /// The process id in the lock file: the writer puts it there once it holds the lock.
-pub(super) fn lock_holder(root: &dyn Folder) -> Option<u32> {
+pub(crate) fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
+    let root = disk.folder(&settings.directory, None).ok()?;
+    lock_holder_in(&*root)
+}
+
+pub(super) fn lock_holder_in(root: &dyn Folder) -> Option<u32> {
     let line = String::from_utf8(read_log_file(root, LOCK).ok()??).ok()?;
     line.split(' ').next()?.parse().ok()
 }
@@ -308,17 +310,21 @@ pub(crate) fn resume(
     let Some(record) = Record::read(&**root, LOSS_MOVED).map_err(unread)? else {
         return Ok(None);
     };
-    if record.origin != key_origin {
-        let old = record.loss.old_origin.as_deref().unwrap_or("the log");
-        let what = format!(
-            "the loss of {old} was accepted: name origin {} and its key in the config, and restart",
-            record.origin
-        );
-        return Err(closed(Cause::KeyUnusable, what));
-    }
+    record.is_for(key_origin)?;
     rename_seen_file(disk, settings, &record)
         .map_err(|e| trouble(&e, "cannot rename the lost log's seen file"))?;
     Ok(Some(record.loss))
+}
+
+/// Whether the opening begins a new log after an accepted loss.
+pub(super) fn is_pending(root: &dyn Folder, key_origin: &str) -> Result<bool, Unavailable> {
+    let unread = |e: io::Error| trouble(&e, "cannot read what loss was accepted");
+    for name in [LOSS_MOVING, LOSS_MOVED] {
+        if let Some(record) = Record::read(root, name).map_err(unread)? {
+            return record.is_for(key_origin).map(|()| true);
+        }
+    }
+    Ok(false)
 }
 
 /// Renames the old log's seen file. Only an opening with the new key may: under the old config this file
@@ -374,6 +380,19 @@ impl Record {
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}")))
+    }
+
+    /// Fails if the new log is not the one of this key.
+    fn is_for(&self, key_origin: &str) -> Result<(), Unavailable> {
+        if self.origin == key_origin {
+            return Ok(());
+        }
+        let old = self.loss.old_origin.as_deref().unwrap_or("the log");
+        let what = format!(
+            "the loss of {old} was accepted: name origin {} and its key in the config, and restart",
+            self.origin
+        );
+        Err(closed(Cause::KeyUnusable, what))
     }
 
     /// Writes the record durably under this name.

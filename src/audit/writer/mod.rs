@@ -4,6 +4,7 @@
 pub(crate) mod accept_loss;
 pub(crate) mod composer;
 pub(crate) mod open;
+pub(crate) mod preflight;
 mod settings;
 pub(crate) mod shared;
 pub(crate) mod store;

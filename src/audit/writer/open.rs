@@ -104,7 +104,7 @@ pub(crate) fn open(
     Ok((store, composer))
 }
 
-fn own_key(settings: &Settings) -> Result<Arc<Key>, Unavailable> {
+pub(super) fn own_key(settings: &Settings) -> Result<Arc<Key>, Unavailable> {
     let unusable = |what| closed(Cause::KeyUnusable, what);
     let key = Key::read(&settings.key_file).map_err(|e| unusable(e.to_string()))?;
     if key.origin() != settings.origin {
@@ -201,7 +201,7 @@ fn lock(
     match lock.lock().map_err(at("cannot take the lock"))? {
         true => Ok((lock, false)),
         false => {
-            let holder = accept_loss::lock_holder(root);
+            let holder = accept_loss::lock_holder_in(root);
             let holder =
                 holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
             Err(closed(Cause::Locked, format!("{holder} writes this trail")))
@@ -224,24 +224,28 @@ fn own_verifier(
     let line = format!("{}\n", key.verifier());
     let mut found = vec![0; line.len() + 1];
     let length = file.read_at(&mut found, 0).map_err(at)?;
-    match &found[..length] {
-        // A crash may have left the file empty, zeroed or incomplete.
-        text if !is_expected
-            && (line.len() > text.len() && line.as_bytes().starts_with(text)
-                || text.iter().all(|byte| *byte == 0)) =>
-        {
-            file.write_at(line.as_bytes(), 0).map_err(at)?;
-            file.sync_all().map_err(at)?;
-            root.sync().map_err(at)?;
-        }
-        text if text == line.as_bytes() => {}
-        _ => {
-            let what =
-                "the folder belongs to another key: its `verifier` is not that of `key_file`";
-            return Err(closed(Cause::KeyUnusable, what));
-        }
+    let found = &found[..length];
+    if !is_own_verifier(found, &line, is_expected) {
+        return Err(other_key());
+    }
+    if found != line.as_bytes() {
+        file.write_at(line.as_bytes(), 0).map_err(at)?;
+        file.sync_all().map_err(at)?;
+        root.sync().map_err(at)?;
     }
     Ok((file, line))
+}
+
+/// Whether a folder with this `verifier` may belong to the key with this line. If no log is expected, a
+/// crash may have left the file empty, zeroed or incomplete.
+pub(super) fn is_own_verifier(found: &[u8], line: &str, is_expected: bool) -> bool {
+    let is_begun = line.as_bytes().starts_with(found) || found.iter().all(|byte| *byte == 0);
+    found == line.as_bytes() || !is_expected && is_begun
+}
+
+pub(super) fn other_key() -> Unavailable {
+    let what = "the folder belongs to another key: its `verifier` is not that of `key_file`";
+    closed(Cause::KeyUnusable, what)
 }
 
 /// Follows the chain to its end. Returns the last whole batch, the link before it, and the last valid batch of
@@ -362,7 +366,7 @@ fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Unavailable
     Ok(())
 }
 
-fn unreadable(error: &ReadError) -> Unavailable {
+pub(super) fn unreadable(error: &ReadError) -> Unavailable {
     let cause = match error.fault {
         Fault::Io(kind) => cause_at_opening(kind),
         Fault::Missing | Fault::Damaged | Fault::Foreign | Fault::Newer => Cause::Damaged,

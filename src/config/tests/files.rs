@@ -19,29 +19,8 @@ fn assert_file(name: &str, text: &str, config: &str, said: &str) {
 }
 
 #[test]
-fn a_missing_key_file_has_a_hint_how_to_make_one() {
-    let folder = Folder::new();
-    std::fs::remove_file(folder.0.join("audit.key")).unwrap();
-    let shown = folder.refused(REFERENCE).rendered;
-    assert!(
-        shown.contains("`audit.key_file` names a file that cannot be read"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("lychgate audit keygen --origin lychgate.example.com/edge-1 --out"),
-        "{shown}"
-    );
-}
-
-#[test]
 fn p8_an_invalid_key_file_is_not_printed() {
     assert_file("audit.key", "s3cr3t", REFERENCE, "holds no usable key");
-    assert_file(
-        "audit.key",
-        &key("other.example/s3cr3t"),
-        REFERENCE,
-        "another origin",
-    );
 }
 
 #[test]
@@ -151,4 +130,21 @@ fn a_copy_of_the_built_in_contract_needs_builtin_off() {
         .parse(&one)
         .unwrap_or_else(|p| panic!("{}", p.rendered));
     assert_eq!(config.contracts.all().len(), 1);
+}
+
+#[test]
+fn p12_a_contract_without_a_deletion_is_refused() {
+    let folder = Folder::new();
+    let deletion = "effect              = \"delete\"\n";
+    let builtin = crate::contract::Contract::builtin().source;
+    assert_eq!(builtin.matches(deletion).count(), 2);
+    let off = builtin.replace(
+        deletion,
+        &format!("{deletion}on = false\nreason = \"not here\"\n"),
+    );
+    folder.write("reads.toml", &off);
+    let config = edited("files = []", "files = [\"reads.toml\"]");
+    let alone = config.replace("builtin = true", "builtin = false");
+    let shown = folder.refused(&alone).rendered;
+    assert!(shown.contains("lets no deletion pass"), "{shown}");
 }

@@ -188,6 +188,15 @@ fn an_admin_listener_beyond_loopback_needs_a_token() {
         &edited("127.0.0.1:9080", "127.0.0.1:8080"),
         &["same as `listen.address`"],
     );
+    for (listen, admin) in [
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("[::]:8080", "127.0.0.1:8080"),
+    ] {
+        let text = edited("127.0.0.1:8080", listen).replace("127.0.0.1:9080", admin);
+        assert_one(&text, &["takes the port of `listen.address`"]);
+    }
+    let apart = edited("127.0.0.1:9080", "[::1]:8080");
+    assert!(Folder::new().parse(&apart).is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Pace, Shared};
 
 /// The metadata that distinguishes two states of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -92,7 +92,7 @@ impl Stamp {
 
 /// The state of the file when it was opened, and its content. One byte more than the bound is read,
 /// so that the parser can reject a file that is too long.
-fn read(path: &Path) -> Result<(Stamp, Vec<u8>), String> {
+pub(super) fn read(path: &Path) -> Result<(Stamp, Vec<u8>), String> {
     let name = path.display();
     let failed = |error: std::io::Error| format!("{name}: cannot be read: {error}");
     // Checks the name first: opening a pipe would wait for its other end.

@@ -36,10 +36,12 @@ async fn twice() -> Twice {
 async fn refused(settings: &Settings) -> (Cause, String) {
     let signed = || std::fs::read(settings.directory.join("checkpoint")).ok();
     let before = signed();
+    let foreseen = crate::audit::preflight(settings).unwrap_err();
     let trail = open(settings).await;
     let closed = trail.begin(test_intent(1)).await.unwrap_err();
     trail.stop().await;
     assert_eq!(signed(), before);
+    assert_eq!(foreseen, closed, "`check` and `run` use the same words");
     (closed.cause, closed.detail)
 }
 
@@ -58,7 +60,10 @@ async fn p4_an_older_folder_is_rolled_back() {
     replace(older, &settings.directory);
     let (cause, detail) = refused(settings).await;
     assert_eq!(cause, Cause::RolledBack);
-    assert!(detail.contains("knows 16 entries, and the trail holds 8"), "{detail}");
+    assert!(
+        detail.contains("knows 16 entries, and the trail holds 8"),
+        "{detail}"
+    );
     replace(&newest, &settings.directory);
     let trail = open(settings).await;
     assert_eq!(trail.state().closed, None);
