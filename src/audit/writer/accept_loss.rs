@@ -138,7 +138,7 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
         .map_err(|e| trouble(&e, "cannot open the lock"))?;
     match lock.lock() {
         Ok(true) => Ok((root, lock)),
-        Ok(false) => Err(closed(Cause::Locked, "another process writes this trail")),
+        Ok(false) => Err(locked(&*root)),
         Err(error) => Err(trouble(&error, "cannot take the lock")),
     }
 }
@@ -149,7 +149,15 @@ pub(crate) fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
     lock_holder_in(&*root)
 }
 
-pub(super) fn lock_holder_in(root: &dyn Folder) -> Option<u32> {
+/// The refusal while another process holds the lock.
+pub(super) fn locked(root: &dyn Folder) -> Unavailable {
+    // A copied lock file names the process that wrote the original.
+    let holder = lock_holder_in(root).filter(|pid| *pid != std::process::id());
+    let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+    closed(Cause::Locked, format!("{holder} writes this trail"))
+}
+
+fn lock_holder_in(root: &dyn Folder) -> Option<u32> {
     let line = String::from_utf8(read_log_file(root, LOCK).ok()??).ok()?;
     line.split(' ').next()?.parse().ok()
 }

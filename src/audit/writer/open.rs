@@ -200,12 +200,7 @@ fn lock(
         .map_err(at("cannot open the lock"))?;
     match lock.lock().map_err(at("cannot take the lock"))? {
         true => Ok((lock, false)),
-        false => {
-            let holder = accept_loss::lock_holder_in(root);
-            let holder =
-                holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
-            Err(closed(Cause::Locked, format!("{holder} writes this trail")))
-        }
+        false => Err(accept_loss::locked(root)),
     }
 }
 

@@ -54,7 +54,7 @@ fn is_free(root: &dyn Folder) -> Result<(), Unavailable> {
     // A gateway that starts in this very moment tries again within a second.
     match lock.map_or(Ok(true), |lock| lock.lock()) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(closed(Cause::Locked, "another process writes this trail")),
+        Ok(false) => Err(accept_loss::locked(root)),
         Err(error) => Err(trouble(&error, "cannot take the lock")),
     }
 }
