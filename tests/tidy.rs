@@ -63,6 +63,20 @@ fn the_stack_table_of_the_architecture_page_is_the_stack() {
 }
 
 #[test]
+fn the_readme_names_the_oldest_rust_and_is_short() {
+    let manifest = tree::read("Cargo.toml");
+    let oldest = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    let readme = tree::read("README.md");
+    let words = format!("Rust {oldest} or newer");
+    assert!(readme.contains(&words), "README.md: {words}");
+    assert!(readme.lines().count() <= 150, "README.md: 150 lines");
+}
+
+#[test]
 fn nothing_is_left_unfinished() {
     assert_none("finish it, or take it out", |found| {
         for file in rust() {

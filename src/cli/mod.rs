@@ -54,14 +54,7 @@ enum Verb {
     Check(check::Arguments),
     /// Run the gateway in front of a built-in Users API: a short demo, then commands to paste
     #[cfg(feature = "demo")]
-    #[command(after_help = "Examples:
-  lychgate demo           play the demo, then serve until Ctrl-C
-  lychgate demo --once    stop after the demo; exit 0 only if every result was as expected")]
-    Demo {
-        /// Stop after the demo
-        #[arg(long)]
-        once: bool,
-    },
+    Demo(demo::Arguments),
     /// Read and verify the audit trail, settle its deletions, create its key
     Audit(audit::Arguments),
     /// Sign a token for demos and tests
@@ -83,7 +76,7 @@ fn dispatch(verb: Verb) -> ExitCode {
         Verb::Run { config } => output::end(run::run(&config)).into(),
         Verb::Check(arguments) => output::with_output(|out| check::run(out, &arguments)),
         #[cfg(feature = "demo")]
-        Verb::Demo { once } => output::end(demo::run(once)).into(),
+        Verb::Demo(arguments) => output::end(demo::run(&arguments)).into(),
         Verb::Audit(arguments) => output::with_output(|out| audit::run(out, arguments)),
         Verb::Token(arguments) => output::with_output(|out| token::run(out, arguments)),
     }

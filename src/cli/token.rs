@@ -56,7 +56,7 @@ struct Mint {
     /// `accounts`, separated by commas; `*` is all
     #[arg(long, value_name = "ACCOUNT,…", value_delimiter = ',')]
     accounts: Vec<String>,
-    /// `scope`, separated by spaces
+    /// `scope`: users.read, users.write, users.delete, users.password, separated by spaces
     #[arg(long)]
     scope: Option<String>,
     /// `client_id`

@@ -21,13 +21,13 @@ use clap::Parser as _;
 /// The text in the entry, and its replacement in the copy.
 const NAMES: [&str; 2] = ["ada@", "eve@"];
 
-/// A few commands and the answer of the last one.
+/// A few commands and what the last one finds.
 #[derive(Debug, Default)]
 pub(super) struct Act {
     pub(super) title: &'static str,
-    /// Ready to paste in a shell that sets `LYCHGATE`, `DEMO` and `KEY`.
+    /// Ready to paste in a shell that has read `env`.
     pub(super) commands: Vec<String>,
-    /// The last line of the last command's output.
+    /// The line of the last command's output that says what it finds.
     pub(super) answer: String,
     /// Whether the last command exits with 0.
     pub(super) is_yes: bool,
@@ -52,14 +52,17 @@ pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
         |act| {
             let (_, index) = parse_receipt(&receipt.receipt)?;
             let (log, copy) = (stage.folder.join("audit"), stage.folder.join("copy"));
-            act.show("mkdir $DEMO/copy; cp -r $DEMO/audit/checkpoint $DEMO/audit/tile $DEMO/copy");
+            act.show(r#"mkdir -p "$DEMO/copy""#);
+            act.show(r#"cp -r "$DEMO/audit/checkpoint" "$DEMO/audit/tile" "$DEMO/copy""#);
             let bundle = copy_log(&log, &copy, stage.key)?.path();
             let [was, is] = NAMES;
-            act.show(format!("sed -i s/{was}/{is}/ $DEMO/copy/{bundle}"));
+            // The copy of a later paste ends in another bundle.
+            let bundles = bundle.rsplit_once('/').map_or("", |(folder, _)| folder);
+            act.show(format!(r#"sed -i s/{was}/{is}/ "$DEMO/copy/{bundles}"/*"#));
             alter(&copy.join(&bundle))?;
             let exit = act.run(
                 stage,
-                r#"$LYCHGATE audit verify --dir $DEMO/copy --key "$KEY""#,
+                r#"lychgate audit verify --dir "$DEMO/copy" --key "$KEY""#,
             )?;
             let wanted = format!("the trail does NOT verify: entry {index} ({bundle}): ");
             act.must_say(exit == Exit::No, &wanted)
@@ -69,17 +72,17 @@ pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
 
 /// Makes a proof of the entry whose leaf the receipt names, and verifies it with only the key.
 pub(super) fn proved_receipt(stage: Stage<'_>, receipt: &Receipt) -> Act {
-    Act::play("the first receipt, verified with only the key", |act| {
+    Act::play("the receipt of call 1, verified with only the key", |act| {
         let Receipt { receipt, leaf, .. } = receipt;
         let prove = format!(
-            "$LYCHGATE audit prove {receipt} --dir $DEMO/audit \\\n      --leaf {leaf} > $DEMO/proof"
+            "lychgate audit prove {receipt} --dir \"$DEMO/audit\" \\\n    --leaf {leaf} > \"$DEMO/proof\""
         );
         if act.run(stage, &prove)? != Exit::Fine {
             return Err("there should be a proof".to_owned());
         }
         let exit = act.run(
             stage,
-            r#"$LYCHGATE audit verify --proof $DEMO/proof --key "$KEY""#,
+            r#"lychgate audit verify --proof "$DEMO/proof" --key "$KEY""#,
         )?;
         act.must_say(exit == Exit::Fine, "the proof holds: ")
     })
@@ -134,24 +137,28 @@ impl Act {
             None => {
                 let text = String::from_utf8_lossy(&out);
                 let text = anstream::adapter::strip_str(&text).to_string();
-                self.answer = text.lines().last().unwrap_or_default().to_owned();
+                self.answer = text.trim_end().to_owned();
             }
         }
         Ok(exit)
     }
 
-    fn must_say(&self, exit_is_right: bool, words: &str) -> Result<(), String> {
-        match exit_is_right && self.answer.starts_with(words) {
-            true => Ok(()),
-            false => Err(format!("the answer should be: {words}")),
+    /// Keeps the line that begins with these words.
+    fn must_say(&mut self, exit_is_right: bool, words: &str) -> Result<(), String> {
+        let line = self.answer.lines().find(|line| line.starts_with(words));
+        match line.map(str::to_owned) {
+            Some(line) if exit_is_right => self.answer = line,
+            _ => return Err(format!("the answer should be: {words}")),
         }
+        Ok(())
     }
 }
 
 impl Stage<'_> {
     /// Expands the variables of a word, as a shell does.
     fn expand(&self, word: &str) -> String {
-        word.replace("\"$KEY\"", &self.key.to_string())
+        word.replace('"', "")
+            .replace("$KEY", &self.key.to_string())
             .replace("$DEMO", &self.folder.to_string_lossy())
     }
 }

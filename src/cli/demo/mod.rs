@@ -3,7 +3,8 @@
 //! [`scene`] starts everything in a temporary folder, [`story`] makes the calls and compares the
 //! results with the expected ones, [`call`] sends a request, [`ending`] shows how the trail is
 //! verified, [`page`] prints. With `--once` the demo exits after that, and the exit code says
-//! whether every result was as expected.
+//! whether every result was as expected. SIGINT, SIGTERM and SIGHUP end the demo at any point.
+//! However it ends, it removes its folder.
 
 mod call;
 mod ending;
@@ -11,11 +12,11 @@ mod page;
 mod scene;
 mod story;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use anstream::AutoStream;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Exit, Stop};
 use crate::audit::Receipt;
@@ -26,61 +27,98 @@ const WORKERS: usize = 2;
 /// How long tasks may take to end before they are abandoned.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// Plays the demo; without `once`, then serves until Ctrl-C.
-pub(super) fn run(once: bool) -> Result<Exit, Stop> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lychgate demo              play the demo, then serve until Ctrl-C
+  lychgate demo --verbose    also show each call, its entry and its refusal in full
+  lychgate demo --once       stop after the demo; exit 0 only if every result was as expected")]
+pub(super) struct Arguments {
+    /// Stop after the demo
+    #[arg(long)]
+    once: bool,
+    /// Show each call as a curl command, with its full answer and entry
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Plays the demo; without `--once`, then serves until a signal.
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(|error| Stop::io(format!("cannot start threads: {error}")))?;
-    let ended = runtime.block_on(perform(once));
+    let ended = runtime.block_on(perform(arguments));
     runtime.shutdown_timeout(SHUTDOWN);
     ended
 }
 
-async fn perform(once: bool) -> Result<Exit, Stop> {
-    let scene = Scene::set()
-        .await
-        .map_err(|error| Stop::io(format!("the demo cannot be set up: {error}")))?;
-    let played = play_story(&scene, once).await;
-    if !once && played.is_ok() {
-        wait_for_signal().await;
+async fn perform(arguments: &Arguments) -> Result<Exit, Stop> {
+    // Before the folder exists, so that no signal leaves it behind.
+    let mut signals = Signals::listen()
+        .map_err(|error| Stop::io(format!("cannot install signal handlers: {error}")))?;
+    let scene = Scene::start().await.map_err(not_set_up)?;
+    let played = tokio::select! {
+        played = play(&scene, arguments) => played,
+        () = signals.next() => Err(Stop::no("a signal ended the demo before its end")),
+    };
+    if !arguments.once && played.is_ok() {
+        signals.next().await;
     }
     scene.gateway.stop().await;
-    match played {
+    let removed = scene.folder.remove().map_err(Stop::io)?;
+    // If the terminal is gone, there is nowhere to report it.
+    let _ = write_out(|out| page::removed(out, &removed));
+    played
+}
+
+/// Waits until the gateway is ready, then plays all of the demo.
+async fn play(scene: &Scene, arguments: &Arguments) -> Result<Exit, Stop> {
+    scene.wait_until_ready().await.map_err(not_set_up)?;
+    match play_story(scene, arguments).await {
         Ok(true) => Ok(Exit::Fine),
         Ok(false) => Ok(Exit::No),
-        // `lychgate demo | head` has read enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Fine),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::Output(error)),
         Err(error) => Err(Stop::io(format!("cannot write the story: {error}"))),
     }
 }
 
+fn not_set_up(why: String) -> Stop {
+    Stop::io(format!("the demo cannot be set up: {why}"))
+}
+
 /// Returns whether every result was as expected.
-async fn play_story(scene: &Scene, once: bool) -> std::io::Result<bool> {
+async fn play_story(scene: &Scene, arguments: &Arguments) -> std::io::Result<bool> {
+    let Arguments { once, verbose } = *arguments;
     let mut as_expected = true;
     let mut entries = 0;
     let mut receipts = Vec::new();
-    write_out(|out| page::opening(out, scene))?;
-    for (number, step) in story::steps(scene).iter().enumerate() {
+    write_out(|out| page::opening(out, scene, verbose))?;
+    for (number, step) in (1..).zip(&story::steps(scene)) {
         let happened = story::play(scene, step).await;
         let faults = story::faults(step, &happened);
         as_expected &= faults.is_empty();
-        write_out(|out| page::step(out, number + 1, step, &happened, &faults))?;
+        write_out(|out| {
+            match verbose {
+                true => page::step(out, number, step, &happened)?,
+                false => page::row(out, number, step, &happened)?,
+            }
+            page::faults(out, &faults)
+        })?;
         if let Some(entry) = &happened.entry {
             entries = entry.closing_index.unwrap_or(entry.index) + 1;
         }
         receipts.extend(happened.answer.ok().as_ref().and_then(ending::receipt));
     }
-    as_expected &= play_ending(scene, entries, receipts.first()).await?;
+    as_expected &= play_ending(scene, entries, receipts.first(), verbose).await?;
     let verified = scene.verify();
     as_expected &= verified.is_ok();
     write_out(|out| {
         page::verdict(out, &verified)?;
-        if once {
-            return Ok(());
+        match receipts.first() {
+            Some(receipt) if !once => page::to_paste(out, scene, receipt),
+            _ => Ok(()),
         }
-        page::to_paste(out, scene)
     })?;
     Ok(as_expected)
 }
@@ -90,16 +128,17 @@ async fn play_ending(
     scene: &Scene,
     entries: u64,
     receipt: Option<&Receipt>,
+    verbose: bool,
 ) -> std::io::Result<bool> {
     let covered = scene.wait_for_checkpoint(entries).await;
     let receipt = covered.and_then(|()| receipt.ok_or_else(|| "there is no receipt".to_owned()));
     let receipt = match receipt {
         Ok(receipt) => receipt,
-        Err(fault) => return write_out(|out| page::fault(out, &fault)).map(|()| false),
+        Err(fault) => return write_out(|out| page::faults(out, &[fault])).map(|()| false),
     };
     let mut as_expected = true;
     let stage = ending::Stage {
-        folder: &scene.folder.0,
+        folder: scene.folder.path(),
         key: &scene.verifier,
     };
     let acts = [
@@ -108,7 +147,7 @@ async fn play_ending(
     ];
     for (number, act) in (story::STEPS + 1..).zip(&acts) {
         as_expected &= act.fault.is_none();
-        write_out(|out| page::act(out, number, act))?;
+        write_out(|out| page::act(out, number, act, verbose))?;
     }
     Ok(as_expected)
 }
@@ -120,14 +159,25 @@ fn write_out(page: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::i
     out.flush()
 }
 
-/// Waits for Ctrl-C or SIGTERM; returns at once if the signal handlers cannot be installed.
-async fn wait_for_signal() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// The signals that end the demo.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 

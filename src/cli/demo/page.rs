@@ -1,17 +1,20 @@
-//! The demo's output: 80 columns, about one screen, color only on a terminal.
+//! The demo's output: 80 columns, at most 30 lines without `--verbose`, color only on a terminal.
+//!
+//! A shell runs each printed command as it is, after the one that reads `env`.
 
 use std::io::{Result, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
 use super::call::Answer;
 use super::ending::Act;
-use super::scene::{ACCOUNT, SCOPES, SUBJECT, Scene};
-use super::story::{Happened, Step, collection};
+use super::scene::{ACCOUNT, OTHER_ACCOUNT, SCOPES, SUBJECT, Scene, collection, quoted};
+use super::story::{Happened, Step};
+use crate::audit::Receipt;
 use crate::audit::read::query::{Deletion, Progress};
 use crate::audit::read::verify::Summary;
 use crate::cli::escape::cut;
-use crate::simulator::issuer::{AUDIENCE, ISSUER};
 use crate::simulator::users::FIRST_ID;
 
 const TITLE: Style = Style::new().bold();
@@ -21,9 +24,12 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const REFUSED: Style = AnsiColor::Yellow.on_default();
 /// The width of a line.
 const COLUMNS: usize = 80;
+/// The widths of the columns SENT and ANSWER.
+const SENT: usize = 42;
+const ANSWER: usize = 22;
 
-/// Prints the addresses and the variables of the commands.
-pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
+/// Prints the addresses, the caller and the head of what follows.
+pub(super) fn opening(out: &mut dyn Write, scene: &Scene, verbose: bool) -> Result<()> {
     let (gateway, users) = (scene.gateway.address(), scene.simulator.users.address());
     writeln!(
         out,
@@ -32,105 +38,144 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene) -> Result<()> {
     let scopes = SCOPES.join(" ");
     writeln!(
         out,
-        "{DIM}$TOKEN: {SUBJECT}, account {ACCOUNT}, {scopes}{DIM:#}"
+        "{DIM}token: {SUBJECT}, account {ACCOUNT}, {scopes}{DIM:#}\n"
     )?;
-    writeln!(out, "{DIM}$AT:    http://{gateway}/api/account{DIM:#}")?;
-    let folder = scene.folder.0.display();
+    if verbose {
+        writeln!(out, "Define what the commands below use:")?;
+        return writeln!(out, "  {}\n", read_variables(scene));
+    }
+    let (sent, answer) = ("  SENT", "ANSWER");
+    writeln!(out, "{DIM}{sent:<SENT$} {answer:<ANSWER$} ENTRIES{DIM:#}")
+}
+
+/// Prints one call in a line: the request, the answer, the trail entries.
+pub(super) fn row(
+    out: &mut dyn Write,
+    number: usize,
+    step: &Step,
+    happened: &Happened,
+) -> Result<()> {
+    let sent = cut(&format!("{number} {}", step.sent), SENT);
+    let (style, answer) = match &happened.answer {
+        Ok(answer) => status(answer),
+        Err(error) => (BAD, error.clone()),
+    };
+    let (answer, entries) = (cut(&answer, ANSWER), entries(happened.entry.as_ref()));
     writeln!(
         out,
-        "{DIM}$DEMO:  {folder}; $KEY: the trail's verifier key{DIM:#}\n"
+        "{sent:<SENT$} {style}{answer:<ANSWER$}{style:#} {entries}"
     )
 }
 
-/// Prints one call with its answer and its trail entry.
+/// Prints one call as a command, with its whole answer and its trail entries.
 pub(super) fn step(
     out: &mut dyn Write,
     number: usize,
     step: &Step,
     happened: &Happened,
-    faults: &[String],
 ) -> Result<()> {
-    writeln!(out, "{TITLE}{number} {}{TITLE:#}", step.title)?;
-    writeln!(out, "  {DIM}${DIM:#} {}", curl(step))?;
+    writeln!(out, "{TITLE}{number} {}{TITLE:#}", step.sent)?;
+    writeln!(out, "  {}", curl(step))?;
     match &happened.answer {
         Ok(answer) => self::answer(out, answer)?,
-        Err(error) => writeln!(out, "  {BAD}{error}{BAD:#}")?,
+        Err(error) => writeln!(out, "    {BAD}{error}{BAD:#}")?,
     }
-    match &happened.entry {
-        Some(entry) => writeln!(out, "  {DIM}trail{DIM:#} {}", cut(&entry_line(entry), 72))?,
-        None => writeln!(out, "  {DIM}trail no entry{DIM:#}")?,
+    let entry = happened.entry.as_ref();
+    let mut line = format!("entries: {}", entries(entry));
+    if let Some(entry) = entry {
+        let users = entry.users.join(" ");
+        line += &format!(", {} {}/{users}", entry.operation, entry.account);
+        line += &entry
+            .code
+            .iter()
+            .map(|code| format!(", {code}"))
+            .collect::<String>();
     }
-    faults.iter().try_for_each(|fault| self::fault(out, fault))
+    writeln!(out, "    {}", cut(&line, COLUMNS - 4))
 }
 
-/// Prints a difference from the expected result.
-pub(super) fn fault(out: &mut dyn Write, fault: &str) -> Result<()> {
-    writeln!(out, "  {BAD}UNEXPECTED: {fault}{BAD:#}")
+/// Prints each difference from the expected result.
+pub(super) fn faults(out: &mut dyn Write, faults: &[String]) -> Result<()> {
+    faults
+        .iter()
+        .try_for_each(|fault| writeln!(out, "    {BAD}UNEXPECTED: {fault}{BAD:#}"))
 }
 
-/// Prints the commands and the last one's answer.
-pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act) -> Result<()> {
+/// Prints the finding of the last command; with `verbose`, also the commands.
+pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act, verbose: bool) -> Result<()> {
     writeln!(out, "{TITLE}{number} {}{TITLE:#}", act.title)?;
-    for command in &act.commands {
-        writeln!(out, "  {DIM}${DIM:#} {command}")?;
+    if verbose {
+        for command in &act.commands {
+            writeln!(out, "  {command}")?;
+        }
     }
     let style = if act.is_yes { GOOD } else { REFUSED };
-    for line in wrapped(&act.answer, COLUMNS - 2) {
-        writeln!(out, "  {style}{line}{style:#}")?;
+    for line in act
+        .answer
+        .lines()
+        .flat_map(|line| wrapped(line, COLUMNS - 4))
+    {
+        writeln!(out, "    {style}{line}{style:#}")?;
     }
-    act.fault
-        .iter()
-        .try_for_each(|fault| self::fault(out, fault))
+    faults(out, act.fault.as_slice())
 }
 
-/// The call as a `curl` command, with the URL shortened.
+/// The call as a command.
 fn curl(step: &Step) -> String {
-    let mut line = "curl -XDELETE".to_owned();
+    let mut line = "curl -i -X DELETE".to_owned();
     if step.with_token {
         line += " -H \"$TOKEN\"";
     }
     if let Some(revision) = step.if_match {
         line += &format!(" -H 'If-Match: {revision}'");
     }
-    // /api/account/ACCOUNT/configuration/le-users/users/USER?v=4.0
-    let account = step.target.split('/').nth(3).unwrap_or_default();
-    let user = step.target.rsplit('/').next().unwrap_or_default();
-    line + &format!(" \"$AT/{account}/…/{user}\"")
+    let target = step.target.replacen(&collection(ACCOUNT), "$USERS", 1);
+    let target = target.replacen(&collection(OTHER_ACCOUNT), "$OTHER", 1);
+    line + &format!(" \"{target}\"")
+}
+
+/// The answer's status, or the code of the refusal, and their color.
+fn status(answer: &Answer) -> (Style, String) {
+    let status = answer.status;
+    match answer.header("lychgate-refusal") {
+        Some(code) => (REFUSED, format!("{} {code}", status.as_u16())),
+        None if status.is_success() => (GOOD, status.to_string()),
+        None => (REFUSED, status.to_string()),
+    }
 }
 
 fn answer(out: &mut dyn Write, answer: &Answer) -> Result<()> {
-    let status = answer.status;
-    if let Some(code) = answer.header("lychgate-refusal") {
-        writeln!(out, "  {REFUSED}{status} {code}{REFUSED:#}")?;
-        let detail = answer.member("detail").unwrap_or_default();
-        return writeln!(out, "  {}", cut(&detail, COLUMNS - 2));
-    }
-    let style = if status.is_success() { GOOD } else { REFUSED };
+    let (style, status) = status(answer);
     let mut line = String::new();
     for name in ["ac-revision", "lychgate-receipt"] {
         if let Some(value) = answer.header(name) {
             line += &format!("  {name}: {value}");
         }
     }
-    writeln!(out, "  {style}{status}{style:#}{line}")
+    writeln!(out, "    {style}{status}{style:#}{line}")?;
+    let detail = answer.member("detail").unwrap_or_default();
+    let lines = wrapped(&detail, COLUMNS - 4);
+    let mut lines = lines.iter().filter(|line| !line.is_empty());
+    lines.try_for_each(|line| writeln!(out, "    {line}"))
 }
 
-fn entry_line(entry: &Deletion) -> String {
-    let what = match entry.outcome {
-        Progress::Refused => {
-            let code = entry.code.as_deref().unwrap_or_default();
-            format!("refused, {code}")
-        }
-        Progress::Open => "open".to_owned(),
-        Progress::Closed(_) => {
-            let outcome = serde_json::to_value(entry.outcome).unwrap_or_default();
-            let closed = entry.closing_index.unwrap_or_default();
-            let outcome = outcome.as_str().unwrap_or_default();
-            format!("forwarded, {outcome}, closed by {closed}")
-        }
+/// The indexes of the call's entries, and the result that they record.
+fn entries(entry: Option<&Deletion>) -> String {
+    let Some(entry) = entry else {
+        return "none".to_owned();
     };
-    let (index, operation, users) = (entry.index, &entry.operation, entry.users.join(" "));
-    format!("{index}: {operation} {}/{users}: {what}", entry.account)
+    let index = entry.index;
+    match (entry.outcome, entry.closing_index) {
+        (Progress::Refused, _) => format!("{index} refused"),
+        (outcome, Some(closing)) => {
+            let outcome = serde_json::to_value(outcome).unwrap_or_default();
+            format!(
+                "{index}, {closing} {}",
+                outcome.as_str().unwrap_or_default()
+            )
+        }
+        (_, None) => format!("{index} open"),
+    }
 }
 
 pub(super) fn verdict(
@@ -151,30 +196,32 @@ pub(super) fn verdict(
 }
 
 /// Prints complete commands to try while the demo serves.
-pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene) -> Result<()> {
-    let program = std::env::current_exe();
-    let program = program.map_or_else(|_| "lychgate".to_owned(), |path| path.display().to_string());
-    let (gateway, admin) = (scene.gateway.address(), scene.gateway.admin_address());
-    let (users, scopes) = (collection(ACCOUNT), SCOPES.join(" "));
+pub(super) fn to_paste(out: &mut dyn Write, scene: &Scene, receipt: &Receipt) -> Result<()> {
+    let (read_variables, receipt) = (read_variables(scene), &receipt.receipt);
     let (revision, user) = (scene.revision(), FIRST_ID + 1);
     write!(
         out,
         r#"
-{TITLE}The gateway serves until Ctrl-C. Commands to paste:{TITLE:#}
-LYCHGATE={program}; DEMO={}
-KEY="$(cat $DEMO/verifier.txt)"
-USERS=http://{gateway}{users}
-TOKEN="Authorization: Bearer $($LYCHGATE token mint --key $DEMO/issuer.pem \
-  --issuer {ISSUER} --audience {AUDIENCE} \
-  --subject {SUBJECT} --accounts {ACCOUNT} --scope '{scopes}')"
+{TITLE}The gateway serves until Ctrl-C. Then the demo removes its folder. To paste:{TITLE:#}
+{read_variables}
 curl -i -H "$TOKEN" "$USERS?v=4.0"
 curl -i -X DELETE -H "$TOKEN" -H 'If-Match: {revision}' "$USERS/{user}?v=4.0"
-$LYCHGATE audit list --dir $DEMO/audit
-$LYCHGATE audit verify --config $DEMO/lychgate.toml
-curl "http://{admin}/readyz?verbose"
-"#,
-        scene.folder.0.display()
+lychgate audit list --dir "$DEMO/audit"
+lychgate audit prove {receipt} --dir "$DEMO/audit" > "$DEMO/proof"
+lychgate audit verify --proof "$DEMO/proof" --key "$KEY"
+lychgate audit verify --config "$DEMO/lychgate.toml"
+"#
     )
+}
+
+/// The command that defines what the other commands use.
+fn read_variables(scene: &Scene) -> String {
+    format!(". {}", quoted(&scene.folder.path().join("env")))
+}
+
+/// Says that the gateway has stopped and its folder is gone.
+pub(super) fn removed(out: &mut dyn Write, folder: &Path) -> Result<()> {
+    writeln!(out, "stopped the gateway and removed {}", folder.display())
 }
 
 /// Wraps a text into lines of at most this many characters; a longer word gets its own line.

@@ -24,6 +24,8 @@ pub(super) const ACCOUNT: &str = "12345678";
 pub(super) const OTHER_ACCOUNT: &str = "87654321";
 /// `sub` of the caller's token.
 pub(super) const SUBJECT: &str = "ada@example.test";
+/// `client_id` of the caller's token.
+const CLIENT: &str = "demo-console";
 /// The scopes of the caller's token.
 pub(super) const SCOPES: [&str; 2] = ["users.read", "users.delete"];
 /// The trail's name.
@@ -50,8 +52,8 @@ pub(super) struct Scene {
     pub(super) verifier: VerifierKey,
 }
 
-/// A folder that is removed with its contents.
-pub(super) struct Folder(pub(super) PathBuf);
+/// A folder that is removed with its contents, at the latest when dropped.
+pub(super) struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -61,45 +63,44 @@ impl Drop for Folder {
 }
 
 impl Scene {
-    /// Starts everything and waits until the gateway takes deletions.
-    pub(super) async fn set() -> Result<Self, String> {
+    /// Starts everything.
+    pub(super) async fn start() -> Result<Self, String> {
         let folder = Folder::new()?;
         let accounts = [(ACCOUNT, 5), (OTHER_ACCOUNT, 5)];
         let simulator = Simulator::start(&accounts).await.map_err(text)?;
         folder.write("issuer.pem", &simulator.key.private_pem().map_err(text)?)?;
-        let verifier = keygen(ORIGIN, &folder.0.join("audit.key")).map_err(text)?;
+        let verifier = keygen(ORIGIN, &folder.path().join("audit.key")).map_err(text)?;
         folder.write("verifier.txt", &format!("{verifier}\n"))?;
         folder.write("lychgate.toml", &config(&simulator))?;
-        let config = Config::load(&folder.0.join("lychgate.toml"));
+        let config = Config::load(&folder.path().join("lychgate.toml"));
         let config = config.map_err(|problems| problems.rendered)?;
         let gateway = Gateway::start(config, Clock::system())
             .await
             .map_err(text)?;
+        folder.write("env", &variables(&folder, &gateway))?;
         let now = Clock::system().now().seconds();
         let claims = json!({
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": SUBJECT,
-            "client_id": "demo-console",
+            "client_id": CLIENT,
             "accounts": [ACCOUNT],
             "scope": SCOPES.join(" "),
             "iat": now,
             "exp": now + TOKEN_LIFETIME,
         });
         let token = mint(&simulator.key, &claims).map_err(text)?;
-        let scene = Self {
+        Ok(Self {
             folder,
             gateway,
             simulator,
             token,
             verifier,
-        };
-        scene.wait_until_ready().await?;
-        Ok(scene)
+        })
     }
 
     /// Waits until the gateway takes deletions.
-    async fn wait_until_ready(&self) -> Result<(), String> {
+    pub(super) async fn wait_until_ready(&self) -> Result<(), String> {
         let admin = self.gateway.admin_address();
         let ready = within(READY_WITHIN, async || {
             let reads = status(admin, "/readyz").await;
@@ -128,7 +129,7 @@ impl Scene {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.0.join(name)
+        self.folder.path().join(name)
     }
 
     /// Finds the deletion of a request in the trail. The gateway answers a refused request before it writes the
@@ -184,6 +185,41 @@ sync_timeout = "60s"
     )
 }
 
+/// A shell script that defines what the printed commands use: `lychgate` as this program, and the
+/// variables. It holds no token: it mints one.
+fn variables(folder: &Folder, gateway: &Gateway) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "lychgate".into());
+    let (program, folder) = (quoted(&program), quoted(folder.path()));
+    let users = |account| format!("http://{}{}", gateway.address(), collection(account));
+    let (users, other, scopes) = (users(ACCOUNT), users(OTHER_ACCOUNT), SCOPES.join(" "));
+    format!(
+        r#"lychgate() {{ {program} "$@"; }}
+DEMO={folder}
+KEY="$(cat "$DEMO/verifier.txt")"
+USERS={users}
+OTHER={other}
+TOKEN="Authorization: Bearer $(lychgate token mint --key "$DEMO/issuer.pem" \
+  --issuer {ISSUER} --audience {AUDIENCE} --subject {SUBJECT} --client {CLIENT} \
+  --accounts {ACCOUNT} --scope '{scopes}' --lifetime 8h)"
+"#
+    )
+}
+
+/// The path of an account's users.
+pub(super) fn collection(account: &str) -> String {
+    format!("/api/account/{account}/configuration/le-users/users")
+}
+
+/// A path as one word of a shell command.
+pub(super) fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
+    match path.chars().all(is_plain) {
+        true => path.into_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
 /// Looks again and again until there is a result, or until the time is over.
 async fn within<T>(patience: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let begin = Instant::now();
@@ -205,6 +241,18 @@ impl Folder {
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| at(&path, &error))?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Removes the folder and returns its path.
+    pub(super) fn remove(self) -> Result<PathBuf, String> {
+        match std::fs::remove_dir_all(&self.0) {
+            Ok(()) => Ok(self.0.clone()),
+            Err(error) => Err(format!("{}; remove the folder", at(&self.0, &error))),
+        }
     }
 
     fn write(&self, name: &str, contents: &str) -> Result<(), String> {

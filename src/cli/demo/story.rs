@@ -5,7 +5,7 @@ use http::Request;
 use http_body_util::Empty;
 
 use super::call::{Answer, send};
-use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene};
+use super::scene::{ACCOUNT, OTHER_ACCOUNT, Scene, collection};
 use crate::audit::entry::Verdict;
 use crate::audit::read::query::{Decision, Deletion, Progress};
 use crate::simulator::users::FIRST_ID;
@@ -14,7 +14,8 @@ pub(super) const STEPS: usize = 6;
 
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub(super) title: &'static str,
+    /// What the call sends, in words.
+    pub(super) sent: String,
     /// Path and query.
     pub(super) target: String,
     /// Whether the call carries the token.
@@ -65,14 +66,14 @@ impl Expected {
 pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     let revision = scene.revision();
     let good = Step {
-        title: "a good deletion",
+        sent: format!("DELETE user {FIRST_ID}"),
         target: target(ACCOUNT, "?v=4.0"),
         with_token: true,
         if_match: Some(revision),
         expected: Expected::sent(200, Verdict::Deleted),
     };
     let no_token = Step {
-        title: "without a token: no caller is known, so it is only counted",
+        sent: "the same without a token".to_owned(),
         with_token: false,
         expected: Expected {
             entry: None,
@@ -81,25 +82,25 @@ pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
         ..good.clone()
     };
     let no_version = Step {
-        title: "without v",
+        sent: "the same without v=4.0".to_owned(),
         target: target(ACCOUNT, ""),
         expected: Expected::refused(400, "version-missing"),
         ..good
     };
     let no_revision = Step {
-        title: "without If-Match",
+        sent: "the same without If-Match".to_owned(),
         if_match: None,
         expected: Expected::refused(428, "if-match-missing"),
         ..good.clone()
     };
     let another_account = Step {
-        title: "for an account that the token does not cover",
+        sent: "the same for an account not in the token".to_owned(),
         target: target(OTHER_ACCOUNT, "?v=4.0"),
         expected: Expected::refused(403, "account-forbidden"),
         ..good
     };
     let already_gone = Step {
-        title: "for the user who is already gone",
+        sent: "the same again: the user is gone".to_owned(),
         if_match: Some(revision + 1),
         expected: Expected::sent(404, Verdict::NotFound),
         ..good.clone()
@@ -112,11 +113,6 @@ pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
         another_account,
         already_gone,
     ]
-}
-
-/// The path of an account's users.
-pub(super) fn collection(account: &str) -> String {
-    format!("/api/account/{account}/configuration/le-users/users")
 }
 
 fn target(account: &str, query: &str) -> String {

@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::call::Answer;
 use super::story::{Expected, Happened, Step, faults};
-use super::{ending, page, story};
+use super::{ending, page, scene};
 
 fn step(expected: Expected) -> Step {
     Step {
-        title: "a title",
-        target: format!("{}/7?v=4.0", story::collection("12345678")),
+        sent: "what it sends".to_owned(),
+        target: format!("{}/7?v=4.0", scene::collection("12345678")),
         with_token: true,
         if_match: Some(41),
         expected,
@@ -37,10 +37,15 @@ const MISSING: Expected = Expected {
     entry: None,
 };
 
-fn shown(step: &Step, happened: &Happened, faults: &[String]) -> String {
+fn text(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let mut out = Vec::new();
-    page::step(&mut out, 1, step, happened, faults).unwrap();
-    anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    print(&mut out).unwrap();
+    let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    text
 }
 
 #[test]
@@ -70,47 +75,62 @@ fn each_unexpected_result_is_reported() {
 }
 
 #[test]
-fn a_step_shows_its_call_answer_and_entry() {
-    let step = step(MISSING);
-    let text = shown(&step, &refused(401, "token-missing"), &["x".to_owned()]);
-    for words in [
-        "1 a title",
-        "$ curl -XDELETE -H \"$TOKEN\" -H 'If-Match: 41' \"$AT/12345678/…/7?v=4.0\"",
-        "401 Unauthorized token-missing",
-        "Add v=4.0.",
-        "trail no entry",
-        "UNEXPECTED: x",
-    ] {
-        assert!(text.contains(words), "{words}:\n{text}");
-    }
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 80),
-        "{text}"
+fn a_row_shows_what_was_sent_its_answer_and_its_entries() {
+    let (step, happened) = (step(MISSING), refused(401, "token-missing"));
+    let row = text(|out| page::row(out, 1, &step, &happened));
+    let (sent, answer) = ("1 what it sends", "401 token-missing");
+    assert_eq!(row, format!("{sent:<42} {answer:<22} none\n"));
+}
+
+#[test]
+fn a_long_row_is_cut_to_the_width() {
+    let mut step = step(MISSING);
+    step.sent = "word ".repeat(40);
+    let mut happened = refused(401, "token-missing");
+    happened.answer = Err("word ".repeat(40));
+    text(|out| page::row(out, 1, &step, &happened));
+}
+
+#[test]
+fn a_step_shows_its_call_answer_and_entries() {
+    let (step, happened) = (step(MISSING), refused(401, "token-missing"));
+    let text = text(|out| page::step(out, 1, &step, &happened));
+    assert_eq!(
+        text,
+        r#"1 what it sends
+  curl -i -X DELETE -H "$TOKEN" -H 'If-Match: 41' "$USERS/7?v=4.0"
+    401 token-missing
+    Add v=4.0.
+    entries: none
+"#
     );
 }
 
 #[test]
-fn an_act_shows_its_commands_answer_and_fault() {
+fn an_act_shows_its_answer_and_fault_and_its_commands_on_demand() {
     let act = ending::Act {
         title: "a title",
-        commands: vec!["one".to_owned(), "two \\\n      more".to_owned()],
+        commands: vec!["one".to_owned(), "two \\\n    more".to_owned()],
         answer: "word ".repeat(40).trim_end().to_owned(),
         is_yes: false,
         fault: Some("x".to_owned()),
     };
-    let mut out = Vec::new();
-    page::act(&mut out, 7, &act).unwrap();
-    let text = anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string();
-    for words in [
-        "7 a title\n",
-        "  $ one\n  $ two \\\n      more\n",
-        "  UNEXPECTED: x\n",
+    let short = text(|out| page::act(out, 7, &act, false));
+    assert!(short.starts_with("7 a title\n    word "), "{short}");
+    assert!(short.ends_with("\n    UNEXPECTED: x\n"), "{short}");
+    assert_eq!(short.matches("word").count(), 40);
+    let long = text(|out| page::act(out, 7, &act, true));
+    let commands = "7 a title\n  one\n  two \\\n    more\n";
+    assert_eq!(long, short.replace("7 a title\n", commands));
+}
+
+#[test]
+fn a_path_is_one_word_of_a_shell_command() {
+    for (path, word) in [
+        ("/tmp/lychgate-demo-1/env", "/tmp/lychgate-demo-1/env"),
+        ("/a b/$c", "'/a b/$c'"),
+        ("/it's", r"'/it'\''s'"),
     ] {
-        assert!(text.contains(words), "{words}:\n{text}");
+        assert_eq!(scene::quoted(std::path::Path::new(path)), word);
     }
-    assert_eq!(text.matches("word").count(), 40);
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 80),
-        "{text}"
-    );
 }

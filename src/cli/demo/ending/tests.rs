@@ -40,8 +40,8 @@ fn verification_names_the_altered_entry_of_the_copy() {
     let words = "the trail does NOT verify: entry 1 (tile/entries/000.p/3): ";
     assert!(act.answer.starts_with(words), "{}", act.answer);
     assert!(!act.is_yes);
-    let sed = "sed -i s/ada@/eve@/ $DEMO/copy/tile/entries/000.p/3";
-    assert_eq!(act.commands[1], sed);
+    let sed = r#"sed -i s/ada@/eve@/ "$DEMO/copy/tile/entries/000.p"/*"#;
+    assert_eq!(act.commands[2], sed);
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn the_trail_itself_is_unchanged() {
     };
     altered_copy(stage, &receipt);
     let mut act = Act::default();
-    let verify = "$LYCHGATE audit verify --dir $DEMO/audit --key \"$KEY\"";
+    let verify = r#"lychgate audit verify --dir "$DEMO/audit" --key "$KEY""#;
     assert_eq!(act.run(stage, verify), Ok(Exit::Fine));
-    assert_eq!(act.answer, "the trail verifies");
+    assert!(act.answer.contains("the trail verifies"), "{}", act.answer);
 }
 
 #[test]
