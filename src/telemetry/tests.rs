@@ -28,7 +28,11 @@ fn lines(level: LevelFilter, style: Style, told: impl FnOnce()) -> String {
 
 /// The events that `told` logs, each as one object.
 pub(crate) fn json_lines(told: impl FnOnce()) -> Vec<serde_json::Value> {
-    let text = lines(LevelFilter::INFO, Style::Json, told);
+    let text = lines(LevelFilter::INFO, Style::Json, || {
+        // Another thread may have met an event first, when no subscriber was interested in it.
+        tracing::callsite::rebuild_interest_cache();
+        told();
+    });
     let parsed = text.lines().map(serde_json::from_str);
     parsed.collect::<Result<_, _>>().unwrap()
 }
