@@ -53,7 +53,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => Actor::$actor,)* }
             }
 
-            /// When the caller may repeat the request, if no byte of it was sent.
+            /// When the caller may repeat the request, provided that the gateway sent no byte of it upstream.
             #[must_use]
             pub const fn repeat(self) -> Repeat {
                 match self { $(Self::$variant => Repeat::$repeat,)* }

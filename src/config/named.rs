@@ -164,7 +164,8 @@ fn check(
     }
 }
 
-/// The whole path of a file, for a message; "a file" if someone may have put a secret in its place.
+/// The absolute path, for a message. If the path looks like a secret that was entered by mistake, the words
+/// "a file" instead.
 pub(super) fn shown(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = whole.to_string_lossy();

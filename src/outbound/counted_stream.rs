@@ -41,7 +41,7 @@ const BODY_NONE: u8 = 3;
 #[derive(Debug)]
 pub(super) struct CountedStream {
     socket: TcpStream,
-    /// Under TLS, an error does not say how many bytes left.
+    /// Whether the socket carries TLS. Then a failed write may have sent some of its bytes, so all count as sent.
     tls: bool,
     created: Instant,
     /// Bytes of this request that the kernel (or TLS) has accepted.

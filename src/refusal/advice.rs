@@ -15,7 +15,8 @@ pub enum Actor {
     Nobody,
 }
 
-/// When the caller may repeat the request, if no byte of it was sent.
+/// When the caller may repeat the request. Every value except `Never` assumes that the gateway sent no byte of
+/// it upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// Once the caller has fixed the request.

@@ -159,7 +159,8 @@ impl Shared {
         }
     }
 
-    /// The next batch, its lines, and how many were dropped behind it; `None` at the end.
+    /// Waits for the next batch and puts it into `batch`. Returns the number of its lines, and of the lines that
+    /// were dropped after them; `None` once the queue is stopping and empty.
     fn next(&self, batch: &mut Vec<u8>) -> Option<(u64, u64)> {
         let mut state = self.lock();
         state.writing = false;

@@ -180,7 +180,7 @@ impl Segments {
     ) -> Result<(), Unavailable> {
         for (number, mut segment) in self.turn(all) {
             let checked = segment.check(folder, number, key);
-            // A segment that was forgotten in the meantime may be gone.
+            // If the segment was unpinned meanwhile, its file may be removed, so the error does not count.
             if let Some(pinned) = self.pinned().get_mut(&number) {
                 *pinned = segment;
                 checked?;
@@ -216,7 +216,7 @@ impl Segments {
     ) -> Result<(), Unavailable> {
         let known = self.pinned().get(&number).copied();
         let checked = known.map_or(Ok(()), |known| known.compare(folder, number, key));
-        // A segment that was forgotten in the meantime may be gone.
+        // If the segment was unpinned meanwhile, its file may be removed, so the error does not count.
         checked.or_else(|found| match self.pinned().contains_key(&number) {
             true => Err(found),
             false => Ok(()),

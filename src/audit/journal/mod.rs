@@ -2,9 +2,9 @@
 //! and one sync.
 //!
 //! A segment is a file that the writer fills with zeros beforehand. A batch begins on a 4,096-byte
-//! boundary and holds the digest of the batch before it. The first batch of a segment may continue
-//! from an earlier batch than the newest one: everything after that batch in earlier segments is
-//! void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
+//! boundary and holds the digest of the batch before it. After a failed sync, the first batch of a
+//! new segment follows the last batch that was synced. Every later batch in the older segments is
+//! then void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
 //! proves where the journal begins. Readers take no lock and need no key; with the key they also
 //! check each batch's tag.
 

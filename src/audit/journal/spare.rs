@@ -1,5 +1,5 @@
-//! Disk space that is made ahead: the next segment, filled with zeros and synced before it gets its
-//! name, and the reserve.
+//! Disk space that is allocated in advance: the reserve, which the writer frees when the disk is full,
+//! and the next segment. A thread fills the segment with zeros and syncs it before it gets its name.
 
 use std::io;
 use std::sync::Arc;

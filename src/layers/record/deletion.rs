@@ -18,7 +18,7 @@ use crate::forward::{Outgoing, Report};
 use crate::refusal::{self, Checked, Code, Refusal, problem};
 use crate::request::{Body, RequestContext};
 
-/// Runs it and waits for its answer.
+/// Runs the deletion in a task of its own and waits for the answer. If the caller stops waiting, the task goes on.
 pub(super) async fn run<S>(
     recorder: Arc<Recorder>,
     outgoing: Outgoing,

@@ -37,7 +37,7 @@ use crate::audit::log::key::{Key, VerifierKey};
 use crate::audit::log::merkle::Hash;
 use crate::audit::read::{Files, FolderFiles, Location, Trouble};
 
-/// How many times to read the folder if its writer changes it during the reading.
+/// How many times to read the folder at most, if its writer changes it during the reading.
 const LOOKS: u32 = 5;
 
 /// The log to verify, and the keys to verify it with.
