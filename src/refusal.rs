@@ -1,4 +1,4 @@
-//! Every refusal of the gateway: its code, status, public text and remedy.
+//! Every refusal of the gateway: its code, status and title. The layer that refuses adds the detail.
 //!
 //! A refusal is an RFC 9457 problem; [`Code`] is the stable part for callers and operators.
 //! `docs/refusals.md` has a line in its table and a section for each code.
@@ -62,6 +62,7 @@ macro_rules! codes {
     };
 }
 
+// Name = status "code" "title" who must act, when to repeat. Only 429 and 503 carry Retry-After.
 codes! {
     VersionMissing = 400 "version-missing" "The query parameter v is missing" Caller OnceFixed,
     VersionUnsupported = 400 "version-unsupported" "This API version is not supported" Caller OnceFixed,

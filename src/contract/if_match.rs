@@ -1,4 +1,5 @@
-//! Parses `If-Match` (RFC 9110 §13.1.1). The gateway accepts a strict subset of it.
+//! Parses `If-Match` (RFC 9110 §13.1.1). The gateway accepts strong entity-tags, and the bare
+//! revisions of this API (`-1`, digits). `layers::conform` judges what a request needs.
 
 /// The maximum length of an entity-tag in bytes, quotes included.
 const MAX_TAG_BYTES: usize = 256;

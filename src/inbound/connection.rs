@@ -1,7 +1,7 @@
 //! The seam between the carrier of a connection and the protocol on it.
 //!
-//! TCP carries connections today; a Unix socket, TLS and the PROXY protocol need to yield a [`Connection`] and
-//! nothing else. A [`Protocol`] serves one, and knows neither the carrier nor the listener.
+//! TCP carries connections today; TLS and the PROXY protocol can yield a [`Connection`] too. A [`Protocol`] serves
+//! one, and knows neither the carrier nor the listener.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

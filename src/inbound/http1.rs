@@ -23,8 +23,8 @@ use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::request::{Body, Peer};
 use lingering_close::lingering_close;
 
-/// hyper's own bound on one head. The gateway's limits (60 and 64 KiB at most) are lower, so a head that is too long
-/// gets its refusal code.
+/// hyper's own bound on one head. The gateway's limits (60 and 64 KiB at most) are lower, so a longer head gets a
+/// refusal code, unless hyper refuses it first: past this bound, or past 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
 /// How long a connection may take to send its first byte after the stop.
 const LAST_CHANCE: Duration = Duration::from_millis(50);

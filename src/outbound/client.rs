@@ -49,7 +49,7 @@ impl Client {
         self.pool.troubles()
     }
 
-    /// Sends it. The report says what came and counts the tries. A drop of the future closes the connection.
+    /// Sends the request. The report says what came and counts the tries. A drop of the future closes the connection.
     pub(crate) fn send(&self, cleared: Cleared) -> Sending {
         let outgoing = cleared.into_outgoing();
         let attempts = match self.pool.origin_pool(outgoing.context.origin.known()) {

@@ -1,5 +1,5 @@
-//! Whether the trail accepts deletions. Any task can read it without waiting for the writer or the
-//! disk.
+//! Decides whether the gateway refuses deletions now, why, and since when. Any task can ask without waiting for
+//! the writer or the disk.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub struct State {
     pub unwatched: Option<(String, Time)>,
 }
 
-/// The current availability. Only the writer changes it; any task may count refusals.
+/// The current availability. The writer and the publisher change it; any task may count refusals.
 #[derive(Debug)]
 pub(crate) struct Availability {
     /// The audit folder.

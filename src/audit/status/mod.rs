@@ -1,4 +1,4 @@
-//! Why the gateway refuses deletions, and since when.
+//! The causes for which the gateway refuses deletions, and their remedies. `availability` says which one holds now.
 
 pub(crate) mod availability;
 pub(crate) mod space;
@@ -146,7 +146,7 @@ impl Cause {
 pub struct Unavailable {
     /// The cause.
     pub cause: Cause,
-    /// Details for the operator and the caller; holds no secret.
+    /// Details for the operator; holds no secret. A caller gets the cause alone.
     pub detail: String,
 }
 

@@ -25,9 +25,9 @@ pub(super) struct CommitLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
     pub(super) composer: Composer,
-    /// The publisher is late. The loop still closes open intents, and takes no new ones.
+    /// The publisher is late. The availability refuses new intents; the loop still closes open ones.
     pub(super) no_checkpoint: Option<Incident>,
-    /// There is no spare segment. The loop still closes open intents, and takes no new ones.
+    /// There is no spare segment. The availability refuses new intents; the loop still closes open ones.
     pub(super) no_spare: Option<Incident>,
     /// The time of the next try to make a spare.
     pub(super) spare_again: Instant,

@@ -1,5 +1,14 @@
 //! The writer: one thread. It opens the log and runs the commit loop; when the loop cannot go on, it opens the
 //! log again.
+//!
+//! 1. `write_queue` holds what callers hand in;
+//! 2. `commit_loop` writes it in batches, syncs them and answers; `upkeep` is its work between batches;
+//! 3. [`composer`] gives entries their indexes and closes intents; `open_intents` knows which are open;
+//! 4. [`store`] is the open log: one write and one sync for each batch;
+//! 5. `outage` begins when a write, a sync or a check fails: it refuses work until the log is open again. An
+//!    `incident` is its record in the trail;
+//! 6. [`open`] opens the log, at a start, after a crash and after an outage;
+//! 7. [`accept_loss`] abandons a log that cannot be opened; [`preflight`] finds why an opening would fail.
 
 pub(crate) mod accept_loss;
 pub(crate) mod composer;

@@ -1,6 +1,7 @@
 //! Opens the trail. [`open`] takes the lock, checks the folder's key, follows the journal's chain to its
 //! last whole batch, and writes that batch again into a new segment, synced. It hands the entries that no
-//! checkpoint covers to the publisher. Only after that the commit loop closes open intents, writes and publishes.
+//! checkpoint covers to the publisher, after `ReplayCheck` has compared them with the checkpoint and the seen
+//! file. The caller then closes the open intents and lets the commit loop write.
 //!
 //! After an outage the writer opens the log at the path in the same way, but expects all that this process
 //! knows, and continues after the last batch that it answered for.
@@ -254,7 +255,7 @@ fn follow(
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link, Ends), Unavailable> {
     let journal = Arc::clone(&integrity.journal);
-    // Our own files after the last accepted batch were never synced, so no read of them can be trusted.
+    // Of our own files, nothing after the last accepted batch is trusted: it may not have been synced.
     let until = expected.filter(|expected| expected.spares.is_some());
     let until = until.map(|expected| expected.last);
     let mut chain = Chain::new(journal, Some(key), until).map_err(|e| unreadable(&e))?;

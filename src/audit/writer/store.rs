@@ -34,7 +34,7 @@ pub(crate) struct Store {
     pub(crate) metrics: Metrics,
 }
 
-/// The error of a batch that was not written or not synced.
+/// The error of a batch that was not written or not synced, or whose files failed the check after the sync.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) found: Unavailable,

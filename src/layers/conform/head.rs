@@ -9,7 +9,7 @@ use crate::contract::{BodyRule, Effect, Operation, path};
 use crate::layers::route::Routed;
 use crate::refusal::{Checked, Code, Refusal};
 
-/// Judges it.
+/// Refuses a head that does not fit the contract.
 pub(super) fn check(routed: &Routed) -> Checked<()> {
     check_ids_in_path(routed)?;
     check_version(routed)?;
