@@ -272,7 +272,7 @@ fn remedy(cause: &str) -> &'static str {
             "upstream takes the request and does not answer in `head_timeout`: look at upstream's own health (docs/operations.md, \"Upstream\")"
         }
         _ => {
-            "try `curl -v ORIGIN` from this machine: name, route, port and certificate (docs/operations.md, \"Upstream\")"
+            "try the origin with `curl -v` from this machine: name, route, port and certificate (docs/operations.md, \"Upstream\")"
         }
     }
 }

@@ -39,6 +39,7 @@ fn p4_the_trail_records_clock_steps_of_a_day_and_verifies() {
     }
     let (status, log) = program.stop();
     assert!(status.success(), "{status}\n{log}");
+    assert!(log.contains("the clock was set"), "{log}");
     let record = home.record();
     assert_eq!((record.deletions.len(), record.summary.open), (5, 0));
     let noted = record.entries.iter().filter_map(|entry| match &entry.kind {

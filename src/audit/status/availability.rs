@@ -2,7 +2,7 @@
 //! the writer or the disk.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,7 @@ pub(crate) struct Availability {
     status: ArcSwap<Status>,
     /// What the log says about refusals.
     trouble: Trouble,
+    is_stopped: AtomicBool,
     /// The start of the current sync; `None` if no sync is running.
     sync_began: ArcSwapOption<(Instant, Time)>,
     timeout: Duration,
@@ -86,6 +87,7 @@ impl Availability {
             directory,
             status: ArcSwap::from_pointee(status),
             trouble: Trouble::new(clock.clone()),
+            is_stopped: AtomicBool::new(false),
             sync_began: ArcSwapOption::empty(),
             timeout,
             next_index: AtomicU64::new(0),
@@ -176,6 +178,9 @@ impl Availability {
     }
 
     fn log(&self, found: &Unavailable, refused: u64) {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return;
+        }
         let cause = found.cause.as_str();
         let Some(due) = self.trouble.occurs(cause, &found.detail, refused) else {
             return;
@@ -229,6 +234,12 @@ impl Availability {
         self.tell();
         self.settled
             .send_if_modified(|s| settled && !std::mem::replace(s, true));
+    }
+
+    /// Refuses deletions because the trail stops. The stop is no trouble, so the log says nothing.
+    pub(crate) fn stop(&self, found: Unavailable) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.close(found);
     }
 
     pub(crate) fn open(&self) {

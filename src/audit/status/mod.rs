@@ -90,13 +90,13 @@ impl Cause {
                 "find out why the disk is slow or hangs; deletions open again once it answers"
             }
             Self::Unlinked | Self::Replaced | Self::Truncated | Self::Altered => {
-                "keep a copy of the folder, then put the old file back; deletions open again by themselves; if it is lost, stop the gateway and run `lychgate audit accept-loss`"
+                "keep a copy of the folder, then put the old file back; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::ReadOnly => {
                 "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves"
             }
             Self::FolderMoved => {
-                "put the old folder, or a whole copy, back at its path; deletions open again by themselves"
+                "put the old folder, or a whole copy, back at its path; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::SecondWriter => {
                 "find the other process (`fuser -v DIR/journal/*`) and stop it, then run `lychgate audit verify`"
@@ -105,13 +105,13 @@ impl Cause {
                 "stop the other process, or give this gateway its own folder, origin and key; deletions open by themselves once the other process is gone"
             }
             Self::RolledBack => {
-                "put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, and set `origin` and `key_file` in [audit] to the new ones"
+                "if `key_file` is not this folder's key, set the right one; else put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, and set `origin` and `key_file` in [audit] to the new ones, and start the gateway"
             }
             Self::Damaged => {
-                "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and run `lychgate audit accept-loss`"
+                "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::KeyUnusable => {
-                "set `key_file` and `origin` in [audit] to the key of this folder; deletions open by themselves once the gateway can read it"
+                "set `key_file` and `origin` in [audit] to the key of this folder; deletions open by themselves once the gateway can read it; if the key is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::Recovering => "wait; if it lasts, look at the disk",
         };

@@ -118,7 +118,7 @@ impl CommitLoop {
     fn log_recovery(&mut self) {
         let closed = std::mem::take(&mut self.recovered);
         if closed > 0 {
-            let remedy = "list them with `lychgate audit unresolved`, settle them with `lychgate audit reconcile` (docs/operations.md, \"Stop\")";
+            let remedy = "list them with `lychgate audit unresolved --config FILE`; once they are 5 minutes old, settle them with `lychgate audit reconcile --config FILE --reason TEXT` (docs/operations.md, \"Stop\")";
             tracing::warn!(
                 closed,
                 remedy,
@@ -319,6 +319,6 @@ impl CommitLoop {
         }
         self.shared
             .availability
-            .close(closed(Cause::SyncFailed, "the trail has stopped"));
+            .stop(closed(Cause::SyncFailed, "the trail has stopped"));
     }
 }

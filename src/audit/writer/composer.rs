@@ -164,6 +164,9 @@ impl Composer {
             refused: 0,
             detail: what.to_owned(),
         };
+        let remedy =
+            "compare it with a clock that you trust, and set it (docs/operations.md, \"Clock\")";
+        tracing::warn!(detail = what, remedy, "the clock was set");
         self.push_at(at, &compose::body(&Kind::Trouble(trouble)), false);
     }
 

@@ -57,7 +57,10 @@ impl Drop for Stopping {
         let now = availability.state().closed;
         let stopped = closed(Cause::SyncFailed, "the trail has stopped");
         if now.is_none_or(|closed| closed.cause == Cause::Recovering) {
-            availability.close(stopped.clone());
+            match std::thread::panicking() {
+                true => availability.close(stopped.clone()),
+                false => availability.stop(stopped.clone()),
+            }
         }
         let work = self.1.queue.take_all_but_configs();
         // A dropped closing tells its caller that the outcome is not confirmed.
