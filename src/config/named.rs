@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::findings::{Findings, looks_secret};
+use crate::audit::Settings;
 use crate::audit::disk::names::VERIFIER;
-use crate::audit::log::key::Key;
-use crate::audit::log::key::VerifierKey;
+use crate::audit::log::key::{Key, VerifierKey};
 use crate::strict_toml::Table;
 
 /// The maximum size of a file that the config names.
@@ -81,6 +81,9 @@ pub(super) fn check_key_set(table: &Table<'_>, key: &str, file: &Path) {
     });
 }
 
+/// The mend if the key of a log is missing.
+const PUT_BACK: &str = "put the key of the trail's log back; if it is lost, begin a log of another name (docs/operations.md, \"Starting over\")";
+
 /// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
 pub(super) fn check_signing_key(
     table: &Table<'_>,
@@ -89,16 +92,27 @@ pub(super) fn check_signing_key(
     origin: &str,
     directory: Option<&Path>,
 ) {
-    let out = match file.exists() {
-        false => word(file),
-        // `keygen` never overwrites a file.
-        true => "FILE".to_owned(),
+    let of_folder = directory.and_then(origin_in);
+    let is_there = file.exists();
+    // `keygen` never overwrites a file.
+    let out = if is_there {
+        "FILE".to_owned()
+    } else {
+        word(file)
     };
-    let make = format!("make one with `lychgate audit keygen --origin {origin} --out {out}`");
+    let has_log = of_folder.is_some() || Settings::seen_beside(file).exists();
+    // A second key could not open the log that the first key signed.
+    let make = match has_log {
+        true => PUT_BACK.to_owned(),
+        false => format!("make one with `lychgate audit keygen --origin {origin} --out {out}`"),
+    };
+    let unread = match is_there {
+        true => "make it readable for the gateway's user (owner, mode 0600)".to_owned(),
+        false => make.clone(),
+    };
     let judge = |text: String| match Key::parse(&Zeroizing::new(text)) {
         Err(wrong) => Err((format!("holds no usable key: {wrong}"), make.clone())),
         Ok(found) if found.origin() != origin => {
-            let of_folder = directory.and_then(origin_in);
             let mend = mend_origin(found.origin(), origin, of_folder.as_deref(), &make);
             let wrong = format!(
                 "holds a key for `{}`, but `audit.origin` is `{origin}`",
@@ -108,10 +122,7 @@ pub(super) fn check_signing_key(
         }
         Ok(_) => Ok(()),
     };
-    if let Err((wrong, hint)) = text(file)
-        .map_err(|wrong| (wrong, make.clone()))
-        .and_then(judge)
-    {
+    if let Err((wrong, hint)) = text(file).map_err(|wrong| (wrong, unread)).and_then(judge) {
         table.wrong_here(key, &format!("names {}, which {wrong}", shown(file)), &hint);
     }
 }

@@ -206,3 +206,18 @@ fn p12_a_missing_key_has_a_command_to_paste() {
     );
     assert!(shown.contains(&command), "{shown}");
 }
+
+#[test]
+fn p12_a_lost_key_of_a_log_is_not_made_anew() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.join("audit")).unwrap();
+    let verifier = audit::log::key::Key::parse(&key(ORIGIN)).unwrap();
+    folder.write("audit/verifier", &format!("{}\n", verifier.verifier()));
+    std::fs::remove_file(folder.0.join("audit.key")).unwrap();
+    let shown = folder.refused(REFERENCE).rendered;
+    assert!(
+        shown.contains("put the key of the trail's log back"),
+        "{shown}"
+    );
+    assert!(!shown.contains("keygen"), "{shown}");
+}
