@@ -11,6 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, Drain, Handler, Protocol};
 use super::listener::Listener;
+use crate::clock::Clock;
+use crate::trouble::Trouble;
 
 /// The first pause after a failed accept (no file descriptors left); each next one is twice as long.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
@@ -92,6 +94,7 @@ where
 {
     let mut tasks = JoinSet::new();
     let mut pause = MIN_PAUSE;
+    let trouble = Trouble::new(Clock::system());
     loop {
         // At the bound, new connections wait in the kernel's backlog.
         let may_accept = tasks.len() < listener.max_connections();
@@ -102,9 +105,12 @@ where
             accepted = listener.accept(), if may_accept => match accepted {
                 Ok(connection) => {
                     pause = MIN_PAUSE;
+                    if trouble.ends().is_some() {
+                        tracing::info!("connections are accepted again");
+                    }
                     tasks.spawn(serve(connection));
                 }
-                Err(error) => back_off(&error, &mut pause, &drain).await,
+                Err(error) => back_off(&error, &trouble, &mut pause, &drain).await,
             }
         }
     }
@@ -119,14 +125,16 @@ where
 }
 
 /// An error never ends a listener: it logs the error and tries again.
-async fn back_off(error: &io::Error, pause: &mut Duration, drain: &Drain) {
+async fn back_off(error: &io::Error, trouble: &Trouble, pause: &mut Duration, drain: &Drain) {
     if is_of_one_connection(error) {
         return;
     }
-    tracing::error!(
-        %error,
-        "cannot accept connections; trying again (where files have run out, raise the limit on open files)"
-    );
+    if let Some(due) = trouble.occurs("accept", &error.to_string(), 1) {
+        let remedy =
+            "if the process has no file descriptors left, raise its limit (LimitNOFILE, ulimit -n)";
+        let (failed, since) = (due.count, due.since);
+        tracing::error!(%error, failed, %since, remedy, "connections are not accepted");
+    }
     tokio::select! {
         () = tokio::time::sleep(*pause) => {}
         () = drain.stopping() => {}

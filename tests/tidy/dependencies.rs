@@ -48,7 +48,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
             "trouble",
         ]),
     ),
-    ("inbound", Some(&["request", "metrics"])),
+    ("inbound", Some(&["request", "metrics", "clock", "trouble"])),
     (
         "admin",
         Some(&["audit", "metrics", "config", "clock", "request"]),

@@ -354,14 +354,14 @@ async fn a_caller_that_does_not_read_loses_its_connection() {
 async fn a_failed_accept_pauses_longer_each_time() {
     let drain = Drain::default();
     drain.stop();
-    let mut pause = MIN_PAUSE;
+    let (mut pause, trouble) = (MIN_PAUSE, Trouble::new(Clock::system()));
     let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
-    back_off(&gone, &mut pause, &drain).await;
+    back_off(&gone, &trouble, &mut pause, &drain).await;
     assert_eq!(pause, MIN_PAUSE);
     let no_files = io::Error::from_raw_os_error(24);
     for _ in 0..20 {
         let before = pause;
-        back_off(&no_files, &mut pause, &drain).await;
+        back_off(&no_files, &trouble, &mut pause, &drain).await;
         assert!(pause > before || pause == MAX_PAUSE);
     }
     assert_eq!(pause, MAX_PAUSE);
