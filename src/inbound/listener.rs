@@ -24,7 +24,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The most connections at once; more wait in the kernel's backlog.
     pub max_connections: usize,
-    /// From the first byte of a head to its end, and how long a connection may idle.
+    /// The time limit for a head from its first byte, and for the idle time before a connection's first byte. Between
+    /// requests, one such limit covers both.
     pub head_timeout: Duration,
     /// How long the stop waits for requests in flight.
     pub drain_timeout: Duration,

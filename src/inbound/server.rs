@@ -142,7 +142,7 @@ async fn back_off(error: &io::Error, trouble: &Trouble, pause: &mut Duration, dr
     *pause = (*pause * 2).min(MAX_PAUSE);
 }
 
-/// The caller left before the accept; the next one may be fine.
+/// Whether the error concerns this accept alone, for example because the caller left before it.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -326,7 +326,7 @@ pub struct Reconciled {
     pub status: Option<u16>,
     /// Upstream's `ac-revision` at that read.
     pub revision: Option<String>,
-    /// The host and port of the read-back: those of the intent's `domain`.
+    /// The host and port that the read-back asked, as in the intent's `domain`.
     pub host: String,
     /// This part's users, in the intent's order.
     pub users: Vec<UserFound>,

@@ -489,7 +489,7 @@ mod tests {
         lag.waits(Instant::now(), false);
         lag.publisher_error(Some(closed(Cause::DiskFull, "full")));
         std::thread::sleep(2 * SHORT);
-        // A newer entry does not shorten the wait of the oldest.
+        // A newer entry does not restart the wait: it still counts from the oldest entry.
         lag.waits(Instant::now(), false);
         assert_eq!(cause(&lag), Some(Cause::DiskFull));
         lag.publisher_error(None);

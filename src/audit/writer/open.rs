@@ -232,8 +232,8 @@ fn own_verifier(
     Ok((file, line))
 }
 
-/// Whether a folder with this `verifier` may belong to the key with this line. If no log is expected, a
-/// crash may have left the file empty, zeroed or incomplete.
+/// Whether the folder may belong to our key: `line` is what its `verifier` must hold. If no log is expected, a
+/// file that is empty, all zeros or the beginning of `line` will do, since a crash can leave it so.
 pub(super) fn is_own_verifier(found: &[u8], line: &str, is_expected: bool) -> bool {
     let is_begun = line.as_bytes().starts_with(found) || found.iter().all(|byte| *byte == 0);
     found == line.as_bytes() || !is_expected && is_begun

@@ -21,9 +21,9 @@ pub(crate) struct Filter {
     /// The code of its refusal.
     pub(crate) code: Option<String>,
     pub(crate) result: Option<Progress>,
-    /// Asked at this time or later.
+    /// Admits deletions that were requested at this time or later.
     pub(crate) since: Option<Time>,
-    /// Asked before this time.
+    /// Admits deletions that were requested before this time.
     pub(crate) until: Option<Time>,
 }
 
