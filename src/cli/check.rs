@@ -100,7 +100,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Stop> {
     Config::load(path).map_err(stop)
 }
 
-pub(super) fn stop(problems: Problems) -> Stop {
+fn stop(problems: Problems) -> Stop {
     let text = for_reader(&problems.rendered, std::io::stderr().is_terminal());
     Stop::Rendered(exit(&problems), text)
 }

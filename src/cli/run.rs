@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
-use prometheus_client::metrics::counter::Counter;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::level_filters::LevelFilter;
 
 use super::check;
 use super::exit::{Exit, Stop};
 use crate::clock::Clock;
-use crate::config::{Config, Problems};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::gateway::machine::raise_descriptor_limit;
 use crate::metrics::Metrics;
-use crate::telemetry::{self, Logs};
+use crate::telemetry::Logs;
 
 /// Limit on worker threads, whatever the number of cores.
 const MAX_WORKERS: usize = 64;
@@ -24,13 +22,7 @@ const MAX_BLOCKING_THREADS: usize = 32;
 ///
 /// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
 pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
-    let config = match Config::load(config) {
-        Ok(config) => config,
-        Err(problems) => {
-            log_refused(&problems);
-            return Err(check::stop(problems));
-        }
-    };
+    let config = check::load(config)?;
     raise_descriptor_limit();
     let metrics = Metrics::new();
     let dropped = metrics.log_lines_dropped.clone();
@@ -42,19 +34,6 @@ pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
     runtime.shutdown_background();
     logs.stop();
     served.map(|()| Exit::Fine)
-}
-
-/// Logs a refused config, for people who have only the log.
-fn log_refused(problems: &Problems) {
-    let settings = telemetry::Settings {
-        level: LevelFilter::INFO,
-        format: telemetry::Format::Auto,
-    };
-    if let Ok(logs) = Logs::start(&settings, Clock::system(), Counter::default()) {
-        let (problems, why) = (problems.count, problems.rendered.trim_end());
-        tracing::error!(problems, "the gateway cannot start: {why}");
-        logs.stop();
-    }
 }
 
 async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop> {

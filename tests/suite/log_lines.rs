@@ -96,20 +96,3 @@ fn p14_a_clean_stop_is_no_trouble() {
     assert!(status.success(), "{status}\n{log}");
     assert!(!log.contains("\"error\""), "{log}");
 }
-
-#[test]
-fn p12_a_refused_start_is_in_the_log_too() {
-    let users = Users::start();
-    let home = Home::new(users.address(), &[]);
-    std::fs::remove_file(home.path("audit.key")).unwrap();
-    let output = home.command().output().unwrap();
-    assert_eq!(output.status.code(), Some(78));
-    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let message = line["message"].as_str().unwrap();
-    let said = (
-        line["level"].as_str(),
-        message.starts_with("the gateway cannot start: "),
-    );
-    assert_eq!(said, (Some("error"), true), "{line}");
-    assert!(message.contains("audit.key"), "{line}");
-}
