@@ -4,7 +4,7 @@
 //! A deletion is in doubt if its outcome is `unknown`, or `failed` after something was sent. Each user
 //! is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials:
 //!
-//! - 404 or `deleted: true` means `deleted`: the user does not exist now, whoever deleted it;
+//! - 404 or `deleted: true` means `deleted`: the user does not exist now; someone else may have deleted it;
 //! - 200 means `still_there`;
 //! - any other answer, or two reads that differ, mean `cannot_tell`.
 //!

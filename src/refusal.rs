@@ -116,7 +116,7 @@ codes! {
 }
 
 impl Code {
-    /// Whether nothing raises the code yet, because its part comes with a later release.
+    /// Whether the code is reserved for a later release. No request gets it yet.
     #[must_use]
     pub const fn is_planned(self) -> bool {
         matches!(

@@ -336,7 +336,7 @@ impl<'t> Table<'t> {
         self.entries.and_then(|entries| entries.get(key))
     }
 
-    /// Reads a number or a flag. If the value is right but for its quotes, the hint says so.
+    /// Reads a number or a flag. If the value is right except for its quotes, the hint tells to drop them.
     fn scalar<T>(
         &mut self,
         key: &'static str,

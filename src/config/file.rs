@@ -140,7 +140,7 @@ fn admin(
     }
 }
 
-/// Whether one process cannot listen on both addresses.
+/// Whether the addresses overlap, so that one process cannot listen on both.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     // On Linux, the unspecified address of IPv6 also takes the port of every IPv4 address.
     let covers = |a: SocketAddr, b: SocketAddr| {

@@ -104,7 +104,7 @@ fn p12_a_change_that_needs_a_restart_is_refused_and_named() {
         ),
         ("test/gateway", "test/other", "audit.origin"),
         ("\"audit\"", "\"other\"", "audit.directory"),
-        // The seen file changes too, but no key of the config says so.
+        // The default seen file changes with the key; the config has no key for it here.
         ("audit.key", "other.key", "audit.key_file"),
         (
             "\"60s\"",

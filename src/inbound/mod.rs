@@ -3,7 +3,7 @@
 //! 1. [`listener`] binds the socket and makes a connection of each caller;
 //! 2. [`server`] accepts up to a bound, and stops in order;
 //! 3. [`connection`] is the seam: a stream with the facts about its peer, and the protocol that serves it;
-//! 4. [`http1`] serves HTTP/1.1, and holds what belongs to its connections alone (`layers::route` judges `Host`);
+//! 4. [`http1`] serves HTTP/1.1, with its timers and its close (`layers::route` judges `Host`);
 //! 5. [`body`] passes a caller's body on, data only.
 //!
 //! HTTP/2 goes into `http2.rs`, beside `http1.rs`: a second implementation of `connection::Protocol`.

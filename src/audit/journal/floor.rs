@@ -1,4 +1,4 @@
-//! The floor of a pruned journal: where it begins.
+//! The floor of a pruned journal: the place of its first remaining batch.
 //!
 //! The file `floor` has four lines:
 //!

@@ -119,7 +119,7 @@ impl TileWriter {
     }
 
     /// Forgets a failed attempt; the next one writes all files again under other names. Creates the
-    /// folder for temporary files if someone removed it: that folder holds nothing of the log.
+    /// folder for temporary files if someone removed it. No part of the log is in that folder.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         for (_, name, _) in self.written.drain(..) {
             // A file that remains does no harm: the next start removes it.

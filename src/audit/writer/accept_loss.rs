@@ -281,7 +281,7 @@ fn quarantine_name(now: Time) -> String {
     format!("{LOST}{time}")
 }
 
-/// Step 2: moves the log's files that have not moved yet, and no other program's; then the record says so.
+/// Step 2: moves the remaining files of the log, and leaves files of other programs. Then marks the record as moved.
 fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
     let left_in = &record.loss.left_in;
@@ -336,8 +336,8 @@ pub(super) fn is_pending(root: &dyn Folder, key_origin: &str) -> Result<bool, Un
 }
 
 /// Renames the old log's seen file. Only an opening with the new key may: under the old config this file
-/// prevents a second history of the old name. One that is missing, unreadable or no checkpoint is
-/// left to the opening, which reports it.
+/// prevents a second history of the old name. The opening reports
+/// a seen file that is missing, unreadable or no checkpoint.
 fn rename_seen_file(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
     let read = folder_of(disk, &settings.seen_file).and_then(|(folder, name)| {
         let bytes = read_log_file(&*folder, &name)?;

@@ -33,7 +33,7 @@ pub(super) struct CommitLoop {
     pub(super) spare_again: Instant,
     /// Whether the log has taken deletions in this process.
     has_begun: bool,
-    /// How many intents recovery closed, until the log says so.
+    /// The number of intents that recovery closed; 0 once it is logged.
     pub(super) recovered: u64,
     waiters: Vec<Waiter>,
     /// The time of the last summary of refusals.
