@@ -92,10 +92,12 @@ impl Trouble {
 
     /// Notes that there is no trouble. `Some` if the log says that there is.
     pub(crate) fn ends(&self) -> Option<Due> {
-        if !self.is_there.swap(false, Ordering::Relaxed) {
+        // Each answered request asks this, so it only reads.
+        if !self.is_there.load(Ordering::Relaxed) {
             return None;
         }
         let mut state = self.state();
+        self.is_there.store(false, Ordering::Relaxed);
         let since = state.present.take()?.since;
         let causes = state.causes.values_mut();
         let count = causes

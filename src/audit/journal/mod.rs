@@ -2,9 +2,9 @@
 //! and one sync.
 //!
 //! A segment is a file that the writer fills with zeros beforehand. A batch begins on a 4,096-byte
-//! boundary and holds the digest of the batch before it. After a failed sync, the first batch of a
-//! new segment follows the last batch that was synced. Every later batch in the older segments is
-//! then void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
+//! boundary and holds the digest of the batch before it. After a failed sync or a crash, the first
+//! batch of a new segment follows the last batch that is known to be synced. Every later batch in the
+//! older segments is then void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
 //! proves where the journal begins. Readers take no lock and need no key; with the key they also
 //! check each batch's tag.
 
