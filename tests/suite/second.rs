@@ -42,6 +42,9 @@ fn two(users: &Users) -> (Home, Program, Program, Picture) {
     let socket = home.audit().join("control.sock");
     until("the first one's spare is made", || spare.exists());
     until("the first one's socket is bound", || socket.exists());
+    until("the first one's reserve is made", || {
+        first.metric("lychgate_audit_reserve_bytes") > 0
+    });
     first.wait_published();
     let before = picture(&home.audit());
     let second = home.start();
