@@ -39,7 +39,7 @@ impl Algorithm {
         Self::PS512,
     ];
 
-    /// The value of `alg`.
+    /// The algorithm's name, as `alg` contains it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

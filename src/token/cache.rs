@@ -11,31 +11,32 @@ use super::date::Window;
 /// The maximum number of cached tokens.
 const MAX_TOKENS: usize = 10_000;
 
-/// The approximate maximum size of the cache in bytes; long tokens leave room for fewer entries.
+/// The approximate maximum size of the cache in bytes. The longer the tokens, the fewer fit.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The result of a verification and the state that it depends on.
+/// The result of a successful verification and the state that the result depends on.
 #[derive(Clone)]
 pub(super) struct Verdict {
     pub(super) identity: Arc<Identity>,
-    /// Checked again on every hit.
+    /// The token's validity window. The verifier checks it against the clock on every hit.
     pub(super) window: Window,
-    /// The index of the issuer.
+    /// The index of the issuer in the verifier's list.
     pub(super) issuer: usize,
-    /// The generation of the key set when the check *began*. If another generation is in force now,
-    /// the verdict no longer counts.
+    /// The generation of the key set at the *start* of the verification. If another generation is
+    /// in force now, the verdict no longer counts.
     pub(super) generation: u64,
 }
 
-/// Verdicts by the complete token, for accepted tokens only. Its `Debug` shows no token.
+/// Maps each accepted token, in full, to its verdict. The cache's `Debug` output shows no token.
 pub(super) type Cache = quick_cache::sync::Cache<Box<str>, Verdict, Weight>;
 
 pub(super) fn new() -> Cache {
     Cache::with_weighter(MAX_TOKENS, MAX_BYTES, Weight)
 }
 
-/// The approximate bytes of a verdict, and at least its share of [`MAX_BYTES`], so that
-/// [`MAX_TOKENS`] is a bound as well.
+/// Computes the weight of a verdict: its approximate size in bytes, but at least
+/// `MAX_BYTES / MAX_TOKENS`. With this minimum, the cache never holds more than [`MAX_TOKENS`]
+/// tokens.
 #[derive(Clone)]
 pub(super) struct Weight;
 
@@ -49,8 +50,8 @@ impl Weighter<Box<str>, Verdict> for Weight {
             super::Scopes::These(these) => these.len(),
             super::Scopes::Missing(_) => 1,
         };
-        // The texts of the identity are as long as the token's at most; each listed text adds a
-        // header.
+        // All strings of the identity together are at most as long as the token. Each string of a
+        // list also needs a `String` header.
         let bytes = 256 + 2 * token.len() as u64 + 48 * listed as u64;
         bytes.max(MAX_BYTES.div_ceil(MAX_TOKENS as u64))
     }

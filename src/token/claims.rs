@@ -12,20 +12,21 @@ use super::{Accounts, Denial, Identity, IssuerSettings, Scopes};
 /// The maximum length of a `jti` in bytes.
 const MAX_TOKEN_ID_BYTES: usize = 256;
 
-/// The caller and the validity window of the token, before the check against the clock.
+/// The caller and the validity window that a token states. The window is not yet checked against
+/// the clock.
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) identity: Identity,
     pub(super) window: Window,
 }
 
-/// The issuer that an unverified token names; `None` if `iss` is not a string.
+/// The issuer that an unverified token names; `None` if `iss` is absent or not a string.
 pub(super) fn issuer(claims: &Object) -> Option<&str> {
     claims.get("iss")?.as_str()
 }
 
-/// Judges the claims of a correctly signed token in this order: binding, numeric dates, `sub`,
-/// accounts, scopes, client, `jti`, the form of `aud`, and last the audience.
+/// Judges the claims of a correctly signed token in this order: binding (`cnf`), numeric dates,
+/// `sub`, accounts, scopes, client, `jti`, the form of `aud`, and last the audience.
 pub(super) fn judge(
     claims: &Object,
     settings: &IssuerSettings,
@@ -54,7 +55,7 @@ fn subject(claims: &Object) -> Result<String, Denial> {
     text(subject, 1.., || wrong.into())
 }
 
-/// If the claim is absent, the caller may access no account.
+/// Reads the accounts claim. Without this claim, the caller may access no account.
 fn accounts(claims: &Object, name: &str) -> Result<Accounts, Denial> {
     let Some(mut these) = strings(claims, name)? else {
         return Ok(Accounts::Missing(name.to_owned()));
@@ -92,7 +93,8 @@ fn client(claims: &Object, name: &str) -> Result<Option<String>, Denial> {
     client.transpose()
 }
 
-/// `jti`; without one, a digest that both encodings of an ECDSA signature share.
+/// Returns `jti`. If the token has none, returns a digest of the token without its signature,
+/// because anyone can convert an ECDSA signature into a second valid one.
 fn token_id(claims: &Object, signing_input: &str) -> Result<String, Denial> {
     let wrong = "`jti` is not a string of 1 to 256 bytes without control characters";
     match claims.get("jti") {
@@ -110,7 +112,8 @@ fn audience(claims: &Object, allowed: &[String]) -> Result<(), Denial> {
     }
 }
 
-/// A string or a list of strings without control characters; `None` if the claim is absent.
+/// Reads a claim that is one string or a list of strings, all without control characters. Returns
+/// `None` if the claim is absent.
 fn strings(claims: &Object, name: &str) -> Result<Option<Vec<String>>, Denial> {
     let clean = |one| clean(one).map(str::to_owned);
     let read: Option<Vec<String>> = match claims.get(name) {
@@ -122,7 +125,8 @@ fn strings(claims: &Object, name: &str) -> Result<Option<Vec<String>>, Denial> {
     read.map(Some).ok_or_else(|| Denial::Claims(wrong().into()))
 }
 
-/// A clean string of this many bytes.
+/// Reads a string without control characters whose length is within `bytes`. `wrong` makes the
+/// error message.
 fn text(
     value: &Value,
     bytes: impl RangeBounds<usize>,
@@ -133,14 +137,15 @@ fn text(
         .ok_or_else(|| Denial::Claims(wrong()))
 }
 
-/// A string that is safe to log and to compare.
+/// Returns the text of a string without control characters, which is safe to log and to compare.
+/// Returns `None` for any other value.
 fn clean(value: &Value) -> Option<&str> {
     value
         .as_str()
         .filter(|text| !text.chars().any(char::is_control))
 }
 
-/// Lower-case hexadecimal SHA-256.
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     let bytes = digest.as_ref().iter();

@@ -1,4 +1,5 @@
-//! The form of a token: three base64url parts, a header, claims (RFC 7515 §7.1, RFC 7519 §7.2).
+//! Parses the compact form of a token: header, claims and signature, each in base64url (RFC 7515
+//! §7.1, RFC 7519 §7.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,7 @@ pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// The maximum length of a `kid` in bytes.
 const MAX_KID_BYTES: usize = 256;
 
-/// The parts of a token, all unverified.
+/// The parts of a token. The signature is not verified yet.
 #[derive(Debug)]
 pub(super) struct Compact<'a> {
     /// `header.payload`, the signed text.
@@ -24,7 +25,7 @@ pub(super) struct Compact<'a> {
     pub(super) claims: Object,
 }
 
-/// A checked header.
+/// The algorithm and the key id of a header that passed all checks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
@@ -72,10 +73,15 @@ fn decode(part: &str) -> Result<Vec<u8>, Denial> {
 }
 
 impl Header {
-    /// Checks, in this order: critical extensions (`crit`, `b64`: RFC 7515 §4.1.11 calls such a
-    /// token invalid, so `Malformed`), the kind of token (`typ`; `cty`, `enc` and `zip` mark a
-    /// nested, encrypted or compressed token, so `Type`), `alg`, and `kid`. It ignores all members
-    /// that carry or name a key (`jwk`, `jku`, `x5u`, `x5c`, `x5t`).
+    /// Checks the header in this order:
+    ///
+    /// 1. `crit` and `b64` must be absent. A critical extension that the verifier does not
+    ///    understand makes a token invalid (RFC 7515 §4.1.11), so the denial is `Malformed`.
+    /// 2. `cty`, `enc` and `zip` must be absent: they mark a nested, encrypted or compressed token.
+    ///    `typ` must be absent, `JWT` or `at+jwt`. Otherwise, the denial is `Type`.
+    /// 3. `alg` and `kid` must be valid.
+    ///
+    /// The check ignores all members that carry or name a key (`jwk`, `jku`, `x5u`, `x5c`, `x5t`).
     fn judge(header: &Object) -> Result<Self, Denial> {
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err(Denial::Malformed(
@@ -97,8 +103,8 @@ impl Header {
     }
 }
 
-/// The `kid` of a header or a key, if it has one; `None` if it is not a string of at most
-/// [`MAX_KID_BYTES`].
+/// Reads the `kid` of a header or a key: `Some(None)` if `kid` is absent, and `None` if `kid` is
+/// not a string of at most [`MAX_KID_BYTES`].
 pub(super) fn kid(object: &Object) -> Option<Option<String>> {
     match object.get("kid") {
         None => Some(None),

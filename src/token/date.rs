@@ -17,15 +17,15 @@ const MICROS: i64 = 1_000_000;
 /// The time in which a token is valid, leeway included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
-    /// The start in microseconds, inclusive.
+    /// The start in microseconds since 1970, inclusive.
     begins: i64,
-    /// The end in microseconds, exclusive.
+    /// The end in microseconds since 1970, exclusive.
     ends: i64,
 }
 
 impl Window {
-    /// Reads the three claims. It rounds `exp` down to a whole second, `nbf` and `iat` down to a
-    /// microsecond.
+    /// Reads `exp`, `nbf` and `iat`. Rounds `exp` down to a whole second, and `nbf` and `iat` down
+    /// to a microsecond.
     pub(super) fn read(claims: &Object, leeway: Duration) -> Result<Self, Denial> {
         let leeway = i64::try_from(leeway.as_micros()).unwrap_or(i64::MAX);
         let expiry = claims
@@ -40,7 +40,7 @@ impl Window {
         })
     }
 
-    /// Checks that the token is valid now. From its `exp` on, a token is expired.
+    /// Checks that the token is valid at `now`. The token expires exactly at the end of the window.
     pub(super) fn judge(self, now: Time) -> Result<(), Denial> {
         if now.micros() >= self.ends {
             Err(Denial::Expired)
@@ -57,12 +57,14 @@ fn no_time(name: &str) -> Denial {
     Denial::Claims(wrong.into())
 }
 
-/// Returns 0 if the claim is absent, and `None` if its value is not a valid time.
+/// Reads a claim in microseconds since 1970. Returns 0 if the claim is absent, and `None` if its
+/// value is not a valid time.
 fn optional(claims: &Object, name: &str) -> Option<i64> {
     claims.get(name).map_or(Some(0), micros)
 }
 
-/// Microseconds since 1970; `None` if the value is not a NumericDate within bounds.
+/// Converts a NumericDate to microseconds since 1970. Returns `None` if the value is not a number
+/// or lies before 1970 or after [`LAST_SECOND`].
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -1,5 +1,5 @@
-//! Ed25519 public keys that must never verify. The libraries do not check the point, and with the
-//! identity as the key, one signature verifies for every message.
+//! Rejects the Ed25519 public keys of small order, which the libraries accept. If the key is the
+//! identity point, one signature verifies for every message.
 
 /// p = 2^255 - 19, little-endian.
 const P: [u8; 32] = {
@@ -9,8 +9,7 @@ const P: [u8; 32] = {
     p
 };
 
-/// The y coordinate of half of the points of order 8; the other half has its negative, which
-/// `small_order` computes.
+/// The y coordinate of half of the points of order 8. The other half has [`ORDER_8_NEGATIVE`].
 const ORDER_8: [u8; 32] = [
     0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
@@ -21,16 +20,17 @@ const ORDER_8_NEGATIVE: [u8; 32] = [
     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
 ];
 
-/// Whether this encoding is canonical (y < p) and the point not of small order. The sign bit does
-/// not matter: both signs of a small-order y are of small order.
+/// Whether a public key may verify signatures: its encoding is canonical (y < p), and its point is
+/// not of small order. The sign bit does not matter, because a small-order y gives a small-order
+/// point with either sign.
 pub(super) fn may_verify(mut point: [u8; 32]) -> bool {
     point[31] &= 0x7f;
     let reduced = point.iter().rev().lt(P.iter().rev());
     reduced && !small_order().contains(&point)
 }
 
-/// Every y below p of a point whose order divides 8 (RFC 7748 §7, RFC 8032 §5.1): 0, 1, -1 and the
-/// two of order 8.
+/// The y coordinates, below p, of all points whose order divides 8 (RFC 7748 §7, RFC 8032 §5.1): 0,
+/// 1, -1 and the two values of order 8.
 fn small_order() -> [[u8; 32]; 5] {
     let zero = [0; 32];
     let mut one = zero;

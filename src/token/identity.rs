@@ -1,13 +1,13 @@
-//! The caller, as the validated token names it.
+//! The caller that a validated token names.
 
 /// The accounts that a caller may access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accounts {
-    /// Every account: the claim holds `"*"`.
+    /// Every account, because the claim contains `"*"`.
     All,
     /// These accounts, sorted.
     These(Vec<String>),
-    /// None: the token lacks this claim.
+    /// Nothing, because the token lacks the claim with this name.
     Missing(String),
 }
 
@@ -16,24 +16,24 @@ pub enum Accounts {
 pub enum Scopes {
     /// These scopes, sorted.
     These(Vec<String>),
-    /// None: the token lacks this claim.
+    /// Nothing, because the token lacks the claim with this name.
     Missing(String),
 }
 
 /// A caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `iss`.
+    /// The issuer (`iss`).
     pub issuer: String,
-    /// `sub`.
+    /// The subject (`sub`).
     pub subject: String,
-    /// The client claim, or `azp`.
+    /// The client, from the client claim or else from `azp`.
     pub client: Option<String>,
-    /// The accounts claim.
+    /// The accounts that the caller may access.
     pub accounts: Accounts,
-    /// The scopes claim.
+    /// The scopes that the caller holds.
     pub scopes: Scopes,
-    /// `jti`; without one, the SHA-256 of `header.payload` in lower-case hexadecimal.
+    /// The token's id: `jti`, or else the SHA-256 of `header.payload` in lower-case hexadecimal.
     pub token_id: String,
 }
 

@@ -1,7 +1,7 @@
 //! Strict JSON for tokens and keys: one object, no duplicate name at any depth, bounded nesting.
 //!
 //! serde_json alone keeps the last of two equal names and accepts an array for a struct. Either
-//! would let two readers of one token see different claims.
+//! behavior could let two readers of one token see different claims.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 8;
 /// A JSON object whose names are unique.
 pub(super) type Object = Map<String, Value>;
 
-/// Reads exactly one object.
+/// Parses a text that is exactly one object.
 pub(super) fn object(bytes: &[u8]) -> Option<Object> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Depth(MAX_DEPTH).deserialize(&mut reader).ok()?;
@@ -26,7 +26,7 @@ pub(super) fn object(bytes: &[u8]) -> Option<Object> {
     }
 }
 
-/// How many more levels the reader may open.
+/// How many more levels of nesting the reader may enter.
 #[derive(Clone, Copy)]
 struct Depth(usize);
 

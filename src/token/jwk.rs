@@ -1,5 +1,6 @@
 //! One public key of a set (RFC 7517, RFC 8037). The reader validates each key, so that the log
-//! names a bad key at once; otherwise, each of its tokens would fail with a wrong signature.
+//! names a bad key at once. Without this check, every token of a bad key would fail with a wrong
+//! signature.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -22,7 +23,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Reads one key.
+    /// Parses and validates one public key.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let jwk = json::object(text.as_bytes())
             .ok_or("is not one JSON object without duplicate names")?;
@@ -58,7 +59,8 @@ impl Key {
     }
 }
 
-/// `use` and `key_ops` (RFC 7517 §4.2, §4.3) must be absent or allow signatures.
+/// Checks `use` and `key_ops` (RFC 7517 §4.2, §4.3): each must be absent or allow the verification
+/// of signatures.
 fn judge_use(jwk: &Object) -> Result<(), &'static str> {
     match jwk.get("use") {
         None => {}
@@ -94,7 +96,8 @@ fn rsa(jwk: &Object) -> Result<Material, &'static str> {
     if !(2048..=8192).contains(&bits) {
         return Err("is an RSA key of less than 2,048 or more than 8,192 bits");
     }
-    // The library checks the exponent only if the key is in DER, not if it gets the two numbers.
+    // The library checks the exponent of a key in DER, but not of a key that it gets as two
+    // numbers.
     let no_key = "is an RSA key whose `n` and `e` make no key";
     let der = PublicKeyComponents { n, e }.as_der().map_err(|_| no_key)?;
     check::ParsedPublicKey::new(&check::RSA_PKCS1_2048_8192_SHA256, der.as_ref())

@@ -1,5 +1,5 @@
-//! A JWK set (RFC 7517 §5). Each key is read on its own, so that one bad key does not invalidate
-//! the set.
+//! A JWK set (RFC 7517 §5). The parser reads each key separately, so that one bad key does not
+//! invalidate the set.
 
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -14,7 +14,8 @@ pub(super) const MAX_SET_BYTES: usize = 256 * 1024;
 /// The maximum number of keys in a set, usable or not.
 const MAX_KEYS: usize = 100;
 
-/// The maximum number of keys with the same `kid` and algorithm: each costs one signature check.
+/// The maximum number of keys with the same `kid` and algorithm. Each of these keys can cost one
+/// signature check per token.
 const MAX_SAME_KEYS: usize = 2;
 
 /// The usable keys of an issuer, at least one.
@@ -52,8 +53,9 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The keys, at most two, that may have signed a token with this `kid` and algorithm. Without a
-    /// `kid`, exactly one key must fit the algorithm.
+    /// The keys that may have signed a token with this `kid` and algorithm, at most
+    /// [`MAX_SAME_KEYS`]. If the token has no `kid`, the result is empty unless exactly one key
+    /// fits the algorithm.
     pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
         let fitting = self.keys.iter().filter(fits);
@@ -85,7 +87,7 @@ fn add(keys: &mut Vec<Key>, key: Key) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The outer object.
+/// The outer object of a JWK set.
 #[derive(Deserialize)]
 struct Outer<'a> {
     #[serde(borrow)]
@@ -94,7 +96,7 @@ struct Outer<'a> {
 
 fn raw_keys(bytes: &[u8]) -> Result<Vec<&RawValue>, String> {
     let no_object = || "the key set is not an object with one list `keys`".to_owned();
-    // serde's derive would accept a list as well.
+    // serde's derive would also accept a list for this struct.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(no_object());
     }

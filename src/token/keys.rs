@@ -1,5 +1,5 @@
-//! Holds one issuer's key set and keeps it up to date. A set stays in force until the task has read
-//! a newer valid one.
+//! Holds one issuer's key set and keeps it up to date. A set stays in force until the background
+//! task reads a newer valid set.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +28,10 @@ pub(super) struct Pace {
     pub(super) poll: Duration,
     /// The time from one successful fetch to the next.
     pub(super) refresh: Duration,
-    /// The minimum time between two fetches if an unknown `kid` requests one.
+    /// The minimum time between two fetches if tokens with an unknown `kid` cause them.
     pub(super) asked: Duration,
-    /// The delay after a failed fetch before the first key set is read; each failure doubles it.
+    /// The delay after the first failed fetch, while no key set is in force. Each further failure
+    /// doubles the delay.
     pub(super) first_retry: Duration,
     /// The maximum delay after a failed fetch.
     pub(super) longest_retry: Duration,
@@ -51,14 +52,14 @@ impl Default for Pace {
     }
 }
 
-/// The key set in force. Each different set increases the generation.
+/// The key set in force. Each new set increases the generation.
 pub(super) struct Current {
     pub(super) set: KeySet,
     pub(super) generation: u64,
     digest: String,
 }
 
-/// One issuer's keys. Dropping the value stops its task.
+/// One issuer's keys. Dropping the value stops the background task.
 pub(super) struct Keys {
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
@@ -72,7 +73,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The state that the keys share with their task.
+/// The state that [`Keys`] and the background task share.
 struct Shared {
     issuer: String,
     source: KeySource,
@@ -87,8 +88,9 @@ struct Shared {
 }
 
 impl Keys {
-    /// Reads a file at once, or fetches a URL in the background. With a `seed` of the same issuer
-    /// and source, the seed's set is in force at once, and a bad file is no error.
+    /// Reads a file at once, or fetches a URL in the background. The caller passes a `seed` of the
+    /// same issuer and source, if there is one. If the seed has a key set, that set is in force at
+    /// once, and a bad file is no error.
     pub(super) fn new(
         issuer: &str,
         source: &KeySource,
@@ -131,22 +133,25 @@ impl Keys {
         })
     }
 
-    /// Whether a new configuration may take over these keys.
+    /// Whether the keys have this issuer and source, so that a new configuration may take them
+    /// over.
     pub(super) fn are_of(&self, issuer: &str, source: &KeySource) -> bool {
         self.shared.issuer == issuer && self.shared.source == *source
     }
 
-    /// The set in force; `None` until the first set is read. Takes no lock.
+    /// The key set in force; `None` until the first set is read. Takes no lock.
     pub(super) fn current(&self) -> Guard<Option<Arc<Current>>> {
         self.shared.current.load()
     }
 
-    /// Requests a fetch after an unknown key. The task limits the rate; the caller never waits.
+    /// Requests a fetch because a token may need a newer key. The task limits the rate of fetches;
+    /// the caller never waits.
     pub(super) fn ask(&self) {
         self.shared.wish.notify_one();
     }
 
-    /// Why no newer key set can be read, what follows, what to do, and since when; `None` if there is no trouble.
+    /// The present problem with the keys and the time at which it began; `None` if there is no
+    /// problem. The text says the cause, the effect and the remedy.
     pub(super) fn trouble(&self) -> Option<(String, Time)> {
         let shared = &self.shared;
         let Some(present) = shared.trouble.present() else {
@@ -167,7 +172,8 @@ impl Shared {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Activates a set that was read, or keeps the old set and records the error.
+    /// Puts a newly read set in force and returns `true`. If the read failed or the set is
+    /// unusable, keeps the old set, logs the error and returns `false`.
     fn take(&self, read: Result<impl AsRef<[u8]>, String>) -> bool {
         match read.and_then(|bytes| self.accept(bytes.as_ref())) {
             Ok(()) => {
@@ -237,7 +243,7 @@ impl Shared {
     }
 }
 
-/// Reads an issuer's keys once. The error is that of a start.
+/// Reads an issuer's keys once, only to check them. The error says why there is no usable key.
 pub(super) async fn read_once(
     issuer: &str,
     source: &KeySource,

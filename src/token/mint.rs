@@ -45,7 +45,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Signs these claims with `typ` `at+jwt` (RFC 9068 §2.1). The caller provides all claims,
+/// Signs these claims with the `typ` `at+jwt` (RFC 9068 §2.1). The caller provides all claims,
 /// including `iss` and `exp`.
 ///
 /// # Errors
@@ -56,11 +56,11 @@ pub fn mint(key: &Key, claims: &Value) -> Result<String, MintError> {
 }
 
 impl Key {
-    /// Generates a key for this algorithm; RSA keys have 2,048 bits. Its `kid` is the thumbprint of
-    /// RFC 7638.
+    /// Generates a key for this algorithm. An RSA key has 2,048 bits. The `kid` is the key's
+    /// thumbprint (RFC 7638).
     ///
     /// # Errors
-    /// Returns an error if the library has no randomness.
+    /// Returns an error if the library gets no random bytes.
     pub fn generate(algorithm: Algorithm) -> Result<Self, MintError> {
         let pair =
             match algorithm {
@@ -79,7 +79,7 @@ impl Key {
     /// without an `alg` signs with RS256.
     ///
     /// # Errors
-    /// Returns a reason without any part of the text if the key is unusable.
+    /// Returns a reason if the key is unusable. The reason contains no part of the text.
     pub fn read(text: &str) -> Result<Self, MintError> {
         if text.trim_start().starts_with('{') {
             return private_jwk::read(text.trim());
@@ -112,13 +112,13 @@ impl Key {
         }
     }
 
-    /// The algorithm of its signatures.
+    /// The algorithm of the key's signatures.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The `kid` of its tokens.
+    /// The `kid` of the tokens that this key signs.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
@@ -196,14 +196,15 @@ impl Key {
 }
 
 impl Pair {
-    /// RFC 7638: the SHA-256 of the required members, sorted by name, without white space.
+    /// The thumbprint (RFC 7638): the SHA-256 of the required members, sorted by name, without
+    /// white space.
     fn thumbprint(&self) -> String {
         let text = self.required().to_string();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         URL_SAFE_NO_PAD.encode(digest)
     }
 
-    /// The members of the public key; serde_json keeps them sorted by name.
+    /// The required members of the public key (RFC 7638). serde_json keeps them sorted by name.
     fn required(&self) -> Value {
         let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {

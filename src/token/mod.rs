@@ -39,7 +39,7 @@ use crate::fetch::Fetch;
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// A JWK set in a file, read again when it changes.
+    /// A JWK set in a file. A background task reads the file again when it changes.
     File(PathBuf),
     /// The URL of a JWK set. A background task fetches it at the start and then at regular intervals.
     Url(String),
@@ -48,29 +48,30 @@ pub enum KeySource {
 /// The trust settings of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerSettings {
-    /// `iss`, compared byte for byte.
+    /// The required value of `iss`, compared byte for byte.
     pub issuer: String,
-    /// `aud` must contain one of these; never empty.
+    /// The accepted audiences, never empty. `aud` must contain at least one of them.
     pub audience: Vec<String>,
     /// The allowed algorithms; never empty.
     pub algorithms: Vec<Algorithm>,
-    /// The source of its keys.
+    /// The source of the issuer's keys.
     pub keys: KeySource,
     /// The claim that lists the accounts that the caller may access.
     pub accounts_claim: String,
     /// The claim that lists the scopes.
     pub scopes_claim: String,
-    /// The claim that names the client; if it is absent, `azp` does.
+    /// The claim that names the client. If a token lacks this claim, `azp` names the client.
     pub client_claim: String,
     /// The tolerated clock difference for `exp`, `nbf` and `iat`.
     pub leeway: Duration,
 }
 
 impl IssuerSettings {
-    /// Reads this issuer's keys once, as a start does: from the file, or from the URL.
+    /// Reads this issuer's keys once, from the file or the URL, only to check them.
     ///
     /// # Errors
-    /// If there is no usable key. The text names the source, without a URL's query.
+    /// Returns the reason if there is no usable key. The text names the source, without the query
+    /// of a URL.
     pub(crate) async fn read_keys(&self, fetch: &Fetch) -> Result<(), String> {
         keys::read_once(&self.issuer, &self.keys, fetch).await
     }

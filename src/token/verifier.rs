@@ -10,7 +10,8 @@ use crate::clock::{Clock, Time};
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 
-/// Verifies the tokens of every configured issuer. Dropping the verifier stops its key tasks.
+/// Verifies the tokens of every configured issuer. Dropping the verifier stops the background tasks
+/// that read keys.
 #[derive(Debug)]
 pub struct Verifier {
     issuers: Vec<Issuer>,
@@ -26,8 +27,9 @@ struct Issuer {
 }
 
 impl Verifier {
-    /// Reads key files at once and fetches key URLs in the background. It takes over a key set from
-    /// `previous` if issuer and source are the same. The caller must be within a tokio runtime.
+    /// Reads key files at once and fetches key URLs in the background. Takes over an issuer's key
+    /// set from `previous` if the source of the keys is the same. The caller must be within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// Returns the file and the reason if a `jwks_file` is unreadable or holds no usable key.
@@ -79,10 +81,10 @@ impl Verifier {
 
     /// Verifies a compact JWS (RFC 7519 §7.2). Never waits.
     ///
-    /// If a token has several faults, the verifier reports the first in this order: size, form,
-    /// header (type before algorithm), issuer, algorithm allowed, keys read, key known, signature,
-    /// binding, forms of the claims, audience, expiry, not yet valid. Before the signature check,
-    /// it reads only the issuer, in order to find the keys.
+    /// If a token has several faults, the error is the first of these: size, form, header (type
+    /// before algorithm), issuer, algorithm allowed, keys read, key known, signature, binding,
+    /// forms of the claims, audience, expiry, not yet valid. Before the signature check, the
+    /// verifier uses no claim except `iss`, which it needs to find the keys.
     ///
     /// # Errors
     /// Returns why the token is denied.
@@ -123,7 +125,8 @@ impl Verifier {
         Ok(identity)
     }
 
-    /// For `/readyz?verbose`: each issuer, the problem with its keys, if any, and when it began.
+    /// Lists the issuers for `/readyz?verbose`. If there is a problem with an issuer's keys, the
+    /// second field is its text and start.
     #[must_use]
     pub fn health(&self) -> Vec<(String, Option<(String, Time)>)> {
         self.issuers
@@ -132,7 +135,8 @@ impl Verifier {
             .collect()
     }
 
-    /// A cached verdict, if the key set in force now is the one that the check used.
+    /// The cached verdict on a token. `None` if there is none, or if another key set has come into
+    /// force since the verification.
     fn remembered(&self, token: &str) -> Option<Verdict> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
@@ -177,7 +181,7 @@ impl Verifier {
             return Ok(());
         }
         if kid.is_none() {
-            // Without a `kid`, a token signed with a new key looks like one with a wrong signature.
+            // Without a `kid`, a token that a new key signed looks like one with a wrong signature.
             issuer.keys.ask();
         }
         Err(Denial::Signature)

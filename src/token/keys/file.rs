@@ -1,5 +1,5 @@
-//! Watches `jwks_file`: it checks time, inode and size every second, and so also notices a link
-//! with a new target, which is how Kubernetes updates a mounted secret.
+//! Watches `jwks_file`: checks the timestamps, inode and size every second. The watch therefore
+//! also notices a symbolic link with a new target. Kubernetes updates a mounted secret in this way.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,10 +24,11 @@ pub(super) struct Stamp {
 #[derive(Debug)]
 pub(super) struct Watch {
     path: PathBuf,
-    /// The state at the last read; `None` after a failure, so that the next check reads again.
+    /// The file's state at the last read; `None` after a failure, so that the next check reads the
+    /// file again.
     seen: Option<Stamp>,
-    /// The file changed just before the last read. Timestamps are coarse, so the next check reads
-    /// once more.
+    /// Whether the file changed just before the last read. Timestamps are coarse, so the next check
+    /// then reads the file once more.
     fresh: bool,
 }
 
@@ -48,7 +49,7 @@ impl Watch {
         loop {
             tokio::time::sleep(pace.poll).await;
             let shared = Arc::clone(&shared);
-            // A file on a dead network mount blocks, so this must not run on a thread that serves
+            // Reading from a dead network mount blocks, so it must not run on a thread that serves
             // requests.
             let looked = tokio::task::spawn_blocking(move || {
                 self.look(&shared);
@@ -90,12 +91,12 @@ impl Stamp {
     }
 }
 
-/// The state of the file when it was opened, and its content. One byte more than the bound is read,
-/// so that the parser can reject a file that is too long.
+/// Reads a file; returns its state at the opening and its content. Reads at most one byte more than
+/// [`MAX_SET_BYTES`], so that the parser can reject a file that is too long.
 pub(super) fn read(path: &Path) -> Result<(Stamp, Vec<u8>), String> {
     let name = path.display();
     let failed = |error: std::io::Error| format!("{name}: cannot be read: {error}");
-    // Checks the name first: opening a pipe would wait for its other end.
+    // Check the type first: opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err(format!("{name}: is not a file"));
     }

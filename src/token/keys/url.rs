@@ -1,5 +1,5 @@
-//! Follows `jwks_url`: fetches it at start and then in the background. No request ever waits for
-//! it.
+//! Follows `jwks_url`: fetches the key set at start and then in the background. No request ever
+//! waits for a fetch.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::fetch::{Address, Fetch};
 /// Fetches until the task is dropped.
 pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, pace: Pace) {
     if let Some(read) = shared.last_read() {
-        // The set was taken over from the previous configuration, and keeps its age.
+        // The previous configuration read this set. The age of the set decides when to fetch again.
         wait(&shared, read, read + pace.refresh, pace).await;
     }
     let mut retry = pace.first_retry;
@@ -34,8 +34,8 @@ pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, 
     }
 }
 
-/// Waits until `due`. An unknown key shortens the wait, but not to less than `pace.asked` after
-/// `before`.
+/// Waits until `due`. If a token needs a newer key, the wait ends earlier, but not before
+/// `before + pace.asked`.
 async fn wait(shared: &Shared, before: Instant, due: Instant, pace: Pace) {
     let asked = async {
         shared.wish.notified().await;

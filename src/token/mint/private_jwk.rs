@@ -11,7 +11,7 @@ use super::super::Algorithm;
 use super::super::json::{self, Object};
 use super::{Key, MintError, Pair};
 
-/// Reads a private JWK and keeps its `kid` and `alg`.
+/// Reads a private JWK, including its `kid` and `alg`.
 pub(super) fn read(text: &str) -> Result<Key, MintError> {
     let jwk = json::object(text.as_bytes()).ok_or(MintError("is not one JSON object"))?;
     let (pair, default) = match jwk.get("kty").and_then(Value::as_str) {
