@@ -1,4 +1,5 @@
-//! Loads the contracts in force: the built-in one, and the files that `[contract]` names.
+//! Loads the contracts in force: the built-in contract, and the contract files that `[contract]`
+//! names.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,8 +11,8 @@ use crate::strict_toml::Table;
 /// The maximum number of contract files.
 const MAX_FILES: usize = 64;
 
-/// Reads the section and joins the contracts. The problems of a contract file have their position
-/// in that file.
+/// Reads `[contract]` and joins the contracts. A problem of a contract file has its position in
+/// that file.
 pub(super) fn load(mut table: Table<'_>, named: &Named<'_>) -> Option<Contracts> {
     let builtin = table.flag("builtin", true);
     let files = table.list("files").unwrap_or_default();

@@ -1,5 +1,6 @@
-//! The hash that identifies a config in the trail. It covers the file and every contract, each
-//! preceded by its length, so that no two configs have the same input.
+//! Computes the hash that identifies a config in the trail. The hash covers the config file and
+//! every contract. In the hash input, each text comes after its length, so that two different
+//! configs never have the same input.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use crate::audit::log::hex;
 use crate::contract::Contracts;
 
-/// The hash of each contract's text, by contract name.
+/// The hash of the text of each contract, by contract name.
 pub(super) fn of_each(contracts: &Contracts) -> BTreeMap<String, String> {
     let contracts = contracts.all().iter();
     contracts
@@ -20,7 +21,7 @@ fn of_text(text: &str) -> String {
     hex(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
-/// The `config` hash.
+/// The hash of the config file and all contracts.
 pub(super) fn of_config(text: &str, contracts: &Contracts) -> String {
     let contracts = contracts.all().iter();
     let texts = contracts.map(|contract| contract.source.as_str());

@@ -1,7 +1,7 @@
 //! Every section and key of the file, with its type, default and range.
 //!
-//! Each function reads one section, checks it and the files that it names, and returns what the
-//! program uses; `None` only after it has added a problem.
+//! Each function reads one section, checks the section and the files that the section names, and
+//! returns the settings. A function returns `None` only after it has added a problem.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -84,7 +84,7 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
     let address = address(&mut table);
     let max_connections = table.number("max_connections", 10_000, 1..=1_000_000);
     let head_timeout = table.duration("head_timeout", seconds(30), millis(100)..=HOUR);
-    // Zero is allowed: `drain` then closes the deletions in flight as `unknown` at once.
+    // Zero is allowed: the gateway then closes the deletions in flight as `unknown` at once.
     let drain_timeout = table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR);
     table.end();
     Some(inbound::Settings {
@@ -140,7 +140,7 @@ fn admin(
     }
 }
 
-/// Whether the addresses overlap, so that one process cannot listen on both.
+/// Whether two addresses overlap, so that one process cannot listen on both.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     // On Linux, the unspecified address of IPv6 also takes the port of every IPv4 address.
     let covers = |a: SocketAddr, b: SocketAddr| {
@@ -150,8 +150,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn limits(mut table: Table<'_>) -> request::Limits {
-    // Target and head together stay below the parser's limit of 128 KiB, so that the gateway
-    // refuses a long request with its own code.
+    // The largest target and the largest head together stay below the parser's limit of 128 KiB. So
+    // the gateway, not the parser, refuses a long request, with the gateway's own refusal code.
     let limits = request::Limits {
         max_uri_bytes: count(table.size("max_uri_bytes", 16 * KIB, 256..=60 * KIB)),
         max_head_bytes: count(table.size("max_head_bytes", 32 * KIB, KIB..=64 * KIB)),
@@ -287,7 +287,7 @@ fn audit(
     }
     let heartbeat = table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400));
     let reconcile = reconcile(&mut table, credentials, named);
-    // Without a usable origin, the name of the key cannot be checked.
+    // The name in the key can be checked only against a usable origin.
     let key = key_file.zip(origin);
     if let Some((key_file, origin)) = &key {
         let directory = directory.as_deref();
@@ -308,7 +308,7 @@ fn audit(
     (settings, reconcile)
 }
 
-/// Two keys of `[audit]`.
+/// Reads the keys `reconcile` and `reconcile_token_file` of `[audit]`.
 fn reconcile(
     table: &mut Table<'_>,
     credentials: Option<&credentials::Settings>,
@@ -346,8 +346,8 @@ fn address(table: &mut Table<'_>) -> Option<SocketAddr> {
     })
 }
 
-/// The name of the log (C2SP signed-note): no space and no `+`. The gateway also requires short,
-/// visible ASCII.
+/// Checks the name of the log. C2SP signed-note forbids spaces and `+`. The gateway also requires 1
+/// to 255 bytes of visible ASCII.
 fn origin(text: &str) -> Result<String, String> {
     if text == "lychgate-receipt" {
         return Err(
@@ -367,7 +367,7 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// Every count has an upper bound far below `usize::MAX`.
+/// Converts a count. The range of each count ends far below `usize::MAX`.
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

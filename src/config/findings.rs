@@ -1,4 +1,4 @@
-//! Collects problems and renders each with position, caret and hint.
+//! Collects problems and renders each problem with position, caret and hint.
 //!
 //! The output never contains a line that may hold a secret: see [`may_be_shown`].
 
@@ -10,7 +10,8 @@ use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet, Title}
 use super::{Finding, Problems};
 use crate::strict_toml::{Level, Problem, Reading};
 
-/// The maximum number of problems in the output; it counts the others.
+/// After this many errors, the output shows no more problems. The total at the end of the output
+/// still counts every error.
 const MAX_SHOWN: usize = 100;
 
 /// A file with problems.
@@ -20,14 +21,14 @@ struct Source {
     text: String,
 }
 
-/// Collects the problems of one load; every reader and check has a reference to it.
+/// Collects the problems of one load. Every reader and check has a reference to this value.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// The config first, then the contract files.
+    /// The config file first, then the contract files.
     sources: RefCell<Vec<Source>>,
-    /// The problems of the config itself.
+    /// The problems of the config file.
     pub(super) reading: Reading,
-    /// The problems of other files, with the index of each.
+    /// The problems of the contract files. The number is the index of the file in `sources`.
     others: RefCell<Vec<(usize, Problem)>>,
 }
 
@@ -39,27 +40,28 @@ impl Findings {
         sources.len() - 1
     }
 
-    /// Adds the problems of another file.
+    /// Adds the problems of a contract file.
     pub(super) fn add_in(&self, source: usize, problems: Vec<Problem>) {
         let problems = problems.into_iter().map(|problem| (source, problem));
         self.others.borrow_mut().extend(problems);
     }
 
-    /// Keeps only the config's problems before this byte: after a syntax error, the tree is a
-    /// guess.
+    /// Drops all problems except those of the config file before this byte. After a syntax error,
+    /// the rest of the tree is a guess.
     pub(super) fn drop_from(&self, byte: usize) {
         self.others.borrow_mut().clear();
         let mut problems = self.reading.problems.borrow_mut();
         problems.retain(|problem| problem.span.start < byte);
     }
 
-    /// Drops the config's problems of a value at this place: a syntax error explains them.
+    /// Drops the problems of the config file that overlap `span`: a syntax error there explains
+    /// them.
     pub(super) fn drop_within(&self, span: &Range<usize>) {
         let mut problems = self.reading.problems.borrow_mut();
         problems.retain(|problem| problem.span.end <= span.start || span.end <= problem.span.start);
     }
 
-    /// Drops the problems that another machine might not have.
+    /// Drops the problems that depend on this machine.
     pub(super) fn drop_of_machine(&self) {
         let mut problems = self.reading.problems.borrow_mut();
         problems.retain(|problem| !problem.of_machine);
@@ -69,7 +71,7 @@ impl Findings {
         self.reading.problems.borrow().is_empty() && self.others.borrow().is_empty()
     }
 
-    /// All problems, sorted by file and position, each with the index of its file.
+    /// All problems, sorted by file and position. The number is the index of the file in `sources`.
     pub(super) fn sorted(&self) -> Vec<(usize, Problem)> {
         let config = self.reading.problems.borrow();
         let config = config.iter().map(|problem| (0, problem.clone()));
@@ -81,7 +83,7 @@ impl Findings {
         problems
     }
 
-    /// The problems for the operator.
+    /// Renders all problems for the operator.
     pub(super) fn render(&self) -> Problems {
         let sources = self.sources.borrow();
         let renderer = Renderer::plain();
@@ -163,7 +165,8 @@ fn title(problem: &Problem) -> Title<'_> {
     }
 }
 
-/// Line and column, both in characters and from 1, and the text of that line.
+/// The line and the column of a byte, both counted from 1, and the text of the line. The column
+/// counts characters.
 fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     let line_start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].split('\n').next().unwrap_or_default();
@@ -171,8 +174,9 @@ fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     (number, text[line_start..byte].chars().count() + 1, line)
 }
 
-/// Whether a line certainly holds no secret. Secrets belong in the files of the `*_file` keys, but
-/// an operator may have put one into the config by mistake.
+/// Whether the output may show a line, because the line does not look as if it held a secret.
+/// Secrets belong in the files of the `*_file` keys, but an operator may have put a secret into the
+/// config by mistake.
 fn may_be_shown(line: &str) -> bool {
     let name = line.split('=').next().unwrap_or_default();
     let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase();

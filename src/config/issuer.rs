@@ -1,5 +1,5 @@
-//! `[[issuer]]`: the trusted issuers, strict by default (P13). Each has an audience, a list of
-//! algorithms without `none` and symmetric ones, and exactly one source of keys.
+//! Reads `[[issuer]]`, the trusted issuers. Each issuer has an audience, a list of asymmetric
+//! signature algorithms, and exactly one source of keys.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ const KEYS_HINT: &str = "one of jwks_file = \"keys.json\" and jwks_url = \"https
 /// The maximum length of an issuer, audience or claim name in bytes.
 const MAX_NAME_BYTES: usize = 1_024;
 
-/// Reads every `[[issuer]]`: at least one, each with a different name.
+/// Reads every `[[issuer]]`. There must be at least one, and each must have a different name.
 pub(super) fn read_all(root: &mut Table<'_>, named: &Named<'_>) -> Option<Vec<IssuerSettings>> {
     root.require(
         "issuer",

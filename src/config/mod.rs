@@ -1,4 +1,4 @@
-//! The config: reads the file, checks everything at once, and returns what the program uses
+//! The config: reads the config file, reports all problems at once, and returns the settings
 //! ([`Config`]).
 //!
 //! In reading order: `file` and `issuer` define every key and its range, with
@@ -37,86 +37,86 @@ use named::Named;
 /// The checked configuration. Its paths are resolved against the folder of the config file.
 #[derive(Clone)]
 pub struct Config {
-    /// The path of the file.
+    /// The path of the config file.
     pub path: PathBuf,
-    /// `[listen]`.
+    /// The section `[listen]`.
     pub listen: inbound::Settings,
-    /// `[admin]`.
+    /// The section `[admin]`.
     pub admin: admin::Settings,
-    /// `[limits]`.
+    /// The section `[limits]`.
     pub limits: Limits,
-    /// `[[issuer]]`, at least one.
+    /// The sections `[[issuer]]`, at least one.
     pub issuers: Vec<token::IssuerSettings>,
-    /// `[domains]`.
+    /// The section `[domains]`.
     pub domains: Arc<domain::Directory>,
-    /// `[credentials]`.
+    /// The section `[credentials]`.
     pub credentials: layers::credentials::Settings,
-    /// `[upstream]`.
+    /// The section `[upstream]`.
     pub outbound: outbound::Settings,
-    /// `[audit]`.
+    /// The section `[audit]`, without the keys of `reconcile`.
     pub audit: audit::Settings,
-    /// `[audit] reconcile` and `reconcile_token_file`.
+    /// The keys `reconcile` and `reconcile_token_file` of `[audit]`.
     pub reconcile: reconcile::Settings,
-    /// `[log]`.
+    /// The section `[log]`.
     pub telemetry: telemetry::Settings,
     /// The contracts in force.
     pub contracts: Arc<Contracts>,
-    /// SHA-256 over the file and every contract, in lower-case hexadecimal.
+    /// The SHA-256 over the config file and every contract, in lower-case hexadecimal.
     pub hash: String,
-    /// SHA-256 of each contract's text, by contract name.
+    /// The SHA-256 of each contract's text, by contract name.
     pub contract_hashes: BTreeMap<String, String>,
-    /// The text of the file.
+    /// The text of the config file.
     source: Arc<str>,
 }
 
 /// All problems of a config, for the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
-    /// Each, sorted by position.
+    /// The problems, sorted by file and position.
     pub findings: Vec<Finding>,
-    /// Each with `FILE:LINE:COLUMN`, caret and hint.
+    /// The problems as text, each with `FILE:LINE:COLUMN`, caret and hint.
     pub rendered: String,
     /// The number of errors.
     pub count: usize,
-    /// Whether the file was unreadable (exit code 74 rather than 78).
+    /// Whether the config file was unreadable (exit code 74 rather than 78).
     pub unreadable: bool,
 }
 
 /// A problem and its position, as `check --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity of the problem.
     pub level: Level,
-    /// Whether it depends on this machine.
+    /// Whether the problem depends on this machine.
     #[serde(rename = "machine")]
     pub of_machine: bool,
-    /// The file with the cause.
+    /// The file that has the problem.
     pub file: String,
-    /// From 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// In characters, from 1.
+    /// The column in characters, counted from 1.
     pub column: usize,
-    /// The problem, with the name of its key.
+    /// A message with the problem and the name of the key.
     pub message: String,
     /// The remedy.
     pub hint: String,
 }
 
-/// What a look at the machine found about a key, such as `audit.directory`.
+/// A problem that a check of this machine found, and the key to which it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfMachine {
-    /// How bad it is.
+    /// The severity of the problem.
     pub level: Level,
-    /// The key that decides.
+    /// The key of the config, such as `audit.directory`.
     pub key: String,
-    /// The problem, with the name of its key.
+    /// A message with the problem and the name of the key.
     pub message: String,
     /// The remedy.
     pub hint: String,
 }
 
 impl Config {
-    /// Reads and checks a config file and the files that it names.
+    /// Reads and checks a config file and the files that the config names.
     ///
     /// # Errors
     /// Returns all problems at once.
@@ -124,7 +124,8 @@ impl Config {
         Self::parse(&text(path)?, path)
     }
 
-    /// Reads and checks a config file and its contracts, and no other file that it names.
+    /// Like [`Config::load`], but leaves out the problems that depend on this machine, such as a
+    /// missing key file.
     ///
     /// # Errors
     /// Returns all problems that do not depend on this machine.
@@ -135,7 +136,7 @@ impl Config {
         accept(config, &findings)
     }
 
-    /// Puts what a look at the machine found at the places of its keys.
+    /// Renders the problems that a check of this machine found, each at the position of its key.
     #[must_use]
     pub fn placed(&self, found: Vec<OfMachine>) -> Problems {
         let findings = Findings::default();
@@ -152,8 +153,8 @@ impl Config {
         findings.render()
     }
 
-    /// The file with the token for reading users back: `[audit] reconcile_token_file`, or else the
-    /// one of `[credentials]`; `None` if the config has neither.
+    /// The file with the token that reads users back: `[audit] reconcile_token_file`, or else
+    /// `[credentials] token_file`. `None` if the config has neither.
     #[must_use]
     pub fn reconcile_token_file(&self) -> Option<&Path> {
         let own = match &self.credentials {
@@ -167,7 +168,7 @@ impl Config {
             .map(PathBuf::as_path)
     }
 
-    /// Checks the text of a config as if it were the file `path`.
+    /// Checks `text` as if it were the content of the config file `path`.
     ///
     /// # Errors
     /// Returns all problems at once.
@@ -207,7 +208,8 @@ fn text(path: &Path) -> Result<String, Problems> {
     String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
 }
 
-/// Reads a config. It is valid only if the findings are empty.
+/// Reads a config and adds its problems to `findings`. The config is valid only if `findings` is
+/// empty.
 fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
     findings.source(path.display().to_string(), text.to_owned());
     let (tree, errors) = DeTable::parse_recoverable(text);
@@ -220,7 +222,8 @@ fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
     let mut syntax = Vec::new();
     for error in &errors {
         let problem = Problem::syntax(error, text);
-        // After most syntax errors the tree is a guess, so drop all problems found there.
+        // After most syntax errors, the rest of the tree is a guess, so drop the problems found
+        // there.
         match Problem::leaves_the_rest(error, text) {
             true => findings.drop_within(&problem.span),
             false => findings.drop_from(problem.span.start),
@@ -234,7 +237,7 @@ fn read(text: &str, path: &Path, findings: &Findings) -> Option<Config> {
 fn not_utf8(path: &Path, error: &FromUtf8Error) -> Problems {
     let findings = Findings::default();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    // Both texts are the same up to the first bad byte, so the position is right.
+    // `text` equals the file up to the first bad byte, so the position is right.
     let at = error.utf8_error().valid_up_to();
     findings.source(path.display().to_string(), text);
     let hint = "save the file as UTF-8";

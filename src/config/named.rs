@@ -1,5 +1,5 @@
-//! Reads and checks the files that the config names. It bounds their size and never prints their
-//! content.
+//! Reads and checks the files that the config names. The reader limits the size of each file, and
+//! no message shows the content of a file.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use crate::audit::disk::names::VERIFIER;
 use crate::audit::log::key::{Key, VerifierKey};
 use crate::strict_toml::Table;
 
-/// The maximum size of a file that the config names.
+/// The maximum size in bytes of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;
-/// The maximum length of a token; every later read of the file has the same bound.
+/// The maximum length of a token in bytes. Every later read of a token file has the same bound.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
 
 /// Finds and checks the files of a config.
@@ -53,7 +53,8 @@ impl Named<'_> {
     }
 }
 
-/// Checks a file with one bearer token (the `b64token` characters of RFC 6750 and a few more).
+/// Checks a file with one bearer token. The token must be visible ASCII, which includes the
+/// `b64token` characters of RFC 6750.
 pub(super) fn check_token(table: &Table<'_>, key: &str, file: &Path) {
     let hint = "a file that contains only the token, readable by the gateway's user";
     check(table, key, file, hint, |text| {
@@ -81,10 +82,10 @@ pub(super) fn check_key_set(table: &Table<'_>, key: &str, file: &Path) {
     });
 }
 
-/// The mend if the key of a log is missing.
+/// The hint if the key of an existing log is missing.
 const PUT_BACK: &str = "put the key of the trail's log back; if it is lost, begin a log of another name (docs/operations.md, \"Starting over\")";
 
-/// Checks the trail's signing key (C2SP signed-note). Its name must be the trail's origin.
+/// Checks the trail's signing key (C2SP signed-note). The name in the key must be `audit.origin`.
 pub(super) fn check_signing_key(
     table: &Table<'_>,
     key: &str,
@@ -94,14 +95,14 @@ pub(super) fn check_signing_key(
 ) {
     let of_folder = directory.and_then(origin_in);
     let is_there = file.exists();
-    // `keygen` never overwrites a file.
+    // `keygen` never overwrites a file, so the hint does not name an existing file.
     let out = if is_there {
         "FILE".to_owned()
     } else {
         word(file)
     };
     let has_log = of_folder.is_some() || Settings::seen_beside(file).exists();
-    // A second key could not open the log that the first key signed.
+    // A new key could not open a log that another key signed.
     let make = match has_log {
         true => PUT_BACK.to_owned(),
         false => format!("make one with `lychgate audit keygen --origin {origin} --out {out}`"),
@@ -127,7 +128,8 @@ pub(super) fn check_signing_key(
     }
 }
 
-/// The likelier mend if key and config name different logs: the folder's log decides.
+/// The hint if the key and the config name different logs. If the audit folder holds one of the two
+/// logs, that log decides.
 fn mend_origin(of_key: &str, of_config: &str, of_folder: Option<&str>, make: &str) -> String {
     match of_folder {
         Some(log) if log == of_key => {
@@ -140,7 +142,7 @@ fn mend_origin(of_key: &str, of_config: &str, of_folder: Option<&str>, make: &st
     }
 }
 
-/// The name of the log in an audit folder, from its public key.
+/// The name of the log in an audit folder, read from the folder's file with the public key.
 fn origin_in(directory: &Path) -> Option<String> {
     let line = text(&directory.join(VERIFIER)).ok()?;
     Some(
@@ -175,8 +177,8 @@ fn check(
     }
 }
 
-/// The absolute path, for a message. If the path looks like a secret that was entered by mistake, the words
-/// "a file" instead.
+/// The absolute path for a message, or `a file` if the path looks like a secret that was entered by
+/// mistake.
 pub(super) fn shown(path: &Path) -> String {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = whole.to_string_lossy();
@@ -186,7 +188,7 @@ pub(super) fn shown(path: &Path) -> String {
     }
 }
 
-/// A path as one word of a command line.
+/// A path as one word of a command line, or `FILE` if a shell would need quotes.
 fn word(path: &Path) -> String {
     let path = shown(path);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
@@ -196,15 +198,15 @@ fn word(path: &Path) -> String {
     }
 }
 
-/// The text of a file. The error completes "a file, which ...".
+/// Reads the text of a file. The error completes "a file, which ...".
 pub(super) fn text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes(path)?).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// The bytes of a regular file of at most 1 MiB.
+/// Reads a regular file of at most 1 MiB.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-    // Checks the type first: opening a pipe would wait for its writer.
+    // Check the type first: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
         return Err("is not a regular file".to_owned());

@@ -1,4 +1,4 @@
-//! The config for the admin listener and for logs: every setting, no secret.
+//! Formats the config for the admin listener and for logs: every setting, no secret.
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -9,8 +9,8 @@ use crate::layers::credentials;
 use crate::token::KeySource;
 
 impl Config {
-    /// The settings in force, one `section.key = value` per line. Secrets are in files, so the text
-    /// has only their paths. It leaves out the query of a URL.
+    /// The settings in force, one `section.key = value` per line. Secrets are in files, and the
+    /// text shows only the paths of these files. The text leaves out the query of a URL.
     #[must_use]
     pub fn redacted(&self) -> String {
         let mut lines = Lines(String::new());

@@ -59,7 +59,7 @@ fn size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 
-/// Formats a duration for [`duration`], with the largest exact unit.
+/// Formats a duration so that [`duration`] can parse it, in the largest unit that divides it.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if millis == 0 {
@@ -68,7 +68,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show(millis, &DURATIONS)
 }
 
-/// Formats a size for [`size`], with the largest exact unit.
+/// Formats a size so that [`size`] can parse it, in the largest unit that divides it.
 pub(super) fn show_size(bytes: u64) -> String {
     if bytes == 0 {
         return "0B".to_owned();

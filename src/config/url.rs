@@ -1,11 +1,12 @@
-//! Checks URLs of other servers: `https`, or `http` on loopback or with `plaintext`.
+//! Checks the URLs of other servers. `https` is always allowed; `http` is allowed only on loopback
+//! or with `plaintext = true`.
 
 use crate::request::Origin;
 
-/// A problem with a URL and its remedy.
+/// What is wrong with a URL, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
-    /// Completes the sentence "`key` ...".
+    /// The problem. It completes the sentence "`key` ...".
     pub(super) what: &'static str,
     /// The remedy.
     pub(super) hint: &'static str,
