@@ -1,8 +1,8 @@
 //! A strict parser for the body of a batch deletion: a JSON array of user ids.
 //!
-//! The gateway has its own scanner, in which every id has exactly one spelling and value. A JSON
-//! reader that is more lenient, or that treats duplicates, escapes or numbers differently,
-//! therefore cannot see other users than the gateway does.
+//! The gateway uses its own strict scanner, which accepts an id only if the id has exactly one
+//! meaning. So an upstream JSON reader that is more lenient, or that treats duplicates, escapes or
+//! numbers differently, still sees the same users as the gateway.
 
 use super::path::user_number;
 
@@ -14,13 +14,13 @@ pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Why a body is not a valid list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdsFault {
-    /// More than [`MAX_IDS`].
+    /// The body has more than [`MAX_IDS`] ids.
     TooMany,
-    /// Not a valid array of ids; the text is for the caller.
+    /// The body is not a valid array of ids. The text is for the caller.
     Invalid(&'static str),
 }
 
-/// Returns the ids of a body in decimal, in their order.
+/// Parses a body and returns its ids in decimal, in the order of the body.
 pub(crate) fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
     let numbers = Scanner { rest: body }.array()?;
     if has_duplicate(&numbers) {
@@ -29,8 +29,9 @@ pub(crate) fn parse(body: &[u8]) -> Result<Vec<String>, IdsFault> {
     Ok(numbers.iter().map(u64::to_string).collect())
 }
 
-/// Whether the raw value of an `ids` query (comma-separated, each spelled as in a path) names the
-/// same set. A query that names an id twice does not.
+/// Whether the raw value of the query parameter `ids` names exactly these ids, in any order. The
+/// value is a list separated by commas, with each id spelled as in a path. A list that names an id
+/// twice does not match.
 pub(crate) fn query_names_the_same(value: &str, ids: &[String]) -> bool {
     if value.bytes().filter(|byte| *byte == b',').count() + 1 != ids.len() {
         return false;
@@ -60,7 +61,7 @@ const NO_ID: IdsFault = IdsFault::Invalid(
      as a number of digits only or as a string, without leading zero",
 );
 
-/// The unread rest of a body; each step reads from its front.
+/// Reads a body step by step. Each step takes bytes from the front of `rest`, the unread part.
 struct Scanner<'b> {
     rest: &'b [u8],
 }
@@ -99,10 +100,10 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads one id. The caller checks the character after it.
+    /// Reads one id. The caller checks the character after the id.
     fn id(&mut self) -> Result<u64, IdsFault> {
         let quoted = self.take(b'"').is_some();
-        // The longest id has 19 digits, so a 20th shows that it is too long.
+        // The longest id has 19 digits, so a 20th digit shows that the id is too long.
         let mut digits = [0_u8; 20];
         let mut length = 0;
         while let Some(digit) = self.digit(quoted) {
@@ -120,7 +121,8 @@ impl Scanner<'_> {
         user_number(digits.get(..length).unwrap_or_default()).ok_or(NO_ID)
     }
 
-    /// Reads a digit. In a string, `\u0030` to `\u0039` are digits too; no other escape is.
+    /// Reads a digit. In a string, the escapes `\u0030` to `\u0039` are digits too; all other
+    /// escapes are refused.
     fn digit(&mut self, quoted: bool) -> Option<u8> {
         let (digit, rest) = match self.rest {
             [b'\\', b'u', b'0', b'0', b'3', digit, rest @ ..] if quoted => (*digit, rest),

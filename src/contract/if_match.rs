@@ -1,5 +1,6 @@
-//! Parses `If-Match` (RFC 9110 §13.1.1). The gateway accepts strong entity-tags, and the bare
-//! revisions of this API (`-1`, digits). `layers::conform` judges what a request needs.
+//! Parses `If-Match` (RFC 9110 §13.1.1). The gateway accepts strong entity-tags, `*`, and the bare
+//! revisions of the Users API (digits or `-1`). `layers::conform` decides which values each
+//! operation allows.
 
 /// The maximum length of an entity-tag in bytes, quotes included.
 const MAX_TAG_BYTES: usize = 256;
@@ -9,12 +10,12 @@ const MAX_TAG_BYTES: usize = 256;
 pub(crate) enum IfMatch {
     /// A revision or an entity-tag, which upstream checks.
     Conditional,
-    /// `-1` or `*`, quoted or not: disables upstream's check.
+    /// `-1` or `*`, quoted or not, which disables upstream's check.
     Unconditional,
 }
 
-/// Parses the value of `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of at most 256 bytes. The
-/// caller has checked that the request has one such header.
+/// Parses the value of `If-Match`: 1 to 19 digits, `-1`, `*`, or one strong entity-tag of at most
+/// 256 bytes. The caller has checked that the request has exactly one `If-Match` header.
 pub(crate) fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     match value {
         b"" => Err("If-Match is empty: send the revision that upstream gave as `ac-revision`"),
@@ -30,7 +31,8 @@ pub(crate) fn parse(value: &[u8]) -> Result<IfMatch, &'static str> {
     }
 }
 
-/// One strong entity-tag (RFC 9110 §8.8.3). Its `etagc` excludes the quote, so a list never passes.
+/// Parses one strong entity-tag (RFC 9110 §8.8.3). A tag cannot contain a quote, so a list of tags
+/// never passes.
 fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
     if value.len() > MAX_TAG_BYTES {
         return Err("If-Match is an entity-tag of more than 256 bytes");
@@ -39,7 +41,7 @@ fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
         return Err("If-Match has an entity-tag that is not closed");
     };
     match tag {
-        // An upstream that strips the quotes would see an empty value and check nothing.
+        // If upstream strips the quotes, it sees an empty value and checks nothing.
         b"" => Err("If-Match is an empty entity-tag"),
         tag if matches!(without_coding(tag), b"-1" | b"*") => Ok(IfMatch::Unconditional),
         tag if tag.iter().all(|byte| is_etagc(*byte)) => Ok(IfMatch::Conditional),
@@ -49,7 +51,8 @@ fn parse_tag(value: &[u8]) -> Result<IfMatch, &'static str> {
     }
 }
 
-/// Removes the suffix of a compression: some servers drop it before they compare the tag.
+/// Removes the suffix that a server appends for a compressed response, such as `-gzip`. Some
+/// servers drop this suffix before they compare the tag.
 fn without_coding(tag: &[u8]) -> &[u8] {
     let codings: [&[u8]; 4] = [b"--gzip", b"-gzip", b";gzip", b"-br"];
     codings

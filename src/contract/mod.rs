@@ -1,5 +1,5 @@
 //! The contract: the operations and their requirements as data, and pure checks of path, query,
-//! `If-Match` and ids. It does not depend on an HTTP server.
+//! `If-Match` and ids. This module does not depend on an HTTP server.
 //!
 //! `parse` reads the TOML file with [`strict_toml`](crate::strict_toml), which keeps positions, and
 //! `rules` finds contradictions between keys. `template` matches paths, [`operation`] holds the

@@ -25,7 +25,7 @@ impl Effect {
     }
 }
 
-/// The body that an operation takes.
+/// The body that an operation accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyRule {
     /// No content at all.
@@ -41,22 +41,23 @@ pub enum BodyRule {
 /// An operation and its requirements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// For example `users.delete`.
+    /// The name, for example `users.delete`.
     pub name: Arc<str>,
-    /// The effective method, in capitals.
+    /// The method after any override, in capitals.
     pub method: String,
     /// The operation's effect on users.
     pub effect: Effect,
-    /// The required value of `v`, for example `4.0`.
+    /// The required value of the query parameter `v`, for example `4.0`.
     pub version: String,
     /// Whether `If-Match` is required.
     pub if_match_required: bool,
-    /// The body that it takes.
+    /// The body that the operation accepts.
     pub body: BodyRule,
-    /// The scope that it requires.
+    /// The scope that the caller must hold.
     pub scope: String,
     /// The scope that permits `-1` and `*` as `If-Match`; `None` permits them to every caller.
     pub unconditional_scope: Option<String>,
-    /// The wire methods that may carry the operation with `X-HTTP-Method-Override: {method}`.
+    /// The methods that a request may use on the wire if it overrides them with
+    /// `X-HTTP-Method-Override: {method}`.
     pub carriers: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! Parses a contract's TOML file strictly: it reports each fault with its position and never
-//! guesses.
+//! Parses a contract's TOML file strictly. The parser reports each fault with its position and
+//! never guesses.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::template::Template;
 use crate::strict_toml::{Placed, Problem, Reading, Table};
 
 const BUILTIN: &str = include_str!("../../config/contracts/liveperson-users-4.0.toml");
-/// The maximum number of operations and of closed paths in one contract, each.
+/// The maximum number of operations in one contract, and also the maximum number of closed paths.
 const MAX_ENTRIES: usize = 256;
 /// The allowed methods of operations; `HEAD`, `OPTIONS`, `CONNECT` and `TRACE` are not allowed.
 const METHODS: [(&str, &str); 5] = [
@@ -43,7 +43,7 @@ impl Contract {
         let (tree, errors) = DeTable::parse_recoverable(text);
         let mut problems: Vec<Problem> = errors.iter().map(|e| Problem::syntax(e, text)).collect();
         let mut contract = None;
-        // After a syntax error the tree is a guess, so the parser does not report faults of its
+        // After a syntax error, the tree is a guess, so the parser does not report faults in the
         // content.
         if problems.is_empty() {
             let reading = Reading::default();
@@ -60,7 +60,8 @@ impl Contract {
     /// The built-in contract `liveperson-users-4.0`.
     #[must_use]
     pub fn builtin() -> Self {
-        // A test shows that it parses. A contract without operations would refuse every request.
+        // A test shows that the built-in contract parses. If it did not, the contract without
+        // operations would refuse every request.
         Self::parse(BUILTIN).unwrap_or_else(|_| Self {
             name: String::new(),
             source: BUILTIN.to_owned(),
@@ -70,7 +71,7 @@ impl Contract {
     }
 }
 
-/// The parts that all entries of a file share.
+/// The settings that all entries of a contract file share.
 struct Shared {
     base: String,
     version: Option<String>,
@@ -132,7 +133,8 @@ fn read_operation(mut table: Table<'_>, shared: &Shared) -> Option<Placed<Route>
     route.map(|value| Placed { value, span })
 }
 
-/// Reads every key before it returns, so that all faults are reported at once.
+/// Reads an operation and its path. Reads every key before the first return, so that the parser
+/// reports all faults at once.
 fn read_route(table: &mut Table<'_>, shared: &Shared) -> Option<Route> {
     let name = named(table, "name", 64);
     let method = table.word("method", &METHODS);
@@ -186,7 +188,8 @@ fn read_template(table: &mut Table<'_>, shared: &Shared) -> Option<Template> {
     template.ok()
 }
 
-/// A name for entries, metrics and headers: lower-case letters, digits, `.`, `_` and `-`.
+/// Reads a name that fits into trail entries, metrics and headers: lower-case letters, digits, `.`,
+/// `_` and `-`.
 fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<String> {
     let plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
@@ -200,7 +203,7 @@ fn named(table: &mut Table<'_>, key: &'static str, longest: usize) -> Option<Str
     })
 }
 
-/// A scope-token (RFC 6749 §3.3) of at most 128 bytes.
+/// Reads a scope-token (RFC 6749 §3.3) of at most 128 bytes.
 fn read_scope(table: &mut Table<'_>, key: &'static str) -> Option<String> {
     let is_token = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     table.parsed(key, EXAMPLE, |scope| {
@@ -226,7 +229,7 @@ fn read_carriers(table: &mut Table<'_>) -> Vec<String> {
     carriers
 }
 
-/// Why an operation is off; `None` if it is on.
+/// Reads why an operation is off; `None` if the operation is on.
 fn read_off(table: &mut Table<'_>) -> Option<String> {
     let is_on = table.flag("on", true);
     match (is_on, table.text("reason")) {

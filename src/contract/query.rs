@@ -1,5 +1,5 @@
-//! Parses a query and compares parameter names after percent-decoding; the gateway forwards the
-//! query unchanged.
+//! Parses a query. The parser compares parameter names after percent-decoding; the gateway forwards
+//! the query unchanged.
 //!
 //! Some servers split a query at `;` as well as at `&`, so the parser looks for names after both.
 
@@ -8,32 +8,34 @@ use super::path::escaped_byte;
 /// The parameters of a query that the gateway checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// The raw (undecoded) value of each `v` found after `?` or `&`; `None` for a bare `v`.
+    /// The raw (undecoded) value of each parameter `v` after `?` or `&`; `None` for a `v` without
+    /// `=`.
     pub versions: Vec<Option<String>>,
-    /// The number of `v` after `;` only. A `v` inside the value of another `v` belongs to that
-    /// value and does not count.
+    /// The number of parameters `v` after a `;`. A `v` inside the value of another `v` belongs to
+    /// that value and does not count.
     pub versions_after_semicolon: usize,
-    /// The raw value of each `ids` found after `?` or `&`; `None` for a bare one.
+    /// The raw value of each parameter `ids` after `?` or `&`; `None` for an `ids` without `=`.
     pub ids: Vec<Option<String>>,
-    /// The number of `ids` after `;` only, except inside the value of a `v`.
+    /// The number of parameters `ids` after a `;`. An `ids` inside the value of a `v` does not
+    /// count.
     pub ids_after_semicolon: usize,
-    /// Whether any parameter, after `&` or `;`, overrides the method, such as `_method`.
+    /// Whether any parameter, after `?`, `&` or `;`, overrides the method. An example is `_method`.
     pub method: bool,
 }
 
-/// Why `v` does not match the required version.
+/// Why the parameter `v` does not match the required version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionFault {
-    /// No `v` with a value.
+    /// The query has no `v` with a value.
     Missing,
-    /// Another version.
+    /// The value of `v` is not the required version.
     Unsupported,
-    /// More than one `v`.
+    /// The query has more than one `v`.
     Ambiguous,
 }
 
 impl Query {
-    /// Parses a query without its `?`; refuses a name with a broken escape.
+    /// Parses a query without its `?`. Refuses a parameter name with a broken escape.
     pub fn parse(query: &str) -> Result<Self, &'static str> {
         let mut found = Self::default();
         for parameter in query.split('&') {
@@ -54,15 +56,15 @@ impl Query {
         }
     }
 
-    /// Reads the text between two `&`: a parameter, and the parameters that a server sees if it
-    /// splits at `;`.
+    /// Reads the text between two `&`. For a server that also splits at `;`, this text can be
+    /// several parameters.
     fn read_parameter(&mut self, parameter: &str) -> Result<(), &'static str> {
         let (first, after) = match parameter.split_once(';') {
             Some((first, after)) => (first, Some(after)),
             None => (parameter, None),
         };
         let (name, value) = match first.split_once('=') {
-            // The value reaches up to the next `&`, including any `;`.
+            // The value ends at the next `&` and includes any `;`.
             Some((name, _)) => (name, parameter.get(name.len() + 1..)),
             None => (first, None),
         };
@@ -89,7 +91,7 @@ impl Query {
             match Name::of(name) {
                 // The gateway refuses an override at any position.
                 Ok(Name::Method) => self.method = true,
-                // The `;` is part of that `v`'s value, which is then refused as another version.
+                // The `;` is part of the value of `v`, so the version check refuses that value.
                 _ if inside_version => {}
                 Err(fault) => return Err(fault),
                 Ok(Name::Version) => self.versions_after_semicolon += 1,
@@ -101,7 +103,7 @@ impl Query {
     }
 }
 
-/// The names that the gateway checks.
+/// What a parameter's name means to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
     Version,
@@ -113,8 +115,8 @@ enum Name {
 impl Name {
     /// Decodes a name once and classifies it.
     fn of(raw: &str) -> Result<Self, &'static str> {
-        // No checked name is longer. A longer name is still decoded, in order to find broken
-        // escapes.
+        // The buffer holds every name that the gateway checks. A name that is longer is still
+        // decoded, in order to find broken escapes.
         let mut decoded = [0_u8; LONGEST_NAME];
         let mut length = 0;
         let mut rest = raw.as_bytes();
@@ -141,12 +143,13 @@ impl Name {
     }
 }
 
-/// Longer than any checked name, with room for the characters that lenient servers trim.
+/// The size of the buffer for a decoded name. The buffer holds every name that the gateway checks,
+/// with room for the characters that lenient servers trim.
 const LONGEST_NAME: usize = 32;
 
-/// Parameters with which servers let a query override the method: `_method` in any case, as PHP and
-/// others read it (without leading spaces and dots, `.` for `_`), and the headers with that
-/// purpose.
+/// Whether some server would let a parameter of this name override the method. Such names are
+/// `_method` and the headers for method overrides, in any case. PHP and others ignore leading
+/// spaces and read `.` as `_`, so these spellings count too.
 fn overrides_method(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 5] = [
         b"_method",

@@ -1,12 +1,13 @@
-//! Makes the request that reads a user of a deletion back: the contract's own read of one user.
+//! Makes the request that reads back a user of a deletion. The contract's own operation for reading
+//! one user defines the request.
 
 use super::operation::{BodyRule, Effect};
 use super::{Contracts, path};
 
 impl Contracts {
-    /// Path and query of the GET that reads one user of a past `operation`. Returns `None` if no
-    /// contract in force has the operation, if its contract has no read of a single user, or if
-    /// account or user is invalid.
+    /// The path and query of the GET that reads one user of a past `operation`. Returns `None` if
+    /// no contract in force has the operation, if that contract cannot read a single user, or if
+    /// the account or the user is invalid.
     #[must_use]
     pub fn read_back(&self, operation: &str, account: &str, user: &str) -> Option<String> {
         if !path::is_account(account) || !path::is_user_id(user) {

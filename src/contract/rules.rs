@@ -1,4 +1,4 @@
-//! Contradictions between the keys of a contract that would leave a deletion unrecorded or a
+//! Finds contradictions in a contract. Such a contradiction would leave a deletion unrecorded or a
 //! request ambiguous.
 
 use super::operation::{BodyRule, Effect};
@@ -8,7 +8,7 @@ use crate::strict_toml::{Placed, Reading};
 /// The hint for a fault whose message already names the correction.
 pub(super) const EXAMPLE: &str = "see config/contracts/liveperson-users-4.0.toml for an example";
 
-/// The contradictions between the keys of one operation.
+/// Returns the contradictions between the keys of one operation.
 pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
     let operation = &route.operation;
     let has_user = route.template.has_user();
@@ -54,7 +54,8 @@ pub(super) fn contradictions(route: &Route) -> Vec<&'static str> {
         .collect()
 }
 
-/// Reports operations that share a name, that one request could match, or that a closed path hides.
+/// Reports two operations with the same name, two operations that one request could match, and an
+/// operation that a closed path hides.
 pub(super) fn clashes(routes: &[Placed<Route>], closed: &[Closed], reading: &Reading) {
     for (at, later) in routes.iter().enumerate() {
         let name = &later.value.operation.name;

@@ -8,9 +8,9 @@ use super::template::{Parts, Template};
 /// One contract, from one TOML file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
-    /// For example `liveperson-users-4.0`.
+    /// The name, for example `liveperson-users-4.0`.
     pub name: String,
-    /// The complete text of the file, for its hash.
+    /// The complete text of the file, from which the hash is computed.
     pub source: String,
     pub(super) routes: Vec<Route>,
     pub(super) closed: Vec<Closed>,
@@ -21,7 +21,7 @@ pub struct Contract {
 pub(super) struct Route {
     pub(super) template: Template,
     pub(super) operation: Arc<Operation>,
-    /// Why it is off; `None` if it is on.
+    /// Why the operation is off; `None` if it is on.
     pub(super) off: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct Found<'p> {
     pub operation: Arc<Operation>,
     /// The account segment of the path, unchecked.
     pub account: &'p str,
-    /// The user id segment of the path, unchecked; `None` if the operation has none.
+    /// The user id segment of the path, unchecked; `None` if the operation's path has no user id.
     pub user: Option<&'p str>,
 }
 
@@ -54,21 +54,22 @@ pub struct Found<'p> {
 pub enum Miss {
     /// The path does not exist, or its operation is off.
     Unknown {
-        /// The reason for the caller; the contract file can provide it.
+        /// The reason that the caller receives. The contract file can provide it.
         reason: String,
     },
     /// The path exists, but not for this method.
     Method {
-        /// The value of `Allow`: the enabled methods of the path without an override (RFC 9110
-        /// §10.2.1).
+        /// The value of `Allow` (RFC 9110 §10.2.1): the methods of the path's operations that are
+        /// on. A method that only carries an override is not included.
         allow: String,
     },
-    /// The contract does not list this pair of method and override.
+    /// The contract does not list this combination of method and override.
     Override,
 }
 
 impl Contract {
-    /// The operations in the order of the file, each with its reason if it is off.
+    /// The operations in the order of the file. If an operation is off, the second field is the
+    /// reason.
     pub fn operations(&self) -> impl Iterator<Item = (&Operation, Option<&str>)> {
         self.routes
             .iter()
@@ -97,8 +98,8 @@ impl Contracts {
         &self.contracts
     }
 
-    /// Finds the operation of a request. `path` has passed [`super::path::check`]; `overriding` is
-    /// the value of the only `X-HTTP-Method-Override`, if the request has one.
+    /// Finds the operation of a request. `path` has passed [`super::path::check`]. `overriding` is
+    /// the value of `X-HTTP-Method-Override`, which the request has at most once.
     ///
     /// # Errors
     /// Returns why no operation matches.
@@ -129,7 +130,7 @@ impl Contracts {
         self.contracts.iter().flat_map(|contract| &contract.routes)
     }
 
-    /// Explains why a path has no operation of the effective method.
+    /// Explains why no operation has this path and the effective method.
     fn miss(&self, overriding: Option<&str>, path: &str) -> Miss {
         let mut methods: Vec<&str> = Vec::new();
         let mut off = None;
@@ -182,14 +183,14 @@ impl Route {
         }
         Ok(Found {
             operation: Arc::clone(&self.operation),
-            // Every operation's path has an account; the gateway would refuse an empty one as
+            // Every operation's path has an account. The gateway would refuse an empty account as
             // invalid.
             account: parts.account.unwrap_or_default(),
             user: parts.user,
         })
     }
 
-    /// Returns `true` if one request could match both.
+    /// Whether one request could match both routes.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.operation.method == other.operation.method && self.template.overlaps(&other.template)
     }
