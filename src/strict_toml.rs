@@ -1,7 +1,7 @@
 //! Reads a table of a TOML file strictly, for the config and for contracts.
 //!
-//! The caller asks for each key by name and type. A key that it did not ask for is unknown. A
-//! problem does not stop the reading, so one reading finds all problems.
+//! The caller asks for each key by name and type. At the end, the reader reports each key for which
+//! the caller did not ask. A problem does not stop the reading, so one reading finds all problems.
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
@@ -9,7 +9,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-/// A longer name gets no suggestion, because the comparison takes quadratic time.
+/// The maximum length in bytes of a name that gets a suggestion. The comparison of names takes
+/// quadratic time.
 const LONGEST_GUESSED: usize = 64;
 /// The maximum length of a quoted name in characters.
 const MAX_QUOTED: usize = 64;
@@ -18,32 +19,32 @@ const STRING: &str = "a string in quotes";
 /// One problem and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The byte range in the file.
+    /// The position: a byte range in the file.
     pub span: Range<usize>,
-    /// The problem.
+    /// The message to the operator.
     pub message: String,
     /// The remedy.
     pub hint: String,
-    /// How bad it is.
+    /// The severity of the problem.
     pub level: Level,
-    /// Whether another machine might not have it: the text alone is right.
+    /// Whether the problem depends on this machine. In this case, the text of the file is right.
     pub of_machine: bool,
 }
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// For information.
+    /// The operator need not act.
     Note,
-    /// An operator should act.
+    /// The operator should act.
     Warning,
-    /// The file or the machine cannot serve.
+    /// The gateway cannot serve with this file or on this machine.
     Error,
 }
 
 impl Problem {
-    /// Converts a syntax error of this text.
+    /// Converts a syntax error in `text`.
     pub(crate) fn syntax(error: &Error, text: &str) -> Self {
         let span = error.span().unwrap_or(text.len()..text.len());
         if error.message() == "duplicate key" {
@@ -62,7 +63,7 @@ impl Problem {
         Self::error(span, message, hint)
     }
 
-    /// An error of the text.
+    /// An error that does not depend on the machine.
     fn error(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             span,
@@ -73,7 +74,7 @@ impl Problem {
         }
     }
 
-    /// Whether the parser reads the rest of the text right in spite of this error.
+    /// Whether the parser reads the rest of the text correctly in spite of this error.
     pub(crate) fn leaves_the_rest(error: &Error, text: &str) -> bool {
         let span = error.span().unwrap_or_default();
         error.message() == "duplicate key" || bare_word(error.message(), &span, text).is_some()
@@ -94,7 +95,7 @@ impl Problem {
     }
 }
 
-/// A value and its position in the file, a byte range.
+/// A value and its position, a byte range in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed<T> {
     pub(crate) value: T,
@@ -122,19 +123,19 @@ impl Reading {
     }
 }
 
-/// One table. If the file lacks the table, all its keys read as absent.
+/// One table. If the file lacks the table, every key reads as absent.
 #[derive(Debug)]
 pub(crate) struct Table<'t> {
     entries: Option<&'t DeTable<'t>>,
     name: String,
-    /// The position; the start of the file if the file lacks the table.
+    /// The position of the table, or the start of the file if the file lacks the table.
     pub(crate) span: Range<usize>,
     asked: Vec<&'static str>,
     reading: &'t Reading,
 }
 
 impl<'t> Table<'t> {
-    /// The whole file.
+    /// The root table, which is the whole file.
     pub(crate) fn root(entries: &'t DeTable<'t>, reading: &'t Reading) -> Self {
         Self {
             entries: Some(entries),
@@ -145,13 +146,13 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The position of the key's value; that of the table if the table lacks the key.
+    /// The position of the key's value, or the position of the table if the table lacks the key.
     pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
         let value = self.entries.and_then(|entries| entries.get(key));
         value.map_or_else(|| self.span.clone(), Spanned::span)
     }
 
-    /// Reports the key if the file lacks it; reading the key then returns `None`.
+    /// Reports the key if the file lacks it. In this case, reading the key returns `None`.
     pub(crate) fn require(&mut self, key: &'static str, hint: &str) {
         if self.ask(key).is_none() {
             let message = format!("`{}` is missing", self.path(key));
@@ -174,7 +175,7 @@ impl<'t> Table<'t> {
         self.value(key, STRING, string)
     }
 
-    /// Reads a string that `parse` accepts; its error completes "`key` ...".
+    /// Reads a string that `parse` accepts. The error of `parse` completes "`key` ...".
     pub(crate) fn parsed<T>(
         &mut self,
         key: &'static str,
@@ -185,7 +186,7 @@ impl<'t> Table<'t> {
         parsed.map_err(|wrong| self.wrong(key, &wrong, hint)).ok()
     }
 
-    /// Reads a string that must be one of these words; returns the value of the word.
+    /// Reads a string that must be one of these words. Returns the value of the word.
     pub(crate) fn word<T: Copy>(
         &mut self,
         key: &'static str,
@@ -229,7 +230,8 @@ impl<'t> Table<'t> {
         self.within(key, "a whole number", whole, default, range, u64::to_string)
     }
 
-    /// Reads a value that `convert` accepts, within `range`; `show` formats a value for messages.
+    /// Reads a value that `convert` accepts and that is within `range`. `show` formats a value for
+    /// messages.
     pub(crate) fn within<T: PartialOrd>(
         &mut self,
         key: &'static str,
@@ -252,7 +254,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Reads a table in this one.
+    /// Reads a table inside this table.
     pub(crate) fn table(&mut self, key: &'static str) -> Table<'t> {
         let found = self.value(key, "a table", |value| value.as_table());
         let span = found.map_or(0..0, |_| self.span_of(key));
@@ -270,7 +272,8 @@ impl<'t> Table<'t> {
         tables.collect()
     }
 
-    /// Reads all entries of a table whose keys the operator chooses: each key and its text.
+    /// Reads all entries of a table in which the operator chooses the keys. Returns each key and
+    /// its text.
     pub(crate) fn entries(&self) -> Vec<(Placed<String>, Placed<String>)> {
         let entries = self.entries.into_iter().flatten();
         let texts = entries.filter_map(|(key, value)| {
@@ -284,7 +287,7 @@ impl<'t> Table<'t> {
         texts.collect()
     }
 
-    /// Reports every key that the caller did not ask for.
+    /// Reports every key for which the caller did not ask.
     pub(crate) fn end(self) {
         for key in self.entries.iter().flat_map(|entries| entries.keys()) {
             let name = key.get_ref().as_ref();
@@ -306,12 +309,12 @@ impl<'t> Table<'t> {
         self.reading.add(span, message, hint);
     }
 
-    /// Adds a problem of a key: "`table.key` WRONG".
+    /// Adds a problem with a key. The message is "`table.key` WRONG".
     pub(crate) fn wrong(&self, key: &str, wrong: &str, hint: &str) {
         self.wrong_at(&self.span_of(key), key, wrong, hint);
     }
 
-    /// Like [`Table::wrong`], for a problem of this machine.
+    /// Like [`Table::wrong`], but for a problem that depends on this machine.
     pub(crate) fn wrong_here(&self, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
         let problem = Problem::error(self.span_of(key), message, hint);
@@ -321,7 +324,7 @@ impl<'t> Table<'t> {
         });
     }
 
-    /// Like [`Table::wrong`], but marks this span instead of the key's value.
+    /// Like [`Table::wrong`], but at `span` instead of the position of the key's value.
     pub(crate) fn wrong_at(&self, span: &Range<usize>, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
         self.reading.add(span, message, hint);
@@ -336,7 +339,7 @@ impl<'t> Table<'t> {
         self.entries.and_then(|entries| entries.get(key))
     }
 
-    /// Reads a number or a flag. If the value is right except for its quotes, the hint tells to drop them.
+    /// Reads a number or a flag. If a string holds a valid value, the hint says to drop the quotes.
     fn scalar<T>(
         &mut self,
         key: &'static str,
@@ -404,8 +407,8 @@ impl<'t> Table<'t> {
     }
 }
 
-/// The position of a key such as `audit.directory` or `issuer.0.jwks_url`: that of its value, or else
-/// that of the innermost table on the way.
+/// The position of the value of a key such as `audit.directory` or `issuer.0.jwks_url`. If the file
+/// lacks the key, the position of the innermost table that would hold the key.
 pub(crate) fn span_in(text: &str, key: &str) -> Range<usize> {
     let (tree, _) = DeTable::parse_recoverable(text);
     let mut found: Option<&Spanned<DeValue<'_>>> = None;
@@ -424,7 +427,7 @@ pub(crate) fn span_in(text: &str, key: &str) -> Range<usize> {
     found.map_or(0..0, Spanned::span)
 }
 
-/// The text without quotes at a syntax error, if the error is that the quotes are missing.
+/// The unquoted word at a syntax error, if the missing quotes cause the error.
 fn bare_word<'t>(message: &str, span: &Range<usize>, text: &'t str) -> Option<&'t str> {
     let is_of_value = message.starts_with("invalid ") || message.starts_with("string values must");
     let (before, after) = text.split_at_checked(span.start).filter(|_| is_of_value)?;
@@ -436,7 +439,7 @@ fn bare_word<'t>(message: &str, span: &Range<usize>, text: &'t str) -> Option<&'
     is_bare.then_some(word)
 }
 
-/// The line of the first key with the name of the second one at `span`.
+/// The line of the earlier key with the same name as the duplicate key at `span`.
 fn first_key(text: &str, span: &Range<usize>) -> Option<usize> {
     let (tree, _) = DeTable::parse_recoverable(text);
     let name = text.get(span.clone())?.trim_matches(['"', '\'']);
@@ -445,7 +448,7 @@ fn first_key(text: &str, span: &Range<usize>) -> Option<usize> {
     while let Some(table) = tables.pop() {
         for (key, value) in table {
             let at = key.span().start;
-            // The nearest one, since another section may have a key of the same name.
+            // Take the nearest earlier key, since another section may have a key of the same name.
             if key.get_ref() == name && at < span.start {
                 first = first.max(Some(at));
             }
@@ -461,7 +464,8 @@ fn first_key(text: &str, span: &Range<usize>) -> Option<usize> {
     first.map(|at| line_number(text, at))
 }
 
-/// The line of the first header like the one at this byte.
+/// The line of the first header with the same text as the header at this byte. `None` if the header
+/// at this byte is the first.
 fn first_header(text: &str, byte: usize) -> Option<usize> {
     let name = |line: &str| {
         let header = line.split('#').next().unwrap_or_default();
@@ -478,7 +482,7 @@ fn line_at(text: &str, byte: usize) -> &str {
         .unwrap_or_default()
 }
 
-/// The line of a byte, from 1.
+/// The line number of a byte, counted from 1.
 fn line_number(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
 }
@@ -493,7 +497,7 @@ fn closest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     (distance(&close) <= most).then_some(close)
 }
 
-/// A name from the file, escaped and bounded, for a message.
+/// A name from the file, escaped and cut, for a message.
 pub(crate) fn quoted(name: &str) -> String {
     let mut text: String = name
         .chars()
@@ -510,7 +514,7 @@ fn string(value: &DeValue<'_>) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// A whole number that is not negative.
+/// Returns a whole number that is not negative, and `None` for any other value.
 pub(crate) fn whole(value: &DeValue<'_>) -> Option<u64> {
     let integer = value.as_integer()?;
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
