@@ -1,4 +1,5 @@
-//! The gateway's own calls (keys, users read back): bounded GET, no redirects, no proxy.
+//! Sends the HTTP requests that the gateway itself makes, to fetch keys and to read users back.
+//! Each request is a GET with bounded size and time, without redirects and without a proxy.
 
 use std::time::Duration;
 
@@ -16,22 +17,23 @@ mod keep_alive;
 pub(crate) use address::Address;
 pub(crate) use keep_alive::{Answer, KeepAliveClient};
 
-/// Makes calls; cheap to clone.
+/// Sends requests. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Fetch {
     tls: ClientTls,
 }
 
 impl Fetch {
-    /// Makes calls that trust these roots.
+    /// Creates a client with these TLS settings.
     pub fn new(tls: ClientTls) -> Self {
         Self { tls }
     }
 
-    /// GET on a new connection. The answer must be a 200 with at most `max_bytes`. `timeout` covers everything from the
-    /// look-up of the name to the body's last byte.
+    /// Sends a GET on a new connection. The answer must be a 200 with at most `max_bytes`.
+    /// `timeout` covers everything from the look-up of the name to the last byte of the body.
     ///
-    /// The error is for people: what happened, at which address, never a secret.
+    /// The error is a text for people: what happened, and at which address. The text never contains
+    /// a secret.
     pub async fn get(
         &self,
         address: &Address,

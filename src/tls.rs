@@ -1,4 +1,4 @@
-//! TLS for the gateway's own connections: the trusted root certificates.
+//! TLS for outgoing connections: the trusted root certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-/// The rustls settings for outgoing connections; cheap to clone. The system's roots are read at the
-/// first use, so that a gateway with only `http` origins starts without them.
+/// The rustls settings for outgoing connections. A clone is cheap. The system's roots are read at
+/// the first use, so that a gateway with only `http` origins starts without roots.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
 impl ClientTls {
-    /// Trusts the certificates of a PEM file, or else the system's roots.
+    /// Creates settings that trust the certificates of `roots_file`, a PEM file. Without this file,
+    /// the settings trust the system's roots.
     pub fn new(roots_file: Option<&Path>) -> Result<Self, String> {
         let config = match roots_file {
             None => OnceCell::new(),
@@ -33,8 +34,8 @@ impl ClientTls {
         })
     }
 
-    /// Opens a TLS stream over `io`, verified for `host` (a name or an address literal), with ALPN
-    /// `http/1.1`.
+    /// Opens a TLS stream over `io` with ALPN `http/1.1`. The server's certificate must be valid
+    /// for `host`, a name or an address literal.
     pub async fn connect<Io>(
         &self,
         host: &str,
@@ -53,8 +54,8 @@ impl ClientTls {
     }
 }
 
-/// Reading hundreds of certificates takes milliseconds, so it must not run on a thread that serves
-/// requests.
+/// Reads the system's roots. Reading hundreds of certificates takes milliseconds, so the read must
+/// not run on a thread that serves requests.
 async fn system_config() -> Result<Arc<ClientConfig>, String> {
     tokio::task::spawn_blocking(|| system_roots().and_then(client_config))
         .await
@@ -96,7 +97,8 @@ fn file_roots(path: &Path) -> Result<RootCertStore, String> {
 }
 
 fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    // An explicit provider: without one, rustls panics if other crates enable several.
+    // Name the provider: without an explicit provider, rustls panics if other crates enable
+    // several.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

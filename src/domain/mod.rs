@@ -1,14 +1,14 @@
-//! Which origin serves an account.
+//! Finds the origin that serves an account.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::request::Origin;
 
-/// Finds the origin of an account.
+/// The origins of the accounts.
 #[derive(Debug)]
 pub struct Directory {
-    /// The fixed origin of each configured account.
+    /// The origin of each account that the config names.
     pub accounts: BTreeMap<String, Arc<Origin>>,
 }
 

@@ -4,26 +4,26 @@ use std::fmt;
 
 use crate::request::Origin;
 
-/// Bytes of a URL.
+/// The maximum length of a URL in bytes.
 const MAX_URL_BYTES: usize = 2048;
 
 /// A URL that the gateway may call: `https` or `http`, a host, an optional port, path and query. The config decides
 /// whether `http` is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Its origin.
+    /// The origin of the URL.
     pub origin: Origin,
-    /// Path and query.
+    /// The path and the query.
     pub target: String,
 }
 
 impl Address {
-    /// The error names the fault, and completes "URL ...".
+    /// Parses a URL. The error is the fault and completes "URL ...".
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         if url.len() > MAX_URL_BYTES {
             return Err("is longer than 2,048 bytes");
         }
-        // RFC 3986 §2 allows none of these.
+        // RFC 3986 §2 allows none of these characters in a URL.
         let stray = |byte: u8| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte);
         if url.bytes().any(stray) {
             return Err("holds a character that a URL may not hold");
@@ -50,7 +50,7 @@ impl Address {
     }
 }
 
-/// Without the query, which may hold a secret.
+/// Shows the URL without its query, which may hold a secret.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.target.split('?').next().unwrap_or_default();

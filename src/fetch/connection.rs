@@ -1,4 +1,4 @@
-//! One connection for the gateway's own calls, and the bounded body of an answer.
+//! One connection for the gateway's own requests, and a reader for the body of an answer.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
-/// The `User-Agent` of the gateway's own calls.
+/// The `User-Agent` of the gateway's own requests.
 const USER_AGENT: &str = concat!("lychgate/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of an answer's head.
+/// The maximum length of an answer's head in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// An open connection; a drop closes it.
+/// An open connection. Dropping the value closes the connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Empty<Bytes>>,
@@ -29,7 +29,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Sends a request without a body, and adds the headers that every call has.
+    /// Sends a request without a body. Adds `Host` and `User-Agent`.
     pub(super) async fn send(
         &mut self,
         origin: &Origin,
@@ -75,7 +75,7 @@ impl Connection {
     }
 }
 
-/// The result of a call that may take this long.
+/// Runs a call. Returns an error if the call takes longer than `timeout`.
 pub(super) async fn within<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, String>>,
@@ -85,7 +85,7 @@ pub(super) async fn within<T>(
         .unwrap_or_else(|_| Err(format!("no whole answer within {timeout:?}")))
 }
 
-/// The error and its causes, for people.
+/// Formats an error and its causes for people.
 fn broken(error: hyper::Error) -> String {
     let mut text = format!("the exchange broke: {error}");
     let mut source = std::error::Error::source(&error);
@@ -97,7 +97,7 @@ fn broken(error: hyper::Error) -> String {
     text
 }
 
-/// Whether the body has no encoding and one framing.
+/// Whether the body has no content encoding and is not framed in two ways.
 pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     let has = |name| headers.contains_key(name);
     let two_framings = has(header::CONTENT_LENGTH) && has(header::TRANSFER_ENCODING);

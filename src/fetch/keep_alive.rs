@@ -1,4 +1,5 @@
-//! Many reads from one origin, one after another on one connection. Any status is an answer here.
+//! A client for many reads from one origin, one after another on one connection. The client returns
+//! an answer of any status.
 
 use std::time::Duration;
 
@@ -10,14 +11,14 @@ use super::connection::{Connection, is_plain, read_body, within};
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
-/// An answer.
+/// An answer of the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body; `None` if it was too long, cut short, encoded, or framed in two ways.
+    /// The body; `None` if the body was too long, cut short, encoded, or framed in two ways.
     pub body: Option<Bytes>,
 }
 
@@ -30,7 +31,7 @@ pub struct KeepAliveClient {
 }
 
 impl Fetch {
-    /// A client for many reads from one origin. It connects with the first read.
+    /// Creates a client for many reads from one origin. The client connects at the first read.
     pub fn keep_alive(&self, origin: Origin) -> KeepAliveClient {
         KeepAliveClient {
             tls: self.tls.clone(),
@@ -41,8 +42,9 @@ impl Fetch {
 }
 
 impl KeepAliveClient {
-    /// GET, with this `Authorization` if there is one. `timeout` covers everything from the look-up of the name to the
-    /// body's last byte. Redirects are not followed. If no answer came, the error is the host and the reason.
+    /// Sends a GET, with the header `Authorization` if `authorization` is given. `timeout` covers
+    /// everything from the look-up of the name to the last byte of the body. The client does not
+    /// follow redirects. If no answer arrives, the error is the origin and the reason.
     pub async fn get<'a>(
         &mut self,
         target: &str,
@@ -53,7 +55,7 @@ impl KeepAliveClient {
         let call = self.call(target, authorization.into(), max_bytes);
         let result = within(timeout, call).await;
         result.map_err(|why| {
-            // The rest of a late answer must not become the next one.
+            // The rest of a late answer must not be read as the next answer.
             self.idle = None;
             format!("{}: {why}", self.origin)
         })
@@ -70,7 +72,7 @@ impl KeepAliveClient {
         {
             return Ok(answer);
         }
-        // A read may be sent again: the server may have closed the idle connection.
+        // Send the read again on a new connection: the server may have closed the idle one.
         let new = Connection::open(&self.tls, &self.origin).await?;
         self.exchange(new, target, authorization, max_bytes).await
     }
