@@ -1,5 +1,5 @@
-//! The Domain API: which host serves an account, in the two forms that its public documentation
-//! shows.
+//! The Domain API, which names the host that serves an account. The API has the two forms that its
+//! public documentation shows.
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::server::{NO_RESOURCE, error, json as answer_json};
 use crate::token::mint::Key;
 
-/// `iss` of every token.
+/// The `iss` of every token.
 pub(crate) const ISSUER: &str = "https://issuer.simulator.test/";
-/// `aud` of every token.
+/// The `aud` of every token.
 pub(crate) const AUDIENCE: &str = "lychgate";
 
 /// The JWK set with the public key (RFC 7517).

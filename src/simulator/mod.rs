@@ -1,9 +1,9 @@
 //! The embedded Users API, Domain API and token issuer of `lychgate demo` and of the tests.
 //!
-//! They are real servers on loopback ports, so a caller reaches them through the whole gateway.
-//! [`server`] reads requests, [`users`] is the stateful Users API, [`domains`] says which host
-//! serves an account, [`issuer`] publishes the key that verifies tokens. All sizes have limits, and
-//! dropping the [`Simulator`] stops everything.
+//! All three are real servers on loopback ports, so a caller reaches them through the whole
+//! gateway. [`server`] reads requests, [`users`] is the stateful Users API, [`domains`] names the
+//! host that serves an account, and [`issuer`] publishes the key that verifies tokens. All sizes
+//! have limits, and dropping the [`Simulator`] stops everything.
 
 mod domains;
 pub(crate) mod issuer;
@@ -17,12 +17,12 @@ use crate::token::mint::{Key, MintError};
 use server::Server;
 use users::Store;
 
-/// All three servers; dropping it closes them.
+/// The three servers. Dropping the value stops them.
 #[derive(Debug)]
 pub(crate) struct Simulator {
     pub(crate) users: Server,
     pub(crate) store: Arc<Store>,
-    /// Signs the issuer's tokens.
+    /// The private key that signs the issuer's tokens.
     pub(crate) key: Key,
     issuer: Server,
     _domains: Server,
@@ -38,8 +38,8 @@ pub(crate) enum SimulatorError {
 }
 
 impl Simulator {
-    /// Binds three loopback ports and serves. Must be called within a tokio runtime. `accounts`
-    /// gives each account and the number of its first users.
+    /// Binds three loopback ports and serves. The caller must be within a tokio runtime. `accounts`
+    /// names each account and the number of users that the account has at the start.
     pub(crate) async fn start(accounts: &[(&str, u64)]) -> Result<Self, SimulatorError> {
         let store = Arc::new(Store::new(accounts));
         let answering = Arc::clone(&store);

@@ -23,16 +23,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Connections at once; more wait in the kernel's backlog.
+/// The maximum number of connections at once. Further connections wait in the kernel's backlog.
 pub const MAX_CONNECTIONS: usize = 256;
-/// A longer body gets 413.
+/// The maximum size of a request body in bytes. A longer body gets 413.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// How long a head may take to arrive, and how long a connection may be idle.
+/// The maximum time for a head to arrive, and the maximum time for a connection to be idle.
 pub const IDLE: Duration = Duration::from_secs(30);
 
 type Answer = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
 
-/// A running server; dropping it closes its port and all its connections.
+/// A running server. Dropping the value closes the port and all connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl Server {
     /// Binds a free port on 127.0.0.1 and answers requests with `answer`.
     ///
     /// # Errors
-    /// If no port is available.
+    /// Returns an error if no port is available.
     pub async fn start<F>(answer: F) -> std::io::Result<Self>
     where
         F: Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
@@ -70,7 +70,7 @@ impl Server {
         self.address
     }
 
-    /// How many complete requests arrived in total.
+    /// The total number of complete requests so far.
     pub(crate) fn seen_count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
@@ -93,7 +93,8 @@ async fn accept(listener: TcpListener, answer: Arc<Answer>) {
                     drop(permit);
                 });
             }
-            // Too many open files, or the caller left before it was accepted: retry.
+            // Too many files are open, or the caller left before the server accepted the
+            // connection. Retry.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -103,7 +104,7 @@ async fn serve(stream: TcpStream, answer: &Answer) {
     let _ = stream.set_nodelay(true);
     let service =
         service_fn(|request| async move { Ok::<_, Infallible>(respond(request, answer).await) });
-    // The caller is gone, so the error has no use.
+    // An error means that the caller is gone, so there is nobody to report it to.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)

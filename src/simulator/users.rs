@@ -1,7 +1,8 @@
-//! The Users API: answers each operation as the API's public documentation describes it. Every
-//! change to a user increments the account's one revision.
+//! The Users API, which answers each operation as its public documentation describes. Each account
+//! has one revision, and every change to a user increments the revision.
 //!
-//! It may be stricter than the real API in one point: a stale `If-Match` is always a conflict.
+//! The simulator may be stricter than the real API in one point: a stale `If-Match` is always a
+//! conflict.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,11 +21,11 @@ const fn bad_body(message: &'static str) -> Fault {
     (StatusCode::BAD_REQUEST, 13, message)
 }
 
-/// The id of the first user; later ids count up from it.
+/// The id of the first user of an account. Later users have the next higher ids.
 pub(crate) const FIRST_ID: u64 = 700_100_001;
 /// The first revision of an account.
 const FIRST_REVISION: u64 = 41;
-/// The most users that an account holds.
+/// The maximum number of users of an account.
 const MAX_USERS: usize = 100_000;
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Store {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Collection {
-    /// Each change increments it.
+    /// The account's revision. Each change increments this number.
     revision: u64,
     /// The entities by id.
     users: BTreeMap<u64, Value>,
@@ -42,7 +43,7 @@ struct Collection {
 }
 
 impl Store {
-    /// Creates the accounts, each with its number of users.
+    /// Creates these accounts, each with this number of users.
     pub(super) fn new(accounts: &[(&str, u64)]) -> Self {
         let accounts = accounts.iter();
         let filled = accounts.map(|(name, count)| (name.to_string(), Collection::with(*count)));
@@ -63,8 +64,8 @@ impl Store {
             .unwrap_or_default()
     }
 
-    /// Runs `action` on one account's users under the lock. A panic cannot leave them half-changed,
-    /// so this ignores poisoning.
+    /// Runs `action` on one account's users under the lock; `None` for an unknown account. A panic
+    /// cannot leave the users half-changed, so this function ignores a poisoned lock.
     fn on<T>(&self, account: &str, action: impl FnOnce(&mut Collection) -> T) -> Option<T> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get_mut(account).map(action)
@@ -90,8 +91,8 @@ impl Collection {
         collection
     }
 
-    /// Adds a user under a new id and returns the entity with the id. The caller increments the
-    /// revision. `None` if the account is full or the entity is not an object.
+    /// Adds a user under a new id and returns the entity with the id. Returns `None` if the account
+    /// is full or the entity is not an object. The caller increments the revision.
     fn insert(&mut self, mut user: Value) -> Option<Value> {
         if self.users.len() >= MAX_USERS {
             return None;
@@ -142,7 +143,7 @@ fn parse_path(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Only PUT and DELETE are checked; `-1` and `*` disable the check.
+/// Whether the `If-Match` of a PUT or DELETE is stale. `-1` and `*` are never stale.
 fn is_stale(method: &str, request: &Request<Bytes>, users: &Collection) -> bool {
     let Some(revision) = header(request, "if-match") else {
         return false;
@@ -188,7 +189,8 @@ fn create(body: &[u8], users: &mut Collection) -> Result<Value, Fault> {
     Ok(created)
 }
 
-/// Replaces one user, or all users of an array. If one is missing, nothing changes.
+/// Replaces one user, or all users of an array. If one of the users does not exist, nothing
+/// changes.
 fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Result<Value, Fault> {
     let changes: Vec<(Option<u64>, Value)> = match (id, parse(body)?) {
         (Some(id), mut user @ Value::Object(_)) => {
@@ -216,7 +218,7 @@ fn update(id: Option<u64>, body: &[u8], users: &mut Collection) -> Result<Value,
     })
 }
 
-/// Returns the deleted users. If one is missing, nothing is deleted.
+/// Deletes these users and returns them. If one of the users does not exist, nothing changes.
 fn delete(ids: &[u64], users: &mut Collection) -> Result<Value, Fault> {
     if ids.is_empty() || !ids.iter().all(|id| users.users.contains_key(id)) {
         return Err(MISSING);
@@ -231,7 +233,7 @@ fn delete(ids: &[u64], users: &mut Collection) -> Result<Value, Fault> {
     Ok(gone)
 }
 
-/// The ids of a batch body, as strings or numbers.
+/// Parses the body of a batch: an array of ids, each a string or a number.
 fn ids(body: &[u8]) -> Option<Vec<u64>> {
     let ids: Vec<Value> = serde_json::from_slice(body).ok()?;
     ids.iter()
