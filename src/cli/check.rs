@@ -1,4 +1,5 @@
-//! `lychgate check`: says whether `run` would accept this config, and whether it could serve here.
+//! `lychgate check`: says whether `run` would accept this config, and whether the gateway could
+//! serve on this machine.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(Exit::Fine)
 }
 
-/// What this machine lacks.
+/// Checks whether the gateway could serve on this machine. Returns the problems.
 fn look(config: &Config, arguments: &Arguments) -> Result<Problems, Stop> {
     if arguments.is_static {
         return Ok(Problems::default());
@@ -95,7 +96,7 @@ fn fine(out: &mut dyn Write, config: &Config, problems: &Problems) -> Result<(),
     Ok(())
 }
 
-/// Loads a config for any command. The error lists all its problems.
+/// Loads a config for any command. The error lists all problems of the config.
 pub(super) fn load(path: &Path) -> Result<Config, Stop> {
     Config::load(path).map_err(stop)
 }
@@ -113,7 +114,7 @@ fn exit(problems: &Problems) -> Exit {
     }
 }
 
-/// Long lines end at spaces on a terminal; a program gets each text in one line.
+/// Folds long lines for a terminal. A program that reads the output gets each text in one line.
 fn for_reader(rendered: &str, is_terminal: bool) -> String {
     match is_terminal {
         true => fold(rendered),

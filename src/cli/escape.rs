@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-/// For people: writes every invisible character (controls, escape sequences, direction marks) as
-/// `\u{1b}` and doubles each backslash, so that no information is lost.
+/// Escapes a text for people: writes every invisible character (controls, escape sequences,
+/// direction marks) as an escape such as `\u{1b}` and doubles each backslash, so that no
+/// information is lost.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -23,7 +24,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     }
 }
 
-/// For programs: one line of JSON without invisible characters.
+/// Formats a value for programs: one line of JSON without invisible characters.
 pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let plain = serde_json::to_string(value)?;
     if plain.is_ascii() && !plain.contains('\u{7f}') {
@@ -31,7 +32,8 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Er
     }
     let mut line = String::with_capacity(plain.len());
     for character in plain.chars() {
-        // JSON allows such a character only inside a string, and an escape there has the same meaning.
+        // JSON allows an invisible character only inside a string, where its escape has the same
+        // meaning.
         if is_invisible(character) {
             line.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {

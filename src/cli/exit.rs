@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
-/// The exit codes of the process. Those from 64 on are from sysexits.h.
+/// The exit codes of the process. Codes from 64 on are those of sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Exit {
@@ -56,7 +56,7 @@ impl Stop {
     }
 }
 
-/// `?` converts only errors of standard output; every other error gets a message of its own.
+/// Lets `?` convert errors of standard output. Every other error gets its own message.
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self::Output(error)

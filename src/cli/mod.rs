@@ -63,7 +63,8 @@ enum Verb {
 
 /// Parses the command line, runs the command and returns its exit code.
 pub fn main() -> ExitCode {
-    // Installed here once, so that no other crate's features decide which library verifies tokens.
+    // Install the provider here, once. Otherwise, the features of other crates would decide which
+    // library verifies tokens.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     panic::contain(|| match CommandLine::try_parse() {
         Ok(line) => dispatch(line.verb),
@@ -82,9 +83,10 @@ fn dispatch(verb: Verb) -> ExitCode {
     }
 }
 
-/// Help and version go to standard output with exit code 0; all else is a usage error.
+/// Prints what clap returns instead of a command. Help and version go to standard output with exit
+/// code 0; everything else is a usage error.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // If the terminal is gone, there is nowhere to report it.
+    // If the output is closed, there is nowhere to report the error.
     let _ = error.print();
     let exit = if error.use_stderr() {
         Exit::Usage

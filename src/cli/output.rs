@@ -1,4 +1,4 @@
-//! Results go to standard output, messages to standard error. Color only on a terminal.
+//! Writes results to standard output and messages to standard error. Uses color only on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -18,7 +18,7 @@ pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop
     end(ended.and_then(|exit| flushed.map(|()| exit).map_err(Stop::Output))).into()
 }
 
-/// Reports why a command ended early, if it did, and returns the exit code.
+/// If a command ended early, reports why. Returns the exit code.
 ///
 /// A closed pipe (`lychgate audit list | head`) is not an error.
 pub(super) fn end(ended: Result<Exit, Stop>) -> Exit {
@@ -57,15 +57,15 @@ pub(super) fn tell(message: impl Display) {
     for line in lines {
         written = written.and_then(|()| writeln!(err, "{}", escape(line)));
     }
-    // If standard error is closed, there is nowhere to report it.
+    // If standard error is closed, there is nowhere to report the error.
     drop(written);
 }
 
-/// The width of a terminal that shows messages.
+/// The assumed width of a terminal in characters.
 const COLUMNS: usize = 80;
 
-/// Breaks long lines of messages between words, so that they fit a terminal. A text in backquotes stays
-/// whole, since it is there to be pasted, and so do lines with a source's text.
+/// Breaks long message lines between words, so that they fit a terminal. A text in backquotes stays
+/// whole, so that the operator can paste it. A line that shows text of the config also stays whole.
 pub(super) fn fold(text: &str) -> String {
     let lines = text.lines().map(|line| match line.find(": ") {
         Some(at) if line.trim_start().starts_with("= ") => fold_line(line, at + 2),
@@ -95,7 +95,8 @@ fn fold_line(line: &str, indent: usize) -> String {
     folded.trim_end().to_owned()
 }
 
-/// The words of a line; spaces at its start and in backquotes belong to a word.
+/// Splits a line into words. Spaces at the start of the line and in backquotes do not separate
+/// words.
 fn words(line: &str) -> Vec<&str> {
     let (mut words, mut begin, mut is_quoted) = (Vec::new(), 0, false);
     let text = line.len() - line.trim_start().len();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::exit::Exit;
 use super::output::tell;
 
-/// Runs the program; if it panics, the exit code is 70.
+/// Runs the program. If the program panics, the exit code is 70.
 pub(super) fn contain(program: impl FnOnce() -> ExitCode) -> ExitCode {
     set_hook(Box::new(report));
     // The closure's state is not used again after a panic.
@@ -23,8 +23,8 @@ fn report(info: &PanicHookInfo<'_>) {
     ));
 }
 
-/// A fixed text is part of the program and is shown. A formatted one could hold a secret, so it is
-/// withheld.
+/// The text of a panic if it is a fixed part of the program. A formatted text could hold a secret,
+/// so the report withholds it.
 fn said(payload: &(dyn Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()

@@ -13,12 +13,12 @@ use crate::gateway::machine::raise_descriptor_limit;
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
 
-/// Limit on worker threads, whatever the number of cores.
+/// The maximum number of worker threads, even if there are more cores.
 const MAX_WORKERS: usize = 64;
-/// Limit on threads for blocking work: name lookups, reading a config.
+/// The maximum number of threads for blocking work, such as name lookups and reading a config.
 const MAX_BLOCKING_THREADS: usize = 32;
 
-/// Serves with this config file. SIGHUP reloads it; SIGTERM and SIGINT drain and stop.
+/// Serves with this config file. SIGHUP reloads the file; SIGTERM and SIGINT drain and stop.
 ///
 /// Exit codes: 0 stopped by a signal, 74 I/O, 78 config.
 pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
@@ -108,7 +108,7 @@ async fn reload(gateway: &Gateway, path: &Path, logs: &Logs) {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    // Counts the cores that this process may use: CPU affinity and the cgroup's quota.
+    // The number of cores that CPU affinity and the cgroup's quota allow to this process.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = if cores == 1 {
         // A single thread needs no queues that are shared between threads.

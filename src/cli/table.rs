@@ -6,9 +6,10 @@ use anstyle::Style;
 
 use super::escape::{cut, escape};
 
-/// Cells are cut to this many characters.
+/// The maximum length of a cell in characters. A longer text is cut.
 const MAX_CELL_CHARS: usize = 40;
-/// The rows of a block are aligned with one another; the block bounds the memory of a long table.
+/// The number of rows in a block. The table aligns the rows of one block with one another. Blocks
+/// bound the memory of a long table.
 const BLOCK_ROWS: usize = 500;
 
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// Escapes the text and cuts it.
+    /// Makes a cell: escapes the text, then cuts it.
     pub(super) fn new(text: &str, style: Style) -> Self {
         let text = cut(&escape(text), MAX_CELL_CHARS);
         Self { text, style }
@@ -54,7 +55,7 @@ impl<const N: usize> Table<N> {
         table
     }
 
-    /// Adds a row, and writes the block if it is complete.
+    /// Adds a row. If the block is then complete, writes the block.
     pub(super) fn row(&mut self, out: &mut dyn Write, cells: [Cell; N]) -> io::Result<()> {
         self.add(cells);
         if self.rows.len() >= BLOCK_ROWS {

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Time};
 use crate::token::Algorithm;
 use crate::token::mint::{Key, mint};
 
-/// Size limit of a key file.
+/// The maximum size of a key file in bytes.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Args)]
@@ -107,7 +107,7 @@ fn claims(arguments: &Mint, now: Time) -> Value {
     claims
 }
 
-/// One value as a string, several as a list, none as null.
+/// Returns one value as a string, several values as a list, and no value as null.
 fn one_or_many(values: &[String]) -> Value {
     match values {
         [] => Value::Null,
@@ -136,7 +136,7 @@ fn key(path: &Path, generate: bool) -> Result<Key, Stop> {
     Key::read(&text).map_err(|error| Stop::no(format!("{} {error}", path.display())))
 }
 
-/// Writes a new key; never overwrites a file.
+/// Generates a key and writes it to a new file. Never overwrites a file.
 fn make_key(path: &Path) -> Result<Key, Stop> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let internal = Stop::internal;
