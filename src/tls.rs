@@ -97,8 +97,8 @@ fn file_roots(path: &Path) -> Result<RootCertStore, String> {
 }
 
 fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    // Name the provider: without an explicit provider, rustls panics if other crates enable
-    // several.
+    // Name the provider: without an explicit provider, rustls panics if other crates enable several
+    // providers.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

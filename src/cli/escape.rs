@@ -32,7 +32,7 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Er
     }
     let mut line = String::with_capacity(plain.len());
     for character in plain.chars() {
-        // JSON allows an invisible character only inside a string, where its escape has the same
+        // JSON allows an invisible character only inside a string. An escape there has the same
         // meaning.
         if is_invisible(character) {
             line.push_str(&format!("\\u{:04x}", u32::from(character)));

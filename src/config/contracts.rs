@@ -11,8 +11,8 @@ use crate::strict_toml::Table;
 /// The maximum number of contract files.
 const MAX_FILES: usize = 64;
 
-/// Reads `[contract]` and joins the contracts. A problem of a contract file has its position in
-/// that file.
+/// Reads `[contract]` and joins the contracts. If a contract file has a problem, the problem's
+/// position is in that file.
 pub(super) fn load(mut table: Table<'_>, named: &Named<'_>) -> Option<Contracts> {
     let builtin = table.flag("builtin", true);
     let files = table.list("files").unwrap_or_default();

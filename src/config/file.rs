@@ -1,4 +1,4 @@
-//! Every section and key of the file, with its type, default and range.
+//! Defines every section and key of the config file, with type, default and range.
 //!
 //! Each function reads one section, checks the section and the files that the section names, and
 //! returns the settings. A function returns `None` only after it has added a problem.

@@ -28,7 +28,7 @@ pub(super) struct Findings {
     sources: RefCell<Vec<Source>>,
     /// The problems of the config file.
     pub(super) reading: Reading,
-    /// The problems of the contract files. The number is the index of the file in `sources`.
+    /// The problems of the contract files. The first field is the index of the file in `sources`.
     others: RefCell<Vec<(usize, Problem)>>,
 }
 
@@ -71,7 +71,8 @@ impl Findings {
         self.reading.problems.borrow().is_empty() && self.others.borrow().is_empty()
     }
 
-    /// All problems, sorted by file and position. The number is the index of the file in `sources`.
+    /// All problems, sorted by file and position. The first field is the index of the file in
+    /// `sources`.
     pub(super) fn sorted(&self) -> Vec<(usize, Problem)> {
         let config = self.reading.problems.borrow();
         let config = config.iter().map(|problem| (0, problem.clone()));

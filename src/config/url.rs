@@ -3,10 +3,10 @@
 
 use crate::request::Origin;
 
-/// What is wrong with a URL, and the remedy.
+/// A fault of a URL, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
-    /// The problem. It completes the sentence "`key` ...".
+    /// The fault. It completes the sentence "`key` ...".
     pub(super) what: &'static str,
     /// The remedy.
     pub(super) hint: &'static str,

@@ -18,7 +18,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses a URL. The error is the fault and completes "URL ...".
+    /// Parses a URL. The error completes the sentence "URL ...".
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         if url.len() > MAX_URL_BYTES {
             return Err("is longer than 2,048 bytes");

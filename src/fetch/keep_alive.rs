@@ -72,7 +72,7 @@ impl KeepAliveClient {
         {
             return Ok(answer);
         }
-        // Send the read again on a new connection: the server may have closed the idle one.
+        // Send the read again on a new connection: the server may have closed the idle connection.
         let new = Connection::open(&self.tls, &self.origin).await?;
         self.exchange(new, target, authorization, max_bytes).await
     }

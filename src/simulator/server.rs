@@ -104,7 +104,7 @@ async fn serve(stream: TcpStream, answer: &Answer) {
     let _ = stream.set_nodelay(true);
     let service =
         service_fn(|request| async move { Ok::<_, Infallible>(respond(request, answer).await) });
-    // An error means that the caller is gone, so there is nobody to report it to.
+    // If there is an error, the caller is gone, so there is nobody to report the error to.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)

@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub(super) struct Verdict {
     pub(super) identity: Arc<Identity>,
-    /// The token's validity window. The verifier checks it against the clock on every hit.
+    /// The token's validity window. On every hit, the verifier checks the window against the clock.
     pub(super) window: Window,
     /// The index of the issuer in the verifier's list.
     pub(super) issuer: usize,

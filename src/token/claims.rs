@@ -93,8 +93,9 @@ fn client(claims: &Object, name: &str) -> Result<Option<String>, Denial> {
     client.transpose()
 }
 
-/// Returns `jti`. If the token has none, returns a digest of the token without its signature,
-/// because anyone can convert an ECDSA signature into a second valid one.
+/// Returns `jti`. If the token has no `jti`, returns a digest of the token without its signature.
+/// The digest leaves out the signature because anyone can convert an ECDSA signature into a second
+/// valid signature.
 fn token_id(claims: &Object, signing_input: &str) -> Result<String, Denial> {
     let wrong = "`jti` is not a string of 1 to 256 bytes without control characters";
     match claims.get("jti") {
@@ -125,8 +126,8 @@ fn strings(claims: &Object, name: &str) -> Result<Option<Vec<String>>, Denial> {
     read.map(Some).ok_or_else(|| Denial::Claims(wrong().into()))
 }
 
-/// Reads a string without control characters whose length is within `bytes`. `wrong` makes the
-/// error message.
+/// Reads a string that has no control characters and whose length is within `bytes`. `wrong` makes
+/// the error message.
 fn text(
     value: &Value,
     bytes: impl RangeBounds<usize>,
@@ -137,8 +138,8 @@ fn text(
         .ok_or_else(|| Denial::Claims(wrong()))
 }
 
-/// Returns the text of a string without control characters, which is safe to log and to compare.
-/// Returns `None` for any other value.
+/// Returns the text of a string without control characters. Such a text is safe to log and to
+/// compare. Returns `None` for any other value.
 fn clean(value: &Value) -> Option<&str> {
     value
         .as_str()

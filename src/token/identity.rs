@@ -7,7 +7,7 @@ pub enum Accounts {
     All,
     /// These accounts, sorted.
     These(Vec<String>),
-    /// Nothing, because the token lacks the claim with this name.
+    /// No account, because the token lacks the claim with this name.
     Missing(String),
 }
 
@@ -16,7 +16,7 @@ pub enum Accounts {
 pub enum Scopes {
     /// These scopes, sorted.
     These(Vec<String>),
-    /// Nothing, because the token lacks the claim with this name.
+    /// No scope, because the token lacks the claim with this name.
     Missing(String),
 }
 

@@ -126,7 +126,7 @@ impl Verifier {
     }
 
     /// Lists the issuers for `/readyz?verbose`. If there is a problem with an issuer's keys, the
-    /// second field is its text and start.
+    /// second field holds the text of the problem and the time at which the problem began.
     #[must_use]
     pub fn health(&self) -> Vec<(String, Option<(String, Time)>)> {
         self.issuers
