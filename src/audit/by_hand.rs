@@ -1,4 +1,4 @@
-//! Lets a test run the trail's background work in its own thread, independent of the clock.
+//! Lets a test run the trail's background work in the test's own thread, independent of the clock.
 
 use std::cell::Cell;
 

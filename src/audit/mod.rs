@@ -4,13 +4,13 @@
 //!
 //! 1. [`trail`] is the interface for the rest of the crate: hand in an entry, learn when it is
 //!    durable;
-//! 2. [`writer`] is one thread: the queue, the batches, recovery, accepted losses;
-//! 3. `publish` is a second thread: tiles and signed checkpoints of the synced entries;
-//! 4. `integrity` checks that nobody replaced or changed the files, and slowly reads older ones
+//! 2. [`writer`] is one thread with the queue, the batches, recovery and accepted losses;
+//! 3. `publish` is a second thread: it makes tiles and signed checkpoints from the synced entries;
+//! 4. `integrity` checks that nobody replaced or changed the files, and slowly reads older files
 //!    again;
 //! 5. [`read`] reads the log: query, verify, prove;
 //! 6. [`journal`] stores the entries in batches, each with one write and one sync;
-//! 7. [`status`] gives the cause for which Lychgate refuses deletions, and its start;
+//! 7. [`status`] says why Lychgate refuses deletions, and since when;
 //! 8. [`entry`] defines the entries and their size limits;
 //! 9. [`log`] holds the C2SP formats as pure functions;
 //! 10. [`disk`] is the only access to the file system.

@@ -23,7 +23,7 @@ pub struct Trail {
     owner: Arc<Owner>,
 }
 
-/// Stops the writer when the last clone is dropped.
+/// Stops the writer when the caller drops the last clone of the [`Trail`].
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared>,
@@ -31,17 +31,18 @@ struct Owner {
     timeout: Duration,
 }
 
-/// The outcome was not durable in time. The writer keeps it and writes it when a sync succeeds.
+/// The outcome of a deletion was not durable in time. The writer keeps the outcome and writes it
+/// when a sync succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
-    /// The cause.
+    /// Why the outcome was not durable in time.
     pub cause: Cause,
-    /// The receipt of the intent.
+    /// A receipt for the deletion, with the leaf hash of the intent.
     pub receipt: Receipt,
 }
 
-/// A durable intent without an outcome. If it is dropped without [`OpenIntent::close`], the writer
-/// closes it as `unknown`, `internal`.
+/// A durable intent without an outcome. If the caller drops this value without calling
+/// [`OpenIntent::close`], the writer closes the intent as `unknown` with the reason `internal`.
 #[derive(Debug)]
 pub struct OpenIntent {
     intent: DurableIntent,
@@ -50,13 +51,13 @@ pub struct OpenIntent {
 }
 
 impl OpenIntent {
-    /// The index of the (first) intent.
+    /// The index of the intent. If the intent was split, the index of its first part.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.intent.index
     }
 
-    /// Writes the outcome and waits until it is durable, at most `sync_timeout`.
+    /// Writes the outcome and waits until the outcome is durable, but at most `sync_timeout`.
     ///
     /// # Errors
     /// If the outcome is not durable in time.
@@ -85,15 +86,15 @@ impl OpenIntent {
 }
 
 impl Trail {
-    /// Starts the writer. Its thread opens, recovers and reads the folder, so this neither waits
-    /// nor fails. [`Trail::state`] shows a fault, and the writer tries again if the cause can end
-    /// by itself.
+    /// Starts the writer and returns at once. The writer's thread then opens, reads and recovers
+    /// the folder. If that fails, [`Trail::state`] shows the cause, and the writer tries again if
+    /// the cause can end by itself.
     #[must_use]
     pub fn open(settings: Settings, clock: Clock, metrics: Metrics) -> Self {
         Self::open_on(Arc::new(RealDisk), settings, clock, metrics)
     }
 
-    /// [`Self::open`] on any disk.
+    /// Like [`Self::open`], but on any [`Disk`].
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         settings: Settings,
@@ -112,7 +113,7 @@ impl Trail {
         Self::of(shared, stopped, timeout)
     }
 
-    /// A trail without a writer; the caller runs one.
+    /// Makes a handle without starting a writer. The caller runs the writer.
     fn of(shared: Arc<Shared>, stopped: watch::Receiver<bool>, timeout: Duration) -> Self {
         Self {
             owner: Arc::new(Owner {
@@ -123,14 +124,14 @@ impl Trail {
         }
     }
 
-    /// Writes the intent of a deletion, split if one entry is too small, and waits until it is
-    /// durable. `intent.users` holds all users; this function sets `group`, `part` and `parts` and
-    /// cuts long texts.
+    /// Writes the intent of a deletion and waits until the intent is durable. If the intent does
+    /// not fit into one entry, splits it over several. The caller puts all users into
+    /// `intent.users`. This function sets `group`, `part` and `parts`, and truncates long texts.
     ///
     /// # Errors
-    /// If the intent is not durable within `sync_timeout`; the caller must send nothing then. If
-    /// the caller drops the future after the hand-in, the writer closes the intent as `failed`,
-    /// `sent: no`.
+    /// If the trail refuses deletions, or the intent is not durable within `sync_timeout`. The
+    /// caller must then send nothing to the origin. If the caller drops the future while the intent
+    /// is queued, the writer closes the intent as `failed`, `sent: no`.
     pub async fn begin(&self, intent: Intent) -> Result<OpenIntent, Unavailable> {
         let availability = &self.shared().availability;
         availability.pass()?;
@@ -161,7 +162,8 @@ impl Trail {
         let result = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(closed(Cause::SyncFailed, "the trail has stopped")),
-            // The writer sees that nobody waits and closes the intent, if it has written it.
+            // If the writer has written the intent, it finds that nobody waits and closes the
+            // intent.
             Err(_) => late(&mut answer).unwrap_or_else(|| {
                 let what = "the record was not durable in `sync_timeout`";
                 let now = self.shared().availability.closed();
@@ -178,8 +180,8 @@ impl Trail {
         })
     }
 
-    /// Records a known caller's refused deletion. Never waits; sums up refusals past the rate
-    /// limit.
+    /// Records the refused deletion of a known caller. Never waits. Refusals past the rate limit
+    /// get no entry of their own: a later entry gives their number.
     pub fn refused(&self, mut refused: Refused) {
         let shared = self.shared();
         if shared.availability.closed().is_some() {
@@ -199,35 +201,36 @@ impl Trail {
         }
     }
 
-    /// Counts an attempt at a deletion by an unknown caller, by refusal code.
+    /// Counts a deletion attempt by an unknown caller, under its refusal code.
     pub fn turned_away(&self, code: &'static str) {
         let shared = self.shared();
         shared.floods().unknown(code, shared.clock.now());
     }
 
-    /// Sets the config in force; the writer records it before the first intent that names its hash.
+    /// Sets the config in force. The writer records this config before the first intent that names
+    /// the config's hash.
     pub fn config(&self, config: ConfigInForce) {
         self.shared().queue.config(config);
     }
 
-    /// The present state; cheap, and takes no lock that a sync holds.
+    /// The trail's current state. The call is cheap and never waits for a sync.
     #[must_use]
     pub fn state(&self) -> State {
         self.shared().availability.state()
     }
 
-    /// Waits until the writer has opened the trail, or refuses deletions for a cause other than
-    /// `recovering`.
+    /// Waits until the writer has opened the trail, or until the trail refuses deletions for a
+    /// cause other than `recovering`.
     pub async fn opened(&self) {
         self.shared().availability.settled().await;
     }
 
-    /// Writes the summed refusals and `stopped`, and releases the lock. Waits at most
-    /// `sync_timeout`.
+    /// Tells the writer to stop, and waits for it at most `sync_timeout`. The writer records the
+    /// counted refusals and `stopped`, and releases the lock.
     pub async fn stop(&self) {
         self.shared().queue.stop();
         let mut stopped = self.owner.stopped.clone();
-        // If the writer hangs, this leaves it; the next start closes the open intents.
+        // If the writer hangs, its open intents stay open. The next start closes them.
         let _ = tokio::time::timeout(self.owner.timeout, stopped.wait_for(|s| *s)).await;
     }
 
@@ -250,8 +253,8 @@ impl Drop for Owner {
     }
 }
 
-/// Stops waiting. An answer that came at the last moment still counts; after this the writer sees
-/// that nobody waits.
+/// Stops waiting: closes the channel, so that the writer finds that nobody waits. Returns the
+/// answer if it arrived before the channel was closed.
 fn late<T>(answer: &mut oneshot::Receiver<T>) -> Option<T> {
     answer.close();
     answer.try_recv().ok()

@@ -1,4 +1,4 @@
-//! The trail's functions for commands.
+//! The functions of [`Trail`] for the commands of an operator: `reconcile` and `accept-loss`.
 
 use std::sync::Arc;
 
@@ -16,17 +16,20 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 impl Trail {
-    /// The folder whose lock this process holds, if any, and later changes of it.
+    /// Watches the folder whose lock this process holds. The value is `None` while the process
+    /// holds no lock.
     #[must_use]
     pub fn holding(&self) -> watch::Receiver<Option<Held>> {
         self.shared().holding.subscribe()
     }
 
-    /// Records the result of a read-back, split if one entry is too small, and waits until it is
-    /// durable, at most `sync_timeout`. Returns the index of its first entry.
+    /// Records the result of a read-back and waits until the result is durable, but at most
+    /// `sync_timeout`. If the result does not fit into one entry, splits it over several. Returns
+    /// the index of the first entry.
     ///
     /// # Errors
-    /// If the result is not durable in time; the writer may still write it later.
+    /// If the trail refuses deletions, or the result is not durable in time. The writer may still
+    /// write a late result.
     pub async fn reconciled(&self, whole: Reconciled) -> Result<u64, Unavailable> {
         if let Some(closed) = self.shared().availability.closed() {
             return Err(closed);
@@ -52,12 +55,12 @@ impl Trail {
         }
     }
 
-    /// Abandons the log in a folder that no process holds, if it does not open, and moves its files
-    /// to the quarantine folder. After that, only a log of the new name opens.
+    /// Abandons a log that does not open, or whose published files are damaged. Moves the log's
+    /// files to the quarantine folder. Afterwards, only a log of the new name opens in this folder.
     ///
     /// # Errors
-    /// If the log opens, another process holds it, the cause ends by itself, the name belongs to an
-    /// abandoned log, or the disk failed.
+    /// If the log is undamaged, if another process holds the lock, if the log is closed for a cause
+    /// that ends by itself, if the new name is that of an abandoned log, or if the disk fails.
     pub async fn accept_loss(
         settings: Settings,
         acceptance: &Acceptance,
@@ -66,7 +69,7 @@ impl Trail {
         Self::accept_loss_on(Arc::new(RealDisk), settings, acceptance, clock).await
     }
 
-    /// [`Self::accept_loss`] on any disk.
+    /// Like [`Self::accept_loss`], but on any [`Disk`].
     pub(crate) async fn accept_loss_on(
         disk: Arc<dyn Disk>,
         settings: Settings,
