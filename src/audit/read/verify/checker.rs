@@ -1,6 +1,7 @@
 //! Verifies and counts the entries one by one: their order, their times, and whether the entries of
-//! each deletion fit together. At most one outcome closes an intent, and it names the bytes of all
-//! parts. A read-back belongs to a deletion in doubt, and gives the worst of its users' results.
+//! each deletion fit together. At most one outcome may close an intent, and this outcome must
+//! contain the leaf hashes of all parts of the intent. A read-back must belong to a deletion whose
+//! outcome leaves doubt, and must give the worst of its users' results.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,8 +25,8 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Verifies the next entry; `leaf` is the RFC 6962 leaf hash of its bytes. After an error, the
-    /// checker must not be used.
+    /// Verifies the next entry. `leaf` must be the RFC 6962 leaf hash of the entry's bytes. After
+    /// an error, the checker must not be used.
     pub(super) fn push(&mut self, index: u64, bytes: &[u8], leaf: &Hash) -> Result<(), Failure> {
         let damaged = |what: String| Failure::damaged(what).at(index);
         let next = self.summary.entries;
@@ -55,7 +56,7 @@ impl Checker {
         Ok(())
     }
 
-    /// The summary at the end of the trail. Fails if a split deletion lacks parts, because the
+    /// Returns the summary of the whole trail. Fails if a split intent lacks parts, because the
     /// writer writes all parts together.
     pub(super) fn finish(mut self) -> Result<Summary, Failure> {
         self.summary.open = self.deletions.finish()?;
@@ -70,8 +71,8 @@ impl Checker {
         ends.map_or(0, |(first, newest)| newest.micros() - first.micros())
     }
 
-    /// A time may equal the one before. It may be earlier only right after the `trouble` entry that
-    /// reports the step.
+    /// Checks that an entry's time is not before the time of the previous entry. An earlier time is
+    /// allowed only right after a `trouble` entry that reports a clock step.
     fn check_time(&mut self, text: &str) -> Result<(), String> {
         let time = Time::parse(text)
             .filter(|time| time.to_string() == text)
@@ -87,7 +88,7 @@ impl Checker {
     }
 }
 
-/// Counts over the whole trail; a split deletion counts once.
+/// Counts over the whole trail. A split deletion counts once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Entries of any kind.
@@ -104,20 +105,21 @@ pub struct Summary {
     pub unknown: u64,
     /// Deletions in flight: an intent without an outcome.
     pub open: u64,
-    /// Refused deletions with entries of their own.
+    /// Refused deletions that have an entry of their own.
     pub refused: u64,
-    /// Attempts that `turned_away` entries sum up.
+    /// The number of attempts that the `turned_away` entries report.
     pub turned_away: u64,
     /// Whether an interrupted write follows the last entry; the gateway answered no caller for that
     /// write.
     pub cut_off: bool,
-    /// Other programs' files in the folder, which are not a part of the log.
+    /// Files of other programs in the folder. They are not a part of the log.
     pub other_files: Others,
     /// How many entries the checkpoint covers; `None` if there is no checkpoint yet.
     pub covered: Option<u64>,
     /// The checkpoint's root in base64.
     pub root: Option<String>,
-    /// The first entry that the journal still holds; only the bundles hold earlier ones.
+    /// The index of the first entry that the journal still holds. Only the bundles hold earlier
+    /// entries.
     pub journal: Option<u64>,
     /// The time of the first entry, RFC 3339.
     pub first_time: Option<String>,
@@ -150,25 +152,27 @@ impl Summary {
     }
 }
 
-/// The deletions that the entries so far began, closed or read back.
+/// The state of the deletions after the entries so far.
 #[derive(Debug, Default)]
 struct Deletions {
-    /// By the index of the (first) intent.
+    /// The open deletions, by the index of the intent, or of its first part if the intent was
+    /// split.
     open: BTreeMap<u64, Open>,
-    /// The index of the first part, for each group that still lacks parts.
+    /// The groups of split intents that still lack parts, each with the index of its first part.
     incomplete: HashMap<String, u64>,
-    /// The (first) intents whose outcome leaves doubt.
+    /// The indexes of the intents whose outcome leaves doubt. For a split intent, the index of its
+    /// first part.
     in_doubt: BTreeSet<u64>,
-    /// The expected next part of a read-back, and the worst result of the parts before it.
+    /// The next part that a split read-back needs, and the worst result of the earlier parts.
     next_part: Option<(Part, Found)>,
 }
 
 #[derive(Debug)]
 struct Open {
     request_id: String,
-    /// 1 if the deletion was not split.
+    /// The number of parts; 1 if the intent was not split.
     parts: u32,
-    /// The leaf hashes of the parts so far, in the spelling of an outcome (base64).
+    /// The leaf hashes of the parts so far, in base64 as in an outcome.
     leaves: Vec<String>,
 }
 
@@ -182,7 +186,7 @@ struct Part {
 }
 
 impl Deletions {
-    /// Takes an intent, or one part of a split intent.
+    /// Adds an intent, or one part of a split intent.
     fn begin(&mut self, index: u64, intent: &IntentSummary<'_>, leaf: &Hash) -> Result<(), String> {
         let leaf = to_base64(leaf);
         let (part, parts) = match (&intent.group, intent.part, intent.parts) {
@@ -229,7 +233,7 @@ impl Deletions {
         Err(Failure::damaged(format!("it has only {there} of its {parts} parts")).at(first))
     }
 
-    /// Takes the outcome of a whole deletion.
+    /// Closes a deletion with its outcome. All parts of the intent must be there.
     fn close(&mut self, outcome: &OutcomeSummary<'_>) -> Result<(), String> {
         let first = outcome.intent;
         let wrong = |what| Err(format!("closes entry {first}{what}"));
@@ -248,7 +252,8 @@ impl Deletions {
         Ok(())
     }
 
-    /// Takes a read-back, or one part of a split read-back. The parts are consecutive entries.
+    /// Verifies a read-back, or one part of a split read-back. The parts must be consecutive
+    /// entries.
     fn read_back(&mut self, index: u64, entry: &Reconciled) -> Result<(), String> {
         let intent = entry.intent;
         if !self.in_doubt.contains(&intent) {

@@ -16,17 +16,17 @@ use crate::audit::log::tiles::{Bundle, FULL, Form, MAX_BUNDLE_BYTES, Tile, form,
 use crate::audit::read::{Files, Location};
 use crate::audit::read::{MAX_TILE_BYTES, TileFile};
 
-/// The maximum depth of folders. A valid path needs 8: the level, six groups of digits, and the
-/// folder of a partial tile.
+/// The maximum depth of folders below `tile/`. A valid path needs a depth of 8: the level, six
+/// groups of digits, and the folder of a partial tile.
 const MAX_DEPTH: usize = 10;
-/// How many of other programs' files the list names.
+/// The maximum number of other programs' files in [`Others::first`].
 const MOST_NAMED: usize = 10;
 
-/// A tile or a bundle; bundles sort first.
+/// The name of a tile or a bundle. Bundles sort before tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Listed {
     is_tile: bool,
-    /// For a bundle, the leaf tile over its entries.
+    /// The tile itself, or the leaf tile over the bundle's entries.
     pub(super) tile: Tile,
 }
 
@@ -38,7 +38,7 @@ impl Listed {
         }
     }
 
-    /// The bundle under a leaf tile.
+    /// The bundle with the entries of a leaf tile.
     pub(super) fn bundle(tile: Tile) -> Self {
         Self {
             is_tile: false,
@@ -76,7 +76,7 @@ impl Listed {
         Some(Self::bundle(leaf_tile))
     }
 
-    /// All files of a log of this size.
+    /// All tiles and bundles of a log of this size.
     fn all_at(size: u64) -> impl Iterator<Item = Self> {
         Self::bundles_at(size).chain(tiles_at(size).map(Self::tile))
     }
@@ -86,19 +86,19 @@ impl Listed {
     }
 }
 
-/// Needs 24 bytes for each file.
+/// The tiles and bundles of a log. Needs 24 bytes for each of them.
 #[derive(Debug)]
 pub(super) struct Listing {
     files: Arc<dyn Files>,
-    /// In ascending order.
+    /// The tiles and bundles, in ascending order.
     pub(super) found: Vec<Listed>,
     /// Other programs' files in the folder.
     pub(super) others: Others,
 }
 
 impl Listing {
-    /// Lists the files in a folder. Other locations cannot be listed, so the list has the files
-    /// that a checkpoint of this size implies.
+    /// Lists the files in a folder. A location that is not a folder cannot be listed. For such a
+    /// location, lists the files that a checkpoint of this size implies.
     pub(super) fn of(
         location: &Location,
         files: Arc<dyn Files>,
@@ -128,7 +128,7 @@ impl Listing {
         self.found.get(from..to).unwrap_or_default()
     }
 
-    /// This file if it exists, or else the full one.
+    /// The wanted file if it exists; otherwise the full file with the same level and index.
     pub(super) fn stand_in(&self, wanted: Listed) -> Option<Listed> {
         let widths = [wanted.tile.width, FULL];
         let mut there = self.at(wanted).iter().copied();
@@ -159,7 +159,8 @@ impl Listing {
 
     fn walk(&mut self, directory: &Path, folder: &str, depth: usize) -> Result<(), Failure> {
         let failed = |error| Failure::unreadable(folder, &error);
-        // Nothing is published, or the publisher removed a partial tile's folder meanwhile.
+        // A missing folder is no fault: nothing is published yet, or the publisher removed a folder
+        // of partial tiles meanwhile.
         let items = if_exists(fs::read_dir(directory.join(folder))).map_err(failed)?;
         for item in items.into_iter().flatten() {
             let item = item.map_err(failed)?;
@@ -176,7 +177,8 @@ impl Listing {
                     self.walk(directory, &path, depth + 1)?;
                 }
                 (Form::File, Some(file)) if !kind.is_dir() => self.found.push(file),
-                // Other readers go by names, and would take this file for a part of the log.
+                // Other readers look only at the name, and would take this file for a part of the
+                // log.
                 _ => {
                     let what = "has a name like a tile's, but is neither a tile nor a bundle";
                     return Err(Failure::damaged(what).in_file(path));
@@ -191,12 +193,12 @@ fn missing(file: Listed) -> Failure {
     Failure::missing("is missing; the checkpoint implies it").in_file(file.path())
 }
 
-/// Other programs' files; a folder counts as one, with all its contents.
+/// The files of other programs. A folder of another program counts as one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Others {
-    /// How many there are.
+    /// The number of these files.
     pub count: u64,
-    /// The first ten paths in order, relative to the audit folder.
+    /// The first ten paths in ascending order, relative to the audit folder.
     pub first: Vec<String>,
 }
 
@@ -208,8 +210,8 @@ impl Others {
         self.first.truncate(MOST_NAMED);
     }
 
-    /// Notes the files outside the folder of tiles. Skips a folder that it cannot list: the readers
-    /// of that folder report the error.
+    /// Notes the files of other programs outside the folder of tiles. Skips a folder that cannot be
+    /// listed, because the readers of that folder report the error.
     fn look(&mut self, directory: &Path) {
         let folders = [
             ("", is_own as fn(&str) -> bool),

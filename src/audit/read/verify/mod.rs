@@ -1,15 +1,15 @@
-//! Verifies that a trail matches its checkpoint, and that its entries are consistent: their format,
-//! order and times. At most one outcome may close an intent, and it must name the intent's exact
-//! bytes.
+//! Verifies that a trail matches its checkpoint, and that its entries are consistent in format,
+//! order and time. At most one outcome may close an intent, and this outcome must contain the hash
+//! of the intent's exact bytes.
 //!
 //! 1. [`check`] reads a checkpoint, lists the files ([`listing`]), and makes one pass ([`walk`])
 //!    through the entries, up to the last one in the journal;
 //! 2. [`tree`] computes the tree from the entries, and compares every tile and bundle with it;
-//! 3. [`checker`] verifies the entries, one by one and as parts of deletions;
+//! 3. [`checker`] verifies each entry, and that the entries of each deletion fit together;
 //! 4. [`receipt`] checks a receipt against the entries.
 //!
-//! The journal's reader verifies digests, tags and the chain. A trail of any length needs little
-//! memory.
+//! The journal's reader verifies the digests, the tags and the chain of the batches. Verification
+//! needs little memory, whatever the trail's length.
 
 mod checker;
 mod listing;
@@ -37,7 +37,8 @@ use crate::audit::log::key::{Key, VerifierKey};
 use crate::audit::log::merkle::Hash;
 use crate::audit::read::{Files, FolderFiles, Location, Trouble};
 
-/// How many times to read the folder at most, if its writer changes it during the reading.
+/// The maximum number of attempts to read a consistent state of the folder while a writer changes
+/// it.
 const LOOKS: u32 = 5;
 
 /// The log to verify, and the keys to verify it with.
@@ -53,11 +54,12 @@ pub struct Job<'j> {
     pub against: Option<&'j Checkpoint>,
 }
 
-/// Verifies the trail in a folder by the given key, or by the folder's own public key. Passes each
-/// entry to `seen` with its index and RFC 6962 leaf hash; the trail may still fail afterwards.
+/// Verifies the trail in a folder with `key` or, if that is `None`, with the public key in the
+/// folder. Passes each entry to `seen` with its index and RFC 6962 leaf hash. Verification may
+/// still fail after these calls.
 ///
 /// # Errors
-/// The first fault.
+/// Returns the first fault.
 pub fn folder(
     directory: &Path,
     key: Option<&Key>,
@@ -74,35 +76,35 @@ pub fn folder(
         against: None,
     };
     check(&job, |index, bytes, leaf| {
-        // If the bytes are no entry, `check` returns the failure at its end.
+        // If the bytes are not an entry, `check` returns that failure after the last entry.
         if let Ok(entry) = Entry::decode(bytes) {
             seen(index, &entry, leaf);
         }
     })
 }
 
-/// Verifies a trail from its files alone: checkpoint, every tile and bundle in the folder, the
-/// journal, and every entry. Calls `seen` like [`folder`].
+/// Verifies a trail from its files alone: the checkpoint, every tile and bundle in the folder, the
+/// journal, and every entry. Calls `seen` like [`folder`], but with the bytes of the entry.
 ///
-/// Takes no lock and may run beside a writer: an open intent is counted and is not a fault. Holds
-/// one bundle and one batch of the journal at a time, the open intents, and 24 bytes for each file
-/// of the tree.
+/// Takes no lock, so a gateway may write meanwhile. Counts open intents; they are no fault. Keeps
+/// in memory: one bundle and one batch of the journal at a time, all open intents, and 24 bytes for
+/// each tile and bundle.
 ///
 /// # Errors
-/// The first fault.
+/// Returns the first fault.
 pub fn check(job: &Job<'_>, seen: impl FnMut(u64, &[u8], &Hash)) -> Result<Summary, Failure> {
     let (checkpoint, listing, journal) = look(job)?;
     walk::walk(job, checkpoint.as_ref(), &listing, journal, seen)
 }
 
-/// The public key in a folder; `None` if it has none.
+/// The public key in a folder; `None` if the folder has no public key.
 ///
 /// # Errors
 /// If the file is unreadable or not a key.
 pub fn own_verifier(directory: &Path) -> Result<Option<VerifierKey>, Failure> {
     let file = FolderFiles::open(directory).and_then(|files| files.file(VERIFIER, 1_024));
     let bytes = if_exists(file).map_err(|error| Failure::unreadable(VERIFIER, &error))?;
-    // A gateway that has just started may have created the file without content.
+    // A gateway that has just started may have created the file but not written the key yet.
     let Some(bytes) = bytes.flatten().filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
@@ -140,7 +142,8 @@ fn look<'j>(job: &Job<'j>) -> Result<(Option<Checkpoint>, Listing, Journal<'j>),
     }
 }
 
-/// Reads and verifies the checkpoint. A folder may have none; a log at an address must have one.
+/// Reads and verifies the checkpoint. A folder may lack a checkpoint; a log at an address must have
+/// one.
 fn read_checkpoint(job: &Job<'_>, files: &dyn Files) -> Result<Option<Checkpoint>, Failure> {
     let bytes = files.file(CHECKPOINT, MAX_NOTE_BYTES);
     let bytes = bytes.map_err(|error| Failure::unreadable(CHECKPOINT, &error))?;
@@ -164,7 +167,7 @@ fn read_checkpoint(job: &Job<'_>, files: &dyn Files) -> Result<Option<Checkpoint
 pub struct Failure {
     /// The kind of the fault.
     pub trouble: Trouble,
-    /// The faulty entry, if it is an entry.
+    /// The index of the faulty entry, if the fault is in an entry.
     pub index: Option<u64>,
     /// The place of the batch, if the fault is in the journal.
     pub place: Option<Place>,
@@ -219,7 +222,8 @@ impl Failure {
 
 impl std::error::Error for Failure {}
 
-/// `entry 5 (journal segment 0000000001, offset 4096): …`, `entry 300 (tile/0/001.p/44): …`
+/// Examples: `entry 5 (journal segment 0000000001, offset 4096): …` and
+/// `entry 300 (tile/0/001.p/44): …`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let segment = self.place.map(|place| place.to_string());

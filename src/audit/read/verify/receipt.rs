@@ -3,8 +3,8 @@
 use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::audit::log::merkle::Hash;
 
-/// The claim of a receipt: the index of the (first) intent, and the leaf hash of its closing entry
-/// or of the intent itself.
+/// The claim of a receipt: the index of the intent (or of its first part), and a leaf hash. The
+/// hash is that of the closing entry or of the intent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) index: u64,
@@ -12,8 +12,9 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Compares the claim with a valid proof that an entry with this leaf hash has this index.
-    /// Returns how the proof confirms the claim, or why it does not.
+    /// Compares the claim with a verified proof. The proof shows that an entry with the hash `leaf`
+    /// is at `index`; `entry` holds that entry's bytes if the proof has them. Returns how the proof
+    /// confirms the claim, or why it does not.
     pub(crate) fn by_proof(
         &self,
         index: u64,
@@ -34,7 +35,7 @@ impl Claim {
         Ok(self.confirmed_by(index))
     }
 
-    /// Whether an entry is the intent or closes the intent.
+    /// Whether an entry is the claimed intent or closes that intent.
     fn concerns(&self, index: u64, entry: &[u8]) -> bool {
         match EntryHead::decode(entry).map(|head| head.summary) {
             Ok(EntrySummary::Intent(_)) => index == self.index,
@@ -51,7 +52,7 @@ impl Claim {
     }
 }
 
-/// Checks a claim in a pass over all entries that [`super::check`] has verified.
+/// Checks a claim against the entries that [`super::check`] verifies, in one pass.
 #[derive(Debug)]
 pub(crate) struct Finding {
     claim: Claim,
@@ -84,7 +85,7 @@ impl Finding {
     }
 }
 
-/// Parses `ORIGIN/INDEX`.
+/// Parses the text of a receipt, `ORIGIN/INDEX`.
 pub(crate) fn parse_receipt(text: &str) -> Result<(&str, u64), String> {
     let (origin, index) = text
         .rsplit_once('/')

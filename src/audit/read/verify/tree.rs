@@ -1,7 +1,7 @@
 //! Computes the tree from the entries, and compares every tile and bundle with it.
 //!
-//! If two of them differ, the root at the checkpoint's size decides which one is wrong. Until the
-//! pass reaches that size, the tree keeps the difference.
+//! If a file differs from the entries, the root at the checkpoint's size decides which of the two
+//! is wrong. Until the pass reaches that size, [`Tree`] keeps the difference.
 
 use super::Failure;
 use super::listing::{Listed, Listing};
@@ -17,9 +17,9 @@ pub(super) struct Tree<'f> {
     listing: &'f Listing,
     pub(super) frontier: Frontier,
     /// The difference nearest to the fault: its level (0 for entries), its first entry, and the
-    /// failure to report if the root of the entries is right.
+    /// failure to report if the entries have the right root.
     suspect: Option<((u8, u64), Failure)>,
-    /// The bundle that the latest entries come from; it needs no comparison.
+    /// The bundle that the latest entries come from. It needs no comparison with them.
     source: Option<Listed>,
 }
 
@@ -64,8 +64,8 @@ impl<'f> Tree<'f> {
         self.compare(filled)
     }
 
-    /// Keeps this difference if its level is lower than the kept one's, or if the levels are equal
-    /// and its entry is earlier.
+    /// Keeps this difference if no other is kept, or if this one is on a lower level than the kept
+    /// one, or on the same level at an earlier entry.
     pub(super) fn suspect(&mut self, level: u8, index: u64, failure: Failure) {
         let place = (level, index);
         let first = self.suspect.as_ref();
@@ -75,7 +75,7 @@ impl<'f> Tree<'f> {
     }
 
     /// Checks that the entries have the root that the checkpoint signs, and that no file differs
-    /// from them.
+    /// from the entries.
     pub(super) fn must_have_root(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         if self.frontier.root() == checkpoint.root {
             return self.must_agree();
@@ -98,8 +98,8 @@ impl<'f> Tree<'f> {
         Err(failure)
     }
 
-    /// Compares the partial files at the right edge. Checks that no file differs from the entries
-    /// or continues past the last one.
+    /// Compares the partial files at the right edge. Checks that no file differs from the entries,
+    /// and that no file continues past the last entry.
     pub(super) fn must_end_here(&mut self) -> Result<(), Failure> {
         self.compare(self.frontier.partial())?;
         self.must_agree()?;
@@ -165,7 +165,7 @@ impl<'f> Tree<'f> {
         let (width, known) = (u64::from(file.width), leaves.len() as u64);
         let same = same_entries(&file.bytes, leaves);
         let what = match file.entries(FULL) {
-            // Nothing shows yet whether the bundle's further entries are right.
+            // The leaves so far do not show whether the bundle's further entries are right.
             _ if same == known && width > known => return Ok(()),
             Ok(_) if same >= width => return Ok(()),
             Ok(_) => "holds another entry here".to_owned(),

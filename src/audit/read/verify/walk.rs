@@ -1,5 +1,5 @@
-//! Verifies a log in one pass: the entries under the checkpoint, the checkpoint itself, and the
-//! entries that only the journal has.
+//! Verifies a log in one pass: the entries that the checkpoint covers, the checkpoint itself, and
+//! the entries that only the journal has.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::to_base64;
 use crate::audit::read::{FolderFiles, Trouble};
 
-/// The longest time without a checkpoint: the gateway refuses deletions if its checkpoint is 10
-/// seconds late.
+/// The longest time that entries may span without a checkpoint. The gateway refuses deletions if
+/// its checkpoint is 10 seconds late.
 const YOUNG_MICROS: i64 = 10_000_000;
 
 /// One pass through a log.
@@ -26,15 +26,17 @@ struct Walk<'f, 'j, S> {
     journal: Journal<'j>,
     tree: Tree<'f>,
     checker: Checker,
-    /// The first inconsistency of the entries. Reported at the end only, because the tree may name
-    /// the damage that caused it.
+    /// The first inconsistency of the entries. The walk reports this fault only at the end, because
+    /// the tree may find the damage that caused it.
     fault: Option<Failure>,
-    /// The failure if the log has another root than the kept checkpoint at the same size.
+    /// The failure if the log's root at the size of the kept checkpoint differs from that of the
+    /// kept checkpoint.
     fork: Option<Failure>,
     seen: S,
 }
 
-/// Makes the pass. Checkpoint, listing and journal must belong to one state of the log.
+/// Verifies the log in one pass. The checkpoint, the listing and the journal must belong to the
+/// same state of the log.
 pub(super) fn walk(
     job: &Job<'_>,
     checkpoint: Option<&Checkpoint>,
@@ -65,8 +67,9 @@ pub(super) fn walk(
 }
 
 impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
-    /// Takes the entries under the checkpoint. Compares their root with that of the checkpoint, and
-    /// the root at the kept checkpoint's size with the kept one.
+    /// Verifies the entries that the checkpoint covers. Compares their root with that of the
+    /// checkpoint. If the caller kept an earlier checkpoint, also compares the root at the size of
+    /// that checkpoint.
     fn covered(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         for bundle in Listed::bundles_at(checkpoint.size) {
             let file = self.tree.read(bundle)?;
@@ -87,11 +90,11 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
         self.fork.take().map_or(Ok(()), Err)
     }
 
-    /// Takes the entries that only the journal has.
+    /// Verifies the entries that only the journal has.
     fn behind(&mut self) -> Result<(), Failure> {
         while let Some(read) = self.journal.take(self.tree.frontier.size()) {
-            // Under a checkpoint the tree proves every bit of an entry; beyond it, only the exact
-            // encoding does.
+            // No checkpoint proves the bits of these entries, so each entry must have the exact
+            // encoding.
             if self.fault.is_none()
                 && let Err(what) = Entry::decode_exact(&read.bytes)
             {
@@ -144,7 +147,8 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
         })
     }
 
-    /// Takes the next entry, with its place if only the journal has it.
+    /// Verifies the next entry and adds it to the tree. `place` is the entry's place in the
+    /// journal, if only the journal has the entry.
     fn entry(&mut self, bytes: &[u8], place: Option<Place>) -> Result<(), Failure> {
         self.compare_kept();
         let (index, leaf) = (self.tree.frontier.size(), leaf(bytes));
@@ -169,7 +173,8 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
     }
 }
 
-/// Whether the folder is a copy of only the published files: a gateway's also has lock and journal.
+/// Whether the folder is a copy of the published files only. A gateway's own folder also has a lock
+/// and a journal.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     for name in [LOCK, JOURNAL] {
         let is_there = directory.join(name).try_exists();
@@ -180,7 +185,7 @@ fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Checks that the journal has a segment. Even a trail without entries has one.
+/// Checks that the journal has a segment. Even a trail without entries has a segment.
 fn must_have_segment(journal: &Path) -> Result<(), Failure> {
     let folder = journal.display();
     let numbers = FolderFiles::open(journal).and_then(|files| segment::numbers(&*files.0));
@@ -203,16 +208,16 @@ fn of_journal(error: ReadError) -> Failure {
     Failure::new(error.fault.into(), what).placed((place.segment != 0).then_some(place))
 }
 
-/// The journal, entry by entry, up to its end or its first fault.
+/// Reads the journal entry by entry, up to the end or the first fault.
 #[derive(Debug)]
 pub(super) struct Journal<'k> {
     entries: Option<journal::Entries<'k>>,
     next: Option<Read>,
-    /// The fault at which it ended, if any.
+    /// The fault that ended the reading of the journal, if any.
     fault: Option<ReadError>,
-    /// The index of its first entry.
+    /// The index of the journal's first entry; `None` if the journal is empty.
     first: Option<u64>,
-    /// The index after the last entry taken.
+    /// The index after the last entry that [`Journal::take`] returned.
     end: u64,
 }
 
@@ -236,7 +241,8 @@ impl<'k> Journal<'k> {
         journal
     }
 
-    /// Checks that the journal begins at the checkpoint's end or before it.
+    /// Checks that no entry is missing between the end of the checkpoint and the start of the
+    /// journal.
     pub(super) fn must_reach(&self, size: u64) -> Result<(), Failure> {
         let Some(first) = self.first.filter(|first| *first > size) else {
             return Ok(());
