@@ -5,9 +5,9 @@ use super::key::{Key, VerifierKey, origin_fault};
 use super::merkle::{Hash, sha256};
 use super::{FormatError, from_base64, hash_from_base64, parse_number, to_base64};
 
-/// The maximal length of a note: room for a checkpoint and 48 of the longest signatures.
+/// The maximum length of a note in bytes. A checkpoint and 48 of the longest signatures fit.
 pub(crate) const MAX_NOTE_BYTES: usize = 256 * 1024;
-/// The maximal number of signatures; signed-note requires support for at least 16.
+/// The maximum number of signatures in a note. C2SP signed-note requires support for at least 16.
 pub(crate) const MAX_SIGNATURES: usize = 64;
 
 /// The start of a signature line: an em dash and a space.
@@ -28,7 +28,7 @@ impl Checkpoint {
         format!("{}\n{}\n{root}\n", self.origin, self.size)
     }
 
-    /// Parses the text. This log has no extension lines, so they are an error.
+    /// Parses the signed text. Fails if the text has extension lines, because Lychgate writes none.
     pub(crate) fn parse(text: &str) -> Result<Self, FormatError> {
         let malformed = |why| Err(FormatError(format!("not a checkpoint: {why}")));
         let mut lines = text.split('\n');
@@ -55,13 +55,13 @@ impl Checkpoint {
         })
     }
 
-    /// The signed note; equal checkpoints give equal bytes.
+    /// The signed note. Equal checkpoints give equal bytes.
     pub fn sign(&self, key: &Key) -> Vec<u8> {
         sign_note(key, &self.text()).into_bytes()
     }
 
-    /// Parses a signed note and verifies its signature; the key's name must be the checkpoint's
-    /// origin.
+    /// Parses a signed note and verifies its signature. The checkpoint's origin must be the key's
+    /// name.
     pub fn open(bytes: &[u8], key: &VerifierKey) -> Result<Self, FormatError> {
         let note = Note::parse(bytes)?;
         note.verify(key)?;
@@ -75,7 +75,7 @@ impl Checkpoint {
     }
 }
 
-/// A well-formed signed note; [`Note::verify`] checks its signatures.
+/// A well-formed note. Only [`Note::verify`] checks the signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     text: String,
@@ -85,12 +85,12 @@ pub(crate) struct Note {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Signature {
     name: String,
-    /// Key id and signature.
+    /// The key id (4 bytes), then the signature.
     line: Vec<u8>,
 }
 
-/// Signs a text and returns the whole note. The text ends in a line feed and has no other control
-/// characters.
+/// Signs a text and returns the whole note. The text must end in a line feed. It must not contain
+/// control characters except line feeds.
 pub(super) fn sign_note(key: &Key, text: &str) -> String {
     let line = to_base64(&key.sign(text.as_bytes()));
     format!("{text}\n{DASH}{} {line}\n", key.origin())
@@ -135,7 +135,8 @@ impl Note {
         &self.text
     }
 
-    /// Verifies the signatures with this key's name and id; ignores all others.
+    /// Verifies all signatures that have this key's name and id. Fails if there are none. Ignores
+    /// other keys' signatures.
     pub(crate) fn verify(&self, key: &VerifierKey) -> Result<(), FormatError> {
         let id = key.id();
         let mut known = self
@@ -158,7 +159,7 @@ impl Note {
 }
 
 impl Signature {
-    /// Parses a signature line without its line feed.
+    /// Parses a signature line. `line` has no line feed at its end.
     fn parse(line: &str) -> Option<Self> {
         let (name, body) = line.strip_prefix(DASH)?.split_once(' ')?;
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '+') {

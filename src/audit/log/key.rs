@@ -1,4 +1,4 @@
-//! The trail's keys: Ed25519, in the formats of signed notes.
+//! The trail's Ed25519 keys, in the formats of signed notes.
 //!
 //! The key file holds one line, `PRIVATE+KEY+name+hhhhhhhh+base64(01 || seed)`. The verifier key is
 //! `name+hhhhhhhh+base64(01 || public key)` (C2SP signed-note). The name is the log's origin.
@@ -21,15 +21,17 @@ use super::{from_base64, hex, to_base64};
 /// The signature type byte of Ed25519.
 const ED25519: u8 = 1;
 const PREFIX: &str = "PRIVATE+KEY+";
-/// A key file is shorter than this: prefix, 255 bytes of name, id and 44 of base64.
+/// An upper bound for the length of a key file: prefix, 255 bytes of name, id and 44 bytes of
+/// base64.
 const MAX_FILE_BYTES: u64 = 512;
 
-/// Why a key is unusable; never contains a secret.
+/// Why a key is unusable. The text never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyError(String);
 
-/// The signing key and the secrets derived from it. Drop wipes their memory.
+/// The signing key and the secrets derived from it. When a [`Key`] is dropped, all of them are
+/// wiped from memory.
 pub struct Key {
     verifier: VerifierKey,
     pair: Ed25519KeyPair,
@@ -56,7 +58,7 @@ impl Key {
         Self::parse(&text).map_err(|e| KeyError(format!("{place}: {e}")))
     }
 
-    /// Parses the text of a key file; it may end in one line feed.
+    /// Parses the text of a key file. The text may end in one line feed.
     pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
         let form = || KeyError("not a signing key from `lychgate audit keygen`".into());
         let line = text.strip_suffix('\n').unwrap_or(text);
@@ -84,8 +86,8 @@ impl Key {
         &self.verifier
     }
 
-    /// Signs a text: the key id (4 bytes) and the signature (64 bytes), as in a line of a signed
-    /// note.
+    /// Signs a text. Returns the key id (4 bytes) and the signature (64 bytes), as in a signature
+    /// line of a signed note.
     pub(crate) fn sign(&self, text: &[u8]) -> Vec<u8> {
         let mut line = self.verifier.id().to_vec();
         line.extend_from_slice(self.pair.sign(text).as_ref());
@@ -97,7 +99,7 @@ impl Key {
         fixed(hmac::sign(&self.tags, bytes).as_ref())
     }
 
-    /// Whether this key made the tag; takes constant time.
+    /// Whether this key made the tag for these bytes. Compares in constant time.
     pub(crate) fn tag_holds(&self, bytes: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.tags, bytes, tag).is_ok()
     }
@@ -143,7 +145,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Generates a key and writes it to a new file of mode 0600, synced. Returns its verifier key.
+/// Generates a key, writes it to a new file of mode 0600, and syncs the file and its folder.
+/// Returns the verifier key.
 pub(crate) fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError> {
     let key = Key::generate(origin)?;
     let fault = |e| KeyError(format!("cannot write {}: {e}", path.display()));
@@ -162,8 +165,9 @@ pub(crate) fn keygen(origin: &str, path: &Path) -> Result<VerifierKey, KeyError>
     Ok(key.verifier)
 }
 
-/// A warning if every user of the machine can read or write the key file. Access for the group is
-/// fine: a mounted secret reaches a user who is not its owner that way.
+/// Returns a warning if every user of the machine has access to the key file. Group access is fine:
+/// a mounted secret may belong to another user, and the gateway then reads it through the file's
+/// group.
 pub(crate) fn exposed(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o007 != 0).then(|| {
@@ -176,7 +180,7 @@ pub(crate) fn exposed(path: &Path) -> Option<String> {
     })
 }
 
-/// The public key.
+/// The public key and the log's origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     origin: String,
@@ -191,7 +195,7 @@ impl VerifierKey {
         }
     }
 
-    /// Parses a verifier key; it may end in one line feed.
+    /// Parses a verifier key. The text may end in one line feed.
     pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let form = || KeyError("not a verifier key of the form NAME+HASH+BASE64".into());
@@ -206,7 +210,7 @@ impl VerifierKey {
             return Err(KeyError("not an Ed25519 key".into()));
         };
         let key = Self::new(name, public);
-        // Refuses every spelling except the canonical one, including that of the id.
+        // This also refuses a wrong id and every spelling except the canonical one.
         if key.to_string() != line {
             return Err(KeyError("the key's id does not fit the key".into()));
         }
@@ -244,7 +248,7 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// Why a text cannot be an origin; `None` if it can.
+/// Why this text cannot be an origin; `None` if it can be one.
 pub(crate) fn origin_fault(origin: &str) -> Option<&'static str> {
     if origin.is_empty() || origin.len() > 255 {
         return Some("an origin has 1 to 255 bytes");
@@ -252,8 +256,8 @@ pub(crate) fn origin_fault(origin: &str) -> Option<&'static str> {
     if !origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+') {
         return Some("an origin is visible ASCII without `+`");
     }
-    // A receipt's signed text begins with `lychgate-receipt`, and a checkpoint's with its origin.
-    // With this origin, one could pass for the other.
+    // The signed text of a receipt begins with `lychgate-receipt`, that of a checkpoint with the
+    // origin. If the origin were `lychgate-receipt` too, a receipt could pass for a checkpoint.
     (origin == "lychgate-receipt").then_some("an origin cannot be `lychgate-receipt`")
 }
 

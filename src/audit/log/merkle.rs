@@ -1,5 +1,5 @@
-//! The log's Merkle tree: its hashes (RFC 6962, section 2.1, with SHA-256), and proofs of inclusion
-//! that are made from the hashes in the tiles.
+//! The log's Merkle tree (RFC 6962, section 2.1, with SHA-256). Computes hashes, makes inclusion
+//! proofs from the hashes in the tiles, and verifies inclusion proofs.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 
 pub(crate) type Hash = [u8; 32];
 
-/// Binary levels of the tree that one level of tiles spans.
+/// How many levels of the binary tree one level of tiles spans.
 const TILE_HEIGHT: u32 = 8;
 
-/// The hash of an entry as a leaf: SHA-256 over a zero byte and the entry.
+/// The hash of an entry as a leaf: SHA-256 over the byte 0x00 and the entry.
 pub(crate) fn leaf(entry: &[u8]) -> Hash {
     let mut context = Context::new(&SHA256);
     context.update(&[0]);
@@ -18,7 +18,7 @@ pub(crate) fn leaf(entry: &[u8]) -> Hash {
     fixed(context.finish().as_ref())
 }
 
-/// The hash of an inner node: SHA-256 over a one byte and both children.
+/// The hash of an inner node: SHA-256 over the byte 0x01 and both children.
 pub(crate) fn node(left: &Hash, right: &Hash) -> Hash {
     let mut context = Context::new(&SHA256);
     context.update(&[1]);
@@ -31,11 +31,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     fixed(digest(&SHA256, bytes).as_ref())
 }
 
-/// The root over these hashes. The root of a full tile is a hash in the tile above.
+/// The root of the tree over these hashes. For the hashes of a full tile, this root is one hash of
+/// a tile on the next level.
 pub(crate) fn root_of(hashes: &[Hash]) -> Hash {
     let mut nodes = hashes.to_vec();
     while nodes.len() > 1 {
-        // The last node of a level moves up alone if it has no sibling.
+        // If the last node of a level has no sibling, it moves up unchanged.
         let parent = |pair: &[Hash]| match pair {
             [left, right] => node(left, right),
             alone => alone[0],
@@ -53,17 +54,18 @@ pub(super) fn fixed(bytes: &[u8]) -> Hash {
 
 /// A source of the hashes in a log's tiles.
 pub(crate) trait HashReader {
-    /// The hash with this index on a level: the root of 256^level entries, from entry `index *
-    /// 256^level`. It is hash `index % 256` of tile `index / 256`.
+    /// Reads hash `index % 256` of tile `index / 256` on a level. This hash is the root over
+    /// 256^level entries, from entry `index * 256^level` on.
     fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
 }
 
-/// The root of the log at a size, from the tiles of this size or a larger one.
+/// Computes the log's root at a size. The reader's tiles may be of this size or of a larger one.
 pub(crate) fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     range(0, size, reader)
 }
 
-/// The path from an entry to the root of the log at a size, from the leaf's sibling up.
+/// Computes the inclusion path from an entry to the log's root at a size. The path begins with the
+/// leaf's sibling.
 pub(crate) fn inclusion(index: u64, size: u64, reader: &dyn HashReader) -> io::Result<Vec<Hash>> {
     if index >= size {
         let why = format!("entry {index} is not among the first {size}");
@@ -98,7 +100,7 @@ pub(crate) fn verify_inclusion(
     if index >= size {
         return false;
     }
-    // The index of the node on its level, and the last index there.
+    // The index of the current node on its level, and the last index on that level.
     let (mut at, mut last) = (index, size - 1);
     let mut hash = *leaf;
     for sibling in path {
@@ -107,7 +109,7 @@ pub(crate) fn verify_inclusion(
         }
         if at & 1 == 1 || at == last {
             hash = node(sibling, &hash);
-            // The last node of a level moves up alone until it has a left sibling.
+            // The last node of a level moves up unchanged until it has a left sibling.
             let alone = at.trailing_zeros();
             at >>= alone;
             last >>= alone;
@@ -120,7 +122,8 @@ pub(crate) fn verify_inclusion(
     last == 0 && hash == *root
 }
 
-/// The root over `count` leaves from leaf `start`, a multiple of `count.next_power_of_two()`.
+/// The root over `count` leaves from leaf `start` on. `start` must be a multiple of
+/// `count.next_power_of_two()`.
 fn range(start: u64, count: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     if count == 0 {
         return Ok(root_of(&[]));

@@ -1,6 +1,6 @@
-//! The C2SP formats of the log as pure functions: tree, tiles, notes, checkpoints, proofs, keys,
-//! receipts. The parsers accept one spelling of each value, so that no flipped bit goes
-//! unnoticed.
+//! Pure functions for the C2SP formats of the log: tree, tiles, notes, checkpoints, proofs, keys,
+//! receipts. The parsers accept only one spelling of each value, so that they detect every flipped
+//! bit.
 
 pub(crate) mod checkpoint;
 pub mod key;
@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use merkle::Hash;
 
-/// Why bytes are not a valid note, checkpoint, proof, tile or bundle.
+/// Why some bytes are not a valid note, checkpoint, proof, tile or bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FormatError(String);
@@ -30,7 +30,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Decodes base64; `None` for a text that [`to_base64`] does not write.
+/// Decodes base64. Returns `None` unless the text is exactly as [`to_base64`] would write it.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let bytes = STANDARD.decode(text).ok()?;
     (to_base64(&bytes) == text).then_some(bytes)

@@ -1,5 +1,5 @@
-//! Proofs for offline verification: an entry's path and a signed checkpoint in one file (C2SP
-//! tlog-proof).
+//! Proofs for offline verification (C2SP tlog-proof). One file holds an entry's inclusion path and
+//! a signed checkpoint.
 
 use super::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note};
 use super::key::VerifierKey;
@@ -8,15 +8,17 @@ use super::tiles::MAX_ENTRY_BYTES;
 use super::{FormatError, from_base64, hash_from_base64, parse_number, to_base64};
 
 const VERSION: &str = "c2sp.org/tlog-proof@v1";
-/// The maximal length of a path: a log has fewer than 2^64 entries.
+/// The maximum number of hashes in an inclusion path: a log has fewer than 2^64 entries.
 const MAX_PATH: usize = 64;
-/// The maximal length of a proof: first lines, an entry in base64, 64 hashes, a note.
+/// The maximum length of a proof in bytes: the first lines, an entry in base64, 64 hashes and a
+/// note.
 pub(crate) const MAX_PROOF_BYTES: usize =
     64 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_PATH * 45 + MAX_NOTE_BYTES;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlogProof {
-    /// The entry. The proof says nothing about it until its hash is checked.
+    /// The bytes of the entry, if the file holds them. The proof covers these bytes only if the
+    /// caller verifies it for their leaf hash.
     pub(crate) extra: Option<Vec<u8>>,
     pub(crate) index: u64,
     /// The inclusion path, from the leaf's sibling up.
@@ -42,7 +44,8 @@ impl TlogProof {
         bytes
     }
 
-    /// Parses a proof's file. Its checkpoint must be a note; [`Self::verify`] checks the signature.
+    /// Parses a proof file. Checks only that the checkpoint is a well-formed note; [`Self::verify`]
+    /// checks the note's signature.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let malformed = |why| FormatError(format!("not a tlog-proof: {why}"));
         if bytes.len() > MAX_PROOF_BYTES {
@@ -81,7 +84,8 @@ impl TlogProof {
         })
     }
 
-    /// Verifies the proof for this leaf; ignores its `extra` line.
+    /// Verifies that this leaf hash is in the log that the checkpoint signs. Ignores the `extra`
+    /// line.
     pub(crate) fn verify(&self, leaf: &Hash, key: &VerifierKey) -> Result<Checkpoint, FormatError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key)
             .map_err(|e| FormatError(format!("the proof's checkpoint: {e}")))?;

@@ -1,7 +1,7 @@
-//! The signed receipt of a deletion that was sent.
+//! The signed receipt for a deletion that was sent to the origin.
 //!
 //! The signed text has three lines, each with a line feed: `lychgate-receipt`, `ORIGIN/INDEX` and
-//! the leaf in base64. Its first line ensures that no receipt is valid as a checkpoint.
+//! the leaf in base64. The first line ensures that no receipt is valid as a checkpoint.
 
 use super::key::{Key, VerifierKey};
 use super::merkle::Hash;
@@ -10,7 +10,8 @@ use super::{from_base64, hash_from_base64, parse_number, to_base64};
 /// The values of the three receipt headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// `lychgate-receipt`: `ORIGIN/INDEX`, the index of the (first) intent.
+    /// `lychgate-receipt`: `ORIGIN/INDEX`. The index is that of the intent, or of its first part if
+    /// the intent was split.
     pub receipt: String,
     /// `lychgate-receipt-leaf`: base64 of the RFC 6962 leaf hash of the closing entry, or of the
     /// intent if the outcome is not on record.
@@ -20,7 +21,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Signs a receipt for the deletion whose (first) intent has this index.
+    /// Signs a receipt for a deletion. `index` is that of the intent, or of its first part if the
+    /// intent was split.
     pub fn sign(key: &Key, index: u64, leaf: &Hash) -> Self {
         let receipt = format!("{}/{index}", key.origin());
         let leaf = to_base64(leaf);
@@ -32,8 +34,8 @@ impl Receipt {
         }
     }
 
-    /// Verifies a receipt and returns its index and leaf; `None` if this key did not sign it. Each
-    /// field must have the spelling of [`Self::sign`].
+    /// Verifies a receipt and returns its index and leaf hash. Returns `None` if this key did not
+    /// sign the receipt, or if [`Self::sign`] would spell a field differently.
     pub fn verify(&self, key: &VerifierKey) -> Option<(u64, Hash)> {
         let (origin, digits) = self.receipt.rsplit_once('/')?;
         let index = parse_number(digits)?;

@@ -1,5 +1,5 @@
-//! Tiles and entry bundles (C2SP tlog-tiles): their paths, their content, the set that a log of a
-//! given size has, and the partial tiles at the log's end, to append to.
+//! Tiles and entry bundles (C2SP tlog-tiles): their paths, their content, and which ones a log of a
+//! given size has. [`Frontier`] appends leaves to the partial tiles at the log's end.
 
 use std::io;
 
@@ -10,27 +10,27 @@ pub(crate) use tests::encode_bundle;
 
 /// How many hashes a full tile has, and how many entries a full bundle has.
 pub(crate) const FULL: u16 = 256;
-/// How many levels a log of fewer than 2^64 entries has: 0 to 7.
+/// How many levels of tiles a log of fewer than 2^64 entries can have: levels 0 to 7.
 pub(crate) const LEVELS: u8 = 8;
-/// The largest level in a path.
+/// The highest level that the path of a tile may name.
 const MAX_LEVEL: u8 = 63;
-/// The maximal length of an entry: the bundle stores it in two bytes.
+/// The maximum length of an entry. A bundle stores the length of each entry in two bytes.
 pub(crate) const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
-/// The maximal length of a bundle.
+/// The maximum length of a bundle in bytes.
 pub(crate) const MAX_BUNDLE_BYTES: usize = FULL as usize * (2 + MAX_ENTRY_BYTES);
 
-/// A hash tile. Its hash `i` is the root of 256^level entries, from entry `(256 * index + i) *
-/// 256^level`.
+/// A hash tile. Hash `i` of the tile is the root over 256^level entries, from entry
+/// `(256 * index + i) * 256^level` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tile {
     /// 0 to 63; level 0 holds the leaf hashes.
     pub(crate) level: u8,
     pub(crate) index: u64,
-    /// How many hashes it has, 1 to 256; 256 is a full tile, fewer is a partial one.
+    /// How many hashes the tile has, 1 to 256. A tile with fewer than 256 hashes is partial.
     pub(crate) width: u16,
 }
 
-/// An entry bundle: up to 256 entries from entry `256 * index`.
+/// An entry bundle: up to 256 entries, from entry `256 * index` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bundle {
     pub(crate) index: u64,
@@ -38,7 +38,8 @@ pub(crate) struct Bundle {
 }
 
 impl Tile {
-    /// The tile at this place in a log of this size; `None` if the log has none there.
+    /// The tile with this level and index in a log of this size; `None` if the log has no such
+    /// tile.
     pub(crate) fn at(level: u8, index: u64, size: u64) -> Option<Self> {
         let width = width(index, hashes_at(level, size))?;
         Some(Self {
@@ -48,19 +49,20 @@ impl Tile {
         })
     }
 
-    /// The first entry under the tile's hash with this number.
+    /// The index of the first entry that hash number `hash` of this tile covers.
     pub(crate) fn first_entry(&self, hash: u64) -> u64 {
         let place = self.index.saturating_mul(FULL.into()).saturating_add(hash);
         let below = u64::from(FULL).checked_pow(self.level.into());
         below.map_or(u64::MAX, |below| place.saturating_mul(below))
     }
 
-    /// The path in the folder: `tile/0/x001/234`, or `tile/0/x001/234.p/7` if it is partial.
+    /// The path in the log's folder: `tile/0/x001/234` for a full tile, `tile/0/x001/234.p/7` for a
+    /// partial one.
     pub(crate) fn path(&self) -> String {
         format!("tile/{}/{}", self.level, place(self.index, self.width))
     }
 
-    /// Parses a path that [`Self::path`] writes; `None` for all others.
+    /// Parses a path. Returns `None` unless [`Self::path`] would return exactly this path.
     pub(crate) fn parse_path(path: &str) -> Option<Self> {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let level = level.parse().ok().filter(|&level| level <= MAX_LEVEL)?;
@@ -75,7 +77,7 @@ impl Tile {
 }
 
 impl Bundle {
-    /// The bundle at this place in a log of this size; `None` if the log has none there.
+    /// The bundle with this index in a log of this size; `None` if the log has no such bundle.
     pub(crate) fn at(index: u64, size: u64) -> Option<Self> {
         let width = width(index, size)?;
         Some(Self { index, width })
@@ -85,13 +87,13 @@ impl Bundle {
         self.index.saturating_mul(FULL.into())
     }
 
-    /// The path in the folder: `tile/entries/x001/234`, or `tile/entries/x001/234.p/7` if it is
-    /// partial.
+    /// The path in the log's folder: `tile/entries/x001/234` for a full bundle,
+    /// `tile/entries/x001/234.p/7` for a partial one.
     pub(crate) fn path(&self) -> String {
         format!("tile/entries/{}", place(self.index, self.width))
     }
 
-    /// Parses a path that [`Self::path`] writes; `None` for all others.
+    /// Parses a path. Returns `None` unless [`Self::path`] would return exactly this path.
     pub(crate) fn parse_path(path: &str) -> Option<Self> {
         let (index, width) = parse_place(path.strip_prefix("tile/entries/")?)?;
         let bundle = Self { index, width };
@@ -99,16 +101,18 @@ impl Bundle {
     }
 }
 
-/// The use of a name below `tile/`, by its form.
+/// Whether a name below `tile/` belongs to a folder or to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A level, a group of a thousand, or the partial files of one index.
+    /// A folder: for a level, for a group of a thousand indexes, or for the partial files of one
+    /// index.
     Folder,
-    /// A tile or a bundle.
+    /// A file: a tile or a bundle.
     File,
 }
 
-/// The form of a path's last name; `None` if a log has no such names there.
+/// Whether the last name in a path is a folder's or a file's, judged by its spelling. Returns
+/// `None` if a log has no such name at that place.
 pub(crate) fn form(path: &str) -> Option<Form> {
     let rest = path.strip_prefix("tile/")?;
     let Some((above, name)) = rest.rsplit_once('/') else {
@@ -127,7 +131,8 @@ pub(crate) fn form(path: &str) -> Option<Form> {
     }
 }
 
-/// How many hashes a level has in a log of this size: one for each full tile below.
+/// How many hashes a level has in a log of this size. Level 0 has one hash for each entry; a higher
+/// level has one for each full tile on the level below.
 pub(crate) fn hashes_at(level: u8, size: u64) -> u64 {
     size.checked_shr(8 * u32::from(level)).unwrap_or(0)
 }
@@ -143,7 +148,8 @@ pub(crate) fn bundles_at(size: u64) -> impl Iterator<Item = Bundle> {
     (0..).map_while(move |index| Bundle::at(index, size))
 }
 
-/// The width of the tile at this index if its level has this many hashes.
+/// The width of the tile at an index on a level that has `hashes` hashes; `None` if there is no
+/// such tile.
 fn width(index: u64, hashes: u64) -> Option<u16> {
     let full = u64::from(FULL);
     let rest = hashes.checked_sub(index.checked_mul(full)?)?;
@@ -152,8 +158,8 @@ fn width(index: u64, hashes: u64) -> Option<u16> {
         .filter(|&width| width > 0)
 }
 
-/// Groups of three digits, all except the last with an `x`; the width follows if the tile is
-/// partial.
+/// Writes an index as groups of three digits, with an `x` before each group except the last. If the
+/// tile is partial, appends its width.
 fn place(index: u64, width: u16) -> String {
     let mut text = format!("{:03}", index % 1_000);
     let mut rest = index / 1_000;
@@ -167,7 +173,8 @@ fn place(index: u64, width: u16) -> String {
     text
 }
 
-/// Accepts more than [`place`] writes, so the caller encodes the result and compares.
+/// Parses the text that [`place`] writes. Also accepts other spellings, so the caller must write
+/// the result again and compare.
 fn parse_place(text: &str) -> Option<(u64, u16)> {
     let (place, width) = match text.split_once(".p/") {
         Some((place, width)) => (place, width.parse().ok().filter(|w| (1..FULL).contains(w))?),
@@ -177,7 +184,7 @@ fn parse_place(text: &str) -> Option<(u64, u16)> {
     Some((digits.parse().ok()?, width))
 }
 
-/// Appends an entry to a bundle: its length in two bytes, big-endian, and its bytes.
+/// Appends an entry to a bundle: first the entry's length as two big-endian bytes, then the entry.
 pub(crate) fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), FormatError> {
     let length = u16::try_from(entry.len()).map_err(|_| {
         let what = "over the 65,535 that a bundle can hold";
@@ -226,11 +233,11 @@ pub(crate) fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// The partial tiles at one size: at most 8 levels of 255 hashes, 64 KiB in all.
+/// The partial tiles of a log at one size. Has at most 8 levels of 255 hashes, 64 KiB in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frontier {
     size: u64,
-    /// Each level's hashes after its last full tile, at most 255.
+    /// For each level, the hashes after the last full tile, at most 255.
     levels: [Vec<Hash>; LEVELS as usize],
 }
 
@@ -253,8 +260,8 @@ impl Frontier {
         Self { size, levels }
     }
 
-    /// The frontier at an earlier size. If a tile that was partial then is full now, its hashes are
-    /// gone and the result is wrong.
+    /// The frontier at an earlier size. The result is wrong if a tile that was partial at that size
+    /// is full now, because the frontier does not keep the hashes of full tiles.
     pub(crate) fn back_to(&self, size: u64) -> Self {
         let mut earlier = self.clone();
         earlier.size = size;
@@ -268,7 +275,7 @@ impl Frontier {
         self.size
     }
 
-    /// Adds the next leaf. Returns the tiles that it fills, lowest level first.
+    /// Adds the next leaf. Returns the tiles that this leaf fills, lowest level first.
     pub(crate) fn push(&mut self, leaf: Hash) -> Vec<(Tile, Vec<Hash>)> {
         self.size += 1;
         let mut filled = Vec::new();
