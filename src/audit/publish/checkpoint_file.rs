@@ -1,7 +1,9 @@
-//! The files that hold the newest checkpoint: the log's own, and the seen file.
+//! The two files that hold the newest checkpoint: `checkpoint` in the log's folder, and the seen
+//! file.
 //!
-//! The seen file is a copy outside the log's folder. It shows that someone set the folder back to an
-//! older state. If the gateway cannot write the seen file, it only reports that.
+//! The seen file is a copy outside the log's folder. With this copy, the gateway detects that
+//! someone set the log's folder back to an older state. If the gateway cannot write the seen file,
+//! it reports that and continues.
 
 use std::io;
 use std::path::Path;
@@ -15,14 +17,15 @@ use crate::audit::log::key::VerifierKey;
 use crate::audit::status::{Cause, Unavailable, closed, unread};
 use crate::clock::Time;
 
-/// The file, and the bytes that this process expects in it.
+/// A file that holds a checkpoint, and the bytes that this process expects in the file.
 #[derive(Debug)]
 pub(super) struct CheckpointFile {
     folder: Arc<dyn Folder>,
     name: String,
     /// The content that the file should have; `None` before the first checkpoint.
     pub(super) known: Option<Vec<u8>>,
-    /// The content of a failed write, which the file may have nevertheless.
+    /// The content of the last write, if that write failed. The file may hold this content
+    /// nevertheless.
     attempted: Option<Vec<u8>>,
 }
 
@@ -36,7 +39,8 @@ impl CheckpointFile {
         })
     }
 
-    /// Reads the file and checks that it holds the last checkpoint of this process.
+    /// Reads the file and checks that it still holds the checkpoint that this process last read or
+    /// wrote.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
         let found = read_log_file(&*self.folder, &self.name)
             .map_err(|e| unread(&e, &format!("cannot read {}", self.name)))?;
@@ -55,7 +59,8 @@ impl CheckpointFile {
         Err(closed(Cause::SecondWriter, what))
     }
 
-    /// Replaces the file's content durably. `folder` and `temporary` locate the temporary file.
+    /// Replaces the file's content durably. First writes the content to a temporary file with the
+    /// name `temporary` in `folder`.
     pub(super) fn replace(
         &mut self,
         folder: &dyn Folder,
@@ -71,12 +76,12 @@ impl CheckpointFile {
     }
 }
 
-/// The seen file.
+/// Detects a roll-back of the log's folder with the seen file.
 #[derive(Debug)]
 pub(super) struct RollbackGuard {
-    /// `None` if it cannot be opened.
+    /// The seen file; `None` if it cannot be opened.
     file: Option<CheckpointFile>,
-    /// Why roll-back detection does not work.
+    /// Why roll-back detection does not work; `None` if it works.
     pub(super) trouble: Option<String>,
     path: String,
 }
@@ -98,7 +103,7 @@ impl RollbackGuard {
         })
     }
 
-    /// The file with the time of its last change, for messages.
+    /// Describes the seen file for messages: its path and the time of its last change.
     pub(super) fn describe(&self) -> String {
         let looked = self.file.as_ref().map(|file| file.folder.look(&file.name));
         let micros = looked.and_then(|found| i64::try_from(found.ok()?.changed / 1_000).ok());
@@ -107,7 +112,7 @@ impl RollbackGuard {
         format!("the seen file {}{since}", self.path)
     }
 
-    /// The file's content; `None` if it is missing or cannot be read.
+    /// The content of the seen file; `None` if the file is missing or cannot be read.
     pub(super) fn known(&self) -> Option<&[u8]> {
         self.file.as_ref()?.known.as_deref()
     }
@@ -116,7 +121,8 @@ impl RollbackGuard {
         self.known() == Some(bytes) && self.trouble.is_none()
     }
 
-    /// Fails only if another program wrote a checkpoint. The next write repairs any other fault.
+    /// Checks the seen file. Fails only if another program wrote a checkpoint into the file. The
+    /// next write repairs any other fault.
     pub(super) fn compare(&mut self, key: &VerifierKey) -> Result<(), Unavailable> {
         match self.file.as_mut().map(|file| file.compare(key)) {
             Some(Err(found)) if found.cause == Cause::SecondWriter => Err(found),
@@ -133,8 +139,8 @@ impl RollbackGuard {
     }
 }
 
-/// Why roll-back detection would not work for this process's user; `None` if it would. The user
-/// must be able to read the file and to create files in its folder.
+/// Why roll-back detection would not work for this process's user; `None` if it would work. The
+/// user must be able to read the seen file and to create files in the folder of the seen file.
 pub(crate) fn unwatched(path: &Path) -> Option<String> {
     let may = |path: &Path, access| rustix::fs::access(path, access).map_err(io::Error::from);
     let folder = may(folder_above(path), Access::WRITE_OK | Access::EXEC_OK);
@@ -150,7 +156,7 @@ pub(crate) fn unwatched(path: &Path) -> Option<String> {
 pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-    // Never creates the folder: it could take the place of a disk that is not mounted.
+    // Never creates a missing folder, because its disk may just not be mounted.
     Ok((disk.folder(folder_above(path), None)?, name.to_owned()))
 }
 

@@ -1,9 +1,10 @@
-//! The publisher: turns synced entries into tiles, bundles and signed checkpoints on a thread of
-//! its own, so that no deletion waits for it.
+//! The publisher turns synced entries into tiles, bundles and signed checkpoints. It runs on its
+//! own thread, so that no deletion waits for it.
 //!
-//! It makes the bundles and tiles durable, reads the old checkpoint back, writes the new one,
-//! updates the seen file, and then removes files that are no longer needed. So no checkpoint names
-//! a file that is not durable, even if a step fails or the process crashes.
+//! The publisher makes the bundles and tiles durable, reads the old checkpoint back, writes the new
+//! one, updates the seen file (a copy of the checkpoint outside the folder), and then removes files
+//! that are no longer needed. In this order, no checkpoint covers a file that is not durable, even
+//! if a step fails or the process crashes.
 
 pub(crate) mod replay_check;
 
@@ -45,9 +46,10 @@ pub(crate) struct Publisher {
     rollback_guard: RollbackGuard,
     /// How many entries the checkpoint covered when the log was opened.
     pub(crate) covered: u64,
-    /// The published log. While an opening restores missing files, it ends before the checkpoint.
+    /// The right edge of the published log. While missing files are being restored at a start, this
+    /// edge is before the end of the checkpoint.
     published: Tree,
-    /// Synced entries after the published ones.
+    /// Synced batches that are not published yet.
     waiting: Vec<Synced>,
     segments: Segments,
     /// Every intent below this index has an outcome among the entries taken so far.
@@ -58,7 +60,8 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Continues from the published log; `before` is the batch before the first one in the journal.
+    /// Creates a publisher that continues from the published log. `before` links to the batch
+    /// before the journal's first batch.
     pub(crate) fn new(
         replayed: ReplayCheck,
         key: &Arc<Key>,
@@ -103,8 +106,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes all entries taken so far; if there are none, only checks the published
-    /// checkpoints. After an error all entries are still waiting.
+    /// Publishes all waiting entries. If no entry waits, checks the checkpoint and the seen file,
+    /// and writes the seen file again if it is outdated. After an error, all entries still wait.
     pub(crate) fn publish(&mut self) -> Result<(), Unavailable> {
         let began = Instant::now();
         let next = self
@@ -144,8 +147,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Writes the files of entries that the checkpoint already covers, because some are missing;
-    /// publishes if there are newer entries.
+    /// Restores missing files: writes the files of all waiting entries. If some of these entries
+    /// are newer than the checkpoint, also publishes a new checkpoint.
     pub(crate) fn make_again(&mut self) -> Result<(), Unavailable> {
         let taken: usize = self.waiting.iter().map(|batch| batch.entries.len()).sum();
         if self.published.size() + taken as u64 > self.covered {
@@ -158,7 +161,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Writes the tiles and bundles of the waiting entries; returns the log that includes them.
+    /// Writes the tiles and bundles of the waiting entries. Returns the right edge of the log with
+    /// these entries.
     fn lay_out(&mut self) -> io::Result<Tree> {
         let mut next = self.published.clone();
         if self.waiting.is_empty() {

@@ -1,6 +1,7 @@
-//! Removes the oldest journal segments that a checkpoint covers and that hold no open intent;
-//! bundles hold all of their entries. Before it removes the first, it writes the file `floor`,
-//! which names the new start of the journal, so that a start detects any other missing segment.
+//! Removes the oldest journal segments once a checkpoint covers them and they hold no open intent.
+//! The bundles keep all entries of these segments. Before the first removal, writes the new start
+//! of the journal into the file `floor`. From this file, the next start of the gateway knows which
+//! segments must exist.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,25 +18,26 @@ use crate::audit::log::key::Key;
 #[derive(Clone, Copy, Debug)]
 struct Known {
     number: u64,
-    /// The batch before its first one.
+    /// The batch before the segment's first batch.
     before: Link,
-    /// The index after its last entry.
+    /// The index after the segment's last entry.
     end: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Segments {
     folder: Arc<dyn Folder>,
-    /// The integrity check, which must forget a segment before its removal.
+    /// The segments that the integrity check watches. The check must forget a segment before the
+    /// segment is removed.
     watched: Arc<integrity::Segments>,
     known: VecDeque<Known>,
     last: Link,
-    /// Whether segments that an earlier process failed to remove are gone.
+    /// Whether this process has removed the segments that an earlier process failed to remove.
     is_cleaned_up: bool,
 }
 
 impl Segments {
-    /// `before` is the batch before the first one in the journal.
+    /// `before` links to the batch before the journal's first batch.
     pub(super) fn new(integrity: &Integrity, before: Link) -> Self {
         Self {
             folder: Arc::clone(&integrity.journal),
@@ -61,7 +63,8 @@ impl Segments {
         self.last = link;
     }
 
-    /// Removes segments that end at or before this index, but never the newest.
+    /// Removes the segments whose entries are all before index `until`. Never removes the newest
+    /// segment.
     pub(super) fn prune(&mut self, until: u64, key: &Key) -> io::Result<()> {
         let finished = self.known.len().saturating_sub(1);
         let gone = self.known.iter().take(finished);
@@ -69,7 +72,7 @@ impl Segments {
         let Some(first) = self.known.get(gone).copied() else {
             return Ok(());
         };
-        // If the journal was pruned before, an earlier process may have left segments.
+        // If an earlier process pruned the journal, it may have failed to remove some segments.
         let may_be_left = !self.is_cleaned_up && first.before.sequence > 0;
         if gone > 0 || may_be_left {
             let floor = PruningFloor {

@@ -1,5 +1,6 @@
-//! Rebuilds the tree from the journal and compares it with the published log, so that the gateway
-//! signs no tree that does not extend the newest checkpoint, in the folder and in the seen file.
+//! Rebuilds the tree from the journal and compares it with the published log. The gateway signs a
+//! new tree only if that tree extends the checkpoint in the folder and the checkpoint in the seen
+//! file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,16 +27,17 @@ pub(crate) struct ReplayCheck {
     /// The checkpoint in the seen file.
     newest_seen: Option<Checkpoint>,
     tree: Tree,
-    /// The tree before the journal's first entry.
+    /// The tree over the entries before the journal's first entry.
     start: Tree,
-    /// The tree at the folder's checkpoint.
+    /// The tree at the size of the checkpoint in the folder.
     published: Tree,
-    /// Whether a published file is missing that the journal can restore.
+    /// Whether a published file is missing. The publisher can restore this file from the journal.
     is_missing: bool,
 }
 
 impl ReplayCheck {
-    /// Reads both checkpoints, and checks that this log's key signed them.
+    /// Reads the checkpoint in the folder and the one in the seen file. Checks that this log's key
+    /// signed both.
     pub(crate) fn open(
         disk: &dyn Disk,
         root: &Arc<dyn Folder>,
@@ -70,8 +72,8 @@ impl ReplayCheck {
         })
     }
 
-    /// Starts at the journal's first entry. Takes the tree before it from the tiles, and checks
-    /// them against the checkpoint.
+    /// Starts at the journal's first entry, which has this index. Reads the tree over the earlier
+    /// entries from the tiles, and checks these tiles against the checkpoint.
     pub(crate) fn begin(&mut self, index: u64, key: &VerifierKey) -> Result<(), Unavailable> {
         if index == 0 {
             return Ok(());
@@ -112,7 +114,7 @@ impl ReplayCheck {
         self.check()
     }
 
-    /// Checks, at the journal's end, that it reaches both checkpoints.
+    /// Checks at the journal's end that the tree is at least as large as both checkpoints.
     pub(crate) fn finish(&self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         if let Some(seen) = self.newest_seen.as_ref().filter(|seen| seen.size > size) {
@@ -138,7 +140,7 @@ impl ReplayCheck {
         closed(Cause::RolledBack, what)
     }
 
-    /// The number of entries under the folder's checkpoint.
+    /// The number of entries that the checkpoint in the folder covers.
     pub(super) fn covered(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |c| c.size)
     }
@@ -151,7 +153,7 @@ impl ReplayCheck {
         }
     }
 
-    /// Compares the tree with each checkpoint of its size.
+    /// Compares the tree with each checkpoint that has the same size.
     fn check(&mut self) -> Result<(), Unavailable> {
         let size = self.tree.size();
         let is_other = |c: &Checkpoint, tree: &Tree| c.size == size && c.root != tree.root();
@@ -176,8 +178,8 @@ impl ReplayCheck {
         Ok(())
     }
 
-    /// Compares a file with the tree: other bytes are damage, and the publisher restores a missing
-    /// file.
+    /// Compares a published file with the tree. Different bytes are damage. A missing file is only
+    /// noted, because the publisher can restore it.
     fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
         let found = self.files.file(&piece.path, MAX_BUNDLE_BYTES);
         match found.map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))? {
@@ -192,7 +194,8 @@ impl ReplayCheck {
     }
 }
 
-/// The tree before entry `index`, which the checkpoint covers.
+/// Reads the tree over the first `index` entries from the published files. The checkpoint must
+/// cover these entries.
 fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
     let frontier = reader.frontier(index).map_err(missing)?;
     let partial = (index % WIDTH) as usize;
@@ -201,7 +204,7 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
         reader
             .bundle(index / WIDTH, |entries| {
                 for entry in entries.iter().take(partial) {
-                    // An entry from a bundle always fits into one.
+                    // An entry from one bundle always fits into another.
                     let _ = push_entry(&mut bundle, entry);
                 }
             })
@@ -210,7 +213,7 @@ fn before(reader: &Reader, index: u64) -> Result<Tree, Unavailable> {
     Ok(Tree { frontier, bundle })
 }
 
-/// Reads the seen file; its checkpoint must be of this log.
+/// Reads the seen file. Fails if the file's content is not a checkpoint of this log.
 fn newest_seen(
     disk: &dyn Disk,
     seen_file: &Path,
@@ -228,7 +231,8 @@ fn newest_seen(
     }
 }
 
-/// Fails if the seen file knows entries, since the log has none.
+/// Checks the seen file for a log that has no entries yet: the seen file's checkpoint must cover
+/// none.
 pub(crate) fn begins(
     disk: &dyn Disk,
     seen_file: &Path,
@@ -241,7 +245,7 @@ pub(crate) fn begins(
     }
 }
 
-/// The log holds fewer entries than the seen file knows.
+/// The error for a log that holds fewer entries than the seen file's checkpoint covers.
 fn too_old(guard: &RollbackGuard, seen: &Checkpoint, size: u64) -> Unavailable {
     let (guard, known) = (guard.describe(), seen.size);
     let what = format!("{guard} knows {known} entries, and the trail holds {size}");

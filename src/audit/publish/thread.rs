@@ -1,5 +1,5 @@
-//! The publisher's thread, and the queue through which the writer hands it batches that are synced
-//! and have passed the integrity check.
+//! The publisher's thread and its queue. The writer queues batches that are synced and have passed
+//! the integrity check.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,10 +14,10 @@ use crate::audit::status::{Unavailable, trouble};
 const GATHER: Duration = Duration::from_millis(450);
 /// How often an idle publisher checks the published checkpoints.
 const IDLE: Duration = Duration::from_secs(60);
-/// The pause after an error.
+/// The pause after an error, before the publisher tries again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Deletions are refused while more bytes than this wait. The queue still accepts the outcomes of
-/// open intents, which are few.
+/// While the queue holds more bytes than this, the gateway refuses deletions. The queue still
+/// accepts the outcomes of open intents, which are few.
 const MOST_BYTES: usize = 64 << 20;
 
 /// The writer's handle to the publisher.
@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub(crate) struct Publishing {
     queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
-    /// `None` once the thread owns it.
+    /// The publisher; `None` once its thread owns it.
     publisher: Option<Publisher>,
     thread: Option<JoinHandle<()>>,
     #[cfg(test)]
@@ -54,18 +54,21 @@ impl Publishing {
         let too_much = queued.bytes > MOST_BYTES;
         self.availability.lag.waits(since, too_much);
         drop(queued);
-        // Only the first batch wakes the publisher, which then waits for a set time.
+        // Only the first batch wakes the publisher. The publisher then collects batches for a fixed
+        // time.
         if is_first {
             self.queue.wake.notify_one();
         }
     }
 
-    /// Every intent below this index has an outcome among the queued entries.
+    /// Tells the publisher that every intent below this index has an outcome among the queued
+    /// entries.
     pub(crate) fn settled(&self, index: u64) {
         self.queue.lock().settled = index;
     }
 
-    /// Starts the thread. When the program starts, publishes all queued entries first.
+    /// Starts the thread. If `is_start` is true (the program starts), first publishes all queued
+    /// entries.
     pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
         let Some(mut publisher) = self.publisher.take() else {
             return Ok(());
@@ -87,7 +90,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Makes the thread publish the remaining entries, once, and waits until it has ended.
+    /// Makes the thread try once to publish the remaining entries. Waits until the thread has
+    /// ended.
     pub(crate) fn stop(&mut self) {
         self.queue.lock().stop = true;
         self.queue.wake.notify_one();
@@ -98,7 +102,7 @@ impl Publishing {
     }
 }
 
-/// The writer releases the lock after this drop, so the thread must have ended.
+/// Waits until the thread has ended, because the writer releases the lock after this drop.
 impl Drop for Publishing {
     fn drop(&mut self) {
         self.stop();
@@ -115,7 +119,7 @@ pub(super) struct PublishQueue {
 struct Queued {
     batches: Vec<Synced>,
     bytes: usize,
-    /// When the oldest batch arrived.
+    /// When the oldest queued batch arrived; `None` if the queue is empty.
     since: Option<Instant>,
     /// Every intent below this index has an outcome among the entries queued so far.
     settled: u64,
@@ -123,8 +127,8 @@ struct Queued {
 }
 
 impl PublishQueue {
-    /// Waits until a batch has waited for `patience`, `idle` has passed or the publisher must end;
-    /// then takes all batches.
+    /// Waits until the oldest batch has waited for `patience`, until `idle` has passed, or until
+    /// the publisher must end. Then takes all batches.
     fn take(&self, patience: Duration, idle: Duration) -> Queued {
         let until = Instant::now() + idle;
         let mut queued = self.lock();
@@ -167,7 +171,7 @@ impl Publisher {
         }
     }
 
-    /// Returns whether publishing worked.
+    /// Publishes and reports an error, if any. Returns whether publishing worked.
     fn publish_and_report(&mut self, queued: Queued) -> bool {
         let error = self.publish_queued(queued).err();
         let works = error.is_none();

@@ -1,8 +1,8 @@
-//! The log's published tiles and bundles: makes them from the entries, writes them into the log's
-//! folder, and removes partial ones once the full file exists.
+//! Makes the published tiles and bundles from the entries, writes them into the log's folder, and
+//! removes partial files once the full file exists.
 //!
-//! A reader never sees a file that is incomplete or not durable: the writer creates each under a
-//! temporary name outside `tile/`, syncs it, and then moves it to its path.
+//! A reader never sees a file that is incomplete or not durable: the writer creates each file under
+//! a temporary name outside `tile/`, syncs the file, and then moves it to its path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,13 +15,13 @@ use crate::audit::log::tiles::{
     Bundle, FULL, Form, Frontier, LEVELS, Tile, encode_tile, form, hashes_at, push_entry,
 };
 
-/// How many files the writer writes before it syncs the first. That sync usually flushes the others
-/// too, so their own syncs are short.
+/// How many files the writer writes before it syncs them. The sync of the first file usually
+/// flushes the other files too, so that their own syncs are short.
 const GROUP: usize = 64;
 const MOST_OPEN: usize = 128;
 
 /// The right edge of the log, from which the publisher makes the next tiles, the next bundle and
-/// the next root. Holds at most 255 hashes a level and 255 entries, whatever the log's size.
+/// the next root. Holds at most 255 entries and 255 hashes on each level, whatever the log's size.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
     pub(super) frontier: Frontier,
@@ -32,7 +32,7 @@ pub(super) struct Tree {
 /// A tile or a bundle.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// Below the log's folder.
+    /// The path relative to the log's folder.
     pub(super) path: String,
     pub(super) bytes: Vec<u8>,
 }
@@ -46,7 +46,7 @@ impl Tree {
         self.frontier.root()
     }
 
-    /// Adds the next entry. Returns the files that it fills.
+    /// Adds the next entry. Returns the files that this entry fills.
     pub(super) fn push(&mut self, entry: &[u8], leaf: Hash) -> io::Result<Vec<Piece>> {
         push_entry(&mut self.bundle, entry).map_err(io::Error::other)?;
         let tiles = self.frontier.push(leaf);
@@ -76,26 +76,28 @@ fn pieces(bundle: Option<Bundle>, bytes: Vec<u8>, tiles: Vec<(Tile, Vec<Hash>)>)
     bundle.into_iter().chain(tiles).collect()
 }
 
-/// The log's folder, and the files that are being written.
+/// Writes tiles and bundles into the log's folder.
 #[derive(Debug)]
 pub(super) struct TileWriter {
     root: Arc<dyn Folder>,
     pub(super) temporary: Arc<dyn Folder>,
-    /// Open folders by path below the root.
+    /// The open folders, by path relative to the log's folder.
     open: BTreeMap<String, Arc<dyn Folder>>,
-    /// Files that are written but not moved yet: file, temporary name, path.
+    /// Files that are written but not moved to their paths yet: the file, its temporary name and
+    /// its path.
     written: Vec<(Arc<dyn File>, String, String)>,
-    /// Folders with new names that are not synced.
+    /// Folders that got new files and are not synced yet.
     touched: BTreeSet<String>,
-    /// Temporary names used so far.
+    /// The number of temporary names used so far.
     names_used: u64,
-    /// Folders of partial files, such as `tile/0/000.p`, whose full file exists.
+    /// Folders of partial files, such as `tile/0/000.p`, that can be removed once their full file
+    /// (`tile/0/000`) is durable.
     outgrown: BTreeSet<String>,
 }
 
 impl TileWriter {
-    /// Opens the folder for temporary files; creates it if it is missing. `size` is the number of
-    /// published entries.
+    /// Opens the folder for temporary files, or creates this folder if it is missing. `size` is the
+    /// number of published entries.
     pub(super) fn open(root: &Arc<dyn Folder>, size: u64) -> io::Result<Self> {
         Ok(Self {
             root: Arc::clone(root),
@@ -104,7 +106,7 @@ impl TileWriter {
             written: Vec::new(),
             touched: BTreeSet::new(),
             names_used: 0,
-            // If the search fails, the next start finds these folders.
+            // If the search for these folders fails, the next start searches again.
             outgrown: find_outgrown(root, size).unwrap_or_default(),
         })
     }
@@ -118,8 +120,9 @@ impl TileWriter {
         Ok(())
     }
 
-    /// Forgets a failed attempt; the next one writes all files again under other names. Creates the
-    /// folder for temporary files if someone removed it. No part of the log is in that folder.
+    /// Begins an attempt to publish. Removes the temporary files of a failed earlier attempt,
+    /// because this attempt writes all files again under new names. Creates the folder for
+    /// temporary files if someone removed it: that folder holds no part of the log.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         for (_, name, _) in self.written.drain(..) {
             // A file that remains does no harm: the next start removes it.
@@ -131,7 +134,8 @@ impl TileWriter {
         Ok(())
     }
 
-    /// Writes a file; it is at its path once [`Self::settle`] has returned.
+    /// Writes a file under a temporary name. The file is at its path once [`Self::settle`] has
+    /// returned.
     pub(super) fn put(&mut self, piece: &Piece) -> io::Result<()> {
         self.names_used += 1;
         let name = self.names_used.to_string();
@@ -157,7 +161,7 @@ impl TileWriter {
     }
 
     /// Removes the partial files whose full file exists. Readers of an older checkpoint then use
-    /// the beginning of the full file (C2SP tlog-tiles). After an error the next call tries again.
+    /// the beginning of the full file (C2SP tlog-tiles). After an error, the next call tries again.
     pub(super) fn remove_outgrown(&mut self) -> io::Result<()> {
         while let Some(folder) = self.outgrown.first().cloned() {
             self.remove_folder(&folder)?;
@@ -196,7 +200,7 @@ impl TileWriter {
         Ok(())
     }
 
-    /// Opens a folder below the root; creates it durably if it is missing.
+    /// Opens a folder below the log's folder, or creates it durably if it is missing.
     fn folder(&mut self, path: &str) -> io::Result<Arc<dyn Folder>> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.root));
@@ -234,8 +238,8 @@ fn find_outgrown(root: &Arc<dyn Folder>, size: u64) -> io::Result<BTreeSet<Strin
     Ok(found)
 }
 
-/// The indexes of the newest full file, and of the last one in the folder before. A folder holds a
-/// thousand.
+/// Returns the index of the newest full file, and the index of the last file in the previous
+/// folder. Each folder holds a thousand full files.
 fn beside(full: u64) -> impl Iterator<Item = u64> {
     let newest = full.checked_sub(1);
     let before = newest.and_then(|newest| (newest / 1_000 * 1_000).checked_sub(1));
