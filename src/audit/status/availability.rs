@@ -1,5 +1,5 @@
-//! Decides whether the gateway refuses deletions now, why, and since when. Any task can ask without waiting for
-//! the writer or the disk.
+//! Decides whether the gateway refuses deletions now, why, and since when. Any task can ask,
+//! without waiting for the writer or the disk.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
 use crate::trouble::Trouble;
 
-/// Deletions are refused once an entry has waited this long for a checkpoint.
+/// The gateway refuses deletions once an entry has waited this long for a checkpoint.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What an operator can do about a seen file that cannot be written.
@@ -30,7 +30,7 @@ pub struct State {
     pub since: Time,
     /// The index of the next entry, once the trail is open.
     pub next_index: u64,
-    /// Intents without an outcome.
+    /// The number of intents without an outcome.
     pub open_intents: u64,
     /// The free space on the trail's disk.
     pub space: Space,
@@ -38,13 +38,14 @@ pub struct State {
     pub unwatched: Option<(String, Time)>,
 }
 
-/// The current availability. The writer and the publisher change it; any task may count refusals.
+/// Whether the gateway accepts deletions now. The writer and the publisher change this state. Any
+/// task may read it and count refusals.
 #[derive(Debug)]
 pub(crate) struct Availability {
     /// The audit folder.
     directory: PathBuf,
     status: ArcSwap<Status>,
-    /// What the log says about refusals.
+    /// Limits the log lines about refused deletions.
     trouble: Trouble,
     is_stopped: AtomicBool,
     /// The start of the current sync; `None` if no sync is running.
@@ -52,14 +53,15 @@ pub(crate) struct Availability {
     timeout: Duration,
     next_index: AtomicU64,
     open_intents: AtomicU64,
-    /// Deletions refused since the writer last recorded a count.
+    /// The number of deletions refused since the writer last recorded this number.
     refused: AtomicU64,
     settled: watch::Sender<bool>,
     pub(crate) lag: CheckpointLag,
     levels: Levels,
     space: Mutex<Space>,
     space_trouble: Trouble,
-    /// The gateway cannot detect a rolled-back folder.
+    /// Stores why the gateway cannot detect a rolled-back folder, and limits the log lines about
+    /// that.
     unwatched: Trouble,
     pub(crate) clock: Clock,
     metrics: Metrics,
@@ -102,7 +104,8 @@ impl Availability {
             clock,
             metrics,
         });
-        // A sync that hangs updates nothing, so each reading of the metrics does.
+        // While a sync hangs, the writer updates no metrics. So each reading of the metrics updates
+        // them first.
         let asked = Arc::downgrade(&availability);
         availability.metrics.before_reading(move || {
             if let Some(availability) = asked.upgrade() {
@@ -119,7 +122,7 @@ impl Availability {
     }
 
     /// The result of [`Self::closed`], and when that state began. A sync past its timeout counts at
-    /// once, because the writer that hangs in it cannot report it.
+    /// once, because the writer hangs in that sync and cannot report it.
     fn closed_since(&self) -> (Option<Unavailable>, Time) {
         let status = self.status.load();
         if status.closed.is_some() {
@@ -137,7 +140,7 @@ impl Availability {
         (Some(found), since)
     }
 
-    /// When the current sync passed its timeout; `None` if it has not.
+    /// When the current sync passed its timeout; `None` if no sync is late.
     fn late_since(&self) -> Option<Time> {
         let sync = self.sync_began.load();
         let (began, at) = sync.as_deref().copied()?;
@@ -145,7 +148,7 @@ impl Availability {
         (began.elapsed() > self.timeout).then(|| Time(at.0.saturating_add(timeout)))
     }
 
-    /// Shows the state in the metrics, and logs a change.
+    /// Shows the state in the metrics, and logs that deletions are refused or accepted again.
     pub(crate) fn tell(&self) {
         let found = self.closed();
         self.metrics.audit_open.set(i64::from(found.is_none()));
@@ -155,7 +158,7 @@ impl Availability {
         }
     }
 
-    /// Like [`Self::closed`], but counts and logs a refusal.
+    /// Decides whether to accept a deletion. If deletions are refused, counts and logs the refusal.
     pub(crate) fn pass(&self) -> Result<(), Unavailable> {
         match self.closed() {
             Some(found) => {
@@ -188,7 +191,7 @@ impl Availability {
         let directory = self.directory.display();
         let (reason, refused, since) = (&found.detail, due.count, due.since);
         let remedy = found.cause.remedy();
-        // Each start begins with it, and usually it ends within a second.
+        // Each start begins with `recovering`, which usually ends within a second.
         if found.cause == Cause::Recovering {
             tracing::info!(cause, %directory, reason, refused, %since, remedy, "deletions are not accepted yet");
         } else {
@@ -203,7 +206,8 @@ impl Availability {
         }
     }
 
-    /// Counts a refused deletion for the next entry about refusals.
+    /// Counts a refused deletion. The writer takes this count with [`Self::take_refused`] and
+    /// records it.
     pub(crate) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -236,7 +240,7 @@ impl Availability {
             .send_if_modified(|s| settled && !std::mem::replace(s, true));
     }
 
-    /// Refuses deletions because the trail stops. The stop is no trouble, so the log says nothing.
+    /// Refuses deletions because the trail stops. Logs nothing, because a stop is not a fault.
     pub(crate) fn stop(&self, found: Unavailable) {
         self.is_stopped.store(true, Ordering::Relaxed);
         self.close(found);
@@ -249,7 +253,8 @@ impl Availability {
         self.settled.send_replace(true);
     }
 
-    /// Notes why the gateway cannot detect a rolled-back folder; `None` if it can.
+    /// Notes and logs why the gateway cannot detect a rolled-back folder. `why` is `None` if it
+    /// can.
     pub(crate) fn unwatched(&self, why: Option<&str>) {
         let directory = self.directory.display();
         let Some(reason) = why else {
@@ -297,33 +302,33 @@ impl Availability {
         self.late_since().is_some()
     }
 
-    /// Notes the end of the current sync. After a late sync, the writer calls [`Self::close`]
-    /// first.
+    /// Notes the end of the current sync. If the sync was late, the writer must call
+    /// [`Self::close`] before this function.
     pub(crate) fn sync_ended(&self) {
         self.sync_began.store(None);
     }
 
     /// Waits until the trail is open or recovery has failed.
     pub(crate) async fn settled(&self) {
-        // The sender lives as long as `self`.
+        // This wait cannot fail, because the sender lives as long as `self`.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 }
 
-/// How far the checkpoints lag behind the entries. The writer and the publisher update it.
+/// How far the checkpoints lag behind the entries. The writer and the publisher update this lag.
 #[derive(Debug)]
 pub(crate) struct CheckpointLag {
-    /// How long an entry may wait: [`LONGEST_WAIT`] except in tests.
+    /// How long an entry may wait for a checkpoint: [`LONGEST_WAIT`], except in tests.
     longest: Duration,
     waiting: Mutex<Waiting>,
     /// The publisher's error, and when it began; `None` if the publisher works.
     publisher_error: ArcSwapOption<(Unavailable, Instant)>,
 }
 
-/// The entries without a checkpoint.
+/// The entries that no checkpoint covers yet.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waiting {
-    /// When the oldest arrived; `None` if every entry has a checkpoint.
+    /// When the oldest of these entries arrived; `None` if there are none.
     since: Option<Instant>,
     /// Whether the publisher's queue holds more bytes than its limit.
     too_much: bool,
@@ -338,8 +343,9 @@ impl CheckpointLag {
         }
     }
 
-    /// Why the lag closes the trail, and for how long it has been closed; `None` if it does not. A
-    /// failed integrity check closes it at once, a failed write once an entry has waited too long.
+    /// Why missing checkpoints close the trail, and for how long the trail has been closed; `None`
+    /// if they do not. A failed integrity check or a full queue closes the trail at once. Any other
+    /// error closes it once an entry has waited too long.
     pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
         let error = self.publisher_error.load();
         let error = error.as_deref();
@@ -357,7 +363,7 @@ impl CheckpointLag {
     /// Notes the arrival of the oldest waiting entry, and whether the queue exceeds its limit.
     pub(crate) fn waits(&self, since: Instant, too_much: bool) {
         let mut waiting = self.waiting();
-        // An older entry may wait already.
+        // If an older entry waits already, its arrival time stays.
         waiting.since.get_or_insert(since);
         waiting.too_much = too_much;
     }

@@ -1,4 +1,5 @@
-//! The causes for which the gateway refuses deletions, and their remedies. `availability` says which one holds now.
+//! The causes for which the gateway refuses deletions, and the remedy for each. `availability` says
+//! which cause applies now.
 
 pub(crate) mod availability;
 pub(crate) mod space;
@@ -11,7 +12,7 @@ pub use availability::State;
 /// Why the trail accepts no deletions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// No space for the next segment.
+    /// The disk has no space left for the trail.
     DiskFull,
     /// A write, a sync or a read failed.
     SyncFailed,
@@ -33,18 +34,18 @@ pub enum Cause {
     SecondWriter,
     /// Another process holds the lock.
     Locked,
-    /// The trail is older than before.
+    /// Someone set the trail back to an older state.
     RolledBack,
-    /// Records that callers were answered for are damaged.
+    /// The journal or the published files are damaged or incomplete.
     Damaged,
-    /// The key cannot be read, or does not belong to this folder.
+    /// The signing key cannot be read, or does not belong to this folder.
     KeyUnusable,
     /// The gateway is opening the trail.
     Recovering,
 }
 
 impl Cause {
-    /// Whether the cause concerns the files' integrity, and not a failed write.
+    /// Whether the cause is a fault in the integrity of the files, and not a failed write.
     pub(crate) const fn is_integrity(self) -> bool {
         matches!(
             self,
@@ -76,7 +77,7 @@ impl Cause {
         Self::Recovering,
     ];
 
-    /// What an operator can do. It names the cause's section in `docs/operations.md`.
+    /// What an operator can do. The text names the cause's section in `docs/operations.md`.
     #[must_use]
     pub fn remedy(self) -> String {
         let what = match self {
@@ -141,12 +142,12 @@ impl Cause {
     }
 }
 
-/// Why the gateway refuses a deletion. It has sent no byte of that deletion.
+/// Why the gateway refuses a deletion. The gateway has sent no byte of that deletion to the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
     /// The cause.
     pub cause: Cause,
-    /// Details for the operator; holds no secret. A caller gets the cause alone.
+    /// Details for the operator, without secrets. A caller gets only the cause.
     pub detail: String,
 }
 
@@ -157,22 +158,23 @@ pub(crate) fn closed(cause: Cause, detail: impl Into<String>) -> Unavailable {
     }
 }
 
-/// The reason for refusal that follows from a disk error.
+/// Converts a disk error into the reason why the gateway refuses deletions.
 pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
     let cause = match error.kind() {
-        // Only the rename of a new segment to its number requires a free name.
+        // Only the rename of a new segment requires a free name: another process has taken that
+        // name.
         io::ErrorKind::AlreadyExists => Cause::SecondWriter,
         kind => cause_of(kind),
     };
     closed(cause, format!("{doing}: {error}"))
 }
 
-/// The reason for refusal if a file that this process knows cannot be read.
+/// Like [`trouble`], for an error when this process reads a file that it knows.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_of_reading(error.kind()), format!("{doing}: {error}"))
 }
 
-/// Like [`unread`], but when a log is opened and no file is known yet.
+/// Like [`unread`], for a log that is being opened: the process does not know its files yet.
 pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
 }
@@ -197,7 +199,7 @@ pub(crate) fn cause_at_opening(kind: io::ErrorKind) -> Cause {
     }
 }
 
-/// The cause for an error of the system, which says nothing about the files' content.
+/// The cause for an error of the system. Such an error says nothing about the content of the files.
 fn cause_of(kind: io::ErrorKind) -> Cause {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Cause::DiskFull,

@@ -9,9 +9,9 @@ use crate::trouble::Trouble;
 /// The levels, in free bytes, below which the gateway warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Levels {
-    /// Below this, an operator should act; 0 turns the warning off.
+    /// If fewer bytes are free, an operator should act. 0 turns the warning off.
     pub warn: u64,
-    /// Below this, deletions will soon be refused; 0 turns the warning off.
+    /// If fewer bytes are free, deletions will soon be refused. 0 turns the warning off.
     pub low: u64,
 }
 
@@ -39,7 +39,7 @@ pub enum Level {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     pub level: Level,
-    /// Bytes that the gateway may use; `None` before the first measurement.
+    /// The free bytes that the gateway may use; `None` before the first measurement.
     pub free_bytes: Option<u64>,
     /// When the level last changed, in microseconds since 1970.
     pub since: i64,
@@ -69,7 +69,7 @@ impl Space {
         metrics.audit_space_level.set(level as i64);
     }
 
-    /// The key of the level that the free space is below.
+    /// The config key of the level that the free space is below; `None` if there is enough space.
     pub(crate) fn key(self) -> Option<&'static str> {
         match self.level {
             Level::Enough => None,
@@ -78,7 +78,7 @@ impl Space {
         }
     }
 
-    /// Logs a change of the level.
+    /// Logs that the free space is below a level, or that there is enough space again.
     pub(super) fn log(self, trouble: &Trouble, directory: &Path) {
         let (directory, free_bytes) = (directory.display(), self.free_bytes);
         let Some(below) = self.key() else {
