@@ -1,13 +1,15 @@
-//! `audit accept-loss`: abandons a log that cannot go on, so that a log of another name can begin.
+//! `audit accept-loss`: abandons a log that cannot be opened, so that a log with a new name can begin.
 //! It works offline, under the trail's lock. Each step is durable before the next:
 //!
 //! 1. decide: `loss.moving` records the lost log, the operator and the quarantine folder;
-//! 2. quarantine: all files of the old log move into that folder, then the record becomes `loss.moved`;
-//! 3. begin: with the new key, the old seen file is renamed, and the record becomes the new log's first entry;
+//! 2. quarantine: all files of the old log move into the quarantine folder, then the record becomes
+//!    `loss.moved`;
+//! 3. begin: with the new key, an opening renames the old seen file and makes the record the new log's
+//!    first entry;
 //! 4. report: [`Accepted`] names the quarantine folder and any unfinished step.
 //!
-//! After a crash, the next opening of the trail finishes steps 2 and 3. Lychgate never signs two histories
-//! under one origin, so a lost name is not taken again.
+//! After a crash, the next opening of the trail finishes steps 2 and 3. Lychgate never signs two
+//! histories under one origin, so no new log gets the name of a lost log.
 
 use std::io;
 use std::sync::Arc;
@@ -30,40 +32,41 @@ use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::audit::writer::Settings;
 use crate::clock::Time;
 
-/// An entry has no room for a longer checkpoint; ours have one signature and are far shorter.
+/// The length of the longest checkpoint that an entry has room for. Our checkpoints have one signature
+/// and are far shorter.
 const MAX_CHECKPOINT_BYTES: usize = 4_096;
 
-/// What the operator accepts.
+/// The operator's decision to accept the loss of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub reason: String,
     /// The new log's name.
     pub origin: String,
-    /// Who.
+    /// The operator.
     pub actor: Actor,
 }
 
-/// What became of the old log.
+/// The result of an accepted loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The folder in the audit folder that holds it.
+    /// The quarantine folder, which holds the old log. It is in the audit folder.
     pub left_in: String,
-    /// Its name, if known.
+    /// The old log's name, if known.
     pub old_origin: Option<String>,
-    /// Its newest known checkpoint, the signed note.
+    /// The old log's newest known checkpoint: the signed note.
     pub old_checkpoint: Option<String>,
-    /// Why some files have not moved yet; the next opening moves them.
+    /// Why some files are still to be moved; `None` if all are moved. The next opening moves the rest.
     pub unfinished: Option<String>,
 }
 
-/// Why no loss is accepted. The log keeps its name and its records.
+/// Why the loss is not accepted. The log keeps its name and its records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
-    /// The log opens.
+    /// The log can be opened.
     #[error("deletions are taken, and nothing is lost")]
     NothingIsLost,
-    /// Another process holds the lock; its id, if the lock names one.
+    /// Another process holds the lock. The value is the process id, if the lock file names one.
     #[error(
         "{} holds the trail's lock: stop the gateway, run this command again, then start the gateway with the new origin",
         .0.map_or("another process".into(), |pid| format!("process {pid}"))
@@ -74,12 +77,12 @@ pub enum NotAccepted {
     Unavailable(Unavailable),
 }
 
-/// The fault of the published files, if there is one. An opening reads only those that the journal covers; the
-/// scrub finds the others later.
+/// The fault of the published files, if there is one. An opening reads only the published files that the
+/// journal covers; only the scrub would find a fault in the others.
 pub(crate) fn published_fault(disk: &dyn Disk, settings: &Settings) -> Option<Unavailable> {
     let key = Arc::new(Key::read(&settings.key_file).ok()?);
     let root = disk.folder(&settings.directory, None).ok()?;
-    // A young log has published nothing.
+    // A new log has no checkpoint yet.
     root.look(CHECKPOINT).ok()?;
     let mut check = PublishedLogCheck::new(&root, &key);
     loop {
@@ -91,7 +94,8 @@ pub(crate) fn published_fault(disk: &dyn Disk, settings: &Settings) -> Option<Un
     }
 }
 
-/// Abandons the log in the folder. `found` is the cause for which it stays closed, or `None` if it opens.
+/// Abandons the log in the folder. `found` is the cause that keeps the log closed, or `None` if the log
+/// opens.
 pub(crate) fn accept(
     disk: &dyn Disk,
     settings: &Settings,
@@ -126,7 +130,7 @@ impl Cause {
     }
 }
 
-/// The folder and its lock, held while the file is open.
+/// The folder and its lock file. The lock is held while the lock file is open.
 type Held = (Arc<dyn Folder>, Arc<dyn File>);
 
 fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
@@ -143,15 +147,15 @@ fn enter(disk: &dyn Disk, settings: &Settings) -> Result<Held, Unavailable> {
     }
 }
 
-/// The process id in the lock file: the writer puts it there once it holds the lock.
+/// The process id in the lock file. The writer writes its id there once it holds the lock.
 pub(crate) fn lock_holder(disk: &dyn Disk, settings: &Settings) -> Option<u32> {
     let root = disk.folder(&settings.directory, None).ok()?;
     lock_holder_in(&*root)
 }
 
-/// The refusal while another process holds the lock.
+/// The error if another process holds the lock.
 pub(super) fn locked(root: &dyn Folder) -> Unavailable {
-    // A copied lock file names the process that wrote the original.
+    // If the folder is a copy, its lock file may name this process, which wrote the original.
     let holder = lock_holder_in(root).filter(|pid| *pid != std::process::id());
     let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
     closed(Cause::Locked, format!("{holder} writes this trail"))
@@ -162,7 +166,7 @@ fn lock_holder_in(root: &dyn Folder) -> Option<u32> {
     line.split(' ').next()?.parse().ok()
 }
 
-/// Step 1: puts the decision on stable storage. From then on only a log of the new name can open.
+/// Step 1: makes the decision durable. From then on, only a log with the new name can open here.
 fn decide(
     disk: &dyn Disk,
     root: &dyn Folder,
@@ -198,7 +202,8 @@ fn decide(
     Ok(record)
 }
 
-/// The loss that was accepted before and whose new log has not begun: it is still the same loss.
+/// The loss that was accepted before, if its new log has not begun. The present acceptance is about the
+/// same loss.
 fn unfinished_loss(root: &dyn Folder) -> io::Result<Option<LossAccepted>> {
     let mut record = Record::read(root, LOSS_MOVING)?;
     if record.is_none() && root.look(crate::audit::disk::names::JOURNAL).is_err() {
@@ -207,7 +212,7 @@ fn unfinished_loss(root: &dyn Folder) -> io::Result<Option<LossAccepted>> {
     Ok(record.map(|record| record.loss))
 }
 
-/// The old log's name and its newest checkpoint, as far as they are [`known`].
+/// The old log's name and its newest checkpoint. Each is `None` if no readable file holds it.
 fn known_of_old(
     disk: &dyn Disk,
     root: &dyn Folder,
@@ -231,7 +236,8 @@ fn known_of_old(
     Ok((origin, newest.map(|(_, text)| text)))
 }
 
-/// An unreadable file may be the loss itself, so it stops nothing. Only a lack of descriptors or memory does.
+/// Treats an unreadable file as missing, because the loss may be that very file. Fails only on a lack of
+/// descriptors or memory.
 fn known<T>(read: io::Result<Option<T>>) -> io::Result<Option<T>> {
     match read {
         Err(error) if is_lack(&error) => Err(error),
@@ -246,7 +252,7 @@ fn verifier(folder: &dyn Folder) -> io::Result<Option<VerifierKey>> {
     Ok(text.and_then(|text| VerifierKey::parse(&text).ok()))
 }
 
-/// A checkpoint's text, ranked by whether its signature is right, then by its size.
+/// A checkpoint's text and its rank. A right signature counts first, then the size.
 fn ranked(bytes: Vec<u8>, keys: &[VerifierKey]) -> Option<((bool, u64), String)> {
     let note = Note::parse(&bytes).ok()?;
     let size = Checkpoint::parse(note.text()).ok()?.size;
@@ -255,7 +261,7 @@ fn ranked(bytes: Vec<u8>, keys: &[VerifierKey]) -> Option<((bool, u64), String)>
     (text.len() <= MAX_CHECKPOINT_BYTES).then_some(((genuine, size), text))
 }
 
-/// Refuses the name of a log that is lost, now or before.
+/// Refuses a new name that a lost log has: the log that is lost now, or an earlier one.
 fn refuse_lost_names(root: &dyn Folder, record: &Record) -> Result<(), Unavailable> {
     let unread = |e: io::Error| trouble(&e, "cannot look for names of lost logs");
     let mut lost: Vec<String> = record.loss.old_origin.clone().into_iter().collect();
@@ -275,13 +281,14 @@ fn refuse_lost_names(root: &dyn Folder, record: &Record) -> Result<(), Unavailab
     Ok(())
 }
 
-/// The folder for the files of a log that is lost now.
+/// The name of the quarantine folder of a log that is lost now.
 fn quarantine_name(now: Time) -> String {
     let time = now.to_string().replace([':', '-'], "");
     format!("{LOST}{time}")
 }
 
-/// Step 2: moves the remaining files of the log, and leaves files of other programs. Then marks the record as moved.
+/// Step 2: moves the remaining files of the log to the quarantine folder, and leaves the files of other
+/// programs. Then renames the record to `loss.moved`.
 fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot move what is left of the log aside");
     let left_in = &record.loss.left_in;
@@ -294,17 +301,19 @@ fn quarantine(root: &Arc<dyn Folder>, record: &Record) -> Result<(), Unavailable
     for name in names.iter().filter(|name| is_of_the_log(name)) {
         root.move_into(name, &*aside, name).map_err(at)?;
     }
-    // The new place first, so that a power loss never leaves the files in neither.
+    // Syncs the quarantine folder first, so that after a power loss each file is in one of the two
+    // folders.
     aside.sync().and_then(|()| root.sync()).map_err(at)?;
-    // Explains the folder to a reader, also if the new log is lost before it begins.
+    // This copy explains the quarantine folder to a reader, even if the new log is lost before it
+    // begins.
     record.write(&*aside, LOSS_STORY).map_err(at)?;
     root.rename(LOSS_MOVING, LOSS_MOVED)
         .and_then(|()| root.sync())
         .map_err(at)
 }
 
-/// Step 3, at an opening: finishes step 2 and returns the loss that the new log must begin with, if
-/// one was accepted. The caller holds the lock and has read nothing else in the folder.
+/// Step 3, at an opening: if a loss was accepted, finishes step 2 and returns the loss for the new log's
+/// first entry. The caller holds the lock and has read nothing else in the folder.
 pub(crate) fn resume(
     disk: &dyn Disk,
     root: &Arc<dyn Folder>,
@@ -335,9 +344,9 @@ pub(super) fn is_pending(root: &dyn Folder, key_origin: &str) -> Result<bool, Un
     Ok(false)
 }
 
-/// Renames the old log's seen file. Only an opening with the new key may: under the old config this file
-/// prevents a second history of the old name. The opening reports
-/// a seen file that is missing, unreadable or no checkpoint.
+/// Renames the old log's seen file. Only an opening with the new key may rename the file: with the old
+/// key, the file prevents a second history under the old name. If no readable file is there, this does
+/// nothing, and the opening handles that.
 fn rename_seen_file(disk: &dyn Disk, settings: &Settings, record: &Record) -> io::Result<()> {
     let read = folder_of(disk, &settings.seen_file).and_then(|(folder, name)| {
         let bytes = read_log_file(&*folder, &name)?;
@@ -362,25 +371,25 @@ fn cannot_be_a_seen_file(kind: io::ErrorKind) -> bool {
     matches!(kind, InvalidFilename | NotFound | PermissionDenied) || is_no_file_of_a_log(kind)
 }
 
-/// Ends step 3: removes the file `loss.moved`, because the new log's first entry now holds the record durably.
+/// Ends step 3: removes `loss.moved`, because the new log's first entry now holds the record durably.
 pub(crate) fn begun(root: &dyn Folder) -> Result<(), Unavailable> {
     root.remove(LOSS_MOVED)
         .and_then(|()| root.sync())
         .map_err(|e| trouble(&e, "cannot remove `loss.moved`"))
 }
 
-/// The record of an accepted loss, in a file until the new log holds it.
+/// The record of an accepted loss. A file holds the record until the new log does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
     /// The new log's name.
     origin: String,
-    /// Its first entry.
+    /// The content of the new log's first entry.
     loss: LossAccepted,
 }
 
 impl Record {
-    /// Reads the record of this name; `None` if there is none.
+    /// Reads the record from the file of this name; `None` if there is no such file.
     fn read(root: &dyn Folder, name: &str) -> io::Result<Option<Self>> {
         let Some(bytes) = read_log_file(root, name)? else {
             return Ok(None);
@@ -390,7 +399,7 @@ impl Record {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}")))
     }
 
-    /// Fails if the new log is not the one of this key.
+    /// Fails if the new log's name is not the origin of this key.
     fn is_for(&self, key_origin: &str) -> Result<(), Unavailable> {
         if self.origin == key_origin {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The commit loop: it writes everything that waits as one batch, syncs it, and answers the waiters.
+//! The commit loop: writes all waiting work as one batch, syncs the batch, and answers the waiters.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ use crate::audit::writer::shared::Shared;
 use crate::audit::writer::store::{Failed, Store, was_late};
 use crate::audit::writer::write_queue::{Closing, DurableIntent, NewIntent, NewNote, Work};
 
-/// The bytes of one round at most: the bound of a batch, less the error of the estimates.
+/// The maximum size of one round in bytes, by the queue's estimate. It is below the limit of a batch,
+/// because the estimate may be too low.
 pub(super) const ROUND_BYTES: usize = 880 << 10;
-/// The time between two rounds if nothing comes.
+/// The time between two rounds if no work arrives.
 pub(super) const IDLE: Duration = Duration::from_millis(400);
 
 /// An open log and the callers that wait for it.
@@ -25,15 +26,17 @@ pub(super) struct CommitLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
     pub(super) composer: Composer,
-    /// The publisher is late. The availability refuses new intents; the loop still closes open ones.
+    /// Set while the publisher is late. The availability then refuses new intents; the loop still closes
+    /// open ones.
     pub(super) no_checkpoint: Option<Incident>,
-    /// There is no spare segment. The availability refuses new intents; the loop still closes open ones.
+    /// Set while no spare segment can be made. The availability then refuses new intents; the loop still
+    /// closes open ones.
     pub(super) no_spare: Option<Incident>,
-    /// The time of the next try to make a spare.
+    /// The time of the next try to make a spare segment.
     pub(super) spare_again: Instant,
-    /// Whether the log has taken deletions in this process.
+    /// Whether [`Self::begin`] has succeeded before in this process.
     has_begun: bool,
-    /// The number of intents that recovery closed; 0 once it is logged.
+    /// The number of intents that recovery closed; 0 after the log message about them.
     pub(super) recovered: u64,
     waiters: Vec<Waiter>,
     /// The time of the last summary of refusals.
@@ -50,7 +53,7 @@ enum Waiter {
     Intent {
         first: u64,
         leaf: Hash,
-        /// The index of its last part.
+        /// The index of the intent's last part.
         last: u64,
         answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
     },
@@ -61,7 +64,7 @@ enum Waiter {
     },
     Note {
         first: u64,
-        /// The index of its last entry.
+        /// The index of the note's last entry.
         last: u64,
         answer: oneshot::Sender<Result<u64, Unavailable>>,
     },
@@ -92,8 +95,8 @@ impl CommitLoop {
         }
     }
 
-    /// Writes the entries that recovery composed or an outage kept, records the end of the outage, and takes
-    /// deletions. A thread makes the spare meanwhile.
+    /// Writes the entries that recovery composed or an outage kept, records the end of the outage, and
+    /// takes deletions. Does not wait for a spare segment.
     pub(super) fn begin(&mut self, incident: &mut Option<Incident>) -> Result<(), Unavailable> {
         for config in self.shared.queue.take_configs() {
             self.composer.note(&Kind::Config(config));
@@ -127,8 +130,8 @@ impl CommitLoop {
         }
     }
 
-    /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop). Returns the reason if the log must be
-    /// opened again before that.
+    /// Runs until [`WriteQueue::stop`](super::write_queue::WriteQueue::stop) and returns `None`. If the
+    /// loop fails before the stop, returns the reason; the log must then be opened again.
     pub(super) fn run(&mut self) -> Option<Unavailable> {
         loop {
             let work = self.shared.queue.take(ROUND_BYTES, IDLE);
@@ -162,8 +165,8 @@ impl CommitLoop {
         self.settle()
     }
 
-    /// Writes and syncs the composed entries, and answers their waiters. If the disk was late, the entries are
-    /// durable, but no intent is granted.
+    /// Writes and syncs the composed entries, and answers their waiters. After a late sync the entries
+    /// are durable, but their intents are refused and closed.
     pub(super) fn settle(&mut self) -> Result<(), Unavailable> {
         if self.composer.pending.is_empty() {
             return Ok(());
@@ -193,7 +196,7 @@ impl CommitLoop {
         }
     }
 
-    /// The late sync has come back. Writes the closings of its intents before the loop takes new ones.
+    /// Records the late sync, and writes the outcomes of its intents before the loop takes new intents.
     fn close_late_intents(&mut self) -> Result<(), Unavailable> {
         let late = Incident::new(was_late(), self.shared.clock.now());
         self.composer.note(&late.began());
@@ -206,11 +209,12 @@ impl CommitLoop {
         Ok(())
     }
 
-    /// Answers all waiters: `Ok` if their entries are durable, else `found`. If the disk was late, no
-    /// intent gets `Ok`.
+    /// Answers all waiters: `Ok` if their entries are durable, else `found`. If `late`, every intent
+    /// gets `found`.
     pub(super) fn answer(&mut self, found: Option<&Unavailable>, late: bool) {
         let durable = self.store.appender.last.next_index;
-        // A caller that asks for the state after its answer must find the new one.
+        // Comes before the answers: a caller that has its answer and asks for the state must see the new
+        // state.
         self.show();
         for waiter in std::mem::take(&mut self.waiters) {
             match waiter {
@@ -242,7 +246,7 @@ impl CommitLoop {
                         self.composer.close(first, not_sent());
                         let _ = answer.send(Err(found.clone()));
                     }
-                    // If the caller is gone, the drop closes the intent.
+                    // If the caller is gone, the drop of this value closes the intent.
                     _ => drop(answer.send(Ok(DurableIntent::new(
                         first,
                         leaf,
@@ -271,7 +275,7 @@ impl CommitLoop {
     }
 
     fn take_intent(&mut self, new: NewIntent) {
-        // The caller is gone and nothing was written, so there is nothing to close.
+        // If the caller is gone, nothing was written yet, so there is nothing to close.
         if new.answer.is_closed() {
             return;
         }

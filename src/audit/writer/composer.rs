@@ -1,4 +1,4 @@
-//! Composes entries: gives each its index and its time, and keeps it until it is synced.
+//! Composes entries: gives each entry an index and a time, and keeps the entry until it is synced.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::audit::journal::append::PendingEntries;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::clock::{Clock, Time};
 
-/// If the clock steps back by at most this, entries keep the last time until it has caught up. A longer step, and
-/// any step forward, becomes an entry.
+/// If the clock steps back by at most this, entries keep the last time until the clock has caught up.
+/// The composer records a longer step, back or forward, in an entry.
 const STILL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Composer {
     clock: Clock,
     last_time: Time,
-    /// The last reading of the clock, and of the monotonic clock with it.
+    /// The last reading of the clock, and the reading of the monotonic clock at the same moment.
     asked: Option<(Time, Duration)>,
     next_index: u64,
     open: OpenIntents,
@@ -46,13 +46,13 @@ impl Composer {
         self.open.len()
     }
 
-    /// Begins at this index. All intents before it are closed.
+    /// Starts at this index, before a replay. All intents before this index are closed.
     pub(crate) fn begin(&mut self, index: u64) {
         self.open.begin(index);
         self.next_index = index;
     }
 
-    /// The index below which an entry below `durable` closes every intent.
+    /// Returns an index. Each intent before that index has an outcome before the index `durable`.
     pub(crate) fn settled(&mut self, durable: u64) -> u64 {
         self.open.settled(durable)
     }
@@ -89,7 +89,7 @@ impl Composer {
 
     /// Composes consecutive entries. Returns the first index and the leaf hashes.
     pub(crate) fn row(&mut self, bodies: &[Vec<u8>]) -> (u64, Vec<Hash>) {
-        // One reading of the clock for all: an entry about a clock step must not come between them.
+        // Reads the clock once: an entry about a clock step must not come between these entries.
         let time = self.time();
         let first = self.next_index;
         let parts = bodies.iter().enumerate();
@@ -123,7 +123,8 @@ impl Composer {
         open.len() as u64
     }
 
-    /// The time of the next entry. It is before the last entry's time only after an entry about the clock step.
+    /// Returns the time of the next entry. If this time is before the last entry's time, first composes
+    /// an entry about the clock step.
     fn time(&mut self) -> Time {
         let now = self.clock.now();
         self.note_step_forward(now);
@@ -142,7 +143,7 @@ impl Composer {
         now
     }
 
-    /// Composes an entry if the clock went further than the monotonic clock.
+    /// Composes an entry if the clock advanced further than the monotonic clock, by more than [`STILL`].
     fn note_step_forward(&mut self, now: Time) {
         let passed = self.clock.passed();
         let Some((then, before)) = self.asked.replace((now, passed)) else {
@@ -170,7 +171,7 @@ impl Composer {
         self.push_at(at, &compose::body(&Kind::Trouble(trouble)), false);
     }
 
-    /// `joined`: the entry belongs in the same batch as the one before it.
+    /// If `joined`, the entry must be in the same batch as the entry before it.
     fn push_at(&mut self, time: Time, body: &[u8], joined: bool) -> (u64, Hash) {
         let entry = compose::stamp(&time.to_string(), body);
         let index = self.next_index;

@@ -1,4 +1,5 @@
-//! A time in which deletions are refused. The trail records its begin and its end.
+//! An incident: a time in which deletions are refused. The trail records the begin and the end of each
+//! incident.
 
 use crate::audit::entry::{Kind, Trouble};
 use crate::audit::status::{Unavailable, closed};
@@ -20,12 +21,12 @@ impl Incident {
         self.entry("began", 0)
     }
 
-    /// `refused`: the deletions refused meanwhile.
+    /// The entry for the end. `refused` counts the deletions that were refused during the incident.
     pub(super) fn ended(&self, refused: u64) -> Kind {
         self.entry("ended", refused)
     }
 
-    /// The incident goes on, because the log cannot be opened.
+    /// The error while the incident lasts: the cause of the incident, and why the log cannot be opened.
     pub(super) fn lasts(&self, found: &Unavailable) -> Unavailable {
         if *found == self.found {
             return found.clone();

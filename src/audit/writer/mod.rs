@@ -1,12 +1,14 @@
-//! The writer: one thread. It opens the log and runs the commit loop; when the loop cannot go on, it opens the
-//! log again.
+//! The writer is one thread. It opens the log and runs the commit loop. If the loop fails, the writer
+//! opens the log again.
 //!
-//! 1. `write_queue` holds what callers hand in;
-//! 2. `commit_loop` writes it in batches, syncs them and answers; `upkeep` is its work between batches;
-//! 3. [`composer`] gives entries their indexes and closes intents; `open_intents` knows which are open;
+//! 1. `write_queue` holds the work that callers hand in;
+//! 2. `commit_loop` writes the work in batches, syncs each batch and answers the callers; `upkeep` is
+//!    the loop's work between batches;
+//! 3. [`composer`] gives entries their indexes and closes intents; `open_intents` knows which intents
+//!    are open;
 //! 4. [`store`] is the open log: one write and one sync for each batch;
-//! 5. `outage` begins when a write, a sync or a check fails: it refuses work until the log is open again. An
-//!    `incident` is its record in the trail;
+//! 5. `outage` begins when a write, a sync or a check fails, and refuses work until the log is open
+//!    again; `incident` records in the trail when deletions are refused, and why;
 //! 6. [`open`] opens the log, at a start, after a crash and after an outage;
 //! 7. [`accept_loss`] abandons a log that cannot be opened; [`preflight`] finds why an opening would fail.
 
@@ -39,7 +41,7 @@ use commit_loop::CommitLoop;
 use outage::Outage;
 use shared::Shared;
 
-/// The parts that the thread starts with.
+/// The parts that the writer's thread needs to open a log.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) disk: Arc<dyn Disk>,
@@ -48,7 +50,7 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
 }
 
-/// Tells the handles that the thread has ended, also after a panic.
+/// When dropped, tells the handles that the writer's thread has ended, even after a panic.
 struct Stopping(watch::Sender<bool>, Arc<Shared>);
 
 impl Drop for Stopping {
@@ -71,7 +73,7 @@ impl Drop for Stopping {
 }
 
 impl Writer {
-    /// Starts the thread. The receiver turns `true` when the thread has ended.
+    /// Starts the thread. The returned receiver turns `true` when the thread has ended.
     pub(crate) fn start(self) -> watch::Receiver<bool> {
         let (sender, stopped) = watch::channel(false);
         let shared = Arc::clone(&self.shared);
@@ -98,7 +100,8 @@ impl Writer {
         }
     }
 
-    /// Opens the log at a start, and composes the entries that recovery owes it.
+    /// Opens the log at a start. Composes an outcome for each intent that a crash left open, and the
+    /// entry `started`.
     fn open(&self) -> Result<CommitLoop, Unavailable> {
         let (store, mut composer) = open::open(self, None)?;
         let recovered = composer.close_after_crash();

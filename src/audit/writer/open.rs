@@ -1,10 +1,10 @@
 //! Opens the trail. [`open`] takes the lock, checks the folder's key, follows the journal's chain to its
-//! last whole batch, and writes that batch again into a new segment, synced. It hands the entries that no
-//! checkpoint covers to the publisher, after `ReplayCheck` has compared them with the checkpoint and the seen
-//! file. The caller then closes the open intents and lets the commit loop write.
+//! last whole batch, and writes that batch again into a new segment, synced. `ReplayCheck` compares the
+//! journal with the checkpoint and the seen file. Then the publisher gets the entries that no checkpoint
+//! covers. Afterwards the caller of [`open`] closes the open intents and lets the commit loop write.
 //!
-//! After an outage the writer opens the log at the path in the same way, but expects all that this process
-//! knows, and continues after the last batch that it answered for.
+//! After an outage the writer opens the log at the path in the same way. But the log must hold all
+//! batches that the writer has answered for, and the writer continues after the last of them.
 
 mod expected;
 
@@ -32,13 +32,14 @@ use crate::audit::status::{Cause, Unavailable, cause_at_opening, closed, trouble
 use crate::audit::writer::Settings;
 pub(crate) use expected::Expected;
 
-/// The bytes of entries in memory, at most, while an opening publishes.
+/// The approximate maximum of the entries, in bytes, that an opening keeps in memory for the publisher.
 const CATCH_UP_BYTES: usize = 16 << 20;
-/// A smaller segment could not hold the largest batch deletion.
+/// The minimum length of a segment, in bytes. A smaller segment could not hold the largest batch
+/// deletion.
 const MIN_SEGMENT: u64 = 256 << 10;
 
 /// Opens the trail. While another process holds the lock, this writes nothing in the folder. If the log
-/// lacks a byte that `expected` requires, it stays closed, and the error names the place.
+/// lacks a byte that `expected` requires, the log stays closed, and the error names the place.
 pub(crate) fn open(
     writer: &Writer,
     mut expected: Option<Expected<'_>>,
@@ -118,7 +119,7 @@ pub(super) fn own_key(settings: &Settings) -> Result<Arc<Key>, Unavailable> {
     Ok(Arc::new(key))
 }
 
-/// Begins a log with the accepted loss of the one before, unless it did so before a crash.
+/// Writes the accepted loss as the new log's first entry, unless an earlier process has already done so.
 fn begin_after(
     store: &mut Store,
     composer: &mut Composer,
@@ -138,7 +139,7 @@ fn enter(
     key: &Arc<Key>,
     expected: Option<&Expected<'_>>,
 ) -> Result<(Integrity, Option<LossAccepted>), Unavailable> {
-    // If a log is expected, this creates nothing in an empty folder.
+    // If a log is expected, this creates neither the folder nor the journal.
     let create = expected.is_none().then_some(FOLDER_MODE);
     let path = settings.directory.clone();
     let at = |doing| move |e: io::Error| trouble(&e, doing);
@@ -150,7 +151,7 @@ fn enter(
     let (verifier, line) = own_verifier(&*root, key, expected.is_some())?;
     let name = match expected {
         Some(expected) => expected.held.lock.content.clone(),
-        // Another container may have the same process id.
+        // The UUID makes the line unique: a process in another container may have the same id.
         None => format!("{} {}\n", std::process::id(), uuid::Uuid::now_v7()),
     };
     if !is_held {
@@ -177,7 +178,8 @@ fn enter(
     Ok((integrity, loss))
 }
 
-/// Takes the lock, or keeps it if this process already holds it. Returns whether it does.
+/// Takes the lock, or keeps it if this process already holds it. Returns the lock, and whether this
+/// process already held it.
 fn lock(
     root: &dyn Folder,
     expected: Option<&Expected<'_>>,
@@ -205,7 +207,8 @@ fn lock(
     }
 }
 
-/// Checks that the folder's `verifier` is this key's public key, or writes it into a new folder.
+/// Checks that the folder's `verifier` is this key's public key. In a new folder, writes that public key
+/// into `verifier`.
 fn own_verifier(
     root: &dyn Folder,
     key: &Key,
@@ -232,8 +235,9 @@ fn own_verifier(
     Ok((file, line))
 }
 
-/// Whether the folder may belong to our key: `line` is what its `verifier` must hold. If no log is expected, a
-/// file that is empty, all zeros or the beginning of `line` will do, since a crash can leave it so.
+/// Whether the folder may belong to our key. `found` is the content of its `verifier`, and `line` is the
+/// right content. If no log is expected, `found` may also be empty, all zeros or the beginning of
+/// `line`, because a crash can leave such a file.
 pub(super) fn is_own_verifier(found: &[u8], line: &str, is_expected: bool) -> bool {
     let is_begun = line.as_bytes().starts_with(found) || found.iter().all(|byte| *byte == 0);
     found == line.as_bytes() || !is_expected && is_begun
@@ -244,9 +248,9 @@ pub(super) fn other_key() -> Unavailable {
     closed(Cause::KeyUnusable, what)
 }
 
-/// Follows the chain to its end. Returns the last whole batch, the link before it, and the last valid batch of
-/// each segment. If a log is expected, returns no batch, since none needs writing again, and the link of the
-/// expected last batch.
+/// Follows the chain to its end. Returns the last whole batch, the link before that batch, and the last
+/// valid batch of each segment. If a log is expected, no batch needs to be written again: then returns
+/// no batch, and the link of the expected last batch.
 fn follow(
     integrity: &Integrity,
     key: &Key,
@@ -255,7 +259,8 @@ fn follow(
     expected: Option<&Expected<'_>>,
 ) -> Result<(Option<Batch>, Link, Ends), Unavailable> {
     let journal = Arc::clone(&integrity.journal);
-    // Of our own files, nothing after the last accepted batch is trusted: it may not have been synced.
+    // If the files are our own, the chain ends at the last accepted batch: a later batch may not be
+    // synced.
     let until = expected.filter(|expected| expected.spares.is_some());
     let until = until.map(|expected| expected.last);
     let mut chain = Chain::new(journal, Some(key), until).map_err(|e| unreadable(&e))?;
@@ -274,7 +279,7 @@ fn follow(
                 .map_err(|what| closed(Cause::Damaged, what))?;
             replay_check.push(entry)?;
         }
-        // At a start, the last batch is written again in a new segment and counts there.
+        // Leaves out the last batch: a start writes it again into a new segment, and it counts there.
         ends.insert(link.place.segment, link);
         before = std::mem::replace(&mut link, batch.link);
         last = Some(batch);
@@ -288,14 +293,15 @@ fn follow(
     Ok((last, before, ends))
 }
 
-/// Hands the entries that no checkpoint covers to a new publisher. Publishes only if they would take up too much
-/// memory, and makes missing published files again.
+/// Hands the entries that no checkpoint covers to a new publisher, and restores missing published files.
+/// Publishes only if these entries would take too much memory.
 fn catch_up(store: &Store, replayed: ReplayCheck) -> Result<Publisher, Unavailable> {
     let last = store.appender.last;
     let journal = Arc::clone(&store.integrity.journal);
     let chain = Chain::new(journal, Some(&store.key), Some(last));
     let mut chain = chain.map_err(|e| unreadable(&e))?;
-    // Only now, so that a folder whose log cannot be opened stays as it is.
+    // Comes after the checks, because it removes unpublished files: a folder whose log cannot be opened
+    // must stay as it is.
     let mut publisher = Publisher::new(
         replayed,
         &store.key,
@@ -328,7 +334,8 @@ fn catch_up(store: &Store, replayed: ReplayCheck) -> Result<Publisher, Unavailab
     Ok(publisher)
 }
 
-/// The spares after the highest segment number, in the folder or of this process. An unused spare is adopted.
+/// Creates the spares. Their numbers follow the highest segment number in the folder and of this process
+/// (`ours`). Adopts an unused spare of an earlier process.
 fn spares(journal: &Arc<dyn Folder>, bytes: u64, ours: u64) -> Result<Spares, Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot list the journal");
     let highest = segment::numbers(&**journal).map_err(at)?.pop().unwrap_or(0);
@@ -347,8 +354,8 @@ fn spares(journal: &Arc<dyn Folder>, bytes: u64, ours: u64) -> Result<Spares, Un
     Ok(spares)
 }
 
-/// Writes the last batch again into a new segment, synced, since it may be in the page cache alone. The new
-/// segment continues from the batch before it.
+/// Writes the last batch again into a new segment and syncs it, because the batch may be in the page
+/// cache only. The new segment continues from the batch before the last one.
 fn write_again(store: &mut Store, last: Option<Batch>) -> Result<(), Unavailable> {
     let entries = last.map(|batch| batch.entries).unwrap_or_default();
     let mut entries = PendingEntries::of_batch(entries);

@@ -1,25 +1,26 @@
-//! The intents without an outcome.
+//! Keeps the intents that have no outcome yet.
 
 use std::collections::BTreeMap;
 
 use crate::audit::entry::EntrySummary;
 use crate::audit::log::merkle::{Hash, leaf};
 
-/// What the outcome repeats of its intent.
+/// The data of an intent that its outcome repeats.
 #[derive(Debug)]
 pub(super) struct IntentParts {
     pub(super) request_id: String,
-    /// One for each part, in order.
+    /// The leaf hash of each part, in order.
     pub(super) leaves: Vec<Hash>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct OpenIntents {
-    /// By the index of the first part.
+    /// The open intents, by the index of their first part.
     open: BTreeMap<u64, IntentParts>,
-    /// The index of the first replayed entry. Pruned entries are before it; all their intents are closed.
+    /// The index of the first replayed entry. All intents before this index are closed; their entries
+    /// may be pruned.
     begins: u64,
-    /// Closings that may not be synced yet: the index of each, and of its intent.
+    /// Outcomes that may not be synced yet: the index of each outcome, and the index of its intent.
     closing: BTreeMap<u64, u64>,
 }
 
@@ -32,7 +33,7 @@ impl OpenIntents {
         self.open.keys().copied().collect()
     }
 
-    /// Begins at this index. All intents before it are closed.
+    /// Starts at this index, before a replay. All intents before this index are closed.
     pub(super) fn begin(&mut self, index: u64) {
         self.begins = index;
     }
@@ -41,17 +42,17 @@ impl OpenIntents {
         self.open.insert(first, intent);
     }
 
-    /// `None` if the intent is not open.
+    /// Removes the intent. Returns `None` if it is not open.
     pub(super) fn close(&mut self, first: u64) -> Option<IntentParts> {
         self.open.remove(&first)
     }
 
-    /// The entry with this index closes the intent.
+    /// Notes that the entry `index` closes the intent `first`.
     pub(super) fn closed_by(&mut self, index: u64, first: u64) {
         self.closing.insert(index, first);
     }
 
-    /// The index below which an entry below `durable` closes every intent.
+    /// Returns an index. Each intent before that index has an outcome before the index `durable`.
     pub(super) fn settled(&mut self, durable: u64) -> u64 {
         self.closing = self.closing.split_off(&durable);
         let open = self.open.keys().next();
@@ -62,7 +63,7 @@ impl OpenIntents {
             .fold(durable, |a, b| a.min(*b))
     }
 
-    /// Replays an entry of the journal. Fails if it contradicts those before it.
+    /// Replays an entry of the journal. Fails if the entry contradicts an earlier entry.
     pub(super) fn replay(
         &mut self,
         index: u64,

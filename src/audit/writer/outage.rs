@@ -1,5 +1,5 @@
-//! An outage: no log is open. The writer refuses deletions, keeps outcomes in memory, and opens the
-//! log again.
+//! An outage: a time in which no log is open. The writer refuses deletions, keeps outcomes in memory,
+//! and tries to open the log again.
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,16 @@ use crate::audit::status::{Cause, Unavailable, closed};
 
 /// The first pause after a failed opening.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause if each try may use up a segment.
+/// The longest pause after a failed or late sync, because each try may use up a segment.
 const LONGEST_SYNC_PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause for another cause that can come after the first write.
+/// The longest pause if the disk is full or read-only.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The time in which no log is open.
+/// A time in which no log is open.
 #[derive(Debug)]
 pub(super) struct Outage {
-    /// `None` at a start until an opening fails, and once the trail has recorded the end.
+    /// The record of the outage for the trail. `None` at a start until an opening fails, and after the
+    /// trail has recorded the end of the outage.
     incident: Option<Incident>,
     state: State,
     /// The time of the next try.
@@ -30,13 +31,14 @@ pub(super) struct Outage {
 
 #[derive(Debug)]
 enum State {
-    /// This process has not opened the log yet, so it expects nothing.
+    /// This process has not opened the log yet, so it knows nothing about the log's content.
     AtStart,
-    /// This process has written to the log. The log at the path must hold all that it knows.
+    /// This process has written to the log. The log at the path must hold every batch that this process
+    /// has answered for.
     Known(Box<CommitLoop>),
 }
 
-/// The result of a turn.
+/// The result of [`Outage::turn`].
 #[derive(Debug)]
 pub(super) enum Turn {
     Open(Box<CommitLoop>),
@@ -54,8 +56,9 @@ impl Outage {
         }
     }
 
-    /// Begins when the commit loop cannot go on. A write or sync that failed is tried again at once, in another
-    /// segment; a fault of the files only after a pause.
+    /// Begins an outage because the commit loop has failed. After a failed write or sync, the first try
+    /// to open the log is due at once; it writes to another segment. After a fault of the files, the
+    /// first try is due after a pause.
     pub(super) fn of(mut commit_loop: Box<CommitLoop>, found: Unavailable) -> Self {
         let now = Instant::now();
         let again = match found.cause.is_integrity() {
@@ -85,13 +88,13 @@ impl Outage {
         }
     }
 
-    /// Refuses the work that waits, and opens the log if it is time.
+    /// Refuses the waiting work, and tries to open the log if a try is due.
     pub(super) fn turn(&mut self, writer: &Writer) -> Turn {
         let work = writer.shared.queue.take_all_but_configs();
         let stop = work.stop;
         self.refuse(work, writer);
         let left = self.again.saturating_duration_since(Instant::now());
-        // A log that this process knows gets a last try, for its kept outcomes.
+        // Before a stop, a known log gets a last try, so that the kept outcomes can be written.
         let is_last = stop && matches!(self.state, State::Known(_));
         if stop && self.incident.is_some() && !is_last {
             return Turn::Stop;
@@ -152,8 +155,8 @@ impl Outage {
         }
     }
 
-    /// Sets the time of the next try. The pause is at least as long as this try took, so that the writer spends at
-    /// most half of its time on tries.
+    /// Sets the time of the next try. The pause is at least as long as this try took, so that the writer
+    /// spends at most half of its time on tries.
     fn put_off(&mut self, found: Unavailable, took: Duration, writer: &Writer) {
         self.again = Instant::now() + self.pause.max(took);
         self.pause = next_pause(found.cause, self.pause);
@@ -183,12 +186,12 @@ impl Outage {
     }
 }
 
-/// Opens the log that is at the path now, and then releases the one that this process held.
+/// Opens the log at the path, and then releases the log that this process held.
 fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unavailable> {
     let store = &mut commit_loop.store;
     let is_same = store.is_same()?;
     store.let_go();
-    // If they are not handed on, the drop waits for the thread that makes one.
+    // If `is_same` is false, this drops the spares. The drop waits for the thread that makes a spare.
     let mut spares = Some(store.spares.hand_over()).filter(|_| is_same);
     let expected = Expected {
         last: store.appender.last,
@@ -212,10 +215,10 @@ fn open_again(commit_loop: &mut CommitLoop, writer: &Writer) -> Result<(), Unava
     Ok(())
 }
 
-/// The pause before the try after the next one, by the cause of the failed one.
+/// The pause after the next failed try. `cause` and `pause` belong to the try that has just failed.
 pub(super) fn next_pause(cause: Cause, pause: Duration) -> Duration {
     let longest = match cause {
-        // These come before the first write.
+        // An opening that fails for one of these causes has not written to the journal.
         Cause::Locked | Cause::KeyUnusable | Cause::RolledBack | Cause::Damaged => FIRST_PAUSE,
         cause if cause.is_integrity() => FIRST_PAUSE,
         Cause::SyncFailed | Cause::SyncLate => LONGEST_SYNC_PAUSE,

@@ -1,4 +1,4 @@
-//! Finds why an opening of the trail would refuse deletions. It changes no file, and it holds the lock
+//! Finds why the trail, if it is opened now, would refuse deletions. Changes no file, and holds the lock
 //! only for a moment.
 
 use std::path::Path;
@@ -17,10 +17,11 @@ use crate::audit::publish::replay_check::{ReplayCheck, begins};
 use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::audit::writer::Settings;
 
-/// Why an opening of the trail would refuse deletions, if it would.
+/// Checks whether the trail, if it is opened now, would take deletions.
 ///
 /// # Errors
-/// With the cause and the words of the opening itself. `locked` says nothing about the log.
+/// If not. The error has the cause and the message of the opening itself. If the cause is `locked`, the
+/// log was not checked.
 pub(crate) fn preflight(settings: &Settings) -> Result<(), Unavailable> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let key = own_key(settings)?;
@@ -51,7 +52,7 @@ pub(crate) fn preflight(settings: &Settings) -> Result<(), Unavailable> {
 fn is_free(root: &dyn Folder) -> Result<(), Unavailable> {
     let at = |doing| move |e| trouble(&e, doing);
     let lock = if_exists(root.open(LOCK, Access::Write)).map_err(at("cannot open the lock"))?;
-    // A gateway that starts in this very moment tries again within a second.
+    // If a gateway starts while this holds the lock, the gateway tries again within a second.
     match lock.map_or(Ok(true), |lock| lock.lock()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(accept_loss::locked(root)),
@@ -79,7 +80,8 @@ fn has_space(folder: &dyn Folder) -> Result<(), Unavailable> {
     }
 }
 
-/// Follows the journal as an opening does, and compares it with both checkpoints.
+/// Follows the journal as an opening does, and compares it with the folder's checkpoint and the seen
+/// file.
 fn replay(
     disk: &Arc<dyn Disk>,
     root: &Arc<dyn Folder>,
@@ -101,7 +103,7 @@ fn replay(
     check.finish()
 }
 
-/// The folder itself, or the nearest one above it that exists.
+/// The folder if it exists, or else its nearest ancestor that exists.
 pub(crate) fn nearest(folder: &Path) -> &Path {
     let mut nearest = folder;
     while !nearest.exists() && nearest != folder_above(nearest) {
@@ -115,6 +117,6 @@ fn may_write(path: &Path, doing: &str) -> Result<(), Unavailable> {
     if path.is_dir() {
         access |= rustix::fs::Access::EXEC_OK;
     }
-    // The effective user's rights, as for the opening.
+    // Checks the rights of the effective user, because an opening uses those.
     accessat(CWD, path, access, AtFlags::EACCESS).map_err(|e| trouble(&e.into(), doing))
 }

@@ -14,13 +14,13 @@ pub struct Settings {
     pub origin: String,
     /// The signing key, made by `lychgate audit keygen`.
     pub key_file: PathBuf,
-    /// The trail refuses deletions if a sync takes longer.
+    /// The trail refuses deletions if a sync takes longer than this.
     pub sync_timeout: Duration,
     /// The length of a journal segment, in bytes.
     pub segment_bytes: u64,
-    /// The levels of free space that cause warnings.
+    /// The levels of free space below which the gateway warns.
     pub space: space::Levels,
-    /// The seen file: a copy of the newest checkpoint, kept apart from the folder.
+    /// The path of the seen file: a copy of the newest checkpoint, kept apart from the audit folder.
     pub seen_file: PathBuf,
     /// The time after which an idle trail writes an `alive` entry.
     pub heartbeat: Duration,

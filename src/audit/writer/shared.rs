@@ -1,4 +1,4 @@
-//! What the trail's handles and the writer share.
+//! The state that the trail's handles and the writer share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +19,15 @@ pub(crate) struct Shared {
     pub(crate) availability: Arc<Availability>,
     pub(crate) queue: Arc<WriteQueue>,
     pub(crate) clock: Clock,
-    /// The folder whose lock the writer holds.
+    /// The folder whose lock the writer holds; `None` if the writer holds none.
     pub(crate) holding: watch::Sender<Option<Held>>,
-    /// The number of folders so far.
+    /// The number of [`Held`] values so far.
     held: AtomicU64,
     floods: Mutex<RefusalRateLimit>,
 }
 
-/// Identifies a folder that the writer holds. Each opening gives a new value, also at the same path.
+/// Identifies a folder that the writer holds. Another folder gets a new value, even if it has the same
+/// path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held(u64);
 
@@ -60,7 +61,8 @@ impl Shared {
         self.holding.send_replace(None);
     }
 
-    /// Takes the summary of the refusals since the last call.
+    /// Takes the summary of the refusals since the last call. It leaves out each refusal that has an
+    /// entry of its own.
     pub(crate) fn summary(&self) -> Option<TurnedAway> {
         self.floods().take()
     }

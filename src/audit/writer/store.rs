@@ -1,4 +1,4 @@
-//! The writer's disk: it writes batches, changes segments, and checks the files after each sync.
+//! The open log: writes batches, changes to new segments, and checks the files after each sync.
 
 use std::io;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::audit::status::availability::Availability;
 use crate::audit::status::{Cause, Unavailable, closed, trouble};
 use crate::metrics::Metrics;
 
-/// The least length of a segment that the writer makes while callers wait, in bytes.
+/// The minimum length, in bytes, of a segment that the writer makes while callers wait.
 pub(crate) const SMALL_SEGMENT: u64 = 512 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// The publisher. `None` while the log is opened and after [`Self::let_go`]. Dropped first: its
-    /// thread must end before the lock is given back.
+    /// The publisher. `None` while the log is being opened, and after [`Self::let_go`]. This field comes
+    /// first, so that it is dropped first: the publisher's thread must end before the lock is released.
     pub(crate) publishing: Option<Publishing>,
     pub(crate) appender: Appender,
     pub(crate) spares: Spares,
-    /// The scrub. Its thread must end before the lock is given back.
+    /// The scrub. Its thread must end before the lock is released.
     pub(crate) scrub: Option<Scrub>,
     pub(crate) integrity: Integrity,
     pub(crate) reserve: Reserve,
@@ -38,7 +38,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) found: Unavailable,
-    /// Whether the disk was late in this batch or in an earlier one of the same flush.
+    /// Whether a sync was late, in this batch or in an earlier batch of the same flush.
     pub(crate) late: bool,
 }
 
@@ -61,8 +61,8 @@ pub(crate) fn was_late() -> Unavailable {
 }
 
 impl Store {
-    /// Writes and syncs these entries, in batches, and removes the durable ones from the list. Returns
-    /// whether the disk was late; deletions are refused then.
+    /// Writes and syncs the entries in batches, and removes the durable entries from the list. Returns
+    /// whether a sync was late; if so, deletions are refused.
     pub(crate) fn flush(&mut self, entries: &mut PendingEntries) -> Result<bool, Failed> {
         let mut late = false;
         while !entries.is_empty() {
@@ -84,7 +84,7 @@ impl Store {
         Ok(late)
     }
 
-    /// Checks the files and the spare.
+    /// Checks the files and the spare. Also fails if the scrub has found a fault.
     pub(crate) fn look_after(&mut self) -> Result<(), Unavailable> {
         self.untouched()?;
         let current = self.appender.current.as_mut();
@@ -93,7 +93,8 @@ impl Store {
         self.scrubbed()
     }
 
-    /// Starts the publisher and the scrub. At a start, everything must be published first.
+    /// Starts the publisher and the scrub. If `is_start`, the publisher first publishes all queued
+    /// entries.
     pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
         if let Some(publishing) = &mut self.publishing {
             publishing.begin(is_start)?;
@@ -103,14 +104,15 @@ impl Store {
         Ok(())
     }
 
-    /// Whether every file at the path is still the one that this process wrote. If not, the opening judges the log
-    /// by its content.
+    /// Whether every file at the path is still the file that this process wrote. If not, the opening
+    /// judges the log by its content.
     pub(crate) fn is_same(&mut self) -> Result<bool, Unavailable> {
         self.retire();
         if self.integrity.moved().is_some() {
             return Ok(false);
         }
-        // The scrub alone sees the fault that it found.
+        // An opening may not see a fault that the scrub found, so this fails until the scrub reports a
+        // repair.
         self.scrubbed()?;
         if self.look_after().is_err() {
             self.integrity.claim_lock(&self.spares)?;
@@ -123,7 +125,7 @@ impl Store {
         self.has_all_files()
     }
 
-    /// False if a file is missing or replaced. Any other fault is the error.
+    /// Returns `false` if a file is missing or replaced, and an error for any other fault.
     fn has_all_files(&mut self) -> Result<bool, Unavailable> {
         match self.look_after() {
             Ok(()) => Ok(true),
@@ -134,19 +136,19 @@ impl Store {
         }
     }
 
-    /// Ends the threads that use the log. The lock stays held until another log is open.
+    /// Ends the threads of the publisher and the scrub. The lock stays held until another log is open.
     pub(crate) fn let_go(&mut self) {
         self.publishing = None;
         self.scrub = None;
     }
 
-    /// The fault that the scrub found.
+    /// Fails if the scrub has found a fault that is not repaired.
     pub(crate) fn scrubbed(&self) -> Result<(), Unavailable> {
         let found = self.scrub.as_ref().and_then(Scrub::found);
         found.map_or(Ok(()), Err)
     }
 
-    /// Reports the free space, and has the reserve made if `may_reserve`.
+    /// Reports the free space. If `may_reserve`, starts to make a missing reserve.
     pub(crate) fn tend_space(&self, may_reserve: bool) {
         let Ok(free) = self.integrity.journal.free_bytes() else {
             return;
@@ -160,8 +162,8 @@ impl Store {
         self.metrics.audit_reserve_bytes.set(bytes);
     }
 
-    /// Checks that no other process wrote to the current segment. If one did, a fault of the folder or the
-    /// lock is returned instead, since it says more.
+    /// Checks that no other process wrote to the current segment. If another process did and the folder
+    /// or the lock has a fault, returns that fault, because it says more.
     fn untouched(&mut self) -> Result<(), Unavailable> {
         let (current, last) = (self.appender.current.as_mut(), &self.appender.last);
         let judged = current.map_or(Ok(()), |current| self.integrity.untouched(current, last));
@@ -195,7 +197,7 @@ impl Store {
         let length = padded(entries);
         if !self.appender.has_room(length) {
             self.next_segment(length as u64)
-                // A removed folder takes no segment; another folder may be in its place.
+                // If the folder was removed or replaced, this is the fault to report.
                 .map_err(|found| self.integrity.moved().unwrap_or(found))?;
         }
         self.untouched()?;

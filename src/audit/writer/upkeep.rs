@@ -1,5 +1,5 @@
-//! The commit loop's work between batches: it checks the files, has a spare made, watches the
-//! publisher, and writes the entries that come with time.
+//! The commit loop's work between batches: checks the files, starts to make a spare segment, watches the
+//! publisher, and writes the periodic entries.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::audit::entry::Kind;
 use crate::audit::status::{Unavailable, trouble};
 
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
-/// The pause after a spare could not be made.
+/// The pause after a failed try to make a spare segment.
 const SPARE_PAUSE: Duration = Duration::from_secs(1);
 
 impl CommitLoop {
@@ -35,8 +35,8 @@ impl CommitLoop {
         self.store.look_after()
     }
 
-    /// Has a spare segment made if there is none. Without one the loop takes no new intents, so that open
-    /// ones still find room.
+    /// Starts to make a spare segment if there is none. If that fails, new intents are refused, so that
+    /// the outcomes of open intents still find room.
     pub(super) fn tend_spare(&mut self) -> Result<(), Unavailable> {
         let is_due = self.spare_again <= Instant::now();
         let spare = match self.store.spares.poll() {
@@ -75,7 +75,7 @@ impl CommitLoop {
         self.settle()
     }
 
-    /// Takes deletions, unless there is no spare segment.
+    /// Takes deletions, unless no spare segment can be made.
     pub(super) fn open_gate(&self) {
         match &self.no_spare {
             Some(incident) => self.shared.availability.close(incident.found.clone()),
@@ -83,8 +83,8 @@ impl CommitLoop {
         }
     }
 
-    /// Records when a late publisher begins to cause refusals, and when that ends. [`Availability`] refuses
-    /// them by itself.
+    /// Records the begin and the end of the refusals that a late publisher causes. [`Availability`]
+    /// itself refuses the deletions.
     ///
     /// [`Availability`]: crate::audit::status::availability::Availability
     fn tend_publisher(&mut self) -> Result<(), Unavailable> {

@@ -12,39 +12,41 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::status::availability::Availability;
 use crate::audit::status::{Cause, Unavailable};
 
-/// Intents in the queue at most: the greatest value of `[limits] max_deletions`, so callers meet that bound first.
+/// The maximum number of intents in the queue. It is the greatest value of `[limits] max_deletions`, so
+/// callers reach that limit first.
 pub(crate) const MAX_INTENTS: usize = 65_536;
-/// Refusals in the queue at most. The trail sums up the others.
+/// The maximum number of refusals in the queue. The trail only counts further refusals, in a summary.
 const MAX_REFUSED: usize = 1_200;
-/// Notes of commands in the queue at most.
+/// The maximum number of notes in the queue. Commands hand in notes.
 const MAX_NOTES: usize = 64;
-/// The bytes that a note counts as, at most, so that a round can take it whatever its length.
+/// A note counts as at most this many bytes, so that a note of any length fits into a round.
 const MAX_NOTE_BYTES: usize = 256 << 10;
-/// Configs in the queue at most. If a trail stays closed for long, the oldest ones go.
+/// The maximum number of configs in the queue. If the trail stays closed for long, the queue drops the
+/// oldest configs.
 const MAX_CONFIGS: usize = 4_096;
 
 /// A deletion to record.
 #[derive(Debug)]
 pub(crate) struct NewIntent {
     pub(crate) request_id: String,
-    /// The entry of each part, without its time.
+    /// One entry for each part of the intent, without the time.
     pub(crate) bodies: Vec<Vec<u8>>,
     pub(crate) answer: oneshot::Sender<Result<DurableIntent, Unavailable>>,
 }
 
-/// A durable intent. If it is dropped before its caller took it, the writer closes it as `failed`,
-/// `sent: no`.
+/// A durable intent. If this value is dropped before its caller takes it, the writer closes the intent
+/// as `failed`, `sent: no`.
 #[derive(Debug)]
 pub(crate) struct DurableIntent {
     pub(crate) index: u64,
     pub(crate) leaf: Hash,
     pub(crate) key: Arc<Key>,
     queue: Arc<WriteQueue>,
-    /// The ending if this is dropped. `None` once the caller has given another.
+    /// The ending that the drop hands in. `None` after the caller has handed in an ending.
     pub(crate) on_drop: Option<Ending>,
 }
 
-/// The ending of an intent.
+/// The ending of an intent, for the writer to record.
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) intent: u64,
@@ -52,7 +54,7 @@ pub(crate) struct Closing {
     pub(crate) answer: Option<oneshot::Sender<Result<Hash, Cause>>>,
 }
 
-/// Consecutive entries for a command.
+/// Consecutive entries that a command wants to record.
 #[derive(Debug)]
 pub(crate) struct NewNote {
     /// The entries, without their times.
@@ -81,9 +83,9 @@ impl Work {
             && self.notes.is_empty()
     }
 
-    /// Refuses everything but the closings, which it returns.
+    /// Refuses all work except the closings. Returns the closings.
     pub(crate) fn refuse(self, availability: &Availability, why: &Unavailable) -> Vec<Closing> {
-        // A waiter may be gone.
+        // An error here means that the waiter is gone and needs no answer.
         for intent in self.intents {
             let _ = intent.answer.send(Err(why.clone()));
         }
@@ -105,7 +107,7 @@ pub(crate) struct WriteQueue {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// The number of open intents bounds these.
+    /// The closings: at most one for each open intent.
     closings: VecDeque<Closing>,
     configs: VecDeque<ConfigInForce>,
     /// The hash of the newest config.
@@ -136,7 +138,7 @@ impl WriteQueue {
         self.wake(queue);
     }
 
-    /// Adds a refusal. Returns `false` if too many wait.
+    /// Adds a refusal. Returns `false` if too many refusals wait.
     pub(crate) fn refused(&self, body: Vec<u8>) -> bool {
         let mut queue = self.lock();
         let fits = queue.refused.len() < MAX_REFUSED;
@@ -147,7 +149,7 @@ impl WriteQueue {
         fits
     }
 
-    /// Adds a note. Returns `false` if too many wait.
+    /// Adds a note. Returns `false` if too many notes wait or the queue is stopped.
     pub(crate) fn note(&self, note: NewNote) -> bool {
         let mut queue = self.lock();
         let fits = queue.notes.len() < MAX_NOTES && !queue.stop;
@@ -158,7 +160,7 @@ impl WriteQueue {
         fits
     }
 
-    /// Adds a config if its hash differs from the newest one's.
+    /// Adds a config, unless it has the same hash as the newest config.
     pub(crate) fn config(&self, config: ConfigInForce) {
         let mut queue = self.lock();
         if queue.last_config.as_ref() == Some(&config.config) {
@@ -172,14 +174,14 @@ impl WriteQueue {
         self.wake(queue);
     }
 
-    /// Accepts no new intents from now on. The writer still writes the queue.
+    /// Refuses new intents and notes from now on. The writer still writes the work that is in the queue.
     pub(crate) fn stop(&self) {
         let mut queue = self.lock();
         queue.stop = true;
         self.wake(queue);
     }
 
-    /// Waits for work, at most `idle`, then takes about `limit` bytes of it at most.
+    /// Waits for work, at most for the time `wait`. Then takes at most about `limit` bytes of work.
     pub(crate) fn take(&self, limit: usize, wait: Duration) -> Work {
         let mut queue = self.lock();
         if queue.is_idle() {
@@ -198,7 +200,7 @@ impl WriteQueue {
         self.lock().configs.drain(..).collect()
     }
 
-    /// Takes everything but the configs, without waiting.
+    /// Takes all work except the configs, without waiting.
     pub(crate) fn take_all_but_configs(&self) -> Work {
         let mut queue = self.lock();
         Work {
@@ -211,8 +213,8 @@ impl WriteQueue {
         }
     }
 
-    /// Waits, without taking anything, until the time is up or work is added. Returns at once
-    /// if a closing, an intent or a stop is queued.
+    /// Waits until the time is up or work arrives, and takes nothing. Returns at once if a closing, an
+    /// intent or a stop is queued.
     pub(crate) fn pause(&self, wait: Duration) {
         let mut queue = self.lock();
         let nothing_new = queue.intents.is_empty() && queue.closings.is_empty();
@@ -224,7 +226,7 @@ impl WriteQueue {
     }
 
     fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
-        // A wake costs a system call.
+        // Notifies only a writer that sleeps, because a notification costs a system call.
         if std::mem::take(&mut queue.sleeping) {
             drop(queue);
             self.wake.notify_one();
@@ -290,7 +292,7 @@ fn take_while<T>(
 }
 
 impl DurableIntent {
-    /// An intent whose caller has not taken it yet.
+    /// Makes an intent that its caller has not taken yet.
     pub(crate) fn new(index: u64, leaf: Hash, key: &Arc<Key>, queue: &Arc<WriteQueue>) -> Self {
         Self {
             index,

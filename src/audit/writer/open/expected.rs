@@ -1,4 +1,4 @@
-//! The requirements on a log that replaces the one that this process held.
+//! The requirements on the log when the writer opens it again after an outage.
 
 use crate::audit::integrity::Integrity;
 use crate::audit::journal::batch::{Batch, Link};
@@ -6,19 +6,22 @@ use crate::audit::journal::spare::Spares;
 use crate::audit::journal::{Place, segment};
 use crate::audit::status::{Cause, Unavailable, closed};
 
-/// The facts that this process knows about its log. The caller keeps the open intents and the kept outcomes.
+/// The facts that this process knows about its log. The caller of the opening keeps the open intents and
+/// the outcomes that are not written yet.
 #[derive(Debug)]
 pub(crate) struct Expected<'h> {
     /// The last batch that the writer answered for.
     pub(crate) last: Link,
-    /// Entries that no accepted batch holds. A batch of them may follow the last one: this process wrote it
-    /// and did not accept it.
+    /// The entries that no accepted batch holds. Batches of these entries may follow `last`: this
+    /// process wrote such batches and did not accept them.
     pub(crate) kept: &'h [Vec<u8>],
-    /// The segment numbers and the spare, if every file at the path is still the one that this process wrote.
+    /// The segment numbers and the spare. `None` unless every file at the path is still the one that
+    /// this process wrote.
     pub(crate) spares: &'h mut Option<Spares>,
     /// The highest segment number that this process assigned.
     pub(crate) highest: u64,
-    /// The held files. If the log at the path has the same lock file, the lock stays held.
+    /// The files that this process holds. If the log at the path has the same lock file, the lock stays
+    /// held.
     pub(crate) held: &'h mut Integrity,
 }
 
@@ -35,7 +38,7 @@ impl Expected<'_> {
         Err(closed(Cause::Altered, what))
     }
 
-    /// Fails if a batch after the last one holds other entries than the kept ones.
+    /// Fails if a batch after `last` holds entries that are not in `kept`.
     pub(super) fn is_kept(&self, batch: &Batch) -> Result<(), Unavailable> {
         let first = batch.before.next_index;
         let first = first.checked_sub(self.last.next_index);
