@@ -1,7 +1,8 @@
-//! The gateway's end of the control socket, and the reading back at the start.
+//! The gateway's end of the control socket. Also reads back the unresolved deletions when the gateway
+//! starts.
 //!
-//! The socket exists while the gateway holds the trail's lock. Each command runs under the config
-//! in force at that moment.
+//! The socket exists while the gateway holds the trail's lock. Each command runs under the config that
+//! is in force when the command begins.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,27 +22,28 @@ use crate::fetch::Fetch;
 use crate::reconcile::{LEAST_AGE, Reconciler};
 use crate::tls::ClientTls;
 
-/// The pause after the socket could not be bound.
+/// The pause after a failed try to bind the socket.
 const BIND_AGAIN: Duration = Duration::from_secs(5);
 /// How long open commands may take when the gateway releases the lock.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
-/// How often to check whether a deletion is old enough to be read back.
+/// The pause between two checks whether a deletion is old enough to be read back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The tasks that run beside the listeners.
+/// The tasks that serve the control socket, and read back deletions when the gateway starts.
 #[derive(Debug)]
 pub(super) struct Control {
     socket: AbortOnDropHandle<()>,
     at_start: Option<AbortOnDropHandle<()>>,
 }
 
-/// Handles commands from the control socket and the reading back at the start.
+/// Handles commands from the control socket, and reads back deletions when the gateway starts.
 #[derive(Clone, Debug)]
 struct ControlHandler {
     health: Arc<Health>,
     trail: Trail,
     clock: Clock,
-    /// Held by the one command that runs, so that the next one sees its entries.
+    /// Only one command at a time holds this lock, so that each command sees the entries of the command
+    /// before.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -70,7 +72,7 @@ impl Control {
     pub(super) async fn stop(self) {
         for task in [Some(self.socket), self.at_start].into_iter().flatten() {
             task.abort();
-            // An error here only says that the task was aborted.
+            // An error here only means that the task was aborted.
             let _ = task.await;
         }
     }
@@ -87,7 +89,7 @@ impl ControlHandler {
             match Server::start(&directory, LINE_TIMEOUT, handle) {
                 Ok(server) => {
                     let _ = holding.wait_for(|now| *now != held).await;
-                    // Open commands still wait for their answers.
+                    // Open commands still wait for their answers, so they get time to finish.
                     server.finish(LAST_ANSWERS).await;
                 }
                 Err(error) => {

@@ -1,4 +1,5 @@
-//! The config in force and the health of every part. Reload writes here; the admin listener reads.
+//! The config in force and the health of every part. A reload replaces the config; the admin listener
+//! reads both.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -60,7 +61,7 @@ impl Health {
         self.draining.get_or_init(|| self.clock.now());
     }
 
-    /// Notes the result of a reload; `refused` is the reason if it was refused.
+    /// Notes the result of a reload. `refused` is the reason if the reload was refused.
     pub(super) fn reloaded(&self, refused: Option<String>) {
         let result = match refused {
             None => "in-force",
@@ -72,7 +73,7 @@ impl Health {
         *lock(&self.last_reload) = Some(Reload { time, refused });
     }
 
-    /// The issuers' keys, and the origins to which requests fail.
+    /// The health of the issuers' keys, and of each origin to which requests fail.
     fn network(&self) -> Vec<Part> {
         let current = self.current();
         let keys = current.parts.verifier.health().into_iter();

@@ -1,5 +1,5 @@
-//! What `run` needs of this machine: the audit folder, files, ports, descriptors, space. Nothing here
-//! creates or changes a file.
+//! Checks that this machine has what `run` needs: the audit folder, files, ports, descriptors, space.
+//! The checks create and change no file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,12 +19,13 @@ use crate::layers::credentials::{self, Credentials};
 use crate::tls::ClientTls;
 use crate::token::KeySource;
 
-/// Concurrent connections to the admin listener.
+/// The maximum number of concurrent connections to the admin listener.
 pub(super) const MAX_ADMIN_CONNECTIONS: usize = 256;
-/// Descriptors beside those of connections: the trail, logs, the runtime, key files.
+/// The number of descriptors that are not for connections: the trail, logs, the runtime, key files.
 const BESIDE_CONNECTIONS: u64 = 64;
 
-/// The obstacles to `run`. With `online`, this also tries to fetch the issuers' keys.
+/// Everything on this machine that can affect `run`: errors, warnings and notes. If `online`, this also
+/// tries to fetch the issuers' keys.
 pub async fn findings(config: &Config, online: bool) -> Vec<OfMachine> {
     let closed = audit::preflight(&config.audit).err();
     let own = closed.as_ref().and_then(|closed| running(config, closed));
@@ -40,22 +41,23 @@ pub async fn findings(config: &Config, online: bool) -> Vec<OfMachine> {
     found
 }
 
-/// What does not stop a start, and what a start logs.
+/// The findings that do not stop a start. A start logs them as warnings.
 pub(super) fn warnings(config: &Config) -> Vec<OfMachine> {
     let limit = getrlimit(Resource::Nofile).maximum;
     let descriptors = limit.and_then(|limit| descriptors(config, limit));
     modes(config).into_iter().chain(descriptors).collect()
 }
 
-/// Allows as many descriptors as the system lets this process have: shells and service managers often
-/// set a low limit that the process itself may raise.
+/// Raises the limit on open descriptors to the maximum for this process. Shells and service managers
+/// often set a low limit, and the process itself may raise that limit.
 pub fn raise_descriptor_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
         maximum,
     };
-    // If this fails, the lower limit stays, and a lack of descriptors is reported when it comes.
+    // If this fails, the lower limit stays, and the gateway reports a lack of descriptors when it
+    // occurs.
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
@@ -68,7 +70,8 @@ fn found(level: Level, key: &str, message: impl Into<String>, hint: &str) -> OfM
     }
 }
 
-/// The gateway of this very config, if it runs: it holds the lock in the audit folder.
+/// The gateway that runs with this config, if there is one. Such a gateway holds the lock in the audit
+/// folder.
 fn running(config: &Config, closed: &Unavailable) -> Option<Holder> {
     let pid = audit::lock_holder(&RealDisk, &config.audit);
     let by_command = pid.and_then(|pid| process::serves(pid, &config.path));
@@ -95,7 +98,7 @@ fn trail(config: &Config, closed: Unavailable, own: Option<&Holder>) -> OfMachin
     found(Level::Error, key, message, &remedy(cause))
 }
 
-/// What an operator can do before the start.
+/// The advice for an operator who has not started the gateway yet.
 fn remedy(cause: Cause) -> String {
     match cause {
         Cause::SyncFailed => {
@@ -114,7 +117,7 @@ fn ports(config: &Config, own: Option<&Holder>) -> Vec<OfMachine> {
         let error = can_bind(address).err()?;
         let key = format!("{table}.address");
         let holder = process::listener(address);
-        // A gateway whose trail is closed may hold no lock.
+        // A gateway whose trail is closed may hold no lock, so this also compares the command.
         let is_own = match holder.and_then(|holder| holder.pid) {
             Some(pid) => {
                 own.is_some_and(|own| own.pid == Some(pid))
@@ -156,7 +159,7 @@ pub(super) fn cannot_listen(
     (message, hint)
 }
 
-/// The files that a start reads, read in the same way.
+/// Checks the files that a start reads, by reading them in the same way.
 async fn files(config: &Config, online: bool) -> Vec<OfMachine> {
     let mut wrong = Vec::new();
     let mut add = |key: &str, result: Result<(), String>, hint: &str| {
@@ -225,7 +228,7 @@ fn seen_file(config: &Config) -> Option<OfMachine> {
     Some(found(Level::Warning, "audit.seen_file", message, hint))
 }
 
-/// Files that every user of the machine can read or change.
+/// Warnings about files that every user of the machine can read or change.
 fn modes(config: &Config) -> Vec<OfMachine> {
     let mut open = Vec::new();
     if let Some(message) = key::exposed(&config.audit.key_file) {
@@ -263,13 +266,14 @@ fn modes(config: &Config) -> Vec<OfMachine> {
     open
 }
 
-/// The mode of a file, if it has any of these bits.
+/// The mode of a file, if the mode has any of these bits.
 fn mode(path: &Path, bits: u32) -> Option<u32> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & bits != 0).then_some(mode)
 }
 
-/// `limit` is the most that [`raise_descriptor_limit`] can reach.
+/// The warning if the config may need more descriptors than `limit`. `limit` is the most that
+/// [`raise_descriptor_limit`] can reach.
 pub(super) fn descriptors(config: &Config, limit: u64) -> Option<OfMachine> {
     let upstream = config.outbound.max_connections * config.domains.origin_count();
     let callers = config.listen.max_connections;

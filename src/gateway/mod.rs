@@ -1,10 +1,11 @@
-//! Builds every part from a config; starts, reloads, drains, stops.
+//! The gateway: builds every part from a config, starts, reloads, drains and stops.
 //!
-//! 1. [`parts`] builds the stack's parts and keeps those whose settings did not change;
+//! 1. [`parts`] builds the stack's parts; a reload keeps each part whose settings did not change;
 //! 2. [`health`] reports to the admin listener;
-//! 3. [`restart`] finds changes that a reload cannot apply;
+//! 3. [`restart`] finds config changes that a reload cannot apply;
 //! 4. [`control`] handles the commands that write to the trail;
-//! 5. [`machine`] finds what a start needs of this machine, with the help of `process`.
+//! 5. [`machine`] checks that this machine has what a start needs; `process` finds the process that
+//!    holds a port.
 
 mod control;
 mod health;
@@ -31,12 +32,12 @@ use health::Health;
 use machine::MAX_ADMIN_CONNECTIONS;
 use parts::Kept;
 
-/// How long the admin listener waits for a complete head, and keeps an idle connection. It is short, so that
-/// clients that never finish a head cannot hold all connections and block a health probe.
+/// How long the admin listener waits for a complete head, and keeps an idle connection. This time is
+/// short, so that clients that never finish a head cannot hold all connections and block a health probe.
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Answers have at least this long to be written, even if the drain time is used up.
+/// The minimum time for writing answers at a stop, even if the drain time is used up.
 const MIN_GRACE: Duration = Duration::from_secs(1);
-/// How long beyond `sync_timeout` aborted deletions may take to record their outcome.
+/// Aborted deletions have `sync_timeout` plus this time to record their outcomes.
 const CLOSING_MARGIN: Duration = Duration::from_secs(1);
 
 /// A running gateway.
@@ -48,7 +49,7 @@ pub struct Gateway {
     control: Control,
     server: Server,
     admin: Server,
-    /// Held by the one reload that runs.
+    /// Only the reload that runs holds this lock.
     reloading: tokio::sync::Mutex<()>,
     drain_timeout: Duration,
     sync_timeout: Duration,
@@ -60,8 +61,8 @@ pub struct Gateway {
 pub struct GatewayError(pub String);
 
 impl Gateway {
-    /// Binds both listeners and starts to serve, even if there is trouble with the trail. Must be
-    /// called within a tokio runtime.
+    /// Binds both listeners and starts to serve, even if the trail has a fault. Must be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// If a listener cannot be bound, or keys or TLS roots cannot be read.
@@ -78,7 +79,8 @@ impl Gateway {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, GatewayError> {
-        // Bound first: from here on, connections wait in the kernel's backlog and are not refused.
+        // Binds the listeners first: from here on, connections wait in the kernel's backlog and are not
+        // refused.
         let listener = bind(&config.listen, "listen")?;
         let admin_listener = bind(&admin_listen(&config.admin), "admin")?;
         for warning in machine::warnings(&config) {
@@ -153,10 +155,10 @@ impl Gateway {
         &self.kept.trail
     }
 
-    /// Replaces the config for new requests; requests in flight finish under the old one.
+    /// Replaces the config for new requests. Requests in flight finish under the old config.
     ///
     /// # Errors
-    /// If the new config cannot be applied. The old one stays in force, and `/readyz?verbose` shows
+    /// If the new config cannot be applied. The old config stays in force, and `/readyz?verbose` shows
     /// the reason.
     pub async fn reload(&self, config: Config) -> Result<(), GatewayError> {
         let _one_at_a_time = self.reloading.lock().await;
@@ -167,12 +169,13 @@ impl Gateway {
         replaced
     }
 
-    /// Records that a reload failed before it had a valid config; the old one stays in force.
+    /// Records that a reload failed before it had a valid config. The old config stays in force.
     pub fn refuse_reload(&self, why: &str) {
         self.health.reloaded(Some(why.to_owned()));
     }
 
-    /// Drains and stops. This takes at most `[listen] drain_timeout` and the time of one sync.
+    /// Drains for at most `[listen] drain_timeout`. Then aborts the deletions still in flight, records
+    /// their outcomes, and stops.
     pub async fn stop(self) {
         let until = Instant::now() + self.drain_timeout;
         self.health.drain();
@@ -195,8 +198,7 @@ impl Gateway {
         }
         let left = until.saturating_duration_since(Instant::now());
         self.server.stop(left.max(MIN_GRACE)).await;
-        // A deletion that passed the check just before the drain, and whose caller is gone, ends
-        // here.
+        // Waits for a deletion that passed the check just before the drain and whose caller is gone.
         let _ = ends_within(self.sync_timeout, deletions.finished()).await;
         self.control.stop().await;
         self.kept.trail.stop().await;
@@ -213,8 +215,8 @@ impl Gateway {
             .kept
             .build(&config, Some(previous))
             .map_err(GatewayError)?;
-        // The trail gets the new config first, so that an intent never names a hash without an
-        // entry.
+        // The trail gets the new config first, so that it has an entry for each config hash that an
+        // intent names.
         if config.hash != current.config.hash {
             self.kept.tell(&config);
         }

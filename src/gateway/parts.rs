@@ -1,4 +1,4 @@
-//! Builds the stack's parts from a config. A reload keeps the parts whose settings did not change:
+//! Builds the stack's parts from a config. A reload keeps each part whose settings did not change:
 //! pools, key sets, verified tokens.
 
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::token::Verifier;
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) trail: Trail,
-    /// Deletions in flight.
+    /// The deletions in flight.
     pub(super) deletions: Deletions,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
 
 impl Kept {
-    /// Builds the parts for `config`; `previous` holds those in force.
+    /// Builds the parts for `config`. `previous` is the config in force and its parts.
     pub(super) fn build(
         &self,
         config: &Config,
@@ -68,7 +68,7 @@ impl Kept {
         }
         Verifier::new(
             &config.issuers,
-            // The key tasks keep the roots they started with, so other roots need new tasks.
+            // The tasks that fetch keys keep their TLS roots, so a change of the roots needs new tasks.
             same_roots.map(|(_, parts)| &*parts.verifier),
             Fetch::new(ClientTls::new(roots)?),
             self.clock.clone(),

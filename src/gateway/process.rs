@@ -1,4 +1,4 @@
-//! Which process listens on a port or serves a config, from `/proc`.
+//! Finds out, from `/proc`, which process listens on a port and whether a process serves a config.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// A process that holds a lock or a port; `None` if its id is not known.
+/// A process that holds a lock or a port. `pid` is `None` if the process id is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) pid: Option<u32>,
@@ -26,8 +26,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Whether a process is `lychgate run` with this config; `None` if its command is not visible or is
-/// another one, as for an id from another container.
+/// Whether a process is `lychgate run` with this config. `None` if the process's command is not visible
+/// or is not `lychgate run`, for example because the id is from another container.
 pub(super) fn serves(pid: u32, config: &Path) -> Option<bool> {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let mut words = command.split(|byte| *byte == 0);

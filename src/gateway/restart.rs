@@ -1,10 +1,11 @@
-//! Finds the changes that a reload cannot apply: bound sockets and the open trail need a restart.
+//! Finds the config changes that need a restart, because a reload cannot apply them: it rebinds no
+//! socket and does not open the trail again.
 
 use crate::config::Config;
 use crate::{admin, audit, inbound, reconcile};
 
-/// The reason why a running gateway cannot replace `old` by `new`, if there is one. It names every
-/// changed key.
+/// The reason why a running gateway cannot replace `old` by `new`, if there is one. The reason names
+/// every changed key that needs a restart.
 pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
     let mut keys = listen(&old.listen, &new.listen);
     keys.extend(admin(&old.admin, &new.admin));
@@ -25,7 +26,8 @@ pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
 /// A key, and whether it changed.
 type Key = (&'static str, bool);
 
-// Each function names every field, so that a new key cannot be forgotten here.
+// Each function below names every field of its settings, so that nobody can add a key and forget it
+// here.
 
 fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
     let inbound::Settings {
@@ -69,7 +71,8 @@ fn audit(old: &audit::Settings, new: &audit::Settings) -> Vec<Key> {
         seen_file,
         heartbeat,
     } = new;
-    // By default, the seen file follows the key file.
+    // By default, the path of the seen file derives from that of the key file. Then only
+    // `audit.key_file` counts as changed.
     let follows = |settings: &audit::Settings| {
         settings.seen_file == audit::Settings::seen_beside(&settings.key_file)
     };
