@@ -1,4 +1,4 @@
-//! The command's end: sends a request to the gateway that holds the trail.
+//! The command's end of the control socket: sends a request to the gateway that holds the trail.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,9 +9,10 @@ use super::protocol::MAX_ANSWER_BYTES;
 use super::socket::Place;
 use super::{Answer, Request};
 
-/// For writing the request.
+/// The timeout for writing the request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// For the answer. A request reads back at most 100 deletions and has a timeout of its own.
+/// The timeout for the answer. It is longer than the gateway's own time limit for a request, which reads
+/// back at most 100 deletions.
 const READ_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// Sends the request and reads the answer. `None` if no gateway listens in this audit folder.
@@ -39,13 +40,14 @@ pub(crate) fn ask(directory: &Path, request: &Request) -> io::Result<Option<Answ
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Whether a gateway listens in this audit folder, as far as this user may ask it.
+/// Whether a gateway listens in this audit folder. Also `false` if this user may not connect to the
+/// gateway.
 pub(crate) fn listens(directory: &Path) -> bool {
     let connected = Place::open(directory).and_then(|place| UnixStream::connect(place.path()));
     connected.is_ok()
 }
 
-/// No folder, no socket, or a socket that a dead gateway left.
+/// Whether no gateway listens: there is no folder, no socket, or a socket that a dead gateway left.
 fn has_no_listener(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -32,7 +32,8 @@ pub struct Reconcile {
     pub now: bool,
     /// Indexes or request ids; empty for all unresolved deletions.
     pub deletions: Vec<String>,
-    /// Only deletions after this index, so that a request continues after the previous one.
+    /// Read back only deletions after this index, so that a request can continue after the previous
+    /// request.
     pub after: Option<u64>,
 }
 
@@ -60,15 +61,15 @@ pub struct Reconciled {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settled {
-    /// Index of its first intent entry.
+    /// Index of the deletion's first intent entry.
     pub index: u64,
     pub request_id: String,
     pub users: u64,
-    /// The recorded result. `None` if the users were not read back; `why` gives the reason.
+    /// The recorded result. `None` if the users were not read back; then `why` gives the reason.
     pub result: Option<Found>,
     /// Index of the first entry that records the result.
     pub entry: Option<u64>,
-    /// Why there is no entry.
+    /// Why the trail has no entry for the result; `None` if it has one.
     pub why: Option<String>,
 }
 
@@ -81,7 +82,7 @@ impl Request {
         Ok(request)
     }
 
-    /// The line, with its line feed.
+    /// The request as one line, with its line feed.
     pub(crate) fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_REQUEST_BYTES)
     }
@@ -98,7 +99,7 @@ impl Answer {
         parse(line)
     }
 
-    /// The line, with its line feed.
+    /// The answer as one line, with its line feed.
     pub(crate) fn line(&self) -> io::Result<Vec<u8>> {
         line(self, MAX_ANSWER_BYTES)
     }

@@ -1,6 +1,6 @@
-//! The gateway's end: one request per connection, with a limit on its length and on the number of
-//! connections. Reading a request and writing an answer each have a timeout; the handler limits its
-//! own time.
+//! The gateway's end of the control socket. Each connection carries one request. The length of a request
+//! and the number of connections are limited. Reading a request and writing an answer each have a
+//! timeout; the handler limits its own time.
 
 use std::io;
 use std::path::Path;
@@ -20,17 +20,17 @@ use super::socket::{Identity, Place};
 use super::{Answer, Request};
 use crate::audit::entry::Actor;
 
-/// Connections at once. More wait in the kernel's queue.
+/// The maximum number of open connections. Further connections wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8;
-/// For reading a request line, and for writing an answer line.
+/// The timeout for reading a request line, and for writing an answer line.
 pub(crate) const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a failed accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
-/// Answers a request of this actor.
+/// Answers one request of an actor.
 type Handler = dyn Fn(Actor, Request) -> BoxFuture<'static, Answer> + Send + Sync;
 
-/// Serves the socket until it is dropped; the drop removes the socket and cancels open requests.
+/// Serves the socket until this value is dropped. The drop removes the socket and cancels open requests.
 #[derive(Debug)]
 pub(crate) struct Server {
     place: Place,
@@ -47,8 +47,8 @@ struct Conversations {
 }
 
 impl Server {
-    /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a
-    /// tokio runtime. `timeout` is for reading a request line, and for writing an answer line.
+    /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a tokio
+    /// runtime. `timeout` limits the reading of a request line, and the writing of an answer line.
     pub(crate) fn start<F>(
         directory: &Path,
         timeout: Duration,
@@ -97,7 +97,7 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        // The semaphore is never closed.
+        // This never fails, because nothing closes the semaphore.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
@@ -111,7 +111,7 @@ async fn accept(
             let _place = place;
             tokio::select! {
                 () = ended.cancelled() => {}
-                // An error means that the command is gone; it needs no answer.
+                // An error means that the command is gone and needs no answer.
                 _ = converse(stream, timeout, &*handle) => {}
             }
         });

@@ -1,7 +1,8 @@
 //! The socket's file in the audit folder; the folder's path may have any length.
 //!
-//! The address of a Unix socket holds at most 107 bytes of path. So the folder is opened, and the
-//! socket's path goes through `/proc/self/fd`. This also pins the command to the folder it opened.
+//! The address of a Unix socket holds at most 107 bytes of path. So [`Place`] opens the folder and
+//! reaches the socket through `/proc/self/fd`. This also keeps a command in the folder that it opened,
+//! even if another folder takes the path.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -17,7 +18,7 @@ pub(super) struct Place {
     folder: File,
 }
 
-/// Tells a socket's file from another of the same name.
+/// Distinguishes a socket's file from another file of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -38,9 +39,8 @@ impl Place {
         self.within(SOCKET)
     }
 
-    /// Creates a listening socket (mode 0600) under a temporary name and renames it. It replaces a
-    /// socket that a dead gateway left; the caller holds the trail's lock, so no other gateway
-    /// lives.
+    /// Creates a listening socket (mode 0600) under a temporary name and renames it. Replaces a socket
+    /// that a dead gateway left: the caller holds the trail's lock, so no other gateway runs.
     pub(super) fn bind(&self) -> io::Result<(std::os::unix::net::UnixListener, Identity)> {
         let (new, name) = (self.within(NEW), self.path());
         for place in [&new, &name] {
@@ -63,7 +63,7 @@ impl Place {
         Ok((listener, identity))
     }
 
-    /// Removes the socket unless another one has replaced it.
+    /// Removes the socket unless another socket has replaced it.
     pub(super) fn remove(&self, known: Identity) {
         let name = self.path();
         if identity(&name).is_ok_and(|found| found == known) {
