@@ -8,8 +8,8 @@
 //! - 200 means `still_there`;
 //! - any other answer, or two reads that differ, mean `cannot_tell`.
 //!
-//! If a gateway holds the trail's lock, it does this for the command `audit reconcile`; otherwise the
-//! command does.
+//! If a gateway holds the trail's lock, the gateway reads the users back when the command `audit
+//! reconcile` asks it to. If no gateway holds the lock, the command reads the users back itself.
 //!
 //! In reading order: `pick` selects the deletions, `ask` reads the users, [`token`] holds the
 //! credentials.
@@ -35,29 +35,31 @@ use crate::domain::Directory;
 use crate::fetch::Fetch;
 use crate::request::Origin;
 
-/// Between the two reads of a user.
+/// The pause between the two reads of a user.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
-/// For all deletions of one request; the rest need another request. Shorter than the command's
-/// timeout.
+/// The time limit for the deletions of one request. The remaining deletions need another request. This
+/// limit is shorter than the command's timeout.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
-/// Upstream may still carry out a deletion that closed more recently than this.
+/// Lychgate reads a deletion back only if it closed at least this long ago, because upstream may still
+/// carry out a more recent deletion.
 pub(crate) const LEAST_AGE: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether the gateway reads back, at its start, the deletions that are unresolved then.
+    /// Whether the gateway, at its start, reads back all deletions that are unresolved at that time.
     pub on_start: bool,
-    /// The token for reading back. `None` for that of `[credentials]`, if it has one.
+    /// The file with the token for reading back. If `None`, the token of `[credentials]` is used, if
+    /// there is one.
     pub token_file: Option<PathBuf>,
 }
 
 /// Reads users back and records the results.
 #[derive(Clone, Debug)]
 pub struct Reconciler {
-    /// Takes the results. It is open.
+    /// The trail, which records the results.
     pub trail: Trail,
     pub directory: PathBuf,
-    /// Give the path that reads a user.
+    /// The contracts, which give the path to read a user.
     pub contracts: Arc<Contracts>,
     /// The origins that the config still allows.
     pub domains: Arc<Directory>,
@@ -96,7 +98,7 @@ impl Reconciler {
             None => return Err(Answer::refused(2, token::MISSING)),
         };
         if let Some(closed) = self.trail.state().closed {
-            // The trail cannot record a result, so upstream is not asked.
+            // The trail cannot record a result, so this does not ask upstream.
             let (cause, detail) = (closed.cause.as_str(), closed.detail);
             let message = format!("the trail takes no entries: {cause}: {detail}");
             return Err(Answer::refused(1, message));

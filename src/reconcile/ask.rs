@@ -12,17 +12,18 @@ use crate::audit::entry::{Found, UserFound};
 use crate::fetch::{Answer, Fetch};
 use crate::request::Origin;
 
-/// Concurrent connections.
+/// The number of concurrent connections.
 const READERS: usize = 4;
-/// For one read.
+/// The timeout for one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// For all reads of one deletion. A user that was not read by then counts as `cannot_tell`.
+/// The time limit for all reads of one deletion. A user without an answer by then counts as
+/// `cannot_tell`.
 const ALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Size limit of a user's body.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// Reads each user twice, `pause` apart, and keeps the order. `users` pairs each user with its
-/// path.
+/// Reads each user twice, `pause` apart, and returns the results in the order of `users`. `users` pairs
+/// each user with the path to read that user.
 pub(super) async fn read_back(
     fetch: &Fetch,
     origin: &Origin,

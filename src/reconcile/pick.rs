@@ -3,8 +3,9 @@
 use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
-/// Selects from all deletions in doubt, oldest first: the named ones (even if they were read back
-/// before), or, without names, all unresolved ones. Only those after `request.after`.
+/// Selects deletions from `all`, the deletions in doubt, oldest first. If the request names deletions,
+/// selects the named ones, even if they were read back before. If it names none, selects all unresolved
+/// deletions. In both cases, selects only deletions after `request.after`.
 pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending>, String> {
     let names = &request.deletions;
     if let Some(stranger) = names

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 /// The message if there is no token.
 pub(crate) const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file, and restart the gateway if one runs (a reload does not change [audit])";
-/// Size limit of the file, the same as the config's.
+/// Size limit of the token file, the same as for `[credentials] token_file`.
 const MAX_BYTES: u64 = 16 << 10;
 
 /// Reads the file. Returns the value of the `Authorization` header.
@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path) -> Result<HeaderValue, String> {
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| format!("cannot read the token file {shown}: {error}"))?;
     let token = text.trim();
-    // RFC 6750 section 2.1.
+    // The characters of a bearer token (RFC 6750 section 2.1).
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     let unfit = || format!("the token file {shown} does not hold one bearer token");
     if token.is_empty() || text.len() as u64 > MAX_BYTES || !token.bytes().all(plain) {
