@@ -1,4 +1,5 @@
-//! Checks that a request beyond health and metrics names this listener and holds the admin token.
+//! Checks that a request names this listener in `Host` and carries the admin token. Requests for health
+//! and metrics skip this check.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,12 +15,12 @@ use zeroize::Zeroizing;
 use super::{Settings, text};
 use crate::request::Body;
 
-/// After this time a request reads the token file again.
+/// If the token was read longer ago than this, a request reads the token file again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
-/// No token is longer.
+/// The size limit of the token file.
 const MAX_TOKEN_BYTES: u64 = 8 * 1024;
 
-/// Judges `Host` and token.
+/// Checks the `Host` and the token of a request.
 #[derive(Debug)]
 pub(super) struct Guard {
     address: SocketAddr,
@@ -44,12 +45,12 @@ impl Guard {
         })
     }
 
-    /// The answer to a request without a right `Host` and token; `None` if it may go on.
+    /// The refusal of a request with a wrong `Host` or token; `None` if both are right.
     pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response<Body>> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(|host| self.is_ours(host)) {
-            // DNS may have redirected a browser.
+            // This may be DNS rebinding: a foreign name that resolves to this listener's address.
             let what = "Host is not an address of this listener nor a loopback name";
             return Some(text(StatusCode::MISDIRECTED_REQUEST, what));
         }
@@ -69,7 +70,7 @@ impl Guard {
     }
 
     /// Whether `Host` is an address of the listener, a loopback name or a configured name. If the
-    /// listener uses all addresses, any IP address is valid, because DNS cannot redirect it.
+    /// listener is bound to all addresses, any IP address is valid, because DNS rebinding needs a name.
     fn is_ours(&self, host: &str) -> bool {
         if self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host)) {
             return true;
@@ -90,7 +91,7 @@ impl Guard {
     }
 }
 
-/// The challenge of RFC 6750 section 3.
+/// The refusal with a challenge (RFC 6750 section 3).
 fn challenge(challenge: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::UNAUTHORIZED, "the admin token is required");
     let challenge = HeaderValue::from_static(challenge);
@@ -107,7 +108,8 @@ impl TokenFile {
         })
     }
 
-    /// Compares in constant time. If the file cannot be read again, the known token stays valid.
+    /// Whether `sent` is the token. Compares in constant time. If the file cannot be read again, the
+    /// known token stays valid.
     fn is(&mut self, sent: &[u8]) -> bool {
         if self.read_at.elapsed() >= RECHECK_AFTER {
             self.read_at = Instant::now();
@@ -120,7 +122,7 @@ impl TokenFile {
     }
 }
 
-/// Never shows the token.
+/// Shows the path, and never the token.
 impl fmt::Debug for TokenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.path, f)

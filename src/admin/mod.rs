@@ -1,5 +1,5 @@
-//! The second listener: health, metrics, status, the published trail. It answers from a [`View`]
-//! and from the trail's folder, and changes nothing.
+//! The admin listener: health, metrics, status, the published trail. It answers from a [`View`] and from
+//! the trail's folder, and changes nothing.
 //!
 //! 1. [`view`] reports the gateway's state;
 //! 2. [`guard`] protects all pages except health and metrics;
@@ -36,9 +36,9 @@ use trail::Published;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub address: SocketAddr,
-    /// File of the token required for all but health and metrics.
+    /// The file with the token. All pages except health and metrics require the token.
     pub token_file: Option<PathBuf>,
-    /// Values of `Host` that are answered beyond the listener's address and loopback names.
+    /// The values of `Host` that the listener accepts besides its address and the loopback names.
     pub hosts: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Admin {
     published: Published,
 }
 
-/// Reads the token file, if one is configured, as [`Admin::new`] does.
+/// Checks that the token file, if one is configured, can be read as [`Admin::new`] reads it.
 pub(crate) fn check_token(settings: &Settings) -> Result<(), String> {
     Guard::new(settings, settings.address).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What the admin listener says: lines for people, JSON for programs.
+//! The pages of the admin listener: text for people, JSON for programs.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ pub(super) fn verbose(report: &Report) -> String {
     page
 }
 
-/// `/status`.
+/// The JSON of `/status`.
 pub(super) fn status(report: &Report) -> String {
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -49,7 +49,7 @@ pub(super) fn status(report: &Report) -> String {
             refused: reload.refused.as_deref(),
         }),
     };
-    // Strings and numbers alone: this cannot fail.
+    // This cannot fail: the page holds only plain values, such as strings and numbers.
     let mut page = serde_json::to_string_pretty(&status).unwrap_or_default();
     page.push('\n');
     page

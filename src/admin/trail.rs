@@ -1,7 +1,7 @@
 //! `/audit/`: the published files of the trail in C2SP tlog-tiles layout, read-only.
 //!
-//! Only `checkpoint` and well-formed tile paths name a file, and no link is followed. Blocking
-//! threads read a bounded number of files at once; a file counts until the client has it.
+//! Only `checkpoint` and well-formed tile paths name a file, and no link is followed. Blocking threads
+//! read a bounded number of files at once. A file counts against this bound until the client has it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,27 +20,28 @@ use crate::request::Body;
 
 /// The path of the log on the listener.
 pub(super) const PREFIX: &str = "/audit/";
-/// Files that are read or sent at once; each is at most [`MAX_BUNDLE_BYTES`] long.
+/// The maximum number of files that are read or sent at once. Each file is at most [`MAX_BUNDLE_BYTES`]
+/// long.
 const MAX_FILES: usize = 8;
-/// If all places are taken, a request waits this long for one.
+/// The longest wait for a free place if [`MAX_FILES`] files are being read or sent.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BYTES: &str = "application/octet-stream";
-/// A newer one comes within a second of an entry.
+/// For the checkpoint: a newer checkpoint comes within a second of a new entry.
 const SHORT: &str = "max-age=1";
-/// A published tile never changes.
+/// For tiles and bundles: a published tile or bundle never changes.
 const LONG: &str = "max-age=31536000, immutable";
 
 /// A longer bundle is sent uncompressed, because compression blocks a thread of the runtime.
 const MAX_COMPRESSED_BYTES: usize = 1 << 20;
 
-/// The trail's folder, as far as it is published; cheap to clone.
+/// The published files of the trail's folder; cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Published {
     directory: Arc<PathBuf>,
     places: Arc<Semaphore>,
 }
 
-/// A file that may be asked for.
+/// How to read and serve a published file.
 struct Known {
     max_bytes: usize,
     content_type: &'static str,
@@ -52,7 +53,8 @@ struct Known {
 #[derive(Clone)]
 struct Compressible;
 
-/// Only entry bundles: C2SP tlog-tiles asks for their compression. Hashes do not compress.
+/// Whether to compress a response. Only entry bundles are compressed, because C2SP tlog-tiles asks for
+/// that. Hashes do not compress.
 pub(super) fn is_compressible(
     _: StatusCode,
     _: Version,
@@ -143,7 +145,7 @@ fn busy() -> Response<Body> {
     response
 }
 
-/// The bytes of a file, which keep its place until they are sent or dropped.
+/// The bytes of a file. The file counts against [`MAX_FILES`] until these bytes are sent or dropped.
 struct Held {
     bytes: Vec<u8>,
     _place: OwnedSemaphorePermit,

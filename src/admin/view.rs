@@ -5,41 +5,41 @@ use std::fmt;
 use crate::audit;
 use crate::clock::Time;
 
-/// Looks at the running gateway.
+/// Gives a view of the running gateway.
 pub(crate) trait View: fmt::Debug + Send + Sync {
-    /// How it is now; cheap.
+    /// Reports the present state. A call is cheap.
     fn report(&self) -> Report;
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    /// Whether reads can be served, or else why not.
+    /// `Ok` if the gateway serves reads, or else the reason why not.
     pub reads: Result<(), String>,
-    /// Whether deletions are taken; else why not.
+    /// `Ok` if the gateway takes deletions, or else the reason why not.
     pub deletions: Result<(), String>,
-    /// Its parts, in the order of a request.
+    /// The parts of the gateway, each with its trouble if there is one.
     pub parts: Vec<Part>,
     pub started: Time,
-    /// When this was looked at.
+    /// The time of this report.
     pub now: Time,
-    /// Hash of the config in force.
+    /// The hash of the config in force.
     pub config: String,
-    /// How the last reload went, if there was one.
+    /// The result of the last reload, if there was one.
     pub reload: Option<Reload>,
     pub trail: audit::State,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// Its name, such as `listener` or `keys https://login.example.com/`.
+    /// The part's name, such as `listener` or `keys https://login.example.com/`.
     pub(crate) name: String,
-    /// Its trouble and the start of the trouble, if there is one.
+    /// The part's trouble and the start of the trouble, if there is one.
     pub(crate) trouble: Option<(String, Time)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reload {
     pub(crate) time: Time,
-    /// Why it was refused; `None` if it is in force.
+    /// Why the reload was refused; `None` if its config came into force.
     pub(crate) refused: Option<String>,
 }
