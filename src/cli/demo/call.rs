@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Limit on the time of a call.
+/// The time limit for a call.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Size limit of an answer's body.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! The end of the demo: an altered copy of the trail fails verification, and a receipt is verified
 //! without the trail.
 //!
-//! The demo runs the `lychgate` commands as it shows them. It does the work of `mkdir`, `cp` and
-//! `sed` itself, since not every machine has them.
+//! The demo runs the `lychgate` commands exactly as it shows them. It does the work of `mkdir`, `cp` and
+//! `sed` itself, since not every machine has these programs.
 
 use std::fs;
 use std::path::Path;
@@ -21,13 +21,13 @@ use clap::Parser as _;
 /// The text in the entry, and its replacement in the copy.
 const NAMES: [&str; 2] = ["ada@", "eve@"];
 
-/// A few commands and what the last one finds.
+/// A few commands, and the finding of the last command.
 #[derive(Debug, Default)]
 pub(super) struct Act {
     pub(super) title: &'static str,
-    /// Ready to paste in a shell that has read `env`.
+    /// The commands, ready to paste into a shell that has read `env`.
     pub(super) commands: Vec<String>,
-    /// The line of the last command's output that says what it finds.
+    /// The line of the last command's output that states the finding.
     pub(super) answer: String,
     /// Whether the last command exits with 0.
     pub(super) is_yes: bool,
@@ -44,8 +44,8 @@ pub(super) struct Stage<'s> {
     pub(super) key: &'s VerifierKey,
 }
 
-/// Replaces the name in the deletion's intent in a copy of the log. Verification must name that
-/// entry.
+/// Copies the log, and replaces the name in the intent of the receipt's deletion. Verification of the
+/// copy must name that entry.
 pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
     Act::play(
         "a copy of the trail with another name in one entry",
@@ -56,7 +56,8 @@ pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
             act.show(r#"cp -r "$DEMO/audit/checkpoint" "$DEMO/audit/tile" "$DEMO/copy""#);
             let bundle = copy_log(&log, &copy, stage.key)?.path();
             let [was, is] = NAMES;
-            // The copy of a later paste ends in another bundle.
+            // Names the folder, not the bundle: when a user pastes the commands later, the log may end
+            // in another bundle.
             let bundles = bundle.rsplit_once('/').map_or("", |(folder, _)| folder);
             act.show(format!(r#"sed -i s/{was}/{is}/ "$DEMO/copy/{bundles}"/*"#));
             alter(&copy.join(&bundle))?;
@@ -143,7 +144,8 @@ impl Act {
         Ok(exit)
     }
 
-    /// Keeps the line that begins with these words.
+    /// Keeps only the output line that begins with these words. Fails if there is no such line or the
+    /// exit code is wrong.
     fn must_say(&mut self, exit_is_right: bool, words: &str) -> Result<(), String> {
         let line = self.answer.lines().find(|line| line.starts_with(words));
         match line.map(str::to_owned) {
@@ -163,8 +165,8 @@ impl Stage<'_> {
     }
 }
 
-/// Copies the checkpoint before the tiles, so that the tiles are never older. Returns the bundle
-/// that the copied checkpoint implies.
+/// Copies the log: first the checkpoint, then the tiles, so that the copied tiles are never older than
+/// the copied checkpoint. Returns the first bundle of the copy.
 fn copy_log(log: &Path, copy: &Path, key: &VerifierKey) -> Result<Bundle, String> {
     let copied = || {
         fs::create_dir(copy)?;
@@ -190,7 +192,7 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Replaces the first occurrence of the name.
+/// Replaces the first occurrence of the name in the bundle.
 fn alter(bundle: &Path) -> Result<(), String> {
     let [was, is] = NAMES.map(str::as_bytes);
     let altered = || {

@@ -1,10 +1,10 @@
 //! `lychgate demo`: runs the real gateway in front of the simulator and makes six calls.
 //!
-//! [`scene`] starts everything in a temporary folder, [`story`] makes the calls and compares the
-//! results with the expected ones, [`call`] sends a request, [`ending`] shows how the trail is
-//! verified, [`page`] prints. With `--once` the demo exits after that, and the exit code says
-//! whether every result was as expected. SIGINT, SIGTERM and SIGHUP end the demo at any point.
-//! However it ends, it removes its folder.
+//! [`scene`] starts everything in a temporary folder, [`story`] makes the calls and compares the results
+//! with the expected ones, [`call`] sends a request, [`ending`] shows how the trail is verified,
+//! [`page`] prints. With `--once` the demo then exits, and the exit code says whether every result was
+//! as expected. SIGINT, SIGTERM and SIGHUP end the demo at any point. However the demo ends, it removes
+//! its folder.
 
 mod call;
 mod ending;
@@ -22,7 +22,7 @@ use super::exit::{Exit, Stop};
 use crate::audit::Receipt;
 use scene::Scene;
 
-/// Enough for the demo's gateway.
+/// The runtime's worker threads. This number is enough for the demo's gateway.
 const WORKERS: usize = 2;
 /// How long tasks may take to end before they are abandoned.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Stop> {
 }
 
 async fn perform(arguments: &Arguments) -> Result<Exit, Stop> {
-    // Before the folder exists, so that no signal leaves it behind.
+    // Installs the handlers before the folder exists, so that no signal leaves the folder behind.
     let mut signals = Signals::listen()
         .map_err(|error| Stop::io(format!("cannot install signal handlers: {error}")))?;
     let scene = Scene::start().await.map_err(not_set_up)?;
@@ -67,7 +67,7 @@ async fn perform(arguments: &Arguments) -> Result<Exit, Stop> {
     }
     scene.gateway.stop().await;
     let removed = scene.folder.remove().map_err(Stop::io)?;
-    // If the terminal is gone, there is nowhere to report it.
+    // If the terminal is gone, this fails, and there is nowhere to report the error.
     let _ = write_out(|out| page::removed(out, &removed));
     played
 }
@@ -87,7 +87,7 @@ fn not_set_up(why: String) -> Stop {
     Stop::io(format!("the demo cannot be set up: {why}"))
 }
 
-/// Returns whether every result was as expected.
+/// Makes the calls, then plays the ending. Returns whether every result was as expected.
 async fn play_story(scene: &Scene, arguments: &Arguments) -> std::io::Result<bool> {
     let Arguments { once, verbose } = *arguments;
     let mut as_expected = true;
@@ -123,7 +123,8 @@ async fn play_story(scene: &Scene, arguments: &Arguments) -> std::io::Result<boo
     Ok(as_expected)
 }
 
-/// Shows the verification of a trail and of a receipt, after a checkpoint covers all entries.
+/// Waits until a checkpoint covers all entries. Then shows the verification of an altered trail and of a
+/// receipt. Returns whether every result was as expected.
 async fn play_ending(
     scene: &Scene,
     entries: u64,
@@ -152,7 +153,7 @@ async fn play_ending(
     Ok(as_expected)
 }
 
-/// Flushes after each step, so that it shows at once; uses color only on a terminal.
+/// Prints one step and flushes, so that the step shows at once. Uses color only on a terminal.
 fn write_out(page: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut out = AutoStream::auto(std::io::stdout().lock());
     page(&mut out)?;

@@ -1,6 +1,6 @@
 //! The demo's output: 80 columns, at most 30 lines without `--verbose`, color only on a terminal.
 //!
-//! A shell runs each printed command as it is, after the one that reads `env`.
+//! A shell runs each printed command as it is, once the shell has read the file `env`.
 
 use std::io::{Result, Write};
 use std::path::Path;
@@ -28,7 +28,8 @@ const COLUMNS: usize = 80;
 const SENT: usize = 42;
 const ANSWER: usize = 22;
 
-/// Prints the addresses, the caller and the head of what follows.
+/// Prints the addresses and the caller. Then prints the table's head, or, if `verbose`, the command that
+/// defines the variables.
 pub(super) fn opening(out: &mut dyn Write, scene: &Scene, verbose: bool) -> Result<()> {
     let (gateway, users) = (scene.gateway.address(), scene.simulator.users.address());
     writeln!(
@@ -48,7 +49,7 @@ pub(super) fn opening(out: &mut dyn Write, scene: &Scene, verbose: bool) -> Resu
     writeln!(out, "{DIM}{sent:<SENT$} {answer:<ANSWER$} ENTRIES{DIM:#}")
 }
 
-/// Prints one call in a line: the request, the answer, the trail entries.
+/// Prints one call on one line: the request, the answer, the trail entries.
 pub(super) fn row(
     out: &mut dyn Write,
     number: usize,
@@ -101,7 +102,7 @@ pub(super) fn faults(out: &mut dyn Write, faults: &[String]) -> Result<()> {
         .try_for_each(|fault| writeln!(out, "    {BAD}UNEXPECTED: {fault}{BAD:#}"))
 }
 
-/// Prints the finding of the last command; with `verbose`, also the commands.
+/// Prints an act: the title and the answer of the last command. If `verbose`, also prints the commands.
 pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act, verbose: bool) -> Result<()> {
     writeln!(out, "{TITLE}{number} {}{TITLE:#}", act.title)?;
     if verbose {
@@ -120,7 +121,7 @@ pub(super) fn act(out: &mut dyn Write, number: usize, act: &Act, verbose: bool) 
     faults(out, act.fault.as_slice())
 }
 
-/// The call as a command.
+/// The call as a `curl` command.
 fn curl(step: &Step) -> String {
     let mut line = "curl -i -X DELETE".to_owned();
     if step.with_token {
@@ -134,7 +135,8 @@ fn curl(step: &Step) -> String {
     line + &format!(" \"{target}\"")
 }
 
-/// The answer's status, or the code of the refusal, and their color.
+/// The answer's status and its color. If the gateway refused the call, the status includes the refusal's
+/// code.
 fn status(answer: &Answer) -> (Style, String) {
     let status = answer.status;
     match answer.header("lychgate-refusal") {
@@ -214,12 +216,12 @@ lychgate audit verify --config "$DEMO/lychgate.toml"
     )
 }
 
-/// The command that defines what the other commands use.
+/// The command that reads `env`, which defines the variables of the other commands.
 fn read_variables(scene: &Scene) -> String {
     format!(". {}", quoted(&scene.folder.path().join("env")))
 }
 
-/// Says that the gateway has stopped and its folder is gone.
+/// Prints that the gateway has stopped and its folder is gone.
 pub(super) fn removed(out: &mut dyn Write, folder: &Path) -> Result<()> {
     writeln!(out, "stopped the gateway and removed {}", folder.display())
 }

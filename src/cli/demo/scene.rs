@@ -30,13 +30,14 @@ const CLIENT: &str = "demo-console";
 pub(super) const SCOPES: [&str; 2] = ["users.read", "users.delete"];
 /// The trail's name.
 const ORIGIN: &str = "lychgate.demo/trail";
-/// In seconds; longer than anyone runs the demo.
+/// The token's lifetime in seconds; longer than anyone runs the demo.
 const TOKEN_LIFETIME: i64 = 8 * 3_600;
-/// Limit on opening the trail and fetching the keys.
+/// The time limit for opening the trail and fetching the keys.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// A checkpoint follows within a second; a gateway whose checkpoint is this late refuses deletions.
+/// The time limit for a checkpoint, which usually follows within a second. If a checkpoint is this late,
+/// the gateway refuses deletions.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
-/// Limit on reading a call's entry from the trail.
+/// The time limit for finding a call's entry in the trail.
 const RECORD_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -46,13 +47,13 @@ pub(super) struct Scene {
     pub(super) folder: Folder,
     pub(super) gateway: Gateway,
     pub(super) simulator: Simulator,
-    /// The caller's.
+    /// The caller's token.
     pub(super) token: String,
-    /// The trail's.
+    /// The trail's verifier key.
     pub(super) verifier: VerifierKey,
 }
 
-/// A folder that is removed with its contents, at the latest when dropped.
+/// The demo's folder, which is removed with its contents at the latest when this value is dropped.
 pub(super) struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -63,7 +64,7 @@ impl Drop for Folder {
 }
 
 impl Scene {
-    /// Starts everything.
+    /// Makes the folder, and starts the simulator and the gateway.
     pub(super) async fn start() -> Result<Self, String> {
         let folder = Folder::new()?;
         let accounts = [(ACCOUNT, 5), (OTHER_ACCOUNT, 5)];
@@ -132,8 +133,8 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// Finds the deletion of a request in the trail. The gateway answers a refused request before it writes the
-    /// entry, so this looks several times.
+    /// Finds the deletion of a request in the trail. The gateway answers a refused request before it
+    /// writes the entry, so this looks several times.
     pub(super) async fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let look = async || {
             let mut log = Location::Folder(self.path("audit")).open(None).ok()?;
@@ -185,8 +186,8 @@ sync_timeout = "60s"
     )
 }
 
-/// A shell script that defines what the printed commands use: `lychgate` as this program, and the
-/// variables. It holds no token: it mints one.
+/// A shell script that defines the variables of the printed commands, and `lychgate` as a function that
+/// runs this program. The script holds no token: it mints one.
 fn variables(folder: &Folder, gateway: &Gateway) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "lychgate".into());
     let (program, folder) = (quoted(&program), quoted(folder.path()));
@@ -220,7 +221,7 @@ pub(super) fn quoted(path: &Path) -> String {
     }
 }
 
-/// Looks again and again until there is a result, or until the time is over.
+/// Calls `look` again and again until there is a result or the time is over.
 async fn within<T>(patience: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let begin = Instant::now();
     loop {

@@ -16,7 +16,7 @@ pub(super) const STEPS: usize = 6;
 pub(super) struct Step {
     /// What the call sends, in words.
     pub(super) sent: String,
-    /// Path and query.
+    /// The path and the query.
     pub(super) target: String,
     /// Whether the call carries the token.
     pub(super) with_token: bool,
@@ -30,7 +30,7 @@ pub(super) struct Expected {
     pub(super) status: u16,
     /// The refusal's code, if the gateway refuses.
     pub(super) code: Option<&'static str>,
-    /// The trail entry, if there is one.
+    /// What the trail must record: the decision and the progress. `None` if it must record nothing.
     pub(super) entry: Option<(Decision, Progress)>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Expected {
 pub(super) struct Happened {
     /// The answer, or why there is none.
     pub(super) answer: Result<Answer, String>,
-    /// The joined trail entries.
+    /// The call's trail entries, joined into one deletion.
     pub(super) entry: Option<Deletion>,
     /// How many requests reached upstream during the call.
     pub(super) upstream_saw: u64,
@@ -62,7 +62,7 @@ impl Expected {
     }
 }
 
-/// The calls in order. The revision is that before the first call.
+/// Builds the calls, in order. Must run before the first call is made, because it reads the revision.
 pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     let revision = scene.revision();
     let good = Step {
