@@ -1,4 +1,5 @@
-//! A disk in memory for tests: it can fail a step, hang, lose unsynced data, and tear writes.
+//! A disk in memory for tests. It can fail a step, hang, lose unsynced data, and tear writes. A step is
+//! one call of a method of the disk, a folder or a file.
 
 mod handle;
 mod interrupt;
@@ -14,7 +15,7 @@ use super::Identity;
 pub(crate) use interrupt::interrupt;
 use power::{Contents, Names};
 
-/// All clones share one state.
+/// A disk in memory. All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeDisk {
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -24,23 +25,22 @@ pub(crate) struct FakeDisk {
 struct State {
     nodes: Vec<Node>,
     roots: BTreeMap<String, usize>,
-    /// The folder at a path before a copy, which is not durable yet, took its place.
+    /// For each path with a copy that is not durable yet, the folder that the copy replaced.
     before: BTreeMap<String, usize>,
     rules: Vec<Rule>,
     failures: usize,
     steps: Vec<&'static str>,
-    /// While this is set, syncs of data wait.
+    /// While this is true, syncs of data wait.
     hold: bool,
-    /// The step that hangs.
+    /// The name of the step that hangs.
     hung: Option<&'static str>,
     /// How many syncs of data pass although `hold` is set.
     passes: usize,
-    /// When the power fails: at the step of this number from now, among all steps or those of one
-    /// name. The flag says whether that step still takes effect. The process continues with a dead
-    /// disk.
+    /// The step at which the power fails: its name (`None` for any step), how many such steps pass before
+    /// it, and whether it still takes effect. Afterwards the disk is dead, and the process continues.
     dies: Option<(Option<&'static str>, usize, bool)>,
     is_dead: bool,
-    /// The disk keeps every readable state of these files in `shown`. Folder and name.
+    /// Files, by folder and name. The disk records each content of these files in `shown`.
     watched: Vec<(usize, String)>,
     shown: BTreeSet<Vec<u8>>,
     /// Whether reads add to `Node::read`.
@@ -53,11 +53,11 @@ struct Node {
     names: Names,
     contents: Contents,
     locked: bool,
-    /// Increases with each change.
+    /// The fake time of the last change: a counter that increases with each change.
     changed: i128,
     /// The inode number of a removed node, if this node reuses it.
     inode: Option<usize>,
-    /// How many bytes tests read from it while `State::counts` was set.
+    /// How many bytes callers read from this node while `State::counts` was set.
     read: u64,
 }
 
@@ -85,7 +85,7 @@ impl Steps {
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     Kind(io::ErrorKind),
-    /// An error with the system's number.
+    /// A system error, by its number.
     System(Errno),
 }
 
@@ -109,7 +109,7 @@ struct Rule {
 }
 
 impl FakeDisk {
-    /// Fails a step by name, `times` times, after it passed `skip` times.
+    /// Lets the step of this name pass `skip` times and then fail `times` times.
     pub(crate) fn fail(&self, step: &'static str, skip: usize, times: usize, kind: io::ErrorKind) {
         self.state().rules.push(Rule {
             steps: Steps::Named(step),
@@ -120,7 +120,7 @@ impl FakeDisk {
         });
     }
 
-    /// Fails any read, as [`Self::fail`] fails one step.
+    /// Like [`Self::fail`], but counts and fails all steps in [`READS`].
     pub(crate) fn fail_reads(&self, skip: usize, times: usize, errno: Errno) {
         self.state().rules.push(Rule {
             steps: Steps::Reads,
@@ -131,12 +131,13 @@ impl FakeDisk {
         });
     }
 
-    /// How many steps have failed by a rule.
+    /// How many steps have failed because of a rule.
     pub(crate) fn failures(&self) -> usize {
         self.state().failures
     }
 
-    /// Fails the step of this number from now, of any name.
+    /// Lets `number` steps of any name pass and fails the next one. If `persisted`, that step takes
+    /// effect although it fails.
     pub(crate) fn fail_step(&self, number: usize, persisted: bool) {
         self.state().rules.push(Rule {
             steps: Steps::All,
@@ -155,25 +156,25 @@ impl FakeDisk {
         state.is_dead = false;
     }
 
-    /// Makes syncs of data hang, or ends that.
+    /// If `hold` is true, makes syncs of data hang. Otherwise lets them continue.
     pub(crate) fn hold(&self, hold: bool) {
         self.state().hold = hold;
         self.shared.1.notify_all();
     }
 
-    /// Lets one sync of data pass, waiting or later.
+    /// Lets one sync of data pass although syncs hang: a waiting sync, or the next one.
     pub(crate) fn let_one_pass(&self) {
         self.state().passes = 1;
         self.shared.1.notify_all();
     }
 
-    /// Makes a step hang; `None` ends that.
+    /// Makes the step of this name hang. `None` lets the hanging step continue.
     pub(crate) fn hang(&self, step: Option<&'static str>) {
         self.state().hung = step;
         self.shared.1.notify_all();
     }
 
-    /// Creates a folder at a path; counts as no step.
+    /// Creates a folder at a path. This does not count as a step.
     pub(crate) fn mount(&self, path: &str) {
         let mut state = self.state();
         let node = state.make_folder();
@@ -190,7 +191,7 @@ impl FakeDisk {
         self.state().steps.iter().filter(|s| **s == step).count()
     }
 
-    /// Counts the bytes that `act` reads.
+    /// Runs `act` and counts the bytes that are read meanwhile.
     pub(crate) fn counted<T>(&self, act: impl FnOnce() -> T) -> T {
         self.state().counts = true;
         let result = act();
@@ -198,12 +199,12 @@ impl FakeDisk {
         result
     }
 
-    /// How many bytes [`Self::counted`] saw callers read from all files.
+    /// How many bytes [`Self::counted`] has counted for all files.
     pub(crate) fn read(&self) -> u64 {
         self.state().nodes.iter().map(|node| node.read).sum()
     }
 
-    /// The same for the file at a path, with its length.
+    /// How many bytes [`Self::counted`] has counted for the file at `path`, and the length of this file.
     pub(crate) fn read_of(&self, root: &str, path: &str) -> (u64, u64) {
         let state = self.state();
         let mut names = path.split('/');

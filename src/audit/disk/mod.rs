@@ -1,7 +1,7 @@
-//! Every step by which the trail reaches its disk, as traits, so that tests can fail each of them.
+//! The trail's access to the disk, as traits, so that a test can make each single operation fail.
 //!
-//! Each step starts at a folder that is held open and follows no link. It returns the error of the
-//! system call.
+//! The operations of a [`Folder`] start at the open folder and follow no link. Each operation returns the
+//! error of its system call.
 
 pub(crate) mod names;
 
@@ -20,21 +20,21 @@ use rustix::io::Errno;
 
 pub(crate) use real::RealDisk;
 
-/// Identifies a file, with its length and its last change.
+/// Identifies a file or folder, and holds its length and the time of its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub device: u64,
     pub inode: u64,
     pub bytes: u64,
-    /// The time of the last change to the file or its metadata, in nanoseconds. The file system
-    /// sets it and no writer can.
+    /// The time of the last change to the file or its metadata (`ctime`), in nanoseconds. Only the file
+    /// system can set this time.
     pub changed: i128,
     /// Whether the owner's write permission is set.
     pub writable: bool,
 }
 
 impl Identity {
-    /// Whether these are the same file, at any length.
+    /// Whether both values identify the same file. The lengths and the times of change need not be equal.
     pub(crate) fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -45,43 +45,42 @@ pub(crate) enum Access {
     Read,
     /// Reads and writes an existing file.
     Write,
-    /// Reads and writes; creates a missing file with this mode.
+    /// Reads and writes. Creates a missing file with this mode.
     Create(u32),
 }
 
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// Opens a folder; with a mode, creates it and its missing parents.
+    /// Opens a folder. If `create` is a mode, creates the folder and its missing parents with this mode.
     fn folder(&self, path: &Path, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
     fn look(&self, path: &Path) -> io::Result<Identity>;
 }
 
 /// A folder that is held open.
 pub(crate) trait Folder: Debug + Send + Sync {
-    /// Opens a subfolder; with a mode, creates it if it does not exist.
+    /// Opens a subfolder. If `create` is a mode, creates a missing subfolder with this mode.
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>>;
     /// The names in the folder, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
     /// Opens a file in the folder; a link is an error.
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn File>>;
-    /// Replaces a file that has the new name.
+    /// Renames a file. Replaces an existing file of the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
-    /// An error if a file has the new name.
+    /// Renames a file. An existing file of the new name is an error.
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
-    /// Moves a file into another open folder of the same disk; replaces a file that has the new
-    /// name.
+    /// Moves a file into another open folder of the same disk. Replaces an existing file of the new name.
     fn move_into(&self, from: &str, folder: &dyn Folder, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Removes an empty subfolder.
     fn remove_folder(&self, name: &str) -> io::Result<()>;
-    /// Lets a disk recognize its own folders.
+    /// Lets [`Self::move_into`] check that both folders belong to the same kind of disk.
     fn as_any(&self) -> &dyn Any;
-    /// The identity of a file or folder in this folder; does not follow a link.
+    /// The identity of a file or folder in this folder. Does not follow a link.
     fn look(&self, name: &str) -> io::Result<Identity>;
-    /// Bytes that an unprivileged process can still write on this disk.
+    /// How many bytes an unprivileged process can still write on this disk.
     fn free_bytes(&self) -> io::Result<u64>;
     fn identity(&self) -> io::Result<Identity>;
-    /// The creation time in nanoseconds, if the file system records it. An inode number alone does
-    /// not identify a folder: the file system reuses it after a removal.
+    /// The creation time in nanoseconds, if the file system records it. An inode number alone does not
+    /// identify a folder: the file system reuses the number of a removed folder.
     fn made(&self) -> Option<i128>;
     /// Makes the names in the folder durable.
     fn sync(&self) -> io::Result<()>;
@@ -103,12 +102,12 @@ pub(crate) trait File: Debug + Send + Sync {
     fn identity(&self) -> io::Result<Identity>;
     /// How many hard links the file has.
     fn names(&self) -> io::Result<u64>;
-    /// Takes the file's exclusive lock until the file is closed; `false` if another process holds
-    /// it.
+    /// Takes the file's exclusive lock and holds it until the file is closed. `false` if another process
+    /// holds the lock.
     fn lock(&self) -> io::Result<bool>;
 }
 
-/// The folder of the file at this path.
+/// The path of the folder that contains the file or folder at `path`.
 pub(crate) fn folder_above(path: &Path) -> &Path {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     above.unwrap_or(Path::new("."))
@@ -120,7 +119,7 @@ pub(crate) fn folder_below(root: &Arc<dyn Folder>, path: &str) -> io::Result<Arc
     names.try_fold(Arc::clone(root), |above, name| above.folder(name, None))
 }
 
-/// Whether the process or the machine lacked descriptors or memory, or a signal interrupted the
+/// Whether the process or the machine lacked file descriptors or memory, or a signal interrupted the
 /// call. Such an error says nothing about the file, and the next try may succeed.
 pub(crate) fn is_lack(error: &io::Error) -> bool {
     matches!(
@@ -129,8 +128,8 @@ pub(crate) fn is_lack(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error of this kind shows that the name cannot be a file of a log: it is a folder or a
-/// link, or it is larger than any such file. All other errors say nothing about the file.
+/// Whether an error of this kind shows that the name does not lead to a file of a log, but to a folder, a
+/// link or a file that is too large. All other errors say nothing about the file.
 pub(crate) fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
     let is_other = matches!(
         kind,
@@ -139,11 +138,12 @@ pub(crate) fn is_no_file_of_a_log(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::FileTooLarge
             | io::ErrorKind::InvalidData
     );
-    // A link: Lychgate follows none below the log's folder. The kind has no stable name.
+    // `ELOOP` means a link, and Lychgate follows no link below the log's folder. `ErrorKind` has no
+    // stable name for this error.
     is_other || kind == io::Error::from(Errno::LOOP).kind()
 }
 
-/// `None` if the name does not exist.
+/// Turns the error `NotFound` into `None`.
 pub(crate) fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -152,7 +152,7 @@ pub(crate) fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Fills the buffer from an offset.
+/// Fills the whole buffer with the bytes from `offset` on.
 pub(crate) fn read_exact(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < buffer.len() {
@@ -183,8 +183,8 @@ pub(crate) fn read_whole(
     Ok(Some(bytes))
 }
 
-/// Creates a file, writes and syncs it. Removes an older one of this name first, because a file
-/// must not be synced again after a failed sync.
+/// Creates a file, writes it and syncs it. First removes an existing file of this name: after a failed
+/// sync, a second sync of the same file may succeed without writing its bytes.
 pub(crate) fn write_synced(folder: &dyn Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     if_exists(folder.remove(name))?;
     let file = folder.open(name, Access::Create(FILE_MODE))?;
@@ -204,7 +204,8 @@ pub(crate) fn replace(
     folder.sync()
 }
 
-/// The largest file of a log is a full bundle: 256 entries of 65,535 bytes, each with its length.
+/// The length of the largest file that [`read_log_file`] has to read: a full bundle of 256 entries, each
+/// of 65,535 bytes after 2 bytes for its length.
 const MAX_FILE_BYTES: usize = 256 * (2 + 65_535);
 
 /// Reads a whole file of the log; `None` if it does not exist.

@@ -7,40 +7,40 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const VERIFIER: &str = "verifier";
 /// The folder of journal segments.
 pub(crate) const JOURNAL: &str = "journal";
-/// The folder of files that are not at their final place yet.
+/// The folder for new files that Lychgate has not yet moved to their final path.
 pub(crate) const TEMPORARY: &str = "tmp";
 /// The folder of tiles and bundles.
 pub(crate) const TILES: &str = "tile";
-/// The prefix of the folders of abandoned logs.
+/// The prefix of the names of the folders that hold abandoned logs.
 pub(crate) const LOST: &str = "lost-";
-/// The file that keeps disk space in reserve.
+/// The reserve: a file that occupies disk space until the writer needs the space.
 pub(crate) const RESERVE: &str = "reserve";
 pub(crate) const SOCKET: &str = "control.sock";
-/// The control socket before its rename to [`SOCKET`].
+/// The control socket before Lychgate renames it to [`SOCKET`].
 pub(crate) const SOCKET_NEW: &str = "control.sock.new";
-/// The record of an accepted loss while files are still being moved.
+/// The record of an accepted loss, while `accept-loss` moves the files of the lost log.
 pub(crate) const LOSS_MOVING: &str = "loss.moving";
-/// The same record after the last move.
+/// The record of an accepted loss, after `accept-loss` has moved the last file.
 pub(crate) const LOSS_MOVED: &str = "loss.moved";
-/// The same record before it is durable.
+/// The record of an accepted loss, before the record is durable.
 pub(crate) const LOSS_NEW: &str = "loss.new";
-/// The same record in the folder of the abandoned log.
+/// The record of an accepted loss, in the folder that holds the abandoned log.
 pub(crate) const LOSS_STORY: &str = "loss.json";
-/// In the journal: the file that gives the first segment after pruning.
+/// In the journal: the file that names the first segment of a pruned journal.
 pub(crate) const FLOOR: &str = "floor";
-/// In the journal: [`FLOOR`] before it is durable.
+/// In the journal: the name of [`FLOOR`] before that file is durable.
 pub(crate) const FLOOR_NEW: &str = "floor.new";
-/// In the journal: a spare segment that has no number yet.
+/// In the journal: a spare segment before it gets a number.
 pub(crate) const SPARE: &str = "spare";
-/// In the journal: a segment that the writer creates itself because no spare is ready.
+/// In the journal: a segment before it gets a number, if the writer makes it because no spare is ready.
 pub(crate) const NEXT: &str = "next";
 pub(crate) const FOLDER_MODE: u32 = 0o750;
 pub(crate) const LOCK_MODE: u32 = 0o600;
-/// The mode of all other files.
+/// The mode of all files except the lock.
 pub(crate) const FILE_MODE: u32 = 0o640;
-/// The parts of a log, which `accept-loss` moves to the quarantine folder.
+/// The files and folders of a log. `accept-loss` moves them to the quarantine folder.
 const OF_THE_LOG: [&str; 6] = [CHECKPOINT, VERIFIER, JOURNAL, TILES, TEMPORARY, RESERVE];
-/// Lychgate's other files in the audit folder.
+/// Lychgate's files in the audit folder that are not part of the log.
 const BESIDE: [&str; 7] = [
     LOCK,
     SOCKET,
@@ -55,7 +55,7 @@ pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:010}")
 }
 
-/// The number of a segment; `None` if the name is not a segment's.
+/// The number in a segment's name; `None` if this is not the name of a segment.
 pub(crate) fn segment_number(text: &str) -> Option<u64> {
     let number = text.parse().ok().filter(|n| *n > 0)?;
     (segment_name(number) == text).then_some(number)
@@ -76,12 +76,12 @@ pub(crate) fn is_own_in_journal(name: &str) -> bool {
     segment_number(name).is_some() || [FLOOR, FLOOR_NEW, SPARE, NEXT].contains(&name)
 }
 
-/// Whether Lychgate uses this name in [`TEMPORARY`].
+/// Whether Lychgate uses this name in the folder [`TEMPORARY`].
 pub(crate) fn is_own_temporary(name: &str) -> bool {
     name == CHECKPOINT || is_number(name)
 }
 
-/// Whether the name consists of digits, as in [`TEMPORARY`] and in the folders of partial tiles.
+/// Whether the name consists of digits. New files in [`TEMPORARY`] and partial tiles have such names.
 pub(crate) fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }

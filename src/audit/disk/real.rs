@@ -1,4 +1,5 @@
-//! The real disk, by `openat2` (BENEATH, NO_SYMLINKS), or `openat` with NOFOLLOW before Linux 5.6.
+//! The real disk. Opens names in a folder with `openat2` (BENEATH, NO_SYMLINKS), or with `openat` if the
+//! kernel lacks `openat2` (before Linux 5.6) or forbids it.
 
 use std::any::Any;
 use std::fs::DirBuilder;
@@ -31,8 +32,8 @@ impl Disk for RealDisk {
         if let Some(mode) = create {
             make_durably(path, mode)?;
         }
-        // The path itself may end in a link that the operator made; only the folder's contents are
-        // ours.
+        // Follows a link at this path, because the operator may have made one. Inside the folder,
+        // Lychgate follows no link.
         let held = openat(CWD, path, folder_flags(), Mode::empty())?;
         Ok(Arc::new(RealFolder(held)))
     }
@@ -46,9 +47,11 @@ impl Folder for RealFolder {
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
         if let Some(mode) = create {
             match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
-                // An existing folder may come from a process that died before it synced the name.
+                // Syncs an existing folder's name too: the process that created the folder may have died
+                // before its sync.
                 Ok(()) | Err(Errno::EXIST) => fsync(&self.0)?,
-                // A read-only file system may report that before it looks at the name.
+                // Ignores the error if the folder exists: a read-only file system may refuse before it
+                // looks at the name.
                 Err(error) if self.look(name).is_err() => return Err(error.into()),
                 Err(_) => {}
             }
@@ -87,7 +90,8 @@ impl Folder for RealFolder {
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         match renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
-            // A file system without this flag leaves a short time between the look and the rename.
+            // The file system does not support the flag. A file that appears between `look` and `rename`
+            // is replaced.
             Err(Errno::INVAL | Errno::NOSYS) => match self.look(to) {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),

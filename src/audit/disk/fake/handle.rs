@@ -154,7 +154,7 @@ impl Folder for Handle {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        // Writes always fit, but the journal sees no space for its reserve file.
+        // Reports no free space, so that the writer makes no reserve file. Writes succeed nevertheless.
         Ok(0)
     }
 
@@ -249,7 +249,7 @@ impl File for Handle {
             had = !std::mem::replace(locked, true);
             Ok(had)
         });
-        // Closing the file releases the lock even if the step that took it reported a failure.
+        // The step may take the lock although it fails. Closing the file must then release the lock.
         *self.has_lock.lock().unwrap() |= had;
         result
     }

@@ -8,7 +8,7 @@ thread_local! {
     static NEXT: RefCell<Option<(usize, Act)>> = const { RefCell::new(None) };
 }
 
-/// Runs `outer`, and `inner` in the same thread before its step of this number. If `outer` takes
+/// Runs `outer`, and after `number` steps of `outer`, runs `inner` in the same thread. If `outer` takes
 /// fewer steps, `inner` runs at the end.
 pub(crate) fn interrupt<T>(
     outer: impl FnOnce() -> T,

@@ -1,4 +1,5 @@
-//! Power loss on the disk in memory: keeps synced data, and any part of the unsynced.
+//! Power loss on the disk in memory. The disk keeps all synced data and an arbitrary part of the unsynced
+//! data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::{FakeDisk, Node, State};
 
-/// A crash leaves the old or the new content of each sector.
+/// The bytes of a sector. After a crash, each sector has its old or its new content as a whole.
 const SECTOR: usize = 512;
-/// The unit that the system writes back and that a sync covers.
+/// The bytes of a page, the unit in which a sync writes data to the disk.
 const PAGE: usize = 4_096;
 
-/// A change to a folder's names: one removed, one added.
+/// A change to a folder's names: a name that is removed, and a name that is added with its node.
 type Act = (Option<String>, Option<(String, usize)>);
 
 /// The names in a folder.
@@ -52,7 +53,8 @@ impl Names {
         self.pending.push(act);
     }
 
-    /// Keeps or loses each change since the last sync as a whole.
+    /// Loses the power. `survives` decides for each change since the last sync whether the disk keeps the
+    /// change, always as a whole.
     fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
         for act in std::mem::take(&mut self.pending) {
             if survives() {
@@ -77,7 +79,7 @@ pub(super) struct Contents {
     durable: Vec<u8>,
     /// Pages that the next sync makes durable.
     dirty: BTreeSet<usize>,
-    /// Pages whose sync failed. As on Linux they count as clean, and no later sync writes them.
+    /// Pages whose sync failed. As on Linux, these pages count as clean, so no later sync writes them.
     lost: BTreeSet<usize>,
     is_resized: bool,
 }
@@ -117,7 +119,8 @@ impl Contents {
         self.lost.append(&mut self.dirty);
     }
 
-    /// Keeps the old or the new state of the length and of each sector that is not durable.
+    /// Loses the power: keeps the old or the new length, and the old or the new content of each unsynced
+    /// sector.
     fn crash(&mut self, survives: &mut impl FnMut() -> bool) {
         if self.is_resized && survives() {
             self.durable.resize(self.now.len(), 0);
@@ -145,7 +148,8 @@ impl Contents {
 }
 
 impl FakeDisk {
-    /// The disk after a crash at this moment; `survives` decides for each unsynced change.
+    /// The disk after a crash at this moment. `survives` decides for each unsynced change whether the
+    /// disk keeps it.
     pub(crate) fn crash(&self, mut survives: impl FnMut() -> bool) -> Self {
         let state = self.state();
         let after = |node: &Node| {
@@ -174,8 +178,8 @@ impl FakeDisk {
         }
     }
 
-    /// Loses the power at the step of this number from now, among all steps or those of this name.
-    /// `is_done` says whether that step still takes effect. No later step does, until
+    /// Lets `number` steps pass and loses the power at the next one, which still takes effect if
+    /// `is_done`. If `step` is a name, only the steps of this name count. Later steps fail until
     /// [`Self::heal`].
     pub(crate) fn die_at(&self, step: Option<&'static str>, number: usize, is_done: bool) {
         self.state().dies = Some((step, number, is_done));
@@ -186,14 +190,14 @@ impl FakeDisk {
         self.state().is_dead
     }
 
-    /// Records every readable state of this file, across crashes.
+    /// Records every content that this file has from now on, before and after crashes.
     pub(crate) fn watch(&self, folder: &str, name: &str) {
         let mut state = self.state();
         let node = state.roots[folder];
         state.watched.push((node, name.into()));
     }
 
-    /// Every content that the watched files ever had.
+    /// Every content that a watched file has had since [`Self::watch`].
     pub(crate) fn shown(&self) -> BTreeSet<Vec<u8>> {
         self.state().shown.clone()
     }
@@ -217,12 +221,12 @@ impl FakeDisk {
         state.take_inodes(copy, gone);
     }
 
-    /// Puts an earlier folder back in its place.
+    /// Makes an earlier folder the one at this path again.
     pub(crate) fn put(&self, path: &str, folder: usize) {
         self.state().roots.insert(path.into(), folder);
     }
 
-    /// Undoes [`Self::put_copy`] if the copy is not durable.
+    /// Undoes each [`Self::put_copy`] whose copy is not durable yet.
     pub(crate) fn put_back(&self) {
         let mut state = self.state();
         state.roots = state.roots_before();
