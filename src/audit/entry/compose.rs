@@ -8,12 +8,15 @@ use super::{
 use crate::audit::log::hex;
 use crate::audit::log::merkle::sha256;
 
-/// The most that `time`, `group`, `part` and `parts` add to an entry, apart from the group's text.
+/// The maximum number of bytes that `time`, `group`, `part` and `parts` add to an entry, without the
+/// value of `group`.
 const FRAME_BYTES: usize = 160;
-/// The most that a cut text adds to an entry in `cut`: its field's name, length and digest.
+/// The maximum number of bytes that one cut text adds to `cut`: the field's name, the length and the
+/// digest.
 const CUT_BYTES: usize = 160;
 
-/// Cuts a text to [`MAX_TEXT_BYTES`] at a character boundary, and records its length and digest.
+/// Cuts a text to [`MAX_TEXT_BYTES`] at a character boundary. Adds the length and the digest of the whole
+/// text to `cuts`.
 pub(crate) fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     if text.len() <= MAX_TEXT_BYTES {
         return;
@@ -26,7 +29,7 @@ pub(crate) fn cut_text(field: &str, text: &mut String, cuts: &mut Cuts) {
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
 }
 
-/// Cuts an intent's texts and splits it into as many parts as its users need.
+/// Cuts the texts of an intent, and splits the intent into as many parts as its users need.
 pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
     let mut cuts = std::mem::take(&mut intent.cut);
     cut_text("request_id", &mut intent.request_id, &mut cuts);
@@ -52,7 +55,8 @@ pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
     let frame =
         body(&Kind::Intent(intent.clone())).len() + FRAME_BYTES + intent.request_id.len() * 6;
     let users = users.into_iter().map(|user| {
-        // An id is a decimal number; escapes may make any other text six times longer.
+        // A valid user id is a decimal number. In any other text, escapes may make the JSON six times
+        // longer.
         let plain = user.bytes().all(|b| b.is_ascii_alphanumeric());
         let bytes = if plain { user.len() } else { user.len() * 6 } + 3;
         (user, bytes)
@@ -69,8 +73,8 @@ pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
     lists.into_iter().zip(1..).map(part).collect()
 }
 
-/// Cuts the texts of a read-back and splits it into as many parts as its users need. `whole` holds
-/// all users; this function sets `part`, `parts` and `cut`.
+/// Cuts the texts of a read-back, and splits the read-back into as many parts as its users need. `whole`
+/// holds all users. This function sets `part`, `parts` and `cut`.
 pub(crate) fn reconciled(mut whole: Reconciled) -> Vec<Reconciled> {
     let users = std::mem::take(&mut whole.users);
     let mut cuts = Cuts::new();
@@ -129,22 +133,23 @@ pub(crate) fn ending(ending: &mut Ending) -> Cuts {
     cuts
 }
 
-/// The JSON of an entry without its time. If this module cut the texts, the entry with its time is
-/// at most [`MAX_BYTES`] long.
+/// The JSON of an entry without its time. If this module has cut the texts, the JSON with the time is at
+/// most [`MAX_BYTES`] long.
 pub(crate) fn body(kind: &Kind) -> Vec<u8> {
-    // Strings, numbers and maps with string keys always have a JSON form.
+    // This cannot fail: strings, numbers and maps with string keys always have a JSON form.
     serde_json::to_vec(kind).unwrap_or_default()
 }
 
-/// The entry's bytes from a time, as [`Time`](crate::clock::Time) displays it, and a body; the same
-/// as those of [`Entry::to_bytes`](super::Entry::to_bytes).
+/// Joins a time and a body to the bytes of an entry. `time` has the form that
+/// [`Time`](crate::clock::Time) displays. The result equals that of
+/// [`Entry::to_bytes`](super::Entry::to_bytes).
 pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {
     let fields = body.get(1..).unwrap_or_default();
     [b"{\"time\":\"", time.as_bytes(), b"\",", fields].concat()
 }
 
-/// Distributes items over several entries. Each item comes with its length in bytes; an entry
-/// without items is `frame` bytes long.
+/// Distributes items over as many entries as they need. Each item comes with its length in bytes. An
+/// entry without items is `frame` bytes long.
 fn split<T>(items: impl Iterator<Item = (T, usize)>, frame: usize) -> Vec<Vec<T>> {
     let room = MAX_BYTES.saturating_sub(frame);
     let mut lists: Vec<Vec<T>> = Vec::new();

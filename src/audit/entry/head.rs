@@ -1,5 +1,6 @@
-//! Reads parts of an entry, because decoding every entry of a large log would take too long. The
-//! head has the fields that other entries depend on. A search looks at the bytes alone first.
+//! Reads parts of an entry, because decoding every entry of a large log would take too long.
+//! [`EntryHead`] has the fields that other entries depend on. With [`Spelled`] and [`Needle`], a search
+//! skips most entries without decoding them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Entry, Kind, Reconciled, Sent, Verdict, not_an_entry};
 
-/// An entry's time, in its own spelling, and its summary.
+/// The time of an entry, exactly as the entry spells it, and a summary of the entry.
 #[derive(Debug)]
 pub(crate) struct EntryHead<'e> {
     pub(crate) time: Cow<'e, str>,
@@ -25,11 +26,11 @@ pub(crate) enum EntrySummary<'e> {
     Refused,
     Reconciled(Box<Reconciled>),
     LossAccepted,
-    /// How many attempts it sums up.
+    /// The number of refusals that the entry counts.
     TurnedAway(u64),
     /// The clock was stepped, so the next entry's time may be earlier than this one's.
     ClockStep,
-    /// Nothing that other entries depend on.
+    /// An entry of a known kind that no other entry depends on.
     Else,
     Unknown(Cow<'e, str>),
 }
@@ -52,7 +53,7 @@ pub(crate) struct OutcomeSummary<'e> {
 }
 
 impl IntentSummary<'_> {
-    /// The index of the deletion's first intent, if this part has the given index.
+    /// The index of the deletion's first intent. `index` is the index of this part's own intent.
     pub(crate) fn first(&self, index: u64) -> u64 {
         let before = self.part.unwrap_or(1).saturating_sub(1);
         index.saturating_sub(before.into())
@@ -60,7 +61,8 @@ impl IntentSummary<'_> {
 }
 
 impl EntrySummary<'_> {
-    /// The first intent of the deletion that an entry with this index belongs to.
+    /// The index of the first intent of the deletion that this entry belongs to. `index` is the entry's
+    /// own index.
     pub(crate) fn deletion(&self, index: u64) -> Option<u64> {
         match self {
             Self::Intent(intent) => Some(intent.first(index)),
@@ -71,7 +73,7 @@ impl EntrySummary<'_> {
     }
 }
 
-/// The other kinds that no entry depends on.
+/// The kinds that [`EntryHead::decode`] only has to recognize, because no other entry depends on them.
 const OTHER_KINDS: [&str; 6] = [
     "started",
     "stopped",
@@ -81,7 +83,8 @@ const OTHER_KINDS: [&str; 6] = [
     "budget_granted",
 ];
 
-/// Fields by name. Their types depend on the kind, so the decoder reads them afterwards.
+/// The fields of an entry, most of them as raw JSON. The type of a field depends on the entry's kind, so
+/// [`EntryHead::decode`] parses the fields after the kind.
 #[derive(Deserialize)]
 struct Fields<'e> {
     #[serde(borrow)]
@@ -119,7 +122,8 @@ impl<'e> EntryHead<'e> {
                 sent: value("sent", fields.sent)?,
             }),
             "refused" => EntrySummary::Refused,
-            // The entries of commands are rare, so decoding them whole costs little.
+            // Only an operator's command writes such an entry. These entries are rare, so decoding them
+            // whole costs little.
             "reconciled" | "loss_accepted" => match Entry::decode(bytes)?.kind {
                 Kind::Reconciled(reconciled) => EntrySummary::Reconciled(Box::new(reconciled)),
                 Kind::LossAccepted(_) => EntrySummary::LossAccepted,
@@ -142,7 +146,8 @@ impl<'e> EntryHead<'e> {
     }
 }
 
-/// A text that is borrowed if possible, even inside other types.
+/// A text that serde borrows from the input if possible. Inside other types, serde would always copy a
+/// plain `Cow`.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'e>(#[serde(borrow)] Cow<'e, str>);
@@ -173,17 +178,19 @@ fn attempts(name: &str, raw: Option<&RawValue>) -> Result<u64, String> {
     Ok(counts.into_values().fold(0, u64::saturating_add))
 }
 
-/// The start of an entry in the writer's usual spelling.
+/// The first fields of an entry, read without a JSON decoder. The entry must begin exactly as the writer
+/// spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spelled<'e> {
-    /// `time`, always in the same spelling, so that the bytes sort as the times do.
+    /// The value of `time`. All times have the same spelling, so comparing the bytes compares the times.
     pub(crate) time: &'e [u8],
     pub(crate) kind: &'e [u8],
     rest: &'e [u8],
 }
 
 impl<'e> Spelled<'e> {
-    /// `None` if the first bytes have another spelling: then only the decoder can read the entry.
+    /// Reads the first fields. `None` if the entry does not begin as the writer spells it: only the
+    /// decoder can then read the entry.
     pub(crate) fn of(bytes: &'e [u8]) -> Option<Self> {
         const TIME: &[u8] = b"{\"time\":\"";
         const KIND: &[u8] = b"\",\"kind\":\"";
@@ -198,7 +205,8 @@ impl<'e> Spelled<'e> {
         })
     }
 
-    /// The intent that an outcome closes or a read-back names; the writer puts it first.
+    /// The index of the intent that an outcome closes or a read-back names. The writer puts this field
+    /// right after `kind`.
     pub(crate) fn intent(&self) -> Option<u64> {
         let rest = self.rest.strip_prefix(b",\"intent\":")?;
         let digits = rest.get(..memchr(b',', rest)?)?;
@@ -206,13 +214,13 @@ impl<'e> Spelled<'e> {
     }
 }
 
-/// A search for a JSON string in entries.
+/// Searches the bytes of entries for a JSON string.
 #[derive(Clone, Debug)]
 pub(crate) struct Needle(Finder<'static>);
 
 impl Needle {
     pub(crate) fn string(text: &str) -> Self {
-        // A string always has a JSON form.
+        // This cannot fail: a string always has a JSON form.
         let spelled = serde_json::to_vec(text).unwrap_or_default();
         Self(Finder::new(&spelled).into_owned())
     }

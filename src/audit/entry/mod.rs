@@ -1,8 +1,8 @@
 //! The trail's entries: one JSON object each, at most [`MAX_BYTES`] long.
 //!
-//! These formats are final: readers of any age must understand them. An entry keeps at most
-//! [`MAX_TEXT_BYTES`] of a text from outside. If the text was longer, `cut` holds its length and
-//! SHA-256 under the field's name.
+//! The format of each entry is final, because old and new programs must be able to read the entry. An
+//! entry keeps at most [`MAX_TEXT_BYTES`] of a text from outside. If a text was longer, `cut` holds the
+//! length and the SHA-256 of the whole text under the field's name.
 
 pub(crate) mod compose;
 mod head;
@@ -14,39 +14,39 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use head::{EntryHead, EntrySummary, IntentSummary, Needle, OutcomeSummary, Spelled};
 
-/// The maximal length of an entry.
+/// The maximum length of an entry in bytes.
 pub(crate) const MAX_BYTES: usize = 48_000;
-/// An entry keeps at most this much of a text from a caller, a token or upstream.
+/// An entry keeps at most this many bytes of a text from a caller, a token or upstream.
 pub(crate) const MAX_TEXT_BYTES: usize = 256;
 /// A `refused` entry names at most this many users.
 pub(crate) const MAX_REFUSED_USERS: usize = 20;
 
-/// The caller, according to the validated token.
+/// The caller of a request, according to the validated token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caller {
-    /// `iss`.
+    /// The token's `iss` claim.
     pub issuer: String,
-    /// `sub`.
+    /// The token's `sub` claim.
     pub subject: String,
-    /// The client claim, if the token has one.
+    /// The value of the client claim, if the token has this claim.
     pub client: Option<String>,
 }
 
-/// Length and digest of a text that was cut.
+/// The length and the digest of a text that was cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
-    /// Bytes of the whole text.
+    /// The length of the whole text in bytes.
     pub bytes: u64,
-    /// SHA-256 of the whole text, lower-case hexadecimal.
+    /// The SHA-256 of the whole text, in lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// The fields that were cut, by name (`caller.subject`).
+/// The cut texts, by the name of the field (for example `caller.subject`).
 pub type Cuts = BTreeMap<String, Cut>;
 
-/// A deletion that is about to be sent.
+/// A deletion that Lychgate is about to send to upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
@@ -58,31 +58,32 @@ pub struct Intent {
     pub account: String,
     /// The users to delete, each in decimal.
     pub users: Vec<String>,
-    /// Who asked.
+    /// The caller who sent the request.
     pub caller: Caller,
-    /// `jti`, or SHA-256 of the token's `header.payload` in hexadecimal if it has none.
+    /// The token's `jti` claim. If the token has no `jti`, the SHA-256 of its `header.payload` in
+    /// hexadecimal.
     pub token_id: String,
     /// The value of `If-Match` as received.
     pub if_match: Option<String>,
-    /// The origin that gets the request.
+    /// The origin that Lychgate sends the request to.
     pub domain: String,
     /// The caller's address.
     pub client_ip: String,
-    /// Hash of the config in force.
+    /// The hash of the config in force.
     pub config: String,
-    /// The rule that allowed it, if the config has rules.
+    /// The rule that allowed the deletion, if the config has rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// The same for all parts of one deletion.
+    /// The id that all parts of one deletion share; absent if the deletion has only one part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// This part's number, from 1.
+    /// This part's number, from 1; absent if the deletion has only one part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// How many parts there are.
+    /// The number of parts; absent if the deletion has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// The fields whose text was cut.
+    /// The length and the digest of each text that was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
@@ -95,17 +96,17 @@ pub enum Verdict {
     Deleted,
     /// Upstream answered 404.
     NotFound,
-    /// Upstream answered any other 3xx or 4xx.
+    /// Upstream answered 3xx or 4xx, but not 404.
     Rejected,
-    /// Upstream answered 5xx, or nothing was sent.
+    /// Upstream answered 5xx, or Lychgate sent no byte.
     Failed,
-    /// Lychgate sent bytes and received no valid answer.
+    /// Lychgate sent bytes, or may have sent bytes, and received no valid answer.
     Unknown,
 }
 
 impl Verdict {
-    /// Whether the deletion may or may not have happened: `unknown`, or `failed` after bytes were
-    /// sent.
+    /// Whether it is uncertain if the deletion happened: true for `unknown`, and for `failed` if Lychgate
+    /// sent bytes.
     pub(crate) fn leaves_doubt(self, sent: Sent) -> bool {
         match self {
             Self::Unknown => true,
@@ -119,67 +120,68 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No answer in time.
+    /// Upstream did not answer in time.
     Timeout,
-    /// The connection ended first.
+    /// The connection ended before upstream answered.
     ConnectionLost,
     /// Upstream's bytes were not a valid answer.
     Protocol,
     /// The gateway crashed.
     Crash,
-    /// The gateway was stopping.
+    /// The gateway stopped and could not wait for the answer.
     Drain,
-    /// A defect in the gateway.
+    /// A defect in the gateway ended the request.
     Internal,
 }
 
-/// Whether Lychgate sent anything to upstream.
+/// Whether the request reached upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sent {
     /// Lychgate sent no byte.
     No,
-    /// Upstream sent the head of an answer.
+    /// Upstream answered: it sent at least the head of an answer.
     Yes,
-    /// Lychgate sent bytes and received no head of an answer.
+    /// Lychgate sent bytes, or may have sent bytes, and received no head of an answer.
     Unknown,
 }
 
-/// How a deletion ended; the writer adds the intent that it closes.
+/// How a deletion ended. The writer adds the closed intent and records both as an [`Outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
-    /// The outcome.
+    /// The verdict on the deletion.
     pub outcome: Verdict,
     /// The reason, if the outcome is unknown.
     pub reason: Option<Reason>,
-    /// Whether Lychgate sent anything.
+    /// Whether the request reached upstream.
     pub sent: Sent,
-    /// Upstream's status.
+    /// The HTTP status of upstream's answer.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision`.
+    /// The `ac-revision` header of upstream's answer.
     pub revision: Option<String>,
-    /// On how many connections Lychgate tried; it tries another only if it sent no byte before.
+    /// The number of connections that Lychgate tried. Lychgate tries a further connection only if it has
+    /// sent no byte so far.
     pub attempts: u32,
 }
 
-/// The entry that closes an intent and all of its parts.
+/// The entry that closes the intent of a deletion, with all its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The index of the (first) intent.
+    /// The index of the intent; the first intent, if the deletion has several parts.
     pub intent: u64,
-    /// RFC 6962 leaf hash of every part's intent, base64, in order.
+    /// The RFC 6962 leaf hash of the intent of each part, in base64, in the order of the parts.
     pub leaves: Vec<String>,
     /// The request's id.
     pub request_id: String,
     /// How the deletion ended.
     #[serde(flatten)]
     pub ending: Ending,
-    /// The fields whose text was cut.
+    /// The length and the digest of each text that was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
 
-/// A known caller's deletion that the gateway refused.
+/// A deletion by a known caller that the gateway refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refused {
@@ -189,55 +191,57 @@ pub struct Refused {
     pub operation: String,
     /// The account in the path, as received.
     pub account: String,
-    /// At most [`MAX_REFUSED_USERS`] of the users in the request.
+    /// The first users in the request, at most [`MAX_REFUSED_USERS`].
     pub users: Vec<String>,
-    /// How many users the request named, as far as known.
+    /// The number of users that the request named, as far as the gateway had read the request.
     pub user_count: u64,
-    /// SHA-256 of the body in hexadecimal, if the gateway read one.
+    /// The SHA-256 of the request's body in hexadecimal, if the gateway had read a body.
     pub body_sha256: Option<String>,
-    /// Who asked.
+    /// The caller who sent the request.
     pub caller: Caller,
     /// Same as [`Intent::token_id`].
     pub token_id: String,
     /// The value of `If-Match` as received.
     pub if_match: Option<String>,
-    /// The origin, if the gateway had chosen one.
+    /// The origin for the request, if the gateway had already chosen one.
     pub domain: Option<String>,
     /// The caller's address.
     pub client_ip: String,
-    /// Hash of the config in force.
+    /// The hash of the config in force.
     pub config: String,
     /// The refusal's code.
     pub code: String,
-    /// The rule that denied it, if the config has rules.
+    /// The rule that denied the deletion, if the config has rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// The fields whose text was cut.
+    /// The length and the digest of each text that was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
 
-/// A sum of refusals: those of unknown callers, and those of known callers past the rate limit.
+/// Counts of the refusals that have no entry of their own: all refusals of unknown callers, and the
+/// refusals of known callers beyond the rate limit or beyond the room in the write queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TurnedAway {
-    /// The start of the sum, RFC 3339.
+    /// The time of the first refusal in these counts, RFC 3339.
     pub since: String,
-    /// Attempts at a deletion by unknown callers, by refusal code.
+    /// For each refusal code, the number of refused deletions by unknown callers.
     pub unknown_callers: BTreeMap<String, u64>,
-    /// Refused deletions of known callers without entries of their own, by refusal code.
+    /// For each refusal code, the number of refused deletions by known callers, without those that have
+    /// an entry of their own.
     pub known_callers: BTreeMap<String, u64>,
-    /// The known callers with the most of these refusals, at most 20.
+    /// The known callers with the most refusals in these counts, at most 20.
     pub callers: Vec<CallerCount>,
 }
 
-/// A caller and a count.
+/// A known caller and the number of this caller's refusals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallerCount {
     /// The caller.
     pub caller: Caller,
-    /// The count.
+    /// The number of refusals.
     pub count: u64,
 }
 
@@ -247,7 +251,7 @@ pub struct CallerCount {
 pub struct Started {
     /// The program's version.
     pub version: String,
-    /// How many open intents recovery closed.
+    /// The number of open intents that recovery closed.
     pub recovered: u64,
 }
 
@@ -255,29 +259,29 @@ pub struct Started {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigInForce {
-    /// The hash over the file and every contract.
+    /// The hash of the config file and all its contracts.
     pub config: String,
-    /// The hash of each contract by its name.
+    /// The hash of each contract, by the contract's name.
     pub contracts: BTreeMap<String, String>,
 }
 
-/// The start or the end of trouble with the trail or its clock.
+/// The start or the end of trouble with the trail or the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trouble {
-    /// A [`crate::audit::status::Cause`] by name, or `clock`.
+    /// The name of a [`crate::audit::status::Cause`], or `clock`.
     pub cause: String,
-    /// `began` or `ended`, or `noted` if it did not refuse deletions.
+    /// `began` or `ended` if the gateway refused deletions because of the trouble. Otherwise `noted`.
     pub state: String,
     /// When the trouble began, RFC 3339.
     pub since: String,
-    /// Deletions refused meanwhile.
+    /// The number of deletions that the gateway refused during the trouble; 0 if `state` is `began`.
     pub refused: u64,
     /// A description for people.
     pub detail: String,
 }
 
-/// Who gave a command.
+/// The operator who gave a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Actor {
@@ -285,62 +289,65 @@ pub struct Actor {
     pub uid: u32,
 }
 
-/// The result of a read-back, best first. A deletion's result is the worst of its users' results.
+/// The result of a read-back. The variants are in order from the best to the worst, and a deletion has
+/// the worst result of its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// Two reads found the user absent; they do not show who deleted it.
+    /// In both reads, upstream answered 404 or showed the user as deleted. The reads do not show who
+    /// deleted the user.
     Deleted,
-    /// Two reads found the user present.
+    /// In both reads, upstream still had the user.
     StillThere,
-    /// Anything else, or two different answers.
+    /// The two reads had different results, or a read had no clear result.
     CannotTell,
 }
 
-/// The read-back of one user.
+/// The result of the read-back of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserFound {
     /// The user, in decimal.
     pub user: String,
-    /// The result of two reads.
+    /// The common result of the two reads.
     pub result: Found,
-    /// Upstream's status at the last read; `None` if it did not answer.
+    /// Upstream's status at the last read; `None` if upstream did not answer.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision` at that read.
+    /// Upstream's `ac-revision` header at the last read.
     pub revision: Option<String>,
 }
 
-/// The read-back of a deletion with an unknown outcome. If one entry is too small, several
-/// consecutive entries hold it, and the last one completes it.
+/// The read-back of a deletion with an unknown outcome: Lychgate reads each user of the deletion from
+/// upstream, twice. A read-back that is too long for one entry is split into parts, one for each of
+/// several consecutive entries. The last part completes the read-back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciled {
-    /// The index of the (first) intent.
+    /// The index of the intent; the first intent, if the deletion has several parts.
     pub intent: u64,
     /// The request's id.
     pub request_id: String,
-    /// The worst of all its users' results.
+    /// The worst result of all users of the deletion.
     pub result: Found,
-    /// Upstream's status at the last read of the first user with that result.
+    /// Upstream's status at the last read of the first user that has the worst result.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision` at that read.
+    /// Upstream's `ac-revision` header at the read that `status` comes from.
     pub revision: Option<String>,
-    /// The host and port that the read-back asked, as in the intent's `domain`.
+    /// The host and port that Lychgate read the users from, in the form of the intent's `domain`.
     pub host: String,
-    /// This part's users, in the intent's order.
+    /// The users of this part, in the order of the intent.
     pub users: Vec<UserFound>,
-    /// Who gave the command.
+    /// The operator who gave the command.
     pub actor: Actor,
-    /// The reason, in the operator's words.
+    /// The operator's reason for the read-back, in free text.
     pub reason: String,
-    /// This part's number, from 1, if there are several.
+    /// This part's number, from 1; absent if the read-back has only one part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// How many parts there are.
+    /// The number of parts; absent if the read-back has only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// The fields whose text was cut.
+    /// The length and the digest of each text that was cut.
     #[serde(default, skip_serializing_if = "Cuts::is_empty")]
     pub cut: Cuts,
 }
@@ -352,15 +359,15 @@ pub struct LossAccepted {
     /// When the operator accepted the loss, RFC 3339. The entry's own time is the start of the new
     /// log.
     pub accepted: String,
-    /// The reason, in the operator's words.
+    /// The operator's reason for accepting the loss, in free text.
     pub reason: String,
-    /// Who accepted it.
+    /// The operator who accepted the loss.
     pub actor: Actor,
     /// The lost log's name, if known.
     pub old_origin: Option<String>,
-    /// The newest known checkpoint of the lost log: the signed note as found.
+    /// The newest known checkpoint of the lost log: the signed note exactly as Lychgate found it.
     pub old_checkpoint: Option<String>,
-    /// The folder that holds the rest of the lost log, beside this log's files.
+    /// The name of the folder in the audit folder that holds the remaining files of the lost log.
     pub left_in: String,
 }
 
@@ -368,36 +375,36 @@ pub struct LossAccepted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// Precedes the first byte to upstream.
+    /// A deletion. The entry is durable before Lychgate sends the first byte to upstream.
     Intent(Intent),
-    /// Precedes the answer to the caller.
+    /// The end of a deletion. The entry is durable before the caller gets the answer.
     Outcome(Outcome),
-    /// A known caller's refused deletion.
+    /// A refused deletion by a known caller.
     Refused(Refused),
-    /// A sum of refusals.
+    /// Counts of the refusals that have no entry of their own.
     TurnedAway(TurnedAway),
     /// The start of a writer.
     Started(Started),
     /// An orderly stop of a writer.
     Stopped {},
-    /// The config in force.
+    /// The config in force from this entry on.
     Config(ConfigInForce),
-    /// Trouble with the trail or its clock.
+    /// Trouble with the trail or the clock.
     Trouble(Trouble),
-    /// A sign of life from an idle log.
+    /// A heartbeat while the log is idle.
     Alive {},
     /// The read-back of a deletion with an unknown outcome.
     Reconciled(Reconciled),
-    /// The first entry after an operator accepted a loss.
+    /// The first entry of a log that replaces a lost one.
     LossAccepted(LossAccepted),
 }
 
-/// One entry.
+/// An entry of the log: a time and the content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// RFC 3339, UTC, microseconds.
+    /// The time of the entry: RFC 3339, in UTC, with microseconds.
     pub time: String,
-    /// The content.
+    /// The content, which depends on the entry's kind.
     #[serde(flatten)]
     pub kind: Kind,
 }
@@ -405,7 +412,7 @@ pub struct Entry {
 impl Entry {
     /// The entry's bytes in the log.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        // Strings, numbers and maps with string keys always have a JSON form.
+        // This cannot fail: strings, numbers and maps with string keys always have a JSON form.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
@@ -424,8 +431,8 @@ impl Entry {
         serde_json::from_slice(bytes).map_err(|error| not_an_entry(&error))
     }
 
-    /// Decodes an entry and checks that encoding it gives the same bytes, so that no changed bit
-    /// goes unnoticed.
+    /// Decodes an entry, and checks that encoding the result gives the same bytes. So no changed bit goes
+    /// unnoticed.
     pub(crate) fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
         let entry = Self::decode(bytes)?;
         match entry.to_bytes() == bytes {

@@ -1,4 +1,5 @@
-//! Sums up refusals past a rate limit, so that many of them cannot fill the disk.
+//! Limits the rate of entries for refusals, so that a flood of refusals cannot fill the disk. Beyond the
+//! limit, only counts the refusals.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use crate::clock::Time;
 const PER_CALLER: u32 = 60;
 /// How many refusals of all callers get entries of their own in a minute.
 const OVERALL: u32 = 600;
-/// How many callers and codes a sum distinguishes.
+/// The maximum numbers of callers and of codes that a sum counts separately.
 const MAX_CALLERS: usize = 1_024;
 const MAX_CODES: usize = 128;
 const NAMED_CALLERS: usize = 20;
@@ -21,15 +22,16 @@ pub(crate) struct RefusalRateLimit {
     /// The start of the current minute; `None` before the first refusal.
     minute: Option<Instant>,
     overall: u32,
-    /// At most `OVERALL` callers: it counts only refusals that get an entry.
+    /// For each caller, the refusals that got an entry in the current minute. The map holds at most
+    /// `OVERALL` callers.
     per_caller: HashMap<Caller, u32>,
-    /// The refusals without an entry, except for the counts in `callers`.
+    /// The refusals without an entry, counted by code. `callers` counts them by caller.
     sum: Option<TurnedAway>,
     callers: HashMap<Caller, u64>,
 }
 
 impl RefusalRateLimit {
-    /// Whether this refusal gets an entry of its own; adds it to the sum if not.
+    /// Whether this refusal gets an entry of its own. If not, adds the refusal to the sum.
     pub(crate) fn admits(&mut self, caller: &Caller, code: &str, now: Instant, time: Time) -> bool {
         let is_over = |minute| now.duration_since(minute) >= MINUTE;
         if self.minute.is_none_or(is_over) {
@@ -47,7 +49,7 @@ impl RefusalRateLimit {
         false
     }
 
-    /// Counts a known caller's refusal without an entry of its own.
+    /// Adds a refusal of a known caller to the sum, because the refusal gets no entry of its own.
     pub(crate) fn sum_up(&mut self, caller: &Caller, code: &str, time: Time) {
         count(&mut self.sum(time).known_callers, code);
         if let Some(sum) = self.callers.get_mut(caller) {
@@ -57,7 +59,7 @@ impl RefusalRateLimit {
         }
     }
 
-    /// Counts an attempt of an unknown caller.
+    /// Adds a refusal of an unknown caller to the sum.
     pub(crate) fn unknown(&mut self, code: &str, time: Time) {
         count(&mut self.sum(time).unknown_callers, code);
     }
@@ -69,7 +71,7 @@ impl RefusalRateLimit {
         })
     }
 
-    /// Takes the sum since the last call; `None` if there were no refusals.
+    /// Returns the sum since the last call and resets it. `None` if the sum is empty.
     pub(crate) fn take(&mut self) -> Option<TurnedAway> {
         let mut sum = self.sum.take()?;
         let callers = self.callers.drain();
