@@ -1,9 +1,10 @@
-//! Checks that the trail's files are still the gateway's own. A sync alone does not show this: it
-//! also succeeds on an unlinked file.
+//! Checks that no other program has replaced, removed or altered the trail's files. A successful sync
+//! does not show this, because a sync also succeeds on an unlinked file.
 //!
-//! After each sync, and before any caller gets an answer, the writer runs the cheap checks: each
-//! name leads to the open file, each length is right, each time of change is known, and no segment
-//! of another writer exists. If a time of change is new, it compares the content. After a fault the
+//! The gateway pins its files: it remembers the identity and the expected content of each file. After
+//! each sync, and before any caller gets an answer, the writer runs the cheap checks: each name leads to
+//! the pinned file, each length is right, each time of change is known, and no segment of another writer
+//! exists. If a file has a new time of change, the writer compares the file's content. After a fault, the
 //! writer opens the log again.
 
 mod pinned;
@@ -26,10 +27,10 @@ use super::status::{Cause, Unavailable, closed, trouble, unread};
 pub(crate) use pinned::{Ends, PinnedFile, Segments};
 use pinned::{LastChange, PinnedSegment, compare};
 
-/// The number of failed copies that are remembered.
+/// The maximum number of copies in [`Integrity::failed_copies`].
 const MOST_UNSYNCED: usize = 16;
 
-/// The open files, and their identities.
+/// The open folders and files of the trail, with their known identities.
 #[derive(Debug)]
 pub(crate) struct Integrity {
     disk: Arc<dyn Disk>,
@@ -42,14 +43,16 @@ pub(crate) struct Integrity {
     journal_is: Identity,
     pub(crate) lock: PinnedFile,
     verifier: PinnedFile,
-    /// The last change of the names in the journal.
+    /// The last known change of the names in the journal folder.
     names: LastChange,
-    /// Journals of copies that could not be synced, and the creation time of each.
+    /// The copies of the log that could not be synced: for each copy, the identity and the creation time
+    /// of its journal folder.
     pub(crate) failed_copies: Vec<(Identity, Option<i128>)>,
 }
 
 impl Integrity {
-    /// Pins the folders, the lock and the verifier; the segments follow.
+    /// Pins the folders. The caller pins the lock and the verifier before this call, and the segments
+    /// after it.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         path: PathBuf,
@@ -75,7 +78,7 @@ impl Integrity {
         })
     }
 
-    /// Runs the cheap checks.
+    /// Runs the cheap checks that the description of this module lists.
     pub(crate) fn check(
         &mut self,
         current: Option<&mut Current>,
@@ -107,7 +110,7 @@ impl Integrity {
         Ok(())
     }
 
-    /// Before a write: checks that no one else has written to the segment in use.
+    /// The check before a write: no other program has written to the segment in use.
     pub(crate) fn untouched(&self, current: &mut Current, last: &Link) -> Result<(), Unavailable> {
         let name = current.name();
         let now = found(current.file.identity(), &name)?;
@@ -118,7 +121,7 @@ impl Integrity {
         let (number, offset) = (current.number, current.offset);
         let last = Some(last).filter(|last| last.place.segment == number);
         compare(&*self.journal, number, &self.key, last, Some(offset))?;
-        // A hard link is no fault, because a backup may create one.
+        // A second hard link is no fault, because a backup program may create one.
         if current.file.names().is_ok_and(|names| names > 1) {
             tracing::warn!(
                 "segment {name} of the trail has a second name (a hard link), through which it can be altered: make backups by copying"
@@ -128,7 +131,8 @@ impl Integrity {
         Ok(())
     }
 
-    /// Pins a segment that the writer no longer uses.
+    /// Pins the segment `current`, which the writer no longer uses. `last` is the last valid batch of the
+    /// log.
     pub(crate) fn keep(&self, current: &Current, last: &Link) {
         let mut pinned = PinnedSegment {
             is: current.identity,
@@ -142,7 +146,7 @@ impl Integrity {
         self.segments.keep(current.number, pinned);
     }
 
-    /// Checks that the spare exists and holds only zeros.
+    /// Checks that the spare segment, if there is one, still exists and holds only zeros.
     pub(crate) fn check_spare(&self, spares: &mut Spares) -> Result<(), Unavailable> {
         let Some(spare) = &mut spares.ready else {
             return Ok(());
@@ -157,8 +161,9 @@ impl Integrity {
         Ok(())
     }
 
-    /// Writes our line to the lock again if another process wrote its line there but made no segment.
-    /// If that process still runs, it changes the lock again, and the next check finds that.
+    /// Writes our line to `lock` again if another process has overwritten the line but has made no
+    /// segment. If that process still runs, it overwrites the line again, and the next check finds the
+    /// change.
     pub(crate) fn claim_lock(&mut self, spares: &Spares) -> Result<(), Unavailable> {
         if self.lock.is_of_another() {
             self.check_names(spares)?;
@@ -167,17 +172,18 @@ impl Integrity {
         Ok(())
     }
 
-    /// The fault if the path no longer leads to the held folders.
+    /// The fault if the trail's path no longer leads to the folders that this process holds open.
     pub(crate) fn moved(&self) -> Option<Unavailable> {
         let found = self.held_folders().err()?;
         (found.cause == Cause::FolderMoved).then_some(found)
     }
 
-    /// Makes the log at the path durable, because the log or one of its files may be a copy. After a
-    /// failed sync the kernel may count unwritten pages as written, so no later sync of that copy can
-    /// be trusted.
+    /// Makes the log at the path durable, because the log or one of its files may be a copy that was
+    /// never synced. Refuses a copy whose earlier sync failed: after a failed sync, the kernel may count
+    /// unwritten pages as written, so a later sync of the same copy may succeed wrongly.
     pub(crate) fn sync_copy(&mut self, copy: &Self) -> Result<(), Unavailable> {
-        // A new folder may reuse the inode of a removed one.
+        // A new folder may reuse the inode number of a removed folder, so the creation times must match
+        // too.
         let made = copy.journal.made();
         let mut failed = self.failed_copies.iter();
         if failed.any(|(is, when)| is.same_file(&copy.journal_is) && *when == made) {
@@ -193,7 +199,8 @@ impl Integrity {
         })
     }
 
-    /// The present identities of the held folders; an error if a name leads elsewhere.
+    /// The present identities of the trail's folder and of the journal folder; an error if a path leads
+    /// to another folder.
     fn held_folders(&self) -> Result<(Identity, Identity), Unavailable> {
         let held = |now: io::Result<Identity>, known: &Identity, name, moved| match now {
             Ok(now) if now.same_file(known) => Ok(now),
@@ -209,7 +216,7 @@ impl Integrity {
         Ok((root, journal))
     }
 
-    /// Checks the folders; returns whether names in the journal may have changed.
+    /// Checks the folders. Returns whether names in the journal may have changed.
     fn check_folders(&mut self, spares: &Spares) -> Result<bool, Unavailable> {
         let (root, journal) = self.held_folders()?;
         writable(&root, &self.root_is, "the trail's folder")?;
@@ -224,7 +231,8 @@ impl Integrity {
 
     fn check_names(&self, spares: &Spares) -> Result<(), Unavailable> {
         let numbers = found(segment::numbers(&*self.journal), JOURNAL)?;
-        // Read after the listing, because the spare's thread may just have assigned a number.
+        // Read this number after the listing: meanwhile, the thread that makes spares may have assigned a
+        // new one.
         let ours = spares.highest();
         match numbers.last().filter(|last| **last > ours) {
             None => Ok(()),
@@ -254,7 +262,8 @@ fn writable(now: &Identity, was: &Identity, name: &str) -> Result<(), Unavailabl
     Ok(())
 }
 
-/// The identity of a file, which must be the known one and as long as before.
+/// The present identity of a file; a fault if the name is missing, leads to another file, or the length
+/// has changed.
 fn look(folder: &dyn Folder, name: &str, known: &Identity) -> Result<Identity, Unavailable> {
     let fault = |cause, what| Err(closed(cause, format!("{name} {what}")));
     let Some(now) = found(if_exists(folder.look(name)), name)? else {

@@ -1,4 +1,5 @@
-//! The files whose content must stay: `lock`, `verifier`, and the segments that are no longer in use.
+//! The files whose content must not change: `lock`, `verifier`, and the segments that the writer no
+//! longer uses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,18 +16,20 @@ use crate::audit::journal::{Fault, ReadError};
 use crate::audit::log::key::Key;
 use crate::audit::status::{Cause, Unavailable, cause_of_reading, closed, trouble};
 
-/// Two changes within this time may have the same time of change.
+/// Two changes of a file within this period may leave the same time of change.
 const TICK: Duration = Duration::from_millis(50);
-/// The number of segments checked after each sync; all get their turn.
+/// The number of segments that one call of [`Segments::check`] checks. The next call continues with the
+/// next segments.
 const AT_ONCE: usize = 64;
 
-/// The last known time of change, and when this process first saw it; `None` if it is not known.
+/// The last known time of change of a file, and when this process first saw this time. `None` if no time
+/// of change is known.
 #[derive(Debug, Default)]
 pub(super) struct LastChange(Option<(i128, Instant)>);
 
 impl LastChange {
-    /// Whether the content was checked at this time of change. If not, notes the time, and the caller
-    /// must check the content.
+    /// Whether the caller may skip the check of the content, because this process first saw the same time
+    /// of change more than [`TICK`] ago. If not, notes the time, and the caller must check the content.
     pub(super) fn is_checked(&mut self, changed: i128) -> bool {
         let known = self.0.filter(|(known, _)| *known == changed);
         let (_, first) = known.unwrap_or_else(|| (changed, Instant::now()));
@@ -65,7 +68,7 @@ impl PinnedFile {
         })
     }
 
-    /// Checks the file; compares its content if it may have changed.
+    /// Checks the file. If the content may have changed, compares the content.
     pub(super) fn check(&mut self, folder: &dyn Folder) -> Result<(), Unavailable> {
         let now = look(folder, self.name, &self.is)?;
         if self.last_change.is_checked(now.changed) {
@@ -82,14 +85,15 @@ impl PinnedFile {
         self.file.write_at(self.content.as_bytes(), 0)
     }
 
-    /// The open file, if it is the one in this folder.
+    /// The open file, if the file's name in this folder leads to the same file.
     pub(crate) fn file_in(&self, folder: &dyn Folder) -> io::Result<Option<Arc<dyn File>>> {
         let now = if_exists(folder.look(self.name))?;
         let is_ours = now.is_some_and(|now| now.same_file(&self.is));
         Ok(is_ours.then(|| Arc::clone(&self.file)))
     }
 
-    /// Whether the file holds another writer's line, in the form that each writer leaves in `lock`.
+    /// Whether the file holds the line of another writer. Each writer leaves a line of this form in
+    /// `lock`.
     pub(super) fn is_of_another(&self) -> bool {
         let mut found = [0; 128];
         let length = self.file.read_at(&mut found, 0).unwrap_or(0);
@@ -121,8 +125,8 @@ impl PinnedFile {
 /// The last valid batch of each segment, by the segment's number.
 pub(crate) type Ends = BTreeMap<u64, Link>;
 
-/// The pinned segments by number. The writer checks them; the publisher forgets one before it
-/// removes it.
+/// The pinned segments by number. The writer checks the segments. The publisher unpins a segment before
+/// it removes the file.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     pinned: Mutex<BTreeMap<u64, PinnedSegment>>,
@@ -135,9 +139,10 @@ pub(super) struct PinnedSegment {
     /// The identity at the last check. If the time of change is [`i128::MIN`], the next check
     /// compares the content.
     pub(super) is: Identity,
-    /// The last valid batch; its digest fixes all bytes before it.
+    /// The last valid batch of the segment, if known. Through the chain of digests, this batch fixes the
+    /// content of all batches before it.
     pub(super) last: Option<Link>,
-    /// All bytes from this offset on are zero; `None` if that is not known.
+    /// The offset from which all bytes must be zero; `None` if no such offset is known.
     pub(super) zero_from: Option<u64>,
 }
 
@@ -146,7 +151,8 @@ impl Segments {
         self.pinned().insert(number, segment);
     }
 
-    /// Pins the segments in the folder but the spare, with the batches that recovery found.
+    /// Pins all segments in the folder except the spare. `ends` holds the last valid batches that the
+    /// opening of the log found.
     pub(crate) fn keep_all(
         &self,
         folder: &dyn Folder,
@@ -171,7 +177,8 @@ impl Segments {
         self.pinned().remove(&number);
     }
 
-    /// Checks the next segments, or all; compares the content of those that may have changed.
+    /// Checks the next segments, or all segments if `all`. If a segment may have changed, compares its
+    /// content.
     pub(super) fn check(
         &self,
         folder: &dyn Folder,
@@ -180,7 +187,8 @@ impl Segments {
     ) -> Result<(), Unavailable> {
         for (number, mut segment) in self.turn(all) {
             let checked = segment.check(folder, number, key);
-            // If the segment was unpinned meanwhile, its file may be removed, so the error does not count.
+            // If the publisher has unpinned the segment meanwhile, the file may be removed, so the error
+            // does not count.
             if let Some(pinned) = self.pinned().get_mut(&number) {
                 *pinned = segment;
                 checked?;
@@ -190,8 +198,8 @@ impl Segments {
         Ok(())
     }
 
-    /// Copies of the next segments after the cursor, or of all, so that no lock is held while they
-    /// are checked.
+    /// Copies of the next segments after the cursor, or of all segments. The check uses copies so that it
+    /// holds no lock while it reads files.
     fn turn(&self, all: bool) -> Vec<(u64, PinnedSegment)> {
         let (pinned, cursor) = (self.pinned(), self.cursor.load(Ordering::Relaxed));
         let count = if all { pinned.len() } else { AT_ONCE };
@@ -200,14 +208,15 @@ impl Segments {
         turn.take(count).collect()
     }
 
-    /// The pinned segments and their lengths.
+    /// The numbers and the lengths of the pinned segments.
     pub(crate) fn held(&self) -> Vec<(u64, u64)> {
         let pinned = self.pinned();
         let held = pinned.iter().map(|(number, k)| (*number, k.is.bytes));
         held.collect()
     }
 
-    /// Compares a segment's content, whatever its time of change; holds no lock meanwhile.
+    /// Compares the content of a segment even if the file's time of change is the known one. Holds no
+    /// lock during the comparison.
     pub(crate) fn read_again(
         &self,
         folder: &dyn Folder,
@@ -216,7 +225,8 @@ impl Segments {
     ) -> Result<(), Unavailable> {
         let known = self.pinned().get(&number).copied();
         let checked = known.map_or(Ok(()), |known| known.compare(folder, number, key));
-        // If the segment was unpinned meanwhile, its file may be removed, so the error does not count.
+        // If the publisher has unpinned the segment meanwhile, the file may be removed, so the error does
+        // not count.
         checked.or_else(|found| match self.pinned().contains_key(&number) {
             true => Err(found),
             false => Ok(()),
@@ -247,7 +257,8 @@ impl PinnedSegment {
     }
 }
 
-/// Checks that a segment's batches lead to `last`, and that it holds only zeros from `zero_from` on.
+/// Checks that the batches of a segment form a chain that ends with `last`, and that the segment holds
+/// only zeros from `zero_from` on.
 pub(super) fn compare(
     folder: &dyn Folder,
     number: u64,
@@ -284,7 +295,7 @@ pub(super) fn compare(
     }
 }
 
-/// The reason for refusal if a known segment cannot be read to its known end.
+/// The reason to refuse deletions if a pinned segment cannot be read up to its known end.
 fn misread(error: ReadError) -> Unavailable {
     let cause = match error.fault {
         Fault::Io(kind) => cause_of_reading(kind),

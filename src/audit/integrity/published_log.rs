@@ -1,5 +1,5 @@
-//! Checks the published log: rebuilds the tree from the entries, and compares each tile and the
-//! root with it. Reads each file once.
+//! Checks the published log: computes the Merkle tree from the entries, and compares each tile and the
+//! signed root with this tree. Reads each file once in a round.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::audit::log::tiles::{Bundle, FULL, Frontier, LEVELS, Tile};
 use crate::audit::read::TileFile;
 use crate::audit::status::{Cause, Unavailable, closed, unread};
 
-/// The level above all tiles.
+/// The level of the root hash, above the levels of all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
-/// The maximum number of checkpoints in one round, which must end even if the log grows faster than
-/// the scrub reads it.
+/// The maximum number of checkpoints that one round follows. Without a maximum, a round would not end if
+/// the log grew faster than the scrub reads it.
 const MOST_CHECKPOINTS: u32 = 16;
 
-/// The progress of a round.
+/// The check of the published log, and the progress of its present round.
 #[derive(Debug)]
 pub(crate) struct PublishedLogCheck {
     root: Arc<dyn Folder>,
     /// The key that must have signed the checkpoint.
     key: Arc<Key>,
-    /// The tree over the full bundles that were checked.
+    /// The Merkle tree over the full bundles that this round has checked.
     tree: Frontier,
     /// The checkpoint that covers the next full bundle.
     checkpoint: Option<Checkpoint>,
-    /// The number of checkpoints in this round.
+    /// The number of checkpoints that this round has followed.
     checkpoints: u32,
     /// Bytes of bundles and tiles read since the scrub last reset the count.
     pub(super) read: u64,
@@ -39,9 +39,9 @@ pub(crate) struct PublishedLogCheck {
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) found: Unavailable,
-    /// The level of the tile with the fault.
+    /// The level of the tile with the fault; [`ROOT`] for the root hash, and 0 for any other file.
     pub(crate) level: u8,
-    /// The first entry that may be wrong.
+    /// The first entry that may be wrong; `u64::MAX` if no entry before the present place is in doubt.
     from: u64,
 }
 
@@ -57,9 +57,10 @@ impl PublishedLogCheck {
         }
     }
 
-    /// Checks the next bundle and the tiles that it completes; returns their highest level. After
-    /// the last full bundle it checks the rest and returns [`ROOT`], the end of the round. After an
-    /// error the next call repeats the check.
+    /// Checks the next bundle and the tiles that the bundle completes, and returns the highest level of
+    /// these tiles. After the last full bundle, checks the partial bundle, the partial tiles and the root
+    /// hash, and returns [`ROOT`]: the round is complete. After an error, the next call repeats the same
+    /// check.
     pub(crate) fn next(&mut self) -> Result<u8, Wrong> {
         let checkpoint = self.checkpoint()?;
         let (mut tree, mut tiles) = (self.tree.clone(), Vec::new());
@@ -99,7 +100,8 @@ impl PublishedLogCheck {
         Ok(ROOT)
     }
 
-    /// Goes back to the first entry that may be wrong, because the fault may be repaired by now.
+    /// Moves the round back to the first entry that may be wrong. The round then reads the entries again,
+    /// because they may have been repaired meanwhile.
     pub(crate) fn go_back(&mut self, wrong: &Wrong) {
         if wrong.from == 0 {
             self.begin_again();
@@ -114,8 +116,8 @@ impl PublishedLogCheck {
         self.checkpoints = 0;
     }
 
-    /// The checkpoint for the next bundle: the known one while it covers another full bundle, then
-    /// the present one.
+    /// The checkpoint that the next bundle is checked against. As long as the known checkpoint covers a
+    /// further full bundle, this is the known checkpoint; then it is the one in the file.
     fn checkpoint(&mut self) -> Result<Checkpoint, Unavailable> {
         let size = self.tree.size();
         let has_next = |checkpoint: &Checkpoint| checkpoint.size - size >= u64::from(FULL);
@@ -142,7 +144,7 @@ impl PublishedLogCheck {
         Ok(now)
     }
 
-    /// Checks that a tile holds the hashes of the entries.
+    /// Checks that a tile holds `hashes`, which were computed from the entries.
     fn compare(&mut self, tile: Tile, hashes: &[Hash]) -> Result<(), Wrong> {
         let level = tile.level;
         let at = |found| Wrong {
@@ -164,8 +166,8 @@ impl PublishedLogCheck {
         })
     }
 
-    /// Reads a file. If a partial file is missing, reads the full one, so that a growing log does
-    /// not break a round.
+    /// Reads a tile or a bundle. If a partial file is missing, reads the full file instead, because the
+    /// log may have grown since the checkpoint.
     fn read(&mut self, path: String, width: u16) -> Result<TileFile, Unavailable> {
         let found = TileFile::read(path.clone(), width, |path| file(&self.root, path))?;
         let file = found.ok_or_else(|| unlinked(&path))?;
@@ -174,7 +176,7 @@ impl PublishedLogCheck {
     }
 }
 
-/// A fault in a single file; the files before it are not in doubt.
+/// A fault of a single file. The entries that the round has already checked are not in doubt.
 impl From<Unavailable> for Wrong {
     fn from(found: Unavailable) -> Self {
         Self {
@@ -185,7 +187,7 @@ impl From<Unavailable> for Wrong {
     }
 }
 
-/// A file's present content; `None` if the file or a folder of its path is missing.
+/// The present content of a file; `None` if the file or a folder in its path is missing.
 fn file(root: &Arc<dyn Folder>, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
     let bytes = match folder_below(root, above) {

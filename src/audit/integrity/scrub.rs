@@ -1,5 +1,6 @@
-//! The scrub: slowly reads the older journal segments, and every tile and bundle that the
-//! checkpoint covers, and compares the tiles with the entries.
+//! The scrub: a thread that slowly reads the log's files again, round after round. A round reads the
+//! older journal segments, then every tile and bundle that the checkpoint covers, and compares the tiles
+//! with the entries.
 
 use std::io;
 use std::sync::Arc;
@@ -15,19 +16,19 @@ use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 use crate::audit::status::Unavailable;
 
-/// The highest rate of the scrub; docs/trail.md says how long a round takes at this rate.
+/// The maximum rate of the scrub. docs/trail.md says how long a round takes at this rate.
 const BYTES_A_SECOND: u64 = 4 << 20;
-/// The pause between two rounds, and before the first.
+/// The pause before the first round and between two rounds.
 const PAUSE: Duration = Duration::from_secs(5);
 /// The minimum pause before the scrub reads a faulty file again.
 const AGAIN: Duration = Duration::from_millis(300);
-/// After this many reads of a faulty file, the scrub also reads the entries that it depends on.
+/// After this many reads of a faulty file, the scrub also reads the entries that the file depends on.
 const LOOKS: u32 = 10;
 
-/// The present fault, if the scrub has found one.
+/// The fault that the scrub reports at present, if any.
 type Found = Arc<ArcSwapOption<Unavailable>>;
 
-/// The thread, and the fault that it found.
+/// The thread of the scrub, and the fault that the thread has found.
 #[derive(Debug)]
 pub(crate) struct Scrub {
     found: Found,
@@ -37,7 +38,7 @@ pub(crate) struct Scrub {
 }
 
 impl Scrub {
-    /// Starts the scrub of these files.
+    /// Starts the scrub of the files that `integrity` watches.
     pub(crate) fn begin(integrity: &Integrity) -> io::Result<Self> {
         let found = Found::default();
         let (stop, stopped) = channel();
@@ -59,13 +60,13 @@ impl Drop for Scrub {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // The thread holds nothing that a panic could leave inconsistent.
+            // A panic of the thread leaves nothing inconsistent, so its result does not matter.
             let _ = thread.join();
         }
     }
 }
 
-/// Reads step by step, round after round.
+/// The work of the scrub's thread, in steps: each step reads one part of the log.
 #[derive(Debug)]
 struct Reader {
     published_log: PublishedLogCheck,
@@ -73,13 +74,13 @@ struct Reader {
     segments: Arc<Segments>,
     key: Arc<Key>,
     found: Found,
-    /// The segments left in this round, with their lengths; `None` between rounds.
+    /// The segments that this round has not read yet, with their lengths; `None` between rounds.
     left: Option<Vec<(u64, u64)>>,
-    /// The number of faults in a row.
+    /// How many checks in a row have found a fault.
     wrong: u32,
-    /// The fault in the published files, and the level of the tile that shows it.
+    /// The reported fault in the published files, and the level of the tile that shows the fault.
     published: Option<(u8, Unavailable)>,
-    /// The last reported read error.
+    /// The last read error that the scrub logged.
     unread: String,
 }
 
@@ -106,7 +107,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next part; returns the time until the next step.
+    /// Reads the next part of the log. Returns the time until the next step is due.
     fn step(&mut self) -> Duration {
         let held = || self.segments.held().into_iter().rev().collect();
         match self.left.get_or_insert_with(held).last().copied() {
@@ -122,7 +123,8 @@ impl Reader {
                 self.is_wrong(found);
                 return takes(bytes).max(AGAIN);
             }
-            // An unreadable segment does not hold up the others, unless it had a fault before.
+            // The scrub skips a segment that it cannot read. But if the scrub has reported a fault in
+            // this segment, the next step reads the segment again.
             Err(found) => {
                 self.log_unread(found);
                 if self.wrong > 1 {
@@ -137,7 +139,7 @@ impl Reader {
         takes(bytes)
     }
 
-    /// Checks the next published files, and repeats the check until they are right.
+    /// Checks the next published files. If a file is wrong, the next step repeats the check.
     fn read_published(&mut self) -> Duration {
         let checked = self.published_log.next();
         let takes = takes(std::mem::take(&mut self.published_log.read));
@@ -163,7 +165,7 @@ impl Reader {
                 }
                 return takes.max(AGAIN);
             }
-            // The next round continues from here.
+            // A file could not be read. This round ends, and the next one continues with the same file.
             Err(wrong) => {
                 self.wrong = 0;
                 self.log_unread(wrong.found);
@@ -173,7 +175,7 @@ impl Reader {
         takes + PAUSE
     }
 
-    /// Reports a fault found twice in a row, until it is repaired.
+    /// Counts a fault. If two checks in a row have found a fault, reports the newer one.
     fn is_wrong(&mut self, found: Unavailable) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong > 1 {
@@ -187,7 +189,7 @@ impl Reader {
             .store(found.map(|(_, found)| Arc::new(found.clone())));
     }
 
-    /// Logs a read error once, until another occurs.
+    /// Logs a read error, unless it is the last one logged.
     fn log_unread(&mut self, found: Unavailable) {
         if self.unread != found.detail {
             tracing::warn!(
@@ -199,7 +201,7 @@ impl Reader {
     }
 }
 
-/// The time for this many bytes at the scrub's rate.
+/// The time that reading this many bytes takes at the scrub's rate.
 fn takes(bytes: u64) -> Duration {
     Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / BYTES_A_SECOND)
 }
