@@ -1,5 +1,5 @@
-//! Entries that wait for a sync, and the segment that the writer appends them to. Each batch takes one
-//! write and one sync, and continues from the batch before it.
+//! The entries that wait for a sync, and the segment to which the writer appends these entries in
+//! batches. Each batch takes one write and one sync, and continues from the batch before it.
 
 use std::io;
 use std::ops::Deref;
@@ -12,18 +12,20 @@ use crate::audit::disk::{File, Identity, read_exact};
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, leaf};
 
-/// The segment in use.
+/// The segment to which the writer appends batches.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) number: u64,
     pub(crate) file: Arc<dyn File>,
-    /// The identity after our last write. `changed` is [`i128::MIN`] if it could not be read.
+    /// The file's identity after our last write. `changed` is [`i128::MIN`] if the time of change could
+    /// not be read.
     pub(crate) identity: Identity,
-    /// The offset of the next batch. All bytes from there on are zero unless `has_failed`.
+    /// The offset of the next batch. All bytes from this offset on are zero, unless `has_failed`.
     pub(crate) offset: u64,
-    /// The last block written, for comparison with the file.
+    /// The last block that the writer wrote, and its offset. The integrity check compares the file with
+    /// this block.
     last_block: Option<(u64, Vec<u8>)>,
-    /// Whether a write or sync failed, so that the bytes from `offset` on are unknown.
+    /// Whether a write or a sync failed. If so, the bytes from `offset` on are unknown.
     pub(crate) has_failed: bool,
 }
 
@@ -32,7 +34,8 @@ impl Current {
         segment::name(self.number)
     }
 
-    /// Notes the time of change after our write; any later change is another program's.
+    /// Notes the file's time of change after our write. A later time shows that another program changed
+    /// the file.
     pub(crate) fn note_change(&mut self) {
         let now = self.file.identity();
         self.identity.changed = now.map_or(i128::MIN, |now| now.changed);
@@ -52,10 +55,10 @@ impl Current {
 #[derive(Debug)]
 pub(crate) struct Appender {
     key: Arc<Key>,
-    /// `None` until [`Self::take`] provides a segment.
+    /// The segment in use; `None` until [`Self::take`] provides a segment.
     pub(crate) current: Option<Current>,
-    /// The last batch that is durable and has passed the integrity check. The next batch continues
-    /// from this one.
+    /// The last batch that is durable and has passed the integrity check. The next batch continues from
+    /// this batch.
     pub(crate) last: Link,
 }
 
@@ -75,7 +78,7 @@ impl Appender {
             .is_some_and(|c| !c.has_failed && c.identity.bytes - c.offset >= length as u64)
     }
 
-    /// Writes to this segment from now on.
+    /// Makes this segment the one in use.
     pub(crate) fn take(&mut self, prepared: Prepared) {
         self.current = Some(Current {
             number: prepared.number,
@@ -87,7 +90,7 @@ impl Appender {
         });
     }
 
-    /// Writes and syncs one batch. After an error the segment takes no more batches.
+    /// Writes and syncs one batch. After an error, the segment in use takes no more batches.
     pub(crate) fn write(&mut self, entries: &[Vec<u8>]) -> io::Result<Link> {
         let Some(current) = &mut self.current else {
             return Err(io::Error::other("no segment is in use"));
@@ -113,7 +116,7 @@ impl Appender {
     }
 }
 
-/// A synced batch, for the publisher.
+/// A synced batch, which the writer hands to the publisher.
 #[derive(Debug)]
 pub(crate) struct Synced {
     pub(crate) link: Link,
@@ -131,14 +134,14 @@ impl Synced {
     }
 }
 
-/// Entries that are not synced yet, in order. Their number is bounded by one round of the queue plus
-/// the outcomes of all open intents.
+/// The entries that are not synced yet, in order: at most one round of the write queue, plus the outcomes
+/// of all open intents.
 #[derive(Debug, Default)]
 pub(crate) struct PendingEntries {
     entries: Vec<Vec<u8>>,
     leaves: Vec<Hash>,
-    /// Whether each entry must be in the same batch as the one before it, since both are parts of one
-    /// deletion.
+    /// For each entry, whether it must be in the same batch as the entry before it. This keeps the parts
+    /// of one deletion together.
     joined: Vec<bool>,
 }
 
@@ -151,7 +154,7 @@ impl Deref for PendingEntries {
 }
 
 impl PendingEntries {
-    /// The entries of a batch, which must be written again as one batch.
+    /// Takes the entries of a batch that the writer must write again as one batch.
     pub(crate) fn of_batch(entries: Vec<Vec<u8>>) -> Self {
         Self {
             leaves: entries.iter().map(|entry| leaf(entry)).collect(),
@@ -160,14 +163,14 @@ impl PendingEntries {
         }
     }
 
-    /// Adds an entry; `joined` puts it into the same batch as the one before it.
+    /// Adds an entry. If `joined`, the entry must be in the same batch as the entry before it.
     pub(crate) fn push(&mut self, entry: Vec<u8>, leaf: Hash, joined: bool) {
         self.entries.push(entry);
         self.leaves.push(leaf);
         self.joined.push(joined);
     }
 
-    /// The number of entries in the next batch; at least one if there are any.
+    /// The number of entries that the next batch takes: at least one, if any entry waits.
     pub(crate) fn fitting(&self) -> usize {
         let mut bytes = FRAME;
         let fits = |entry: &&Vec<u8>| {
@@ -177,11 +180,12 @@ impl PendingEntries {
         let count = self.entries.iter().take_while(fits).count().max(1);
         let parts = self.joined.get(..=count).unwrap_or_default();
         let begins_run = parts.iter().rposition(|joined| !joined).unwrap_or(0);
-        // No deletion is longer than a batch; a longer run would be split.
+        // The parts of one deletion always fit into a batch. A longer run of joined entries would be
+        // split.
         if begins_run == 0 { count } else { begins_run }
     }
 
-    /// Removes the synced entries, and returns them for the publisher.
+    /// Removes the first `count` entries, which are synced now, and returns them for the publisher.
     pub(crate) fn synced(&mut self, count: usize, link: Link) -> Synced {
         self.joined.drain(..count);
         Synced {

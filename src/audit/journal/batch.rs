@@ -1,4 +1,4 @@
-//! One batch as bytes. All numbers are big-endian.
+//! The encoding of a batch. All numbers are big-endian.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -17,24 +17,24 @@ use super::Place;
 use crate::audit::log::key::Key;
 use crate::audit::log::merkle::{Hash, sha256};
 
-/// Batches begin on multiples of this.
+/// The offset of each batch is a multiple of this number of bytes.
 pub(crate) const BLOCK: usize = 4_096;
 pub(crate) const MAX_BATCH: usize = 1 << 20;
 
-/// The format's name and version: the version that this program writes, and the newest that it
-/// reads.
+/// The name and the version of the format. This program writes this version, and reads no newer version.
 const MAGIC: [u8; 8] = *b"LYCHGJ\x00\x01";
 const HEAD: usize = 88;
 const TAG: usize = 32;
 const DIGEST: usize = 32;
 
-/// A batch's location and identity, without its entries; the next batch refers to it.
+/// The location and the identity of a batch, without the entries. Each batch refers to the batch before
+/// it by such a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) place: Place,
-    /// Counts from 1; 0 before the first batch.
+    /// The number of the batch in the journal, from 1; 0 before the first batch.
     pub(crate) sequence: u64,
-    /// The index after the last entry.
+    /// The index after the last entry of the batch.
     pub(crate) next_index: u64,
     pub(crate) digest: Hash,
 }
@@ -43,9 +43,9 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) link: Link,
-    /// The batch that this one continues from.
+    /// The batch that this batch continues from.
     pub(crate) before: Link,
-    /// The length on disk.
+    /// The length of the batch on disk, in bytes.
     pub(crate) length: usize,
     pub(crate) entries: Vec<Vec<u8>>,
 }
@@ -53,14 +53,14 @@ pub(crate) struct Batch {
 /// The length of a batch without its entries. Each entry adds 2 bytes and its own length.
 pub(super) const FRAME: usize = HEAD + TAG + DIGEST;
 
-/// The length of a batch of these entries on disk.
+/// The length on disk of a batch with these entries, in bytes.
 pub(crate) fn padded(entries: &[Vec<u8>]) -> usize {
     let bytes: usize = entries.iter().map(|entry| entry.len() + 2).sum();
     (FRAME + bytes).next_multiple_of(BLOCK)
 }
 
-/// Encodes a batch that continues from `before`; returns its bytes and its link. `None` if the
-/// entries are too long or too many for one batch.
+/// Encodes a batch that continues from `before`. Returns the bytes and the link of the new batch. `None`
+/// if there are no entries, or if they are too long or too many for one batch.
 pub(crate) fn encode(
     entries: &[Vec<u8>],
     before: &Link,
@@ -101,7 +101,8 @@ pub(crate) fn encode(
     Some((bytes, link))
 }
 
-/// The length in the head of a batch; `None` if no batch begins with this block.
+/// The length of the batch that begins with this block, as its head says; `None` if no batch of this
+/// version begins there.
 pub(crate) fn length_of(block: &[u8]) -> Option<usize> {
     if block.get(..8)? != MAGIC {
         return None;
@@ -111,8 +112,8 @@ pub(crate) fn length_of(block: &[u8]) -> Option<usize> {
     fits.then_some(length)
 }
 
-/// The format version of a batch that a newer program wrote. Looks only at the first 8 bytes,
-/// because a newer version may change the rest of the head.
+/// The format version, if a newer program wrote the batch that begins with this block. Looks only at the
+/// first 8 bytes, because a newer version may change the rest of the head.
 pub(crate) fn newer_version(block: &[u8]) -> Option<u16> {
     let number = |version: &[u8]| Some(u16::from_be_bytes(version.try_into().ok()?));
     let (name, ours) = MAGIC.split_at(6);
@@ -126,7 +127,7 @@ pub(super) fn set_own_version(block: &mut [u8]) {
     }
 }
 
-/// Decodes a batch at `place`; `None` if the digest or the form is wrong. Encoding the result again
+/// Decodes the batch at `place`; `None` if the digest or the form is wrong. Encoding the result again
 /// gives the same bytes.
 pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     if length_of(bytes)? != bytes.len() {

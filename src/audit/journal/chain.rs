@@ -1,4 +1,5 @@
-//! Reads the journal batch by batch or entry by entry, without a lock. Checks digest, tag and order.
+//! Reads the journal batch by batch or entry by entry, without a lock. Checks the digest, the tag and the
+//! order of the batches.
 
 use std::io;
 use std::path::Path;
@@ -11,17 +12,17 @@ use crate::audit::disk::names::JOURNAL;
 use crate::audit::disk::{Disk, Folder, RealDisk};
 use crate::audit::log::key::Key;
 
-/// Reads batches in order; holds one at a time.
+/// Reads the batches of the journal in order. Holds one batch in memory at a time.
 #[derive(Debug)]
 pub(crate) struct Chain<'k> {
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,
     plan: Plan,
     span: usize,
-    /// The offset of the next batch in the span.
+    /// The offset of the next batch in the present span.
     offset: u64,
-    /// The last batch read. Before the first: the batch that it continues from, which is the
-    /// default unless the journal was pruned.
+    /// The last batch that was read. Before any batch is read, the batch that the first batch continues
+    /// from: the default, unless the journal was pruned.
     pub(crate) last: Link,
     until: Option<Link>,
     done: bool,
@@ -30,8 +31,8 @@ pub(crate) struct Chain<'k> {
 }
 
 impl<'k> Chain<'k> {
-    /// Reads the segments in `folder` from the first batch on. If `until` is given, ends at that batch
-    /// and reads nothing after it.
+    /// Reads the segments in `folder` from the first batch on. If `until` is a batch, ends after this
+    /// batch and reads nothing beyond it.
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
         key: Option<&'k Key>,
@@ -100,7 +101,7 @@ impl<'k> Chain<'k> {
         Ok(())
     }
 
-    /// Whether the newest segment ends here; false if a writer has added a batch in the meantime.
+    /// Whether the journal ends here. `false` if a writer has added a batch or a segment in the meantime.
     fn end(&mut self) -> Result<bool, ReadError> {
         let Some(span) = self.plan.spans.get(self.span) else {
             return Ok(true);
@@ -110,7 +111,8 @@ impl<'k> Chain<'k> {
             self.torn = tail == Tail::Torn;
             return Ok(true);
         };
-        // A live writer writes in order: it has written a batch here before the later bytes.
+        // Look again: the later bytes may come from a writer at work. A writer writes in order, so it has
+        // then written a batch here first.
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
@@ -122,14 +124,15 @@ impl<'k> Chain<'k> {
                 damage,
             ));
         }
-        // The writer may have pruned earlier segments in the meantime.
+        // Finds the present segment in the new plan: the gateway may have pruned earlier segments in the
+        // meantime.
         let mut spans = newer.spans.iter();
         let here = spans.position(|s| s.segment.number == span.segment.number);
         let goes_on = here.is_some_and(|at| newer.spans[at].last == Some(self.last.place.offset));
         self.span = here.unwrap_or(self.span);
         self.plan = newer;
-        // If the writer has discarded an unsynced batch, this reader ends here. A new reader reads
-        // the later batches.
+        // If the writer has discarded an unsynced batch that this reader has read, this reader ends here.
+        // Only a new reader reads the later batches.
         Ok(!goes_on)
     }
 
@@ -159,7 +162,8 @@ pub(crate) struct Read {
     pub(crate) place: Place,
 }
 
-/// The entries in order; holds one batch (1 MiB) at a time, and ends after the first error.
+/// Iterates over the entries in order. Holds one batch (at most 1 MiB) in memory at a time, and ends
+/// after the first error.
 #[derive(Debug)]
 pub(crate) struct Entries<'k> {
     chain: Chain<'k>,
@@ -167,8 +171,8 @@ pub(crate) struct Entries<'k> {
     left: std::iter::Zip<std::vec::IntoIter<Vec<u8>>, std::ops::RangeFrom<u64>>,
 }
 
-/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer.
-/// Ends at a torn write. Checks digests and order, and tags if it has the key.
+/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer. Ends
+/// at a torn write. Checks the digests and the order of the batches, and with a key also the tags.
 pub(crate) fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)
@@ -184,7 +188,7 @@ pub(crate) fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries
     read_folder(folder, key)
 }
 
-/// Like [`read`], for an open folder that holds the segments.
+/// Like [`read`], but for an open folder that holds the segments.
 pub(crate) fn read_folder<'k>(
     folder: Arc<dyn Folder>,
     key: Option<&'k Key>,

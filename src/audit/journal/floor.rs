@@ -1,4 +1,4 @@
-//! The floor of a pruned journal: the place of its first remaining batch.
+//! The floor of a pruned journal: the point at which the journal now begins.
 //!
 //! The file `floor` has four lines:
 //!
@@ -7,9 +7,10 @@
 //! 3. place, sequence number, next index and digest of the batch before that segment;
 //! 4. the tag: HMAC-SHA-256 with the journal's key over the lines before it, in hexadecimal.
 //!
-//! Pruning writes the file before it removes a segment, so earlier segments may still exist, but no later
-//! one may be missing. A later segment may continue from that same batch: the next start makes one if only
-//! a single batch was left.
+//! Pruning writes the file before it removes a segment. So segments before the floor may still exist, but
+//! the segment at the floor and all later ones must exist. A later segment may continue from the same
+//! batch as the segment at the floor: if only one batch was left, the next start writes that batch again
+//! in a new segment.
 
 use std::io;
 
@@ -21,7 +22,7 @@ use crate::audit::log::key::Key;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::{hex, parse_number};
 
-/// The first line without the version.
+/// The first line of the file, without the version number.
 const TITLE: &str = "lychgate journal floor v";
 const VERSION: u64 = 1;
 const MAX_BYTES: u64 = 512;
@@ -35,7 +36,7 @@ pub(crate) struct PruningFloor {
 }
 
 impl PruningFloor {
-    /// Reads the file; `None` if the journal was never pruned. Checks the tag only with the key.
+    /// Reads the file; `None` if the journal was never pruned. Checks the tag if `key` is given.
     pub(super) fn read(folder: &dyn Folder, key: Option<&Key>) -> Result<Option<Self>, ReadError> {
         let Some(text) = text_of(folder)? else {
             return Ok(None);
@@ -50,8 +51,8 @@ impl PruningFloor {
         Ok(Some(floor))
     }
 
-    /// Refuses a newer program's file even if no segment is missing, because this program would
-    /// overwrite the file.
+    /// An error if a newer program wrote the file. This matters even if no segment is missing, because
+    /// this program would overwrite the file.
     pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
         text_of(folder).map(|_| ())
     }
@@ -73,10 +74,10 @@ impl PruningFloor {
     }
 }
 
-/// The file's text. Refuses the file of a newer program.
+/// The text of the file; `None` if the file does not exist. An error if a newer program wrote the file.
 fn text_of(folder: &dyn Folder) -> Result<Option<String>, ReadError> {
     let bytes = first_bytes(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
-    // A newer program's file may be longer, so that the limit cuts a character.
+    // A newer program's file may be longer than the limit, which may then cut a character in two.
     let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let headline = text.as_deref().and_then(|text| text.lines().next());
     let version = headline.and_then(|line| parse_number(line.strip_prefix(TITLE)?));
@@ -98,8 +99,8 @@ fn first_bytes(folder: &dyn Folder) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The content, the text that the tag covers, and the tag; `None` if writing the content again gives
-/// another text.
+/// The content, the text that the tag covers, and the tag. `None` if writing the content again would give
+/// a different text.
 fn parse(text: &str) -> Option<(PruningFloor, String, Hash)> {
     let (_, fields) = text.split_once('\n')?;
     let mut fields = fields.split_ascii_whitespace();

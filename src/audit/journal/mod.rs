@@ -1,12 +1,13 @@
 //! The journal: the log's entries in batches. The writer makes each batch durable with one write
 //! and one sync.
 //!
-//! A segment is a file that the writer fills with zeros beforehand. A batch begins on a 4,096-byte
-//! boundary and holds the digest of the batch before it. After a failed sync or a crash, the first
-//! batch of a new segment follows the last batch that is known to be synced. Every later batch in the
-//! older segments is then void. Segments that a checkpoint covers may be pruned, oldest first; the file `floor` then
-//! proves where the journal begins. Readers take no lock and need no key; with the key they also
-//! check each batch's tag.
+//! A segment is a file that the gateway fills with zeros before it writes batches to the file. A batch
+//! begins on a 4,096-byte boundary and holds the digest of the batch before it. After a failed sync or a
+//! crash, the writer begins a new segment. The first batch of the new segment continues from the last
+//! batch that is known to be synced, and every later batch in the older segments is void. If a checkpoint
+//! covers the oldest segments, the gateway may remove these segments. The file `floor` then proves where
+//! the journal begins. Readers take no lock and need no key. With the key, they also check the tag of
+//! each batch.
 
 pub(crate) mod append;
 pub(crate) mod batch;
@@ -28,10 +29,9 @@ pub(crate) use chain::{Entries, Read, read, read_folder};
 /// The location of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The segment's number, from 1; 0 before the first batch, or if a fault concerns no single
-    /// segment.
+    /// The segment's number, from 1; 0 before the first batch, or if a fault concerns the whole journal.
     pub segment: u64,
-    /// Bytes from the start of the segment.
+    /// The offset in the segment, in bytes.
     pub offset: u64,
 }
 
@@ -52,9 +52,9 @@ pub enum Fault {
     Io(std::io::ErrorKind),
     /// Bytes were altered, or a part of the journal is missing.
     Damaged,
-    /// A batch has a correct digest, but another key wrote it.
+    /// A batch or the file `floor` has the correct form, but was written with another key.
     Foreign,
-    /// A newer program wrote it, in a format that this program does not know.
+    /// A newer program wrote a batch or the file `floor` in a format that this program does not know.
     Newer,
 }
 

@@ -8,25 +8,26 @@ use super::{Fault, Place, ReadError};
 use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
-/// A segment, and the offset of its last valid batch; `None` for the newest segment, which may
-/// grow.
+/// A segment, and the offset of its last valid batch. The offset is `None` for the newest segment,
+/// because the segment may grow.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) segment: Segment,
     pub(super) last: Option<u64>,
 }
 
-/// The spans in reading order, and the later segments without a first batch.
+/// What to read: the spans in reading order. `behind` holds the later segments, which have no valid first
+/// batch.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) spans: Vec<Span>,
     pub(super) behind: Vec<Segment>,
-    /// The batch before the first one; the default unless the journal was pruned.
+    /// The batch that the first batch continues from; the default, unless the journal was pruned.
     pub(super) before: Link,
 }
 
 impl Plan {
-    /// Reads nothing in the segments after `newest`, if one is given.
+    /// Makes the plan for the segments in `folder`. If `newest` is given, ignores all segments after it.
     pub(super) fn of(
         folder: &dyn Folder,
         key: Option<&Key>,
@@ -81,12 +82,12 @@ impl Plan {
                 return gone("a segment continues from here, but this is not an earlier segment");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
-                // Reads `floor` after the failed open, because pruning first writes `floor` and then
-                // removes segments.
+                // Read `floor` only after the open has failed, because pruning first writes `floor` and
+                // then removes segments.
                 match PruningFloor::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
-                    // A later segment that continues from the same batch voids the segments between
-                    // them.
+                    // The segment continues from the same batch as the segment at the floor. So the
+                    // segments from the floor up to here are void.
                     Some(floor) if first.before == floor.before => {}
                     _ => return gone("the segment is missing, and a later one continues from it"),
                 }
@@ -113,17 +114,18 @@ impl Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     Clean,
-    /// A write that a crash cut off; no caller got an answer for it.
+    /// A write that a crash cut off. No caller got an answer for its entries.
     Torn,
-    /// Answered records are damaged: there is a whole batch here, or a byte that is not zero beyond
-    /// the end of the longest batch.
+    /// Entries that callers got an answer for are damaged. The place shows this: it has a whole batch, or
+    /// a non-zero byte that the longest possible batch could not reach.
     Damaged(Place),
 }
 
-/// Classifies the bytes after `end`, in this segment and in the later ones.
+/// Classifies the bytes from `end` on in this segment, and all bytes in the later segments `behind`.
 ///
-/// The error is [`Fault::Newer`] if a newer program's batch is there and no batch of this version
-/// follows: this program never writes after a newer one, so a batch of its own there proves damage.
+/// The error is [`Fault::Newer`] if there is a batch of a newer program and no batch of this version
+/// follows. A batch of this version would prove damage, because this program never writes after a newer
+/// program's batch.
 pub(super) fn judge(segment: &Segment, end: u64, behind: &[Segment]) -> Result<Tail, ReadError> {
     let (mut tail, mut newer) = (Tail::Clean, None);
     let behind = behind.iter().map(|segment| (segment, 0));
@@ -147,8 +149,9 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
     let limit = end + MAX_BATCH as u64;
     let beyond = segment.first_nonzero(limit.max(first))?;
     let mut newer = None;
-    // A batch after a torn one begins within `MAX_BATCH`, so any non-zero byte beyond that proves
-    // damage. A newer batch may have any length, so only a whole batch after it proves damage.
+    // A torn batch ends within `MAX_BATCH` bytes. So a whole batch after it begins within these bytes,
+    // and any non-zero byte beyond them proves damage. A newer program's batch may have any length. So
+    // after such a batch, only a whole batch of this version proves damage.
     let mut at = first - first % BLOCK as u64;
     while at < segment.bytes && (at < limit || newer.is_some()) {
         match segment.batch_at(at) {

@@ -1,4 +1,4 @@
-//! Segments by number: their names and their content.
+//! The journal's segments: finds them by number, and reads their batches.
 
 pub(crate) use crate::audit::disk::names::{segment_name as name, segment_number as number};
 use std::io;
@@ -48,7 +48,8 @@ impl Segment {
         }
     }
 
-    /// The batch at an offset, and its bytes; `None` if no whole batch is there.
+    /// The batch at this offset, and its bytes. `None` if no whole batch is there; an error if a newer
+    /// program's batch is there.
     pub(crate) fn batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         let room = self.bytes.saturating_sub(offset);
         if room < BLOCK as u64 {
@@ -59,7 +60,8 @@ impl Segment {
         let Some(version) = batch::newer_version(&block) else {
             return self.whole_batch(block, offset, room);
         };
-        // If the batch is valid with our version number, only its version was altered.
+        // If the batch is valid with our version number, only the version was altered: it is no newer
+        // program's batch.
         batch::set_own_version(&mut block);
         match self.whole_batch(block, offset, room)? {
             Some(_) => Ok(None),
@@ -70,7 +72,7 @@ impl Segment {
         }
     }
 
-    /// Like [`Self::batch_at`], but `None` for a newer program's batch.
+    /// Like [`Self::batch_at`], but returns `None` for a newer program's batch.
     pub(crate) fn own_batch_at(&self, offset: u64) -> Result<Option<(Batch, Vec<u8>)>, ReadError> {
         match self.batch_at(offset) {
             Err(error) if error.fault == Fault::Newer => Ok(None),
@@ -78,7 +80,7 @@ impl Segment {
         }
     }
 
-    /// The batch that begins with this block; `None` if it is not whole.
+    /// The batch that begins with this block; `None` if the batch is not whole.
     fn whole_batch(
         &self,
         mut bytes: Vec<u8>,
@@ -93,7 +95,7 @@ impl Segment {
         Ok(batch::decode(&bytes, self.place(offset)).map(|batch| (batch, bytes)))
     }
 
-    /// The first offset from `offset` on whose byte is not zero.
+    /// The offset of the first non-zero byte at or after `offset`.
     pub(crate) fn first_nonzero(&self, offset: u64) -> Result<Option<u64>, ReadError> {
         let zeros = vec![0; MAX_BATCH];
         let mut buffer = vec![0; MAX_BATCH];

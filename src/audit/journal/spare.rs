@@ -1,5 +1,6 @@
-//! Disk space that is allocated in advance: the reserve, which the writer frees when the disk is full,
-//! and the next segment. A thread fills the segment with zeros and syncs it before it gets its name.
+//! Disk space that is allocated in advance: the spare segment, and the reserve. A thread fills the spare
+//! with zeros and syncs it before the spare gets its number. The reserve is a file that the writer
+//! removes when the disk is full.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use super::segment;
 use crate::audit::disk::names::{FILE_MODE, NEXT, RESERVE, SPARE as UNNAMED};
 use crate::audit::disk::{Access, File, Folder, Identity};
 
-/// The bytes of one write.
+/// The number of bytes in one write.
 const STEP: usize = 256 << 10;
-/// The bytes of the reserve: a small segment with the longest batch, and the names of both.
+/// The length of the reserve in bytes. This is room for a segment with the longest batch, and for what
+/// the file system itself needs to store the segment.
 const RESERVE_BYTES: u64 = 2 * MAX_BATCH as u64;
 
 /// A segment full of zeros, ready for use.
@@ -21,27 +23,28 @@ const RESERVE_BYTES: u64 = 2 * MAX_BATCH as u64;
 pub(crate) struct Prepared {
     pub(crate) number: u64,
     pub(crate) file: Arc<dyn File>,
-    /// The identity when the segment was ready, with the length that was written.
+    /// The file's identity when the segment was ready. `bytes` is the length that was written.
     pub(crate) identity: Identity,
 }
 
-/// Assigns segment numbers; makes one spare at a time on a thread of its own.
+/// Assigns the numbers of segments, and makes one spare segment at a time on a separate thread.
 #[derive(Debug)]
 pub(crate) struct Spares {
     folder: Arc<dyn Folder>,
-    /// The length of a spare.
+    /// The length of each spare in bytes.
     pub(crate) bytes: u64,
     /// The highest number assigned in this folder.
     assigned: Arc<AtomicU64>,
     making: Option<JoinHandle<io::Result<Prepared>>>,
-    /// The spare; `None` until it is made.
+    /// The spare; `None` until the thread has made a spare.
     pub(crate) ready: Option<Prepared>,
-    /// Whether [`UNNAMED`] is an adopted segment, full of zeros and synced.
+    /// Whether the file [`UNNAMED`] is a segment that [`Self::adopt`] renamed. Such a segment is already
+    /// synced and holds only zeros.
     adopted: bool,
 }
 
 impl Spares {
-    /// Continues after the highest number in the folder; spares are `bytes` long.
+    /// Assigns the numbers after `highest`, the highest number in the folder. Each spare is `bytes` long.
     pub(crate) fn new(folder: Arc<dyn Folder>, highest: u64, bytes: u64) -> Self {
         Self::without_spare(folder, Arc::new(AtomicU64::new(highest)), bytes)
     }
@@ -57,14 +60,15 @@ impl Spares {
         }
     }
 
-    /// Takes the spare, and the thread that makes one. Both values assign numbers from one counter.
+    /// Moves the spare, and the thread that makes a spare, into the returned value. Both values assign
+    /// numbers from the same counter.
     pub(crate) fn hand_over(&mut self) -> Self {
         let (folder, assigned) = (Arc::clone(&self.folder), Arc::clone(&self.assigned));
         std::mem::replace(self, Self::without_spare(folder, assigned, self.bytes))
     }
 
-    /// Reuses an earlier process's segment, which holds only zeros, as the next spare. If that
-    /// fails, the segment keeps its name.
+    /// Reuses a segment of an earlier process as the next spare. The segment must hold only zeros. If its
+    /// length differs from a spare's, or if the rename fails, the segment keeps its name.
     pub(crate) fn adopt(&mut self, number: u64) {
         let name = segment::name(number);
         let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
@@ -81,7 +85,7 @@ impl Spares {
         self.assigned.load(Ordering::Acquire)
     }
 
-    /// Starts to make a spare, unless one exists or is being made.
+    /// Starts to make a spare, unless a spare exists or the thread is already making one.
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         if self.ready.is_some() || self.making.is_some() {
             return Ok(());
@@ -94,7 +98,8 @@ impl Spares {
         Ok(())
     }
 
-    /// Whether the spare is ready. Returns an error once; [`Self::begin`] may then try again.
+    /// Whether the spare is ready. If the thread has failed, returns the error once; then [`Self::begin`]
+    /// can try again.
     pub(crate) fn poll(&mut self) -> io::Result<bool> {
         if let Some(made) = self.making.take_if(|making| making.is_finished()) {
             let gone = |_| io::Error::other("the thread that makes segments is gone");
@@ -103,8 +108,9 @@ impl Spares {
         Ok(self.ready.is_some())
     }
 
-    /// A segment of at least `at_least` bytes: the spare, after waiting for its thread, or a new
-    /// segment of at least `small` bytes.
+    /// Returns a segment of at least `at_least` bytes. If a thread is making a spare, waits for the
+    /// thread. Uses the spare if it is long enough. Otherwise makes a new segment of at least `small`
+    /// bytes.
     pub(crate) fn take(&mut self, at_least: u64, small: u64) -> io::Result<Prepared> {
         if self.adopted {
             self.begin()?;
@@ -115,7 +121,8 @@ impl Spares {
         match self.ready.take() {
             Some(spare) if spare.identity.bytes >= at_least => Ok(spare),
             too_short => {
-                // Numbers only grow, so a skipped spare can never be used.
+                // Segments are used in the order of their numbers, so a spare that is skipped now can
+                // never be used.
                 if let Some(spare) = too_short {
                     self.folder.remove(&segment::name(spare.number))?;
                 }
@@ -124,25 +131,26 @@ impl Spares {
         }
     }
 
-    /// Makes a segment of at least `at_least` bytes on this thread.
+    /// Makes a segment of at least `at_least` bytes on the calling thread.
     pub(crate) fn make_now(&mut self, at_least: u64) -> io::Result<Prepared> {
         let bytes = at_least.next_multiple_of(BLOCK as u64);
         make(&*self.folder, NEXT, &self.assigned, bytes, false)
     }
 }
 
-/// The writer releases the lock after this drop, so the thread must not assign a number later.
+/// Waits for the thread that makes a spare. The writer releases the lock after this drop, and the thread
+/// must not assign a number without the lock.
 impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
-            // A thread that has panicked assigns no number either.
+            // Ignores a panic: a thread that has panicked assigns no number.
             let _ = making.join();
         }
     }
 }
 
-/// Makes a segment under a temporary name, then renames it, so that a numbered segment is always
-/// whole. An adopted file of this length needs no filling.
+/// Makes a segment under a temporary name and then renames it, so that a numbered segment is always
+/// complete. If `is_adopted` and the file has this length, does not fill it again.
 fn make(
     folder: &dyn Folder,
     temporary: &str,
@@ -157,18 +165,21 @@ fn make(
         None => {
             let file = folder.open(temporary, Access::Create(FILE_MODE))?;
             if let Err(error) = fill(&*file, &[0; STEP], bytes) {
-                // Frees the space; the first error is the one to report.
+                // Frees the space. The caller gets the first error, so an error of the removal is
+                // ignored.
                 let _ = folder.remove(temporary);
                 return Err(error);
             }
             file
         }
     };
-    // The number counts before the file is visible, so that the integrity check knows it as ours.
+    // Assigns the number before the file has its name, so that the integrity check never takes the file
+    // for another writer's.
     let number = assigned.fetch_add(1, Ordering::AcqRel) + 1;
     if let Err(error) = folder.rename_new(temporary, &segment::name(number)) {
         if error.kind() == io::ErrorKind::AlreadyExists {
-            // Another writer's segment: never overwrite it, and do not count its number as ours.
+            // The name belongs to a segment of another writer: never overwrite that segment, and do not
+            // count its number as ours.
             assigned.fetch_sub(1, Ordering::AcqRel);
             let _ = folder.remove(temporary);
         }
@@ -186,7 +197,7 @@ fn make(
     })
 }
 
-/// Repeats the content up to this length, and syncs the file.
+/// Fills the file up to this length with repetitions of `content`, and syncs the file.
 fn fill(file: &dyn File, content: &[u8], bytes: u64) -> io::Result<()> {
     file.clear()?;
     for at in (0..bytes).step_by(content.len()) {
@@ -200,17 +211,17 @@ const GONE: u8 = 0;
 const MAKING: u8 = 1;
 const THERE: u8 = 2;
 
-/// A file that keeps space free. When the disk is full, the writer removes it to record the outcomes
-/// of open intents and the fault itself.
+/// A file that reserves disk space. When the disk is full, the writer removes the file, and so has room
+/// to record the outcomes of open intents and the fault itself.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     folder: Arc<dyn Folder>,
-    /// [`GONE`], [`MAKING`] or [`THERE`].
+    /// The state of the file: [`GONE`], [`MAKING`] or [`THERE`].
     state: Arc<AtomicU8>,
 }
 
 impl Reserve {
-    /// Uses the reserve of an earlier process if it is complete.
+    /// Uses the reserve of an earlier process if that file is complete.
     pub(crate) fn new(folder: Arc<dyn Folder>) -> Self {
         let found = folder.look(RESERVE);
         let whole = found.is_ok_and(|found| found.bytes == RESERVE_BYTES);
@@ -221,7 +232,8 @@ impl Reserve {
         }
     }
 
-    /// Starts to create a missing reserve in the background, if `beside` bytes then remain free.
+    /// Starts to create a missing reserve in the background, if at least `beside` bytes remain free
+    /// afterwards.
     pub(crate) fn tend(&self, free_bytes: u64, beside: u64) {
         let fits = free_bytes >= RESERVE_BYTES.saturating_add(beside);
         if !fits || !self.change(GONE, MAKING) {
@@ -231,7 +243,7 @@ impl Reserve {
         let make = move || {
             let made = make_reserve(&*folder);
             if made.is_err() {
-                // Frees the space; the next call tries again.
+                // Frees the space. The next call of `tend` tries again.
                 let _ = folder.remove(RESERVE);
             }
             state.store(if made.is_ok() { THERE } else { GONE }, Ordering::Release);
@@ -242,18 +254,18 @@ impl Reserve {
         }
     }
 
-    /// Removes the reserve; false if there is none.
+    /// Removes the reserve. Returns `false` if there is no reserve, or if the removal fails.
     pub(crate) fn give_back(&self) -> bool {
         self.change(THERE, GONE) && self.folder.remove(RESERVE).is_ok()
     }
 
-    /// The bytes that the reserve holds; 0 if there is none.
+    /// The number of bytes that the reserve occupies; 0 if there is no reserve.
     pub(crate) fn bytes(&self) -> u64 {
         let is_there = self.state.load(Ordering::Acquire) == THERE;
         if is_there { RESERVE_BYTES } else { 0 }
     }
 
-    /// Notes if another program has removed the reserve.
+    /// Checks that the reserve still exists. If another program has removed the file, notes this.
     pub(crate) fn look(&self) {
         if self.folder.look(RESERVE).is_err() {
             self.change(THERE, GONE);
@@ -267,7 +279,8 @@ impl Reserve {
     }
 }
 
-/// Fills the file with random bytes, which no file system can compress.
+/// Creates the reserve and fills it with random bytes, because a file system could compress other
+/// content.
 fn make_reserve(folder: &dyn Folder) -> io::Result<()> {
     let file = folder.open(RESERVE, Access::Create(FILE_MODE))?;
     let mut noise = vec![0; STEP];
