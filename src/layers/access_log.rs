@@ -1,7 +1,8 @@
-//! Writes one access line and counts one request, even if the caller leaves before the answer.
+//! Writes one access line per request and counts the request, even if the caller leaves before the answer.
 //!
-//! The line holds no query, no header and no path of an unknown operation, since those may hold a token.
-//! For a refused request, it holds the full detail, which the caller does not see.
+//! The line holds no query and no header, because these may hold a token. From the path, the line holds only
+//! the account id, and only if the id is valid. For a refused request, the line holds the full detail of the
+//! refusal, which the caller does not see.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,12 +18,12 @@ use crate::contract::path;
 use crate::metrics::Metrics;
 use crate::request::{Body, RequestContext};
 
-/// The layer; built for each request, so it borrows.
+/// Makes the layer. The stack builds this layer for each request, so the layer borrows the metrics.
 pub(crate) fn layer<S>(metrics: &Metrics) -> impl Layer<S, Service = AccessLog<'_, S>> {
     layer_fn(move |inner| AccessLog { metrics, inner })
 }
 
-/// See [`layer`].
+/// The service that [`layer`] makes.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLog<'a, S> {
     metrics: &'a Metrics,
@@ -56,7 +57,7 @@ where
 }
 
 pin_project! {
-    /// See [`layer`].
+    /// A future answer. Writes the access line when the answer is ready.
     #[derive(Debug)]
     pub struct Logged<F> {
         #[pin]
@@ -121,7 +122,7 @@ impl AccessRecord {
     }
 }
 
-/// The account, if it is one: any other segment of a path may hold a token.
+/// Returns the account if it is a valid account id. Any other segment of a path may hold a token.
 fn plain_account(account: &str) -> Option<&str> {
     path::is_account(account).then_some(account)
 }

@@ -1,5 +1,5 @@
-//! Who is calling: the bearer token is verified (RFC 6750 §2.1). Stands first behind `route`,
-//! so that nothing about an account or a user is told to a caller who is not known.
+//! Verifies the caller's bearer token (RFC 6750 §2.1). This layer comes directly after `route`, so that an
+//! unknown caller learns nothing about an account or a user.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::token::{Denial, Verifier};
 pub(crate) struct Identified(Routed);
 
 impl Identified {
-    /// The request; its context holds the caller.
+    /// Returns the request, whose context holds the caller.
     pub(crate) fn routed(&self) -> &Routed {
         &self.0
     }
 
-    /// The request, for the next stage.
+    /// Returns the request for the next layer.
     pub(crate) fn into_routed(self) -> Routed {
         self.0
     }
 }
 
-/// The layer.
+/// Makes the layer that verifies the caller's token.
 pub(crate) fn layer(
     verifier: Arc<Verifier>,
 ) -> CheckLayer<impl Fn(Routed) -> Checked<Identified> + Clone> {
@@ -42,7 +42,7 @@ pub(crate) fn layer(
     })
 }
 
-/// The token of the one `Authorization` header (`route` has refused a second one).
+/// Returns the token from the `Authorization` header. `route` has refused any request with two such headers.
 fn bearer(routed: &Routed) -> Checked<&str> {
     let missing = || {
         Refusal::new(
@@ -54,7 +54,7 @@ fn bearer(routed: &Routed) -> Checked<&str> {
     let Some(value) = routed.head().headers.get(AUTHORIZATION) else {
         return missing();
     };
-    // As `to_str`, which looks at one byte at a time; a token has hundreds.
+    // Faster than `HeaderValue::to_str`, which checks a token of hundreds of bytes one byte at a time.
     let text = std::str::from_utf8(value.as_bytes());
     let Some(value) = text.ok().filter(|text| text.is_ascii()) else {
         return refusal(&Denial::Malformed("it holds bytes beyond visible ASCII")).refuse();

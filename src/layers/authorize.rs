@@ -1,4 +1,4 @@
-//! May this caller do this to this account: the token's accounts and scopes decide.
+//! Checks whether the caller may use this operation on this account. The token's accounts and scopes decide.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,18 @@ use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::token::{Accounts, Scopes};
 
-/// A request that its caller may make.
+/// A request that the caller is permitted to make.
 #[derive(Debug)]
 pub(crate) struct Permitted(Routed);
 
 impl Permitted {
-    /// The request, for the next stage.
+    /// Returns the request for the next layer.
     pub(crate) fn into_routed(self) -> Routed {
         self.0
     }
 }
 
-/// The layer.
+/// Makes the layer that checks the token's accounts and scopes.
 pub(crate) fn layer() -> CheckLayer<fn(Identified) -> Checked<Permitted>> {
     CheckLayer(check)
 }

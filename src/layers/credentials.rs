@@ -1,4 +1,4 @@
-//! The caller's token off, upstream's on: from here on the gateway speaks for itself.
+//! Removes, keeps or replaces the caller's token, as [`Settings`] says.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Body, RequestContext};
 
-/// Which credentials go upstream.
+/// The credentials that the gateway sends upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settings {
-    /// None: the caller's token is taken away.
+    /// No credentials: the gateway removes the caller's token.
     Strip,
-    /// The caller's own token, as it came.
+    /// The caller's own token, unchanged.
     Forward,
-    /// A bearer token from a file, read again when it changes.
+    /// A bearer token from a file. The gateway reads the file again when it changes.
     Bearer(PathBuf),
 }
 
-/// A request with upstream's credentials instead of its caller's.
+/// A request with the credentials for upstream.
 #[derive(Debug)]
 pub struct WithCredentials {
     head: Box<Parts>,
@@ -35,14 +35,14 @@ pub struct WithCredentials {
 }
 
 impl WithCredentials {
-    /// Head, body and facts.
+    /// Splits the request into head, body and context.
     #[must_use]
     pub fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
         (self.head, self.body, self.context)
     }
 }
 
-/// The layer.
+/// Makes the layer that sets the credentials for upstream.
 pub fn layer(
     credentials: Arc<Credentials>,
 ) -> CheckLayer<impl Fn(Addressed) -> Checked<WithCredentials> + Clone> {
@@ -66,23 +66,23 @@ pub fn layer(
     })
 }
 
-/// A token file is looked at again after this.
+/// The shortest time between two checks of the token file for changes.
 const RECHECK: Duration = Duration::from_secs(1);
-/// A token file is at most this long.
+/// The maximum length of a token file.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
-/// The credentials in force: for `bearer`, the token as last read.
+/// The credentials in force. For [`Settings::Bearer`], they include the last token that was read.
 #[derive(Debug)]
 pub struct Credentials {
     settings: Settings,
-    /// The header as last read, and what the file looked like then.
+    /// The value of `Authorization` from the last read of the token file, and the file's stamp at that read.
     bearer: ArcSwap<Option<(HeaderValue, Stamp)>>,
     begun: Instant,
-    /// Milliseconds since `begun` at the last look.
+    /// Milliseconds from `begun` to the last check of the token file.
     looked: AtomicU64,
 }
 
-/// A file that looks the same has not changed: time of change, and length.
+/// The modification time and the length of a token file. The gateway reads the file again if either changes.
 type Stamp = (Option<SystemTime>, u64);
 
 impl Credentials {
@@ -103,7 +103,7 @@ impl Credentials {
         })
     }
 
-    /// The settings it was made from.
+    /// The settings that the credentials were made from.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -122,7 +122,8 @@ impl Credentials {
         }
     }
 
-    /// Looks at the file, at most once a second and never in a request's way.
+    /// Checks the token file for changes, at most once a second. A blocking thread does this, so no request
+    /// waits.
     fn look_again(self: Arc<Self>, path: &Path) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let looked = self.looked.load(Ordering::Relaxed);

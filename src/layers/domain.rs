@@ -1,4 +1,4 @@
-//! Finds the origin of the account. `Host` becomes the host of that origin.
+//! Finds the origin of the account. `outbound` later sets `Host` to the host of this origin.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use crate::refusal::{Checked, Code, Refusal};
 pub struct Addressed(Conforming);
 
 impl Addressed {
-    /// The request, for the next stage; its context holds the origin.
+    /// Returns the request for the next layer. The context of the request holds the origin.
     pub(crate) fn into_conforming(self) -> Conforming {
         self.0
     }
 }
 
-/// The layer.
+/// Makes the layer that finds the origin of the account.
 pub(crate) fn layer(
     domains: Arc<Directory>,
 ) -> CheckLayer<impl Fn(Conforming) -> Checked<Addressed> + Clone> {
     CheckLayer(move |conforming: Conforming| {
         let context = conforming.context();
-        // The account asked for is the one that was authorized: P9.
+        // `authorize` has checked the token against this same account (promise P9 in README.md).
         let Some(origin) = domains.origin(&context.matched.known().account) else {
             return Refusal::new(
                 Code::AccountUnknown,

@@ -1,6 +1,7 @@
-//! The bounds of one request: its target, its head, its body's length and time.
+//! Limits the target, the head and the body of each request, and the time that the body may take.
 //!
-//! The parser's own bounds lie higher, so that a long target or head is refused here, by its code.
+//! The parser's own limits are higher. So this layer, and not the parser, refuses a long target or head, and
+//! the caller gets a refusal code.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,24 +18,24 @@ use crate::check::CheckLayer;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Body, BodyFault, BoxError, Limits, RequestContext};
 
-/// A body whose length and time are bounded. `route` takes no other.
+/// A body with a length limit and a time limit. `route` accepts only such a body.
 #[derive(Debug)]
 pub struct Bounded(Body);
 
 impl Bounded {
-    /// Whether the request ends with its head. An empty chunked stream counts as content.
+    /// Whether the request has no body. An empty chunked body counts as a body.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.0, Body::Empty)
     }
 
-    /// The body, to judge or to send it.
+    /// Returns the inner body, so that a layer can read or send it.
     #[must_use]
     pub fn into_inner(self) -> Body {
         self.0
     }
 }
 
-/// The layer.
+/// Makes the layer that refuses a request beyond the limits.
 pub fn layer(
     limits: Limits,
 ) -> CheckLayer<impl Fn(Request<Body>) -> Checked<Request<Bounded>> + Clone> {
@@ -107,7 +108,7 @@ struct BoundedStream {
     body: Body,
     left: u64,
     deadline: Instant,
-    /// Made at the first wait: most bodies are there already.
+    /// Created at the first wait, because most bodies have already arrived and need no timer.
     timer: Option<Pin<Box<Sleep>>>,
     context: Arc<RequestContext>,
 }

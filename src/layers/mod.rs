@@ -1,20 +1,21 @@
-//! One layer a file, in the order a request meets them; [`crate::stack`] puts them together.
+//! One layer per file. The table lists the layers in the order of a request; [`crate::stack`] combines them.
 //!
 //! | layer | takes | gives |
 //! |---|---|---|
 //! | [`request_id`] | a request and its peer | a request with its [`RequestContext`] |
-//! | [`access_log`], [`refuse`] | a request | the same |
+//! | [`access_log`], [`refuse`] | a request | the same request |
 //! | [`limits`] | a request | a request whose body is [`limits::Bounded`] |
-//! | [`route`] | that request | [`route::Routed`]: which operation |
-//! | [`authenticate`] | `Routed` | [`authenticate::Identified`]: who is calling |
-//! | [`authorize`] | `Identified` | [`authorize::Permitted`]: they may |
-//! | [`conform`] | `Permitted` | [`conform::Conforming`]: it fits the contract |
-//! | [`domain`] | `Conforming` | [`domain::Addressed`]: where to |
-//! | [`credentials`] | `Addressed` | [`credentials::WithCredentials`]: upstream's credentials in place of the caller's |
+//! | [`route`] | a request with a `Bounded` body | [`route::Routed`]: the operation is known |
+//! | [`authenticate`] | `Routed` | [`authenticate::Identified`]: the caller is known |
+//! | [`authorize`] | `Identified` | [`authorize::Permitted`]: the caller may make the request |
+//! | [`conform`] | `Permitted` | [`conform::Conforming`]: the request fits the contract |
+//! | [`domain`] | `Conforming` | [`domain::Addressed`]: the origin is known |
+//! | [`credentials`] | `Addressed` | [`credentials::WithCredentials`]: the credentials are upstream's |
 //! | [`record`] | `WithCredentials` | [`record::Cleared`]: a deletion's intent is on stable storage |
 //!
-//! A stage type has private fields and is made in its layer's file alone, so a stack that lacks a layer
-//! or has it in another place does not compile. The context holds the facts of a request, the stages do not.
+//! A stage type has private fields, so only the file of its layer can make it. A stack that lacks a layer or
+//! has two layers in the wrong order therefore does not compile. The facts of a request are in its context,
+//! not in the stages.
 //!
 //! [`RequestContext`]: crate::request::RequestContext
 

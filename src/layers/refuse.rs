@@ -1,7 +1,8 @@
-//! Turns a refusal into its answer, contains a panic, and hands a refused deletion to the trail.
+//! Turns a refusal into an answer, catches a panic, and hands a refused deletion to the trail.
 //!
-//! A known caller's refusal is recorded; an unknown one's is counted, so that a flood cannot fill
-//! the disk. Neither waits. It also puts `x-request-id` on every answer.
+//! The trail records the refused deletions of known callers. The trail only counts the refused deletions of
+//! unknown callers, so that a flood cannot fill the disk. The answer does not wait for the trail. The layer
+//! also puts `x-request-id` on every answer.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,10 +23,10 @@ use crate::refusal::record::record;
 use crate::refusal::{Refusal, problem};
 use crate::request::{Body, RequestContext};
 
-/// The gateway's id of the request, on every answer.
+/// The header with the gateway's id of the request. Every answer has this header.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The layer.
+/// Makes the layer that turns refusals and panics into answers.
 pub(crate) fn layer<S>(trail: Trail, config: Arc<str>) -> impl Layer<S, Service = Refuse<S>> {
     let recorder = Arc::new(Recorder { trail, config });
     layer_fn(move |inner| Refuse {
@@ -34,14 +35,14 @@ pub(crate) fn layer<S>(trail: Trail, config: Arc<str>) -> impl Layer<S, Service 
     })
 }
 
-/// See [`layer`].
+/// The service that [`layer`] makes.
 #[derive(Clone, Debug)]
 pub(crate) struct Refuse<S> {
     recorder: Arc<Recorder>,
     inner: S,
 }
 
-/// A boxed answer: the one seam of the stack.
+/// A future answer, boxed so that a reload can swap the service that makes it.
 pub(crate) type Answering =
     Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
@@ -61,7 +62,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let context = Arc::clone(RequestContext::of(request.extensions()));
         let recorder = Arc::clone(&self.recorder);
-        // The checks run inside `call`. A service that panicked is dropped with this request.
+        // The checks run inside `call`, so they can panic here. A service that panicked is dropped with this
+        // request.
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         Box::pin(async move {
             let result = match called {
@@ -71,7 +73,7 @@ where
             let mut response = match result {
                 Ok(Ok(response)) => response,
                 Ok(Err(refusal)) => recorder.refuse(&refusal, &context),
-                // The panic hook has logged the place.
+                // The panic hook has already logged where the panic occurred.
                 Err(_panic) => recorder.refuse(&defect(&context), &context),
             };
             let headers = response.headers_mut();

@@ -1,7 +1,7 @@
-//! Gives every request its context and its id, which the caller, upstream, the log and the trail see alike.
+//! Gives every request its context and its id. The caller, upstream, the log and the trail see the same id.
 //!
-//! A UUID of version 7 (RFC 9562 §5.7): ids sort by time. The layer ignores an id that
-//! the caller brings: it may be in the trail already.
+//! The id is a UUID of version 7 (RFC 9562 §5.7), so ids sort by time. The layer ignores an id that the
+//! caller sends, because the trail may already hold that id.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,12 +15,12 @@ use crate::clock::Clock;
 use crate::random;
 use crate::request::{Body, Peer, RequestContext};
 
-/// The layer; built for each request, so it borrows.
+/// Makes the layer. The stack builds this layer for each request, so the layer borrows the clock.
 pub(crate) fn layer<S>(clock: &Clock) -> impl Layer<S, Service = RequestId<'_, S>> {
     layer_fn(move |inner| RequestId { clock, inner })
 }
 
-/// See [`layer`].
+/// The service that [`layer`] makes.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId<'a, S> {
     clock: &'a Clock,
@@ -44,7 +44,7 @@ impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_,
 }
 
 fn new_id(clock: &Clock) -> HeaderValue {
-    // Without randomness from the system, ids still differ by time.
+    // If the system gives no random bytes, ids still differ by time.
     let random = random::bytes().unwrap_or_default();
     let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
     let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();

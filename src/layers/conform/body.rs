@@ -1,4 +1,4 @@
-//! What the contract asks of the body.
+//! Checks the body against the contract.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -12,15 +12,15 @@ use crate::layers::limits::Bounded;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Batch, Body, BodyFault, RequestContext};
 
-/// The verdict before any byte of the body is read.
+/// The verdict from the head alone, before the gateway reads the body.
 pub(super) enum Judged {
-    /// It fits, with this body.
+    /// The request fits the contract. Upstream gets this body.
     Fits(Body),
-    /// The body must be read first.
+    /// The gateway must read the body to judge it.
     MustBeRead(Bounded),
 }
 
-/// Judges the body by the head.
+/// Judges the request without reading the body.
 pub(super) fn judge(
     context: &RequestContext,
     headers: &HeaderMap,
@@ -55,7 +55,7 @@ pub(super) async fn read(context: &RequestContext, query: &Query, body: Bounded)
     }
 }
 
-/// `{}` and `[]`.
+/// The length of `{}` and of `[]`.
 const EMPTY_JSON_BYTES: usize = 2;
 
 fn judge_empty_json(collected: Result<Bytes, Collect>) -> Checked<Body> {
@@ -126,7 +126,7 @@ enum Collect {
     Fault(BodyFault),
 }
 
-/// Reads a body of at most `most` bytes; `limits` bounds its time.
+/// Reads a body of at most `most` bytes. The layer `limits` limits the time that the body may take.
 async fn collect(context: &RequestContext, body: Body, most: usize) -> Result<Bytes, Collect> {
     match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),

@@ -1,4 +1,4 @@
-//! What the contract asks of path, query and `If-Match`.
+//! Checks the path, the query and `If-Match` against the contract.
 
 use http::header::IF_MATCH;
 use http::{HeaderMap, HeaderValue};
@@ -112,7 +112,8 @@ fn check_if_match(routed: &Routed) -> Checked<()> {
     Ok(())
 }
 
-/// The value to judge. An optional `If-Match` can switch off upstream's check as well, and takes the same scope.
+/// Returns the value of `If-Match` to judge. An optional `If-Match` can also switch off upstream's check of
+/// the revision, so the gateway judges it like a required `If-Match`.
 fn if_match<'h>(operation: &Operation, headers: &'h HeaderMap) -> Checked<Option<&'h HeaderValue>> {
     if !operation.if_match_required && operation.unconditional_scope.is_none() {
         return Ok(None);

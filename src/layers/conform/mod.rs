@@ -1,6 +1,7 @@
-//! Does the request fit the contract: account, user id, `v`, `ids`, `If-Match`, body, in this order.
+//! Checks that the request fits the contract, in this order: account, user id, `v`, `ids`, `If-Match`, body.
 //!
-//! The layer reads a body only to judge it, and sends the bytes that it judged.
+//! The layer reads a body only to judge it, and passes on exactly the bytes that it judged. The layer drops
+//! the `{}` or `[]` that a read may carry.
 
 mod body;
 mod head;
@@ -29,18 +30,18 @@ pub(crate) struct Conforming {
 }
 
 impl Conforming {
-    /// The facts of the request, with the users that a deletion names.
+    /// The context of the request. It holds the users that a deletion names.
     pub(crate) fn context(&self) -> &RequestContext {
         &self.context
     }
 
-    /// Head, body and facts.
+    /// Splits the request into head, body and context.
     pub(crate) fn into_parts(self) -> (Box<Parts>, Body, Arc<RequestContext>) {
         (self.head, self.body, self.context)
     }
 }
 
-/// The layer.
+/// Makes the layer that checks a request against the contract.
 pub(crate) fn layer<S>() -> impl Layer<S, Service = Conform<S>> {
     let reading = Arc::new(Semaphore::new(MAX_BODIES_READ));
     layer_fn(move |inner| Conform {
@@ -49,10 +50,11 @@ pub(crate) fn layer<S>() -> impl Layer<S, Service = Conform<S>> {
     })
 }
 
-/// Batch bodies read at once: each may hold 256 KiB before a slot of a deletion is asked for.
+/// The most bodies that the layer reads at once. Each may take 256 KiB before the limit on deletions in
+/// flight applies.
 const MAX_BODIES_READ: usize = 128;
 
-/// See [`layer`].
+/// The service that [`layer`] makes.
 #[derive(Clone, Debug)]
 pub(crate) struct Conform<S> {
     reading: Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! One deletion from its intent to its outcome, in a task that the caller's connection does not
-//! own: a caller that hangs up cannot lose a record.
+//! Runs one deletion from its intent to its outcome. The caller's connection does not own the task, so the
+//! trail gets the outcome even if the caller hangs up.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,8 @@ use crate::forward::{Outgoing, Report};
 use crate::refusal::{self, Checked, Code, Refusal, problem};
 use crate::request::{Body, RequestContext};
 
-/// Runs the deletion in a task of its own and waits for the answer. If the caller stops waiting, the task goes on.
+/// Runs the deletion in a task of its own and waits for the answer. If the caller stops waiting, the task
+/// continues.
 pub(super) async fn run<S>(
     recorder: Arc<Recorder>,
     outgoing: Outgoing,
@@ -30,16 +31,17 @@ where
 {
     let deletions = recorder.deletions.clone();
     let slot = deletions.slot(outgoing.context.origin.known(), recorder.shared)?;
-    // In a box: it is large, and spawning and ending a task copies it several times.
+    // Boxed because the future is large, and tokio copies it several times when the task starts and ends.
     let recorded = Box::pin(record(recorder, outgoing, service, slot));
-    // The handle may be dropped with the connection; the task goes on.
+    // If the connection drops this handle, the task continues.
     match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
         Err(_) => Refusal::defect().with_sent(Sent::Unknown).refuse(),
     }
 }
 
-/// Records the intent, sends the deletion, records its outcome. Holds the slot until then.
+/// Records the intent, sends the deletion, and records the outcome. Holds the slot until the outcome is on
+/// record.
 async fn record<S>(
     recorder: Arc<Recorder>,
     outgoing: Outgoing,
@@ -55,7 +57,7 @@ where
         Ok(open) => open,
         Err(closed) => {
             let refusal = unavailable(&closed);
-            // Not left to the layer outside: it is gone if the caller has hung up.
+            // Recorded here because the layer `refuse` does not run if the caller has hung up.
             refusal::record::record(trail, config, &refusal, &context);
             return refusal.refuse();
         }
@@ -65,7 +67,7 @@ where
     finish(open, ending, reply).await
 }
 
-/// Sends it and reads the answer, until the gateway's patience with stopping ends.
+/// Sends the deletion and reads the answer. [`Deletions::abort`] ends the wait.
 async fn send<S>(
     deletions: &Deletions,
     outgoing: Outgoing,
@@ -74,7 +76,7 @@ async fn send<S>(
 where
     S: Service<Cleared, Response = Unrecorded, Error = Infallible>,
 {
-    // A panic closes the intent with its own reason, and the caller still gets the receipt.
+    // A panic here closes the intent with the reason `internal`, and the caller still gets the receipt.
     let sending = AssertUnwindSafe(async move {
         let Ok(unrecorded) = service.call(Cleared { outgoing }).await;
         let Report { reply, attempts } = unrecorded.report;
@@ -132,7 +134,7 @@ fn cut_off(reason: Reason, refusal: Refusal) -> (Ending, Checked<Response<Body>>
     (ending, refusal.with_sent(Sent::Unknown).refuse())
 }
 
-/// Closes the intent, then lets the reply out with its receipt.
+/// Closes the intent, then returns the reply with the receipt.
 async fn finish(
     open: OpenIntent,
     ending: Ending,
@@ -148,7 +150,7 @@ async fn finish(
             refusal.receipt = (refusal.sent != Sent::No).then_some(receipt);
             Err(refusal)
         }
-        // No head of an answer came, so the refusal is right whatever the record says.
+        // Upstream sent no head of an answer, so this refusal is right even if the outcome is not on record.
         (Err(unconfirmed), Err(mut refusal)) if refusal.sent != Sent::Yes => {
             refusal.receipt = (refusal.sent != Sent::No).then_some(unconfirmed.receipt);
             Err(refusal)
@@ -177,7 +179,8 @@ fn unavailable(closed: &Unavailable) -> Refusal {
     refusal
 }
 
-/// The cause for the caller. The trail's own detail may name files, so it is for the log alone.
+/// Explains the cause to the caller. The trail's own detail may name files, so only the log shows that
+/// detail.
 const fn why_closed(cause: Cause) -> &'static str {
     match cause {
         Cause::DiskFull => "its disk is full",

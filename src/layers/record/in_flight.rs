@@ -1,4 +1,4 @@
-//! The deletions in flight: how many there may be, in which tasks they run, how they are ended.
+//! The deletions in flight: limits their number, tracks their tasks, and ends them when the gateway stops.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::Origin;
 
-/// Kept across reloads; cheap to clone.
+/// The deletions in flight. A reload keeps them, and all clones share them.
 #[derive(Clone, Debug)]
 pub struct Deletions {
     pub(super) tasks: TaskTracker,
@@ -19,14 +19,14 @@ pub struct Deletions {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// The most at once.
+    /// The most deletions in flight at once.
     slots: usize,
     all: usize,
     by_origin: HashMap<Arc<Origin>, usize>,
 }
 
 impl Deletions {
-    /// With this many slots.
+    /// Starts with this many slots, all free.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         Self {
@@ -39,17 +39,18 @@ impl Deletions {
         }
     }
 
-    /// Another number of slots; deletions that hold more go on, and no new one is taken meanwhile.
+    /// Changes the number of slots. If more deletions are in flight, they continue, and the gateway refuses
+    /// new ones until enough of them have ended.
     pub fn set_slots(&self, slots: usize) {
         lock(&self.held).slots = slots;
     }
 
-    /// From now on new deletions are refused with `draining`.
+    /// From now on, refuses new deletions with `draining`.
     pub fn drain(&self) {
         self.tasks.close();
     }
 
-    /// Waits until none is in flight; call after [`Self::drain`].
+    /// Waits until no deletion is in flight. Call [`Self::drain`] first.
     pub async fn finished(&self) {
         self.tasks.wait().await;
     }
@@ -59,7 +60,8 @@ impl Deletions {
         self.aborted.cancel();
     }
 
-    /// A slot for one deletion to this origin; with `shared`, none holds more than a quarter of all.
+    /// Takes a slot for one deletion to this origin. If `shared`, each origin gets at most a quarter of the
+    /// slots.
     pub(super) fn slot(&self, origin: &Arc<Origin>, shared: bool) -> Checked<Slot> {
         if self.tasks.is_closed() {
             return Refusal::new(
@@ -88,7 +90,7 @@ impl Deletions {
     }
 }
 
-/// One deletion's place; dropped, it is free again.
+/// The slot of one deletion. A drop frees the slot.
 #[derive(Debug)]
 pub(super) struct Slot {
     held: Arc<Mutex<Held>>,

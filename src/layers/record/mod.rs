@@ -1,8 +1,8 @@
-//! Intent before, outcome after: a deletion is on stable storage before its first byte leaves,
-//! and its outcome is before its caller sees the answer. Reads and writes pass straight through.
+//! Records the intent of a deletion on stable storage before its first byte leaves, and the outcome before
+//! the caller sees the answer. Reads and writes pass straight through.
 //!
-//! The last layer: only it makes [`Cleared`], which is all that `outbound` sends, and only it
-//! opens [`Unrecorded`], which is all that `outbound` gives back.
+//! This is the last layer. `outbound` sends only [`Cleared`], which only this layer can make, and returns
+//! only [`Unrecorded`], which only this layer can open.
 
 mod deletion;
 mod in_flight;
@@ -42,7 +42,7 @@ impl Cleared {
         self.outgoing
     }
 
-    /// For tests of `outbound`.
+    /// Makes a cleared request for the tests of `outbound`.
     #[cfg(test)]
     #[must_use]
     pub fn for_test(outgoing: Outgoing) -> Self {
@@ -50,20 +50,20 @@ impl Cleared {
     }
 }
 
-/// Upstream's answer before its outcome is on record; only this layer can open it.
+/// Upstream's answer before the outcome is on record. Only this layer can open the answer.
 #[derive(Debug)]
 pub struct Unrecorded {
     report: Report,
 }
 
 impl Unrecorded {
-    /// What `outbound` gives back.
+    /// Wraps the report that `outbound` returns.
     #[must_use]
     pub fn new(report: Report) -> Self {
         Self { report }
     }
 
-    /// For tests of `outbound` alone.
+    /// Opens the answer for the tests of `outbound`.
     #[cfg(test)]
     #[must_use]
     pub fn open_for_test(self) -> Report {
@@ -71,8 +71,8 @@ impl Unrecorded {
     }
 }
 
-/// The layer. `origins` is how many origins are configured: with more than one, none may hold more
-/// than a quarter of the deletion slots.
+/// Makes the layer that records deletions. `origins` is the number of configured origins. If there is more
+/// than one, each origin gets at most a quarter of the deletion slots.
 pub fn layer<S>(
     trail: Trail,
     deletions: Deletions,
@@ -91,7 +91,7 @@ pub fn layer<S>(
     })
 }
 
-/// What a record needs.
+/// The parts that the layer uses to record a deletion.
 #[derive(Debug)]
 struct Recorder {
     trail: Trail,
@@ -100,7 +100,7 @@ struct Recorder {
     shared: bool,
 }
 
-/// See [`layer`].
+/// The service that [`layer`] makes.
 #[derive(Clone, Debug)]
 pub struct Record<S> {
     recorder: Arc<Recorder>,
@@ -145,7 +145,7 @@ where
 }
 
 pin_project! {
-    /// A read or a write on its way: it needs no record.
+    /// The future answer to a read or a write, which needs no record.
     #[derive(Debug)]
     pub struct Passing<F> {
         #[pin]

@@ -1,4 +1,4 @@
-//! What upstream's answer, or its absence, means: for the trail and for the caller.
+//! Turns upstream's answer, or its absence, into an outcome for the trail and a reply for the caller.
 
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -8,10 +8,11 @@ use crate::forward::{Failure, FailureKind, Report};
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::{Body, BodyFault, RequestContext, header_text};
 
-/// A deletion's answer is read whole, up to this many bytes.
+/// The maximum length of an answer to a deletion. The gateway reads the whole answer before the caller gets
+/// it.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// Of a read or a write: the answer as it came, or why there is none.
+/// The reply to a read or a write: upstream's answer, or a refusal if there is none.
 pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
     report.reply.or_else(|failure| {
         let fault = context.body_fault.get().copied();
@@ -19,7 +20,7 @@ pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response
     })
 }
 
-/// Of a deletion: the outcome, and the reply that may go out once it is on record.
+/// The outcome of a deletion, and the reply that the caller gets once the outcome is on record.
 pub(super) async fn of_deletion(
     reply: Result<Response<Body>, Failure>,
     attempts: u32,
@@ -107,7 +108,8 @@ fn sent(failure: &Failure) -> Sent {
     }
 }
 
-/// The text for the caller is fixed: the failure's own detail may name an origin or an address.
+/// The refusal for a failure. Its text for the caller is fixed, because the failure's own detail may name an
+/// origin or an address.
 fn refusal(failure: &Failure, fault: Option<BodyFault>) -> Refusal {
     let (code, detail) = match (failure.kind, failure.bytes_left) {
         (FailureKind::Timeout, _) => (Code::UpstreamTimeout, "Upstream did not answer in time."),

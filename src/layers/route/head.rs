@@ -1,4 +1,4 @@
-//! The form of a head: framing, `Host`, and the headers that may stand once or not at all.
+//! Checks the head of a request: `Host`, the framing, and headers that may appear only once or never.
 
 use http::request::Parts;
 use http::uri::Authority;
@@ -6,7 +6,7 @@ use http::{HeaderValue, Method};
 
 use crate::refusal::{Checked, Code, Refusal};
 
-/// What `Connection` may name: these are not end-to-end anyway.
+/// The options that `Connection` may name. None of them is an end-to-end header.
 const CONNECTION_OPTIONS: [&str; 7] = [
     "close",
     "keep-alive",
@@ -17,8 +17,8 @@ const CONNECTION_OPTIONS: [&str; 7] = [
     "proxy-connection",
 ];
 
-/// Headers that the gateway judges or sets: spelled with `_` they would pass it by and might be
-/// read as the real one by a server behind it.
+/// Headers that the gateway checks or sets. A name spelled with `_` would escape these checks, and a server
+/// behind the gateway might read it as the real header.
 const JUDGED: [&str; 23] = [
     "authorization",
     "connection",
@@ -45,7 +45,7 @@ const JUDGED: [&str; 23] = [
     "x-request-id",
 ];
 
-/// Judges it, in one look over the headers. Returns the method override, if there is one.
+/// Checks the head in one pass over the headers. Returns the method override, if there is one.
 pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
     if head.method == Method::CONNECT {
         let mut refusal = Refusal::new(
@@ -68,7 +68,7 @@ pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
             "transfer-encoding" => {
                 return malformed("Transfer-Encoding is not exactly `chunked`, once").refuse();
             }
-            // It decides what upstream does, so it decides what is judged.
+            // Upstream obeys this header, so the gateway judges the method that the header names.
             "x-http-method-override" => {
                 overriding = Some(value);
                 overridings += 1;
@@ -95,7 +95,7 @@ pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
     }
 }
 
-/// The refusal `request-malformed`.
+/// Makes the refusal `request-malformed`.
 pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(
         Code::RequestMalformed,
@@ -108,7 +108,7 @@ fn check_spelling(name: &str) -> Checked<()> {
         return Ok(());
     }
     let plain = name.replace('_', "-");
-    // The text never quotes the caller's spelling: a header's name can hold a token, too.
+    // The refusal never quotes the caller's spelling, because even a header name can hold a token.
     let judged = JUDGED.iter().find(|judged| **judged == plain).copied();
     let prefix = ["x-forwarded-", "lychgate-"];
     let prefix = prefix.into_iter().find(|prefix| plain.starts_with(prefix));
@@ -151,7 +151,7 @@ fn check_host(head: &Parts, host: Option<&HeaderValue>) -> Checked<()> {
     Ok(())
 }
 
-/// RFC 9110 §7.2: `uri-host [":" port]`, and no more.
+/// Whether the text is `uri-host [":" port]` (RFC 9110 §7.2) and nothing else.
 fn is_host(text: &str) -> bool {
     if is_name_and_port(text) {
         return true;
@@ -168,7 +168,8 @@ fn is_host(text: &str) -> bool {
     !host.is_empty() && !text.contains('@') && port_is_fine
 }
 
-/// The common form, judged without a copy: letters, digits, `-` and `.`, then perhaps a port.
+/// Recognizes the common form without a copy: letters, digits, `-` and `.`, then optionally a port of 1 to 4
+/// digits.
 fn is_name_and_port(text: &str) -> bool {
     let name = text
         .bytes()

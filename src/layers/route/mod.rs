@@ -1,5 +1,5 @@
-//! Which operation is this: the head's form, the effective method, the path, and the contract's
-//! answer. Nobody knows the caller yet.
+//! Finds the operation of a request. Checks the form of the head, the path and the query, then asks the
+//! contracts for the operation. This layer does not know the caller yet.
 
 mod head;
 
@@ -19,7 +19,7 @@ use crate::request::{Matched, RequestContext, header_text};
 /// A request whose operation is known.
 #[derive(Debug)]
 pub struct Routed {
-    /// In a box, since every layer hands it on.
+    /// Boxed so that each layer moves only a pointer.
     head: Box<Parts>,
     body: Bounded,
     query: Query,
@@ -27,38 +27,38 @@ pub struct Routed {
 }
 
 impl Routed {
-    /// Method, target and headers, as they came.
+    /// The method, the target and the headers, as the caller sent them.
     #[must_use]
     pub fn head(&self) -> &Parts {
         &self.head
     }
 
-    /// What its query says.
+    /// The parsed query.
     #[must_use]
     pub fn query(&self) -> &Query {
         &self.query
     }
 
-    /// The context; it holds the operation, the account and the user.
+    /// The context of the request. It holds the operation, the account and the user.
     #[must_use]
     pub fn context(&self) -> &RequestContext {
         &self.context
     }
 
-    /// The operation that it asks for.
+    /// The operation that the request asks for.
     #[must_use]
     pub fn operation(&self) -> &Operation {
         &self.context.matched.known().operation
     }
 
-    /// Head, body, query and facts.
+    /// Splits the request into head, body, query and context.
     #[must_use]
     pub fn into_parts(self) -> (Box<Parts>, Bounded, Query, Arc<RequestContext>) {
         (self.head, self.body, self.query, self.context)
     }
 }
 
-/// The layer.
+/// Makes the layer that finds the operation of a request.
 pub fn layer(
     contracts: Arc<Contracts>,
 ) -> CheckLayer<impl Fn(Request<Bounded>) -> Checked<Routed> + Clone> {
