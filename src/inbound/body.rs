@@ -1,4 +1,4 @@
-//! A caller's body on its way in: data frames only, and a note if it was not read to its end.
+//! Passes a caller's body to the stack, data frames only, and notes whether the body was read to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use hyper::body::Incoming;
 
 use crate::request::Body;
 
-/// Whether the last request's body was dropped before its end; one flag per connection.
+/// A flag per connection: whether the body of the last request was dropped before its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unread(Arc<AtomicBool>);
 
 impl Unread {
-    /// A new request begins.
+    /// Clears the flag when a new request begins.
     pub(super) fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Whether bytes of a body may still arrive.
+    /// Whether bytes of an unread body may still arrive.
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The stack's form of hyper's body.
+/// Converts hyper's body into the body type of the stack.
 pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
     if incoming.is_end_stream() {
         return Body::Empty;
@@ -39,7 +39,8 @@ pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
     })
 }
 
-/// Drops trailers: hyper would pass on an `if-match` in them as if a layer had judged it.
+/// A body that drops trailers. Otherwise hyper would forward an `if-match` in the trailers, although no layer
+/// has judged it.
 struct DataOnly {
     incoming: Incoming,
     ended: bool,

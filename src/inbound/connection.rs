@@ -1,7 +1,7 @@
-//! The seam between the carrier of a connection and the protocol on it.
+//! The interface between the transport of a connection and the protocol on it.
 //!
-//! TCP carries connections today; TLS and the PROXY protocol can yield a [`Connection`] too. A [`Protocol`] serves
-//! one, and knows neither the carrier nor the listener.
+//! Only TCP makes a [`Connection`] today; TLS and the PROXY protocol can make one too. A [`Protocol`] serves
+//! a connection, and knows neither its transport nor the listener.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::request::{Body, Peer};
 
-/// A stream of bytes both ways, and the facts about its peer.
+/// A bidirectional stream of bytes, and the facts about its peer.
 #[derive(Debug)]
 pub(super) struct Connection<Io> {
     pub(super) io: Io,
@@ -25,7 +25,7 @@ pub(super) struct Connection<Io> {
 
 /// A protocol that callers speak.
 pub(super) trait Protocol: Clone + Send + Sync + 'static {
-    /// Serves the connection until it ends, or until `drain` ends it: calls `handler` once per request.
+    /// Calls `handler` once per request until the connection ends. `drain` can end the connection earlier.
     fn serve<Io, H>(
         self,
         connection: Connection<Io>,
@@ -37,9 +37,9 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
         H: Handler;
 }
 
-/// The request stack as a protocol sees it; any function of this form is one.
+/// The request stack as a protocol sees it. Every function with the signature of `answer` is a handler.
 pub(super) trait Handler: Clone + Send + Sync + 'static {
-    /// The future answer.
+    /// The type of the future answer.
     type Answering: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static;
 
     /// Answers one request of this peer. Requests of one connection may overlap.
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// The two signals by which a server ends its connections; all clones are one.
+/// The two signals with which a server ends its connections: wind down, then stop. Clones share the signals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drain {
     winding_down: Arc<AtomicBool>,
@@ -66,12 +66,12 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    /// From now on answers ask the caller to go elsewhere; the server still serves every request.
+    /// From now on, answers ask the caller to close the connection. The server still serves every request.
     pub(super) fn wind_down(&self) {
         self.winding_down.store(true, Ordering::Relaxed);
     }
 
-    /// Idle connections close now, busy ones after their answers.
+    /// Closes idle connections now, and busy connections after their answers.
     pub(super) fn stop(&self) {
         self.wind_down();
         self.stopping.cancel();
@@ -86,8 +86,9 @@ impl Drain {
         let mut stopping = pin!(self.stopping.cancelled());
         let mut registered = false;
         poll_fn(|cx| {
-            // All connections share the signal's lock. After its first poll it has the task's waker, and winding
-            // down always comes before it.
+            // A poll of `stopping` takes a lock that all connections share. The first poll registers the
+            // waker of the task. Further polls can skip the lock until the server winds down, which always
+            // precedes the stop.
             if registered && !self.is_winding_down() {
                 return Poll::Pending;
             }

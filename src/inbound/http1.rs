@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one connection, by hyper.
+//! Serves HTTP/1.1 on one connection, with hyper.
 
 mod lingering_close;
 
@@ -23,20 +23,21 @@ use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::request::{Body, Peer};
 use lingering_close::lingering_close;
 
-/// hyper's own bound on one head. The gateway's limits (60 and 64 KiB at most) are lower, so a longer head gets a
-/// refusal code, unless hyper refuses it first: past this bound, or past 100 header lines.
+/// hyper's own limit for one head. The gateway's limits (at most 60 and 64 KiB) are lower, so a longer head
+/// gets a refusal code. hyper itself refuses a head beyond this limit or with more than 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
-/// How long a connection may take to send its first byte after the stop.
+/// Once the server is stopping, how long a new connection may take to send its first byte.
 const LAST_CHANCE: Duration = Duration::from_millis(50);
-/// How long an incomplete first head may take after the stop, whatever the head timeout is.
+/// Once the server is stopping, how long an incomplete first head may take, even if the head timeout is
+/// longer.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1.1.
 #[derive(Clone, Debug)]
 pub(super) struct Http1 {
-    /// From a head's first byte to its end, and how long a connection may idle.
+    /// The time limit for a head from its first byte, and for the idle time of a connection.
     pub(super) head_timeout: Duration,
-    /// Counts heads that the parser refused, late ones included.
+    /// Counts the heads that hyper refused, including late heads.
     pub(super) parser_refusals: Counter,
 }
 
@@ -47,7 +48,7 @@ impl Protocol for Http1 {
         H: Handler,
     {
         let Connection { io, peer } = connection;
-        // hyper's buffers take 16 KiB, so they wait for the first byte.
+        // hyper allocates buffers of 16 KiB, so hyper starts only after the first byte.
         let mut io = BufReader::with_capacity(1, io);
         if !self.has_begun(&mut io, &drain).await {
             return;
@@ -66,17 +67,19 @@ impl Protocol for Http1 {
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
-            // hyper's default of 100 header lines stays: a set value costs a heap table per request.
+            // Keeps hyper's default of 100 header lines, because an explicit value costs an allocation per
+            // request.
             .max_buf_size(MAX_HEAD_BUFFER_BYTES)
-            // A FIN is not a hang-up: a caller that only shut its sending half gets its answer.
+            // A caller that has closed only its sending half still gets its answer.
             .half_close(true)
-            // One buffer: to copy a small body costs less than to hand the kernel a list.
+            // Writes from one buffer: copying a small body costs less than a vectored write.
             .writev(false)
             .serve_connection(TokioIo::new(io), service);
         let ended = drive(&mut connection, &drain, &heard).await;
         let parts = connection.into_parts();
         let refused = ended.is_err_and(|error| {
-            // The head timer is the idle timer too: only a head that has begun is late.
+            // The timer of the head also limits the idle time. So a timeout means a late head only if bytes
+            // have arrived.
             let late = error.is_timeout() && !parts.read_buf.is_empty();
             self.is_refusal(&error, late, &peer)
         });
@@ -87,7 +90,7 @@ impl Protocol for Http1 {
 }
 
 impl Http1 {
-    /// Waits for the first byte; false if none comes in time.
+    /// Waits for the first byte. Returns false if none comes in time.
     async fn has_begun<Io>(&self, io: &mut BufReader<Io>, drain: &Drain) -> bool
     where
         Io: AsyncRead + Unpin,
@@ -101,7 +104,8 @@ impl Http1 {
         begun.unwrap_or(false)
     }
 
-    /// Counts and logs a head that hyper refused before any layer saw it. True if hyper has answered it.
+    /// Counts and logs a head that hyper refused before any layer saw it. Returns true if hyper has answered
+    /// the head.
     fn is_refusal(&self, error: &hyper::Error, late: bool, peer: &Peer) -> bool {
         let peer = peer.address();
         if late {
@@ -115,7 +119,8 @@ impl Http1 {
     }
 }
 
-/// Drives the connection to its end. After the stop, it ends with the request in flight, or if none begins in time.
+/// Drives the connection to its end. Once the server is stopping, the connection ends after the request in
+/// flight, or soon if no request begins.
 async fn drive<Io, S>(
     connection: &mut http1::Connection<Io, S>,
     drain: &Drain,
@@ -125,7 +130,7 @@ where
     Io: hyper::rt::Read + hyper::rt::Write + Unpin,
     S: HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Unpin> + Unpin,
 {
-    // hyper is polled before it is asked to stop, so a request that has arrived still gets its answer.
+    // Polls hyper before asking it to stop, so that a request that has arrived still gets its answer.
     tokio::select! {
         biased;
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => return ended,
@@ -145,7 +150,7 @@ where
     }
 }
 
-/// A future answer; it sets the headers that concern the connection.
+/// A future answer. Sets the headers of the answer that concern the connection.
 struct Answer<'a, F> {
     answering: F,
     drain: &'a Drain,
@@ -161,9 +166,10 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(mut response) = ready!(Pin::new(&mut self.answering).poll(cx));
         let headers = response.headers_mut();
-        // hyper drops the connection, answer and all, if both framings are set.
+        // hyper drops the connection without an answer if both `Content-Length` and `Transfer-Encoding` are
+        // set.
         headers.remove(TRANSFER_ENCODING);
-        // No request can follow a body that nobody reads.
+        // After an unread body, no further request can follow on the connection.
         if self.drain.is_winding_down() || self.unread.is_set() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

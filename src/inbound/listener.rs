@@ -1,4 +1,5 @@
-//! The listening socket. It is bound early: callers wait in the kernel's backlog while the rest starts.
+//! The listening socket. The gateway binds it early, so that callers wait in the kernel's backlog while the
+//! other parts start.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,28 +11,28 @@ use tokio::net::{TcpListener, TcpStream};
 use super::connection::Connection;
 use crate::request::Peer;
 
-/// Connections that wait in the kernel for an accept.
+/// The most connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
-/// A peer that acknowledges no byte for this long is gone (`TCP_USER_TIMEOUT`).
+/// The kernel closes a connection if its peer acknowledges no byte for this long (`TCP_USER_TIMEOUT`).
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// The kernel probes a quiet peer after this.
+/// The kernel probes a silent peer after this time.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 
 /// A listener's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
     /// The most connections at once; more wait in the kernel's backlog.
     pub max_connections: usize,
-    /// The time limit for a head from its first byte, and for the idle time before a connection's first byte. Between
-    /// requests, one such limit covers both.
+    /// The time limit for a head from its first byte, and for the wait before a connection's first byte.
+    /// Between requests, one such limit covers the idle time and the next head together.
     pub head_timeout: Duration,
-    /// How long the stop waits for requests in flight.
+    /// When the server stops, how long it waits for requests in flight.
     pub drain_timeout: Duration,
 }
 
-/// A bound socket.
+/// A bound and listening socket, with its settings.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
@@ -45,7 +46,7 @@ impl Listener {
         Self::bind_with(settings, STALLED_AFTER)
     }
 
-    /// Like [`Self::bind`], with another bound on a peer that does not read.
+    /// Like [`Self::bind`], but with its own time limit for a peer that does not read.
     pub(super) fn bind_with(settings: Settings, stalled_after: Duration) -> io::Result<Self> {
         let socket = bound(settings.address)?;
         socket.set_nonblocking(true)?;
@@ -60,7 +61,7 @@ impl Listener {
         })
     }
 
-    /// Where it listens: the real port if the settings say 0.
+    /// The address of the socket, with the real port if the settings say 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -81,8 +82,8 @@ impl Listener {
     }
 }
 
-/// Whether this process may listen there. Nobody can connect meanwhile, and a gateway that starts in this
-/// moment is not in the way.
+/// Checks that this process may bind the address. The socket does not listen, so no caller can connect, and a
+/// gateway that starts at the same moment can still bind the address.
 pub(crate) fn can_bind(address: SocketAddr) -> io::Result<()> {
     bound(address).map(drop)
 }
@@ -90,16 +91,18 @@ pub(crate) fn can_bind(address: SocketAddr) -> io::Result<()> {
 fn bound(address: SocketAddr) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for connections of the process before it.
+    // Lets a restarted gateway bind while connections of the previous process are still closing.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// Options that every accepted connection inherits on Linux, without a call of its own.
+/// Sets the options that every accepted connection inherits from the socket on Linux, without a system call
+/// per connection.
 fn inherit(socket: &Socket, stalled_after: Duration) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    // hyper bounds no write: without this, a caller that reads nothing would hold its connection forever.
+    // hyper has no time limit for writes. Without this option, a caller that reads nothing could hold its
+    // connection forever.
     socket.set_tcp_user_timeout(Some(stalled_after))?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)

@@ -1,12 +1,13 @@
-//! Bytes in: the listener, its connections, and how they end.
+//! Accepts callers' connections, serves the requests on them, and ends them.
 //!
-//! 1. [`listener`] binds the socket and makes a connection of each caller;
-//! 2. [`server`] accepts up to a bound, and stops in order;
-//! 3. [`connection`] is the seam: a stream with the facts about its peer, and the protocol that serves it;
-//! 4. [`http1`] serves HTTP/1.1, with its timers and its close (`layers::route` judges `Host`);
-//! 5. [`body`] passes a caller's body on, data only.
+//! 1. [`listener`] binds the socket and accepts each caller's connection;
+//! 2. [`server`] limits the number of connections, and ends them in order when the gateway stops;
+//! 3. [`connection`] is the interface between a transport and the protocol that serves the connection;
+//! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`);
+//! 5. [`body`] passes a caller's body to the stack without the trailers.
 //!
-//! HTTP/2 goes into `http2.rs`, beside `http1.rs`: a second implementation of `connection::Protocol`.
+//! HTTP/2 is not supported yet. It belongs in `http2.rs` beside `http1.rs`, as a second
+//! `connection::Protocol`.
 
 mod body;
 mod connection;
@@ -26,16 +27,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::request::{Body, Peer};
 use http1::Http1;
 
-/// What a listener counts.
+/// The counters of a listener.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     /// Open connections.
     pub(crate) connections: Gauge,
-    /// Heads that the parser refused, late ones included.
+    /// Heads that hyper refused, including late heads.
     pub(crate) parser_refusals: Counter,
 }
 
-/// Begins to accept; every request goes to `handler`. Must be called within a tokio runtime.
+/// Starts to accept connections, and passes every request to `handler`. Must be called within a tokio
+/// runtime.
 pub(crate) fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,

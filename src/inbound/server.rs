@@ -1,4 +1,4 @@
-//! Accepts connections within a bound, and ends them in order.
+//! Accepts connections up to a limit, and ends them in order when the server stops.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,15 @@ use super::listener::Listener;
 use crate::clock::Clock;
 use crate::trouble::Trouble;
 
-/// The first pause after a failed accept (no file descriptors left); each next one is twice as long.
+/// The first pause after a failed accept, for example without a free file descriptor. Each further pause is
+/// twice as long.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
-/// The longest pause.
+/// The longest pause after a failed accept.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// How long the stop looks for one more connection in the backlog.
+/// When the server stops, how long it waits for each further connection from the backlog.
 const BACKLOG_WAIT: Duration = Duration::from_millis(5);
 
-/// A listener that serves. If dropped without [`Server::stop`], it ends everything at once.
+/// A listener that serves its connections. A drop without [`Server::stop`] closes all of them at once.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -30,7 +31,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Begins to accept. `connections` counts the open ones.
+    /// Starts to accept connections. The gauge `connections` counts the open connections.
     pub(super) fn start<P, H>(
         listener: Listener,
         connections: Gauge,
@@ -64,17 +65,18 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on answers ask callers to go elsewhere; the server still serves every request.
+    /// From now on, answers ask callers to close their connections. The server still serves every request.
     pub(crate) fn wind_down(&self) {
         self.drain.wind_down();
     }
 
-    /// Accepts no more, closes idle connections, lets requests in flight end. Cuts the rest after `grace`.
+    /// Stops accepting, closes idle connections, and waits for the requests in flight. After `grace`, closes
+    /// the remaining connections.
     pub(crate) async fn stop(self, grace: Duration) {
         self.drain.stop();
         if tokio::time::timeout(grace, self.accepting).await.is_err() {
@@ -96,7 +98,7 @@ where
     let mut pause = MIN_PAUSE;
     let trouble = Trouble::new(Clock::system());
     loop {
-        // At the bound, new connections wait in the kernel's backlog.
+        // At the limit, new connections wait in the kernel's backlog.
         let may_accept = tasks.len() < listener.max_connections();
         tokio::select! {
             biased;
@@ -114,7 +116,7 @@ where
             }
         }
     }
-    // A connection that was established before the stop is not reset unheard.
+    // Serves the connections that were established before the stop. Otherwise the kernel would reset them.
     while tasks.len() < listener.max_connections()
         && let Ok(Ok(connection)) = tokio::time::timeout(BACKLOG_WAIT, listener.accept()).await
     {
@@ -124,7 +126,8 @@ where
     while tasks.join_next().await.is_some() {}
 }
 
-/// An error never ends a listener: it logs the error and tries again.
+/// Logs a failed accept if a line is due, then pauses. Returns at once if the error concerns one connection.
+/// The listener tries again after every error.
 async fn back_off(error: &io::Error, trouble: &Trouble, pause: &mut Duration, drain: &Drain) {
     if is_of_one_connection(error) {
         return;
@@ -142,7 +145,7 @@ async fn back_off(error: &io::Error, trouble: &Trouble, pause: &mut Duration, dr
     *pause = (*pause * 2).min(MAX_PAUSE);
 }
 
-/// Whether the error concerns this accept alone, for example because the caller left before it.
+/// Whether the error concerns only this one connection, for example because the caller has already left.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -153,7 +156,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Counts a connection while it is open, however its task ends.
+/// Counts a connection as open until its task ends or is aborted.
 struct Open(Gauge);
 
 impl Open {

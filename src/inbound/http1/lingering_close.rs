@@ -1,14 +1,15 @@
-//! Closing after an early answer: a reset would destroy the answer if the caller is still sending.
+//! Closes a connection after an early answer. If the caller is still sending, an immediate close would reset
+//! the connection, and the caller could lose the answer.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Bytes to read and drop.
+/// The most bytes to read and drop.
 const MAX_BYTES: usize = 16 << 20;
-/// Time for all of it.
+/// The time limit for reading and dropping.
 const MAX_TIME: Duration = Duration::from_secs(5);
-/// A caller that is quiet for this long has read the answer, or never will.
+/// If the caller sends nothing for this long, the caller has read the answer or never will.
 const MAX_QUIET: Duration = Duration::from_secs(1);
 
 /// Sends the end of the stream, then reads until the caller closes or a bound is reached.
@@ -16,7 +17,7 @@ pub(super) async fn lingering_close(mut io: impl AsyncRead + AsyncWrite + Unpin)
     if io.shutdown().await.is_err() {
         return;
     }
-    // However it ends, nothing but the close remains.
+    // The result does not matter: the connection closes next in any case.
     let _ = tokio::time::timeout(MAX_TIME, discard(&mut io)).await;
 }
 
