@@ -1,15 +1,15 @@
 //! A timer that every request sets and that rarely fires.
 //!
-//! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm reuses one
-//! sleep for many waits: a sleep that ends before the new deadline stays unchanged and is reset
-//! when it ends. A warm read takes 480 instructions less than with `timeout_at` (0.9 %).
+//! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm reuses one sleep for
+//! many waits. If the sleep ends before the new deadline, the alarm lets it run and resets it only when it
+//! ends. Compared with `timeout_at`, this saves 480 instructions of a warm read (0.9 %).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// One wait at a time; it wakes the task that polled it last.
+/// A timer for one wait at a time. It wakes the task that polled it last.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     set: Option<Set>,
@@ -22,7 +22,7 @@ struct Set {
 }
 
 impl Alarm {
-    /// Ready from `at` on. The caller must be within a tokio runtime.
+    /// Returns `Ready` once the time `at` has come. Must be called within a tokio runtime.
     pub(super) fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let set = self.set.get_or_insert_with(|| Set {
             sleep: Box::pin(sleep_until(at)),

@@ -1,4 +1,4 @@
-//! An answer's head: whether it is usable, and which headers the caller gets.
+//! Decides whether an answer's head is usable, and which of its headers the caller gets.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use super::headers::remove_headers;
 use crate::forward::Delivery;
 
-/// Judges an answer's head. `early` if it began before the whole request had left.
+/// Judges an answer's head. `early` says whether the answer began before the whole request had left.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,
@@ -32,14 +32,16 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// Removes the headers that only the gateway sets and those of this hop; the body sets the framing.
+/// Removes the hop-by-hop headers and those that only the gateway may set. hyper sets the framing from the
+/// body.
 pub(super) fn rewrite(headers: &mut HeaderMap) {
     remove_headers(headers, |name| {
         name == "x-request-id" || name.starts_with("lychgate-")
     });
 }
 
-/// Exactly one framing (RFC 9112, section 6): any other can be read in two ways.
+/// Refuses an invalid framing header and more than one (RFC 9112, section 6), because such an answer can be
+/// read in two ways.
 fn judge_framing(headers: &HeaderMap) -> Result<(), &'static str> {
     let (mut lengths, mut is_number) = (0, true);
     let (mut codings, mut is_chunked) = (0, true);

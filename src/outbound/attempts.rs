@@ -1,8 +1,9 @@
-//! When a request may be tried again.
+//! Decides when to send a request again.
 //!
-//! Only if a used connection turns out dead, and then on a new one. A write or a deletion: only if no byte left. A
-//! read: also if bytes left but no byte of an answer came. "The server closed, so it never read it" is no reason: a
-//! server may read a request, act on it, and close.
+//! A request is sent again only if a used connection turns out to be dead, and then only on a new connection.
+//! A write or a deletion is sent again only if no byte left. A read is also sent again if bytes left,
+//! provided that no byte of an answer came. A closed connection does not prove that the server ignored the
+//! request: the server may have read the request and acted on it before it closed the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,12 @@ use super::settings::Settings;
 use crate::forward::{Delivery, Failure, FailureKind, Outgoing, Report};
 use crate::request::Body;
 
-/// A deletion never uses a connection that was idle for longer.
+/// A deletion uses no connection that was idle for this long or longer.
 const DELETION_IDLE: Duration = Duration::from_secs(1);
-/// The most connections for one request.
+/// The most connections that one request may use.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// One request and all its tries.
+/// One request and all its attempts.
 #[derive(Debug)]
 pub(super) struct Attempts {
     pool: Arc<OriginPool>,
@@ -49,7 +50,7 @@ impl Attempts {
         }
     }
 
-    /// Sends it and reports the result.
+    /// Sends the request, again if necessary and safe, and reports the result.
     pub(super) async fn deliver(self) -> Report {
         let Self {
             pool,
@@ -90,7 +91,7 @@ impl Attempts {
                 message: unsent,
                 ..
             } = *lost;
-            // Bytes of a read's first try count if the second try fails too.
+            // If a read fails twice, the bytes that left on the first attempt still count.
             bytes_left |= failure.bytes_left;
             failure.bytes_left = bytes_left;
             match unsent {
@@ -100,14 +101,14 @@ impl Attempts {
             if delivery == Delivery::Repeatable {
                 metrics.upstream_retries.inc();
             }
-            // Other idle connections are likely dead too.
+            // The other idle connections are probably dead too.
             want = Want::New;
             times.begun = Instant::now();
         }
     }
 }
 
-/// Whether a request lost on a used connection may go out on a new one.
+/// Whether a request that a used connection lost may be sent again on a new connection.
 fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
     if lost.failure.kind != FailureKind::ConnectionLost {
         return false;
@@ -118,7 +119,7 @@ fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
     }
 }
 
-/// The request to send: path and query as they came, version 1.1, the headers rewritten.
+/// Builds the request to send: HTTP/1.1, the caller's path and query unchanged, and the headers rewritten.
 fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
     let Outgoing {
         mut head,
@@ -133,13 +134,14 @@ fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
         &context.peer,
         body.is_end_stream(),
     );
-    // The host of an absolute target was judged; upstream gets the path and query.
+    // `route` has judged the host of an absolute target. Upstream gets only the path and the query.
     if head.uri.authority().is_some() {
         let target = head.uri.path_and_query().cloned();
         head.uri = target.map_or_else(Uri::default, Uri::from);
     }
     head.version = Version::HTTP_11;
-    // Not `clear`, which keeps the table: a copy of the head would copy it too.
+    // Replaced instead of cleared: `clear` keeps the allocated table, and each copy of the head would copy
+    // it.
     head.extensions = Extensions::new();
     Message { head, body }
 }

@@ -1,8 +1,8 @@
 //! The answer's body on its way to the caller.
 //!
-//! It ends in an error if upstream cuts it short or the request's time is over. It drops trailers. At its end it
-//! returns the connection; a drop before that closes the connection. If the caller stops reading, nothing polls the
-//! body, so after its first part a task enforces the request's time.
+//! The body drops trailers. It ends in an error if upstream cuts it short or if the request's time is over.
+//! At the end, the body returns its connection to the pool. A drop before the end closes the connection. If
+//! the caller stops reading, nothing polls the body, so after the first frame a task enforces the time limit.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::origin_pool::Lease;
 use crate::request::{Body, BoxError};
 
-/// Why an answer's body ended before its end.
+/// Why an answer's body failed before its end.
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
     #[error("upstream's answer was cut short: {0}")]
@@ -45,17 +45,17 @@ struct AnswerBody {
     incoming: Incoming,
     held: Held,
     deadline: Instant,
-    /// Bounds the first wait without a task.
+    /// Limits the waits before the first frame, when no task runs yet.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// The holder of the connection.
+/// Who holds the lease of the connection.
 enum Held {
-    /// The body alone: most bodies end before they need a task.
+    /// Only the body: most bodies end before they need a task.
     Own(Lease),
-    /// The body and its task, which takes the lease when the time is over.
+    /// The body and its task share the lease. The task takes the lease when the time is over.
     Watched(Watch),
-    /// Neither: the body has ended.
+    /// Nobody: the body has ended.
     Ended,
 }
 
@@ -91,7 +91,7 @@ fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
 }
 
 impl AnswerBody {
-    /// Starts the task.
+    /// Starts the task that enforces the time limit, unless the task already runs.
     fn watch(&mut self) {
         if let Held::Own(_) = self.held
             && let Held::Own(lease) = std::mem::replace(&mut self.held, Held::Ended)
@@ -100,9 +100,9 @@ impl AnswerBody {
         }
     }
 
-    /// Waits for upstream, until the time is over.
+    /// Waits for the next frame, until the time is over.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // The task closes the connection, which ends this wait.
+        // When the time is over, the task closes the connection, which ends this wait.
         if let Held::Watched(_) = self.held {
             return Poll::Pending;
         }
@@ -116,7 +116,8 @@ impl AnswerBody {
         Poll::Ready(Some(Err(BodyError::TimedOut.into())))
     }
 
-    /// The lease, if its time was not over.
+    /// Takes the lease. Returns `None` if the body has ended or if the task took the lease because the time
+    /// was over.
     fn end(&mut self) -> Option<Lease> {
         match std::mem::replace(&mut self.held, Held::Ended) {
             Held::Own(lease) => Some(lease),
@@ -125,7 +126,8 @@ impl AnswerBody {
         }
     }
 
-    /// Returns the connection for reuse. If the task closed it, the end is an error, whatever hyper says.
+    /// Returns the connection for reuse. If the task has closed the connection, returns an error, even if
+    /// hyper reports a normal end.
     fn finish(&mut self) -> Result<(), BoxError> {
         let lease = self.end().ok_or(BodyError::TimedOut)?;
         lease.give_back();
@@ -147,7 +149,7 @@ impl http_body::Body for AnswerBody {
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    // A reader that knows the length may stop here.
+                    // A reader that knows the body's length may not poll again after the last frame.
                     if !self.incoming.is_end_stream() {
                         self.watch();
                     } else if let Err(error) = self.finish() {

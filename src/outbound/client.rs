@@ -1,4 +1,4 @@
-//! The door of `outbound`: takes a cleared request, returns an unrecorded answer.
+//! The entry point of `outbound`: takes a cleared request and returns an unrecorded answer.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -16,19 +16,20 @@ use crate::metrics::Metrics;
 use crate::tls::ClientTls;
 use crate::trouble::Present;
 
-/// The client of the whole gateway, cheap to clone. Its pool outlives a reload that keeps its settings.
+/// The client for all origins. A clone is cheap. A reload keeps the pool if the outbound settings are
+/// unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     settings: Arc<Settings>,
     pool: Arc<Pool>,
 }
 
-/// A future answer, small enough for the allocator's fast path.
+/// A boxed future answer. The future is small enough for the allocator's fast path.
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<Unrecorded, Infallible>> + Send>>;
 
 impl Client {
-    /// Reads the roots and makes an empty pool; an error says what is wrong with the roots. Must be called within a
-    /// tokio runtime.
+    /// Reads the trusted root certificates and makes an empty pool. An error says what is wrong with the
+    /// certificates. Must be called within a tokio runtime.
     pub(crate) fn new(settings: Settings, metrics: Metrics, clock: Clock) -> Result<Self, String> {
         let tls = ClientTls::new(settings.roots_file.as_deref())?;
         let settings = Arc::new(settings);
@@ -39,7 +40,7 @@ impl Client {
         })
     }
 
-    /// The settings that it was made from.
+    /// The settings that the client was made from.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -49,7 +50,8 @@ impl Client {
         self.pool.troubles()
     }
 
-    /// Sends the request. The report says what came and counts the tries. A drop of the future closes the connection.
+    /// Sends the request. The report holds the reply and the number of attempts. A drop of the future closes
+    /// the connection.
     pub(crate) fn send(&self, cleared: Cleared) -> Sending {
         let outgoing = cleared.into_outgoing();
         let attempts = match self.pool.origin_pool(outgoing.context.origin.known()) {

@@ -1,4 +1,4 @@
-//! Makes a connection: name, TCP, TLS, and the task in which hyper drives it.
+//! Makes a connection: resolves the name, connects TCP and TLS, and starts the task in which hyper drives it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -20,25 +20,25 @@ use super::upload::Upload;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 
-/// Name look-ups at once. Each holds a thread that nothing can cancel.
+/// The most name look-ups at once. A look-up occupies a thread until it ends, because nothing can cancel it.
 const MAX_LOOKUPS: usize = 8;
-/// Addresses to try per name.
+/// The most addresses to try per name.
 const MAX_ADDRESSES: usize = 8;
-/// The kernel probes a silent peer after this, then every [`KEEPALIVE_INTERVAL`].
+/// The kernel probes a silent peer after this time, then every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// hyper's read buffer, and so the longest head of an answer.
+/// The size of hyper's read buffer, which also limits the head of an answer.
 const MAX_BUFFER_BYTES: usize = 128 * 1024;
 
-/// Makes connections; one for all origins.
+/// Makes connections. All origins share one connector.
 #[derive(Debug)]
 pub(super) struct Connector {
     tls: ClientTls,
     lookups: Arc<Semaphore>,
 }
 
-/// A connection that hyper drives in its own task. A drop closes an idle one in order; [`Self::abort`] closes any at
-/// once.
+/// A connection that hyper drives in its own task. A drop closes an idle connection in order. [`Self::abort`]
+/// closes any connection at once.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
@@ -55,7 +55,8 @@ impl Connector {
         }
     }
 
-    /// Connects. The caller enforces `deadline`; this only divides the time among the addresses.
+    /// Connects to the origin. The caller enforces `deadline`. This function only divides the time among the
+    /// addresses.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
@@ -91,7 +92,7 @@ impl Connector {
         }
         let permit = Arc::clone(&self.lookups).acquire_owned().await;
         let (host, port) = (origin.host.clone(), origin.port);
-        // The thread holds the permit: the look-up continues even if its caller stops waiting.
+        // The thread holds the permit, because the look-up continues even if its caller stops waiting.
         let found = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             (host.as_str(), port)
@@ -110,8 +111,9 @@ impl Connector {
 }
 
 impl Connection {
-    /// Whether it may carry another request: hyper has finished the last one, and no byte waits in the kernel.
-    /// Under TLS, waiting bytes may be session tickets, so hyper reads them first.
+    /// Whether the connection can carry another request: hyper has finished the last request, and no byte
+    /// waits in the kernel. Under TLS, waiting bytes may be session tickets, so hyper gets a chance to read
+    /// them first.
     pub(super) async fn is_fit(&mut self, tls: bool, settle: Duration) -> bool {
         if !self.sender.is_ready() {
             let ready = Box::pin(tokio::time::timeout(settle, self.sender.ready())).await;
@@ -129,14 +131,14 @@ impl Connection {
         }
     }
 
-    /// Closes it at once, even during a request.
+    /// Closes the connection at once, even during a request.
     pub(super) fn abort(&self) {
         self.stream.seal();
         self.task.abort();
     }
 }
 
-/// Tries the addresses in order. Each gets an equal share of the remaining time.
+/// Tries the addresses in order. Each address gets an equal share of the remaining time.
 async fn reach(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
     for (tried, address) in addresses.iter().enumerate() {
@@ -170,7 +172,7 @@ async fn drive(io: HyperIo, stream: Arc<CountedStream>) -> hyper::Result<Connect
         .max_buf_size(MAX_BUFFER_BYTES)
         .handshake(TokioIo::new(io))
         .await?;
-    // The request that waits for the answer gets the error too.
+    // The error can be ignored here, because the request that waits for the answer gets it too.
     let task = tokio::spawn(async move {
         let _ = connection.await;
     });

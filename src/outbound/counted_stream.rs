@@ -1,8 +1,8 @@
 //! A connection's socket, with a count of the bytes that left on it.
 //!
-//! hyper does not say whether a byte of a failed request left, so this stream counts every write. It also peeks before
-//! the next request: a FIN or an unrequested answer may wait in the kernel while hyper still calls the connection
-//! ready.
+//! hyper does not say whether a byte of a failed request left, so this stream counts the bytes of every
+//! write. The stream can also peek at its input before the next request. A FIN or an unrequested answer may
+//! wait in the kernel although hyper still calls the connection ready.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -15,18 +15,19 @@ use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Input that waits in the kernel on an idle socket.
+/// The input that waits in the kernel on an idle socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
-    /// None: the connection can be used.
+    /// No input: the connection can be used.
     Nothing,
-    /// Bytes: an unrequested answer, or (under TLS) records that are no answer.
+    /// Bytes: an unrequested answer, or under TLS perhaps records that hold no answer.
     Bytes,
     /// The end of the stream, or an error.
     End,
 }
 
-/// Bytes of one read: the least, and the most after reads that filled their buffer.
+/// The bounds of one read in bytes. The size starts at the lower bound and doubles after each read that
+/// filled its buffer.
 const MIN_ROOM: usize = 2 * 1024;
 const MAX_ROOM: usize = 128 * 1024;
 
@@ -36,19 +37,20 @@ const BODY_ENDED: u8 = 1;
 const BODY_FAILED: u8 = 2;
 const BODY_NONE: u8 = 3;
 
-/// A socket and the progress of the request on it. hyper's task, the lease, the request's body and the TLS stream
-/// share it.
+/// A socket and the progress of the request on it. hyper's task, the lease, the request's body and the TLS
+/// stream share this value.
 #[derive(Debug)]
 pub(super) struct CountedStream {
     socket: TcpStream,
-    /// Whether the socket carries TLS. Then a failed write may have sent some of its bytes, so all count as sent.
+    /// Whether the socket carries TLS. Under TLS, a failed write may have sent some of its bytes, so all its
+    /// bytes count as sent.
     tls: bool,
     created: Instant,
     /// Bytes of this request that the kernel (or TLS) has accepted.
     written: AtomicU64,
-    /// A write is in progress; together with `sealed` it makes [`Self::seal`] exact.
+    /// Whether a write is in progress. Together with `sealed`, this flag makes [`Self::seal`] exact.
     writing: AtomicBool,
-    /// No more writes.
+    /// Whether further writes are forbidden.
     sealed: AtomicBool,
     /// A `BODY_…` constant. The request's body sets it.
     body: AtomicU8,
@@ -56,11 +58,12 @@ pub(super) struct CountedStream {
     begun: AtomicU64,
     /// Microseconds from `created` to the last byte of the request, plus 1; 0 until then.
     sent: AtomicU64,
-    /// A byte of an answer came.
+    /// Whether a byte of an answer came.
     answer_begun: AtomicBool,
-    /// A byte of an answer came before the last byte of the request had left.
+    /// Whether a byte of an answer came before the last byte of the request had left.
     early: AtomicBool,
-    /// Bytes of the next read. A read zeroes its buffer first, and most answers are short.
+    /// The buffer size of the next read. It is small at first, because a read zeroes its buffer and most
+    /// answers are short.
     room: AtomicUsize,
 }
 
@@ -82,8 +85,8 @@ impl CountedStream {
         })
     }
 
-    /// Resets the progress for a new request; `bodiless` if nothing follows its head. hyper gets the request after
-    /// this, so no other task looks yet.
+    /// Resets the progress for a new request. `bodiless` says that nothing follows the head. hyper gets the
+    /// request only after this call, so no other task reads these fields yet.
     pub(super) fn begin(&self, bodiless: bool, now: Instant) {
         self.written.store(0, Relaxed);
         self.begun.store(self.micros(now), Relaxed);
@@ -127,16 +130,16 @@ impl CountedStream {
         self.early.load(Acquire)
     }
 
-    /// Forbids further writes, then says whether a byte of the request left. Exact for plain TCP; `true` if in doubt,
-    /// which means during a write and under TLS.
+    /// Forbids further writes, then returns whether a byte of the request left. Returns `true` if in doubt:
+    /// during a write, or if TLS has accepted a byte. Otherwise the result is exact.
     pub(super) fn seal(&self) -> bool {
         self.sealed.store(true, SeqCst);
         self.has_left()
     }
 
-    /// Whether a byte of the request left, or may be leaving.
+    /// Whether a byte of the request left or may be leaving now.
     pub(super) fn has_left(&self) -> bool {
-        // In this order: a write that ended before the first look shows in the second.
+        // The order matters: if a write ends before the first load, the second load sees its bytes.
         self.writing.load(SeqCst) || self.written.load(SeqCst) > 0
     }
 
@@ -172,13 +175,14 @@ impl CountedStream {
         if left > 0 {
             self.written.fetch_add(left as u64, Relaxed);
         }
-        // A reader that sees this also sees the count.
+        // A thread that sees this store also sees the new count.
         self.writing.store(false, Release);
         result
     }
 
-    /// hyper flushes only when its own buffer is empty, so a flush after the body's end is the request's last byte. A
-    /// head without a body leaves at once, so its start counts as its end.
+    /// Notes when the request's last byte left. hyper flushes only when its own buffer is empty, so a flush
+    /// after the body's end follows the last byte. A head without a body leaves at once, so its start counts
+    /// as its end.
     pub(super) fn flushed(&self) {
         if self.sent.load(Acquire) != 0 || self.written.load(Relaxed) == 0 {
             return;
@@ -197,7 +201,7 @@ impl CountedStream {
         self.answer_begun.store(true, Release);
     }
 
-    /// Microseconds from `created`, plus 1.
+    /// Microseconds from `created` to `now`, plus 1.
     fn micros(&self, now: Instant) -> u64 {
         let age = now.saturating_duration_since(self.created);
         u64::try_from(age.as_micros()).unwrap_or(u64::MAX - 1) + 1
@@ -216,7 +220,8 @@ impl CountedStream {
             let outcome = self.socket.try_io(Interest::READABLE, || {
                 let target = buf.initialize_unfilled_to(room);
                 got = recv(&self.socket, target, RecvFlags::empty())?.1;
-                // A short read has emptied the socket: `WouldBlock` saves the next call.
+                // A short read has emptied the socket. `WouldBlock` tells tokio so, which saves the next
+                // system call.
                 if 0 < got && got < room {
                     return Err(ErrorKind::WouldBlock.into());
                 }
@@ -249,7 +254,7 @@ impl CountedStream {
         }
     }
 
-    /// Ends the sending half.
+    /// Closes the sending half of the socket.
     pub(super) fn shutdown(&self) -> io::Result<()> {
         shutdown(&self.socket, Shutdown::Write).map_err(Into::into)
     }

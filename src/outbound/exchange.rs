@@ -1,4 +1,4 @@
-//! One request on one connection: sends it, waits, and judges the answer's head.
+//! Sends one request on one connection, waits for the answer, and judges the answer's head.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -36,7 +36,8 @@ impl Message {
         }
     }
 
-    /// The head and the body to send, and if `keeps` the same message once more. A stream cannot be kept.
+    /// Splits the message into the head and the body to send. If `keeps`, also returns a copy of the message,
+    /// unless the body is a stream.
     fn split(self, keeps: bool) -> (Parts, Body, Option<Self>) {
         let body = match &self.body {
             Body::Empty if keeps => Body::Empty,
@@ -47,22 +48,22 @@ impl Message {
     }
 }
 
-/// The time bounds of a request and its answer.
+/// The time limits of a request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// When the gateway sends it.
+    /// When the gateway begins to send the request.
     pub(super) begun: Instant,
-    /// From the last byte sent to the answer's head.
+    /// The time limit from the last byte of the request to the answer's head.
     pub(super) head_timeout: Duration,
-    /// When all of it must have ended.
+    /// When the request and its whole answer must have ended.
     pub(super) deadline: Instant,
 }
 
-/// No usable answer; the connection is closed.
+/// A failed exchange: no usable answer came, and the connection is closed.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) failure: Failure,
-    /// The request, if it can be sent once more: hyper returned it unsent, or a copy was made.
+    /// The request, if it can be sent again: hyper returned it unsent, or the exchange kept a copy.
     pub(super) message: Option<Message>,
     /// Whether any byte of an answer came.
     pub(super) answer_begun: bool,
@@ -85,11 +86,11 @@ pub(super) async fn exchange(
         return Err(lost(why, Some(message), false));
     };
     let stream = Arc::clone(&connection.stream);
-    // hyper consumes the request, and a used connection may be dead.
+    // A used connection may be dead, and hyper consumes the request, so the exchange keeps a copy.
     let (head, body, copy) = message.split(used);
     stream.begin(body.is_end_stream(), times.begun);
     let request = Request::from_parts(head, Upload::new(body, Arc::clone(&stream)));
-    // Pinned here: it is large, and every move would copy it.
+    // Pinned in place: the future is large, and every move would copy it.
     let sending = pin!(connection.sender.try_send_request(request));
     match answered(sending, &stream, &mut connection.alarm, times).await {
         Some(Ok(response)) => {
@@ -120,7 +121,8 @@ pub(super) async fn exchange(
     }
 }
 
-/// Waits for the answer's head; `None` when its time is over. Until the request has left, only the deadline counts.
+/// Waits for the answer's head. Returns `None` if the time is over. The head timeout starts when the whole
+/// request has left. Until then, only the deadline counts.
 async fn answered(
     mut sending: Pin<&mut impl Future<Output = Reply>>,
     stream: &CountedStream,
@@ -143,7 +145,8 @@ async fn answered(
         let next = match stream.sent_at() {
             Some(sent) if sent + times.head_timeout <= now => return None,
             Some(sent) => sent + times.head_timeout,
-            // Looks again soon: an upload's head timeout is late by an eighth at most.
+            // The upload still runs. Checks again after an eighth of the head timeout, so that this timeout
+            // fires late by at most an eighth.
             None => now + (times.head_timeout / 8).max(Duration::from_millis(5)),
         };
         wake = times.deadline.min(next);
@@ -160,7 +163,7 @@ fn broken(lease: &Lease, stream: &CountedStream, error: &hyper::Error) -> Box<Lo
     };
     let origin = lease.origin();
     let detail = match std::error::Error::source(error) {
-        // The layer that made the body reports its error.
+        // If the body failed, the layer that made the body reports the error.
         Some(cause) if kind != FailureKind::RequestBody => format!("{origin}: {error}: {cause}"),
         _ => format!("{origin}: {error}"),
     };

@@ -1,5 +1,5 @@
-//! A request's headers on the way up. The gateway removes those that a caller may not set and adds its own; all others
-//! stay byte for byte, the values of a name in their order.
+//! Rewrites a request's headers for upstream. The gateway removes the headers that a caller may not set, and
+//! adds its own. All other headers stay byte for byte, and the values of each name keep their order.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, VIA};
 use http::request::Parts;
@@ -10,7 +10,8 @@ use crate::request::Peer;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Headers that a layer judged. `Connection` never removes them; `route` refuses such a request anyway.
+/// Headers that a layer judged. `Connection` cannot remove these headers. `route` refuses a request that
+/// tries to.
 const JUDGED: [&str; 4] = [
     "if-match",
     "x-http-method-override",
@@ -18,7 +19,7 @@ const JUDGED: [&str; 4] = [
     "content-type",
 ];
 
-/// Rewrites the caller's headers in place. `host` is the origin's.
+/// Rewrites the caller's headers in place. `host` is the host of the origin.
 pub(super) fn rewrite(
     head: &mut Parts,
     host: HeaderValue,
@@ -34,13 +35,14 @@ pub(super) fn rewrite(
     headers.insert(VIA, HeaderValue::from_static("1.1 lychgate"));
     headers.insert(X_REQUEST_ID, request_id);
     trace_context::continue_or_begin(headers);
-    // RFC 9110, section 8.6: a method that expects content says if it has none.
+    // RFC 9110, section 8.6: if its method expects content, a request without content says so.
     if is_bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 
-/// Removes the headers that `is_removed` or `Connection` names (RFC 9110, section 7.6.1).
+/// Removes the hop-by-hop headers, those that `Connection` names (RFC 9110, section 7.6.1), and those that
+/// `is_removed` selects.
 pub(super) fn remove_headers(headers: &mut HeaderMap, is_removed: fn(&str) -> bool) {
     let connection_names = headers.contains_key(CONNECTION);
     let removed: Vec<HeaderName> = headers
@@ -57,7 +59,8 @@ pub(super) fn remove_headers(headers: &mut HeaderMap, is_removed: fn(&str) -> bo
     }
 }
 
-/// RFC 9110, sections 7.6.1 and 11.7, and the framing, which the body sets.
+/// Whether the header applies to one connection only (RFC 9110, sections 7.6.1 and 11.7) or sets the framing,
+/// which hyper takes from the body.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -88,7 +91,8 @@ fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
     })
 }
 
-/// Headers that a caller may not set. Names are in lower case; many servers read `_` as `-`.
+/// Whether a caller may not set this header. `name` is in lower case. Many servers read `_` as `-`, so both
+/// count.
 fn is_forbidden(name: &str) -> bool {
     if name.contains('_') {
         return is_forbidden(&name.replace('_', "-"));
@@ -96,12 +100,12 @@ fn is_forbidden(name: &str) -> bool {
     matches!(
         name,
         "cookie" | "cookie2" | "expect" | "forwarded" | "via" | "x-real-ip" | "x-request-id"
-        // Some frameworks read the target from these instead of the request line.
+        // Some frameworks read the target from these headers instead of the request line.
         | "x-original-url" | "x-rewrite-url"
     ) || name.starts_with("x-forwarded-")
 }
 
-/// RFC 7239; `host` is the host that the caller named.
+/// Makes the value of `Forwarded` (RFC 7239). `host` is the caller's `Host` header.
 fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
     let mut text = String::with_capacity(96);
     text.push_str(peer.forwarded());
@@ -115,7 +119,8 @@ fn forwarded(peer: &Peer, host: Option<&HeaderValue>) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("for=unknown"))
 }
 
-/// RFC 9110, section 5.6.2, the part that a host needs.
+/// Whether the byte may appear in an unquoted host. Accepts the characters of `token` (RFC 9110, section
+/// 5.6.2) that a host needs.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
 }

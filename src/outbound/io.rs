@@ -1,4 +1,4 @@
-//! A [`CountedStream`] as TLS and hyper use it.
+//! Adapts a [`CountedStream`] to the I/O traits that TLS and hyper use.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::counted_stream::CountedStream;
 
-/// The socket under TLS. It counts nothing: a handshake is not a request.
+/// The socket under TLS. It counts no bytes, because the bytes of a handshake belong to no request.
 #[derive(Debug)]
 pub(super) struct Socket(pub(super) Arc<CountedStream>);
 
@@ -55,11 +55,11 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The stream that hyper reads and writes. Every byte counts.
+/// The stream that hyper reads and writes. Counts every byte that hyper writes.
 #[derive(Debug)]
 pub(super) struct HyperIo {
     pub(super) stream: Arc<CountedStream>,
-    /// TLS over the same stream.
+    /// The TLS session over `stream`, if the origin uses TLS.
     pub(super) tls: Option<Box<TlsStream<Socket>>>,
 }
 
@@ -81,7 +81,8 @@ impl AsyncRead for HyperIo {
     }
 }
 
-/// Not vectored, so hyper copies the body behind the head: for a small body that costs less than a list.
+/// Without vectored writes, hyper copies the body behind the head into one buffer. For a small body, this
+/// costs less than a vectored write.
 impl AsyncWrite for HyperIo {
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -1,14 +1,15 @@
-//! Bytes out: connections to upstream, requests on them, and the answers.
+//! Sends requests to upstream and receives the answers.
 //!
-//! Its promise: an origin gets each request once, with the bytes that the layers judged, and a failure says truly
-//! whether a byte of it left. In reading order:
+//! Three promises. Upstream gets the bytes that the layers judged. A write or a deletion is sent again only
+//! if no byte of it left. Every failure says whether a byte of the request left. In reading order:
 //!
-//! 1. [`client`] is the door;
-//! 2. `attempts` decides when to try again, `exchange` sends one request on one connection;
+//! 1. [`client`] is the entry point;
+//! 2. `attempts` decides when to send a request again, `exchange` sends one request on one connection;
 //! 3. `pool` and `origin_pool` choose the connection, `connect` makes a new one;
-//! 4. `counted_stream` counts the bytes that left and peeks, `io` shows it to TLS and hyper;
-//! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` pass the bodies on;
-//! 6. `alarm` is the timer of an answer, `settings` holds the times and bounds.
+//! 4. `counted_stream` counts the bytes that left and detects a dead connection, `io` adapts it to TLS and
+//!    hyper;
+//! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` stream the bodies;
+//! 6. `alarm` is the timer for the answer's head, `settings` holds the time limits and other settings.
 
 mod alarm;
 mod answer;

@@ -1,7 +1,7 @@
-//! The connections to one origin: the idle ones, newest last, and a slot for each one in use.
+//! The connections to one origin: the idle connections, and a slot for each connection in use.
 //!
-//! Idle and used connections together never exceed `max_connections`: a request takes a slot first, and a new
-//! connection pushes the oldest idle one out if there is no room.
+//! The idle connections and those in use together never exceed `max_connections`. A request first takes a
+//! slot. If there is no room for a new connection, the oldest idle connection is closed.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,28 +22,28 @@ use crate::trouble::{Present, Trouble};
 /// How long hyper's task may take to make a returned connection ready again.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Which connection suits a request.
+/// Which connections suit a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
-    /// Any live one.
+    /// Any live connection.
     Any,
-    /// A new one, or one that was used within this time.
+    /// A connection that was used within this time, or a new connection.
     UsedWithin(Duration),
-    /// A new one.
+    /// A new connection.
     New,
 }
 
-/// One origin's connections.
+/// The pool of one origin.
 #[derive(Debug)]
 pub(super) struct OriginPool {
     origin: Arc<Origin>,
-    /// The value of `host`.
+    /// The value of the `host` header.
     pub(super) host: HeaderValue,
     settings: Arc<Settings>,
     connector: Arc<Connector>,
     pub(super) metrics: Metrics,
     slots: Arc<Semaphore>,
-    /// Oldest first. The lock covers a push or a pop.
+    /// The idle connections, oldest first. The lock is held only to change or look at this list.
     idle: Mutex<Vec<Idle>>,
     /// Why requests to the origin fail now.
     trouble: Trouble,
@@ -55,15 +55,15 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection in use. A drop closes it at once; [`Self::give_back`] makes it idle.
+/// A connection in use. A drop closes the connection at once; [`Self::give_back`] makes it idle.
 #[derive(Debug)]
 pub(super) struct Lease {
     connection: Option<Connection>,
     pool: Arc<OriginPool>,
     _slot: OwnedSemaphorePermit,
-    /// Whether it carried a request before.
+    /// Whether the connection has carried a request before.
     pub(super) used: bool,
-    /// When the request got it.
+    /// When the request got the connection.
     pub(super) begun: Instant,
 }
 
@@ -92,8 +92,8 @@ impl OriginPool {
         }))
     }
 
-    /// A suitable connection, by `deadline` at the latest. `now` is the time of the call: this reads the clock again
-    /// only after a wait.
+    /// Returns a suitable connection, or an error by `deadline` at the latest. `now` is the time of the call.
+    /// After a wait, the function reads the clock again.
     pub(super) async fn check_out(
         self: &Arc<Self>,
         want: Want,
@@ -120,7 +120,7 @@ impl OriginPool {
             }
             connection.abort();
         }
-        // Boxed: a request that finds an idle connection needs no room to make one.
+        // Boxed to keep this future small: most requests find an idle connection and never connect.
         let connection = Box::pin(self.connect(deadline)).await?;
         Ok(Lease {
             connection: Some(connection),
@@ -131,7 +131,7 @@ impl OriginPool {
         })
     }
 
-    /// Logs that requests to the origin begin to fail, or that one succeeds again.
+    /// Logs when requests to the origin begin to fail, and when they succeed again.
     pub(super) fn log(&self, reply: &Result<http::Response<Body>, Failure>) {
         let origin = &self.origin;
         let failure = match reply {
@@ -192,7 +192,7 @@ impl OriginPool {
         });
         *idle = keep;
         drop(idle);
-        // Closed outside the lock.
+        // Closes the connections after the lock is released.
         drop(over);
     }
 
@@ -218,7 +218,7 @@ impl OriginPool {
         Ok(slot)
     }
 
-    /// Takes the newest idle connection if it is young enough: all others are older.
+    /// Takes the newest idle connection if it is young enough. If it is too old, so are all others.
     fn take_idle(&self, want: Want, now: Instant) -> Option<Connection> {
         let oldest = match want {
             Want::Any => self.settings.idle_timeout,
@@ -251,7 +251,7 @@ impl OriginPool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows every idle connection to a test.
+    /// Passes each idle connection to `look`, for tests.
     #[cfg(test)]
     pub(super) fn each_idle<T>(
         &self,
@@ -286,8 +286,8 @@ impl Lease {
         self.connection.as_mut()
     }
 
-    /// Makes it idle, after the answer's last byte. Closes it if the whole request has not left (an early answer) or
-    /// upstream has closed it.
+    /// Returns the connection to the pool after the answer's last byte. Closes the connection instead if
+    /// upstream has closed it, or if the answer came before the whole request had left.
     pub(super) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else {
             return;
@@ -309,7 +309,7 @@ impl Drop for Lease {
     }
 }
 
-/// A failure before a byte left.
+/// Makes a failure before any byte of the request left.
 pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
     Failure {
         kind,

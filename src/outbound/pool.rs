@@ -1,4 +1,4 @@
-//! One pool per origin, and the task that closes connections that were idle for too long.
+//! Keeps one pool per origin, and a task that closes connections that were idle for too long.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::request::Origin;
 use crate::trouble::Present;
 
-/// Origins that may have connections at once.
+/// The most origins with a pool at once.
 const MAX_ORIGINS: usize = 1024;
 
 type OriginPools = BTreeMap<Arc<Origin>, Arc<OriginPool>>;
@@ -26,7 +26,7 @@ type OriginPools = BTreeMap<Arc<Origin>, Arc<OriginPool>>;
 #[derive(Debug)]
 pub(super) struct Pool {
     origins: Arc<ArcSwap<OriginPools>>,
-    /// Held to add an origin; a look-up takes no lock.
+    /// Locked while an origin is added. A look-up takes no lock.
     adding: Mutex<()>,
     settings: Arc<Settings>,
     connector: Arc<Connector>,
@@ -56,7 +56,7 @@ impl Pool {
         }
     }
 
-    /// The pool of this origin.
+    /// Returns the pool of this origin. Adds a pool if there is none.
     pub(super) fn origin_pool(&self, origin: &Arc<Origin>) -> Result<Arc<OriginPool>, Failure> {
         if let Some(pool) = self.origins.load().get(origin) {
             return Ok(Arc::clone(pool));

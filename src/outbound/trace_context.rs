@@ -1,4 +1,5 @@
-//! `traceparent` (W3C Trace Context, section 3.2): continues the caller's trace with a new span id, or begins one.
+//! Sets `traceparent` (W3C Trace Context, section 3.2): continues the caller's trace with a new span id, or
+//! begins a new trace.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -6,13 +7,13 @@ use crate::random;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// `00-` 32 digits `-` 16 digits `-` 2 digits.
+/// The length of `00-`, 32 digits, `-`, 16 digits, `-` and 2 digits.
 const LENGTH: usize = 55;
-/// The flags this version knows: sampled, and (level 2) a random trace id.
+/// The flags that the gateway knows: `sampled`, and `random-trace-id` of level 2.
 const KNOWN_FLAGS: u8 = 0b11;
 
-/// Puts the gateway's own span into the headers. If `traceparent` is invalid or repeated, a new trace begins and
-/// `tracestate` is removed (section 4.3).
+/// Sets `traceparent` with the gateway's own span id. If the caller's `traceparent` is missing, invalid or
+/// repeated, begins a new trace and removes `tracestate` (section 4.3).
 pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
     let Some(mut random) = random::bytes::<24>() else {
         headers.remove(TRACEPARENT);
@@ -20,7 +21,7 @@ pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
         return;
     };
     let (trace, span) = random.split_at_mut(16);
-    // All zeros is no id.
+    // An id of all zeros is invalid, so one bit of each id is always set.
     trace[15] |= 1;
     span[7] |= 1;
     let mut text = [b'-'; LENGTH];
@@ -47,13 +48,13 @@ pub(super) fn continue_or_begin(headers: &mut HeaderMap) {
     }
 }
 
-/// The trace id's digits and the flags, if the value is valid.
+/// Returns the trace id's digits and the flags, or `None` if the value is invalid.
 fn parse(value: &HeaderValue) -> Option<([u8; 32], u8)> {
     let text = value.as_bytes();
     let head = text.get(..LENGTH)?;
     let dashes = head[2] == b'-' && head[35] == b'-' && head[52] == b'-';
     let version = hex_byte(&head[..2])?;
-    // A later version may append fields; this one may not, and 255 is forbidden.
+    // Version 0 has a fixed length. A later version may append fields. Version 255 is forbidden.
     let length_fits = match version {
         0 => text.len() == LENGTH,
         255 => false,
@@ -76,7 +77,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
     }
 }
 
-/// Lower case only: upper case is invalid here.
+/// The value of a hexadecimal digit. Upper case is invalid in `traceparent`.
 fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

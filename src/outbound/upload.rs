@@ -1,4 +1,4 @@
-//! The request's body on its way to hyper: data frames only. It tells the stream when it ends.
+//! Passes the request's body to hyper, data frames only, and tells the [`CountedStream`] when the body ends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use http_body::{Frame, SizeHint};
 use super::counted_stream::CountedStream;
 use crate::request::{Body, BoxError};
 
-/// A request's body bound to the connection it is sent on.
+/// A request's body, and the stream of the connection that sends it.
 #[derive(Debug)]
 pub(super) struct Upload {
     body: Body,
