@@ -11,13 +11,13 @@ use crate::request::{Body, RequestContext};
 /// A request that passed every check, ready for upstream.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// The wire method (not the effective one), the target byte for byte, and the caller's headers.
-    /// `authorization`, if present, is already the one for upstream; `outbound::headers` removes
-    /// the headers that must not go there.
+    /// The method on the wire (not the effective method), the target byte for byte, and the caller's headers.
+    /// `authorization`, if present, already holds the credentials for upstream. `outbound::headers` removes
+    /// the headers that must not go upstream.
     pub head: Box<Parts>,
     /// The body for upstream.
     pub body: Body,
-    /// How the client may send it.
+    /// How the client may send the request.
     pub delivery: Delivery,
     /// The facts of the request; its origin is the destination.
     pub context: Arc<RequestContext>,
@@ -26,14 +26,13 @@ pub struct Outgoing {
 /// How the client may send a request, by its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// A read: the client may send it again if a reused connection ends before any byte of the
-    /// answer.
+    /// A read. If a reused connection ends before any byte of the answer, the client may send the read again.
     Repeatable,
-    /// A write: the client may send it again only if no byte was sent.
+    /// A write. The client may send the write again only if no byte was sent.
     Once,
-    /// A deletion: as for a write, and only on a connection that is new or was used within the last
-    /// second. An answer that is not final and well-formed (408, early, ambiguous framing, 101, an
-    /// unknown status) is a failure.
+    /// A deletion. The rule of a write applies, and the connection must be new or used within the last
+    /// second. The client treats these answers as failures: 408, an early answer, ambiguous framing, 101, and
+    /// a status outside 200 to 599.
     Deletion,
 }
 
@@ -42,12 +41,12 @@ pub enum Delivery {
 pub struct Report {
     /// The answer, or the reason for its absence.
     pub reply: Result<Response<Body>, Failure>,
-    /// The number of connections that the client tried, including failed ones; 0 if none became
-    /// free.
+    /// The number of connections that the client tried, including failed connections. 0 if no connection
+    /// became free.
     pub attempts: u32,
 }
 
-/// The client received no valid answer.
+/// Why the client received no valid answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The kind of failure.
@@ -63,7 +62,7 @@ pub struct Failure {
 /// Kinds of failure between the gateway and upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// No connection: refused, unresolved, TLS failed, or timed out.
+    /// The client could make no connection: refused, unresolved, failed TLS, or timed out.
     Unreachable,
     /// No connection to this origin became free in time.
     Saturated,
@@ -78,7 +77,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The name in logs.
+    /// The name of the kind in logs.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",

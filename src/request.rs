@@ -1,4 +1,4 @@
-//! What travels with a request: its body, its caller's end of the connection, and its context.
+//! The types that travel with a request: its body, the caller's end of the connection, and the context.
 
 mod body;
 mod origin;
@@ -21,34 +21,33 @@ use crate::token::Identity;
 /// The one header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// The facts of one request. The request's extensions carry it up to `route`, and the stages carry
-/// it from there on.
+/// The facts of one request. The request's extensions carry the context up to the layer `route`. From there
+/// on, the stages carry the context.
 ///
-/// Each fact is learned by one layer and read by the layers after it, the access log and the record
-/// of a refusal.
+/// One layer learns each fact. The layers after it, the access log and the record of a refusal read the fact.
 #[derive(Debug)]
 pub struct RequestContext {
     /// The gateway's id of the request.
     pub request_id: HeaderValue,
     /// The caller's end of the connection.
     pub peer: Peer,
-    /// When `request_id` got the head.
+    /// When the layer `request_id` got the head.
     pub started: Instant,
     /// Whether the method or its override is `DELETE`.
     tries_deletion: bool,
-    /// What the request asks for (`route`).
+    /// The operation and the target of the request, learned by the layer `route`.
     pub matched: Fact<Matched>,
-    /// The caller (`authenticate`).
+    /// The caller, learned by the layer `authenticate`.
     pub identity: Fact<Arc<Identity>>,
-    /// The users that the body of a batch deletion names (`conform`).
+    /// The users that the body of a batch deletion names, learned by the layer `conform`.
     pub batch: Fact<Batch>,
-    /// The destination of the request (`domain`).
+    /// The destination of the request, learned by the layer `domain`.
     pub origin: Fact<Arc<Origin>>,
-    /// The first fault of the caller's body (`limits`).
+    /// The first fault of the caller's body, learned by the layer `limits`.
     pub body_fault: Fact<BodyFault>,
-    /// Whether an intent is on record (`record`).
+    /// Whether an intent is on record. The layer `record` sets this flag.
     pub recorded: AtomicBool,
-    /// The refusal (`refuse`, or `record` for a deletion).
+    /// The refusal, learned by the layer `refuse`, or by `record` for a deletion.
     pub refused: Fact<RefusedAs>,
 }
 
@@ -56,7 +55,8 @@ pub struct RequestContext {
 #[derive(Debug)]
 pub struct Fact<T>(OnceLock<T>);
 
-/// The operation and the target of a request, unchecked before `conform`.
+/// The operation and the target of a request. The layer `conform` checks the form of the account and the
+/// user.
 #[derive(Debug)]
 pub struct Matched {
     /// The operation.
@@ -65,14 +65,14 @@ pub struct Matched {
     pub account: String,
     /// The user in the path.
     pub user: Option<String>,
-    /// `If-Match` of a deletion.
+    /// The value of `If-Match`, if the request is a deletion.
     pub if_match: Option<String>,
 }
 
 /// The users that the body of a batch deletion names.
 #[derive(Debug)]
 pub struct Batch {
-    /// The users; empty if the body cannot be read as a list of them.
+    /// The users. Empty if the body is not a valid list of user ids.
     pub users: Vec<String>,
     /// SHA-256 of the body in hexadecimal.
     pub body_sha256: String,
@@ -81,7 +81,7 @@ pub struct Batch {
 /// A refusal as the access line shows it.
 #[derive(Debug)]
 pub struct RefusedAs {
-    /// Its code.
+    /// The code of the refusal.
     pub code: &'static str,
     /// The full detail, for the operator.
     pub detail: Cow<'static, str>,
@@ -90,10 +90,10 @@ pub struct RefusedAs {
 /// A fault of the caller's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
-    /// Longer than allowed.
+    /// The body is longer than allowed.
     #[error("the body is longer than allowed")]
     TooLarge,
-    /// Too slow.
+    /// The body took too long to arrive.
     #[error("the body took too long to arrive")]
     Late,
     /// The connection or its framing broke.
@@ -120,7 +120,7 @@ impl RequestContext {
         }
     }
 
-    /// The context that `request_id` has put into the extensions of a request.
+    /// The context that the layer `request_id` has put into the extensions of a request.
     #[must_use]
     pub fn of(extensions: &Extensions) -> &Arc<Self> {
         match extensions.get() {
@@ -129,13 +129,13 @@ impl RequestContext {
         }
     }
 
-    /// The id as text.
+    /// The id of the request as text.
     #[must_use]
     pub fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
 
-    /// Whether the request is a deletion, or may be one before the operation is known.
+    /// Whether the request is a deletion. Until the operation is known, the method and its override decide.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
         match self.matched.get() {
@@ -167,7 +167,7 @@ impl<T> Fact<T> {
         Self(OnceLock::new())
     }
 
-    /// Keeps the value unless there is one already. Returns true if it was the first.
+    /// Keeps the value unless there is one already. Returns true if this value was the first.
     pub fn learn(&self, value: T) -> bool {
         self.0.set(value).is_ok()
     }
@@ -188,23 +188,23 @@ impl<T> Fact<T> {
     }
 }
 
-/// The bounds of one request, from the config.
+/// The limits on requests, from the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the request target.
+    /// The most bytes of the request target.
     pub max_uri_bytes: usize,
-    /// Bytes of the header section, names and values.
+    /// The most bytes of the header section, names and values included.
     pub max_head_bytes: usize,
-    /// Bytes of a streamed body.
+    /// The most bytes of a body.
     pub max_body_bytes: u64,
-    /// From the head's end to the body's last byte.
+    /// The time limit from the head's end to the body's last byte.
     pub body_timeout: std::time::Duration,
-    /// Deletions in flight at once.
+    /// The most deletions in flight at once.
     pub max_deletions: usize,
 }
 
-/// The caller's end of a connection. `inbound` creates it, texts included, once for all requests of
-/// the connection.
+/// The caller's end of a connection. `inbound` creates one peer per connection, so that its texts are
+/// formatted only once.
 #[derive(Clone, Debug)]
 pub struct Peer(Arc<PeerFacts>);
 
@@ -216,7 +216,7 @@ struct PeerFacts {
 }
 
 impl Peer {
-    /// The peer of a plain connection.
+    /// The peer of a connection without TLS.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self::over(&Scheme::HTTP, address)
@@ -225,7 +225,7 @@ impl Peer {
     /// The peer of a connection with this scheme.
     #[must_use]
     pub fn over(scheme: &Scheme, address: SocketAddr) -> Self {
-        // The record needs one spelling of an address, independent of the listener.
+        // An IPv4 address has the same text in the trail on an IPv4 and on an IPv6 listener.
         let ip = address.ip().to_canonical();
         let forwarded = match ip {
             IpAddr::V4(ip) => format!("for={ip};proto={scheme}"),
@@ -258,8 +258,7 @@ impl Peer {
     }
 }
 
-/// A header's value as text for the record. If a value is not text, it is escaped, so that no two
-/// values look alike.
+/// A header's value as text for the trail. If the value is not valid UTF-8, its bytes are escaped.
 #[must_use]
 pub fn header_text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {

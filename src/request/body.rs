@@ -18,12 +18,12 @@ pub enum Body {
     Empty,
     /// A complete body.
     Whole(Bytes),
-    /// An incomplete body. Its creator bounds its length and time.
+    /// A body that may still be arriving. Its creator limits the length and the time.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Body {
-    /// A body of these bytes.
+    /// Makes a body of these bytes.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -33,7 +33,7 @@ impl Body {
         }
     }
 
-    /// Streams another body.
+    /// Makes a body that streams the given body.
     pub fn stream<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 /// The destination of an account's requests: scheme, host and port only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    /// `https` if true, else `http`.
+    /// Whether the scheme is `https`; otherwise it is `http`.
     pub tls: bool,
     /// Host name or address literal, without brackets, in lower case.
     pub host: String,
-    /// Port.
+    /// The port.
     pub port: u16,
 }
 
@@ -18,7 +18,7 @@ impl Origin {
     /// Parses `https://host[:port]` or `http://host[:port]`, with at most one `/` at the end.
     ///
     /// # Errors
-    /// Returns the reason as a sentence.
+    /// Returns the reason as a predicate, for example `must not hold user information`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -74,7 +74,7 @@ impl Origin {
         }
     }
 
-    /// Whether the host is this machine's own loopback, by literal or as `localhost`.
+    /// Whether the host is `localhost` or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost"
