@@ -1,7 +1,7 @@
 //! Every refusal of the gateway: its code, status and title. The layer that refuses adds the detail.
 //!
-//! A refusal is an RFC 9457 problem; [`Code`] is the stable part for callers and operators.
-//! `docs/refusals.md` has a line in its table and a section for each code.
+//! The caller gets a refusal as an RFC 9457 problem. Callers and operators can rely on its [`Code`], which is
+//! stable. `docs/refusals.md` has a table line and a section for each code.
 
 mod advice;
 pub(crate) mod problem;
@@ -41,7 +41,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// The `title` of RFC 9457, the same for every occurrence.
+            /// The `title` of the RFC 9457 problem. All refusals with this code have the same title.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
@@ -62,7 +62,7 @@ macro_rules! codes {
     };
 }
 
-// Name = status "code" "title" who must act, when to repeat. Only 429 and 503 carry Retry-After.
+// Each line: variant = status, code, title, who must act, when to repeat. Only 429 and 503 carry Retry-After.
 codes! {
     VersionMissing = 400 "version-missing" "The query parameter v is missing" Caller OnceFixed,
     VersionUnsupported = 400 "version-unsupported" "This API version is not supported" Caller OnceFixed,
@@ -130,7 +130,7 @@ impl Code {
         )
     }
 
-    /// Whether a write or a deletion with this refusal may have been sent, in whole or in part.
+    /// Whether the gateway may have sent a part of a write or a deletion that gets this refusal.
     #[must_use]
     pub const fn may_be_sent(self) -> bool {
         matches!(
@@ -158,29 +158,30 @@ impl Code {
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
-    /// The fault of this request and its remedy, for the caller: it names no secret, and no origin,
-    /// address or file of the gateway's. [`Self::text`] adds whether to repeat the request.
+    /// The fault of this request and its remedy, for the caller. Names no secret, and no origin, address or
+    /// file of the gateway. [`Self::text`] adds whether the caller may repeat the request.
     pub detail: Cow<'static, str>,
-    /// The full detail for the operator's log, if it is more than `detail`: it may name origins,
-    /// addresses and files.
+    /// The full detail for the operator's log, if it says more than `detail`. May name origins, addresses and
+    /// files.
     pub operator_detail: Option<Cow<'static, str>>,
-    /// Whether any part of the request was sent upstream. A repeat is safe only if it is `No`.
+    /// Whether any part of the request was sent upstream. A write or a deletion may be repeated only if this
+    /// is `No`.
     pub sent: Sent,
-    /// For `audit-unavailable`: the cause.
+    /// The cause of `audit-unavailable`.
     pub cause: Option<&'static str>,
-    /// Upstream's status, if `sent` is `yes`.
+    /// The status of upstream's answer, if `sent` is `yes`.
     pub upstream_status: Option<u16>,
-    /// Seconds for `Retry-After`.
+    /// The number of seconds for `Retry-After`.
     pub retry_after: Option<u32>,
-    /// For `method-not-allowed`: the value of `Allow`.
+    /// The value of `Allow` for `method-not-allowed`.
     pub allow: Option<String>,
-    /// For `scope-missing`: the required scope, for the challenge.
+    /// The scope that the token lacks. `WWW-Authenticate` names it.
     pub scope: Option<String>,
-    /// For a deletion that was sent: its receipt.
+    /// The receipt of a deletion that was sent.
     pub receipt: Option<Receipt>,
 }
 
-/// The result of a check.
+/// The result of a check: a value or a refusal.
 pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
@@ -201,7 +202,7 @@ impl Refusal {
         }
     }
 
-    /// A panic, whose place the panic hook has logged.
+    /// The refusal after a panic. The panic hook has already logged where the panic occurred.
     #[must_use]
     pub fn defect() -> Self {
         Self::new(
@@ -211,7 +212,7 @@ impl Refusal {
         .with_operator_detail("a panic: the line `a defect of the gateway` names its place")
     }
 
-    /// A body longer than `most` bytes.
+    /// The refusal of a body longer than `most` bytes.
     #[must_use]
     pub fn body_too_large(most: u64) -> Self {
         Self::new(
@@ -248,9 +249,9 @@ impl Refusal {
         Err(Box::new(self))
     }
 
-    /// The `detail` of RFC 9457: the fault, whether the caller may repeat the request, and who must
-    /// act. `read_back` is what to read after a request that may have changed something; `None` for
-    /// a read.
+    /// The `detail` of the RFC 9457 problem: the fault, whether the caller may repeat the request, and who
+    /// must act. `read_back` names what the caller should read after a request that may have changed
+    /// something. `None` for a read.
     #[must_use]
     pub fn text(&self, read_back: Option<&str>) -> String {
         let (actor, repeat) = (self.code.actor(), self.code.repeat());

@@ -7,11 +7,11 @@ use crate::audit::entry::Sent;
 pub enum Actor {
     /// The caller changes the request, or fetches another token.
     Caller,
-    /// The token's issuer gives out other tokens.
+    /// The token's issuer must issue a different token.
     Issuer,
     /// The operator of the gateway.
     Operator,
-    /// Nobody: it passes by itself.
+    /// Nobody: the cause goes away by itself.
     Nobody,
 }
 
@@ -33,8 +33,8 @@ pub enum Repeat {
     Never,
 }
 
-/// The sentences. `read_back` is what to read after a request that may have changed something;
-/// `None` for a read.
+/// The last sentences of a refusal's text. `read_back` names what the caller should read after a request that
+/// may have changed something. `None` for a read.
 pub(super) fn advice(actor: Actor, repeat: Repeat, sent: Sent, read_back: Option<&str>) -> String {
     let mut text = match (repeat, sent, read_back) {
         (Repeat::Never, _, what) | (_, Sent::Yes | Sent::Unknown, what @ Some(_)) => {

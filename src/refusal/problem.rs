@@ -1,6 +1,6 @@
 //! A refusal as the caller sees it: an RFC 9457 problem with its headers.
 //!
-//! The operator's detail of a refusal stays here: only the access line shows it.
+//! The caller never sees the operator's detail of a refusal. Only the access line shows that detail.
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -33,7 +33,7 @@ struct Problem<'r> {
     upstream_status: Option<u16>,
 }
 
-/// The answer for this refusal of this request.
+/// Makes the answer for this refusal of this request.
 pub(crate) fn response(refusal: &Refusal, context: &RequestContext) -> Response<Body> {
     let (code, request_id) = (refusal.code, context.request_id());
     let detail = refusal.text(read_back(context));
@@ -58,7 +58,7 @@ pub(crate) fn response(refusal: &Refusal, context: &RequestContext) -> Response<
     response
 }
 
-/// What shows whether the request took effect; `None` for a read.
+/// Names what the caller should read to see whether the request took effect. `None` for a read.
 fn read_back(context: &RequestContext) -> Option<&'static str> {
     match context.matched.get()?.operation.effect {
         Effect::Read => None,
@@ -88,7 +88,7 @@ fn set_headers(headers: &mut HeaderMap, refusal: &Refusal) {
     }
 }
 
-/// RFC 6750 §3: no `error` if the caller sent no token.
+/// The value of `WWW-Authenticate` (RFC 6750 §3). It has no `error` if the caller sent no token.
 fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
     if refusal.code == Code::TokenMissing {
         return Some(HeaderValue::from_static("Bearer"));
@@ -101,7 +101,7 @@ fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-/// Puts the receipt's three headers on an answer.
+/// Puts the three headers of a receipt on an answer.
 pub(crate) fn set_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
     for (name, value) in [
         ("lychgate-receipt", &receipt.receipt),

@@ -1,4 +1,4 @@
-//! A refused deletion in the trail.
+//! Records refused deletions in the trail.
 
 use std::sync::atomic::Ordering;
 
@@ -7,9 +7,9 @@ use crate::audit::entry::{Caller, Cuts, MAX_REFUSED_USERS, Refused};
 use crate::refusal::Refusal;
 use crate::request::{RefusedAs, RequestContext};
 
-/// Notes the refusal in the context and records a refused deletion in the trail. Only the first
-/// call for a request does so: the deletion's task calls this because its caller may have hung up,
-/// and `refuse` calls it too.
+/// Notes the refusal in the context. If the request is a deletion, records the refusal in the trail too. Only
+/// the first call for a request has an effect: the task of a deletion calls this function because the caller
+/// may have hung up, and then the layer `refuse` calls this function again.
 pub(crate) fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
     let detail = refusal.operator_detail.as_ref().unwrap_or(&refusal.detail);
     let is_first = context.refused.learn(RefusedAs {
@@ -25,7 +25,7 @@ pub(crate) fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &R
     }
 }
 
-/// The entry, if the caller and the operation are known.
+/// Makes the entry, if the caller and the operation are known.
 fn entry(config: &str, refusal: &Refusal, context: &RequestContext) -> Option<Refused> {
     let (identity, matched) = (context.identity.get()?, context.matched.get()?);
     let users = context.users();
@@ -56,8 +56,8 @@ fn entry(config: &str, refusal: &Refusal, context: &RequestContext) -> Option<Re
     })
 }
 
-/// The trail records a refused text as it is, but never a token in the wrong place (P8): every JWT
-/// begins with `eyJ`, the base64 of `{"`.
+/// Withholds a text that may hold a token, because the trail must never record a token (promise P8 in
+/// README.md). Every JWT begins with `eyJ`, the base64 of `{"`.
 fn without_token(text: &str) -> String {
     if text.contains("eyJ") {
         "(withheld: it looks like a token)".to_owned()
