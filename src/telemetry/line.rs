@@ -1,4 +1,4 @@
-//! Formats one event as one line. No text from outside can end the line or steer a terminal.
+//! Formats one event as one line. No text from outside can end the line or control a terminal.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::Shown;
 use crate::clock::Clock;
 
-/// An access line fits, so that it takes one allocation.
+/// The initial capacity of a line. An access line fits, so it takes one allocation.
 const LINE_BYTES: usize = 512;
 const DIM: &str = "\u{1b}[2m";
 const RESET: &str = "\u{1b}[0m";
@@ -29,8 +29,8 @@ pub(super) enum Style {
     Coloured,
 }
 
-/// Formats events. The formats of `tracing-subscriber` do not fit: its JSON uses other names, and none of them
-/// escapes line feeds and bidirectional controls in every value.
+/// Formats events. The formats of `tracing-subscriber` are not suitable: its JSON uses other field names, and
+/// no format escapes line feeds and bidirectional controls in every value.
 #[derive(Debug)]
 pub(super) struct Format {
     pub(super) shown: Arc<ArcSwap<Shown>>,
@@ -88,7 +88,7 @@ fn head(line: &mut String, style: Style, time: &str, metadata: &Metadata<'_>) ->
     }
 }
 
-/// Appends the fields. People see the message first, wherever it is among the fields.
+/// Collects the fields of an event. In a line for people, the message comes before all other fields.
 struct Fields {
     line: String,
     style: Style,
@@ -96,7 +96,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// Appends the field's name, and returns the text that takes the value.
+    /// Appends the field's name. Returns the string to which the caller appends the value.
     fn key(&mut self, field: &Field) -> &mut String {
         let name = field.name();
         match self.style {
@@ -160,7 +160,8 @@ impl Visit for Fields {
 
 /// Appends a text, and escapes each character that could do harm.
 fn push_escaped(line: &mut String, text: &str, json: bool) {
-    // Most texts need no escape. `fold` looks at every byte, so the processor checks many at a time.
+    // Most texts need no escape. Unlike `all`, `fold` looks at every byte, so the processor can check many at
+    // a time.
     if text
         .bytes()
         .fold(true, |plain, byte| plain & is_plain(byte))
@@ -185,7 +186,7 @@ fn is_plain(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') < 95) & (byte != b'"') & (byte != b'\\')
 }
 
-/// Controls, line separators, and characters that change the direction of writing.
+/// Whether the character is a control, a line separator, or changes the direction of writing.
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,9 +1,9 @@
-//! Logs for people, on standard output. A log line never holds up a request, and may be dropped: the trail is
-//! for proof, and no entry of it comes through here.
+//! Writes logs for people to standard output. A log line never delays a request, and may be dropped. The
+//! entries of the audit trail never pass through this module.
 //!
 //! 1. `tracing-subscriber` takes the events that [`Shown`] lets through;
 //! 2. [`mod@line`] formats an event, for people or as JSON;
-//! 3. [`queue`] hands lines to the one thread that writes;
+//! 3. [`queue`] passes lines to the only thread that writes;
 //! 4. [`panics`] logs a panic without the bytes that a caller sent.
 
 mod line;
@@ -26,10 +26,10 @@ use crate::clock::Clock;
 use line::Style;
 use queue::Queue;
 
-/// At the end, the reader has this long to take the lines that wait.
+/// When the process ends, how long it waits for the reader to take the queued lines.
 const MAX_FLUSH: Duration = Duration::from_secs(1);
 
-/// How logs for people are written.
+/// The settings of the logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The least severe level that is shown.
@@ -43,9 +43,9 @@ pub struct Settings {
 pub enum Format {
     /// Pretty on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// A line of text for people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Logs {
     shown: Arc<ArcSwap<Shown>>,
 }
 
-/// Which events are shown, and how. A reload replaces it while other threads log.
+/// Which events the logs show, and in which style. A reload replaces this value while other threads log.
 #[derive(Debug)]
 struct Shown {
     level: LevelFilter,
@@ -64,8 +64,8 @@ struct Shown {
 }
 
 impl Logs {
-    /// Writes the events of `tracing`, and panics, to standard output for the rest of the process.
-    /// Lines that find no room are counted in `dropped`.
+    /// From now on, writes the events of `tracing` and all panics to standard output. `dropped` counts the
+    /// lines that find no room in the queue.
     pub(crate) fn start(settings: &Settings, clock: Clock, dropped: Counter) -> io::Result<Self> {
         let output = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let queue = Queue::start(output, dropped)?;
@@ -76,19 +76,21 @@ impl Logs {
         Ok(Self { queue, shown })
     }
 
-    /// Applies what a reload has changed.
+    /// Applies the settings of a reload.
     pub(crate) fn set(&self, settings: &Settings) {
         self.shown.store(Arc::new(Shown::of(settings)));
         tracing::callsite::rebuild_interest_cache();
     }
 
-    /// Writes the lines that wait, for at most a second: a reader who has stopped does not hold up the end.
+    /// Writes the queued lines for at most a second, so that a stalled reader does not delay the end of the
+    /// process.
     pub(crate) fn stop(self) {
         self.queue.stop(MAX_FLUSH);
     }
 }
 
-/// Not `tracing_subscriber::reload`: it takes a lock at each event, and an event inside an event could wait for ever.
+/// Makes the subscriber. `tracing_subscriber::reload` would take a lock at each event, so an event that
+/// occurs inside another event could deadlock.
 fn subscriber(
     queue: Queue,
     shown: Arc<ArcSwap<Shown>>,
@@ -110,12 +112,14 @@ impl Shown {
         }
     }
 
-    /// Events alone: the facts of a request are in its access line, so spans are not kept.
+    /// Whether the logs show this event. Spans are never shown, because the access line holds the facts of a
+    /// request.
     fn includes(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && *metadata.level() <= self.most(metadata.module_path())
     }
 
-    /// Another crate's debug lines may hold bytes of a request, so only its warnings are shown.
+    /// The most verbose level for a module. The debug lines of other crates may hold bytes of a request, so
+    /// the logs show only warnings and errors of other crates.
     fn most(&self, module_path: Option<&str>) -> LevelFilter {
         match module_path {
             Some(path) if path.starts_with("lychgate") => self.level,

@@ -1,8 +1,8 @@
-//! Logs a panic with its place. Its text may quote bytes that a caller sent, so it is withheld.
+//! Logs a panic and its place. Withholds a text that was made at run time, because it may quote a request.
 
 use std::panic::PanicHookInfo;
 
-/// From now on panics go to the logs; the standard hook would wait for the reader of standard error.
+/// From now on, panics go to the logs. The standard hook could wait for the reader of standard error.
 pub(super) fn tell() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
@@ -20,7 +20,7 @@ fn place(info: &PanicHookInfo<'_>) -> String {
         .map_or_else(String::new, ToString::to_string)
 }
 
-/// The text, if it is in the source; a text that was made at run time is withheld.
+/// The text of the panic if it is a literal in the source. A text that was made at run time is withheld.
 fn text<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     info.payload()
         .downcast_ref::<&'static str>()

@@ -1,7 +1,8 @@
-//! Lines on their way to standard output: bounded in bytes, written by one thread, never waited for.
+//! The queue of log lines for standard output. It is bounded in bytes, one thread writes the lines, and no
+//! other thread waits for a write.
 //!
-//! A thread that logs holds the lock while it copies its line, and nobody writes under the lock. So a reader who
-//! has stopped costs lines, which are counted, and nothing else.
+//! A thread that logs holds the lock only while it copies its line, and no thread writes to the output under
+//! the lock. So if the reader of the output stalls, lines are dropped and counted, but nothing else happens.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,16 +12,16 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// At most this many bytes wait, and the writer may hold as many.
+/// The most bytes in the queue. The writer may hold as many bytes again.
 const MAX_WAITING_BYTES: usize = 1 << 20;
-/// Beyond it, warnings and errors find room where access lines do not.
+/// Extra room that only warnings and errors may use when the queue is full.
 const RESERVED_BYTES: usize = 64 << 10;
-/// So long the writer lets lines gather: one write for many.
+/// How long the writer lets lines gather, so that one write covers many lines.
 const GATHER: Duration = Duration::from_millis(5);
 /// How long the thread waits before it writes again if standard output is a full, non-blocking pipe.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
 
-/// Cheap to clone; all clones are one.
+/// The queue. All clones share the same lines.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     shared: Arc<Shared>,
@@ -37,7 +38,7 @@ struct Shared {
 struct State {
     waiting: Vec<u8>,
     lines: u64,
-    /// Dropped since the last line that told of it.
+    /// Lines dropped since the last line that reported a drop.
     untold: u64,
     writing: bool,
     stopping: bool,
@@ -61,7 +62,8 @@ impl Queue {
         Ok(Self { shared })
     }
 
-    /// Hands in one line with its line feed; never waits for a write. Reserved room is for the `urgent`.
+    /// Adds one line with its line feed, and never waits for a write. Only an `urgent` line may use the extra
+    /// room.
     fn push(&self, line: &[u8], urgent: bool) {
         let room = MAX_WAITING_BYTES + if urgent { RESERVED_BYTES } else { 0 };
         let mut state = self.shared.lock();
@@ -80,7 +82,7 @@ impl Queue {
         }
     }
 
-    /// Waits until all lines are written, at most this long; the thread may go on after that.
+    /// Waits until all lines are written, but at most this long. The thread may continue to write after that.
     pub(super) fn stop(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         let mut state = self.shared.lock();
@@ -118,7 +120,7 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// Takes whole lines, as the `fmt` layer writes them.
+/// Adds lines to the queue. The `fmt` layer passes one whole line per write.
 #[derive(Debug)]
 pub(super) struct Entrance<'a> {
     queue: &'a Queue,
@@ -145,22 +147,22 @@ impl Shared {
         let mut batch = Vec::new();
         while let Some((lines, untold)) = self.next(&mut batch) {
             if write(&mut output, &batch).is_err() {
-                // Nobody reads any more: the lines are lost, the gateway goes on.
+                // The lines are lost if the write fails, for example without a reader. The gateway continues.
                 self.dropped.inc_by(lines);
             }
             if untold > 0 {
                 let told = format!(
                     "{{\"level\":\"warn\",\"message\":\"{untold} log lines dropped here: their reader was too slow\"}}\n"
                 );
-                // For people. If this write fails too, the counter still tells.
+                // This line is only for people. If its write fails too, the counter still shows the drop.
                 let _ = write(&mut output, told.as_bytes());
             }
             batch.clear();
         }
     }
 
-    /// Waits for the next batch and puts it into `batch`. Returns the number of its lines, and of the lines that
-    /// were dropped after them; `None` once the queue is stopping and empty.
+    /// Waits for lines and moves them into `batch`. Returns the number of these lines, and the number of
+    /// lines dropped after them. Returns `None` if the queue is stopping and empty.
     fn next(&self, batch: &mut Vec<u8>) -> Option<(u64, u64)> {
         let mut state = self.lock();
         state.writing = false;
@@ -188,7 +190,7 @@ impl Shared {
     }
 }
 
-/// `write_all` that also waits for a non-blocking pipe.
+/// Like `write_all`, but also waits for a full, non-blocking pipe.
 fn write(output: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match output.write(bytes) {
