@@ -15,8 +15,7 @@ pub enum Actor {
     Nobody,
 }
 
-/// When the caller may repeat the request. Every value except `Never` assumes that the gateway sent no byte of
-/// it upstream.
+/// When the caller may repeat the request. Every value except `Never` assumes that no byte was sent upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// Once the caller has fixed the request.
