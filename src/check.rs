@@ -1,6 +1,7 @@
-//! A layer that is one judgement: a stage goes in, the next stage or a refusal comes out.
+//! A layer that makes one check: it takes a stage and returns the next stage or a refusal.
 //!
-//! `tower::filter` does the same, but its error is any error: a layer outside could not tell a refusal.
+//! `tower::filter` is similar, but its error can be any error, so an outer layer could not recognize a
+//! refusal.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,11 +14,11 @@ use tower::{Layer, Service};
 use crate::refusal::{Checked, Refusal};
 use crate::request::Body;
 
-/// The layer of a judgement that does not wait: a function from the stage before to the next stage.
+/// A layer whose check does not wait. The check is a function from one stage to the next.
 #[derive(Clone, Debug)]
 pub struct CheckLayer<C>(pub C);
 
-/// Its service.
+/// The service that [`CheckLayer`] makes.
 #[derive(Clone, Debug)]
 pub struct CheckService<C, S> {
     check: C,
@@ -74,11 +75,11 @@ pin_project! {
     }
 }
 
-/// A boxed answer. Only requests that wait for a body or the trail need the box.
+/// A boxed future answer. Only requests that wait for a body or the trail need the box.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Checked<Response<Body>>> + Send>>;
 
 impl<F> CheckFuture<F> {
-    /// Refused at once.
+    /// The future of a request that the check refused.
     #[must_use]
     pub fn refused(refusal: Box<Refusal>) -> Self {
         let refusal = Some(refusal);
@@ -87,14 +88,14 @@ impl<F> CheckFuture<F> {
         }
     }
 
-    /// Passed on to the layer behind.
+    /// The future of a request that passed the check. `future` is the answer of the inner service.
     pub fn passed(future: F) -> Self {
         Self {
             state: State::Passed { future },
         }
     }
 
-    /// Judged and passed on by a future that waits.
+    /// The future of a request whose check waits. `future` makes the check and calls the inner service.
     pub fn waits(future: impl Future<Output = Checked<Response<Body>>> + Send + 'static) -> Self {
         let future: Waiting = Box::pin(future);
         Self {
@@ -123,7 +124,7 @@ where
         match self.project().state.project() {
             StateProjection::Refused { refusal } => match refusal.take() {
                 Some(refusal) => Poll::Ready(Err(refusal)),
-                // Polled again after its end, which the contract of futures forbids.
+                // The caller polled a finished future, which the contract of `Future` forbids.
                 None => Poll::Pending,
             },
             StateProjection::Passed { future } => future.poll(cx),

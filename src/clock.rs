@@ -1,6 +1,6 @@
 //! The only source of wall-clock time, so that tests can set it.
 //!
-//! Durations use [`std::time::Instant`], which no operator can change.
+//! Durations come from [`std::time::Instant`], which no change of the system's time affects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Time {
     }
 }
 
-/// RFC 3339 in UTC with exactly six digits after the second.
+/// Formats the time as RFC 3339 in UTC, with exactly six decimals of a second.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timestamp = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
@@ -43,7 +43,7 @@ impl fmt::Display for Time {
 /// A source of the time. It is cheap to clone, and all clones agree.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Set only by tests; `None` asks the system.
+    /// The time of a manual clock, which only tests use. `None` for the system's clock.
     manual: Option<Arc<AtomicI64>>,
     /// The sum of all advances of a manual clock, without the effects of `set`.
     passed: Arc<AtomicI64>,

@@ -7,18 +7,18 @@
 //! 2. [`stack`] lists the layers that a request passes, outermost first;
 //! 3. [`layers`] holds one file per layer;
 //! 4. [`outbound`] sends requests upstream;
-//! 5. [`audit`] is the durable trail; all of them rely on it.
+//! 5. [`audit`] keeps the durable trail of deletions.
 //!
-//! Around them: [`contract`] (the rules of each operation), [`token`] (who is calling), [`domain`]
-//! (which origin serves an account), [`config`] (the configuration file), [`gateway`] (builds the
-//! parts, reloads, drains), [`admin`] (health, metrics), [`control`] (the socket for commands that
-//! write to the trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
+//! Around the path of a request: [`contract`] (the rules of each operation), [`token`] (who is calling),
+//! [`domain`] (which origin serves an account), [`config`] (the configuration file), [`gateway`] (builds the
+//! parts, reloads, drains), [`admin`] (health, metrics), [`control`] (the socket for commands that write to
+//! the trail), [`reconcile`] (reads users back) and [`cli`] (the commands).
 //!
-//! Shared: [`request`] (bodies and the context of a request), [`forward`] (the types between
-//! `record` and `outbound`), [`check`] (a layer that only passes or refuses), [`refusal`] (every
-//! refusal), [`fetch`] (the gateway's own HTTP calls), [`tls`], [`strict_toml`] (the reader of
-//! config and contracts), [`metrics`], [`telemetry`] (logs),
-//! [`trouble`] (when a lasting trouble is logged), [`clock`] and [`random`].
+//! Shared modules: [`request`] (bodies and the context of a request), [`forward`] (the types that `record`
+//! and `outbound` share), [`check`] (a layer that only passes or refuses), [`refusal`] (every refusal),
+//! [`fetch`] (the gateway's own HTTP calls), [`tls`] (TLS to upstream), [`strict_toml`] (the reader of config
+//! and contracts), [`metrics`], [`telemetry`] (logs), [`trouble`] (when to log a lasting trouble), [`clock`]
+//! and [`random`].
 
 mod admin;
 pub mod audit;

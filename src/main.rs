@@ -1,4 +1,4 @@
-//! The `lychgate` command: parse, run, exit code.
+//! The `lychgate` command. The module `lychgate::cli` implements it.
 
 use std::process::ExitCode;
 

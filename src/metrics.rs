@@ -48,7 +48,7 @@ impl Deref for Metrics {
     }
 }
 
-/// The values behind [`Metrics`]; [`Metrics::new`] says what each counts.
+/// The values that all clones of [`Metrics`] share. [`Metrics::new`] describes each metric.
 #[derive(Debug)]
 pub struct All {
     pub requests: Family<RequestLabels, Counter>,
@@ -58,7 +58,7 @@ pub struct All {
     /// Reads that the client sent again on another connection.
     pub upstream_retries: Counter,
     pub connections: Gauge,
-    /// Connections that the parser closed and heads that it refused, before any layer saw them.
+    /// Heads that were late or that the parser refused. No layer sees such a head.
     pub parser_refusals: Counter,
     /// Deletions with an intent and no outcome in the trail yet.
     pub deletions_in_flight: Gauge,
@@ -74,10 +74,10 @@ pub struct All {
     pub audit_free_bytes: Gauge,
     /// 0 if the free space is sufficient, 1 below `free_space_warn`, 2 below `free_space_low`.
     pub audit_space_level: Gauge,
-    /// Bytes of the reserve file, which is freed when the disk is full.
+    /// Bytes of the reserve file. The gateway frees this file when the disk is full.
     pub audit_reserve_bytes: Gauge,
     pub audit_refused: Family<CauseLabels, Counter>,
-    /// Access records dropped because their reader was too slow.
+    /// Log lines dropped because their reader was too slow.
     pub log_lines_dropped: Counter,
     pub token_cache_hits: Counter,
     /// Tokens whose signature was checked.
@@ -89,7 +89,7 @@ pub struct All {
     registry: Registry,
 }
 
-/// Updates the values that are computed only when the metrics are read.
+/// The function that runs before each read of the metrics, for values that are computed only on demand.
 #[derive(Default)]
 struct BeforeReading(Mutex<Option<Box<dyn Fn() + Send + Sync>>>);
 
@@ -110,7 +110,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Registers every metric, in the order of the text.
+    /// Registers every metric. The order here is the order in the encoded text.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("lychgate");
         let r = &mut registry;

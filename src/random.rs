@@ -1,11 +1,11 @@
 //! Random bytes for ids, never for secrets.
 //!
-//! Each thread draws bytes for many ids at once: one call of the library's generator for each id would
-//! cost 4,700 instructions more a request, 9 % of a read.
+//! Each thread draws bytes for many ids at once. A call of the library's generator for each id would cost
+//! 4,700 more instructions per request, 9 % of a read.
 
 use std::cell::RefCell;
 
-/// Bytes per draw.
+/// The number of bytes that a thread draws at once.
 const DRAWN_BYTES: usize = 1024;
 
 thread_local! {
@@ -19,7 +19,7 @@ struct Drawn {
     used: usize,
 }
 
-/// `N` random bytes, at most 1,024; `None` if the system has no randomness.
+/// Returns `N` random bytes (at most 1,024), or `None` if the system has no randomness.
 pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
     const { assert!(N <= DRAWN_BYTES) };
     DRAWN.with_borrow_mut(|drawn| {

@@ -1,8 +1,8 @@
 //! The request stack, outermost layer first. Begin here to read how the gateway checks a request.
 //!
-//! The order is a type: each layer takes one stage and gives the next, and only its own file can
-//! make that stage. Outside `route` a request is an [`http::Request`], whose body `limits` makes
-//! [`Bounded`](layers::limits::Bounded). In right order this compiles:
+//! The types enforce the order. Each layer takes one stage type and returns the next, and only the layer's
+//! own file can make that next stage. In the layers before `route`, a request is an [`http::Request`].
+//! `limits` turns its body into a [`Bounded`](layers::limits::Bounded). The right order compiles:
 //!
 //! ```
 //! # use lychgate::layers;
@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! Without the record layer it does not compile: `outbound` accepts only `Cleared`.
+//! Without the record layer, the stack does not compile, because `outbound` accepts only `Cleared`:
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
@@ -35,7 +35,7 @@
 //! # }
 //! ```
 //!
-//! With two layers swapped it does not either:
+//! With two layers swapped, the stack does not compile either:
 //!
 //! ```compile_fail
 //! # use lychgate::layers;
@@ -52,7 +52,8 @@
 //! # }
 //! ```
 //!
-//! `route` takes no body without a bound:
+//! `route` accepts only a body that `limits` has bounded, so the first of these two stacks compiles and the
+//! second does not:
 //!
 //! ```
 //! # use lychgate::{layers, refusal::Refusal, request::{Body, Limits}};
@@ -81,19 +82,19 @@
 //! # }
 //! ```
 //!
-//! The outer three need each other as well: only `request_id` takes a request with its peer, `Handling`
-//! is the answer of `access_log`, and only `refuse` has an answer for every refusal.
+//! The types fix the order of the outer three layers as well: only `request_id` takes a request with its
+//! peer, `Logged` is the answer of `access_log`, and only `refuse` turns every refusal into an answer.
 //!
-//! Of the layers of tower-http, `sensitive_headers` hides tokens from debug output. Others would fit
-//! outside `route` too, but do not serve:
+//! The stack uses one layer of tower-http: `sensitive_headers` hides tokens from debug output. Other layers
+//! of tower-http would fit before `route` too, but are not suitable:
 //!
-//! - `catch_panic` boxes the body of every answer once more, and its handler does not see the request
-//!   whose refusal it makes. `refuse` catches with the same combinator, and counts and records.
-//! - `request_id` keeps the id of the caller, which may be in the trail already.
-//! - `limit` answers a long body without a problem document, and `timeout::RequestBodyDeadline`
-//!   starts a timer for every body; `limits` needs one only if it waits for a body.
-//! - `timeout` drops the future behind it. A deletion would lose its answer.
-//! - `set_header` sees the answer alone; `x-request-id` comes from the request.
+//! - `catch_panic` boxes the body of every answer once more, and its handler does not see the request that it
+//!   refuses. `refuse` catches panics with the same combinator, and also records the refusal.
+//! - `request_id` keeps an id that the caller sends. The trail may already hold that id.
+//! - `limit` answers a long body without a problem document. `timeout::RequestBodyDeadline` starts a timer
+//!   for every body, while `limits` starts a timer only if it must wait for the body.
+//! - `timeout` drops the inner future when the time is over, so a deletion would lose its answer.
+//! - `set_header` sees only the answer, but the value of `x-request-id` comes from the request.
 //! - `trace` logs the whole target, which may hold a token.
 
 use std::sync::Arc;
@@ -116,7 +117,7 @@ use crate::request::{Body, Limits, Peer};
 use crate::token::Verifier;
 use crate::{audit, domain, layers};
 
-/// What the stack is built from.
+/// The parts from which the gateway builds the stack.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     /// The contracts in force.
@@ -127,7 +128,7 @@ pub(crate) struct Parts {
     pub(crate) domains: Arc<domain::Directory>,
     /// The credentials for upstream.
     pub(crate) credentials: Arc<Credentials>,
-    /// Bounds of one request.
+    /// The limits on requests.
     pub(crate) limits: Limits,
     /// Hash of the config in force.
     pub(crate) config: Arc<str>,
@@ -143,7 +144,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
 }
 
-/// The half that a reload swaps.
+/// The half of the stack that a reload swaps: `refuse` and the layers after it.
 type Inner = dyn Fn(Request<Body>) -> Answering + Send + Sync;
 
 /// The complete stack. It is cheap to clone; a reload swaps its inner half.
@@ -152,7 +153,7 @@ pub(crate) struct Stack {
     clock: Clock,
     metrics: Metrics,
     secrets: SetSensitiveRequestHeadersLayer,
-    /// The one boxed seam.
+    /// The inner half, which a reload swaps.
     inner: Arc<ArcSwap<Box<Inner>>>,
 }
 
@@ -173,8 +174,7 @@ impl Stack {
         }
     }
 
-    /// Swaps the inner half: new requests take the new one, and those in flight finish in the old
-    /// one.
+    /// Swaps the inner half. New requests use the new half, and requests in flight finish in the old half.
     pub(crate) fn replace(&self, parts: Parts) {
         self.inner.store(Arc::new(inner(parts)));
     }
@@ -210,7 +210,7 @@ fn inner(parts: Parts) -> Box<Inner> {
         .layer(layers::conform::layer())
         .layer(layers::domain::layer(parts.domains))
         .layer(layers::credentials::layer(parts.credentials))
-        // The budget of deletions (P15) comes here.
+        // The planned layer for deletion budgets (P15 in README.md) belongs here.
         .layer(layers::record::layer(
             parts.trail,
             parts.deletions,

@@ -1,6 +1,7 @@
-//! Decides when a lasting trouble is logged: when it begins, then at most once a minute with a count, and when it ends.
+//! Decides when the gateway logs a lasting trouble: when it begins, then at most once a minute with a count,
+//! and when it ends.
 //!
-//! A trouble that comes and goes gives at most two lines a minute for each cause.
+//! A trouble that begins and ends repeatedly gives at most two lines per minute for each cause.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +10,14 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Time};
 
-/// The least time between two lines about the same cause.
+/// The shortest time between two lines about the same cause.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The trouble of one part of the gateway.
+/// Tracks the trouble of one part of the gateway.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     clock: Clock,
-    /// Whether there is trouble, so that a part without trouble takes no lock.
+    /// Whether there is trouble now. If not, [`Self::ends`] takes no lock.
     is_there: AtomicBool,
     state: Mutex<State>,
 }
@@ -24,17 +25,17 @@ pub(crate) struct Trouble {
 #[derive(Debug, Default)]
 struct State {
     present: Option<Present>,
-    /// Whether the log says that there is trouble.
+    /// Whether a line about the present trouble was logged.
     is_logged: bool,
-    /// One for each cause that occurred, so the causes bound it.
+    /// The occurrences of each cause. The number of causes bounds the map.
     causes: BTreeMap<&'static str, Occurrences>,
 }
 
 #[derive(Debug)]
 struct Occurrences {
-    /// When the last line was due, on the clock's monotonic time.
+    /// When the last line was due, as [`Clock::passed`] counts time.
     logged: Duration,
-    /// The number of occurrences without a line.
+    /// The number of occurrences since that line.
     unlogged: u64,
 }
 
@@ -46,12 +47,13 @@ pub(crate) struct Present {
     pub(crate) since: Time,
 }
 
-/// A line is due.
+/// The content of a line that the caller should log now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     /// When the trouble began.
     pub(crate) since: Time,
-    /// How often this cause occurred since the last line about it.
+    /// How often the cause occurred since the last line about it. At the end of the trouble, the sum over all
+    /// causes.
     pub(crate) count: u64,
 }
 
@@ -64,7 +66,7 @@ impl Trouble {
         }
     }
 
-    /// Notes that the cause occurred `count` times. `Some` if the caller should log it now.
+    /// Notes that the cause occurred `count` times. Returns `Some` if the caller should log the trouble now.
     pub(crate) fn occurs(&self, cause: &'static str, detail: &str, count: u64) -> Option<Due> {
         let (now, passed) = (self.clock.now(), self.clock.passed());
         let mut state = self.state();
@@ -90,9 +92,9 @@ impl Trouble {
         Some(Due { since, count })
     }
 
-    /// Notes that there is no trouble. `Some` if the log says that there is.
+    /// Notes that there is no trouble. Returns `Some` if the caller should log the end of a logged trouble.
     pub(crate) fn ends(&self) -> Option<Due> {
-        // Each answered request asks this, so it only reads.
+        // Each answered request calls this function, so it only reads a flag if there is no trouble.
         if !self.is_there.load(Ordering::Relaxed) {
             return None;
         }
