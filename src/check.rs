@@ -58,7 +58,7 @@ where
 }
 
 pin_project! {
-    /// Resolves to the refusal of a failed check, else to the answer of the inner service.
+    /// Resolves to the refusal if the check failed, or to the answer of the inner service.
     #[derive(Debug)]
     pub struct CheckFuture<F> {
         #[pin]

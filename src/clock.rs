@@ -1,4 +1,4 @@
-//! The only source of wall-clock time, so that tests can set it.
+//! The only source of wall-clock time, so that tests can set the time.
 //!
 //! Durations come from [`std::time::Instant`], which no change of the system's time affects.
 
@@ -40,7 +40,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A source of the time. It is cheap to clone, and all clones agree.
+/// A source of the time. All clones agree.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// The time of a manual clock, which only tests use. `None` for the system's clock.

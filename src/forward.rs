@@ -19,7 +19,7 @@ pub struct Outgoing {
     pub body: Body,
     /// How the client may send the request.
     pub delivery: Delivery,
-    /// The facts of the request; its origin is the destination.
+    /// The context of the request. The origin in this context is the destination.
     pub context: Arc<RequestContext>,
 }
 
@@ -54,8 +54,8 @@ pub struct Failure {
     /// Whether any byte of this request was sent. TLS handshakes and other requests on the
     /// connection do not count.
     pub bytes_left: bool,
-    /// The explanation for the log, without secrets. It may name the origin and its addresses, so the
-    /// caller does not see it.
+    /// The explanation for the log, without secrets. The caller does not see this text, because it may name
+    /// the origin and its addresses.
     pub detail: Cow<'static, str>,
 }
 

@@ -1,7 +1,7 @@
 //! Every refusal of the gateway: its code, status and title. The layer that refuses adds the detail.
 //!
-//! The caller gets a refusal as an RFC 9457 problem. Callers and operators can rely on its [`Code`], which is
-//! stable. `docs/refusals.md` has a table line and a section for each code.
+//! The caller gets a refusal as an RFC 9457 problem. The [`Code`] of a refusal is stable, for callers and
+//! operators. `docs/refusals.md` has a table line and a section for each code.
 
 mod advice;
 pub(crate) mod problem;
@@ -202,7 +202,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal after a panic. The panic hook has already logged where the panic occurred.
+    /// The refusal after a panic. The panic hook has already logged the panic and its place.
     #[must_use]
     pub fn defect() -> Self {
         Self::new(

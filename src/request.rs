@@ -18,7 +18,7 @@ pub use origin::Origin;
 use crate::contract::{Effect, Operation};
 use crate::token::Identity;
 
-/// The one header that may override the method.
+/// The only header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 /// The facts of one request. The request's extensions carry the context up to the layer `route`. From there

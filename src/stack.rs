@@ -1,8 +1,9 @@
 //! The request stack, outermost layer first. Begin here to read how the gateway checks a request.
 //!
-//! The types enforce the order. Each layer takes one stage type and returns the next, and only the layer's
-//! own file can make that next stage. In the layers before `route`, a request is an [`http::Request`].
-//! `limits` turns its body into a [`Bounded`](layers::limits::Bounded). The right order compiles:
+//! The types enforce the order. Each layer takes one stage type and returns the next. Only the file of a
+//! layer can make the stage that the layer returns. In the layers before `route`, a request is an
+//! [`http::Request`]. The layer `limits` turns the body into a [`Bounded`](layers::limits::Bounded). The
+//! right order compiles:
 //!
 //! ```
 //! # use lychgate::layers;

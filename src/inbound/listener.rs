@@ -74,7 +74,7 @@ impl Listener {
         self.settings.head_timeout
     }
 
-    /// Waits for the next caller.
+    /// Waits for the next connection.
     pub(super) async fn accept(&self) -> io::Result<Connection<TcpStream>> {
         let (io, address) = self.socket.accept().await?;
         let peer = Peer::new(address);

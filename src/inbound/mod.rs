@@ -6,7 +6,7 @@
 //! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`);
 //! 5. [`body`] passes a caller's body to the stack without the trailers.
 //!
-//! HTTP/2 is not supported yet. It belongs in `http2.rs` beside `http1.rs`, as a second
+//! HTTP/2 is not supported yet. A server for HTTP/2 belongs in `http2.rs`, as a second
 //! `connection::Protocol`.
 
 mod body;

@@ -73,7 +73,7 @@ where
             let mut response = match result {
                 Ok(Ok(response)) => response,
                 Ok(Err(refusal)) => recorder.refuse(&refusal, &context),
-                // The panic hook has already logged where the panic occurred.
+                // The panic hook has already logged the panic and its place.
                 Err(_panic) => recorder.refuse(&defect(&context), &context),
             };
             let headers = response.headers_mut();

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer for one wait at a time. It wakes the task that polled it last.
+/// A timer for one wait at a time. The timer wakes the task that polled it last.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     set: Option<Set>,

@@ -1,8 +1,9 @@
 //! The answer's body on its way to the caller.
 //!
-//! The body drops trailers. It ends in an error if upstream cuts it short or if the request's time is over.
-//! At the end, the body returns its connection to the pool. A drop before the end closes the connection. If
-//! the caller stops reading, nothing polls the body, so after the first frame a task enforces the time limit.
+//! The body drops trailers. If upstream cuts the body short or the request's time is over, the body ends in
+//! an error. At its end, the body returns the connection to the pool. A drop before the end closes the
+//! connection. If the caller stops reading, nothing polls the body, so after the first frame a task enforces
+//! the time limit.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

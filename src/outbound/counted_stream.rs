@@ -62,8 +62,8 @@ pub(super) struct CountedStream {
     answer_begun: AtomicBool,
     /// Whether a byte of an answer came before the last byte of the request had left.
     early: AtomicBool,
-    /// The buffer size of the next read. It is small at first, because a read zeroes its buffer and most
-    /// answers are short.
+    /// The buffer size of the next read. The size is small at first, because a read zeroes its buffer and
+    /// most answers are short.
     room: AtomicUsize,
 }
 

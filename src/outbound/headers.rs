@@ -35,7 +35,7 @@ pub(super) fn rewrite(
     headers.insert(VIA, HeaderValue::from_static("1.1 lychgate"));
     headers.insert(X_REQUEST_ID, request_id);
     trace_context::continue_or_begin(headers);
-    // RFC 9110, section 8.6: if its method expects content, a request without content says so.
+    // RFC 9110, section 8.6: without content, `Content-Length: 0` is needed if the method expects content.
     if is_bodiless && [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }

@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::counted_stream::CountedStream;
 
-/// The socket under TLS. It counts no bytes, because the bytes of a handshake belong to no request.
+/// The socket under TLS. Counts no bytes, because the bytes of a handshake belong to no request.
 #[derive(Debug)]
 pub(super) struct Socket(pub(super) Arc<CountedStream>);
 

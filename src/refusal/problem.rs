@@ -88,7 +88,7 @@ fn set_headers(headers: &mut HeaderMap, refusal: &Refusal) {
     }
 }
 
-/// The value of `WWW-Authenticate` (RFC 6750 §3). It has no `error` if the caller sent no token.
+/// The value of `WWW-Authenticate` (RFC 6750 §3). The value has no `error` if the caller sent no token.
 fn challenge(refusal: &Refusal) -> Option<HeaderValue> {
     if refusal.code == Code::TokenMissing {
         return Some(HeaderValue::from_static("Bearer"));

@@ -18,7 +18,7 @@ pub enum Body {
     Empty,
     /// A complete body.
     Whole(Bytes),
-    /// A body that may still be arriving. Its creator limits the length and the time.
+    /// A body that may still be arriving. The creator of the stream limits its length and its time.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 

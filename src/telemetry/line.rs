@@ -111,7 +111,7 @@ impl Fields {
     }
 
     fn bare(&mut self, field: &Field, value: impl ToString) {
-        // For an integer, `to_string` avoids the formatter.
+        // `to_string` of an integer is faster than a formatted write.
         let text = value.to_string();
         self.key(field).push_str(&text);
     }
@@ -173,7 +173,7 @@ fn push_escaped(line: &mut String, text: &str, json: bool) {
         let _ = match character {
             '"' | '\\' if json => write!(line, "\\{character}"),
             '\n' if json => line.write_str("\\n"),
-            // Four digits are enough for every harmful character.
+            // Every harmful character fits in four hexadecimal digits.
             harmful if is_harmful(harmful) && json => write!(line, "\\u{:04x}", u32::from(harmful)),
             harmful if is_harmful(harmful) => write!(line, "{}", harmful.escape_default()),
             harmless => line.write_char(harmless),
@@ -181,7 +181,7 @@ fn push_escaped(line: &mut String, text: &str, json: bool) {
     }
 }
 
-/// Whether the byte is visible ASCII or a space, and means the same in JSON.
+/// Whether the byte is visible ASCII or a space, and needs no escape in JSON.
 fn is_plain(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') < 95) & (byte != b'"') & (byte != b'\\')
 }

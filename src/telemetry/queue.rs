@@ -1,5 +1,5 @@
-//! The queue of log lines for standard output. It is bounded in bytes, one thread writes the lines, and no
-//! other thread waits for a write.
+//! A bounded queue of log lines for standard output. One thread writes the lines, and no other thread waits
+//! for a write.
 //!
 //! A thread that logs holds the lock only while it copies its line, and no thread writes to the output under
 //! the lock. So if the reader of the output stalls, lines are dropped and counted, but nothing else happens.

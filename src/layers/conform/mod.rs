@@ -30,7 +30,7 @@ pub(crate) struct Conforming {
 }
 
 impl Conforming {
-    /// The context of the request. It holds the users that a deletion names.
+    /// The context of the request, which holds the users that a deletion names.
     pub(crate) fn context(&self) -> &RequestContext {
         &self.context
     }
@@ -50,7 +50,7 @@ pub(crate) fn layer<S>() -> impl Layer<S, Service = Conform<S>> {
     })
 }
 
-/// The most bodies that the layer reads at once. Each may take 256 KiB before the limit on deletions in
+/// The most bodies that the layer reads at once. A body may take 256 KiB before the limit on deletions in
 /// flight applies.
 const MAX_BODIES_READ: usize = 128;
 

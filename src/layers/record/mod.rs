@@ -29,14 +29,14 @@ use crate::forward::{Delivery, Outgoing, Report};
 use crate::refusal::{Checked, Refusal};
 use crate::request::{Body, RequestContext};
 
-/// A request that may be sent: it deletes nothing, or its intent is on stable storage.
+/// A request that may be sent: a read, a write, or a deletion whose intent is on stable storage.
 #[derive(Debug)]
 pub struct Cleared {
     outgoing: Outgoing,
 }
 
 impl Cleared {
-    /// The request to send.
+    /// Returns the request to send.
     #[must_use]
     pub fn into_outgoing(self) -> Outgoing {
         self.outgoing

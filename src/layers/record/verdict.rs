@@ -108,7 +108,7 @@ fn sent(failure: &Failure) -> Sent {
     }
 }
 
-/// The refusal for a failure. Its text for the caller is fixed, because the failure's own detail may name an
+/// The refusal for a failure. The text for the caller is fixed, because the failure's own detail may name an
 /// origin or an address.
 fn refusal(failure: &Failure, fault: Option<BodyFault>) -> Refusal {
     let (code, detail) = match (failure.kind, failure.bytes_left) {

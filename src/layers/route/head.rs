@@ -6,7 +6,7 @@ use http::{HeaderValue, Method};
 
 use crate::refusal::{Checked, Code, Refusal};
 
-/// The options that `Connection` may name. None of them is an end-to-end header.
+/// The options that `Connection` may name. No option is an end-to-end header.
 const CONNECTION_OPTIONS: [&str; 7] = [
     "close",
     "keep-alive",

@@ -39,7 +39,7 @@ impl Routed {
         &self.query
     }
 
-    /// The context of the request. It holds the operation, the account and the user.
+    /// The context of the request, which holds the operation, the account and the user.
     #[must_use]
     pub fn context(&self) -> &RequestContext {
         &self.context
