@@ -1,6 +1,6 @@
 //! A layer that makes one check: it takes a stage and returns the next stage or a refusal.
 //!
-//! `tower::filter` is similar, but its error can be any error, so an outer layer could not recognize a
+//! `tower::filter` is similar, but its error type is `BoxError`, so an outer layer could not recognize a
 //! refusal.
 
 use std::future::Future;

@@ -35,7 +35,7 @@ struct State {
 struct Occurrences {
     /// When the last line was due, as [`Clock::passed`] counts time.
     logged: Duration,
-    /// The number of occurrences since that line.
+    /// The number of occurrences since the last line.
     unlogged: u64,
 }
 

@@ -23,8 +23,9 @@ use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::request::{Body, Peer};
 use lingering_close::lingering_close;
 
-/// hyper's own limit for one head. The gateway's limits (at most 60 and 64 KiB) are lower, so a longer head
-/// gets a refusal code. hyper itself refuses a head beyond this limit or with more than 100 header lines.
+/// hyper's own limit for one head. The gateway's limits for the target (at most 60 KiB) and the headers (at
+/// most 64 KiB) are lower, so the layer `limits` can refuse a longer head with a refusal code. hyper itself
+/// refuses a head beyond this limit or with more than 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
 /// Once the server is stopping, how long a new connection may take to send its first byte.
 const LAST_CHANCE: Duration = Duration::from_millis(50);

@@ -1,7 +1,7 @@
 //! Limits the target, the head and the body of each request, and the time that the body may take.
 //!
-//! The parser's own limits are higher. So this layer, and not the parser, refuses a long target or head, and
-//! the caller gets a refusal code.
+//! The parser's own limits are higher, so this layer refuses a long target or head first, with a specific
+//! refusal code.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -101,7 +101,7 @@ impl Attempts {
             if delivery == Delivery::Repeatable {
                 metrics.upstream_retries.inc();
             }
-            // The other idle connections are probably dead too.
+            // The other idle connections are probably dead too, so the next attempt takes a new one.
             want = Want::New;
             times.begun = Instant::now();
         }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 pub(super) enum Waiting {
     /// No input: the connection can be used.
     Nothing,
-    /// Bytes: an unrequested answer, or under TLS perhaps records that hold no answer.
+    /// Bytes: an unrequested answer. Under TLS, also records that hold no answer, such as session tickets.
     Bytes,
     /// The end of the stream, or an error.
     End,

@@ -111,7 +111,7 @@ impl Fields {
     }
 
     fn bare(&mut self, field: &Field, value: impl ToString) {
-        // `to_string` of an integer is faster than a formatted write.
+        // For an integer, `to_string` avoids the slow formatting code of `fmt`.
         let text = value.to_string();
         self.key(field).push_str(&text);
     }
@@ -125,7 +125,7 @@ impl Fields {
         } else if field.name() == "message" {
             push_escaped(&mut self.line, text, false);
         } else if text.is_empty() || text.contains([' ', '"', '=']) {
-            // In quotes, so that one value cannot look like several.
+            // Quoted, so that one value cannot look like several fields.
             self.bare(field, format_args!("{text:?}"));
         } else {
             push_escaped(self.key(field), text, false);

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes in the queue. The writer may hold as many bytes again.
+/// The most bytes in the queue. The batch that the writer holds may be as large.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 /// Extra room that only warnings and errors may use when the queue is full.
 const RESERVED_BYTES: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! Records the intent of a deletion on stable storage before its first byte leaves, and the outcome before
+//! Records the intent on stable storage before the first byte of a deletion leaves, and the outcome before
 //! the caller sees the answer. Reads and writes pass straight through.
 //!
 //! This is the last layer. `outbound` sends only [`Cleared`], which only this layer can make, and returns
