@@ -194,11 +194,15 @@ impl File for RealFile {
 fn beneath(folder: &OwnedFd, name: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match openat2(folder, name, flags, mode, resolve) {
-        // If openat2 is missing or forbidden, NOFOLLOW is enough: each name here is a single
-        // component.
-        Err(Errno::NOSYS | Errno::PERM) => Ok(openat(folder, name, flags, mode)?),
+        Err(Errno::NOSYS | Errno::PERM) => no_follow(folder, name, flags, mode),
         other => Ok(other?),
     }
+}
+
+/// [`beneath`] for a kernel that lacks or forbids openat2. NOFOLLOW is enough, because each name is a single
+/// component.
+fn no_follow(folder: &OwnedFd, name: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    Ok(openat(folder, name, flags | OFlags::NOFOLLOW, mode)?)
 }
 
 /// Creates a folder and its missing parents, outermost first, and syncs the name of each.
@@ -249,6 +253,17 @@ mod tests {
         assert!(folder.open("file", Access::Read).is_ok());
         assert!(folder.open("link", Access::Read).is_err());
         assert!(folder.folder("down", None).is_err());
+    }
+
+    #[test]
+    fn p4_without_openat2_no_link_is_followed_either() {
+        let outer = test_folder("disk-old");
+        std::fs::create_dir(outer.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", outer.path().join("link")).unwrap();
+        let held = openat(CWD, outer.path(), folder_flags(), Mode::empty()).unwrap();
+        let opened = |name| no_follow(&held, name, folder_flags(), Mode::empty());
+        assert!(opened("real").is_ok());
+        assert!(opened("link").is_err());
     }
 
     #[test]
