@@ -18,7 +18,7 @@ use crate::request::Body;
 /// If the token was read longer ago than this, a request reads the token file again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
 /// The size limit of the token file.
-const MAX_TOKEN_BYTES: u64 = 8 * 1024;
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
 /// Checks the `Host` and the token of a request.
 #[derive(Debug)]

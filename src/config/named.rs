@@ -14,7 +14,7 @@ use crate::strict_toml::Table;
 
 /// The maximum size in bytes of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;
-/// The maximum length of a token in bytes. Every later read of a token file has the same bound.
+/// The maximum length of a token file in bytes. Every later read of the file has the same bound.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
 
 /// Finds and checks the files of a config.
@@ -59,7 +59,7 @@ pub(super) fn check_token(table: &Table<'_>, key: &str, file: &Path) {
     let hint = "a file that contains only the token, readable by the gateway's user";
     check(table, key, file, hint, |text| {
         let token = text.trim();
-        let fits = (1..=MAX_TOKEN_BYTES).contains(&token.len());
+        let fits = text.len() <= MAX_TOKEN_BYTES && !token.is_empty();
         match fits && token.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(()),
             false => Err("holds no token".to_owned()),

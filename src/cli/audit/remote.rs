@@ -21,7 +21,7 @@ const TRIES: u32 = 3;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Size limit of a token file.
-const MAX_TOKEN_BYTES: u64 = 8 * 1024;
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 /// The log's path on an admin listener.
 const ADMIN_PREFIX: &str = "/audit/";
 
@@ -114,12 +114,12 @@ fn bearer(path: &Path) -> Result<HeaderValue, Stop> {
     let shown = path.display();
     let mut text = zeroize::Zeroizing::new(String::new());
     std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_TOKEN_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| Stop::io(format!("cannot read {shown}: {error}")))?;
     let token = text.trim();
     let value = HeaderValue::from_str(&format!("Bearer {token}"));
     match value {
-        Ok(mut value) if !token.is_empty() => {
+        Ok(mut value) if !token.is_empty() && text.len() as u64 <= MAX_TOKEN_BYTES => {
             value.set_sensitive(true);
             Ok(value)
         }
