@@ -122,7 +122,7 @@ impl Metrics {
             upstream_retries: add(r, "upstream_retries", "Reads sent again"),
             connections: add(r, "connections", "Connections open from callers"),
             parser_refusals: add(r, "parser_refusals", "Heads that the parser refused"),
-            log_lines_dropped: add(r, "log_lines_dropped", "Access records dropped"),
+            log_lines_dropped: add(r, "log_lines_dropped", "Log lines dropped"),
             deletions_in_flight: add(r, "deletions_in_flight", "Open intents"),
             audit_sync_seconds: add_latency(r, "audit_sync", "One sync of the trail"),
             audit_entries: add(r, "audit_entries", "Entries synced"),

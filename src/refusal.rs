@@ -63,6 +63,10 @@ macro_rules! codes {
 }
 
 // Each line: variant = status, code, title, who must act, when to repeat. Only 429 and 503 carry Retry-After.
+//
+// A new code also needs: a layer that raises it (until then a line in `is_planned`); a line in
+// `may_be_sent` if the request may have left; a row and a section in `docs/refusals.md`; and a line in
+// `tests/clients/support/refusals.py` if a client can provoke it.
 codes! {
     VersionMissing = 400 "version-missing" "The query parameter v is missing" Caller OnceFixed,
     VersionUnsupported = 400 "version-unsupported" "This API version is not supported" Caller OnceFixed,

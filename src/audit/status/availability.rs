@@ -1,5 +1,6 @@
-//! Decides whether the gateway refuses deletions now, why, and since when. Any task can ask,
-//! without waiting for the writer or the disk.
+//! Decides whether the trail refuses deletions now, why, and since when. Any task can ask without waiting for
+//! the writer or the disk. Two refusals of a single deletion are made elsewhere, in `trail.rs`: its queue is
+//! full, or the caller's own wait is over.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

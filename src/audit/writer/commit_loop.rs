@@ -210,7 +210,8 @@ impl CommitLoop {
     }
 
     /// Answers all waiters: `Ok` if their entries are durable, else `found`. If `late`, every intent
-    /// gets `found`.
+    /// gets `found`. An intent that gets an error also gets an outcome, `failed` and not sent. Both stay
+    /// in memory until the log is open again and takes them.
     pub(super) fn answer(&mut self, found: Option<&Unavailable>, late: bool) {
         let durable = self.store.appender.last.next_index;
         // Comes before the answers: a caller that has its answer and asks for the state must see the new
