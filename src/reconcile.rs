@@ -164,7 +164,10 @@ impl Reconciler {
         let location = Location::Folder(self.directory.clone());
         let read = tokio::task::spawn_blocking(move || in_doubt(|| location.open(None)));
         match read.await {
-            Ok(Ok((all, _))) => Ok(all),
+            Ok(Ok(found)) => {
+                let all = found.missing.none().map(|()| found.all);
+                all.map_err(|missing| format!("the trail cannot be read: {missing}"))
+            }
             Ok(Err(error)) => Err(format!("the trail cannot be read: {error}")),
             Err(_) => Err("reading the trail failed by a defect".into()),
         }

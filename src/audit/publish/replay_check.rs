@@ -13,7 +13,7 @@ use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::VerifierKey;
 use crate::audit::log::merkle::leaf;
 use crate::audit::log::tiles::{MAX_BUNDLE_BYTES, push_entry};
-use crate::audit::read::{Files, FolderFiles, Log, MissingRange, Reader, Trouble, WIDTH};
+use crate::audit::read::{Files, FolderFiles, MissingRange, OnDamage, Reader, Trouble, WIDTH};
 use crate::audit::status::{Cause, Unavailable, closed, trouble, unread_at_opening};
 
 /// The published checkpoints, and the tree rebuilt so far.
@@ -74,7 +74,7 @@ impl ReplayCheck {
 
     /// Starts at the journal's first entry, which has this index. Reads the tree over the earlier
     /// entries from the tiles, and checks these tiles against the checkpoint.
-    pub(crate) fn begin(&mut self, index: u64, key: &VerifierKey) -> Result<(), Unavailable> {
+    pub(crate) fn begin(&mut self, index: u64) -> Result<(), Unavailable> {
         if index == 0 {
             return Ok(());
         }
@@ -90,9 +90,9 @@ impl ReplayCheck {
             );
             return Err(closed(cause, what));
         }
-        let reader = Log::published(self.files.clone(), Some(key))
-            .map_err(missing)?
-            .reader;
+        // A damaged tile is never mended here: the gateway must not sign on top of it.
+        let (files, checkpoint) = (self.files.clone(), self.checkpoint.as_ref());
+        let reader = Reader::open(files, checkpoint, OnDamage::Fail).map_err(missing)?;
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
             && reader.root_at(seen.size).map_err(missing)? != seen.root
         {

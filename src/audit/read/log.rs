@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::reader::{Files, FolderFiles, Raw, Reader};
+use super::reader::{Files, FolderFiles, OnDamage, Raw, Reader};
 use super::{CHECKPOINT, MissingRange, Trouble, WIDTH};
 use crate::audit::disk::names::JOURNAL;
 use crate::audit::entry::EntryHead;
@@ -34,16 +34,9 @@ pub enum Location {
 
 impl Location {
     /// Opens the present state of the log; for a folder, with the journal's entries beyond the
-    /// checkpoint. Verifies the checkpoint's signature if the caller has a key.
+    /// checkpoint. Verifies the checkpoint's signature if the caller has a key. A fault of the
+    /// journal is an error of [`Log::tail`], because it hides no entry under the checkpoint.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
-        let mut log = self.open_for_proof(key)?;
-        log.tail = log.tail.take().transpose()?.map(Ok);
-        Ok(log)
-    }
-
-    /// [`Self::open`] for proofs: a fault of the journal becomes an error of [`Log::tail`], because
-    /// the entries under the checkpoint can be proved without the journal.
-    pub(super) fn open_for_proof(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         let directory = match self {
             Self::Folder(directory) => directory,
             Self::Published(files) => return Log::published(Arc::clone(files), key),
@@ -70,6 +63,9 @@ impl Location {
         }
     }
 }
+
+/// An entry that a reader wanted, or a range without its entries.
+pub(crate) type Found = Result<Raw, MissingRange>;
 
 /// An opened log: one checkpoint, and the journal from the same time.
 #[derive(Debug)]
@@ -122,7 +118,7 @@ impl Log {
             .transpose()
             .map_err(|error| MissingRange::damaged(error.to_string()).in_file(CHECKPOINT))?;
         Ok(Self {
-            reader: Arc::new(Reader::open(files, checkpoint.as_ref())?),
+            reader: Arc::new(Reader::open(files, checkpoint.as_ref(), OnDamage::Mend)?),
             checkpoint,
             note: note.unwrap_or_default(),
             tail: None,
@@ -161,30 +157,33 @@ impl Log {
                     bytes: read.bytes,
                 }))
             }
-            Err(error) => Some(Err(error.into())),
+            Err(error) => Some(Err(MissingRange::from(error).at(next))),
         })
     }
 
-    /// Verifies these bundles in the given order. For each, passes the index of its first entry and
-    /// the entries that meet `passes` to `take`, until `take` breaks. A missing range is an error,
-    /// after the results of all bundles before it.
+    /// Verifies these bundles in the given order. For each, passes the index of its first entry,
+    /// the entries that meet `passes` and the missing ranges to `take`, until `take` breaks.
     pub(super) fn scan<B>(
         &self,
         bundles: &[u64],
         passes: impl Fn(u64, &[u8]) -> bool + Sync,
-        mut take: impl FnMut(u64, Vec<Raw>) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, MissingRange> {
+        mut take: impl FnMut(u64, Vec<Found>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         let reader = &*self.reader;
         let search = |bundle: &u64| {
-            reader.bundle(*bundle, |entries| {
-                let entries = (bundle * WIDTH..).zip(entries);
-                let found = entries.filter(|(index, bytes)| passes(*index, bytes));
-                let raw = found.map(|(index, bytes)| Raw {
-                    index,
-                    bytes: bytes.to_vec(),
+            let found = reader.parts(*bundle, |parts| {
+                let found = parts.into_iter().filter_map(|part| match part {
+                    Ok((index, bytes)) => passes(index, bytes).then(|| {
+                        let bytes = bytes.to_vec();
+                        Ok(Raw { index, bytes })
+                    }),
+                    Err(missing) => Some(Err(missing)),
                 });
-                raw.collect::<Vec<_>>()
-            })
+                found.collect::<Vec<_>>()
+            });
+            let mut found = found.unwrap_or_else(|missing| vec![Err(missing)]);
+            found.extend(reader.take_mended().into_iter().map(Err));
+            found
         };
         std::thread::scope(|scope| {
             let lanes: Vec<Receiver<_>> = (0..WORKERS.min(bundles.len()))
@@ -199,43 +198,55 @@ impl Log {
             for (bundle, lane) in bundles.iter().zip(lanes.iter().cycle()) {
                 // A worker ends early only if it panics, and then this scope panics too.
                 let Ok(found) = lane.recv() else { break };
-                let flow = take(bundle * WIDTH, found?);
-                if flow.is_break() {
-                    return Ok(flow);
-                }
+                take(bundle * WIDTH, found)?;
             }
-            Ok(ControlFlow::Continue(()))
+            ControlFlow::Continue(())
         })
     }
 
-    /// Passes the entries that meet `passes`, from an index on, to `take` in order, until `take`
-    /// breaks: first those under the checkpoint, then the journal's. Returns the index after the
-    /// last entry if `take` never breaks.
+    /// Passes the entries that meet `passes`, from an index on, and the missing ranges to `take` in
+    /// order, until `take` breaks: first those under the checkpoint, then the journal's. Goes on
+    /// behind a missing range. Returns the index after the last entry if `take` never breaks.
     pub(super) fn scan_from<B>(
         &mut self,
         from: u64,
         passes: impl Fn(u64, &[u8]) -> bool + Sync,
-        mut take: impl FnMut(Raw) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B, u64>, MissingRange> {
+        mut take: impl FnMut(Found) -> ControlFlow<B>,
+    ) -> ControlFlow<B, u64> {
         let passes = |index, bytes: &[u8]| index >= from && passes(index, bytes);
         let bundles: Vec<u64> = (from / WIDTH..self.bundles()).collect();
-        let flow = self.scan(&bundles, passes, |_, found| {
+        let mut take = |found: Found| match &found {
+            Err(missing) if missing.end.is_some_and(|end| end <= from) => ControlFlow::Continue(()),
+            _ => take(found),
+        };
+        self.scan(&bundles, passes, |_, found| {
             found.into_iter().try_for_each(&mut take)
         })?;
-        if let ControlFlow::Break(value) = flow {
-            return Ok(ControlFlow::Break(value));
-        }
+        self.scan_beyond(passes, take)
+    }
+
+    /// The part of [`Self::scan_from`] beyond the checkpoint.
+    pub(super) fn scan_beyond<B>(
+        &mut self,
+        passes: impl Fn(u64, &[u8]) -> bool,
+        mut take: impl FnMut(Found) -> ControlFlow<B>,
+    ) -> ControlFlow<B, u64> {
         let mut end = self.size();
-        for raw in self.tail() {
-            let raw = raw?;
-            end = raw.index + 1;
-            if passes(raw.index, &raw.bytes)
-                && let ControlFlow::Break(value) = take(raw)
-            {
-                return Ok(ControlFlow::Break(value));
+        for found in self.tail() {
+            let (is_wanted, is_last) = match &found {
+                Ok(raw) => (passes(raw.index, &raw.bytes), false),
+                // Nothing vouches for what the journal has behind a fault.
+                Err(_) => (true, true),
+            };
+            end = found.as_ref().map_or(end, |raw| raw.index + 1);
+            if is_wanted {
+                take(found)?;
+            }
+            if is_last {
+                break;
             }
         }
-        Ok(ControlFlow::Continue(end))
+        ControlFlow::Continue(end)
     }
 
     /// The entry with this index, verified under the checkpoint or from the journal; `None` if the
@@ -266,11 +277,12 @@ impl Log {
         let (mut low, mut high) = (0, self.bundles());
         while low < high {
             let middle = low.midpoint(high);
-            match self.reader.bundle(middle, begins) {
-                Ok(Some(begins)) if begins < time => low = middle + 1,
-                Ok(Some(_)) => high = middle,
-                // Reads the whole log, so that the answer reports the damage.
-                Ok(None) | Err(_) => return 0,
+            let begin = |bundle: u64| self.reader.bundle(bundle, begins).ok().flatten();
+            // A damaged bundle begins no later than the next good one.
+            let known = (middle..high).find_map(|bundle| Some((bundle, begin(bundle)?)));
+            match known {
+                Some((bundle, begin)) if begin < time => low = bundle + 1,
+                _ => high = middle,
             }
         }
         low.saturating_sub(1) * WIDTH

@@ -16,12 +16,14 @@ pub mod query;
 pub mod verify;
 
 mod log;
+mod missing;
 mod reader;
 
 pub use log::Location;
-pub(crate) use log::Log;
+pub(crate) use log::{Found, Log};
+pub(crate) use missing::Missing;
 pub use reader::Files;
-pub(crate) use reader::{FolderFiles, MAX_TILE_BYTES, Raw, Reader, TileFile};
+pub(crate) use reader::{FolderFiles, MAX_TILE_BYTES, OnDamage, Raw, Reader, TileFile};
 
 pub(crate) use crate::audit::disk::names::CHECKPOINT;
 
@@ -74,6 +76,8 @@ pub struct MissingRange {
     pub trouble: Trouble,
     /// The first entry of the part, if known.
     pub index: Option<u64>,
+    /// The index after the last entry of the part, if known.
+    pub end: Option<u64>,
     /// The faulty file, relative to the folder, if there is one.
     pub file: Option<String>,
     /// A description of the fault.
@@ -85,6 +89,7 @@ impl MissingRange {
         Self {
             trouble,
             index: None,
+            end: None,
             file: None,
             what: what.into(),
         }
@@ -99,6 +104,22 @@ impl MissingRange {
         self
     }
 
+    /// The part ends before this entry.
+    pub(crate) fn until(mut self, end: u64) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// The part is only this entry.
+    pub(crate) fn only(self, index: u64) -> Self {
+        self.at(index).until(index + 1)
+    }
+
+    /// Whether this entry is in the part.
+    fn hides(&self, index: u64) -> bool {
+        self.index.is_some_and(|first| first <= index) && self.end.is_none_or(|end| index < end)
+    }
+
     pub(crate) fn in_file(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
         self
@@ -111,11 +132,14 @@ impl MissingRange {
 
 impl std::error::Error for MissingRange {}
 
-/// `from entry 256 on: tile/0/001.p/44: …`
+/// `entries 256 to 511: tile/entries/001: …`
 impl fmt::Display for MissingRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(index) = self.index {
-            write!(f, "from entry {index} on: ")?;
+        match (self.index, self.end) {
+            (Some(index), Some(end)) if end <= index + 1 => write!(f, "entry {index}: ")?,
+            (Some(index), Some(end)) => write!(f, "entries {index} to {}: ", end - 1)?,
+            (Some(index), None) => write!(f, "from entry {index} on: ")?,
+            (None, _) => {}
         }
         if let Some(file) = &self.file {
             write!(f, "{file}: ")?;

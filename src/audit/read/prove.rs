@@ -68,7 +68,7 @@ pub(crate) fn prove(
     patience: Duration,
 ) -> Result<TlogProof, ProveError> {
     let until = Instant::now() + patience;
-    let open = || location.open_for_proof(Some(verifier));
+    let open = || location.open(Some(verifier));
     loop {
         let proof = find(&open, wanted, side).and_then(|entry| {
             if let Some(given) = given {

@@ -17,7 +17,8 @@ use crate::audit::log::FormatError;
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::merkle::{self, Hash, HashReader, leaf, root_of};
 use crate::audit::log::tiles::{
-    Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile, hashes_at,
+    Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, decode_bundle, decode_tile,
+    first_entry, hashes_at,
 };
 
 /// The length of a full tile.
@@ -138,6 +139,9 @@ impl Raw {
     }
 }
 
+/// An entry's index and bytes, or a range without its entries.
+pub(super) type Part<'b> = Result<(u64, &'b [u8]), MissingRange>;
+
 type Hashes = Arc<Vec<Hash>>;
 
 /// A reader of the entries under one checkpoint.
@@ -149,67 +153,187 @@ pub(crate) struct Reader {
     partial: Vec<Hashes>,
     /// The most recently used full tile of each level, with its index.
     full: Mutex<HashMap<u8, (u64, Hashes)>>,
+    on_damage: OnDamage,
+    /// The faults of tiles whose hashes were computed from the level below.
+    mended: Mutex<Vec<MissingRange>>,
+}
+
+/// What a [`Reader`] does about a tile that is missing, altered or unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDamage {
+    /// Every use of the tile fails.
+    Fail,
+    /// Computes the tile's hashes from the level below, and checks them with the tile above.
+    Mend,
 }
 
 impl Reader {
     /// Reads the partial tiles and compares their root with the checkpoint's. Without a checkpoint,
     /// the reader has no entries.
-    pub(super) fn open(
+    pub(crate) fn open(
         files: Arc<dyn Files>,
         checkpoint: Option<&Checkpoint>,
+        on_damage: OnDamage,
     ) -> Result<Self, MissingRange> {
         let mut reader = Self {
             files,
             size: checkpoint.map_or(0, |checkpoint| checkpoint.size),
             partial: Vec::new(),
             full: Mutex::default(),
+            on_damage,
+            mended: Mutex::default(),
         };
-        for level in 0..LEVELS {
-            let index = hashes_at(level, reader.size) / WIDTH;
-            let tile = Tile::at(level, index, reader.size);
-            let hashes = tile.map(|tile| reader.hashes(tile)).transpose()?;
-            reader.partial.push(Arc::new(hashes.unwrap_or_default()));
-        }
-        let partial = reader.partial.iter().map(|hashes| hashes.to_vec());
-        let root = Frontier::of(reader.size, partial).root();
-        if checkpoint.is_some_and(|checkpoint| checkpoint.root != root) {
-            let what = "the tiles do not have the root that the checkpoint signs";
-            return Err(MissingRange::damaged(what));
-        }
+        let right = |partial: &[Vec<Hash>]| {
+            let root = Frontier::of(reader.size, partial.iter().cloned()).root();
+            checkpoint.is_none_or(|checkpoint| checkpoint.root == root)
+        };
+        let found = reader
+            .partial(|tile| reader.hashes(tile))
+            .and_then(|found| {
+                let what = "the tiles do not have the root that the checkpoint signs";
+                right(&found)
+                    .then_some(found)
+                    .ok_or_else(|| MissingRange::damaged(what))
+            });
+        let below = |fault: &MissingRange| {
+            let below = reader.partial(|tile| reader.below(tile).ok_or_else(|| fault.clone()));
+            below.ok().filter(|below| right(below))
+        };
+        let partial = reader.or_mend(found, below)?;
+        reader.partial = partial.into_iter().map(Arc::new).collect();
         Ok(reader)
     }
 
-    /// Verifies all entries of a bundle against the tree, and passes them to `each`. An error names
-    /// the first entry that is missing, altered or unreadable.
+    /// The hashes of each level's partial tile, lowest level first.
+    fn partial(
+        &self,
+        hashes: impl Fn(Tile) -> Result<Vec<Hash>, MissingRange>,
+    ) -> Result<Vec<Vec<Hash>>, MissingRange> {
+        let at = |level| Tile::at(level, hashes_at(level, self.size) / WIDTH, self.size);
+        let levels = (0..LEVELS).map(|level| at(level).map_or(Ok(Vec::new()), &hashes));
+        levels.collect()
+    }
+
+    /// What was found, or else, if this reader mends, what the level below gives.
+    fn or_mend<T>(
+        &self,
+        found: Result<T, MissingRange>,
+        below: impl FnOnce(&MissingRange) -> Option<T>,
+    ) -> Result<T, MissingRange> {
+        found.or_else(|fault| {
+            let mended = match self.on_damage {
+                OnDamage::Fail => None,
+                OnDamage::Mend => below(&fault),
+            };
+            let mended = mended.ok_or_else(|| fault.clone())?;
+            let faults = &mut *self.mended.lock().unwrap_or_else(PoisonError::into_inner);
+            // The mended tile hides no entry.
+            let (index, end) = (None, None);
+            faults.push(MissingRange {
+                index,
+                end,
+                ..fault
+            });
+            Ok(mended)
+        })
+    }
+
+    /// Takes the faults that were mended since the last call.
+    pub(super) fn take_mended(&self) -> Vec<MissingRange> {
+        std::mem::take(&mut *self.mended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The tile's hashes, from the entries or the tiles of the level below; not verified.
+    fn below(&self, tile: Tile) -> Option<Vec<Hash>> {
+        let Some(level) = tile.level.checked_sub(1) else {
+            let bundle = Bundle::at(tile.index, self.size)?;
+            let first = bundle.first_entry();
+            let file = self.file(bundle.path(), bundle.width, MAX_BUNDLE_BYTES, first);
+            let file = file.ok()?;
+            let entries = file.entries(bundle.width).ok()?;
+            return Some(entries.into_iter().map(leaf).collect());
+        };
+        let first = tile.index.checked_mul(WIDTH)?;
+        let children = (first..).take(tile.width.into());
+        let root = |index| {
+            Some(root_of(
+                &self.hashes(Tile::at(level, index, self.size)?).ok()?,
+            ))
+        };
+        children.map(root).collect()
+    }
+
+    /// Verifies a bundle against the tree, and passes its parts to `each` in order: each entry that
+    /// the tree vouches for, and each range of entries that is altered or missing. If no entry can
+    /// be verified, the error names them all.
+    pub(super) fn parts<T>(
+        &self,
+        index: u64,
+        each: impl FnOnce(Vec<Part<'_>>) -> T,
+    ) -> Result<T, MissingRange> {
+        let first = index.saturating_mul(WIDTH);
+        let bundle = Bundle::at(index, self.size).ok_or_else(|| not_covered(first))?;
+        let end = first + u64::from(bundle.width);
+        let all = |missing: MissingRange| missing.at(first).until(end);
+        let hashes = self.tile(0, index).map_err(all)?;
+        let file = self.file(bundle.path(), bundle.width, MAX_BUNDLE_BYTES, first);
+        let file = file.map_err(all)?;
+        let damaged = |what: &str| MissingRange::damaged(what).in_file(&file.path);
+        let mut rest = &*file.bytes;
+        let mut parts = Vec::with_capacity(hashes.len());
+        for (place, hash) in (first..).zip(&*hashes) {
+            let Some((entry, behind)) = first_entry(rest) else {
+                parts.push(Err(damaged("the bundle ends too early")
+                    .at(place)
+                    .until(end)));
+                break;
+            };
+            rest = behind;
+            parts.push(match leaf(entry) == *hash {
+                true => Ok((place, entry)),
+                false => {
+                    let what = "altered: it is not the entry whose hash is in the tree";
+                    Err(damaged(what).only(place))
+                }
+            });
+        }
+        if let Err(error) = file.entries(bundle.width)
+            && parts.iter().all(Result::is_ok)
+        {
+            // The fault is behind the last entry and hides none.
+            parts.push(Err(damaged(&error.to_string())));
+        }
+        Ok(each(parts))
+    }
+
+    /// [`Self::parts`] for callers that need all entries of the bundle; the error is the first
+    /// missing range.
     pub(crate) fn bundle<T>(
         &self,
         index: u64,
         each: impl FnOnce(&[&[u8]]) -> T,
     ) -> Result<T, MissingRange> {
-        let bundle =
-            Bundle::at(index, self.size).ok_or_else(|| not_covered(index.saturating_mul(WIDTH)))?;
-        let hashes = self.tile(0, index)?;
-        let first = bundle.first_entry();
-        let file = self.file(bundle.path(), bundle.width, MAX_BUNDLE_BYTES, first)?;
-        let damaged = |what: &str, index| MissingRange::damaged(what).at(index).in_file(&file.path);
-        let entries = file
-            .entries(bundle.width)
-            .map_err(|error| damaged(&error.to_string(), first))?;
-        for (place, (entry, hash)) in (first..).zip(entries.iter().zip(&*hashes)) {
-            if leaf(entry) != *hash {
-                let what = "altered: it is not the entry whose hash is in the tree";
-                return Err(damaged(what, place));
-            }
-        }
-        Ok(each(&entries))
+        self.parts(index, |parts| {
+            let entries = parts.into_iter().map(|part| part.map(|(_, entry)| entry));
+            let entries: Vec<&[u8]> = entries.collect::<Result<_, _>>()?;
+            Ok(each(&entries))
+        })?
     }
 
     pub(crate) fn entry(&self, index: u64) -> Result<Raw, MissingRange> {
-        let at = (index % WIDTH) as usize;
-        let entry = |entries: &[&[u8]]| entries.get(at).map(|entry| entry.to_vec());
-        let bytes = self.bundle(index / WIDTH, entry)?;
-        let bytes = bytes.ok_or_else(|| not_covered(index))?;
-        Ok(Raw { index, bytes })
+        self.parts(index / WIDTH, |parts| {
+            for part in parts {
+                match part {
+                    Ok((place, entry)) if place == index => {
+                        let bytes = entry.to_vec();
+                        return Ok(Raw { index, bytes });
+                    }
+                    Err(missing) if missing.hides(index) => return Err(missing),
+                    _ => {}
+                }
+            }
+            Err(not_covered(index))
+        })?
     }
 
     /// The root of the log at an earlier size.
@@ -239,13 +363,17 @@ impl Reader {
         if let Some((_, hashes)) = full().get(&level).filter(|(at, _)| *at == index) {
             return Ok(Arc::clone(hashes));
         }
-        let hashes = Arc::new(self.hashes(tile)?);
         let above = self.tile(level + 1, index / WIDTH)?;
-        if above.get((index % WIDTH) as usize) != Some(&root_of(&hashes)) {
+        let root = above.get((index % WIDTH) as usize);
+        let right = |hashes: &Vec<Hash>| root == Some(&root_of(hashes));
+        let found = self.hashes(tile).and_then(|hashes| {
             let what = "altered: its root is not in the tile above";
-            let altered = MissingRange::damaged(what).in_file(tile.path());
-            return Err(altered.at(tile.first_entry(0)));
-        }
+            let altered = || MissingRange::damaged(what).in_file(tile.path());
+            let altered = || altered().at(tile.first_entry(0));
+            right(&hashes).then_some(hashes).ok_or_else(altered)
+        });
+        let below = |_: &MissingRange| self.below(tile).filter(right);
+        let hashes = Arc::new(self.or_mend(found, below)?);
         full().insert(level, (index, Arc::clone(&hashes)));
         Ok(hashes)
     }

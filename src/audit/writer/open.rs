@@ -267,7 +267,7 @@ fn follow(
     let (mut last, mut before) = (None, chain.last);
     let (mut link, mut ends) = (chain.last, Ends::new());
     composer.begin(link.next_index);
-    replay_check.begin(link.next_index, key.verifier())?;
+    replay_check.begin(link.next_index)?;
     while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
         if let Some(expected) = expected.filter(|expected| expected.last == link) {
             expected.is_kept(&batch)?;

@@ -93,7 +93,7 @@ fn replay(
     let journal = journal.map_err(|e| trouble(&e, "cannot open the journal"))?;
     if let Some(journal) = journal {
         let mut chain = Chain::new(journal, Some(key), None).map_err(|e| unreadable(&e))?;
-        check.begin(chain.last.next_index, key.verifier())?;
+        check.begin(chain.last.next_index)?;
         while let Some(batch) = chain.next_batch().map_err(|e| unreadable(&e))? {
             for entry in &batch.entries {
                 check.push(entry)?;

@@ -1,11 +1,11 @@
-//! Selects deletions from a trail, and says which entries the answer covers.
+//! Selects deletions from a trail, and says which entries the answer covers and which it lacks.
 
 use std::ops::Range;
 
 use super::trail::Trail;
-use crate::audit::read::query::{Deletion, Filter, ReadBacks};
-use crate::audit::read::{Log, query};
-use crate::cli::exit::Stop;
+use crate::audit::read::query::{Deletion, Filter, ReadBacks, Searched};
+use crate::audit::read::{Log, Missing, Trouble, query};
+use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
 /// Which entries an answer covers.
@@ -16,7 +16,11 @@ pub(super) struct Covered {
     size: Option<u64>,
     /// Whether the checkpoint's signature was verified.
     is_judged: bool,
+    missing: Missing,
 }
+
+/// How many missing ranges are named.
+const MOST_NAMED: usize = 10;
 
 /// Passes the matching deletions to `each`, oldest first; with a limit only the newest.
 pub(super) fn pick(
@@ -28,45 +32,45 @@ pub(super) fn pick(
 ) -> Result<Covered, Stop> {
     let limit = limit.map(|limit| limit as usize);
     let mut read_backs = None;
-    let searched = query::pick(log, filter, limit, |mut deletion| {
+    let mut searched = query::pick(log, filter, limit, |mut deletion| {
         if deletion.is_in_doubt() {
             // Read-back entries come later in the trail, so search for them once, and only if
             // needed.
             let known = match read_backs.take() {
                 Some(known) => known,
-                None => ReadBacks::of(&mut trail.open()?, deletion.index)?,
+                None => ReadBacks::of(&mut trail.open()?, deletion.index),
             };
-            deletion.reconciled = known.get(deletion.index);
+            deletion.reconciled = known.0.get(deletion.index);
             read_backs = Some(known);
         }
         each(deletion)
     })?;
+    if let Some((_, missing)) = read_backs {
+        searched.missing.append(missing);
+    }
     Ok(Covered::new(searched, log))
 }
 
 impl Covered {
     /// Names the searched entries and the checkpoint that covers them.
-    pub(super) fn new(searched: Range<u64>, log: &Log) -> Self {
+    pub(super) fn new(searched: Searched, log: &Log) -> Self {
         Self {
-            searched,
+            searched: searched.range,
             size: log.checkpoint.as_ref().map(|c| c.size),
             is_judged: log.is_judged,
+            missing: searched.missing,
         }
     }
 
-    /// The same log with the entries searched so far.
-    pub(super) fn of(self, searched: Range<u64>) -> Self {
-        Self { searched, ..self }
-    }
-
-    /// Reports the searched entries on standard error, so that the reader knows what an empty
-    /// answer covers.
-    pub(super) fn tell(&self, trail: &Trail) {
+    /// Reports the searched entries and the missing ones on standard error, so that the reader knows
+    /// what an empty answer covers.
+    pub(super) fn tell(self, trail: &Trail) -> Exit {
         let published = match trail.is_address() {
             true => "; only what is published was read",
             false => "",
         };
         tell(format!("{}{published}", self.sentence()));
+        tell_missing(self.missing)
     }
 
     fn sentence(&self) -> String {
@@ -94,6 +98,38 @@ impl Covered {
     }
 }
 
+/// Names the missing ranges on standard error. Returns the exit code of an answer without them.
+pub(super) fn tell_missing(missing: Missing) -> Exit {
+    let (ranges, more) = missing.ranges();
+    let is_whole = more == 0 && ranges.iter().all(|range| range.index.is_none());
+    for range in ranges.iter().take(MOST_NAMED) {
+        match range.index {
+            Some(_) => tell(format!("NOT in this answer: {range}")),
+            None => tell(format!("damaged, but no entry is missing for it: {range}")),
+        }
+    }
+    let more = more + ranges.len().saturating_sub(MOST_NAMED) as u64;
+    if more > 0 {
+        tell(format!("and {more} more such places"));
+    }
+    if !is_whole {
+        tell("a deletion shown as open may have ended in a missing range");
+    }
+    if ranges
+        .iter()
+        .any(|range| range.trouble == Trouble::Unreadable)
+    {
+        return Exit::Io;
+    }
+    match ranges.is_empty() {
+        true => Exit::Fine,
+        false => {
+            tell("the trail is damaged: `lychgate audit verify` names the first fault");
+            Exit::No
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +139,7 @@ mod tests {
             searched: first..end,
             size,
             is_judged,
+            missing: Missing::default(),
         };
         covered.sentence()
     }

@@ -35,6 +35,5 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let mut log = trail.open()?;
     let filter = arguments.wanted.filter();
     let mut rows = Rows::new(out, arguments.json);
-    rows.list(&trail, &mut log, &filter, arguments.limit)?;
-    Ok(Exit::Fine)
+    rows.list(&trail, &mut log, &filter, arguments.limit)
 }

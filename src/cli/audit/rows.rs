@@ -9,7 +9,7 @@ use super::trail::Trail;
 use crate::audit::entry::Verdict;
 use crate::audit::read::Log;
 use crate::audit::read::query::{Deletion, Filter, Progress};
-use crate::cli::exit::Stop;
+use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
 use crate::cli::table::{Cell, Table};
 
@@ -50,11 +50,10 @@ impl<'o> Rows<'o> {
         log: &mut Log,
         filter: &Filter,
         limit: Option<u32>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Exit, Stop> {
         let ended = pick(trail, log, filter, limit, |deletion| self.write(&deletion));
         self.finish(&ended)?;
-        ended?.tell(trail);
-        Ok(())
+        Ok(ended?.tell(trail))
     }
 
     pub(super) fn write(&mut self, deletion: &Deletion) -> Result<(), Stop> {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::deletions::tell_missing;
 use super::rows::Rows;
 use super::trail::{Reading, Trail};
 use super::wanted::Wanted;
-use crate::audit::read::Log;
 use crate::audit::read::query::{Filter, Follower};
+use crate::audit::read::{Log, Missing};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::tell;
 
@@ -52,15 +53,22 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let mut log = trail.published()?;
     let filter = arguments.wanted.filter();
     let mut rows = Rows::new(out, arguments.json);
-    rows.list(&trail, &mut log, &filter, Some(arguments.limit))?;
-    if arguments.follow {
-        follow(&trail, &log, &filter, &mut rows)?;
+    let exit = rows.list(&trail, &mut log, &filter, Some(arguments.limit))?;
+    match arguments.follow {
+        true => follow(&trail, &log, &filter, &mut rows, exit),
+        false => Ok(exit),
     }
-    Ok(Exit::Fine)
 }
 
-/// Shows the deletions that close after `log`, until a signal arrives or the output closes.
-fn follow(trail: &Trail, log: &Log, filter: &Filter, rows: &mut Rows<'_>) -> Result<(), Stop> {
+/// Shows the deletions that close after `log`, until a signal arrives or the output closes. Returns
+/// `exit`, or the exit code of the last missing range.
+fn follow(
+    trail: &Trail,
+    log: &Log,
+    filter: &Filter,
+    rows: &mut Rows<'_>,
+    mut exit: Exit,
+) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,10 +89,16 @@ fn follow(trail: &Trail, log: &Log, filter: &Filter, rows: &mut Rows<'_>) -> Res
             }
         });
         if is_stopped || output_is_gone() {
-            return Ok(());
+            return Ok(exit);
         }
         match look(trail, &mut follower, filter, rows) {
-            Ok(()) => doubts = 0,
+            Ok(missing) => {
+                doubts = 0;
+                match tell_missing(missing) {
+                    Exit::Fine => {}
+                    other => exit = other,
+                }
+            }
             Err(Stop::Message(exit, why)) => {
                 doubts += 1;
                 if exit != Exit::Io && doubts >= MOST_DOUBTS {
@@ -104,13 +118,14 @@ fn look(
     follower: &mut Follower,
     filter: &Filter,
     rows: &mut Rows<'_>,
-) -> Result<(), Stop> {
+) -> Result<Missing, Stop> {
     let log = trail.published()?;
-    follower.advance(log, |deletion| match filter.admits(&deletion) {
+    let missing = follower.advance(log, |deletion| match filter.admits(&deletion) {
         true => rows.write(&deletion),
         false => Ok(()),
     })?;
-    rows.finish(&Ok(()))
+    rows.finish(&Ok(()))?;
+    Ok(missing)
 }
 
 /// Whether the reader of standard output is gone. A write would notice that only at the next line.

@@ -1,7 +1,6 @@
 //! `lychgate audit unresolved`: lists deletions that may or may not have happened and were not read
 //! back.
 
-use std::cell;
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
@@ -9,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::deletions::Covered;
 use super::rows::{second, some_users, word};
 use super::trail::Reading;
-use crate::audit::read::query::{Deletion, Pending, Progress, in_doubt};
+use crate::audit::read::query::{Deletion, InDoubt, Pending, Progress, Searched, in_doubt};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
 use crate::cli::table::{Cell, Table};
@@ -33,12 +32,8 @@ pub(super) struct Arguments {
 /// Lists unresolved deletions, oldest first.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
-    let read = cell::Cell::new(None);
-    let (all, end) = in_doubt(|| {
-        let log = trail.open()?;
-        read.set(Some(Covered::new(0..0, &log)));
-        Ok::<_, Stop>(log)
-    })?;
+    let log = trail.open()?;
+    let InDoubt { all, end, missing } = in_doubt(|| trail.open())?;
     let unresolved = all
         .iter()
         .filter(|pending| pending.deletion.reconciled.is_none());
@@ -49,10 +44,8 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     } else {
         print(out, unresolved)?;
     }
-    if let Some(covered) = read.take() {
-        covered.of(0..end).tell(&trail);
-    }
-    Ok(Exit::Fine)
+    let range = 0..end;
+    Ok(Covered::new(Searched { range, missing }, &log).tell(&trail))
 }
 
 fn print<'p>(

@@ -64,7 +64,7 @@ reconcile_token_file = "token"
 
 fn recorded(folder: &TestFolder) -> Pending {
     let location = Location::Folder(folder.path().join("audit"));
-    let (mut all, _) = in_doubt(|| location.open(None)).unwrap();
+    let mut all = in_doubt(|| location.open(None)).unwrap().all;
     assert_eq!(all.len(), 1);
     all.remove(0)
 }

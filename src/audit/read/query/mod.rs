@@ -8,10 +8,10 @@ mod pick;
 mod search;
 mod unresolved;
 
-pub(crate) use pick::{Follower, pick};
+pub(crate) use pick::{Follower, Searched, pick};
 pub(crate) use search::{Filter, entries_of, first_of};
 pub use unresolved::ReadBack;
-pub(crate) use unresolved::{Pending, ReadBacks, in_doubt};
+pub(crate) use unresolved::{InDoubt, Pending, ReadBacks, in_doubt};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -173,16 +173,26 @@ impl Deletion {
 /// Takes entries in order and returns deletions in the order of their index.
 ///
 /// Holds only the deletions from the oldest open one on: the gateway limits how long a deletion
-/// stays open, and recovery closes the ones that a crash left open.
+/// stays open, and recovery closes the ones that a crash left open. A closing entry in a missing
+/// range never comes, so behind one the joiner holds at most [`MOST_HELD`] deletions.
 #[derive(Debug, Default)]
 pub struct Joiner {
     held: BTreeMap<u64, Deletion>,
+    has_gap: bool,
     /// The (first) intent of each group that is open.
     groups: HashMap<String, u64>,
     strays: u64,
 }
 
+/// See [`Joiner`].
+const MOST_HELD: usize = 65_536;
+
 impl Joiner {
+    /// Notes that a range of entries is missing here.
+    pub(crate) fn skip(&mut self) {
+        self.has_gap = true;
+    }
+
     /// Takes the next entry; ignores kinds that belong to no deletion.
     pub fn push(&mut self, index: u64, entry: Entry) {
         match entry.kind {
@@ -219,8 +229,11 @@ impl Joiner {
         }
     }
 
-    /// Removes the oldest deletion, if it is closed.
+    /// Removes the oldest deletion, if it is closed, or if the joiner holds too many behind a gap.
     pub fn next_closed(&mut self) -> Option<Deletion> {
+        if self.has_gap && self.held.len() > MOST_HELD {
+            return self.held.pop_first().map(|(_, oldest)| oldest);
+        }
         let (oldest, _) = self.held.first_key_value()?;
         self.take_closed(*oldest)
     }

@@ -2,60 +2,73 @@
 //! close between one checkpoint and the next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::convert::Infallible;
+use std::iter::from_fn;
 use std::ops::{ControlFlow, Range};
 
 use super::search::{each_entry, until_error};
 use super::{Deletion, Filter, Joiner};
 use crate::audit::entry::{Entry, Intent, Kind, Spelled};
 use crate::audit::log::checkpoint::Checkpoint;
-use crate::audit::read::{Log, MissingRange, Raw, Reader, WIDTH};
+use crate::audit::read::{Found, Log, Missing, MissingRange, Raw, Reader, WIDTH};
 
-/// Passes the deletions that the filter admits to `each`, oldest first; with a limit only the
-/// newest of them. Holds these in memory, the entries beyond the checkpoint, and the deletions that
-/// were in flight at the same time. If a needed part of the log is missing, passes on the deletions
-/// that it could find before it returns the error. Returns the range of entries that it searched.
-pub(crate) fn pick<E: From<MissingRange>>(
+/// The entries that a search went through.
+#[derive(Debug)]
+pub(crate) struct Searched {
+    pub(crate) range: Range<u64>,
+    /// The parts of the range that could not be read.
+    pub(crate) missing: Missing,
+}
+
+/// Calls `each` with every deletion that the filter admits, oldest first; with a limit, only with the
+/// newest of them. Goes on behind a missing range. Keeps in memory the newest deletions if there is a
+/// limit, the entries beyond the checkpoint, and the deletions that were in flight at the same time.
+/// Returns an error only if `each` does.
+pub(crate) fn pick<E>(
     log: &mut Log,
     filter: &Filter,
     limit: Option<usize>,
     each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Range<u64>, E> {
+) -> Result<Searched, E> {
     match limit {
         Some(limit) => newest(log, filter, limit, each),
         None => all(log, filter, each),
     }
 }
 
-fn all<E: From<MissingRange>>(
+fn all<E>(
     log: &mut Log,
     filter: &Filter,
     mut each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Range<u64>, E> {
-    let mut joiner = Joiner::default();
+) -> Result<Searched, E> {
+    let (mut joiner, mut missing) = (Joiner::default(), Missing::default());
     let mut take = |deletion: Deletion| match filter.admits(&deletion) {
         true => each(deletion),
         false => Ok(()),
     };
-    let mut join = |raw: Raw| -> Result<(), E> {
-        // Skips, without decoding, the closing entry of a deletion that the filter dropped.
-        if closes(&raw).is_none_or(|intent| joiner.held.contains_key(&intent)) {
-            joiner.push(raw.index, raw.decode()?);
-        }
-        while let Some(deletion) = joiner.next_closed() {
-            take(deletion)?;
-        }
-        Ok(())
-    };
     let first = log.place_of(filter.since);
-    let scanned = log.scan_from(first, filter.prefilter(), |raw| until_error(join(raw)));
-    let ended = match scanned {
-        Ok(ControlFlow::Continue(end)) => Ok(end),
-        Ok(ControlFlow::Break(error)) => return Err(error),
-        Err(missing) => Err(missing),
+    let scanned = log.scan_from(first, filter.prefilter(), |found| {
+        if let Err(range) = found.and_then(|raw| join(&mut joiner, raw)) {
+            missing.add(range);
+            joiner.skip();
+        }
+        until_error(from_fn(|| joiner.next_closed()).try_for_each(&mut take))
+    });
+    let end = match scanned {
+        ControlFlow::Continue(end) => end,
+        ControlFlow::Break(error) => return Err(error),
     };
     joiner.rest().try_for_each(take)?;
-    let end = ended?;
-    Ok(first.min(end)..end)
+    let range = first.min(end)..end;
+    Ok(Searched { range, missing })
+}
+
+fn join(joiner: &mut Joiner, raw: Raw) -> Result<(), MissingRange> {
+    // Skips, without decoding, the closing entry of a deletion that the filter dropped.
+    if closes(&raw).is_none_or(|intent| joiner.held.contains_key(&intent)) {
+        joiner.push(raw.index, raw.decode()?);
+    }
+    Ok(())
 }
 
 /// The intent that an entry closes; `None` for a kind or a spelling that needs the decoder.
@@ -64,22 +77,18 @@ fn closes(raw: &Raw) -> Option<u64> {
     (spelled.kind == b"outcome").then(|| spelled.intent())?
 }
 
-fn newest<E: From<MissingRange>>(
+fn newest<E>(
     log: &mut Log,
     filter: &Filter,
     limit: usize,
     each: impl FnMut(Deletion) -> Result<(), E>,
-) -> Result<Range<u64>, E> {
+) -> Result<Searched, E> {
     let passes = filter.prefilter();
     let mut first = log.size();
-    let (mut end, mut beyond) = (first, Vec::new());
-    let read = log.tail().try_for_each(|raw| {
-        let raw = raw?;
-        end = raw.index + 1;
-        if passes(raw.index, &raw.bytes) {
-            beyond.push(raw);
-        }
-        Ok(())
+    let mut beyond = Vec::new();
+    let ControlFlow::Continue(end) = log.scan_beyond(&passes, |found| {
+        beyond.push(found);
+        ControlFlow::<Infallible>::Continue(())
     });
     let mut newest = Newest {
         filter,
@@ -87,24 +96,20 @@ fn newest<E: From<MissingRange>>(
         closings: BTreeMap::new(),
         parts: HashMap::new(),
         found: VecDeque::new(),
+        missing: Missing::default(),
     };
-    let mut ended = newest.take(first, beyond).and(read);
-    if ended.is_ok() && !newest.is_full() {
+    if newest.take(first, beyond).is_continue() {
         let wanted = log.place_of(filter.since) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
-        let scanned = log.scan(&bundles, passes, |bundle, entries| {
+        // It breaks once it has the newest deletions.
+        let _ = log.scan(&bundles, passes, |bundle, found| {
             first = bundle;
-            match newest.take(bundle, entries) {
-                Ok(()) if !newest.is_full() => ControlFlow::Continue(()),
-                taken => ControlFlow::Break(taken),
-            }
+            newest.take(bundle, found)
         });
-        ended = scanned.and_then(|flow| flow.break_value().unwrap_or(Ok(())));
     }
-    // After an error the answer is incomplete, but still has the deletions found so far.
     newest.found.into_iter().try_for_each(each)?;
-    ended?;
-    Ok(first..end)
+    let (range, missing) = (first..end, newest.missing);
+    Ok(Searched { range, missing })
 }
 
 /// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
@@ -118,29 +123,33 @@ struct Newest<'f> {
     parts: HashMap<String, Vec<Intent>>,
     /// Oldest first.
     found: VecDeque<Deletion>,
+    missing: Missing,
 }
 
 impl Newest<'_> {
     /// Takes the entries from `first` up to those of the last call: a bundle, or the journal's part
-    /// beyond the checkpoint.
-    fn take(&mut self, first: u64, entries: Vec<Raw>) -> Result<(), MissingRange> {
-        for raw in entries.into_iter().rev() {
-            if self.is_full() {
-                return Ok(());
+    /// beyond the checkpoint. Breaks if it needs no more.
+    fn take(&mut self, first: u64, found: Vec<Found>) -> ControlFlow<()> {
+        for found in found.into_iter().rev() {
+            if self.found.len() >= self.limit {
+                return ControlFlow::Break(());
             }
-            match closes(&raw) {
-                // If there are two, the older one closed the intent.
-                Some(intent) => drop(self.closings.insert(intent, raw)),
-                None => self.add(raw)?,
+            if let Err(range) = found.and_then(|raw| self.push(raw)) {
+                self.missing.add(range);
             }
         }
         // All intents from `first` on are read, so no unread intent needs these closing entries.
         self.closings.split_off(&first);
-        Ok(())
+        ControlFlow::Continue(())
     }
 
-    fn is_full(&self) -> bool {
-        self.found.len() >= self.limit
+    fn push(&mut self, raw: Raw) -> Result<(), MissingRange> {
+        match closes(&raw) {
+            // If there are two, the older one closed the intent.
+            Some(intent) => drop(self.closings.insert(intent, raw)),
+            None => self.add(raw)?,
+        }
+        Ok(())
     }
 
     fn add(&mut self, raw: Raw) -> Result<(), MissingRange> {
@@ -204,28 +213,30 @@ impl Follower {
 
     /// Passes to `each` the deletions that closed since the last call, in the order of their
     /// closing entries. `log` is a later state of the same log; if it does not continue the state of
-    /// the last call, this is an error.
+    /// the last call, this is an error. Returns the ranges that could not be read.
     pub(crate) fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
         mut each: impl FnMut(Deletion) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<Missing, E> {
         let next = self.must_continue(&log)?;
         if next == log.size() {
-            return Ok(());
+            return Ok(Missing::default());
         }
         let reader = log.reader.clone();
-        each_entry(
-            &mut log,
-            next,
-            |_, _| true,
-            |index, entry| match self.take(&reader, index, entry)? {
-                Some(closed) => each(closed),
-                None => Ok(()),
-            },
-        )?;
+        let mut unread = Missing::default();
+        let take = |index, entry| match self.take(&reader, index, entry) {
+            Ok(Some(closed)) => each(closed),
+            Ok(None) => Ok(()),
+            Err(range) => {
+                unread.add(range);
+                Ok(())
+            }
+        };
+        let (_, mut missing) = each_entry(&mut log, next, |_, _| true, take)?;
+        missing.append(unread);
         self.checkpoint = log.checkpoint;
-        Ok(())
+        Ok(missing)
     }
 
     /// Checks that `log` continues the state of the last call. Returns the first new entry's index.

@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::{Deletion, Progress};
 use crate::audit::entry::{Entry, EntryHead, Needle, Spelled};
-use crate::audit::read::{Log, MissingRange, Raw};
+use crate::audit::read::{Log, Missing, MissingRange, Raw};
 use crate::clock::Time;
 
 /// The conditions that a deletion must meet, all at once; `None` admits any.
@@ -92,20 +92,26 @@ impl Filter {
     }
 }
 
-/// Passes the entries from an index on to `each`, decoded, if their bytes meet `passes`. Returns
-/// the index after the last entry.
-pub(super) fn each_entry<E: From<MissingRange>>(
+/// Passes the entries from an index on to `each`, decoded, if their bytes meet `passes`, until
+/// `each` fails. Returns the index after the last entry, and the ranges that it could not read.
+pub(super) fn each_entry<E>(
     log: &mut Log,
     from: u64,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
     mut each: impl FnMut(u64, Entry) -> Result<(), E>,
-) -> Result<u64, E> {
-    let ended = log.scan_from(from, passes, |raw| {
-        let entry = raw.decode().map_err(E::from);
-        until_error(entry.and_then(|entry| each(raw.index, entry)))
-    })?;
+) -> Result<(u64, Missing), E> {
+    let mut missing = Missing::default();
+    let ended = log.scan_from(from, passes, |found| {
+        match found.and_then(|raw| Ok((raw.index, raw.decode()?))) {
+            Ok((index, entry)) => until_error(each(index, entry)),
+            Err(range) => {
+                missing.add(range);
+                ControlFlow::Continue(())
+            }
+        }
+    });
     match ended {
-        ControlFlow::Continue(end) => Ok(end),
+        ControlFlow::Continue(end) => Ok((end, missing)),
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -119,7 +125,8 @@ pub(super) fn until_error<E>(result: Result<(), E>) -> ControlFlow<E> {
 }
 
 /// Passes the entries of the deletion whose (first) intent has this index to `each`, in order,
-/// until that breaks, and returns its value. Reads nothing before that intent.
+/// until that breaks, and returns its value. Reads nothing before that intent. A missing range is an
+/// error only if `each` does not break, because the wanted entry may be in it.
 pub(crate) fn entries_of<B>(
     log: &mut Log,
     first: u64,
@@ -130,8 +137,29 @@ pub(crate) fn entries_of<B>(
             && EntryHead::decode(bytes)
                 .is_ok_and(|head| head.summary.deletion(index) == Some(first))
     };
-    let ended = log.scan_from(first, is_of_it, each)?;
-    Ok(ended.break_value())
+    until_break(log, first, is_of_it, each)
+}
+
+/// Passes entries to `each` until it breaks, and returns its value. If it never breaks, a missing
+/// range is an error.
+fn until_break<B>(
+    log: &mut Log,
+    from: u64,
+    passes: impl Fn(u64, &[u8]) -> bool + Sync,
+    mut each: impl FnMut(Raw) -> ControlFlow<B>,
+) -> Result<Option<B>, MissingRange> {
+    let mut missing = Missing::default();
+    let ended = log.scan_from(from, passes, |found| match found {
+        Ok(raw) => each(raw),
+        Err(range) => {
+            missing.add(range);
+            ControlFlow::Continue(())
+        }
+    });
+    match ended.break_value() {
+        Some(value) => Ok(Some(value)),
+        None => missing.none().map(|()| None),
+    }
 }
 
 /// Whether an entry may belong to a deletion, from its bytes: much faster than the decoder.
@@ -152,8 +180,7 @@ pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, M
         needle.may_be_in(bytes)
             && Entry::decode(bytes).is_ok_and(|entry| entry.request_id() == Some(request_id))
     };
-    let ended = log.scan_from(0, is_of_it, ControlFlow::Break)?;
-    Ok(ended.break_value())
+    until_break(log, 0, is_of_it, ControlFlow::Break)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::audit::entry::{Ending, Entry, Kind};
 use crate::clock::Time;
 
 mod follows;
+mod missing;
 mod picks;
 mod places;
 

@@ -1,6 +1,7 @@
 //! The deletions in doubt, and their read-backs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use memchr::memmem;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::search::each_entry;
 use super::{Deletion, Joiner};
 use crate::audit::entry::{Actor, Entry, Found, Kind, Spelled};
-use crate::audit::read::{Log, MissingRange};
+use crate::audit::read::{Log, Missing};
 use crate::clock::Time;
 
 /// A deletion in doubt; unresolved while its `reconciled` is `None`.
@@ -19,16 +20,24 @@ pub(crate) struct Pending {
     pub(crate) closed: Time,
 }
 
-/// All deletions in doubt of a log, oldest first, also those with a read-back, and the index after
-/// the last entry. Opens the log twice. If a part of the log is missing, the answer would be
-/// incomplete, so this is an error.
-pub(crate) fn in_doubt<E: From<MissingRange>>(
-    open: impl Fn() -> Result<Log, E>,
-) -> Result<(Vec<Pending>, u64), E> {
+/// The deletions in doubt of a log.
+#[derive(Debug)]
+pub(crate) struct InDoubt {
+    /// Oldest first, also those with a read-back.
+    pub(crate) all: Vec<Pending>,
+    /// The index after the log's last entry.
+    pub(crate) end: u64,
+    /// The ranges that could not be read. A deletion or a read-back may be in one.
+    pub(crate) missing: Missing,
+}
+
+/// Finds all deletions in doubt of a log. Opens the log twice.
+pub(crate) fn in_doubt<E>(open: impl Fn() -> Result<Log, E>) -> Result<InDoubt, E> {
     // Finds the deletions in doubt first and their intents second, to decode few entries of a
     // large trail.
     let mut intents = BTreeSet::new();
-    each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
+    // The second pass meets the same missing ranges.
+    let _ = each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
         if let Kind::Outcome(outcome) = entry.kind {
             let parts = outcome.leaves.len() as u64;
             intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
@@ -39,11 +48,15 @@ pub(crate) fn in_doubt<E: From<MissingRange>>(
     let is_wanted = |index: u64, bytes: &[u8]| {
         intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(index, bytes)
     };
-    let end = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
+    let (end, missing) = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
         unresolved.push(index, entry);
         Ok::<_, E>(())
     })?;
-    Ok((unresolved.finish(), end))
+    Ok(InDoubt {
+        all: unresolved.finish(),
+        end,
+        missing,
+    })
 }
 
 #[derive(Debug, Default)]
@@ -109,13 +122,14 @@ pub(crate) struct ReadBacks {
 }
 
 impl ReadBacks {
-    pub(crate) fn of(log: &mut Log, from: u64) -> Result<Self, MissingRange> {
+    /// The read-backs from an index on, and the ranges that could not be read.
+    pub(crate) fn of(log: &mut Log, from: u64) -> (Self, Missing) {
         let mut read_backs = Self::default();
-        each_entry(log, from, may_be_read_back, |index, entry| {
+        let Ok((_, missing)) = each_entry(log, from, may_be_read_back, |index, entry| {
             read_backs.push(index, &entry);
-            Ok::<_, MissingRange>(())
-        })?;
-        Ok(read_backs)
+            Ok::<_, Infallible>(())
+        });
+        (read_backs, missing)
     }
 
     /// Takes the next entry. Ignores parts that do not follow each other: after a crash, some may be

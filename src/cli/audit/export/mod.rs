@@ -60,8 +60,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     if !matches!(ended, Err(Stop::Output(_))) {
         out.flush()?;
     }
-    ended?.tell(&trail);
-    Ok(Exit::Fine)
+    Ok(ended?.tell(&trail))
 }
 
 fn write(

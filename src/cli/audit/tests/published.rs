@@ -34,10 +34,11 @@ fn p4_an_empty_list_never_hides_damage() {
             bytes[30] ^= 1;
             std::fs::write(path, bytes).unwrap();
         };
-        assert_eq!(under(6, damage, &line).0, Err(Exit::No), "{damaged}");
+        let exit = |ended: (Result<Exit, Exit>, String)| ended.0.unwrap_or_else(|exit| exit);
+        assert_eq!(exit(under(6, damage, &line)), Exit::No, "{damaged}");
         let remove = |path: &Path| std::fs::remove_file(path.join(damaged)).unwrap();
         if damaged != "checkpoint" {
-            assert_eq!(under(6, remove, &line).0, Err(Exit::No), "{damaged}");
+            assert_eq!(exit(under(6, remove, &line)), Exit::No, "{damaged}");
         }
     }
 }
@@ -54,9 +55,9 @@ fn p4_an_unreadable_file_exits_with_74() {
     };
     // Opening a socket as a file fails for every user; a folder counts as a missing bundle.
     let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
-    assert_eq!(replaced(&socket), Err(Exit::Io));
+    assert_eq!(replaced(&socket), Ok(Exit::Io));
     let folder = |path: &Path| std::fs::create_dir(path).unwrap();
-    assert_eq!(replaced(&folder), Err(Exit::No));
+    assert_eq!(replaced(&folder), Ok(Exit::No));
 }
 
 #[test]

@@ -24,11 +24,11 @@ fn log(directory: &Path) -> Log {
 
 fn advance(follower: &mut Follower, directory: &Path) -> Result<Vec<Deletion>, MissingRange> {
     let mut seen = Vec::new();
-    follower.advance(log(directory), |deletion| -> Result<(), MissingRange> {
+    let missing = follower.advance(log(directory), |deletion| -> Result<(), MissingRange> {
         seen.push(deletion);
         Ok(())
     })?;
-    Ok(seen)
+    missing.none().map(|()| seen)
 }
 
 proptest! {
@@ -103,6 +103,35 @@ fn p4_a_forked_log_is_found() {
     publish(folder.path(), &fork);
     let hole = advance(&mut follower, folder.path()).unwrap_err();
     assert!(hole.to_string().contains("forked"), "{hole}");
+}
+
+#[test]
+fn p4_following_goes_on_behind_a_missing_range() {
+    let folder = test_folder("follow");
+    let pair = |number: u64| {
+        let id = number.to_string();
+        [Kind::Intent(intent(&id, &["1"])), closed(2 * number, &id)]
+    };
+    let entries = bytes(&(0..300).flat_map(pair).collect::<Vec<_>>());
+    publish(folder.path(), &entries[..100]);
+    let mut follower = Follower::new(&log(folder.path()));
+    publish(folder.path(), &entries);
+    std::fs::remove_file(folder.path().join("tile/entries/001")).unwrap();
+    let mut seen = Vec::new();
+    let each = |deletion: Deletion| -> Result<(), MissingRange> {
+        seen.push(deletion.index);
+        Ok(())
+    };
+    let missing = follower.advance(log(folder.path()), each).unwrap();
+    let hidden = missing.none().unwrap_err();
+    assert_eq!((hidden.index, hidden.end), (Some(256), Some(512)));
+    let visible = (100..256).chain(512..600).step_by(2);
+    assert!(seen.into_iter().eq(visible));
+    assert_eq!(
+        advance(&mut follower, folder.path()),
+        Ok(Vec::new()),
+        "told once"
+    );
 }
 
 #[test]

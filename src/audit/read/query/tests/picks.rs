@@ -105,32 +105,38 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-fn open(directory: &Path) -> Result<Log, MissingRange> {
+pub(super) fn open(directory: &Path) -> Result<Log, MissingRange> {
     Location::Folder(directory.to_owned()).open(None)
 }
 
+/// The deletions found, and the entries searched.
+pub(super) fn answer(
+    directory: &Path,
+    filter: &Filter,
+    limit: Option<usize>,
+) -> (Vec<Deletion>, Searched) {
+    let mut log = open(directory).unwrap();
+    let mut list = Vec::new();
+    let searched = pick(&mut log, filter, limit, |deletion| {
+        list.push(deletion);
+        Ok::<_, MissingRange>(())
+    });
+    (list, searched.unwrap())
+}
+
+/// A complete answer, or the first missing range.
 fn picked(
     directory: &Path,
     filter: &Filter,
     limit: Option<usize>,
 ) -> Result<Vec<Deletion>, MissingRange> {
-    let mut log = open(directory)?;
-    let mut list = Vec::new();
-    pick(
-        &mut log,
-        filter,
-        limit,
-        |deletion| -> Result<(), MissingRange> {
-            list.push(deletion);
-            Ok(())
-        },
-    )?;
-    Ok(list)
+    let (list, searched) = answer(directory, filter, limit);
+    searched.missing.none().map(|()| list)
 }
 
 /// Writes entries one second apart: the first `under` of them under a checkpoint, all of them in
 /// the journal.
-fn written(directory: &Path, kinds: &[Kind], under: usize) -> Vec<Vec<u8>> {
+pub(super) fn written(directory: &Path, kinds: &[Kind], under: usize) -> Vec<Vec<u8>> {
     let seconds = (0..).zip(kinds);
     let entries: Vec<_> = seconds
         .map(|(second, kind)| sample::bytes(second, kind.clone()))
@@ -168,7 +174,7 @@ proptest! {
 }
 
 /// 300 closed deletions of users 0 to 9.
-fn many() -> Vec<Kind> {
+pub(super) fn many() -> Vec<Kind> {
     (0..300)
         .flat_map(|number: u64| {
             let id = number.to_string();
@@ -178,7 +184,7 @@ fn many() -> Vec<Kind> {
         .collect()
 }
 
-fn of_user(user: &str) -> Filter {
+pub(super) fn of_user(user: &str) -> Filter {
     Filter {
         user: Some(user.into()),
         ..Filter::default()
@@ -207,41 +213,13 @@ fn p4_a_missing_range_is_never_reported_as_no_deletions() {
 }
 
 #[test]
-fn deletions_after_a_missing_range_are_found() {
-    let folder = test_folder("pick");
-    publish(folder.path(), &written(folder.path(), &many(), 0));
-    std::fs::remove_file(folder.path().join("tile/entries/000")).unwrap();
-    let list = picked(folder.path(), &of_user("3"), Some(5)).unwrap();
-    assert_eq!(list.len(), 5);
-    let mut log = open(folder.path()).unwrap();
-    let mut found = 0;
-    let ended = pick(
-        &mut log,
-        &of_user("3"),
-        Some(100),
-        |_| -> Result<(), MissingRange> {
-            found += 1;
-            Ok(())
-        },
-    );
-    assert_eq!(ended.unwrap_err().index, Some(0));
-    assert_eq!(found, 17, "those of entries 256 to 599");
-}
-
-#[test]
 fn an_answer_covers_the_journal_and_gives_its_range() {
     let folder = test_folder("pick");
     written(folder.path(), &many()[..200], 100);
     for (limit, first) in [(None, 0), (Some(5), 100), (Some(500), 0)] {
-        let mut log = open(folder.path()).unwrap();
-        let mut found = 0;
-        let searched = pick(&mut log, &Filter::default(), limit, |_| {
-            found += 1;
-            Ok::<_, MissingRange>(())
-        });
-        let searched = searched.unwrap();
-        assert_eq!(searched, first..200, "{limit:?}");
-        assert_eq!(found, limit.unwrap_or(100).min(100));
+        let (list, searched) = answer(folder.path(), &Filter::default(), limit);
+        assert_eq!(searched.range, first..200, "{limit:?}");
+        assert_eq!(list.len(), limit.unwrap_or(100).min(100));
     }
 }
 

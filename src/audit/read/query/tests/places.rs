@@ -144,14 +144,28 @@ fn an_index_after_the_last_entry_is_missing() {
 }
 
 #[test]
-fn a_search_by_time_over_damage_reads_all_and_fails() {
-    let folder = test_folder("places");
-    published(folder.path(), &steady(3_100));
-    std::fs::remove_file(folder.path().join("tile/entries/006")).unwrap();
-    let (_, ended) = counted(folder.path(), |log| {
-        pick(log, &since(30_980), None, |_| Ok::<_, MissingRange>(()))
-    });
-    assert_eq!(ended.unwrap_err().index, Some(6 * 256));
+fn p4_a_search_by_time_reports_only_damage_in_its_range() {
+    let entries = steady(3_100);
+    for (gone, is_told) in [(6, false), (10, true), (11, true), (12, true)] {
+        let folder = test_folder("places");
+        published(folder.path(), &entries);
+        let bundle = format!(
+            "tile/entries/{gone:03}{}",
+            if gone == 12 { ".p/28" } else { "" }
+        );
+        std::fs::remove_file(folder.path().join(bundle)).unwrap();
+        let (read, searched) = counted(folder.path(), |log| {
+            pick(log, &since(30_980), None, |_| Ok::<_, MissingRange>(())).unwrap()
+        });
+        let hidden = searched.missing.none().err().and_then(|range| range.index);
+        assert_eq!(
+            hidden,
+            is_told.then_some(gone * 256),
+            "{:?}",
+            searched.range
+        );
+        assert!(read <= 9, "{read} of 13 bundles");
+    }
 }
 
 proptest! {
