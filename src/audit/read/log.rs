@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::reader::{Files, FolderFiles, OnDamage, Raw, Reader};
+use super::files::{Files, FolderFiles};
+use super::reader::{OnDamage, Raw, Reader};
 use super::{CHECKPOINT, MissingRange, Trouble, WIDTH};
 use crate::audit::disk::names::JOURNAL;
 use crate::audit::entry::EntryHead;
