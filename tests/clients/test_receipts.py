@@ -7,7 +7,7 @@ import stat
 import unittest
 
 import httpx
-from support import gateway, refusals, tokens, trail, upstream, wire
+from support import gateway, refusals, tlog, tokens, trail, upstream, wire
 
 PATH = wire.PATH
 FIELDS = ["index", "time", "request_id", "operation", "account", "users", "caller", "token_id", "if_match", "decision", "code", "outcome", "reason", "sent", "status",
@@ -191,6 +191,28 @@ class Listed(refusals.Refusals, unittest.TestCase):
         self.assertEqual((outcome["intent"], closing), (entry["index"], entry["closing_index"]))
         self.assertEqual(KEY.judge(got.headers), (entry["index"], trail.leaf(closing_bytes)))
         self.assertEqual(GATE.audit("verify").returncode, 0)
+        self.check_proof_of_two_files(got.headers["lychgate-receipt"], closing_bytes, [one[2] for one in parts])
+
+    def check_proof_of_two_files(self, receipt, closing, parts):
+        """Both entries are too long for one file, so that the intents stand in a second one."""
+        path, key = GATE.folder / "batch.tlog-proof", tlog.Key(GATE.verifier)
+        apart = path.with_name(path.name + ".intent")
+        made = GATE.audit("prove", receipt, "--out", path)
+        self.assertEqual((made.returncode, made.stdout), (0, ""), made.stderr)
+        self.assertEqual(trail.deletion_in_proof(path.read_bytes(), key)[1:], (closing, None))
+        whole = apart.read_bytes()
+        self.assertEqual(trail.deletion_in_proof(path.read_bytes(), key, whole)[1:], (closing, parts))
+        for at in range(0, len(whole), 97):
+            bad = whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :]
+            self.assertRaises(tlog.Refused, trail.deletion_in_proof, path.read_bytes(), key, bad)
+        verify = ("audit", "verify", "--json", "--proof", path, "--key", GATE.verifier)
+        self.assertEqual(json.loads(gateway.command(*verify).stdout)["proof"]["deletion"]["users"][-1], "9000000000000004999")
+        self.assertEqual(GATE.audit("prove", receipt, "--out", path).returncode, 74, "it exists")
+        apart.write_bytes(whole[:-1])
+        self.assertEqual(gateway.command(*verify).returncode, 1)
+        apart.unlink()
+        alone = gateway.command(*verify)
+        self.assertEqual((alone.returncode, json.loads(alone.stdout)["proof"]["missing"]), (0, "intent"))
 
     def test_filters(self):
         got = delete(f"{PATH}/31337?v=4.0")

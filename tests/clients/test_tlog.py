@@ -263,14 +263,28 @@ class RealLog(refusals.Refusals, unittest.TestCase):
         receipt, leaf = answer.headers["lychgate-receipt"], answer.headers["lychgate-receipt-leaf"]
         made = gateway.command("audit", "prove", receipt, "--leaf", leaf, "--key", self.gate.verifier, "--dir", "http://%s:%d" % self.gate.admin)
         self.assertEqual(made.returncode, 0, made.stderr)
-        self.assertEqual(tlog.leaf(tlog.check_proof(made.stdout.encode(), self.key)[1]), tlog.unbase64(leaf, 32))
+        self.assertEqual(tlog.leaf(trail.deletion_in_proof(made.stdout.encode(), self.key)[1]), tlog.unbase64(leaf, 32))
+
+    def test_each_changed_byte_of_a_proof_is_found(self):
+        """By the independent verifier in every byte, by the gateway's own in some."""
+        made = self.gate.audit("prove", self.answers[20].headers["lychgate-receipt"]).stdout.encode()
+        self.assertEqual(len(trail.deletion_in_proof(made, self.key)[2]), 1)
+        path = self.gate.folder / "changed.tlog-proof"
+        for at in range(len(made)):
+            bad = made[:at] + bytes([made[at] ^ 1 << at % 8]) + made[at + 1 :]
+            self.assertRaises(tlog.Refused, trail.deletion_in_proof, bad, self.key)
+            if at % 100 == 0:
+                path.write_bytes(bad)
+                self.assertEqual(gateway.command("audit", "verify", "--proof", path, "--key", self.gate.verifier).returncode, 1, at)
 
     def proved(self, *arguments):
         """The leaf of the entry that `audit prove` proves. `audit verify --proof` must agree, and reject a changed proof."""
         made = self.gate.audit("prove", *arguments)
         self.assertEqual(made.returncode, 0, made.stderr)
-        index, entry = tlog.check_proof(made.stdout.encode(), self.key)
-        self.assertEqual(entry, self.log().entries[index])
+        index, entry, intents = trail.deletion_in_proof(made.stdout.encode(), self.key)
+        entries, said = self.log().entries, json.loads(entry)
+        self.assertEqual(entry, entries[index])
+        self.assertEqual(intents, [entries[said["intent"]]] if said["kind"] == "outcome" else None)
         path = self.gate.folder / "a.tlog-proof"
         path.write_bytes(made.stdout.encode())
         self.assertEqual(gateway.command("audit", "verify", "--proof", path, "--key", self.gate.verifier).returncode, 0)

@@ -2,22 +2,25 @@
 //!
 //! 1. [`find`] searches the bundles and the journal for the requested entry, by an index, a receipt
 //!    or a request id;
-//! 2. [`proof_of`] builds the path from the tiles under a checkpoint that covers the entry, and
-//!    verifies the proof before it returns it;
-//! 3. [`prove`] repeats both until the deletion is closed and a checkpoint covers the entry.
+//! 2. [`proof_of`] builds the path from the tiles under a checkpoint that covers the entry, adds the
+//!    intents that a closing entry names, and verifies the proof before it returns it;
+//! 3. [`prove`] repeats both until the deletion is closed and a checkpoint covers the entry;
+//! 4. [`judge`] verifies a proof and says what it shows ([`Evidence`]).
+
+mod evidence;
+
+pub(crate) use evidence::{Evidence, Missing, judge, max_bytes_apart};
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::query::{entries_of, first_of};
 use super::{Location, Log, MissingRange, Raw};
 use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::audit::log::key::VerifierKey;
-use crate::audit::log::merkle::{Hash, verify_inclusion};
+use crate::audit::log::merkle::Hash;
 use crate::audit::log::proof::TlogProof;
+use crate::audit::log::to_base64;
 
 /// How long a command waits for a checkpoint that covers the entry.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,6 +60,14 @@ pub(crate) enum Side {
     Intent,
 }
 
+/// A verified proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proved {
+    pub(crate) proof: TlogProof,
+    /// The intents of the closing entry, if the proof has no room for them.
+    pub(crate) apart: Option<Vec<u8>>,
+}
+
 /// Makes a proof of the wanted entry. A given leaf must be that of the deletion's intent or of its
 /// closing entry.
 pub(crate) fn prove(
@@ -66,7 +77,7 @@ pub(crate) fn prove(
     side: Side,
     given: Option<&Hash>,
     patience: Duration,
-) -> Result<TlogProof, ProveError> {
+) -> Result<Proved, ProveError> {
     let until = Instant::now() + patience;
     let open = || location.open(Some(verifier));
     loop {
@@ -74,7 +85,7 @@ pub(crate) fn prove(
             if let Some(given) = given {
                 must_have(&open, &entry, given)?;
             }
-            proof_of(&open()?, entry)
+            proof_of(&open()?, entry, verifier)
         });
         let may_come = match proof {
             Err(ProveError::NotYet(_)) => true,
@@ -89,26 +100,43 @@ pub(crate) fn prove(
     }
 }
 
-fn proof_of(log: &Log, entry: Raw) -> Result<TlogProof, ProveError> {
+fn proof_of(log: &Log, entry: Raw, verifier: &VerifierKey) -> Result<Proved, ProveError> {
     let index = entry.index;
-    let Some(checkpoint) = log.checkpoint.as_ref().filter(|c| c.size > index) else {
+    if log.size() <= index {
         return Err(ProveError::NotYet(format!(
             "entry {index} is on record, but no checkpoint covers it yet (the newest covers {} entries)",
             log.size()
         )));
-    };
-    let path = log.reader.inclusion(index)?;
-    let (leaf, size) = (entry.leaf(), checkpoint.size);
-    if !verify_inclusion(&leaf, index, size, &path, &checkpoint.root) {
-        let what = "it is not the entry that the checkpoint covers; see `lychgate audit verify`";
-        return Err(MissingRange::damaged(what).at(index).into());
     }
-    Ok(TlogProof {
-        extra: Some(entry.bytes),
+    let path = log.reader.inclusion(index)?;
+    let intents = intents_of(log, &entry)?;
+    let (extra, apart) = evidence::compose(entry, &intents);
+    let proof = TlogProof {
+        extra: Some(extra),
         index,
         path,
         checkpoint: log.note.clone(),
-    })
+    };
+    judge(&proof, apart.as_deref(), None, verifier).map_err(|what| {
+        MissingRange::damaged(format!("{what}; see `lychgate audit verify`")).at(index)
+    })?;
+    Ok(Proved { proof, apart })
+}
+
+/// The intents that a closing entry names; none for another entry.
+fn intents_of(log: &Log, entry: &Raw) -> Result<Vec<Raw>, MissingRange> {
+    let Ok(EntrySummary::Outcome(closing)) =
+        EntryHead::decode(&entry.bytes).map(|head| head.summary)
+    else {
+        return Ok(Vec::new());
+    };
+    let end = closing.intent.saturating_add(closing.leaves.len() as u64);
+    if end > entry.index {
+        let what = format!("it closes entry {}, which is not before it", closing.intent);
+        return Err(MissingRange::damaged(what).at(entry.index));
+    }
+    let intents = closing.intent..end;
+    intents.map(|index| log.reader.entry(index)).collect()
 }
 
 /// Opens the present state of the log.
@@ -141,28 +169,32 @@ fn find(open: Open<'_>, wanted: &Wanted, side: Side) -> Result<Raw, ProveError> 
         ((intent, None), Side::Closing) => Err(ProveError::NotYet(format!(
             "the deletion of entry {} is in flight: no entry closes it (`--entry intent` proves its intent, leaf {})",
             intent.index,
-            STANDARD.encode(intent.leaf())
+            to_base64(&intent.leaf())
         ))),
     }
 }
 
-/// Checks that a leaf is that of this entry or of the deletion's other one.
+/// Checks that a leaf is that of this entry or of another entry of the deletion.
 fn must_have(open: Open<'_>, entry: &Raw, given: &Hash) -> Result<(), ProveError> {
-    if entry.leaf() == *given {
-        return Ok(());
-    }
     let index = entry.index;
-    let other = match EntryHead::decode(&entry.bytes).map(|head| head.summary) {
-        Ok(EntrySummary::Outcome(outcome)) => Some(deletion(open, outcome.intent)?.0),
-        Ok(EntrySummary::Intent(intent)) => deletion(open, intent.first(index))?.1,
-        _ => None,
+    let is_of_it = match EntryHead::decode(&entry.bytes).map(|head| head.summary) {
+        _ if entry.leaf() == *given => true,
+        Ok(EntrySummary::Outcome(closing)) => closing.leaves.contains(&to_base64(given).into()),
+        Ok(EntrySummary::Intent(intent)) => {
+            let (first, closing) = deletion(open, intent.first(index))?;
+            [Some(first), closing]
+                .iter()
+                .flatten()
+                .any(|entry| entry.leaf() == *given)
+        }
+        _ => false,
     };
-    if other.is_some_and(|other| other.leaf() == *given) {
-        return Ok(());
+    match is_of_it {
+        true => Ok(()),
+        false => Err(ProveError::AnotherLeaf(format!(
+            "the leaf given is neither that of entry {index} nor of another entry of its deletion: the log does not bear it out"
+        ))),
     }
-    Err(ProveError::AnotherLeaf(format!(
-        "the leaf given is neither that of entry {index} nor of the deletion's other entry: the log does not bear it out"
-    )))
 }
 
 /// The intent that an outcome closes.

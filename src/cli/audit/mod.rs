@@ -5,6 +5,8 @@
 mod accept_loss;
 mod deletions;
 mod export;
+mod fields;
+mod in_words;
 mod keygen;
 mod list;
 mod progress;
@@ -55,7 +57,7 @@ enum Verb {
     Unresolved(unresolved::Arguments),
     /// Settle unresolved deletions: read their users back and record the results
     Reconcile(reconcile::Arguments),
-    /// Print a proof of an entry, with the entry in it, that verifies offline
+    /// Make a proof of a deletion, with its entries in it, that verifies offline
     Prove(prove::Arguments),
     /// Abandon a log that cannot continue, with the gateway stopped, and start one with another
     /// name

@@ -3,16 +3,14 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use serde_json::value::RawValue;
 
+use super::fields::{Fields, field, sentence};
+use super::in_words;
 use crate::audit::Receipt;
 use crate::audit::log::key::VerifierKey;
-use crate::audit::log::merkle::Hash;
+use crate::audit::read::prove::Evidence;
 use crate::audit::read::verify::{Claim, Failure, Summary};
-use crate::cli::escape::escape;
 use crate::cli::exit::Stop;
 
 #[derive(Debug, Default)]
@@ -35,7 +33,7 @@ pub(super) struct Report {
     pub failure: Option<Failure>,
     pub receipt: Option<ReceiptReport>,
     /// The content of the proof, if one was given and holds.
-    pub proof: Option<ProofReport>,
+    pub proof: Option<Evidence>,
 }
 
 /// The object that `--json` prints.
@@ -65,8 +63,8 @@ impl Serialize for Report {
 impl Report {
     /// Prints lines for people; the last one is the answer.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
-        for (name, text) in self.lines() {
-            writeln!(out, "{name:<11} {}", escape(&text))?;
+        for (name, text) in self.fields() {
+            field(out, name, &text)?;
         }
         let (good, answer) = self.answer();
         let colour = match good {
@@ -74,49 +72,42 @@ impl Report {
             false => AnsiColor::Red,
         };
         let style = Style::new().bold().fg_color(Some(colour.into()));
-        writeln!(out, "{style}{}{style:#}", escape(&answer))?;
-        Ok(())
+        Ok(sentence(out, style, &answer)?)
     }
 
-    fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = Vec::new();
+    fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
         if let Some(origin) = &self.origin {
-            lines.push(("origin", origin.clone()));
+            fields.push(("origin", origin.clone()));
         }
         if let Some(summary) = &self.summary {
-            counts(summary, &mut lines);
+            counts(summary, &mut fields);
         }
         if let Some(kept) = self.against {
-            lines.push(("against", format!("a kept checkpoint of {kept} entries")));
+            fields.push(("against", format!("a kept checkpoint of {kept} entries")));
         }
         if let Some(proof) = &self.proof {
-            let place = format!("entry {} of a log of {}", proof.index, proof.size);
-            lines.push((
-                "proof",
-                format!("{place}, leaf {}", STANDARD.encode(proof.hash)),
-            ));
-            if let Some(entry) = &proof.entry {
-                lines.push(("entry", String::from_utf8_lossy(entry).into_owned()));
-            }
+            let origin = self.origin.as_deref().unwrap_or_default();
+            fields.extend(in_words::proof(proof, origin));
         }
         if !self.is_offline {
             let tags = match self.tags_checked {
                 true => "checked with the signing key",
                 false => "not checked: no signing key at hand (--key-file)",
             };
-            lines.push(("tags", tags.into()));
+            fields.push(("tags", tags.into()));
         }
-        if let Some(receipt) = &self.receipt {
-            lines.push(("receipt", receipt.receipt.clone()));
-        }
+        let receipt = self.receipt.as_ref();
+        let receipt = receipt.map(|receipt| ("receipt", receipt.receipt.clone()));
+        fields.extend(receipt.filter(|receipt| !fields.contains(receipt)));
         if let Some(verifier) = &self.verifier {
-            let trust = match self.trusts_folder {
-                true => ", the folder's own key: this trusts the folder (--key)",
-                false => "",
-            };
-            lines.push(("judged by", format!("{verifier}{trust}")));
+            fields.push(("judged by", verifier.clone()));
+            if self.trusts_folder {
+                let trust = "that key is the folder's own: this trusts the folder (--key)";
+                fields.push(("note", trust.into()));
+            }
         }
-        lines
+        fields
     }
 
     /// Returns whether everything verified, and the result as a sentence.
@@ -130,10 +121,10 @@ impl Report {
         }
         let Some(receipt) = &self.receipt else {
             let what = match self.is_offline {
-                true => "the proof holds: the log that this key signs has this entry",
-                false => "the trail verifies",
+                true => in_words::answer(self.proof.as_ref()),
+                false => "the trail verifies".into(),
             };
-            return (true, what.into());
+            return (true, what);
         };
         if !receipt.genuine {
             let what = "the receipt is NOT genuine: this key did not sign it in this form";
@@ -157,17 +148,17 @@ impl Report {
     }
 }
 
-fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
+fn counts(summary: &Summary, fields: &mut Fields) {
     let entries = match (&summary.first_time, &summary.last_time) {
         (Some(first), Some(last)) => format!("{}, from {first} to {last}", summary.entries),
         _ => "0: nothing is written yet".into(),
     };
-    lines.push(("entries", entries));
+    fields.push(("entries", entries));
     let checkpoint = match (summary.covered, &summary.root) {
         (Some(size), Some(root)) => format!("covers {size} of them, root {root}"),
         _ => "none yet: the log has just started".into(),
     };
-    lines.push(("checkpoint", checkpoint));
+    fields.push(("checkpoint", checkpoint));
     let deletions = format!(
         "{}: {} deleted, {} not found, {} rejected, {} failed, {} unknown",
         summary.deletions(),
@@ -177,16 +168,16 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
         summary.failed,
         summary.unknown,
     );
-    lines.push(("deletions", deletions));
-    lines.push(("in flight", summary.open.to_string()));
+    fields.push(("deletions", deletions));
+    fields.push(("in flight", summary.open.to_string()));
     let refused = match summary.turned_away {
         0 => summary.refused.to_string(),
         more => format!("{}, and {more} summed up", summary.refused),
     };
-    lines.push(("refused", refused));
+    fields.push(("refused", refused));
     if summary.cut_off {
         let note = "an incomplete write follows the last entry; no caller got an answer for it";
-        lines.push(("note", note.into()));
+        fields.push(("note", note.into()));
     }
     let others = &summary.other_files;
     if others.count > 0 {
@@ -195,7 +186,7 @@ fn counts(summary: &Summary, lines: &mut Vec<(&'static str, String)>) {
             names.push_str(", …");
         }
         let note = format!("files of other programs: {} ({names})", others.count);
-        lines.push(("note", note));
+        fields.push(("note", note));
     }
 }
 
@@ -234,27 +225,4 @@ impl ReceiptReport {
         let (Ok(what) | Err(what)) = check;
         self.what = Some(what);
     }
-}
-
-/// The content of a proof that holds.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(super) struct ProofReport {
-    pub(crate) index: u64,
-    /// The size in the proof's checkpoint.
-    pub(crate) size: u64,
-    #[serde(rename = "leaf", serialize_with = "base64")]
-    pub(crate) hash: Hash,
-    /// The entry's bytes, if the proof holds them.
-    #[serde(serialize_with = "json")]
-    pub(crate) entry: Option<Vec<u8>>,
-}
-
-fn base64<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&STANDARD.encode(hash))
-}
-
-/// `null` also if the entry is not JSON.
-fn json<S: Serializer>(entry: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let raw = entry.as_deref().map(serde_json::from_slice::<&RawValue>);
-    raw.and_then(Result::ok).serialize(serializer)
 }

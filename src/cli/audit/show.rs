@@ -1,19 +1,19 @@
-//! `lychgate audit show`: prints all entries of one deletion in full, with their leaf hashes.
+//! `lychgate audit show`: prints one deletion: who, what, result, the receipt, then all of its
+//! entries with their leaf hashes.
 
 use std::io::Write;
 use std::ops::ControlFlow;
 
 use anstyle::Style;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::fields::{Fields, Object, field, plain, sentence};
+use super::in_words;
 use super::trail::{Reading, Trail, index_of_receipt};
 use crate::audit::entry::{Entry, Kind, Outcome};
+use crate::audit::log::to_base64;
 use crate::audit::read::Raw;
-use crate::audit::read::query::{entries_of, first_of};
-use crate::cli::escape::escape;
+use crate::audit::read::query::{Deletion, Joiner, entries_of, first_of};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
 
@@ -46,29 +46,25 @@ struct Shown {
 /// Shows the entries of one deletion: its intent (all parts) and closing entry, or its refusal.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
-    let shown = find(&trail, &arguments.what)?;
+    let (origin, shown) = find(&trail, &arguments.what)?;
     if shown.is_empty() {
         let message = format!("no entry of the trail is {}", arguments.what);
         return Err(Stop::no(message));
     }
-    for (place, entry) in shown.iter().enumerate() {
-        if arguments.json {
-            print_json(out, entry)?;
-        } else {
-            if place > 0 {
-                writeln!(out)?;
-            }
-            print(out, entry)?;
-        }
+    match arguments.json {
+        true => shown.iter().try_for_each(|entry| print_json(out, entry))?,
+        false => print(out, origin.as_deref(), &shown)?,
     }
     Ok(Exit::Fine)
 }
 
-fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
+/// The log's name, if known, and the entries.
+fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>), Stop> {
     let mut log = trail.open()?;
+    let origin = trail.origin(&log);
     let is_receipt = what.contains('/');
     let index = match is_receipt {
-        true => Some(index_of_receipt(what, trail.origin(&log).as_deref())?),
+        true => Some(index_of_receipt(what, origin.as_deref())?),
         false => what.parse().ok(),
     };
     let found = match index {
@@ -76,7 +72,7 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
         None => first_of(&mut log, what)?,
     };
     let Some(found) = found else {
-        return Ok(Vec::new());
+        return Ok((origin, Vec::new()));
     };
     if is_receipt && !matches!(found.decode()?.kind, Kind::Intent(_)) {
         let index = found.index;
@@ -87,10 +83,11 @@ fn find(trail: &Trail, what: &str) -> Result<Vec<Shown>, Stop> {
         // A journal that cannot be read is an error, whatever the answer is made from.
         trail.open()?.tail().try_for_each(|raw| raw.map(drop))?;
     }
-    match found.deletion() {
-        Some(intent) => deletion(trail, intent),
-        None => Ok(vec![shown(&found, log.size())?]),
-    }
+    let entries = match found.deletion() {
+        Some(intent) => deletion(trail, intent)?,
+        None => vec![shown(&found, log.size())?],
+    };
+    Ok((origin, entries))
 }
 
 /// Every entry of a deletion. If the outcome leaves doubt, a read-back may follow anywhere in the
@@ -118,43 +115,94 @@ fn deletion(trail: &Trail, intent: u64) -> Result<Vec<Shown>, Stop> {
 fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
     Ok(Shown {
         index: raw.index,
-        leaf: STANDARD.encode(raw.leaf()),
+        leaf: to_base64(&raw.leaf()),
         checkpoint: (raw.index < size).then_some(size),
         entry: raw.decode()?,
     })
 }
 
-/// Prints a heading, then one field per line.
-fn print(out: &mut dyn Write, shown: &Shown) -> Result<(), Stop> {
-    let fields = serde_json::to_value(&shown.entry).map_err(Stop::internal)?;
-    let kind = fields["kind"].as_str().unwrap_or_default();
-    let bold = Style::new().bold();
-    writeln!(out, "{bold}entry {}: {}{bold:#}", shown.index, escape(kind))?;
-    writeln!(out, "  {:<11} {}", "time", escape(&shown.entry.time))?;
-    writeln!(out, "  {:<11} {}", "leaf", shown.leaf)?;
-    let proof = match shown.checkpoint {
-        Some(size) => format!("under the checkpoint of {size} entries"),
-        None => "not yet under a checkpoint".into(),
-    };
-    writeln!(out, "  {:<11} {proof}", "proof")?;
-    for (name, value) in fields.as_object().into_iter().flatten() {
-        if !["kind", "time"].contains(&name.as_str()) && !value.is_null() {
-            writeln!(out, "  {name:<11} {}", plain(value))?;
+/// Prints the deletion in words and its receipt, then the rest of each entry.
+fn print(out: &mut dyn Write, origin: Option<&str>, shown: &[Shown]) -> Result<(), Stop> {
+    let deletion = joined(shown);
+    let mut said = Vec::new();
+    if let Some(deletion) = &deletion {
+        said = in_words::SAID.to_vec();
+        if in_words::has_many_users(deletion) {
+            said.retain(|name| *name != "users");
         }
+        for (name, value) in head(deletion, origin, shown) {
+            field(out, name, &value)?;
+        }
+        writeln!(out)?;
+    }
+    for (place, entry) in shown.iter().enumerate() {
+        if place > 0 {
+            writeln!(out)?;
+        }
+        print_entry(out, entry, &said)?;
     }
     Ok(())
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => escape(text),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| format!("{} {}", escape(name), plain(value)))
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => other.to_string(),
+/// The deletion that the entries record, if they are a deletion's.
+fn joined(shown: &[Shown]) -> Option<Deletion> {
+    let mut joiner = Joiner::default();
+    for Shown { index, entry, .. } in shown {
+        joiner.push(*index, entry.clone());
     }
+    joiner.rest().next()
+}
+
+/// Who, what, result, and the receipt of a deletion that the gateway did not refuse.
+fn head(deletion: &Deletion, origin: Option<&str>, shown: &[Shown]) -> Fields {
+    let mut fields = in_words::deletion(deletion);
+    let read_back = shown
+        .iter()
+        .rev()
+        .find_map(|shown| match &shown.entry.kind {
+            Kind::Reconciled(read_back) if read_back.part == read_back.parts => {
+                Some((shown.index, in_words::name(&read_back.result)))
+            }
+            _ => None,
+        });
+    if let Some((index, result)) = read_back {
+        fields.push(("read back", format!("{result}, entry {index}")));
+    }
+    if deletion.code.is_none() {
+        let receipt = origin.map(|origin| format!("{origin}/{}", deletion.index));
+        fields.extend(receipt.map(|receipt| ("receipt", receipt)));
+        let named = deletion.closing_index.unwrap_or(deletion.index);
+        let named = shown.iter().find(|shown| shown.index == named);
+        fields.extend(named.map(|named| ("leaf", named.leaf.clone())));
+    }
+    fields
+}
+
+/// Prints a heading, then each field that the head has not said, in the order of the format.
+fn print_entry(out: &mut dyn Write, shown: &Shown, said: &[&str]) -> Result<(), Stop> {
+    let text = serde_json::to_string(&shown.entry).map_err(Stop::internal)?;
+    let Object(fields) = serde_json::from_str(&text).map_err(Stop::internal)?;
+    let value = |name: &str| fields.iter().find(|(known, _)| known == name);
+    let of = |name: &str| value(name).map(|(_, raw)| plain(raw)).unwrap_or_default();
+    let kind = of("kind");
+    let said = match &*kind {
+        "intent" | "refused" => said,
+        _ => &[],
+    };
+    let heading = format!("entry {}: {kind}", shown.index);
+    sentence(out, Style::new().bold(), &heading)?;
+    field(out, "time", &of("time"))?;
+    field(out, "leaf", &shown.leaf)?;
+    let proof = match shown.checkpoint {
+        Some(size) => format!("under the checkpoint of {size} entries"),
+        None => "not yet under a checkpoint".into(),
+    };
+    field(out, "proof", &proof)?;
+    for (name, value) in &fields {
+        let is_said = ["kind", "time"].contains(&&**name) || said.contains(&&**name);
+        if !is_said && value.get() != "null" {
+            field(out, name, &plain(value))?;
+        }
+    }
+    Ok(())
 }

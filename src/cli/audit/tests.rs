@@ -18,6 +18,7 @@ use crate::audit::{Receipt, test_folder};
 mod export;
 mod prove;
 mod published;
+mod screens;
 mod unresolved;
 mod verify;
 

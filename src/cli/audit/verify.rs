@@ -4,7 +4,7 @@
 mod log;
 mod offline;
 
-pub(super) use offline::hash;
+pub(super) use offline::{beside, hash};
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,15 +23,19 @@ use crate::cli::output::print_json;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
-  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" --against kept.checkpoint
+  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
+    --against kept.checkpoint
   lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
     --receipt lychgate.example.com/edge-1/42 --leaf BASE64 --signature BASE64
-  lychgate audit verify --dir http://127.0.0.1:9080 --token-file admin.token --key \"$(cat verifier.txt)\"
-  lychgate audit verify --proof deletion.tlog-proof --key \"$(cat verifier.txt)\"
+  lychgate audit verify --dir http://127.0.0.1:9080 \\
+    --token-file admin.token --key \"$(cat verifier.txt)\"
+  lychgate audit verify --proof a.tlog-proof --key \"$(cat verifier.txt)\"
 
-At an address, the command reads and verifies only the published files that the checkpoint covers.
-It works beside a running gateway: it counts deletions in flight, and they are no fault.
-Exit code 1 if the trail is missing, damaged or inconsistent, 74 if it cannot be read.")]
+At an address, the command reads and verifies only the published files that the
+checkpoint covers. It works beside a running gateway: it counts deletions in
+flight, and they are no fault. Exit code 1 if the trail is missing, damaged or
+inconsistent, or if a proof or receipt does not hold; 74 if a file cannot be
+read.")]
 #[command(group = clap::ArgGroup::new("judged").args(["proof", "receipt"]).multiple(true))]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -53,13 +57,13 @@ pub(super) struct Arguments {
     /// A checkpoint that you kept; if the log does not extend it, the log was rolled back or forked
     #[arg(long, value_name = "OLD_CHECKPOINT", requires = "Place")]
     against: Option<PathBuf>,
-    /// Verify a tlog-proof from `audit prove`; needs no log
+    /// Verify a tlog-proof from `audit prove`, with FILE.intent if it has one; needs no log
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
     proof: Option<PathBuf>,
     /// Verify a receipt: the header lychgate-receipt
     #[arg(long, value_name = "ORIGIN/INDEX", requires_all = ["leaf", "signature"])]
     receipt: Option<String>,
-    /// The header lychgate-receipt-leaf; for a proof without the entry in it, the entry's leaf hash
+    /// The header lychgate-receipt-leaf; for a proof, the leaf hash of its entry or of the intent
     #[arg(long, value_name = "BASE64", requires = "judged")]
     leaf: Option<String>,
     /// The header lychgate-receipt-signature

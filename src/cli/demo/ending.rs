@@ -27,7 +27,7 @@ pub(super) struct Act {
     pub(super) title: &'static str,
     /// The commands, ready to paste into a shell that has read `env`.
     pub(super) commands: Vec<String>,
-    /// The line of the last command's output that states the finding.
+    /// The end of the last command's output, which states the finding.
     pub(super) answer: String,
     /// Whether the last command exits with 0.
     pub(super) is_yes: bool,
@@ -144,14 +144,15 @@ impl Act {
         Ok(exit)
     }
 
-    /// Keeps only the output line that begins with these words. Fails if there is no such line or the
+    /// Keeps the output from the line that begins with these words. Fails if there is no such line or the
     /// exit code is wrong.
     fn must_say(&mut self, exit_is_right: bool, words: &str) -> Result<(), String> {
-        let line = self.answer.lines().find(|line| line.starts_with(words));
-        match line.map(str::to_owned) {
-            Some(line) if exit_is_right => self.answer = line,
-            _ => return Err(format!("the answer should be: {words}")),
+        let lines = self.answer.lines();
+        let answer: Vec<&str> = lines.skip_while(|line| !line.starts_with(words)).collect();
+        if answer.is_empty() || !exit_is_right {
+            return Err(format!("the answer should be: {words}"));
         }
+        self.answer = answer.join(" ");
         Ok(())
     }
 }

@@ -1,11 +1,14 @@
-"""A reader of receipts and of the journal, written from the formats' descriptions without the gateway's code."""
+"""A reader of receipts, of the journal and of the entries in a proof, written from the formats' descriptions without the gateway's code."""
 
 import base64
 import hashlib
+import json
 import struct
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from . import tlog
 
 BLOCK = 4096
 HEAD = struct.Struct(">8sQQQIIQQ32s")
@@ -79,3 +82,20 @@ def batches(folder):
 def journal(folder):
     """Every entry's bytes by index; a later batch with the same entry replaces the earlier one."""
     return {first + place: entry for _, _, _, first, entries in batches(folder) for place, entry in enumerate(entries)}
+
+
+def deletion_in_proof(data, key, apart=None):
+    """The index and bytes of the proved entry, and the bytes of the intents that it closes: those in the proof, or those apart. None: there are none at hand."""
+    extra, index, path, checkpoint = tlog.read_proof(data)
+    tlog.must(extra is not None, "the proof holds no entry")
+    entry, feed, within = extra.partition(b"\n")
+    size, root = tlog.open_checkpoint(checkpoint, key)
+    tlog.check_inclusion(tlog.leaf(entry), index, size, path, root)
+    intents, said = within if feed else apart, json.loads(entry)
+    if intents is None:
+        return index, entry, None
+    tlog.must(said["kind"] == "outcome", "bytes follow an entry that closes nothing")
+    intents = intents.split(b"\n")
+    tlog.must([base64.b64encode(tlog.leaf(intent)).decode() for intent in intents] == said["leaves"], "the intents are not those that the closing entry names")
+    tlog.must(all(json.loads(intent)["kind"] == "intent" for intent in intents), "the closing entry names another entry than an intent")
+    return index, entry, intents

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
-use crate::audit::read::verify::sample::{long, publish, sound, write, write_log};
+use crate::audit::read::verify::sample::{long, publish, sound, split, write, write_log};
 use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
 
@@ -24,7 +24,9 @@ fn proof_of(
     given: Option<&Hash>,
 ) -> Result<TlogProof, ProveError> {
     let wanted = (&wanted, side);
-    of_folder(directory, &test_key(), wanted, given, Duration::ZERO)
+    let proved = of_folder(directory, &test_key(), wanted, given, Duration::ZERO)?;
+    assert_eq!(proved.apart, None);
+    Ok(proved.proof)
 }
 
 fn of_folder(
@@ -33,7 +35,7 @@ fn of_folder(
     wanted: (&Wanted, Side),
     given: Option<&Hash>,
     patience: Duration,
-) -> Result<TlogProof, ProveError> {
+) -> Result<Proved, ProveError> {
     let location = Location::Folder(directory.to_owned());
     let (wanted, side) = wanted;
     prove(&location, key.verifier(), wanted, side, given, patience)
@@ -42,12 +44,15 @@ fn of_folder(
 /// Proves an entry, verifies the proof, and returns its index.
 fn proved(directory: &Path, wanted: Wanted, side: Side) -> Result<u64, ProveError> {
     let proof = proof_of(directory, wanted, side, None)?;
-    let text = proof.to_text();
-    let read = TlogProof::parse(&text).unwrap();
-    let (checkpoint, entry) = read.verify_entry(test_key().verifier()).unwrap();
-    assert!(checkpoint.size > read.index);
-    assert_eq!(entry, proof.extra.unwrap());
-    Ok(read.index)
+    Ok(shown(&proof).index)
+}
+
+/// Verifies a proof from its text.
+fn shown(proof: &TlogProof) -> Evidence {
+    let read = TlogProof::parse(&proof.to_text()).unwrap();
+    let evidence = judge(&read, None, None, test_key().verifier()).unwrap();
+    assert!(evidence.size > evidence.index);
+    evidence
 }
 
 #[test]
@@ -57,9 +62,67 @@ fn p5_every_entry_under_the_checkpoint_is_proved_with_its_bytes() {
     for index in (0..299).step_by(7).chain([254, 255, 256, 257, 298]) {
         let wanted = Wanted::Index(index);
         let proof = proof_of(folder.path(), wanted, Side::Closing, None).unwrap();
-        assert_eq!(proof.extra.as_ref(), Some(&entries[index as usize]));
-        assert!(proof.verify_entry(test_key().verifier()).is_ok(), "{index}");
+        let of = |index: u64| entries[index as usize].clone();
+        let is_closing = index > 0 && index % 2 == 0;
+        let extra = match is_closing {
+            true => [of(index), of(index - 1)].join(&b'\n'),
+            false => of(index),
+        };
+        assert_eq!(proof.extra, Some(extra));
+        let evidence = shown(&proof);
+        assert_eq!(evidence.entry, Some(of(index)));
+        assert_eq!(evidence.deletion.is_some(), index > 0);
     }
+}
+
+#[test]
+fn p5_the_proof_of_a_split_deletion_holds_every_part() {
+    let folder = test_folder("prove");
+    let entries = split(3, 40);
+    write_log(folder.path(), &entries, &[4]);
+    for wanted in [Wanted::Deletion(0), Wanted::Index(3)] {
+        let proof = proof_of(folder.path(), wanted, Side::Closing, None).unwrap();
+        let order = [3, 0, 1, 2].map(|index: usize| entries[index].clone());
+        assert_eq!(proof.extra, Some(order.join(&b'\n')));
+        let deletion = shown(&proof).deletion.unwrap();
+        assert_eq!((deletion.index, deletion.users.len()), (0, 120));
+    }
+    let first = proof_of(folder.path(), Wanted::Deletion(0), Side::Intent, None);
+    assert_eq!(first.unwrap().extra.as_ref(), Some(&entries[0]));
+    for entry in &entries {
+        let given = leaf(entry);
+        let wanted = Wanted::Deletion(0);
+        assert!(proof_of(folder.path(), wanted, Side::Closing, Some(&given)).is_ok());
+    }
+}
+
+#[test]
+fn p5_intents_without_room_in_the_proof_are_apart() {
+    let folder = test_folder("prove");
+    let entries = split(2, 2_100);
+    write_log(folder.path(), &entries, &[3]);
+    let wanted = (&Wanted::Deletion(0), Side::Closing);
+    let proved = of_folder(folder.path(), &test_key(), wanted, None, Duration::ZERO).unwrap();
+    assert_eq!(proved.proof.extra.as_ref(), Some(&entries[2]));
+    let apart = proved.apart.unwrap();
+    assert_eq!(apart, entries[..2].join(&b'\n'));
+    assert!(apart.len() <= max_bytes_apart(&proved.proof).unwrap());
+    let key = test_key();
+    let whole = judge(&proved.proof, Some(&apart), None, key.verifier()).unwrap();
+    assert_eq!(whole.deletion.unwrap().users.len(), 4_200);
+    let alone = judge(&proved.proof, None, None, key.verifier()).unwrap();
+    assert_eq!(alone.missing, Some(Missing::Intent));
+}
+
+#[test]
+fn p5_a_closing_entry_with_other_leaves_is_not_proved() {
+    let folder = test_folder("prove");
+    let mut entries = split(2, 3);
+    entries[1] = entries[0].clone();
+    write_log(folder.path(), &entries, &[3]);
+    let of = |wanted| proved(folder.path(), wanted, Side::Closing);
+    assert!(matches!(of(Wanted::Index(2)), Err(ProveError::Log(_))));
+    assert_eq!(of(Wanted::Index(0)), Ok(0));
 }
 
 #[test]
@@ -141,7 +204,7 @@ fn p5_prove_waits_for_the_next_checkpoint() {
     let patience = Duration::from_secs(60);
     let proof = of_folder(folder.path(), &test_key(), wanted, None, patience);
     publisher.join().unwrap();
-    assert_eq!(proof.unwrap().index, 299);
+    assert_eq!(proof.unwrap().proof.index, 299);
 }
 
 #[test]
@@ -233,7 +296,7 @@ fn p5_published_files_alone_are_enough() {
             Duration::ZERO,
         )
     };
-    assert_eq!(of(1).unwrap().index, 2);
+    assert_eq!(of(1).unwrap().proof.index, 2);
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }
 

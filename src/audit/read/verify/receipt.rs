@@ -2,6 +2,7 @@
 
 use crate::audit::entry::{EntryHead, EntrySummary};
 use crate::audit::log::merkle::Hash;
+use crate::audit::log::to_base64;
 
 /// The claim of a receipt: the index of the intent (or of its first part), and a leaf hash. The
 /// hash is that of the closing entry or of the intent itself.
@@ -22,9 +23,12 @@ impl Claim {
         entry: Option<&[u8]>,
     ) -> Result<String, String> {
         if *leaf != self.leaf {
-            return Err(format!(
-                "the proof is of entry {index}, which has another leaf hash than the receipt"
-            ));
+            return match entry.is_some_and(|entry| self.is_named_by(entry)) {
+                true => Ok(format!("it names the intent, which entry {index} closes")),
+                false => Err(format!(
+                    "the proof is of entry {index}, which has another leaf hash than the receipt"
+                )),
+            };
         }
         if entry.is_some_and(|entry| !self.concerns(index, entry)) {
             return Err(format!(
@@ -33,6 +37,17 @@ impl Claim {
             ));
         }
         Ok(self.confirmed_by(index))
+    }
+
+    /// Whether an entry closes the intent and holds the leaf hash in the receipt as the intent's.
+    fn is_named_by(&self, entry: &[u8]) -> bool {
+        match EntryHead::decode(entry).map(|head| head.summary) {
+            Ok(EntrySummary::Outcome(closing)) if closing.intent == self.index => {
+                let first = closing.leaves.first();
+                first.is_some_and(|first| *first == to_base64(&self.leaf))
+            }
+            _ => false,
+        }
     }
 
     /// Whether an entry is the claimed intent or closes that intent.
@@ -152,6 +167,29 @@ mod tests {
     fn p5_an_entry_that_is_no_intent_bears_out_nothing() {
         assert!(result(4, leaf(&sound()[4])).is_err());
         assert!(result(6, [0; 32]).is_err());
+    }
+
+    #[test]
+    fn p5_the_proof_of_the_closing_entry_bears_out_either_leaf() {
+        let entries = sound();
+        let by = |index, leaf_hash, proved: usize| {
+            let claim = Claim {
+                index,
+                leaf: leaf_hash,
+            };
+            let entry = &entries[proved];
+            claim.by_proof(proved as u64, &leaf(entry), Some(entry))
+        };
+        assert!(by(1, leaf(&entries[5]), 5).is_ok());
+        assert!(by(1, leaf(&entries[1]), 5).is_ok());
+        for (index, leaf_hash, proved) in [
+            (2, leaf(&entries[1]), 5),
+            (1, leaf(&entries[2]), 5),
+            (1, leaf(&entries[1]), 3),
+            (1, leaf(&entries[5]), 1),
+        ] {
+            assert!(by(index, leaf_hash, proved).is_err(), "{index} {proved}");
+        }
     }
 
     #[test]

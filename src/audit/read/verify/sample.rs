@@ -17,7 +17,7 @@ use crate::audit::journal::floor::PruningFloor;
 use crate::audit::journal::{Place, segment};
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
-use crate::audit::read::query::tests::{entry, intent, outcome, refused};
+use crate::audit::read::query::tests::{entry, intent, outcome, part, refused};
 
 /// The bytes of an entry at a second of a fixed day.
 pub(crate) fn bytes(second: i64, kind: Kind) -> Vec<u8> {
@@ -63,6 +63,21 @@ pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
         entries.extend([open, bytes(second, Kind::Outcome(close))]);
     }
     entries.truncate(count);
+    entries
+}
+
+/// The intents of a deletion in as many parts, with so many users each, and their closing entry.
+pub(crate) fn split(parts: u32, users: u64) -> Vec<Vec<u8>> {
+    let mut entries: Vec<Vec<u8>> = Vec::new();
+    for number in 1..=parts {
+        let users: Vec<String> = (0..users)
+            .map(|user| (10_u64.pow(18) + user).to_string())
+            .collect();
+        let users: Vec<&str> = users.iter().map(String::as_str).collect();
+        entries.push(bytes(1, Kind::Intent(part("a", &users, number, parts))));
+    }
+    let leaves = entries.iter().map(|entry| leaf_of(entry)).collect();
+    entries.push(bytes(2, Kind::Outcome(outcome(0, "a", leaves))));
     entries
 }
 

@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::audit::TestFolder;
-use crate::audit::read::verify::sample::{checkpoint, long, write_log};
+use crate::audit::log::proof::TlogProof;
+use crate::audit::read::verify::sample::{checkpoint, long, split, write_log};
 
 fn published() -> TestFolder {
     let folder = test_folder("cli");
@@ -12,7 +13,7 @@ fn published() -> TestFolder {
 }
 
 /// Runs an `audit` command without `--dir`.
-fn line(words: &[&str]) -> (Result<Exit, Exit>, String) {
+pub(super) fn line(words: &[&str]) -> (Result<Exit, Exit>, String) {
     let words = ["audit"].into_iter().chain(words.iter().copied());
     let arguments = Line::try_parse_from(words).unwrap().arguments;
     let mut out = Vec::new();
@@ -53,6 +54,16 @@ fn p5_a_printed_proof_verifies_offline_with_only_the_key() {
         let kind = &object["proof"]["entry"]["kind"];
         let is_intent = words.len() == 3 || words == ["257"];
         assert_eq!(kind, if is_intent { "intent" } else { "outcome" });
+        let (_, listed) = audit(folder.path(), &["list", "--json", "--user", "1"]);
+        let mut listed = objects(&listed).remove(128);
+        if is_intent {
+            for name in ["reason", "sent", "status", "revision", "closing_index"] {
+                listed[name] = Value::Null;
+            }
+            listed["outcome"] = "open".into();
+            listed["attempts"] = 0.into();
+        }
+        assert_eq!(object["proof"]["deletion"], listed, "{words:?}");
     }
 }
 
@@ -63,6 +74,96 @@ fn p5_verify_shows_what_a_proof_proves() {
     let (_, text) = line(&["verify", "--proof", &path, "--key", &key()]);
     assert!(text.contains("entry 257 of a log of 300"), "{text}");
     assert!(text.contains("the proof holds"), "{text}");
+}
+
+/// A folder with a deletion of two intents that a proof has no room for.
+fn too_long() -> TestFolder {
+    let folder = test_folder("cli");
+    write_log(folder.path(), &split(2, 2_100), &[3]);
+    folder
+}
+
+#[test]
+fn p5_out_writes_a_new_file_and_never_overwrites_one() {
+    let folder = published();
+    let (_, printed) = audit(folder.path(), &["prove", "258"]);
+    let path = folder.path().join("new");
+    let words = ["prove", "258", "--out", path.to_str().unwrap()];
+    assert_eq!(audit(folder.path(), &words), (Ok(Exit::Fine), "".into()));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), printed);
+    std::fs::write(&path, "precious").unwrap();
+    assert_eq!(audit(folder.path(), &words).0, Err(Exit::Io));
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    let nowhere = ["prove", "258", "--out", "/nowhere/new"];
+    assert_eq!(audit(folder.path(), &nowhere).0, Err(Exit::Io));
+    assert!(!folder.path().join("new.intent").exists());
+}
+
+#[test]
+fn p5_an_intent_without_room_goes_to_a_file_beside_the_proof() {
+    let folder = too_long();
+    let path = folder.path().join("new");
+    let beside = folder.path().join("new.intent");
+    let file = path.to_str().unwrap();
+    let words = ["prove", "lychgate.test/log/0", "--out", file];
+    assert_eq!(audit(folder.path(), &words).0, Ok(Exit::Fine));
+    let intents = std::fs::read(&beside).unwrap();
+    assert_eq!(intents, split(2, 2_100)[..2].join(&b'\n'));
+    let verify = || line(&["verify", "--json", "--proof", file, "--key", &key()]);
+    let (exit, text) = verify();
+    assert_eq!(exit, Ok(Exit::Fine), "{text}");
+    let users = &objects(&text)[0]["proof"]["deletion"]["users"];
+    assert_eq!(users.as_array().unwrap().len(), 4_200);
+    for bad in [
+        &intents[..intents.len() - 1],
+        &[&intents[..], b"\n"].concat(),
+    ] {
+        std::fs::write(&beside, bad).unwrap();
+        assert_eq!(verify().0, Ok(Exit::No));
+    }
+    std::fs::remove_file(&beside).unwrap();
+    std::fs::create_dir(&beside).unwrap();
+    assert_eq!(verify().0, Err(Exit::Io), "it cannot be read");
+    std::fs::remove_dir(&beside).unwrap();
+    let (exit, text) = verify();
+    assert_eq!(exit, Ok(Exit::Fine), "{text}");
+    assert_eq!(objects(&text)[0]["proof"]["missing"], "intent");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&beside, "precious").unwrap();
+    assert_eq!(audit(folder.path(), &words).0, Err(Exit::Io));
+    assert_eq!(std::fs::read(&beside).unwrap(), b"precious");
+    assert!(!path.exists());
+}
+
+#[test]
+fn p5_a_proof_of_the_earlier_form_says_what_is_missing() {
+    let folder = published();
+    let (_, text) = audit(folder.path(), &["prove", "258"]);
+    let mut proof = TlogProof::parse(text.as_bytes()).unwrap();
+    proof.extra = Some(long(300).remove(258));
+    let path = folder.path().join("earlier");
+    std::fs::write(&path, proof.to_text()).unwrap();
+    let (exit, text) = line(&["verify", "--proof", path.to_str().unwrap(), "--key", &key()]);
+    assert_eq!(exit, Ok(Exit::Fine));
+    let text = anstream::adapter::strip_str(&text).to_string();
+    assert!(text.contains("\nmissing     the intent: "), "{text}");
+    assert!(
+        text.contains("\nget it by   lychgate audit prove 258\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nthe proof holds: "), "{text}");
+}
+
+#[test]
+fn p5_a_missing_key_exits_with_2_and_a_missing_log_with_74() {
+    let folder = published();
+    std::fs::remove_file(folder.path().join("verifier")).unwrap();
+    let prove = |path: &Path| audit(path, &["prove", "257"]).0;
+    assert_eq!(prove(folder.path()), Err(Exit::Usage));
+    let nowhere = Path::new("/nowhere/audit");
+    assert_eq!(prove(nowhere), Err(Exit::Io));
+    let words = ["prove", "257", "--key", &key()];
+    assert_eq!(audit(nowhere, &words).0, Err(Exit::Io));
 }
 
 #[test]
@@ -180,6 +281,19 @@ fn p5_a_receipt_is_verified_alone_and_with_a_proof() {
     assert!(text.contains("the proof bears it out"), "{text}");
     let wrong = proof(&folder, &["260"]);
     assert_eq!(words(&["--proof", &wrong]).0, Ok(Exit::No));
+}
+
+#[test]
+fn p5_a_receipt_of_the_intent_is_verified_with_the_one_proof() {
+    let folder = published();
+    let path = proof(&folder, &["lychgate.test/log/257"]);
+    for (leaf_of, exit) in [(257, Exit::Fine), (258, Exit::Fine), (259, Exit::No)] {
+        let receipt = Receipt::sign(&test_key(), 257, &leaf(&long(300)[leaf_of]));
+        let given = ["verify", "--key", &key(), "--receipt", &receipt.receipt];
+        let signed = ["--leaf", &receipt.leaf, "--signature", &receipt.signature];
+        let (is, text) = line(&[&given[..], &signed, &["--proof", &path]].concat());
+        assert_eq!(is, Ok(exit), "{text}");
+    }
 }
 
 #[test]

@@ -162,5 +162,8 @@ fn p5_with_a_given_key_the_folder_is_not_trusted() {
 fn p5_without_any_key_a_receipt_cannot_be_verified() {
     let receipt = receipt(1, &sound()[5]);
     let unmarked = |path: &Path| std::fs::remove_file(path.join("verifier")).unwrap();
-    assert_eq!(sample(unmarked, &receipt_line(&receipt)).0, Err(Exit::No));
+    assert_eq!(
+        sample(unmarked, &receipt_line(&receipt)).0,
+        Err(Exit::Usage)
+    );
 }

@@ -48,7 +48,7 @@ pub(super) fn run(
         }
         (Some(_), None) => {
             let message = "no verifier key to judge the receipt by: give --key VERIFIER";
-            return Err(Stop::no(message));
+            return Err(Stop::usage(message));
         }
         (None, _) => None,
     };
@@ -136,7 +136,7 @@ fn another_key(
 fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
     let Some(key) = key else {
         let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";
-        return Err(Stop::no(message));
+        return Err(Stop::usage(message));
     };
     let bytes = read(path, MAX_NOTE_BYTES)?;
     let failure = |error| {

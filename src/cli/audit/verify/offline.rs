@@ -1,16 +1,18 @@
 //! `audit verify` without a log: a tlog-proof, a receipt, or both.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::super::report::{ProofReport, ReceiptReport, Report};
+use super::super::report::{ReceiptReport, Report};
 use super::super::source::Folder;
 use super::{Arguments, end};
 use crate::audit::log::hash_from_base64;
 use crate::audit::log::key::{Key, VerifierKey};
-use crate::audit::log::merkle::{Hash, leaf};
+use crate::audit::log::merkle::Hash;
 use crate::audit::log::proof::{MAX_PROOF_BYTES, TlogProof};
+use crate::audit::read::prove::{Evidence, judge, max_bytes_apart};
 use crate::audit::read::verify::Failure;
 use crate::cli::exit::{Exit, Stop};
 
@@ -49,14 +51,13 @@ pub(super) fn run(
         claim = claimed;
     }
     if let Some(path) = &arguments.proof {
-        let bytes = read(path, MAX_PROOF_BYTES)?;
-        match judge(&bytes, &key, arguments.leaf.as_deref()) {
+        match proof(path, &key, arguments.leaf.as_deref())? {
             Ok(proof) => report.proof = Some(proof),
             Err(what) => report.failure = Some(Failure::damaged(what)),
         }
     }
     if let (Some(claim), Some(proof), Some(receipt)) = (claim, &report.proof, &mut report.receipt) {
-        receipt.add_check(claim.by_proof(proof.index, &proof.hash, proof.entry.as_deref()));
+        receipt.add_check(claim.by_proof(proof.index, &proof.leaf, proof.entry.as_deref()));
     }
     end(out, arguments, report)
 }
@@ -78,27 +79,39 @@ pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
     }
 }
 
-fn judge(bytes: &[u8], key: &VerifierKey, given: Option<&str>) -> Result<ProofReport, String> {
-    let proof = TlogProof::parse(bytes).map_err(|error| error.to_string())?;
-    let given = given.map(hash).transpose()?;
-    let own = proof.extra.as_deref().map(leaf);
-    if let (Some(given), Some(own)) = (given, own)
-        && given != own
-    {
-        return Err("the leaf given is not that of the entry in the proof".into());
+/// Verifies a proof, with the file of its intent if the proof has no room for it. Returns what it
+/// shows, or why it does not hold.
+fn proof(
+    path: &Path,
+    key: &VerifierKey,
+    given: Option<&str>,
+) -> Result<Result<Evidence, String>, Stop> {
+    let proof = match TlogProof::parse(&read(path, MAX_PROOF_BYTES)?) {
+        Ok(proof) => proof,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let apart = match max_bytes_apart(&proof) {
+        Some(most) if path.as_os_str() != "-" => apart(path, most)?,
+        _ => None,
+    };
+    let given = given.map(hash).transpose();
+    Ok(given.and_then(|given| judge(&proof, apart.as_deref(), given.as_ref(), key)))
+}
+
+/// The intent beside a proof's file, if it is there.
+fn apart(proof: &Path, most: usize) -> Result<Option<Vec<u8>>, Stop> {
+    let path = beside(proof);
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        _ => read(&path, most).map(Some),
     }
-    let hash = own
-        .or(given)
-        .ok_or("the proof does not hold the entry: give --leaf BASE64")?;
-    let checkpoint = proof
-        .verify(&hash, key)
-        .map_err(|error| error.to_string())?;
-    Ok(ProofReport {
-        index: proof.index,
-        size: checkpoint.size,
-        hash,
-        entry: proof.extra,
-    })
+}
+
+/// The file of the intent that a proof has no room for.
+pub(in crate::cli::audit) fn beside(proof: &Path) -> PathBuf {
+    let mut name = OsString::from(proof);
+    name.push(".intent");
+    name.into()
 }
 
 /// Decodes a hash; accepts only its canonical base64 form.
