@@ -16,6 +16,7 @@ use crate::audit::read::verify::sample::{bytes, sound, tamper, write};
 use crate::audit::{Receipt, test_folder};
 
 mod export;
+mod fields;
 mod prove;
 mod published;
 mod screens;
