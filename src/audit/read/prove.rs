@@ -208,7 +208,7 @@ fn closed_by(entry: &Raw) -> Option<u64> {
 /// The intent with this index, the first of its deletion, and the deletion's closing entry.
 fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError> {
     let mut intent = None;
-    let closing = entries_of(&mut open()?, index, |raw| {
+    let (closing, missing) = entries_of(&mut open()?, index, |raw| {
         if closed_by(&raw).is_some() {
             return ControlFlow::Break(raw);
         }
@@ -216,12 +216,18 @@ fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError
             intent = Some(raw);
         }
         ControlFlow::Continue(())
-    })?;
-    let none = || {
+    });
+    let Some(intent) = intent else {
+        // If the entry cannot be read, that is the answer.
+        open()?.entry(index)?;
         let what = format!("entry {index} is not an intent, so this is not a receipt of this log");
-        ProveError::NotThere(what)
+        return Err(ProveError::NotThere(what));
     };
-    Ok((intent.ok_or_else(none)?, closing))
+    if closing.is_none() {
+        // The closing entry may be in a missing range.
+        missing.none()?;
+    }
+    Ok((intent, closing))
 }
 
 #[cfg(test)]

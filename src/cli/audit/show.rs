@@ -7,13 +7,14 @@ use std::ops::ControlFlow;
 use anstyle::Style;
 use serde::Serialize;
 
+use super::deletions::tell_missing;
 use super::fields::{Fields, Object, field, plain, sentence};
 use super::in_words;
 use super::trail::{Reading, Trail, index_of_receipt};
 use crate::audit::entry::{Entry, Kind, Outcome};
 use crate::audit::log::to_base64;
-use crate::audit::read::Raw;
 use crate::audit::read::query::{Deletion, Joiner, entries_of, first_of};
+use crate::audit::read::{Missing, Raw};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
 
@@ -46,7 +47,7 @@ struct Shown {
 /// Shows the entries of one deletion: its intent (all parts) and closing entry, or its refusal.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
-    let (origin, shown) = find(&trail, &arguments.what)?;
+    let (origin, shown, missing) = find(&trail, &arguments.what)?;
     if shown.is_empty() {
         let message = format!("no entry of the trail is {}", arguments.what);
         return Err(Stop::no(message));
@@ -55,11 +56,12 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
         true => shown.iter().try_for_each(|entry| print_json(out, entry))?,
         false => print(out, origin.as_deref(), &shown)?,
     }
-    Ok(Exit::Fine)
+    out.flush()?;
+    Ok(tell_missing(missing))
 }
 
-/// The log's name, if known, and the entries.
-fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>), Stop> {
+/// The log's name, if known, the entries, and the ranges that more of them may be in.
+fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>, Missing), Stop> {
     let mut log = trail.open()?;
     let origin = trail.origin(&log);
     let is_receipt = what.contains('/');
@@ -72,44 +74,44 @@ fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>), Stop>
         None => first_of(&mut log, what)?,
     };
     let Some(found) = found else {
-        return Ok((origin, Vec::new()));
+        return Ok((origin, Vec::new(), Missing::default()));
     };
     if is_receipt && !matches!(found.decode()?.kind, Kind::Intent(_)) {
         let index = found.index;
         let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
         return Err(Stop::no(message));
     }
-    if !trail.is_address() {
-        // A journal that cannot be read is an error, whatever the answer is made from.
-        trail.open()?.tail().try_for_each(|raw| raw.map(drop))?;
-    }
-    let entries = match found.deletion() {
+    let (entries, missing) = match found.deletion() {
         Some(intent) => deletion(trail, intent)?,
-        None => vec![shown(&found, log.size())?],
+        None => (vec![shown(&found, log.size())?], Missing::default()),
     };
-    Ok((origin, entries))
+    Ok((origin, entries, missing))
 }
 
 /// Every entry of a deletion. If the outcome leaves doubt, a read-back may follow anywhere in the
 /// trail; after any other outcome, the deletion has no more entries.
-fn deletion(trail: &Trail, intent: u64) -> Result<Vec<Shown>, Stop> {
+fn deletion(trail: &Trail, intent: u64) -> Result<(Vec<Shown>, Missing), Stop> {
     let mut log = trail.open()?;
     let size = log.size();
     let mut found = Vec::new();
-    entries_of(&mut log, intent, |raw| {
+    let (all, missing) = entries_of(&mut log, intent, |raw| {
         let shown = shown(&raw, size);
-        let is_last = match shown.as_ref().map(|shown| &shown.entry.kind) {
-            Ok(Kind::Outcome(Outcome { ending, .. })) => !ending.outcome.leaves_doubt(ending.sent),
-            Ok(_) => false,
-            Err(_) => true,
+        let parts = match shown.as_ref().map(|shown| &shown.entry.kind) {
+            Ok(Kind::Outcome(Outcome { ending, leaves, .. })) => {
+                let is_last = !ending.outcome.leaves_doubt(ending.sent);
+                is_last.then_some(leaves.len())
+            }
+            Ok(_) => None,
+            Err(_) => Some(0),
         };
         found.push(shown);
-        match is_last {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    })?;
-    found.into_iter().collect()
+        parts.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    });
+    let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // The parts of the intent and the outcome: a missing range hides none of them.
+    let is_whole = all.is_some_and(|parts| found.len() == parts + 1);
+    let missing = Some(missing).filter(|_| !is_whole).unwrap_or_default();
+    Ok((found, missing))
 }
 
 fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {

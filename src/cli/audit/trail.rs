@@ -109,9 +109,7 @@ impl From<MissingRange> for Stop {
         match missing.trouble {
             Trouble::Missing => Self::io(format!("there is no trail here: {missing}")),
             Trouble::Unreadable => Self::io(missing),
-            Trouble::Damaged => Self::no(format!(
-                "{missing}; only what could be read is shown, so there may be more; see `lychgate audit verify`"
-            )),
+            Trouble::Damaged => Self::no(format!("{missing}; see `lychgate audit verify`")),
         }
     }
 }

@@ -125,13 +125,13 @@ pub(super) fn until_error<E>(result: Result<(), E>) -> ControlFlow<E> {
 }
 
 /// Passes the entries of the deletion whose (first) intent has this index to `each`, in order,
-/// until that breaks, and returns its value. Reads nothing before that intent. A missing range is an
-/// error only if `each` does not break, because the wanted entry may be in it.
+/// until that breaks. Returns the value of the break, and the ranges that could not be read. Reads
+/// nothing before that intent.
 pub(crate) fn entries_of<B>(
     log: &mut Log,
     first: u64,
     each: impl FnMut(Raw) -> ControlFlow<B>,
-) -> Result<Option<B>, MissingRange> {
+) -> (Option<B>, Missing) {
     let is_of_it = |index, bytes: &[u8]| {
         may_be_of(first, index, bytes)
             && EntryHead::decode(bytes)
@@ -140,14 +140,12 @@ pub(crate) fn entries_of<B>(
     until_break(log, first, is_of_it, each)
 }
 
-/// Passes entries to `each` until it breaks, and returns its value. If it never breaks, a missing
-/// range is an error.
 fn until_break<B>(
     log: &mut Log,
     from: u64,
     passes: impl Fn(u64, &[u8]) -> bool + Sync,
     mut each: impl FnMut(Raw) -> ControlFlow<B>,
-) -> Result<Option<B>, MissingRange> {
+) -> (Option<B>, Missing) {
     let mut missing = Missing::default();
     let ended = log.scan_from(from, passes, |found| match found {
         Ok(raw) => each(raw),
@@ -156,10 +154,7 @@ fn until_break<B>(
             ControlFlow::Continue(())
         }
     });
-    match ended.break_value() {
-        Some(value) => Ok(Some(value)),
-        None => missing.none().map(|()| None),
-    }
+    (ended.break_value(), missing)
 }
 
 /// Whether an entry may belong to a deletion, from its bytes: much faster than the decoder.
@@ -174,13 +169,18 @@ fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     }
 }
 
+/// The first entry of a request. If none is found, a missing range is an error, because the entry may
+/// be in it.
 pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, MissingRange> {
     let needle = Needle::string(request_id);
     let is_of_it = |_, bytes: &[u8]| {
         needle.may_be_in(bytes)
             && Entry::decode(bytes).is_ok_and(|entry| entry.request_id() == Some(request_id))
     };
-    until_break(log, 0, is_of_it, ControlFlow::Break)
+    match until_break(log, 0, is_of_it, ControlFlow::Break) {
+        (None, missing) => missing.none().map(|()| None),
+        (found, _) => Ok(found),
+    }
 }
 
 #[cfg(test)]

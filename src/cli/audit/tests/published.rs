@@ -100,3 +100,27 @@ fn tail_shows_the_newest_deletions_under_a_checkpoint() {
     let (exit, text) = sample(|_| {}, &["tail", "--json"]);
     assert_eq!((exit, text.as_str()), (Ok(Exit::Fine), ""));
 }
+
+#[test]
+fn p4_show_reports_only_damage_that_may_hide_its_entries() {
+    // Entry 3 closes the deletion of entry 2, entry 5 that of entry 1.
+    for (altered, shown, exit, count) in [
+        (5, "1", Exit::No, 1),
+        (5, "a", Exit::No, 1),
+        (5, "2", Exit::Fine, 2),
+        (3, "1", Exit::Fine, 2),
+        (4, "b", Exit::Fine, 2),
+    ] {
+        let damage = |path: &Path| {
+            let bundle = path.join("tile/entries/000.p/7");
+            let mut bytes = std::fs::read(&bundle).unwrap();
+            let entry = &sound()[altered];
+            let at = bytes.windows(entry.len()).position(|some| some == entry);
+            bytes[at.unwrap() + 30] ^= 1;
+            std::fs::write(bundle, bytes).unwrap();
+        };
+        let (ended, text) = under(7, damage, &["show", shown, "--json"]);
+        assert_eq!(ended, Ok(exit), "{altered} {shown}");
+        assert_eq!(objects(&text).len(), count, "{altered} {shown}");
+    }
+}

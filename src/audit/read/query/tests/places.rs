@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::read::testing::publish;
-use crate::audit::read::{Files, FolderFiles, Location, Log, MissingRange};
+use crate::audit::read::{Files, FolderFiles, Location, Log, Missing, MissingRange};
 use crate::audit::test_folder;
 
 /// The files of a folder; counts the bundles that are read.
@@ -129,7 +129,7 @@ fn an_index_needs_one_bundle_and_its_deletion_few() {
                 }
             })
         });
-        assert_eq!(ended, Ok(Some(())));
+        assert_eq!(ended, (Some(()), Missing::default()));
         assert_eq!(found.into_inner().unwrap(), [intent, intent + 1]);
         assert!(read <= 8, "{read}: two threads read ahead");
     }
