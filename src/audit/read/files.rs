@@ -1,5 +1,5 @@
-//! The files of a log: a source of them, such as an audit folder, and the content of a tile's or a
-//! bundle's file.
+//! The sources of a log's files, such as an audit folder, and the content of a tile's or a bundle's
+//! file.
 
 use std::fmt::Debug;
 use std::io;
@@ -21,7 +21,7 @@ pub trait Files: Debug + Send + Sync {
     fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>>;
 }
 
-/// An audit folder, kept open; follows no link below it.
+/// An open audit folder. Reads follow no symbolic link below the folder.
 #[derive(Clone, Debug)]
 pub(crate) struct FolderFiles(pub(crate) Arc<dyn Folder>);
 
@@ -56,14 +56,14 @@ impl Files for FolderFiles {
 pub(crate) struct TileFile {
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
-    /// How many hashes or entries it must have.
+    /// The number of hashes or entries that the file must have.
     pub(crate) width: u16,
 }
 
 impl TileFile {
-    /// If a partial file is missing, reads the full one, which begins with the same content: the
-    /// publisher removes partial files once the full one exists (C2SP tlog-tiles). `None` if
-    /// neither exists.
+    /// Reads the file at `path`. If a partial file is missing, reads the full file, which begins with
+    /// the same content: the publisher removes a partial file once the full file exists (C2SP
+    /// tlog-tiles). Returns `None` if neither file exists.
     pub(crate) fn read<E>(
         path: String,
         width: u16,
@@ -90,7 +90,8 @@ impl TileFile {
         Ok(hashes)
     }
 
-    /// The place of the first hash that differs from these; both have the same first entry.
+    /// Compares the tile's hashes with `hashes`, beginning with the first of each. Returns the position
+    /// of the first difference.
     pub(crate) fn first_wrong(&self, hashes: &[Hash]) -> Result<Option<u64>, FormatError> {
         let found = decode_tile(&self.bytes, self.width)?;
         let mut pairs = (0..).zip(found.iter().zip(hashes));

@@ -1,5 +1,5 @@
-//! Opens a log at its place, and reads its entries: those under the checkpoint from the bundles, two
-//! bundles at a time, then those that only the journal has.
+//! Opens a log at its [`Location`] and reads its entries. Reads the entries under the checkpoint from
+//! the bundles, two bundles at a time. Then reads the entries beyond the checkpoint from the journal.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::audit::log::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note};
 use crate::audit::log::key::VerifierKey;
 use crate::clock::Time;
 
-/// Threads that read, verify and filter.
+/// The number of threads that read, verify and filter bundles.
 const WORKERS: usize = 2;
-/// How many results a worker may have ready.
+/// The capacity of the queue between one worker and the caller, in bundles.
 const AHEAD: usize = 2;
-/// How many microseconds the clock may be set back before a search by time can miss entries.
-/// docs/trail.md states this bound.
+/// The longest time by which the clock may be set back in all, in microseconds. After a longer step
+/// back, a search by time can miss entries. docs/trail.md states this limit.
 const MAX_STEP_BACK: i64 = 3_600 * 1_000_000;
 
-/// The place of a log, for readers that open it repeatedly.
+/// The place of a log. A reader can open the log at this place repeatedly.
 #[derive(Clone, Debug)]
 pub enum Location {
     /// An audit folder, including its journal.
@@ -34,9 +34,10 @@ pub enum Location {
 }
 
 impl Location {
-    /// Opens the present state of the log; for a folder, with the journal's entries beyond the
-    /// checkpoint. Verifies the checkpoint's signature if the caller has a key. A fault of the
-    /// journal is an error of [`Log::tail`], because it hides no entry under the checkpoint.
+    /// Opens the current state of the log. In a folder, the log includes the journal's entries beyond
+    /// the checkpoint. Verifies the checkpoint's signature if the caller gives a key. A fault in a file
+    /// of the journal is an error only of [`Log::tail`], because that fault hides no entry under the
+    /// checkpoint.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         let directory = match self {
             Self::Folder(directory) => directory,
@@ -65,10 +66,10 @@ impl Location {
     }
 }
 
-/// An entry that a reader wanted, or a range without its entries.
+/// An entry that a search wanted, or a part of the log that could not be read.
 pub(crate) type Found = Result<Raw, MissingRange>;
 
-/// An opened log: one checkpoint, and the journal from the same time.
+/// An open log: one checkpoint with the entries under it, and the journal's entries beyond it.
 #[derive(Debug)]
 pub(crate) struct Log {
     /// `None` if nothing is published yet.
@@ -77,7 +78,7 @@ pub(crate) struct Log {
     pub(super) note: Vec<u8>,
     pub(crate) reader: Arc<Reader>,
     tail: Option<Result<Entries<'static>, ReadError>>,
-    /// Whether this log verified the checkpoint's signature with a key.
+    /// Whether opening the log verified the checkpoint's signature with a key.
     pub(crate) is_judged: bool,
 }
 
@@ -87,8 +88,8 @@ impl Log {
         files: &FolderFiles,
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
-        // Opens the journal first: if the writer prunes it meanwhile, the checkpoint read
-        // afterwards covers the pruned entries.
+        // Open the journal before the checkpoint: if the writer prunes the journal in between, the
+        // checkpoint covers the pruned entries.
         let tail = match files.0.folder(JOURNAL, None) {
             Ok(folder) => Some(journal::read_folder(folder, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -102,8 +103,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens the published part of a log: the entries under its checkpoint. A log without a
-    /// checkpoint is valid, because a young log has none.
+    /// Opens the published part of a log: the entries under its checkpoint. A log without a checkpoint
+    /// is valid, because a new log has none yet.
     pub(crate) fn published(
         files: Arc<dyn Files>,
         key: Option<&VerifierKey>,
@@ -136,8 +137,8 @@ impl Log {
         self.size().div_ceil(WIDTH)
     }
 
-    /// The journal's entries beyond the checkpoint; none at the second call. The caller must stop
-    /// at the first fault.
+    /// Takes the journal's entries beyond the checkpoint; a second call returns none. The caller must
+    /// stop at the first error.
     pub(crate) fn tail(&mut self) -> impl Iterator<Item = Result<Raw, MissingRange>> {
         let mut next = self.size();
         let (entries, fault) = match self.tail.take().transpose() {
@@ -162,8 +163,9 @@ impl Log {
         })
     }
 
-    /// Verifies these bundles in the given order. For each, passes the index of its first entry,
-    /// the entries that meet `passes` and the missing ranges to `take`, until `take` breaks.
+    /// Verifies these bundles in the given order. Calls `take` for each bundle with the index of the
+    /// bundle's first entry and the results: the entries that meet `passes`, and the missing ranges.
+    /// Stops when `take` breaks.
     pub(super) fn scan<B>(
         &self,
         bundles: &[u64],
@@ -191,7 +193,7 @@ impl Log {
                 .map(|lane| {
                     let (ready, taken) = sync_channel(AHEAD);
                     let mine = bundles.iter().skip(lane).step_by(WORKERS);
-                    // The receiver is gone if the caller needs no more.
+                    // `send` fails once the caller needs no more results and drops the receiver.
                     scope.spawn(move || mine.map(search).try_for_each(|found| ready.send(found)));
                     taken
                 })
@@ -205,9 +207,10 @@ impl Log {
         })
     }
 
-    /// Passes the entries that meet `passes`, from an index on, and the missing ranges to `take` in
-    /// order, until `take` breaks: first those under the checkpoint, then the journal's. Goes on
-    /// behind a missing range. Returns the index after the last entry if `take` never breaks.
+    /// Calls `take` with each entry from index `from` on that meets `passes`, and with each missing
+    /// range. The entries under the checkpoint come first, then those of the journal, all in order.
+    /// Continues after a missing range, and stops when `take` breaks. If `take` never breaks, returns
+    /// the index after the last entry.
     pub(super) fn scan_from<B>(
         &mut self,
         from: u64,
@@ -236,7 +239,7 @@ impl Log {
         for found in self.tail() {
             let (is_wanted, is_last) = match &found {
                 Ok(raw) => (passes(raw.index, &raw.bytes), false),
-                // Nothing vouches for what the journal has behind a fault.
+                // Stop at the first fault: nothing vouches for the journal's entries after it.
                 Err(_) => (true, true),
             };
             end = found.as_ref().map_or(end, |raw| raw.index + 1);
@@ -250,8 +253,8 @@ impl Log {
         ControlFlow::Continue(end)
     }
 
-    /// The entry with this index, verified under the checkpoint or from the journal; `None` if the
-    /// log ends before it.
+    /// The entry with this index. It is verified under the checkpoint, or comes from the journal if the
+    /// checkpoint does not cover it. `None` if the log ends before this index.
     pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Raw>, MissingRange> {
         if index < self.size() {
             return self.reader.entry(index).map(Some);
@@ -263,8 +266,9 @@ impl Log {
         rest.next().transpose()
     }
 
-    /// The first index to read for all entries of a time or later. The times in a log ascend,
-    /// except after the clock was set back, so this starts [`MAX_STEP_BACK`] earlier.
+    /// The index from which a reader finds all entries of this time or later. Times in a log ascend
+    /// unless the clock was set back, so the search begins [`MAX_STEP_BACK`] earlier. Without a time,
+    /// the index is 0.
     pub(super) fn place_of(&self, time: Option<Time>) -> u64 {
         let Some(time) = time else {
             return 0;
@@ -279,7 +283,7 @@ impl Log {
         while low < high {
             let middle = low.midpoint(high);
             let begin = |bundle: u64| self.reader.bundle(bundle, begins).ok().flatten();
-            // A damaged bundle begins no later than the next good one.
+            // A damaged bundle has no known time. Use the next good bundle, which begins no earlier.
             let known = (middle..high).find_map(|bundle| Some((bundle, begin(bundle)?)));
             match known {
                 Some((bundle, begin)) if begin < time => low = bundle + 1,

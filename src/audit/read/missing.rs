@@ -10,14 +10,14 @@ use crate::audit::journal::{self, ReadError};
 pub enum Trouble {
     /// There is no log, or a part of it is missing.
     Missing,
-    /// A part was altered or contradicts another.
+    /// A part of the log was altered, or contradicts another part.
     Damaged,
-    /// A part is unreadable.
+    /// A part of the log cannot be read.
     Unreadable,
 }
 
 impl Trouble {
-    /// For an error of reading a file that exists.
+    /// The kind of fault for an I/O error of this kind, if the file exists.
     pub(super) fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
             true => Self::Damaged,
@@ -37,8 +37,7 @@ impl From<journal::Fault> for Trouble {
     }
 }
 
-/// A part of the log that a reader needs and cannot get, so an answer without it would be
-/// incomplete.
+/// A part of the log that a reader needs and cannot get. An answer without this part is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingRange {
     /// The kind of the fault.
@@ -47,7 +46,7 @@ pub struct MissingRange {
     pub index: Option<u64>,
     /// The index after the last entry of the part, if known.
     pub end: Option<u64>,
-    /// The faulty file, relative to the folder, if there is one.
+    /// The path of the faulty file in the log's folder, if a file is at fault.
     pub file: Option<String>,
     /// A description of the fault.
     pub what: String,
@@ -73,13 +72,13 @@ impl MissingRange {
         self
     }
 
-    /// The part ends before this entry.
+    /// Sets the index after the last entry of the part.
     pub(crate) fn until(mut self, end: u64) -> Self {
         self.end = Some(end);
         self
     }
 
-    /// The part is only this entry.
+    /// Sets the part to this entry alone.
     pub(crate) fn only(self, index: u64) -> Self {
         self.at(index).until(index + 1)
     }
@@ -101,7 +100,7 @@ impl MissingRange {
 
 impl std::error::Error for MissingRange {}
 
-/// `entries 256 to 511: tile/entries/001: …`
+/// Example: `entries 256 to 511: tile/entries/001: …`.
 impl fmt::Display for MissingRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.index, self.end) {
@@ -123,10 +122,11 @@ impl From<ReadError> for MissingRange {
     }
 }
 
-/// How many ranges are kept; the rest are only counted, so that a ruined log costs little memory.
+/// The most ranges that [`Missing`] keeps. It only counts any further range, so that a badly damaged
+/// log costs little memory.
 const MOST: usize = 1_000;
 
-/// The ranges that a reader wanted and did not get. The answer is complete except for them.
+/// The ranges that a reader wanted and could not read. The answer lacks only these ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "an answer with missing ranges is incomplete"]
 pub(crate) struct Missing {
@@ -135,8 +135,8 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Adds a range. One that adjoins the range before it, in either direction, with the same fault
-    /// extends it: a folder without bundles is one range.
+    /// Adds a range. If the range added last has the same fault and adjoins the new range on either
+    /// side, merges the two: a folder without bundles gives one range.
     pub(crate) fn add(&mut self, range: MissingRange) {
         if let Some(last) = self.ranges.last_mut()
             && (last.trouble, &last.what) == (range.trouble, &range.what)
@@ -164,13 +164,13 @@ impl Missing {
         self.more += other.more;
     }
 
-    /// The ranges by their first entry, and how many more there are.
+    /// Returns the kept ranges in the order of their first entries, and the number of further ranges.
     pub(crate) fn ranges(mut self) -> (Vec<MissingRange>, u64) {
         self.ranges.sort_by_key(|range| range.index);
         (self.ranges, self.more)
     }
 
-    /// The first range as an error, for an answer that must be complete.
+    /// Fails with the first range, if there is any. For callers that need a complete answer.
     pub(crate) fn none(self) -> Result<(), MissingRange> {
         let first = self.ranges.into_iter().min_by_key(|range| range.index);
         first.map_or(Ok(()), Err)

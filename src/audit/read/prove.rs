@@ -1,11 +1,12 @@
 //! Makes a C2SP tlog-proof of an entry from the files of a log, with or without a running writer.
 //!
-//! 1. [`find`] searches the bundles and the journal for the requested entry, by an index, a receipt
-//!    or a request id;
-//! 2. [`proof_of`] builds the path from the tiles under a checkpoint that covers the entry, adds the
-//!    intents that a closing entry names, and verifies the proof before it returns it;
-//! 3. [`prove`] repeats both until the deletion is closed and a checkpoint covers the entry;
-//! 4. [`judge`] verifies a proof and says what it shows ([`Evidence`]).
+//! 1. [`find`] searches the bundles and the journal for the requested entry, by index, receipt or
+//!    request id;
+//! 2. [`proof_of`] builds the path from the tiles under a checkpoint that covers the entry. It adds the
+//!    intents that a closing entry names, and verifies the finished proof;
+//! 3. [`prove`] repeats both steps until the deletion is closed and a checkpoint covers the entry, or
+//!    until its time is up;
+//! 4. [`judge`] verifies a proof and returns what the proof shows ([`Evidence`]).
 
 mod evidence;
 
@@ -22,7 +23,7 @@ use crate::audit::log::merkle::Hash;
 use crate::audit::log::proof::TlogProof;
 use crate::audit::log::to_base64;
 
-/// How long a command waits for a checkpoint that covers the entry.
+/// How long a command waits until the deletion is closed and a checkpoint covers the entry.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,10 +35,10 @@ pub(crate) enum ProveError {
     Log(#[from] MissingRange),
     #[error("{0}")]
     NotThere(String),
-    /// The deletion is not closed, or no checkpoint covers the entry in time.
+    /// The deletion is not closed yet, or no checkpoint covers the entry yet.
     #[error("{0}; try again in a moment")]
     NotYet(String),
-    /// The given leaf differs from the log's.
+    /// The given leaf hash is neither that of the entry nor that of another entry of its deletion.
     #[error("{0}")]
     AnotherLeaf(String),
 }
@@ -48,12 +49,12 @@ pub(crate) enum Wanted {
     Index(u64),
     /// The deletion whose (first) intent has this index.
     Deletion(u64),
-    /// The deletion of this request, or its refusal.
+    /// The deletion or the refusal with this request id.
     Request(String),
 }
 
-/// The choice between the two entries of a deletion; [`Wanted::Index`] ignores it, except for the
-/// intent of a closing entry.
+/// The entry of a deletion to prove. For [`Wanted::Index`], the choice matters only if the index is
+/// that of a closing entry: then `Intent` selects the intent that the entry closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Closing,
@@ -68,8 +69,8 @@ pub(crate) struct Proved {
     pub(crate) apart: Option<Vec<u8>>,
 }
 
-/// Makes a proof of the wanted entry. A given leaf must be that of the deletion's intent or of its
-/// closing entry.
+/// Makes a proof of the wanted entry. If `given` is a leaf hash, it must be that of the wanted entry or
+/// of another entry of the same deletion.
 pub(crate) fn prove(
     location: &Location,
     verifier: &VerifierKey,
@@ -123,7 +124,7 @@ fn proof_of(log: &Log, entry: Raw, verifier: &VerifierKey) -> Result<Proved, Pro
     Ok(Proved { proof, apart })
 }
 
-/// The intents that a closing entry names; none for another entry.
+/// The intents that `entry` names if it is a closing entry. Any other entry names none.
 fn intents_of(log: &Log, entry: &Raw) -> Result<Vec<Raw>, MissingRange> {
     let Ok(EntrySummary::Outcome(closing)) =
         EntryHead::decode(&entry.bytes).map(|head| head.summary)
@@ -139,7 +140,7 @@ fn intents_of(log: &Log, entry: &Raw) -> Result<Vec<Raw>, MissingRange> {
     intents.map(|index| log.reader.entry(index)).collect()
 }
 
-/// Opens the present state of the log.
+/// A function that opens the current state of the log.
 type Open<'o> = &'o dyn Fn() -> Result<Log, MissingRange>;
 
 fn find(open: Open<'_>, wanted: &Wanted, side: Side) -> Result<Raw, ProveError> {
@@ -174,7 +175,7 @@ fn find(open: Open<'_>, wanted: &Wanted, side: Side) -> Result<Raw, ProveError> 
     }
 }
 
-/// Checks that a leaf is that of this entry or of another entry of the deletion.
+/// Checks that `given` is the leaf hash of `entry` or of another entry of the same deletion.
 fn must_have(open: Open<'_>, entry: &Raw, given: &Hash) -> Result<(), ProveError> {
     let index = entry.index;
     let is_of_it = match EntryHead::decode(&entry.bytes).map(|head| head.summary) {
@@ -197,7 +198,7 @@ fn must_have(open: Open<'_>, entry: &Raw, given: &Hash) -> Result<(), ProveError
     }
 }
 
-/// The intent that an outcome closes.
+/// The index of the intent that an entry closes; `None` if the entry is not an outcome.
 fn closed_by(entry: &Raw) -> Option<u64> {
     match EntryHead::decode(&entry.bytes).ok()?.summary {
         EntrySummary::Outcome(outcome) => Some(outcome.intent),
@@ -205,7 +206,7 @@ fn closed_by(entry: &Raw) -> Option<u64> {
     }
 }
 
-/// The intent with this index, the first of its deletion, and the deletion's closing entry.
+/// The deletion at this index: its first intent, and its closing entry if there is one.
 fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError> {
     let mut intent = None;
     let (closing, missing) = entries_of(&mut open()?, index, |raw| {
@@ -218,7 +219,7 @@ fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError
         ControlFlow::Continue(())
     });
     let Some(intent) = intent else {
-        // If the entry cannot be read, that is the answer.
+        // If the entry cannot be read, fail with that error.
         open()?.entry(index)?;
         let what = format!("entry {index} is not an intent, so this is not a receipt of this log");
         return Err(ProveError::NotThere(what));

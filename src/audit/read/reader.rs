@@ -1,7 +1,7 @@
-//! Reads tiles and bundles of a log, and verifies each under the checkpoint before its use.
+//! Reads tiles and bundles of a log, and verifies each of them under the checkpoint before its use.
 //!
-//! The hashes of the partial tiles give the checkpoint's root. The root of a full tile is a hash of
-//! the tile above it. The leaf tile has the hash of each entry of its bundle.
+//! The partial tiles must give the checkpoint's root. The root of each full tile must be a hash in the
+//! tile above it. The hash of each entry must be in the tile of level 0.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,7 +16,7 @@ use crate::audit::log::tiles::{
     Bundle, FULL, Frontier, LEVELS, MAX_BUNDLE_BYTES, Tile, first_entry, hashes_at,
 };
 
-/// An entry's bytes with their index.
+/// The index and the bytes of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raw {
     pub(crate) index: u64,
@@ -28,19 +28,19 @@ impl Raw {
         leaf(&self.bytes)
     }
 
-    /// If this version does not know the entry, this is an error.
+    /// Decodes the entry. Fails if this version cannot decode it.
     pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
         Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
     }
 
-    /// The first intent of the deletion that the entry belongs to, if any.
+    /// The index of the deletion's first intent, if the entry is an intent, an outcome or a read-back.
     pub(crate) fn deletion(&self) -> Option<u64> {
         let head = EntryHead::decode(&self.bytes).ok()?;
         head.summary.deletion(self.index)
     }
 }
 
-/// An entry's index and bytes, or a range without its entries.
+/// The index and the bytes of a verified entry, or a range of entries that is altered or missing.
 pub(super) type Part<'b> = Result<(u64, &'b [u8]), MissingRange>;
 
 type Hashes = Arc<Vec<Hash>>;
@@ -50,12 +50,12 @@ type Hashes = Arc<Vec<Hash>>;
 pub(crate) struct Reader {
     files: Arc<dyn Files>,
     size: u64,
-    /// The partial tile of each level. Their root is the checkpoint's.
+    /// The hashes of each level's partial tile. Together, they give the checkpoint's root.
     partial: Vec<Hashes>,
-    /// The most recently used full tile of each level, with its index.
+    /// For each level: the index and the hashes of the full tile that was read last.
     full: Mutex<HashMap<u8, (u64, Hashes)>>,
     on_damage: OnDamage,
-    /// The faults of tiles whose hashes were computed from the level below.
+    /// The faults of the tiles that the reader mended (see [`OnDamage::Mend`]).
     mended: Mutex<Vec<MissingRange>>,
 }
 
@@ -64,7 +64,8 @@ pub(crate) struct Reader {
 pub(crate) enum OnDamage {
     /// Every use of the tile fails.
     Fail,
-    /// Computes the tile's hashes from the level below, and checks them with the tile above.
+    /// Computes the tile's hashes from the level below, and verifies them as if the tile's file held
+    /// them.
     Mend,
 }
 
@@ -115,7 +116,8 @@ impl Reader {
         levels.collect()
     }
 
-    /// What was found, or else, if this reader mends, what the level below gives.
+    /// Returns `found` if it is no fault. If it is a fault and this reader mends tiles, calls `below`;
+    /// if that succeeds, notes the fault and returns the mended value.
     fn or_mend<T>(
         &self,
         found: Result<T, MissingRange>,
@@ -128,7 +130,7 @@ impl Reader {
             };
             let mended = mended.ok_or_else(|| fault.clone())?;
             let faults = &mut *self.mended.lock().unwrap_or_else(PoisonError::into_inner);
-            // The mended tile hides no entry.
+            // The fault hides no entry, because the tile was mended.
             let (index, end) = (None, None);
             faults.push(MissingRange {
                 index,
@@ -144,7 +146,8 @@ impl Reader {
         std::mem::take(&mut *self.mended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The tile's hashes, from the entries or the tiles of the level below; not verified.
+    /// Computes the hashes of a tile of level 0 from the entries, and the hashes of any other tile from
+    /// the tiles below it. Does not verify the hashes.
     fn below(&self, tile: Tile) -> Option<Vec<Hash>> {
         let Some(level) = tile.level.checked_sub(1) else {
             let bundle = Bundle::at(tile.index, self.size)?;
@@ -164,9 +167,9 @@ impl Reader {
         children.map(root).collect()
     }
 
-    /// Verifies a bundle against the tree, and passes its parts to `each` in order: each entry that
-    /// the tree vouches for, and each range of entries that is altered or missing. If no entry can
-    /// be verified, the error names them all.
+    /// Verifies a bundle against the tree and passes its parts to `each` in order. A part is an entry
+    /// that the tree vouches for, or a range of entries that is altered or missing. If the bundle's
+    /// leaf hashes or its file cannot be read, the error names all entries of the bundle.
     pub(super) fn parts<T>(
         &self,
         index: u64,
@@ -201,13 +204,13 @@ impl Reader {
         if let Err(error) = file.entries(bundle.width)
             && parts.iter().all(Result::is_ok)
         {
-            // The fault is behind the last entry and hides none.
+            // The fault is after the last entry and hides no entry.
             parts.push(Err(damaged(&error.to_string())));
         }
         Ok(each(parts))
     }
 
-    /// [`Self::parts`] for callers that need all entries of the bundle; the error is the first
+    /// Like [`Self::parts`], for callers that need all entries of the bundle. Fails with the first
     /// missing range.
     pub(crate) fn bundle<T>(
         &self,
@@ -252,7 +255,8 @@ impl Reader {
         merkle::inclusion(index, self.size, self).map_err(unproved)
     }
 
-    /// The hashes of a tile of this log, verified by the tile above it.
+    /// The verified hashes of a tile. [`Self::open`] verified the partial tiles. A full tile is
+    /// verified against the tile above it.
     fn tile(&self, level: u8, index: u64) -> Result<Hashes, MissingRange> {
         let none = || MissingRange::damaged("the log has no such tile");
         let tile = Tile::at(level, index, self.size).ok_or_else(none)?;
@@ -279,7 +283,7 @@ impl Reader {
         Ok(hashes)
     }
 
-    /// A tile's hashes, not verified.
+    /// Reads a tile's hashes from its file. Does not verify them.
     fn hashes(&self, tile: Tile) -> Result<Vec<Hash>, MissingRange> {
         let first = tile.first_entry(0);
         let file = self.file(tile.path(), tile.width, MAX_TILE_BYTES, first)?;
@@ -314,7 +318,7 @@ impl HashReader for Reader {
     }
 }
 
-/// The fault of the tile that made a proof fail.
+/// Converts the error of a hash computation into the fault of the tile that could not be read.
 fn unproved(error: io::Error) -> MissingRange {
     let other = |error: io::Error| MissingRange::damaged(error.to_string());
     error.downcast().unwrap_or_else(other)

@@ -1,8 +1,9 @@
-//! What a proof shows: the proved entry and, with a closing entry, the deletion that it closes.
+//! What a proof shows: the proved entry and, if it is a closing entry, the deletion that it closes.
 //!
-//! The data of a proof's `extra` line are the entry's bytes. After a closing entry come the intents
-//! that it names by their leaf hashes: one line feed before each, in order. If they have no room in
-//! [`MAX_EXTRA_BYTES`], they are apart, with a line feed between two of them.
+//! The `extra` line of a proof encodes the entry's bytes. If the entry is a closing entry, the intents
+//! that it closes follow, in the order of its `leaves`. A line feed precedes each intent. If the entry
+//! and the intents exceed [`MAX_EXTRA_BYTES`], the intents are in a file of their own, with a line feed
+//! between two intents. The code calls these intents `apart`.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -15,7 +16,8 @@ use crate::audit::log::to_base64;
 use crate::audit::read::Raw;
 use crate::audit::read::query::{Deletion, Joiner};
 
-/// The most bytes in an `extra` line. Some readers of other projects take up to 49,146.
+/// The most bytes that an `extra` line encodes. Some programs of other projects accept at most 49,146
+/// bytes.
 const MAX_EXTRA_BYTES: usize = MAX_BYTES;
 
 /// What a valid proof shows, as `audit verify --proof --json` prints it.
@@ -23,17 +25,18 @@ const MAX_EXTRA_BYTES: usize = MAX_BYTES;
 pub(crate) struct Evidence {
     /// The proved entry's index.
     pub(crate) index: u64,
-    /// The size in the proof's checkpoint.
+    /// The size of the log in the proof's checkpoint.
     pub(crate) size: u64,
     /// The proved entry's leaf hash.
     #[serde(serialize_with = "base64")]
     pub(crate) leaf: Hash,
-    /// The proved entry's bytes, if the proof holds them. Not JSON: `null`.
+    /// The proved entry's bytes, if the proof holds them. If they are not JSON, `null` is printed.
     #[serde(serialize_with = "json")]
     pub(crate) entry: Option<Vec<u8>>,
-    /// The deletion that the entries record, if they are enough to say who deleted whom.
+    /// The deletion that the proof's entries record. `None` if the entries do not name the caller and
+    /// the users.
     pub(crate) deletion: Option<Deletion>,
-    /// The part that the proof lacks.
+    /// The part that the proof lacks, if any.
     pub(crate) missing: Option<Missing>,
 }
 
@@ -49,7 +52,8 @@ pub(crate) enum Missing {
     Closing,
 }
 
-/// The data of the `extra` line, and the intents apart if they have no room there.
+/// Returns the bytes for the `extra` line. If the line has no room for the intents, also returns them,
+/// to be kept apart.
 pub(super) fn compose(entry: Raw, intents: &[Raw]) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut extra = entry.bytes;
     if intents.is_empty() {
@@ -65,14 +69,15 @@ pub(super) fn compose(entry: Raw, intents: &[Raw]) -> (Vec<u8>, Option<Vec<u8>>)
     (extra, None)
 }
 
-/// Splits the data of an `extra` line into the entry and the intents. No entry contains a line
-/// feed, since JSON spells it as `\n` inside a text.
+/// Splits the bytes of an `extra` line into the entry and the intents. An entry contains no line feed,
+/// because a JSON string spells a line feed as `\n`.
 fn split(extra: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut parts = extra.splitn(2, |byte| *byte == b'\n');
     (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// If a proof holds a closing entry alone: the maximal length of its intents, which are apart.
+/// The maximal length of the intents apart. `None` unless the proof holds a closing entry without its
+/// intents.
 pub(crate) fn max_bytes_apart(proof: &TlogProof) -> Option<usize> {
     let (entry, within) = split(proof.extra.as_deref()?);
     let entry = Entry::decode(entry).ok().filter(|_| within.is_none())?;
@@ -86,11 +91,11 @@ fn outcome(entry: &Entry) -> Option<&Outcome> {
     }
 }
 
-/// Verifies a proof and every byte of its `extra` line and of the intents apart. A given leaf hash
-/// must be that of the entry or of an intent that the entry closes.
+/// Verifies a proof: every byte of its `extra` line and of the intents apart. If `given` is a leaf
+/// hash, it must be that of the entry or of an intent that the entry closes.
 ///
 /// # Errors
-/// What does not hold.
+/// The reason why the proof does not hold.
 pub(crate) fn judge(
     proof: &TlogProof,
     apart: Option<&[u8]>,
@@ -129,8 +134,8 @@ pub(crate) fn judge(
     })
 }
 
-/// The deletion that an entry and the intents that it closes record. `None` for an entry of another
-/// kind, and for a closing entry without its intents.
+/// Joins an entry and the intents that it closes into a deletion. `None` for a closing entry without
+/// its intents, and for an entry that the [`Joiner`] ignores.
 fn deletion(
     index: u64,
     entry: Option<Entry>,
@@ -162,7 +167,8 @@ fn deletion(
     Ok(deletions.into_iter().next())
 }
 
-/// The intents, if they are those whose leaf hashes the closing entry holds: all, in order.
+/// Splits and decodes the intents. Fails unless their leaf hashes are exactly those in the closing
+/// entry, in the same order.
 fn named(closing: &Outcome, intents: &[u8]) -> Result<Vec<Entry>, String> {
     let intents: Vec<&[u8]> = intents.split(|byte| *byte == b'\n').collect();
     let leaves = intents.iter().map(|intent| to_base64(&leaf(intent)));

@@ -1,8 +1,8 @@
 //! Joins entries into deletions, as `audit list --json` prints them.
 //!
 //! A deletion is an intent (all of its parts) with its closing entry, or one `refused` entry.
-//! [`Joiner`] builds deletions from entries in order, and `Filter` selects some of them; `pick` does
-//! both on a log, and reads no more of it than necessary.
+//! [`Joiner`] builds deletions from entries in log order. `Filter` selects deletions. `pick` does both
+//! on a log, and reads only the necessary part of the log.
 
 mod pick;
 mod search;
@@ -24,25 +24,25 @@ use crate::audit::entry::{Caller, Entry, Intent, Kind, Outcome, Reason, Refused,
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     #[default]
-    /// Its intent is on record, even if the gateway sent nothing in the end.
+    /// The log has the deletion's intent. Even so, the gateway may have sent nothing in the end.
     Forwarded,
-    /// The gateway refused it.
+    /// The gateway refused the deletion.
     Refused,
 }
 
 /// The progress of a deletion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
-    /// The gateway refused it, so it has no outcome.
+    /// The gateway refused the deletion. A refused deletion has no outcome.
     Refused,
     #[default]
-    /// The part of the trail that was read has no closing entry for it.
+    /// The deletion has no closing entry in the part of the trail that was read.
     Open,
-    /// A closing entry with this verdict.
+    /// The deletion has a closing entry with this verdict.
     Closed(Verdict),
 }
 
-/// `null`, `"open"` or the verdict.
+/// The serialized form is `null` for a refusal, `"open"`, or the verdict.
 impl Serialize for Progress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -53,57 +53,58 @@ impl Serialize for Progress {
     }
 }
 
-/// One deletion, with the fields of `audit list --json` in their order.
+/// One deletion. The fields and their order are those of `audit list --json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Deletion {
     /// The index of the (first) intent, or of the `refused` entry.
     pub index: u64,
-    /// That entry's time, RFC 3339.
+    /// The time of the entry at `index`, in RFC 3339 form.
     pub time: String,
     /// The request's id.
     pub request_id: String,
     /// The contract's name for the operation.
     pub operation: String,
-    /// The account in the path.
+    /// The account in the request's path.
     pub account: String,
-    /// The users: all of them, or at most
-    /// [`MAX_REFUSED_USERS`](crate::audit::entry::MAX_REFUSED_USERS) of a refused deletion.
+    /// The users that the deletion names. A refused deletion lists at most
+    /// [`MAX_REFUSED_USERS`](crate::audit::entry::MAX_REFUSED_USERS) of them.
     pub users: Vec<String>,
-    /// Who asked.
+    /// The caller that requested the deletion.
     pub caller: Caller,
-    /// `jti`, or SHA-256 of the token's `header.payload` in hexadecimal if it has none.
+    /// The token's `jti`. If the token has none, the SHA-256 of its `header.payload` in hexadecimal.
     pub token_id: String,
     /// The value of `If-Match` as received.
     pub if_match: Option<String>,
     /// The gateway's decision.
     pub decision: Decision,
-    /// The refusal's code.
+    /// The code of the refusal, if the gateway refused the deletion.
     pub code: Option<String>,
-    /// How it ended.
+    /// How the deletion ended, or that it has not ended yet.
     pub outcome: Progress,
-    /// The reason of an unknown outcome.
+    /// The reason why the outcome is unknown.
     pub reason: Option<Reason>,
     /// Whether the gateway sent anything; `None` if the deletion is open.
     pub sent: Option<Sent>,
-    /// Upstream's status.
+    /// The HTTP status of upstream's answer.
     pub status: Option<u16>,
-    /// Upstream's `ac-revision`.
+    /// The `ac-revision` header of upstream's answer.
     pub revision: Option<String>,
-    /// The origin.
+    /// The upstream origin for the request.
     pub domain: Option<String>,
-    /// On how many connections the gateway tried; 0 if the deletion is open.
+    /// The number of connections that the gateway tried; 0 if the deletion is open.
     pub attempts: u32,
-    /// The caller's address.
+    /// The caller's IP address.
     pub client_ip: String,
-    /// Hash of the config in force.
+    /// The hash of the config that was in force.
     pub config: String,
     /// The index of the closing entry.
     pub closing_index: Option<u64>,
     /// The common id of the parts of a split deletion.
     pub group: Option<String>,
-    /// The rule that allowed or denied it.
+    /// The rule that allowed or denied the deletion.
     pub rule: Option<String>,
-    /// The result of a read-back. Its entry comes later, so [`ReadBacks`] provides it.
+    /// The result of a read-back. [`ReadBacks`] provides it, because the read-back's entry comes after
+    /// the closing entry.
     pub reconciled: Option<ReadBack>,
 }
 
@@ -161,7 +162,7 @@ impl Deletion {
         self.closing_index = Some(index);
     }
 
-    /// Whether it is closed and [may or may not have happened](Verdict::leaves_doubt).
+    /// Whether the deletion is closed but [may or may not have happened](Verdict::leaves_doubt).
     pub(crate) fn is_in_doubt(&self) -> bool {
         match (self.outcome, self.sent) {
             (Progress::Closed(verdict), Some(sent)) => verdict.leaves_doubt(sent),
@@ -170,21 +171,22 @@ impl Deletion {
     }
 }
 
-/// Takes entries in order and returns deletions in the order of their index.
+/// Takes entries in log order and returns deletions in the order of their indexes.
 ///
-/// Holds only the deletions from the oldest open one on: the gateway limits how long a deletion
-/// stays open, and recovery closes the ones that a crash left open. A closing entry in a missing
-/// range never comes, so behind one the joiner holds at most [`MOST_HELD`] deletions.
+/// Holds the oldest open deletion and all later deletions. This costs little memory, because the
+/// gateway limits how long a deletion stays open, and recovery closes the deletions that a crash left
+/// open. A deletion whose closing entry is in a missing range stays open in the joiner. For this
+/// reason, the joiner holds at most [`MOST_HELD`] deletions after a missing range.
 #[derive(Debug, Default)]
 pub struct Joiner {
     held: BTreeMap<u64, Deletion>,
     has_gap: bool,
-    /// The (first) intent of each group that is open.
+    /// For each open group, the index of its (first) intent.
     groups: HashMap<String, u64>,
     strays: u64,
 }
 
-/// See [`Joiner`].
+/// The most deletions that a [`Joiner`] holds after a missing range.
 const MOST_HELD: usize = 65_536;
 
 impl Joiner {
@@ -193,7 +195,7 @@ impl Joiner {
         self.has_gap = true;
     }
 
-    /// Takes the next entry; ignores kinds that belong to no deletion.
+    /// Takes the next entry. Ignores all kinds except intents, outcomes and refusals.
     pub fn push(&mut self, index: u64, entry: Entry) {
         match entry.kind {
             Kind::Intent(intent) => {
@@ -203,7 +205,7 @@ impl Joiner {
                         deletion.users.extend(intent.users);
                         return;
                     }
-                    // The first part precedes the part of the log that is read.
+                    // The first part is before the range that is read, so ignore the later parts.
                     if intent.part.is_some_and(|part| part > 1) {
                         return;
                     }
@@ -229,7 +231,8 @@ impl Joiner {
         }
     }
 
-    /// Removes the oldest deletion, if it is closed, or if the joiner holds too many behind a gap.
+    /// Removes and returns the oldest deletion if it is closed. After a missing range, also removes an
+    /// open deletion if the joiner holds too many.
     pub fn next_closed(&mut self) -> Option<Deletion> {
         if self.has_gap && self.held.len() > MOST_HELD {
             return self.held.pop_first().map(|(_, oldest)| oldest);
@@ -238,18 +241,18 @@ impl Joiner {
         self.take_closed(*oldest)
     }
 
-    /// Removes this deletion, if it is closed.
+    /// Removes and returns this deletion if it is closed.
     fn take_closed(&mut self, index: u64) -> Option<Deletion> {
         let is_closed = self.held.get(&index)?.outcome != Progress::Open;
         is_closed.then(|| self.held.remove(&index))?
     }
 
-    /// All remaining deletions at the end of the trail, open ones included, oldest first.
+    /// Returns all remaining deletions at the end of the trail, oldest first, including the open ones.
     pub fn rest(self) -> impl Iterator<Item = Deletion> {
         self.held.into_values()
     }
 
-    /// How many closing entries named no open intent: none in a sound trail.
+    /// The number of closing entries that named no open intent; 0 in an intact trail.
     #[must_use]
     pub fn strays(&self) -> u64 {
         self.strays

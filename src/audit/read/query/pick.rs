@@ -1,5 +1,5 @@
-//! Selects deletions from a log: all in one pass, the newest by reading backwards, or those that
-//! close between one checkpoint and the next.
+//! Selects deletions from a log. Reads all deletions in one pass, reads backwards for the newest
+//! deletions, or follows the log from checkpoint to checkpoint.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
@@ -20,10 +20,12 @@ pub(crate) struct Searched {
     pub(crate) missing: Missing,
 }
 
-/// Calls `each` with every deletion that the filter admits, oldest first; with a limit, only with the
-/// newest of them. Goes on behind a missing range. Keeps in memory the newest deletions if there is a
-/// limit, the entries beyond the checkpoint, and the deletions that were in flight at the same time.
-/// Returns an error only if `each` does.
+/// Calls `each` with every deletion that the filter admits, oldest first. If there is a limit, calls
+/// `each` only with the newest of them. Continues after a missing range. Returns an error only if
+/// `each` fails.
+///
+/// Holds in memory the deletions that were in flight at the same time. If there is a limit, also holds
+/// the newest deletions and the entries beyond the checkpoint.
 pub(crate) fn pick<E>(
     log: &mut Log,
     filter: &Filter,
@@ -64,14 +66,16 @@ fn all<E>(
 }
 
 fn join(joiner: &mut Joiner, raw: Raw) -> Result<(), MissingRange> {
-    // Skips, without decoding, the closing entry of a deletion that the filter dropped.
+    // If the joiner does not hold the intent, the filter dropped the deletion. Skip the closing entry
+    // without decoding it.
     if closes(&raw).is_none_or(|intent| joiner.held.contains_key(&intent)) {
         joiner.push(raw.index, raw.decode()?);
     }
     Ok(())
 }
 
-/// The intent that an entry closes; `None` for a kind or a spelling that needs the decoder.
+/// The index of the intent that an entry closes, read without the decoder. `None` for any other kind,
+/// and for an entry that only the decoder can read.
 fn closes(raw: &Raw) -> Option<u64> {
     let spelled = Spelled::of(&raw.bytes)?;
     (spelled.kind == b"outcome").then(|| spelled.intent())?
@@ -101,7 +105,7 @@ fn newest<E>(
     if newest.take(first, beyond).is_continue() {
         let wanted = log.place_of(filter.since) / WIDTH..log.bundles();
         let bundles: Vec<u64> = wanted.rev().collect();
-        // It breaks once it has the newest deletions.
+        // The scan breaks when it has enough deletions.
         let _ = log.scan(&bundles, passes, |bundle, found| {
             first = bundle;
             newest.take(bundle, found)
@@ -112,23 +116,24 @@ fn newest<E>(
     Ok(Searched { range, missing })
 }
 
-/// The newest deletions that a filter admits, joined from a log that is read backwards: the closing
-/// entry comes before the intent.
+/// The newest deletions that a filter admits. They are joined from a log that is read backwards, so a
+/// closing entry comes before its intent.
 struct Newest<'f> {
     filter: &'f Filter,
     limit: usize,
     /// Closing entries whose intents are not read yet, by the intent's index.
     closings: BTreeMap<u64, Raw>,
-    /// Parts of split deletions before their first part is read; the last part comes first.
+    /// For each group whose first part is not read yet: the other parts read so far, last part first.
     parts: HashMap<String, Vec<Intent>>,
-    /// Oldest first.
+    /// The admitted deletions so far, oldest first.
     found: VecDeque<Deletion>,
     missing: Missing,
 }
 
 impl Newest<'_> {
-    /// Takes the entries from `first` up to those of the last call: a bundle, or the journal's part
-    /// beyond the checkpoint. Breaks if it needs no more.
+    /// Takes the wanted entries of a bundle, or those of the journal beyond the checkpoint. They begin
+    /// at `first` or later, and all come before the entries of the previous call. Breaks when the limit
+    /// is reached.
     fn take(&mut self, first: u64, found: Vec<Found>) -> ControlFlow<()> {
         for found in found.into_iter().rev() {
             if self.found.len() >= self.limit {
@@ -138,14 +143,16 @@ impl Newest<'_> {
                 self.missing.add(range);
             }
         }
-        // All intents from `first` on are read, so no unread intent needs these closing entries.
+        // All intents from `first` on have been read. Drop their remaining closing entries, because no
+        // unread intent needs these.
         self.closings.split_off(&first);
         ControlFlow::Continue(())
     }
 
     fn push(&mut self, raw: Raw) -> Result<(), MissingRange> {
         match closes(&raw) {
-            // If there are two, the older one closed the intent.
+            // If two outcomes name the intent, the older one closed it. The older one is read last and
+            // replaces the newer one.
             Some(intent) => drop(self.closings.insert(intent, raw)),
             None => self.add(raw)?,
         }
@@ -160,7 +167,7 @@ impl Newest<'_> {
                 None => return Ok(()),
             },
             Kind::Refused(refused) => Deletion::of_refused(index, entry.time, refused),
-            // An outcome in an unusual spelling.
+            // An outcome that only the decoder can read.
             Kind::Outcome(outcome) => {
                 self.closings.insert(outcome.intent, raw);
                 return Ok(());
@@ -178,7 +185,7 @@ impl Newest<'_> {
         Ok(())
     }
 
-    /// The whole intent, once its first part is read.
+    /// Returns the whole intent when its first part is read. Keeps any other part and returns `None`.
     fn gather(&mut self, mut intent: Intent) -> Option<Intent> {
         let Some(group) = &intent.group else {
             return Some(intent);
@@ -203,7 +210,7 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Starts after the last entry of this log.
+    /// Starts after the last entry that this log's checkpoint covers.
     pub(crate) fn new(log: &Log) -> Self {
         Self {
             checkpoint: log.checkpoint.clone(),
@@ -211,9 +218,9 @@ impl Follower {
         }
     }
 
-    /// Passes to `each` the deletions that closed since the last call, in the order of their
-    /// closing entries. `log` is a later state of the same log; if it does not continue the state of
-    /// the last call, this is an error. Returns the ranges that could not be read.
+    /// Calls `each` with the deletions that were closed or refused since the last call, in log order.
+    /// `log` must be a later state of the log of the last call; otherwise, fails. Returns the ranges
+    /// that could not be read.
     pub(crate) fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
@@ -239,7 +246,7 @@ impl Follower {
         Ok(missing)
     }
 
-    /// Checks that `log` continues the state of the last call. Returns the first new entry's index.
+    /// Checks that `log` continues the log of the last call. Returns the index of the first new entry.
     fn must_continue(&self, log: &Log) -> Result<u64, MissingRange> {
         let Some(old) = &self.checkpoint else {
             return Ok(0);
@@ -265,7 +272,7 @@ impl Follower {
         Ok(old.size)
     }
 
-    /// Takes the next entry. Returns the deletion that it closes.
+    /// Takes the next entry. If the entry closes or refuses a deletion, returns that deletion.
     fn take(
         &mut self,
         reader: &Reader,
@@ -285,7 +292,8 @@ impl Follower {
         Ok(self.joiner.take_closed(closed))
     }
 
-    /// Takes all parts of an intent that precedes the first followed entry.
+    /// Passes all parts of an intent to the joiner. The intent is before the first entry that was
+    /// followed.
     fn read_intent(&mut self, reader: &Reader, first: u64, end: u64) -> Result<(), MissingRange> {
         let (mut index, mut parts) = (first, 1);
         while index < end && index - first < parts {

@@ -1,4 +1,4 @@
-//! Selects deletions by their fields, and entries by their bytes before it decodes them.
+//! Selects deletions by their fields. Selects entries by their bytes, before decoding.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use crate::audit::entry::{Entry, EntryHead, Needle, Spelled};
 use crate::audit::read::{Log, Missing, MissingRange, Raw};
 use crate::clock::Time;
 
-/// The conditions that a deletion must meet, all at once; `None` admits any.
+/// The conditions that a deletion must meet. A condition that is `None` admits any deletion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) account: Option<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Filter {
     /// The caller's subject, client or issuer.
     pub(crate) caller: Option<String>,
     pub(crate) operation: Option<String>,
-    /// The code of its refusal.
+    /// The code of the refusal.
     pub(crate) code: Option<String>,
     pub(crate) result: Option<Progress>,
     /// Admits deletions that were requested at this time or later.
@@ -48,7 +48,8 @@ impl Filter {
             && self.is_in_time(deletion)
     }
 
-    /// A deletion with an invalid time is in no range.
+    /// Whether the deletion meets `since` and `until`. If one of them is set, a deletion with an
+    /// invalid time fails the test.
     fn is_in_time(&self, deletion: &Deletion) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return true;
@@ -59,7 +60,8 @@ impl Filter {
         })
     }
 
-    /// A test of an entry's bytes: false only if a query with this filter cannot need the entry.
+    /// Returns a test of an entry's bytes. The test returns `false` only if a query with this filter
+    /// cannot need the entry.
     pub(super) fn prefilter(&self) -> impl Fn(u64, &[u8]) -> bool + Sync + use<> {
         let texts = [
             &self.account,
@@ -92,8 +94,9 @@ impl Filter {
     }
 }
 
-/// Passes the entries from an index on to `each`, decoded, if their bytes meet `passes`, until
-/// `each` fails. Returns the index after the last entry, and the ranges that it could not read.
+/// Decodes the entries whose bytes meet `passes`, from index `from` on, and passes them to `each`.
+/// Stops if `each` fails. Returns the index after the log's last entry, and the ranges that could not
+/// be read.
 pub(super) fn each_entry<E>(
     log: &mut Log,
     from: u64,
@@ -116,7 +119,7 @@ pub(super) fn each_entry<E>(
     }
 }
 
-/// Ends a scan at the first error.
+/// Converts the result of a step of a scan: an error ends the scan.
 pub(super) fn until_error<E>(result: Result<(), E>) -> ControlFlow<E> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
@@ -124,9 +127,9 @@ pub(super) fn until_error<E>(result: Result<(), E>) -> ControlFlow<E> {
     }
 }
 
-/// Passes the entries of the deletion whose (first) intent has this index to `each`, in order,
-/// until that breaks. Returns the value of the break, and the ranges that could not be read. Reads
-/// nothing before that intent.
+/// Passes the entries of one deletion to `each`, in order, until `each` breaks. `first` is the index of
+/// the deletion's (first) intent; reads nothing before that index. Returns the value of the break, and
+/// the ranges that could not be read.
 pub(crate) fn entries_of<B>(
     log: &mut Log,
     first: u64,
@@ -157,7 +160,8 @@ fn until_break<B>(
     (ended.break_value(), missing)
 }
 
-/// Whether an entry may belong to a deletion, from its bytes: much faster than the decoder.
+/// Whether an entry may belong to the deletion whose (first) intent is `first`. Looks only at the
+/// bytes, which is much faster than decoding.
 fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     let Some(spelled) = Spelled::of(bytes) else {
         return true;
@@ -169,8 +173,8 @@ fn may_be_of(first: u64, index: u64, bytes: &[u8]) -> bool {
     }
 }
 
-/// The first entry of a request. If none is found, a missing range is an error, because the entry may
-/// be in it.
+/// The first entry of a request. If no entry is found and a range is missing, fails, because that range
+/// may hold the entry.
 pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, MissingRange> {
     let needle = Needle::string(request_id);
     let is_of_it = |_, bytes: &[u8]| {

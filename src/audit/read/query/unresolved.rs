@@ -1,4 +1,5 @@
-//! The deletions in doubt, and their read-backs.
+//! Finds the deletions in doubt: closed deletions that may or may not have happened. Also finds their
+//! read-backs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -12,31 +13,31 @@ use crate::audit::entry::{Actor, Entry, Found, Kind, Spelled};
 use crate::audit::read::{Log, Missing};
 use crate::clock::Time;
 
-/// A deletion in doubt; unresolved while its `reconciled` is `None`.
+/// A deletion in doubt. The deletion is unresolved while its field `reconciled` is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending {
     pub(crate) deletion: Deletion,
-    /// The time of its closing entry.
+    /// The time of the deletion's closing entry.
     pub(crate) closed: Time,
 }
 
-/// The deletions in doubt of a log.
+/// All deletions in doubt in a log.
 #[derive(Debug)]
 pub(crate) struct InDoubt {
-    /// Oldest first, also those with a read-back.
+    /// The deletions, oldest first, including those with a read-back.
     pub(crate) all: Vec<Pending>,
     /// The index after the log's last entry.
     pub(crate) end: u64,
-    /// The ranges that could not be read. A deletion or a read-back may be in one.
+    /// The ranges that could not be read. They may hold further deletions in doubt or read-backs.
     pub(crate) missing: Missing,
 }
 
-/// Finds all deletions in doubt of a log. Opens the log twice.
+/// Finds all deletions in doubt in a log. Opens the log twice.
 pub(crate) fn in_doubt<E>(open: impl Fn() -> Result<Log, E>) -> Result<InDoubt, E> {
-    // Finds the deletions in doubt first and their intents second, to decode few entries of a
-    // large trail.
+    // The first pass finds the outcomes that may leave doubt. The second pass reads their intents. This
+    // way, few entries of a large trail are decoded.
     let mut intents = BTreeSet::new();
-    // The second pass meets the same missing ranges.
+    // Ignore the missing ranges of this pass: the second pass finds the same ranges.
     let _ = each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
         if let Kind::Outcome(outcome) = entry.kind {
             let parts = outcome.leaves.len() as u64;
@@ -63,7 +64,7 @@ pub(crate) fn in_doubt<E>(open: impl Fn() -> Result<Log, E>) -> Result<InDoubt, 
 struct Unresolved {
     joiner: Joiner,
     read_backs: ReadBacks,
-    /// By the index of the (first) intent.
+    /// The deletions in doubt, by the index of the (first) intent.
     in_doubt: BTreeMap<u64, Pending>,
 }
 
@@ -103,21 +104,21 @@ fn may_be_in_doubt(_: u64, bytes: &[u8]) -> bool {
 /// The result of a deletion's read-back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ReadBack {
-    /// The worst of its users' results.
+    /// The worst result of all users of the deletion.
     pub result: Found,
-    /// The index of its (first) entry.
+    /// The index of the read-back's (first) entry.
     pub index: u64,
-    /// Who gave the command.
+    /// The operator who gave the command.
     pub actor: Actor,
 }
 
-/// Collects read-backs from entries in order; keeps the newest of each deletion.
+/// Collects read-backs from entries in log order. Keeps the newest read-back of each deletion.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBacks {
-    /// By the index of the (first) intent.
+    /// The complete read-backs, by the index of the deletion's (first) intent.
     whole: BTreeMap<u64, ReadBack>,
-    /// A read-back whose parts are not complete yet: the intent, the first part's index, and the
-    /// next part's number.
+    /// A split read-back whose last part is not read yet: the index of the intent, the index of the
+    /// read-back's first part, and the number of the next part.
     begun: Option<(u64, u64, u32)>,
 }
 
@@ -132,8 +133,8 @@ impl ReadBacks {
         (read_backs, missing)
     }
 
-    /// Takes the next entry. Ignores parts that do not follow each other: after a crash, some may be
-    /// missing.
+    /// Takes the next entry. Ignores a split read-back unless its parts follow each other directly,
+    /// from first to last. After a crash, parts may be missing.
     fn push(&mut self, index: u64, entry: &Entry) {
         let Kind::Reconciled(entry) = &entry.kind else {
             return;
