@@ -1,5 +1,6 @@
-//! Prints names with their values in 80 columns, also those of a JSON object. Nothing is cut: a long value is broken between
-//! words, and a longer word stands below its name.
+//! Prints fields in 80 columns. A field is a name and its value, such as a member of a JSON object.
+//! Nothing is cut: a long value is broken between words. A word that is too long for the value column
+//! begins on the next line.
 
 use std::io::{self, Write};
 
@@ -10,9 +11,9 @@ use serde_json::value::RawValue;
 use crate::cli::escape::escape;
 
 const COLUMNS: usize = 80;
-/// The column of the values.
+/// The column at which values begin.
 const VALUES: usize = 12;
-/// The indent of a word that is too long for the values' columns.
+/// The indent of a word that is too long for the value column.
 const LONG: usize = 2;
 
 /// Names and their values, in order.
@@ -33,7 +34,7 @@ pub(super) fn sentence(out: &mut dyn Write, style: Style, text: &str) -> io::Res
     Ok(())
 }
 
-/// Breaks a text into lines, the first with `head`, the others indented.
+/// Breaks a text into lines. The first line begins with `head`; the other lines are indented.
 fn wrapped(head: String, text: &str, indent: usize) -> Vec<String> {
     let (mut lines, mut line, mut begin) = (Vec::new(), head, true);
     for word in text.split(' ') {
@@ -63,7 +64,8 @@ fn wrapped(head: String, text: &str, indent: usize) -> Vec<String> {
         .collect()
 }
 
-/// A JSON value as text: members by name, in their order, but those without a value.
+/// Converts a JSON value to text. The members of an object keep their order. Leaves out members that
+/// are `null`.
 pub(super) fn plain(value: &RawValue) -> String {
     let text = value.get();
     if let Ok(text) = serde_json::from_str::<String>(text) {

@@ -1,4 +1,4 @@
-//! A deletion and a proof in words, for people.
+//! Describes a deletion or a proof in words, for people.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,12 +9,13 @@ use crate::audit::log::to_base64;
 use crate::audit::read::prove::{Evidence, Missing};
 use crate::audit::read::query::{Deletion, Progress};
 
-/// The fields of an entry that [`deletion`] says, unless there are [many users](has_many_users).
+/// The fields of an entry whose values [`deletion`] contains. If there are [many
+/// users](has_many_users), [`deletion`] contains only the number of users.
 pub(super) const SAID: [&str; 4] = ["operation", "account", "users", "caller"];
-/// More users than these are listed after everything else.
+/// The most users that the field `users` lists. More users are listed after the other fields.
 const FEW_USERS: usize = 20;
 
-/// Who asked to delete whom, and how it ended.
+/// Makes the fields of a deletion: who asked to delete whom, and the result.
 pub(super) fn deletion(deletion: &Deletion) -> Fields {
     let caller = &deletion.caller;
     let users = match has_many_users(deletion) {
@@ -55,7 +56,8 @@ fn result(deletion: &Deletion) -> String {
     }
 }
 
-/// The result, by its names in the trail.
+/// The result in the words of the trail: the outcome, and the reason or the refusal's code if there is
+/// one.
 fn short(deletion: &Deletion) -> String {
     let outcome = match deletion.outcome {
         Progress::Refused => "refused".into(),
@@ -71,13 +73,13 @@ fn short(deletion: &Deletion) -> String {
     }
 }
 
-/// A value's name in the trail.
+/// The name of an enum's value in the trail.
 pub(super) fn name(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The entries in a proof, what they prove and what not.
+/// Makes the fields of a proof: the entries in it, and the limits of the proof.
 pub(super) fn proof(proof: &Evidence, origin: &str) -> Fields {
     let mut fields = Fields::new();
     let whole = proof.deletion.as_ref();
@@ -103,7 +105,7 @@ pub(super) fn proof(proof: &Evidence, origin: &str) -> Fields {
     fields
 }
 
-/// The time of the closing entry, if the proof holds it with its intent.
+/// The time of the closing entry, if the proof holds that entry and its intent.
 fn closed(proof: &Evidence) -> Option<String> {
     proof.deletion.as_ref()?.closing_index?;
     let head = EntryHead::decode(proof.entry.as_deref()?).ok()?;
@@ -117,7 +119,7 @@ fn json_or_text(entry: &[u8]) -> String {
     }
 }
 
-/// What a proof proves, and what it does not prove.
+/// Returns the texts for the fields `proves` and `not proved`.
 fn reach(proof: &Evidence, origin: &str) -> (String, Option<String>) {
     let (index, size) = (proof.index, proof.size);
     let recorded = |what: &str| {
@@ -153,7 +155,7 @@ fn reach(proof: &Evidence, origin: &str) -> (String, Option<String>) {
     }
 }
 
-/// The part that a proof lacks, and the command that gives it.
+/// Makes the fields for the part that a proof lacks: its name, and the command to get it.
 fn missing(proof: &Evidence, origin: &str) -> Fields {
     let index = proof.index;
     let (what, receipt) = match proof.missing {
@@ -169,7 +171,7 @@ fn missing(proof: &Evidence, origin: &str) -> Fields {
     vec![("missing", what.into()), ("get it by", command)]
 }
 
-/// The answer about a proof that holds.
+/// The last sentence about a proof that holds.
 pub(super) fn answer(proof: Option<&Evidence>) -> String {
     let Some((proof, deletion)) = proof.and_then(|p| Some((p, p.deletion.as_ref()?))) else {
         return match proof.and_then(|proof| proof.missing) {

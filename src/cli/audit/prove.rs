@@ -1,5 +1,5 @@
-//! `lychgate audit prove`: makes a C2SP tlog-proof that holds the deletion's entries and verifies
-//! offline.
+//! `lychgate audit prove`: makes a C2SP tlog-proof of a deletion. The proof holds the deletion's
+//! entries. `audit verify --proof` checks it without the log.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -59,7 +59,8 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let given = arguments.leaf.as_deref().map(hash).transpose();
     let given = given.map_err(Stop::no)?;
     let Some(key) = &trail.key else {
-        // A folder without a trail has no key either, and that is the error to name.
+        // A folder without a trail has no key either. In this case, return the error that the trail is
+        // missing.
         trail.open()?;
         let message = "no verifier key to judge the checkpoint by: give --key VERIFIER";
         return Err(Stop::usage(message));
@@ -93,7 +94,7 @@ fn stop(error: ProveError) -> Stop {
     }
 }
 
-/// Why the intent is not in the proof.
+/// The reason why the intent is not in the proof.
 const TOO_LONG: &str =
     "the proof does not hold the intent, because both entries would exceed 48,000 bytes";
 
@@ -107,7 +108,7 @@ fn print(out: &mut dyn Write, proved: &Proved) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Writes the intent first, so that a proof in its file is whole.
+/// Writes the intent's file before the proof's file: if the proof's file exists, nothing is missing.
 fn save(file: &Path, proved: &Proved) -> Result<(), Stop> {
     let beside = beside(file);
     if let Some(apart) = &proved.apart {
@@ -119,7 +120,8 @@ fn save(file: &Path, proved: &Proved) -> Result<(), Stop> {
     }
     write_new(file, &proved.proof.to_text()).inspect_err(|_| {
         if proved.apart.is_some() {
-            // If this fails too, the file stays: the error names the folder.
+            // If this fails too, the intent's file stays. The error names the folder, because it names
+            // the proof's path.
             let _ = fs::remove_file(&beside);
         }
     })
@@ -132,12 +134,12 @@ fn must_be_new(path: &Path) -> Result<(), Stop> {
     }
 }
 
-/// Writes a whole new file, or none.
+/// Writes a new file. If a write fails, removes the incomplete file.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
     let mut file = File::create_new(path).map_err(|error| cannot_write(path, error))?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.map_err(|error| {
-        // If this fails too, the error names the file.
+        // If this fails too, the incomplete file stays, and the error names it.
         let _ = fs::remove_file(path);
         cannot_write(path, error)
     })

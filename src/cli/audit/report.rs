@@ -19,7 +19,7 @@ pub(super) struct Report {
     pub origin: Option<String>,
     /// The key that verified the signatures.
     pub verifier: Option<String>,
-    /// Whether the only key was the folder's own.
+    /// Whether the only key for the check came from the audit folder itself.
     pub trusts_folder: bool,
     /// Whether each batch's tag was checked with the signing key.
     pub tags_checked: bool,
@@ -29,10 +29,10 @@ pub(super) struct Report {
     pub against: Option<u64>,
     /// The counts, if the trail verifies.
     pub summary: Option<Summary>,
-    /// The first fault.
+    /// The first fault, if there is one.
     pub failure: Option<Failure>,
     pub receipt: Option<ReceiptReport>,
-    /// The content of the proof, if one was given and holds.
+    /// The content of the proof, if a proof was given and holds.
     pub proof: Option<Evidence>,
 }
 
@@ -61,7 +61,7 @@ impl Serialize for Report {
 }
 
 impl Report {
-    /// Prints lines for people; the last one is the answer.
+    /// Prints the report for people. The last sentence is the answer.
     pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Stop> {
         for (name, text) in self.fields() {
             field(out, name, &text)?;
@@ -192,19 +192,19 @@ fn counts(summary: &Summary, fields: &mut Fields) {
 
 #[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct ReceiptReport {
-    /// `ORIGIN/INDEX`.
+    /// The text of the receipt, `ORIGIN/INDEX`.
     pub(crate) receipt: String,
     pub(crate) verifier: String,
-    /// Whether that key signed it.
+    /// Whether the key `verifier` signed the receipt.
     pub(crate) genuine: bool,
     /// Whether the trail or the proof bears the receipt out. `None` if neither was checked.
     pub(crate) borne_out: Option<bool>,
-    /// How it does, or why it does not.
+    /// How the trail or the proof bears the receipt out, or why it does not.
     pub(crate) what: Option<String>,
 }
 
 impl ReceiptReport {
-    /// Verifies a receipt's signature. Returns the receipt's claim if it is genuine.
+    /// Verifies a receipt's signature. Returns the receipt's claim if the signature is genuine.
     pub(super) fn judge(receipt: &Receipt, verifier: &VerifierKey) -> (Self, Option<Claim>) {
         let claim = receipt
             .verify(verifier)
@@ -219,7 +219,7 @@ impl ReceiptReport {
         (report, claim)
     }
 
-    /// Adds how the log or the proof bears the claim out, or why it does not.
+    /// Adds the result of the check against the log or the proof. `Ok` and `Err` hold a description.
     pub(super) fn add_check(&mut self, check: Result<String, String>) {
         self.borne_out = Some(check.is_ok());
         let (Ok(what) | Err(what)) = check;

@@ -1,5 +1,5 @@
-//! `lychgate audit show`: prints one deletion: who, what, result, the receipt, then all of its
-//! entries with their leaf hashes.
+//! `lychgate audit show`: prints one deletion. Prints who, what, the result and the receipt, then all
+//! entries of the deletion with their leaf hashes.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -39,12 +39,13 @@ pub(super) struct Arguments {
 struct Shown {
     index: u64,
     leaf: String,
-    /// The size of the checkpoint that covers the entry; `None` if none does yet.
+    /// The size of the checkpoint that covers the entry; `None` if no checkpoint covers it yet.
     checkpoint: Option<u64>,
     entry: Entry,
 }
 
-/// Shows the entries of one deletion: its intent (all parts) and closing entry, or its refusal.
+/// Shows the entries of one deletion: the intent (all parts), the closing entry and any read-backs.
+/// Shows a refusal, or an entry that belongs to no deletion, alone.
 pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, Stop> {
     let trail = arguments.reading.trail()?;
     let (origin, shown, missing) = find(&trail, &arguments.what)?;
@@ -60,7 +61,8 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     Ok(tell_missing(missing))
 }
 
-/// The log's name, if known, the entries, and the ranges that more of them may be in.
+/// Returns the log's name if it is known, the entries, and the missing ranges that may hold more
+/// entries of the deletion.
 fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>, Missing), Stop> {
     let mut log = trail.open()?;
     let origin = trail.origin(&log);
@@ -88,8 +90,9 @@ fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>, Missin
     Ok((origin, entries, missing))
 }
 
-/// Every entry of a deletion. If the outcome leaves doubt, a read-back may follow anywhere in the
-/// trail; after any other outcome, the deletion has no more entries.
+/// Returns every entry of a deletion, and the missing ranges that may hold more. If the outcome leaves
+/// doubt, a read-back may follow anywhere in the trail. After any other outcome, the deletion has no
+/// more entries.
 fn deletion(trail: &Trail, intent: u64) -> Result<(Vec<Shown>, Missing), Stop> {
     let mut log = trail.open()?;
     let size = log.size();
@@ -108,7 +111,8 @@ fn deletion(trail: &Trail, intent: u64) -> Result<(Vec<Shown>, Missing), Stop> {
         parts.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     });
     let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
-    // The parts of the intent and the outcome: a missing range hides none of them.
+    // If the outcome and all parts of the intent were found, a missing range hides no entry of the
+    // deletion.
     let is_whole = all.is_some_and(|parts| found.len() == parts + 1);
     let missing = Some(missing).filter(|_| !is_whole).unwrap_or_default();
     Ok((found, missing))
@@ -123,7 +127,7 @@ fn shown(raw: &Raw, size: u64) -> Result<Shown, Stop> {
     })
 }
 
-/// Prints the deletion in words and its receipt, then the rest of each entry.
+/// Prints the deletion in words and its receipt, then the remaining fields of each entry.
 fn print(out: &mut dyn Write, origin: Option<&str>, shown: &[Shown]) -> Result<(), Stop> {
     let deletion = joined(shown);
     let mut said = Vec::new();
@@ -146,7 +150,7 @@ fn print(out: &mut dyn Write, origin: Option<&str>, shown: &[Shown]) -> Result<(
     Ok(())
 }
 
-/// The deletion that the entries record, if they are a deletion's.
+/// The deletion that the entries record. `None` if they record none.
 fn joined(shown: &[Shown]) -> Option<Deletion> {
     let mut joiner = Joiner::default();
     for Shown { index, entry, .. } in shown {
@@ -155,7 +159,7 @@ fn joined(shown: &[Shown]) -> Option<Deletion> {
     joiner.rest().next()
 }
 
-/// Who, what, result, and the receipt of a deletion that the gateway did not refuse.
+/// The fields above the entries: who, what, result and receipt. A refused deletion has no receipt.
 fn head(deletion: &Deletion, origin: Option<&str>, shown: &[Shown]) -> Fields {
     let mut fields = in_words::deletion(deletion);
     let read_back = shown
@@ -180,7 +184,8 @@ fn head(deletion: &Deletion, origin: Option<&str>, shown: &[Shown]) -> Fields {
     fields
 }
 
-/// Prints a heading, then each field that the head has not said, in the order of the format.
+/// Prints a heading, then the entry's fields in the order of the format. Leaves out the fields in
+/// `said`, because the lines above the entries contain them.
 fn print_entry(out: &mut dyn Write, shown: &Shown, said: &[&str]) -> Result<(), Stop> {
     let text = serde_json::to_string(&shown.entry).map_err(Stop::internal)?;
     let Object(fields) = serde_json::from_str(&text).map_err(Stop::internal)?;

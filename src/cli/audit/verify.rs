@@ -98,7 +98,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
 }
 
 impl Arguments {
-    /// The log, if `--dir` is an address.
+    /// The log to verify, if `--dir` is an address and no proof is given.
     fn address(&self) -> Result<Option<Location>, Stop> {
         let address = self.place.dir.as_ref().filter(|dir| is_address(dir));
         let Some(address) = address.filter(|_| self.proof.is_none()) else {

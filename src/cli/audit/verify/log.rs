@@ -98,7 +98,8 @@ fn go_through(
     Ok(())
 }
 
-/// A key file from the command line must be readable; the config's is optional.
+/// Reads the signing key. A key file from the command line must be readable. If the config's key file
+/// is unreadable, `verify` does not check tags.
 fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<Key>, Stop> {
     if let Some(path) = &arguments.key_file {
         return Key::read(path).map(Some).map_err(Stop::io);
@@ -112,7 +113,8 @@ fn signing_key(folder: Option<&Folder>, arguments: &Arguments) -> Result<Option<
     })
 }
 
-/// The failure if the folder's own key is not the given key or has another origin than the config.
+/// Returns a failure if the folder's own key differs from a given key, or if its origin differs from
+/// the config's.
 fn another_key(
     named: Option<&str>,
     own: Option<&VerifierKey>,
@@ -132,7 +134,7 @@ fn another_key(
     Some(Failure::damaged(what))
 }
 
-/// The kept checkpoint, or the failure if this log did not sign it.
+/// Reads the kept checkpoint. Returns a failure if this log did not sign the checkpoint.
 fn kept(path: &Path, key: Option<&VerifierKey>) -> Result<Result<Checkpoint, Failure>, Stop> {
     let Some(key) = key else {
         let message = "no verifier key to judge the kept checkpoint by: give --key VERIFIER";

@@ -16,7 +16,7 @@ use crate::audit::read::prove::{Evidence, judge, max_bytes_apart};
 use crate::audit::read::verify::Failure;
 use crate::cli::exit::{Exit, Stop};
 
-/// Verifies a proof and a receipt with the given key, or else with the folder's.
+/// Verifies a proof, a receipt or both. Uses the given key or, without one, the folder's key.
 pub(super) fn run(
     out: &mut dyn Write,
     arguments: &Arguments,
@@ -62,7 +62,8 @@ pub(super) fn run(
     end(out, arguments, report)
 }
 
-/// Reads at most `most` bytes of a file, and one more if it is longer; `-` is standard input.
+/// Reads a file, or standard input if the path is `-`. If the file has more than `most` bytes, returns
+/// `most` + 1 bytes, so that the caller can tell.
 pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
     let limit = most as u64 + 1;
     let mut bytes = Vec::new();
@@ -79,8 +80,8 @@ pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>, Stop> {
     }
 }
 
-/// Verifies a proof, with the file of its intent if the proof has no room for it. Returns what it
-/// shows, or why it does not hold.
+/// Verifies the proof in a file, together with the file that holds its intents apart, if there is one.
+/// Returns what the proof shows, or why it does not hold.
 fn proof(
     path: &Path,
     key: &VerifierKey,
@@ -98,7 +99,7 @@ fn proof(
     Ok(given.and_then(|given| judge(&proof, apart.as_deref(), given.as_ref(), key)))
 }
 
-/// The intent beside a proof's file, if it is there.
+/// The content of the intent's file beside a proof's file, if the intent's file exists.
 fn apart(proof: &Path, most: usize) -> Result<Option<Vec<u8>>, Stop> {
     let path = beside(proof);
     match path.try_exists() {
@@ -107,7 +108,8 @@ fn apart(proof: &Path, most: usize) -> Result<Option<Vec<u8>>, Stop> {
     }
 }
 
-/// The file of the intent that a proof has no room for.
+/// The path of the file for an intent that is too long for the proof: `.intent` is added to the proof's
+/// path.
 pub(in crate::cli::audit) fn beside(proof: &Path) -> PathBuf {
     let mut name = OsString::from(proof);
     name.push(".intent");
