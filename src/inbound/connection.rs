@@ -39,7 +39,7 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
 
 /// The request stack as a protocol sees it. Every function with the signature of `answer` is a handler.
 pub(super) trait Handler: Clone + Send + Sync + 'static {
-    /// The type of the future answer.
+    /// The type of the future that resolves to the answer.
     type Answering: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static;
 
     /// Answers one request of this peer. Requests of one connection may overlap.

@@ -27,10 +27,10 @@ use lingering_close::lingering_close;
 /// most 64 KiB) are lower, so the layer `limits` can refuse a longer head with a refusal code. hyper itself
 /// refuses a head beyond this limit or with more than 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
-/// Once the server is stopping, how long a new connection may take to send its first byte.
+/// While the server is stopping, how long a new connection may take to send its first byte.
 const LAST_CHANCE: Duration = Duration::from_millis(50);
-/// Once the server is stopping, how long an incomplete first head may take, even if the head timeout is
-/// longer.
+/// While the server is stopping, how long a connection may take to send its whole first head, even if the
+/// head timeout is longer.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1.1.
@@ -49,7 +49,7 @@ impl Protocol for Http1 {
         H: Handler,
     {
         let Connection { io, peer } = connection;
-        // hyper allocates buffers of 16 KiB, so hyper starts only after the first byte.
+        // hyper allocates buffers of 16 KiB, so the gateway starts hyper only after the first byte.
         let mut io = BufReader::with_capacity(1, io);
         if !self.has_begun(&mut io, &drain).await {
             return;
@@ -120,8 +120,8 @@ impl Http1 {
     }
 }
 
-/// Drives the connection to its end. Once the server is stopping, the connection ends after the request in
-/// flight, or soon if no request begins.
+/// Drives the connection to its end. While the server is stopping, the connection ends after the request in
+/// flight, or soon if no request is in flight.
 async fn drive<Io, S>(
     connection: &mut http1::Connection<Io, S>,
     drain: &Drain,
@@ -151,7 +151,7 @@ where
     }
 }
 
-/// A future answer. Sets the headers of the answer that concern the connection.
+/// The future of an answer. Sets the headers of the answer that concern the connection.
 struct Answer<'a, F> {
     answering: F,
     drain: &'a Drain,

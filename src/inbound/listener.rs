@@ -13,9 +13,10 @@ use crate::request::Peer;
 
 /// The most connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
-/// The kernel closes a connection if its peer acknowledges no byte for this long (`TCP_USER_TIMEOUT`).
+/// The kernel closes a connection if bytes that the gateway sent stay unacknowledged for this long
+/// (`TCP_USER_TIMEOUT`).
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// The kernel probes a silent peer after this time.
+/// If a peer is silent for this long, the kernel starts to probe it.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 
 /// A listener's settings.
@@ -25,8 +26,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The most connections at once; more wait in the kernel's backlog.
     pub max_connections: usize,
-    /// The time limit for a head from its first byte, and for the wait before a connection's first byte.
-    /// Between requests, one such limit covers the idle time and the next head together.
+    /// The time limit for a head, from its first byte. The same limit applies to the wait for the first byte
+    /// of a connection. Between two requests, it covers the idle time and the next head together.
     pub head_timeout: Duration,
     /// When the server stops, how long it waits for requests in flight.
     pub drain_timeout: Duration,
@@ -82,8 +83,8 @@ impl Listener {
     }
 }
 
-/// Checks that this process may bind the address. The socket does not listen, so no caller can connect, and a
-/// gateway that starts at the same moment can still bind the address.
+/// Checks whether this process can bind the address. The check does not listen on its socket, so no caller
+/// can connect, and a gateway that starts at the same moment can still bind the address.
 pub(crate) fn can_bind(address: SocketAddr) -> io::Result<()> {
     bound(address).map(drop)
 }
@@ -97,8 +98,8 @@ fn bound(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sets the options that every accepted connection inherits from the socket on Linux, without a system call
-/// per connection.
+/// Sets options on the listening socket. On Linux, every accepted connection inherits these options, which
+/// saves a system call per connection.
 fn inherit(socket: &Socket, stalled_after: Duration) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // hyper has no time limit for writes. Without this option, a caller that reads nothing could hold its

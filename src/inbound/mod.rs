@@ -1,7 +1,7 @@
 //! Accepts callers' connections, serves the requests on them, and ends them.
 //!
 //! 1. [`listener`] binds the socket and accepts each caller's connection;
-//! 2. [`server`] limits the number of connections, and ends them in order when the gateway stops;
+//! 2. [`server`] limits the number of connections, and ends them gracefully when the gateway stops;
 //! 3. [`connection`] is the interface between a transport and the protocol that serves the connection;
 //! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`);
 //! 5. [`body`] passes a caller's body to the stack without the trailers.

@@ -1,4 +1,4 @@
-//! Accepts connections up to a limit, and ends them in order when the server stops.
+//! Accepts connections up to a limit, and ends them gracefully when the server stops.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,15 +14,15 @@ use super::listener::Listener;
 use crate::clock::Clock;
 use crate::trouble::Trouble;
 
-/// The first pause after a failed accept, for example without a free file descriptor. Each further pause is
-/// twice as long.
+/// The first pause after a failed accept, for example because no file descriptor is free. Each further pause
+/// is twice as long as the pause before it.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause after a failed accept.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// When the server stops, how long it waits for each further connection from the backlog.
 const BACKLOG_WAIT: Duration = Duration::from_millis(5);
 
-/// A listener that serves its connections. A drop without [`Server::stop`] closes all of them at once.
+/// A listener that serves its connections. A drop without [`Server::stop`] closes all connections at once.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -116,7 +116,8 @@ where
             }
         }
     }
-    // Serves the connections that were established before the stop. Otherwise the kernel would reset them.
+    // Accepts and serves the connections that still wait in the backlog. Otherwise the kernel would reset
+    // them.
     while tasks.len() < listener.max_connections()
         && let Ok(Ok(connection)) = tokio::time::timeout(BACKLOG_WAIT, listener.accept()).await
     {
@@ -126,8 +127,8 @@ where
     while tasks.join_next().await.is_some() {}
 }
 
-/// Logs a failed accept if a line is due, then pauses. Returns at once if the error concerns one connection.
-/// The listener tries again after every error.
+/// Handles a failed accept, after which the listener always tries again. If the error concerns only one
+/// connection, returns at once. Otherwise logs the error if a line is due, then pauses.
 async fn back_off(error: &io::Error, trouble: &Trouble, pause: &mut Duration, drain: &Drain) {
     if is_of_one_connection(error) {
         return;

@@ -1,4 +1,4 @@
-//! Writes one access line per request and counts the request, even if the caller leaves before the answer.
+//! Writes one access line per request and counts the request, even if the caller hangs up before the answer.
 //!
 //! The line holds no query and no header, because these may hold a token. From the path, the line holds only
 //! the account id, and only if the id is valid. For a refused request, the line holds the full detail of the
@@ -57,7 +57,7 @@ where
 }
 
 pin_project! {
-    /// A future answer. Writes the access line when the answer is ready.
+    /// The future of an answer. Writes the access line when the answer is ready.
     #[derive(Debug)]
     pub struct Logged<F> {
         #[pin]
@@ -90,7 +90,7 @@ struct AccessRecord {
     written: bool,
 }
 
-/// The status in log and metrics if the caller left before the head of the answer.
+/// The status in the log and the metrics if the caller hung up before the answer was ready.
 const CALLER_GONE: u16 = 499;
 
 impl AccessRecord {
@@ -122,7 +122,8 @@ impl AccessRecord {
     }
 }
 
-/// Returns the account if it is a valid account id. Any other segment of a path may hold a token.
+/// Returns the account if it is a valid account id. Any other text in its place may be a token, so the log
+/// must not show it.
 fn plain_account(account: &str) -> Option<&str> {
     path::is_account(account).then_some(account)
 }

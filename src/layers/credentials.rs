@@ -75,7 +75,8 @@ const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 #[derive(Debug)]
 pub struct Credentials {
     settings: Settings,
-    /// The value of `Authorization` from the last read of the token file, and the file's stamp at that read.
+    /// The value of `Authorization` from the last read of the token file, and the `Stamp` of the file at that
+    /// read.
     bearer: ArcSwap<Option<(HeaderValue, Stamp)>>,
     begun: Instant,
     /// Milliseconds from `begun` to the last check of the token file.
@@ -89,7 +90,7 @@ impl Credentials {
     /// Reads the token file, if the settings name one.
     ///
     /// # Errors
-    /// If the file cannot be read or holds no token. The text names the file, never the token.
+    /// If the file cannot be read or holds no token. The error names the file, never the token.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let bearer = match &settings {
             Settings::Bearer(path) => Some(read_token(path)?),

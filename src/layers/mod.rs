@@ -13,9 +13,9 @@
 //! | [`credentials`] | `Addressed` | [`credentials::WithCredentials`]: the credentials are upstream's |
 //! | [`record`] | `WithCredentials` | [`record::Cleared`]: a deletion's intent is on stable storage |
 //!
-//! A stage type has private fields, so only the file of its layer can make it. A stack that lacks a layer or
-//! has two layers in the wrong order therefore does not compile. The facts of a request are in its context,
-//! not in the stages.
+//! The column "gives" lists the stage types. Each stage type has private fields, so only the file of its
+//! layer can make it. A stack that lacks a layer or has two layers in the wrong order therefore does not
+//! compile. The facts of a request are in its context, not in the stages.
 //!
 //! [`RequestContext`]: crate::request::RequestContext
 

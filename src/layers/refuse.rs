@@ -42,7 +42,7 @@ pub(crate) struct Refuse<S> {
     inner: S,
 }
 
-/// A future answer, boxed so that a reload can swap the service that makes it.
+/// The future of an answer. It is boxed so that a reload can swap the service that makes it.
 pub(crate) type Answering =
     Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
@@ -62,8 +62,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let context = Arc::clone(RequestContext::of(request.extensions()));
         let recorder = Arc::clone(&self.recorder);
-        // The checks run inside `call`, so they can panic here. A service that panicked is dropped with this
-        // request.
+        // The checks run inside `call`, so they can panic here. Each request has its own clone of the
+        // service, so no other request uses a service that panicked.
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         Box::pin(async move {
             let result = match called {

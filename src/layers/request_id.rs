@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::random;
 use crate::request::{Body, Peer, RequestContext};
 
-/// Makes the layer. The stack builds this layer for each request, so the layer borrows the clock.
+/// Makes the layer. The stack builds this layer anew for each request, so the layer borrows the clock instead
+/// of cloning it.
 pub(crate) fn layer<S>(clock: &Clock) -> impl Layer<S, Service = RequestId<'_, S>> {
     layer_fn(move |inner| RequestId { clock, inner })
 }
@@ -44,7 +45,7 @@ impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_,
 }
 
 fn new_id(clock: &Clock) -> HeaderValue {
-    // If the system gives no random bytes, ids still differ by time.
+    // If the system gives no random bytes, ids differ only by their milliseconds.
     let random = random::bytes().unwrap_or_default();
     let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
     let id = Builder::from_unix_timestamp_millis(millis, &random).into_uuid();

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The most bytes to read and drop.
+/// The most bytes to read from the caller and drop.
 const MAX_BYTES: usize = 16 << 20;
 /// The time limit for reading and dropping.
 const MAX_TIME: Duration = Duration::from_secs(5);
-/// If the caller sends nothing for this long, the caller has read the answer or never will.
+/// If the caller sends nothing for this long, the gateway assumes that the caller has read the answer or
+/// never will.
 const MAX_QUIET: Duration = Duration::from_secs(1);
 
-/// Sends the end of the stream, then reads until the caller closes or a bound is reached.
+/// Sends the end of the stream, then reads until the caller closes the connection or one of the three limits
+/// above is reached.
 pub(super) async fn lingering_close(mut io: impl AsyncRead + AsyncWrite + Unpin) {
     if io.shutdown().await.is_err() {
         return;

@@ -1,7 +1,7 @@
 //! Checks that the request fits the contract, in this order: account, user id, `v`, `ids`, `If-Match`, body.
 //!
-//! The layer reads a body only to judge it, and passes on exactly the bytes that it judged. The layer drops
-//! the `{}` or `[]` that a read may carry.
+//! The layer reads a body only to judge it, and passes on exactly the bytes that it judged. The only
+//! exception is the body `{}` or `[]` of a read: the layer drops this body.
 
 mod body;
 mod head;
@@ -50,8 +50,8 @@ pub(crate) fn layer<S>() -> impl Layer<S, Service = Conform<S>> {
     })
 }
 
-/// The most bodies that the layer reads at once. A body may take 256 KiB before the limit on deletions in
-/// flight applies.
+/// The most bodies that the layer reads at once. Each can occupy 256 KiB of memory, and the limit on
+/// deletions in flight does not apply yet.
 const MAX_BODIES_READ: usize = 128;
 
 /// The service that [`layer`] makes.

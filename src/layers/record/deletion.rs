@@ -33,7 +33,7 @@ where
     let slot = deletions.slot(outgoing.context.origin.known(), recorder.shared)?;
     // Boxed because the future is large, and tokio copies it several times when the task starts and ends.
     let recorded = Box::pin(record(recorder, outgoing, service, slot));
-    // If the connection drops this handle, the task continues.
+    // If the caller hangs up, the join handle is dropped, but the task continues.
     match deletions.tasks.spawn(recorded).await {
         Ok(result) => result,
         Err(_) => Refusal::defect().with_sent(Sent::Unknown).refuse(),

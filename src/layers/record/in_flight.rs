@@ -39,8 +39,8 @@ impl Deletions {
         }
     }
 
-    /// Changes the number of slots. If more deletions are in flight, they continue, and the gateway refuses
-    /// new ones until enough of them have ended.
+    /// Changes the number of slots. If more deletions than that are in flight, they continue, and the gateway
+    /// refuses new ones until enough of them have ended.
     pub fn set_slots(&self, slots: usize) {
         lock(&self.held).slots = slots;
     }

@@ -1,5 +1,5 @@
-//! Records the intent on stable storage before the first byte of a deletion leaves, and the outcome before
-//! the caller sees the answer. Reads and writes pass straight through.
+//! Records the intent on stable storage before `outbound` sends the first byte of a deletion, and the outcome
+//! before the caller sees the answer. Reads and writes pass straight through.
 //!
 //! This is the last layer. `outbound` sends only [`Cleared`], which only this layer can make, and returns
 //! only [`Unrecorded`], which only this layer can open.
@@ -29,7 +29,8 @@ use crate::forward::{Delivery, Outgoing, Report};
 use crate::refusal::{Checked, Refusal};
 use crate::request::{Body, RequestContext};
 
-/// A request that may be sent: a read, a write, or a deletion whose intent is on stable storage.
+/// A request that `outbound` is allowed to send: a read, a write, or a deletion whose intent is on stable
+/// storage.
 #[derive(Debug)]
 pub struct Cleared {
     outgoing: Outgoing,

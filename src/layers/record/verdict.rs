@@ -12,7 +12,7 @@ use crate::request::{Body, BodyFault, RequestContext, header_text};
 /// it.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// The reply to a read or a write: upstream's answer, or a refusal if there is none.
+/// The reply to a read or a write: upstream's answer, or a refusal if there is no usable answer.
 pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
     report.reply.or_else(|failure| {
         let fault = context.body_fault.get().copied();
@@ -20,7 +20,7 @@ pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response
     })
 }
 
-/// The outcome of a deletion, and the reply that the caller gets once the outcome is on record.
+/// The outcome of a deletion, and the reply that the caller gets after the outcome is on record.
 pub(super) async fn of_deletion(
     reply: Result<Response<Body>, Failure>,
     attempts: u32,

@@ -6,7 +6,8 @@ use http::{HeaderValue, Method};
 
 use crate::refusal::{Checked, Code, Refusal};
 
-/// The options that `Connection` may name. No option is an end-to-end header.
+/// The options that `Connection` may name. No option in this list is an end-to-end header, so a caller cannot
+/// use `Connection` to remove such a header.
 const CONNECTION_OPTIONS: [&str; 7] = [
     "close",
     "keep-alive",
@@ -17,8 +18,9 @@ const CONNECTION_OPTIONS: [&str; 7] = [
     "proxy-connection",
 ];
 
-/// Headers that the gateway checks or sets. A name spelled with `_` would escape these checks, and a server
-/// behind the gateway might read it as the real header.
+/// Headers that the gateway checks or sets. The layer refuses each of these names if it is spelled with `_`
+/// in place of `-`. That spelling would escape the checks, but a server behind the gateway might read it as
+/// the real header.
 const JUDGED: [&str; 23] = [
     "authorization",
     "connection",
@@ -168,8 +170,8 @@ fn is_host(text: &str) -> bool {
     !host.is_empty() && !text.contains('@') && port_is_fine
 }
 
-/// Recognizes the common form without a copy: letters, digits, `-` and `.`, then optionally a port of 1 to 4
-/// digits.
+/// Recognizes the common form without copying the text: a name of letters, digits, `-` and `.`, then
+/// optionally a port of 1 to 4 digits.
 fn is_name_and_port(text: &str) -> bool {
     let name = text
         .bytes()
