@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use super::headers::remove_headers;
 use crate::forward::Delivery;
 
-/// Judges an answer's head. `early` says whether the answer began before the whole request had left.
+/// Judges an answer's head. `early` says whether the answer began before the whole request was sent.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,
@@ -40,8 +40,8 @@ pub(super) fn rewrite(headers: &mut HeaderMap) {
     });
 }
 
-/// Refuses an invalid framing header and more than one (RFC 9112, section 6), because such an answer can be
-/// read in two ways.
+/// Refuses an answer whose framing header is invalid or that has more than one framing header (RFC 9112,
+/// section 6), because such an answer can be read in two ways.
 fn judge_framing(headers: &HeaderMap) -> Result<(), &'static str> {
     let (mut lengths, mut is_number) = (0, true);
     let (mut codings, mut is_chunked) = (0, true);

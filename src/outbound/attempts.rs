@@ -1,9 +1,10 @@
 //! Decides when to send a request again.
 //!
-//! A request is sent again only if a used connection turns out to be dead, and then only on a new connection.
-//! A write or a deletion is sent again only if no byte left. A read is also sent again if bytes left,
-//! provided that no byte of an answer came. A closed connection does not prove that the server ignored the
-//! request: the server may have read the request and acted on it before it closed the connection.
+//! The client sends a request again only if a reused connection turns out to be dead, and then only on a new
+//! connection. A write or a deletion is sent again only if the client had not sent any byte of it. A read is
+//! sent again even if the client had sent bytes of it, unless a byte of an answer came. A closed connection
+//! does not prove that the server ignored the request: the server may have read the request and acted on it
+//! before closing the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +92,7 @@ impl Attempts {
                 message: unsent,
                 ..
             } = *lost;
-            // If a read fails twice, the bytes that left on the first attempt still count.
+            // If a read fails twice, the bytes that the first attempt sent still count.
             bytes_left |= failure.bytes_left;
             failure.bytes_left = bytes_left;
             match unsent {
@@ -108,7 +109,8 @@ impl Attempts {
     }
 }
 
-/// Whether a request that a used connection lost may be sent again on a new connection.
+/// Whether the client may send a request again after a reused connection lost it. The next attempt uses a new
+/// connection.
 fn may_repeat(delivery: Delivery, lost: &Lost) -> bool {
     if lost.failure.kind != FailureKind::ConnectionLost {
         return false;
@@ -140,8 +142,8 @@ fn build(outgoing: Outgoing, pool: &OriginPool) -> Message {
         head.uri = target.map_or_else(Uri::default, Uri::from);
     }
     head.version = Version::HTTP_11;
-    // Replaced instead of cleared: `clear` keeps the allocated table, and each copy of the head would copy
-    // it.
+    // Replaced instead of cleared: `clear` would keep the allocated table, and each copy of the head would
+    // copy that table.
     head.extensions = Extensions::new();
     Message { head, body }
 }

@@ -101,9 +101,9 @@ impl AnswerBody {
         }
     }
 
-    /// Waits for the next frame, until the time is over.
+    /// Waits for the next frame until the deadline.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // When the time is over, the task closes the connection, which ends this wait.
+        // At the deadline, the task closes the connection, which ends this wait.
         if let Held::Watched(_) = self.held {
             return Poll::Pending;
         }
@@ -150,7 +150,8 @@ impl http_body::Body for AnswerBody {
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    // A reader that knows the body's length may not poll again after the last frame.
+                    // A reader that knows the body's length need not poll again after the last frame, so the
+                    // body must not wait for another poll before it returns the connection.
                     if !self.incoming.is_end_stream() {
                         self.watch();
                     } else if let Err(error) = self.finish() {

@@ -24,7 +24,7 @@ pub(crate) struct Client {
     pool: Arc<Pool>,
 }
 
-/// A boxed future answer. The future is small enough for the allocator's fast path.
+/// The boxed future of an answer. The future is small enough for the allocator's fast path.
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<Unrecorded, Infallible>> + Send>>;
 
 impl Client {

@@ -24,7 +24,7 @@ use crate::tls::ClientTls;
 const MAX_LOOKUPS: usize = 8;
 /// The most addresses to try per name.
 const MAX_ADDRESSES: usize = 8;
-/// The kernel probes a silent peer after this time, then every [`KEEPALIVE_INTERVAL`].
+/// If a peer is silent for this long, the kernel probes it, and then again every [`KEEPALIVE_INTERVAL`].
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The size of hyper's read buffer, which also limits the head of an answer.
@@ -37,8 +37,8 @@ pub(super) struct Connector {
     lookups: Arc<Semaphore>,
 }
 
-/// A connection that hyper drives in its own task. A drop closes an idle connection in order. [`Self::abort`]
-/// closes any connection at once.
+/// A connection that hyper drives in its own task. Dropping an idle connection closes it gracefully.
+/// [`Self::abort`] closes any connection at once.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
@@ -55,8 +55,8 @@ impl Connector {
         }
     }
 
-    /// Connects to the origin. The caller enforces `deadline`. This function only divides the time among the
-    /// addresses.
+    /// Connects to the origin. The caller enforces `deadline`. This function only divides the time until
+    /// `deadline` among the addresses.
     pub(super) async fn connect(
         &self,
         origin: &Origin,

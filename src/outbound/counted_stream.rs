@@ -1,7 +1,7 @@
-//! A connection's socket, with a count of the bytes that left on it.
+//! A connection's socket, with a count of the bytes that were sent on it.
 //!
-//! hyper does not say whether a byte of a failed request left, so this stream counts the bytes of every
-//! write. The stream can also peek at its input before the next request. A FIN or an unrequested answer may
+//! hyper does not say whether a byte of a failed request was sent, so this stream counts the bytes of every
+//! write. Before the next request, the stream can also peek at its input: a FIN or an unrequested answer may
 //! wait in the kernel although hyper still calls the connection ready.
 
 use std::io::{self, ErrorKind};
@@ -26,8 +26,8 @@ pub(super) enum Waiting {
     End,
 }
 
-/// The bounds of one read in bytes. The size starts at the lower bound and doubles after each read that
-/// filled its buffer.
+/// The least and the greatest number of bytes that one read asks for. The number starts at the least value
+/// and doubles after each read that filled its buffer.
 const MIN_ROOM: usize = 2 * 1024;
 const MAX_ROOM: usize = 128 * 1024;
 
@@ -48,11 +48,12 @@ pub(super) struct CountedStream {
     created: Instant,
     /// Bytes of this request that the kernel (or TLS) has accepted.
     written: AtomicU64,
-    /// Whether a write is in progress. Together with `sealed`, this flag makes [`Self::seal`] exact.
+    /// Whether a write is in progress. [`Self::seal`] needs this flag to notice a write that began before the
+    /// seal.
     writing: AtomicBool,
     /// Whether further writes are forbidden.
     sealed: AtomicBool,
-    /// A `BODY_…` constant. The request's body sets it.
+    /// The state of the request's body: one of the `BODY_…` constants.
     body: AtomicU8,
     /// Microseconds from `created` to the start of the request, plus 1.
     begun: AtomicU64,
@@ -60,7 +61,7 @@ pub(super) struct CountedStream {
     sent: AtomicU64,
     /// Whether a byte of an answer came.
     answer_begun: AtomicBool,
-    /// Whether a byte of an answer came before the last byte of the request had left.
+    /// Whether a byte of an answer came before the last byte of the request was sent.
     early: AtomicBool,
     /// The buffer size of the next read. The size is small at first, because a read zeroes its buffer and
     /// most answers are short.
@@ -97,7 +98,7 @@ impl CountedStream {
         self.body.store(body, Release);
     }
 
-    /// Notes that hyper has the body's last byte.
+    /// Notes that hyper has taken the body's last byte.
     pub(super) fn body_ended(&self) {
         self.body.store(BODY_ENDED, Release);
     }
@@ -112,7 +113,7 @@ impl CountedStream {
         self.body.load(Acquire) == BODY_FAILED
     }
 
-    /// When the last byte of the request left; `None` before that.
+    /// When the last byte of the request was sent; `None` before that.
     pub(super) fn sent_at(&self) -> Option<Instant> {
         match self.sent.load(Acquire) {
             0 => None,
@@ -125,19 +126,19 @@ impl CountedStream {
         self.answer_begun.load(Acquire)
     }
 
-    /// Whether an answer began before the whole request had left.
+    /// Whether an answer began before the whole request was sent.
     pub(super) fn was_early(&self) -> bool {
         self.early.load(Acquire)
     }
 
-    /// Forbids further writes, then returns whether a byte of the request left. Returns `true` if in doubt:
-    /// during a write, or if TLS has accepted a byte. Otherwise the result is exact.
+    /// Forbids further writes, then returns whether a byte of the request was sent. Returns `true` if in
+    /// doubt: during a write, or if TLS has accepted a byte. Otherwise the result is exact.
     pub(super) fn seal(&self) -> bool {
         self.sealed.store(true, SeqCst);
         self.has_left()
     }
 
-    /// Whether a byte of the request left or may be leaving now.
+    /// Whether a byte of the request was sent or may be on its way now.
     pub(super) fn has_left(&self) -> bool {
         // The order matters: if a write ends before the first load, the second load sees its bytes.
         self.writing.load(SeqCst) || self.written.load(SeqCst) > 0
@@ -180,9 +181,9 @@ impl CountedStream {
         result
     }
 
-    /// Notes when the request's last byte left. hyper flushes only when its own buffer is empty, so a flush
-    /// after the body's end follows the last byte. A head without a body leaves at once, so its start counts
-    /// as its end.
+    /// Notes when the request's last byte was sent. hyper flushes only when its own buffer is empty, so at a
+    /// flush after the body's end, the last byte has been sent. A request without a body is sent at once, so
+    /// its start counts as its end.
     pub(super) fn flushed(&self) {
         if self.sent.load(Acquire) != 0 || self.written.load(Relaxed) == 0 {
             return;

@@ -86,7 +86,7 @@ pub(super) async fn exchange(
         return Err(lost(why, Some(message), false));
     };
     let stream = Arc::clone(&connection.stream);
-    // A used connection may be dead, and hyper consumes the request, so the exchange keeps a copy.
+    // A reused connection may be dead, and hyper consumes the request, so the exchange keeps a copy.
     let (head, body, copy) = message.split(used);
     stream.begin(body.is_end_stream(), times.begun);
     let request = Request::from_parts(head, Upload::new(body, Arc::clone(&stream)));
@@ -121,8 +121,8 @@ pub(super) async fn exchange(
     }
 }
 
-/// Waits for the answer's head. Returns `None` if the time is over. The head timeout starts when the whole
-/// request has left. Until then, only the deadline counts.
+/// Waits for the answer's head. Returns `None` when the head timeout or the deadline has passed. The head
+/// timeout starts after the whole request was sent. Until then, only the deadline applies.
 async fn answered(
     mut sending: Pin<&mut impl Future<Output = Reply>>,
     stream: &CountedStream,
@@ -145,8 +145,8 @@ async fn answered(
         let next = match stream.sent_at() {
             Some(sent) if sent + times.head_timeout <= now => return None,
             Some(sent) => sent + times.head_timeout,
-            // The upload still runs. Checks again after an eighth of the head timeout, so that this timeout
-            // fires late by at most an eighth.
+            // The request is still being sent. The loop checks again after an eighth of the head timeout, so
+            // the timeout fires late by at most that time.
             None => now + (times.head_timeout / 8).max(Duration::from_millis(5)),
         };
         wake = times.deadline.min(next);

@@ -10,8 +10,8 @@ use crate::request::Peer;
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Headers that a layer judged. `Connection` cannot remove these headers. `route` refuses a request that
-/// tries to.
+/// Headers that a layer has judged. `route` refuses a request whose `Connection` names one of these headers.
+/// This list is a second safeguard: the gateway keeps these headers even if `Connection` names them.
 const JUDGED: [&str; 4] = [
     "if-match",
     "x-http-method-override",
@@ -91,8 +91,8 @@ fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
     })
 }
 
-/// Whether a caller may not set this header. `name` is in lower case. Many servers read `_` as `-`, so both
-/// count.
+/// Whether a caller is forbidden to set this header. `name` is in lower case. Many servers read `_` as `-`,
+/// so a name counts in both spellings.
 fn is_forbidden(name: &str) -> bool {
     if name.contains('_') {
         return is_forbidden(&name.replace('_', "-"));

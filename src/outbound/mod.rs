@@ -1,13 +1,14 @@
 //! Sends requests to upstream and receives the answers.
 //!
-//! Three promises. Upstream gets the bytes that the layers judged. A write or a deletion is sent again only
-//! if no byte of it left. Every failure says whether a byte of the request left. In reading order:
+//! This module keeps three promises. Upstream gets exactly the bytes that the layers judged. The client sends
+//! a write or a deletion again only if it had not sent any byte of it. Every failure says whether any byte of
+//! the request was sent. In reading order:
 //!
 //! 1. [`client`] is the entry point;
 //! 2. `attempts` decides when to send a request again, `exchange` sends one request on one connection;
 //! 3. `pool` and `origin_pool` choose the connection, `connect` makes a new one;
-//! 4. `counted_stream` counts the bytes that left and detects a dead connection, `io` adapts it to TLS and
-//!    hyper;
+//! 4. `counted_stream` counts the bytes that were sent and detects a dead connection, `io` adapts it to TLS
+//!    and hyper;
 //! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` stream the bodies;
 //! 6. `alarm` is the timer for the answer's head, `settings` holds the time limits and other settings.
 

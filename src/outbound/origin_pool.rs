@@ -45,7 +45,7 @@ pub(super) struct OriginPool {
     slots: Arc<Semaphore>,
     /// The idle connections, oldest first. The lock is held only to change or look at this list.
     idle: Mutex<Vec<Idle>>,
-    /// Why requests to the origin fail now.
+    /// The present failure of requests to the origin, if any.
     trouble: Trouble,
 }
 
@@ -196,7 +196,7 @@ impl OriginPool {
         drop(over);
     }
 
-    /// Whether no connection is open or under construction.
+    /// Whether no connection is open or being opened.
     pub(super) fn is_unused(&self) -> bool {
         self.in_use() == 0 && self.idle().is_empty()
     }
@@ -218,7 +218,8 @@ impl OriginPool {
         Ok(slot)
     }
 
-    /// Takes the newest idle connection if it is young enough. If it is too old, so are all others.
+    /// Takes the newest idle connection, unless it was idle for too long. In that case, all other connections
+    /// were idle for too long as well.
     fn take_idle(&self, want: Want, now: Instant) -> Option<Connection> {
         let oldest = match want {
             Want::Any => self.settings.idle_timeout,
@@ -287,7 +288,7 @@ impl Lease {
     }
 
     /// Returns the connection to the pool after the answer's last byte. Closes the connection instead if
-    /// upstream has closed it, or if the answer came before the whole request had left.
+    /// upstream has closed it, or if the answer came before the whole request was sent.
     pub(super) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else {
             return;
@@ -309,7 +310,7 @@ impl Drop for Lease {
     }
 }
 
-/// Makes a failure before any byte of the request left.
+/// Makes the failure of a request of which no byte was sent.
 pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
     Failure {
         kind,
