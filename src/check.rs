@@ -75,7 +75,7 @@ pin_project! {
     }
 }
 
-/// A boxed future answer. Only requests that wait for a body or the trail need the box.
+/// A boxed future of an answer. Only requests that wait for a body or the trail need the box.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Checked<Response<Body>>> + Send>>;
 
 impl<F> CheckFuture<F> {
@@ -124,7 +124,7 @@ where
         match self.project().state.project() {
             StateProjection::Refused { refusal } => match refusal.take() {
                 Some(refusal) => Poll::Ready(Err(refusal)),
-                // The caller polled a finished future, which the contract of `Future` forbids.
+                // Reached only if a finished future is polled again, which the contract of `Future` forbids.
                 None => Poll::Pending,
             },
             StateProjection::Passed { future } => future.poll(cx),

@@ -40,7 +40,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A source of the time. All clones agree.
+/// A source of the time. All clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// The time of a manual clock, which only tests use. `None` for the system's clock.

@@ -64,9 +64,9 @@ macro_rules! codes {
 
 // Each line: variant = status, code, title, who must act, when to repeat. Only 429 and 503 carry Retry-After.
 //
-// A new code also needs: a layer that raises it (until then a line in `is_planned`); a line in
-// `may_be_sent` if the request may have left; a row and a section in `docs/refusals.md`; and a line in
-// `tests/clients/support/refusals.py` if a client can provoke it.
+// A new code also needs: a layer that raises it (until then a line in `is_planned`); a line in `may_be_sent`
+// if the gateway may have sent a part of the request; a row and a section in `docs/refusals.md`; and a line
+// in `tests/clients/support/refusals.py` if a client can provoke it.
 codes! {
     VersionMissing = 400 "version-missing" "The query parameter v is missing" Caller OnceFixed,
     VersionUnsupported = 400 "version-unsupported" "This API version is not supported" Caller OnceFixed,
@@ -162,8 +162,8 @@ impl Code {
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
-    /// The fault of this request and its remedy, for the caller. Names no secret, and no origin, address or
-    /// file of the gateway. [`Self::text`] adds whether the caller may repeat the request.
+    /// The problem and its remedy, for the caller. Names no secret, and no origin, address or file of the
+    /// gateway. [`Self::text`] adds whether the caller may repeat the request.
     pub detail: Cow<'static, str>,
     /// The full detail for the operator's log, if it says more than `detail`. May name origins, addresses and
     /// files.
@@ -181,7 +181,7 @@ pub struct Refusal {
     pub allow: Option<String>,
     /// The scope that the token lacks. `WWW-Authenticate` names it.
     pub scope: Option<String>,
-    /// The receipt of a deletion that was sent.
+    /// The receipt of a deletion that was sent, or may have been sent.
     pub receipt: Option<Receipt>,
 }
 
@@ -189,7 +189,7 @@ pub struct Refusal {
 pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
-    /// A refusal before any part of the request was sent.
+    /// Makes the refusal of a request of which no part was sent.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after = matches!(code.status_u16(), 503 | 429).then_some(1);
         Self {
@@ -255,7 +255,7 @@ impl Refusal {
 
     /// The `detail` of the RFC 9457 problem: the fault, whether the caller may repeat the request, and who
     /// must act. `read_back` names what the caller should read after a request that may have changed
-    /// something. `None` for a read.
+    /// something; it is `None` for a read.
     #[must_use]
     pub fn text(&self, read_back: Option<&str>) -> String {
         let (actor, repeat) = (self.code.actor(), self.code.repeat());

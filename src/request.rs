@@ -21,10 +21,11 @@ use crate::token::Identity;
 /// The only header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// The facts of one request. The request's extensions carry the context up to the layer `route`. From there
-/// on, the stages carry the context.
+/// The facts of one request. Up to the layer `route`, the request's extensions carry the context. From there
+/// on, the stage types of the layers carry the context.
 ///
-/// One layer learns each fact. The layers after it, the access log and the record of a refusal read the fact.
+/// Each fact is learned by one layer, and read by the layers after that layer, the access log and the record
+/// of a refusal.
 #[derive(Debug)]
 pub struct RequestContext {
     /// The gateway's id of the request.
@@ -225,7 +226,7 @@ impl Peer {
     /// The peer of a connection with this scheme.
     #[must_use]
     pub fn over(scheme: &Scheme, address: SocketAddr) -> Self {
-        // An IPv4 address has the same text in the trail on an IPv4 and on an IPv6 listener.
+        // The text of an IPv4 address in the trail is the same whether the listener is IPv4 or IPv6.
         let ip = address.ip().to_canonical();
         let forwarded = match ip {
             IpAddr::V4(ip) => format!("for={ip};proto={scheme}"),

@@ -90,7 +90,7 @@
 //! of tower-http would fit before `route` too, but are not suitable:
 //!
 //! - `catch_panic` boxes the body of every answer once more, and its handler does not see the request that it
-//!   refuses. `refuse` catches panics with the same combinator, and also records the refusal.
+//!   refuses. `refuse` catches panics with the same `catch_unwind` combinator, and also records the refusal.
 //! - `request_id` keeps an id that the caller sends. The trail may already hold that id.
 //! - `limit` answers a long body without a problem document. `timeout::RequestBodyDeadline` starts a timer
 //!   for every body, while `limits` starts a timer only if it must wait for the body.

@@ -27,7 +27,7 @@ struct State {
     present: Option<Present>,
     /// Whether a line about the present trouble was logged.
     is_logged: bool,
-    /// The occurrences of each cause. The number of causes bounds the map.
+    /// The occurrences of each cause. The map stays small, because causes are constants of the program.
     causes: BTreeMap<&'static str, Occurrences>,
 }
 

@@ -18,7 +18,7 @@ pub enum Actor {
 /// When the caller may repeat the request. Every value except `Never` assumes that no byte was sent upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// Once the caller has fixed the request.
+    /// After the caller has fixed the request.
     OnceFixed,
     /// With another token.
     WithAnotherToken,
@@ -26,14 +26,14 @@ pub enum Repeat {
     AfterRetryAfter,
     /// In a few seconds.
     InAFewSeconds,
-    /// Once the operator has acted.
+    /// After the operator has acted.
     OnceMended,
     /// Never: the request was sent.
     Never,
 }
 
 /// The last sentences of a refusal's text. `read_back` names what the caller should read after a request that
-/// may have changed something. `None` for a read.
+/// may have changed something; it is `None` for a read.
 pub(super) fn advice(actor: Actor, repeat: Repeat, sent: Sent, read_back: Option<&str>) -> String {
     let mut text = match (repeat, sent, read_back) {
         (Repeat::Never, _, what) | (_, Sent::Yes | Sent::Unknown, what @ Some(_)) => {

@@ -58,7 +58,7 @@ pub(crate) fn response(refusal: &Refusal, context: &RequestContext) -> Response<
     response
 }
 
-/// Names what the caller should read to see whether the request took effect. `None` for a read.
+/// Names what the caller should read to see whether the request took effect. Returns `None` for a read.
 fn read_back(context: &RequestContext) -> Option<&'static str> {
     match context.matched.get()?.operation.effect {
         Effect::Read => None,

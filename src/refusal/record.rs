@@ -8,8 +8,8 @@ use crate::refusal::Refusal;
 use crate::request::{RefusedAs, RequestContext};
 
 /// Notes the refusal in the context. If the request is a deletion, records the refusal in the trail too. Only
-/// the first call for a request has an effect: the task of a deletion calls this function because the caller
-/// may have hung up, and then the layer `refuse` calls this function again.
+/// the first call for a request has an effect. A deletion can have two calls: its task makes the first one in
+/// case the caller has hung up, and the layer `refuse` makes the second one.
 pub(crate) fn record(trail: &Trail, config: &str, refusal: &Refusal, context: &RequestContext) {
     let detail = refusal.operator_detail.as_ref().unwrap_or(&refusal.detail);
     let is_first = context.refused.learn(RefusedAs {

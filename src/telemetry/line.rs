@@ -160,8 +160,8 @@ impl Visit for Fields {
 
 /// Appends a text, and escapes each character that could do harm.
 fn push_escaped(line: &mut String, text: &str, json: bool) {
-    // Most texts need no escape. Unlike `all`, `fold` looks at every byte, so the processor can check many at
-    // a time.
+    // Most texts need no escape. Unlike `all`, `fold` looks at every byte, so the processor can check many
+    // bytes at a time.
     if text
         .bytes()
         .fold(true, |plain, byte| plain & is_plain(byte))

@@ -1,5 +1,5 @@
-//! Writes logs for people to standard output. A log line never delays a request, and may be dropped. The
-//! entries of the audit trail never pass through this module.
+//! Writes logs for people to standard output. A log line never delays a request; if its reader is too slow,
+//! the line is dropped. The entries of the audit trail never pass through this module.
 //!
 //! 1. `tracing-subscriber` takes the events that [`Shown`] lets through;
 //! 2. [`mod@line`] formats an event, for people or as JSON;
@@ -89,8 +89,8 @@ impl Logs {
     }
 }
 
-/// Makes the subscriber. `tracing_subscriber::reload` would take a lock at each event, so an event that
-/// occurs inside another event could deadlock.
+/// Makes the subscriber. It does not use `tracing_subscriber::reload`, which would take a lock at each event,
+/// so an event that occurs inside another event could deadlock.
 fn subscriber(
     queue: Queue,
     shown: Arc<ArcSwap<Shown>>,

@@ -1,8 +1,10 @@
-//! Logs a panic and its place. Withholds a text that was made at run time, because it may quote a request.
+//! Logs a panic and its place. Withholds a panic message that was formatted at run time, because such a
+//! message may quote a request.
 
 use std::panic::PanicHookInfo;
 
-/// From now on, panics go to the logs. The standard hook could wait for the reader of standard error.
+/// From now on, panics go to the logs. The standard hook is not used, because it could wait for the reader of
+/// standard error.
 pub(super) fn tell() {
     std::panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();
@@ -20,7 +22,8 @@ fn place(info: &PanicHookInfo<'_>) -> String {
         .map_or_else(String::new, ToString::to_string)
 }
 
-/// The text of the panic if it is a literal in the source. A text that was made at run time is withheld.
+/// Returns the panic message if it is a literal in the source. Otherwise returns a text that says that the
+/// message is withheld.
 fn text<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     info.payload()
         .downcast_ref::<&'static str>()

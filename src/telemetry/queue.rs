@@ -1,8 +1,9 @@
 //! A bounded queue of log lines for standard output. One thread writes the lines, and no other thread waits
 //! for a write.
 //!
-//! A thread that logs holds the lock only while it copies its line, and no thread writes to the output under
-//! the lock. So if the reader of the output stalls, lines are dropped and counted, but nothing else happens.
+//! A thread that logs locks the queue only while it copies its line, and no thread writes to the output while
+//! it holds that lock. So if the reader of the output stalls, lines are dropped and counted, but nothing else
+//! happens.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,13 +13,13 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes in the queue. The batch that the writer holds may be as large.
+/// The most bytes in the queue. The batch that the writer thread holds can be just as large.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 /// Extra room that only warnings and errors may use when the queue is full.
 const RESERVED_BYTES: usize = 64 << 10;
 /// How long the writer lets lines gather, so that one write covers many lines.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long the thread waits before it writes again if standard output is a full, non-blocking pipe.
+/// How long the writer thread waits before it writes again if standard output is a full, non-blocking pipe.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The queue. All clones share the same lines.
@@ -82,7 +83,8 @@ impl Queue {
         }
     }
 
-    /// Waits until all lines are written, but at most this long. The thread may continue to write after that.
+    /// Waits until all lines are written, but no longer than `at_most`. After that, the writer thread may
+    /// still be writing.
     pub(super) fn stop(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         let mut state = self.shared.lock();
@@ -147,7 +149,8 @@ impl Shared {
         let mut batch = Vec::new();
         while let Some((lines, untold)) = self.next(&mut batch) {
             if write(&mut output, &batch).is_err() {
-                // The lines are lost if the write fails, for example without a reader. The gateway continues.
+                // The lines are lost if the write fails, for example because the pipe has no reader. The
+                // gateway continues.
                 self.dropped.inc_by(lines);
             }
             if untold > 0 {
