@@ -72,7 +72,7 @@ pub(crate) trait Folder: Debug + Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Removes an empty subfolder.
     fn remove_folder(&self, name: &str) -> io::Result<()>;
-    /// Lets [`Self::move_into`] check that both folders belong to the same kind of disk.
+    /// Lets [`Self::move_into`] check that both folders belong to the same implementation of [`Disk`].
     fn as_any(&self) -> &dyn Any;
     /// The identity of a file or folder in this folder. Does not follow a link.
     fn look(&self, name: &str) -> io::Result<Identity>;
@@ -80,7 +80,7 @@ pub(crate) trait Folder: Debug + Send + Sync {
     fn free_bytes(&self) -> io::Result<u64>;
     fn identity(&self) -> io::Result<Identity>;
     /// The creation time in nanoseconds, if the file system records it. An inode number alone does not
-    /// identify a folder: the file system reuses the number of a removed folder.
+    /// identify a folder: the file system may reuse the number of a removed folder.
     fn made(&self) -> Option<i128>;
     /// Makes the names in the folder durable.
     fn sync(&self) -> io::Result<()>;
@@ -204,8 +204,8 @@ pub(crate) fn replace(
     folder.sync()
 }
 
-/// The length of the largest file that [`read_log_file`] has to read: a full bundle of 256 entries, each
-/// of 65,535 bytes after 2 bytes for its length.
+/// The length of the largest file that [`read_log_file`] has to read: a bundle of 256 entries of 65,535
+/// bytes each, with 2 bytes for the length of each entry.
 const MAX_FILE_BYTES: usize = 256 * (2 + 65_535);
 
 /// Reads a whole file of the log; `None` if it does not exist.

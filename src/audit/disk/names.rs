@@ -11,7 +11,7 @@ pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const TEMPORARY: &str = "tmp";
 /// The folder of tiles and bundles.
 pub(crate) const TILES: &str = "tile";
-/// The prefix of the names of the folders that hold abandoned logs.
+/// The prefix of the name of each quarantine folder. `accept-loss` moves the files of a lost log there.
 pub(crate) const LOST: &str = "lost-";
 /// The reserve: a file that occupies disk space until the writer needs the space.
 pub(crate) const RESERVE: &str = "reserve";
@@ -24,7 +24,7 @@ pub(crate) const LOSS_MOVING: &str = "loss.moving";
 pub(crate) const LOSS_MOVED: &str = "loss.moved";
 /// The record of an accepted loss, before the record is durable.
 pub(crate) const LOSS_NEW: &str = "loss.new";
-/// The record of an accepted loss, in the folder that holds the abandoned log.
+/// The record of an accepted loss, in the quarantine folder.
 pub(crate) const LOSS_STORY: &str = "loss.json";
 /// In the journal: the file that names the first segment of a pruned journal.
 pub(crate) const FLOOR: &str = "floor";
@@ -32,7 +32,8 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const FLOOR_NEW: &str = "floor.new";
 /// In the journal: a spare segment before it gets a number.
 pub(crate) const SPARE: &str = "spare";
-/// In the journal: a segment before it gets a number, if the writer makes it because no spare is ready.
+/// In the journal: a segment that the writer makes because no spare is ready or long enough. This is the
+/// segment's name before the segment gets a number.
 pub(crate) const NEXT: &str = "next";
 pub(crate) const FOLDER_MODE: u32 = 0o750;
 pub(crate) const LOCK_MODE: u32 = 0o600;
@@ -61,7 +62,7 @@ pub(crate) fn segment_number(text: &str) -> Option<u64> {
     (segment_name(number) == text).then_some(number)
 }
 
-/// Whether this name in the audit folder is a part of the log.
+/// Whether the file or folder of this name in the audit folder is part of the log.
 pub(crate) fn is_of_the_log(name: &str) -> bool {
     OF_THE_LOG.contains(&name)
 }

@@ -47,11 +47,11 @@ impl Folder for RealFolder {
     fn folder(&self, name: &str, create: Option<u32>) -> io::Result<Arc<dyn Folder>> {
         if let Some(mode) = create {
             match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
-                // Syncs an existing folder's name too: the process that created the folder may have died
-                // before its sync.
+                // Syncs even if the folder already exists: the process that created the folder may have
+                // died before it synced the folder's name.
                 Ok(()) | Err(Errno::EXIST) => fsync(&self.0)?,
-                // Ignores the error if the folder exists: a read-only file system may refuse before it
-                // looks at the name.
+                // Ignores the error if the folder exists: a read-only file system may refuse to create any
+                // folder without first checking whether the name exists.
                 Err(error) if self.look(name).is_err() => return Err(error.into()),
                 Err(_) => {}
             }
@@ -90,8 +90,8 @@ impl Folder for RealFolder {
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         match renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
-            // The file system does not support the flag. A file that appears between `look` and `rename`
-            // is replaced.
+            // The file system does not support the flag. This fallback is not atomic: it replaces a file
+            // that another process creates between `look` and `rename`.
             Err(Errno::INVAL | Errno::NOSYS) => match self.look(to) {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),

@@ -47,7 +47,7 @@ pub(crate) fn intents(mut intent: Intent) -> Vec<Intent> {
         cut_text(&format!("users.{at}"), user, &mut cuts);
     }
     intent.cut = cuts;
-    // After the cuts there is room for at least one user.
+    // After the cuts, an entry always has room for one user.
     if users.len() <= 1 {
         intent.users = users;
         return vec![intent];
@@ -140,7 +140,7 @@ pub(crate) fn body(kind: &Kind) -> Vec<u8> {
     serde_json::to_vec(kind).unwrap_or_default()
 }
 
-/// Joins a time and a body to the bytes of an entry. `time` has the form that
+/// Combines a time and a body into the bytes of an entry. `time` has the form that
 /// [`Time`](crate::clock::Time) displays. The result equals that of
 /// [`Entry::to_bytes`](super::Entry::to_bytes).
 pub(crate) fn stamp(time: &str, body: &[u8]) -> Vec<u8> {

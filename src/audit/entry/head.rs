@@ -28,7 +28,7 @@ pub(crate) enum EntrySummary<'e> {
     LossAccepted,
     /// The number of refusals that the entry counts.
     TurnedAway(u64),
-    /// The clock was stepped, so the next entry's time may be earlier than this one's.
+    /// A note that the clock was stepped. The next entry may have an earlier time than this entry.
     ClockStep,
     /// An entry of a known kind that no other entry depends on.
     Else,
@@ -84,7 +84,7 @@ const OTHER_KINDS: [&str; 6] = [
 ];
 
 /// The fields of an entry, most of them as raw JSON. The type of a field depends on the entry's kind, so
-/// [`EntryHead::decode`] parses the fields after the kind.
+/// [`EntryHead::decode`] parses the raw fields only when it knows the kind.
 #[derive(Deserialize)]
 struct Fields<'e> {
     #[serde(borrow)]
@@ -122,8 +122,8 @@ impl<'e> EntryHead<'e> {
                 sent: value("sent", fields.sent)?,
             }),
             "refused" => EntrySummary::Refused,
-            // Only an operator's command writes such an entry. These entries are rare, so decoding them
-            // whole costs little.
+            // Entries of these two kinds are rare, because each needs a command of an operator. So decoding
+            // them whole costs little.
             "reconciled" | "loss_accepted" => match Entry::decode(bytes)?.kind {
                 Kind::Reconciled(reconciled) => EntrySummary::Reconciled(Box::new(reconciled)),
                 Kind::LossAccepted(_) => EntrySummary::LossAccepted,
@@ -182,7 +182,7 @@ fn attempts(name: &str, raw: Option<&RawValue>) -> Result<u64, String> {
 /// spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spelled<'e> {
-    /// The value of `time`. All times have the same spelling, so comparing the bytes compares the times.
+    /// The value of `time`. All times have the same format, so comparing their bytes compares the times.
     pub(crate) time: &'e [u8],
     pub(crate) kind: &'e [u8],
     rest: &'e [u8],
@@ -225,8 +225,8 @@ impl Needle {
         Self(Finder::new(&spelled).into_owned())
     }
 
-    /// Whether the entry may contain the string. An entry without a backslash contains each of its
-    /// strings literally.
+    /// Whether the entry may contain the string. Always `true` for an entry with a backslash, because such
+    /// an entry may spell the string with escapes.
     pub(crate) fn may_be_in(&self, bytes: &[u8]) -> bool {
         self.0.find(bytes).is_some() || memchr(b'\\', bytes).is_some()
     }

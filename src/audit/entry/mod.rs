@@ -1,8 +1,8 @@
 //! The trail's entries: one JSON object each, at most [`MAX_BYTES`] long.
 //!
-//! The format of each entry is final, because old and new programs must be able to read the entry. An
-//! entry keeps at most [`MAX_TEXT_BYTES`] of a text from outside. If a text was longer, `cut` holds the
-//! length and the SHA-256 of the whole text under the field's name.
+//! The format of each kind of entry is final, because other versions of Lychgate must be able to read the
+//! entries. An entry keeps at most [`MAX_TEXT_BYTES`] of a text from outside. If a text was longer, `cut`
+//! holds the length and the SHA-256 of the whole text under the field's name.
 
 pub(crate) mod compose;
 mod head;
@@ -106,7 +106,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whether it is uncertain if the deletion happened: true for `unknown`, and for `failed` if Lychgate
-    /// sent bytes.
+    /// sent bytes or may have sent bytes.
     pub(crate) fn leaves_doubt(self, sent: Sent) -> bool {
         match self {
             Self::Unknown => true,
@@ -146,7 +146,8 @@ pub enum Sent {
     Unknown,
 }
 
-/// How a deletion ended. The writer adds the closed intent and records both as an [`Outcome`].
+/// How a deletion ended. The writer records this in an [`Outcome`], which also identifies the deletion's
+/// intents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The verdict on the deletion.
@@ -159,15 +160,16 @@ pub struct Ending {
     pub status: Option<u16>,
     /// The `ac-revision` header of upstream's answer.
     pub revision: Option<String>,
-    /// The number of connections that Lychgate tried. Lychgate tries a further connection only if it has
-    /// sent no byte so far.
+    /// The number of connections that Lychgate tried. Lychgate tries another connection only if it has
+    /// not yet sent any byte of the request.
     pub attempts: u32,
 }
 
-/// The entry that closes the intent of a deletion, with all its parts.
+/// The entry that closes a deletion: one entry, even if the deletion has several parts and so several
+/// intents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The index of the intent; the first intent, if the deletion has several parts.
+    /// The index of the deletion's intent, or of its first intent if the deletion has several parts.
     pub intent: u64,
     /// The RFC 6962 leaf hash of the intent of each part, in base64, in the order of the parts.
     pub leaves: Vec<String>,
@@ -219,8 +221,8 @@ pub struct Refused {
     pub cut: Cuts,
 }
 
-/// Counts of the refusals that have no entry of their own: all refusals of unknown callers, and the
-/// refusals of known callers beyond the rate limit or beyond the room in the write queue.
+/// Counts of the refusals that have no entry of their own: all refusals of unknown callers, and those
+/// refusals of known callers that exceeded the rate limit or found no room in the write queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TurnedAway {
@@ -309,7 +311,7 @@ pub enum Found {
 pub struct UserFound {
     /// The user, in decimal.
     pub user: String,
-    /// The common result of the two reads.
+    /// The result of both reads, taken together.
     pub result: Found,
     /// Upstream's status at the last read; `None` if upstream did not answer.
     pub status: Option<u16>,
@@ -318,12 +320,12 @@ pub struct UserFound {
 }
 
 /// The read-back of a deletion with an unknown outcome: Lychgate reads each user of the deletion from
-/// upstream, twice. A read-back that is too long for one entry is split into parts, one for each of
-/// several consecutive entries. The last part completes the read-back.
+/// upstream, twice. A read-back that is too long for one entry is split into parts. Each part has an entry
+/// of its own, and these entries are consecutive. The last part completes the read-back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconciled {
-    /// The index of the intent; the first intent, if the deletion has several parts.
+    /// The index of the deletion's intent, or of its first intent if the deletion has several parts.
     pub intent: u64,
     /// The request's id.
     pub request_id: String,
@@ -367,7 +369,8 @@ pub struct LossAccepted {
     pub old_origin: Option<String>,
     /// The newest known checkpoint of the lost log: the signed note exactly as Lychgate found it.
     pub old_checkpoint: Option<String>,
-    /// The name of the folder in the audit folder that holds the remaining files of the lost log.
+    /// The name of the folder that holds the remaining files of the lost log. This folder is in the audit
+    /// folder.
     pub left_in: String,
 }
 
@@ -431,8 +434,8 @@ impl Entry {
         serde_json::from_slice(bytes).map_err(|error| not_an_entry(&error))
     }
 
-    /// Decodes an entry, and checks that encoding the result gives the same bytes. So no changed bit goes
-    /// unnoticed.
+    /// Decodes an entry, and checks that encoding the result gives the same bytes. So the bytes contain
+    /// nothing that the decoded entry lacks.
     pub(crate) fn decode_exact(bytes: &[u8]) -> Result<Self, String> {
         let entry = Self::decode(bytes)?;
         match entry.to_bytes() == bytes {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::{Caller, CallerCount, TurnedAway};
 use crate::clock::Time;
 
-/// How many refusals of one caller get entries of their own in a minute.
+/// The maximum number of refusals of one caller that get entries of their own in a minute.
 const PER_CALLER: u32 = 60;
-/// How many refusals of all callers get entries of their own in a minute.
+/// The maximum number of refusals of all callers that get entries of their own in a minute.
 const OVERALL: u32 = 600;
-/// The maximum numbers of callers and of codes that a sum counts separately.
+/// The maximum numbers of callers and of codes that [`RefusalRateLimit`] counts separately.
 const MAX_CALLERS: usize = 1_024;
 const MAX_CODES: usize = 128;
 const NAMED_CALLERS: usize = 20;
@@ -22,10 +22,10 @@ pub(crate) struct RefusalRateLimit {
     /// The start of the current minute; `None` before the first refusal.
     minute: Option<Instant>,
     overall: u32,
-    /// For each caller, the refusals that got an entry in the current minute. The map holds at most
-    /// `OVERALL` callers.
+    /// For each caller, the number of refusals that got an entry in the current minute. The map holds at
+    /// most `OVERALL` callers.
     per_caller: HashMap<Caller, u32>,
-    /// The refusals without an entry, counted by code. `callers` counts them by caller.
+    /// The refusals without an entry, counted by code. `callers` counts those of known callers by caller.
     sum: Option<TurnedAway>,
     callers: HashMap<Caller, u64>,
 }
