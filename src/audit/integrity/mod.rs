@@ -1,11 +1,11 @@
-//! Checks that no other program has replaced, removed or altered the trail's files. A successful sync
-//! does not show this, because a sync also succeeds on an unlinked file.
+//! Checks that no other program has replaced, removed or altered the trail's files. A sync does not find
+//! such a change: for example, it also succeeds on an unlinked file.
 //!
 //! The gateway pins its files: it remembers the identity and the expected content of each file. After
 //! each sync, and before any caller gets an answer, the writer runs the cheap checks: each name leads to
 //! the pinned file, each length is right, each time of change is known, and no segment of another writer
-//! exists. If a file has a new time of change, the writer compares the file's content. After a fault, the
-//! writer opens the log again.
+//! exists. If a file has a new time of change, the writer compares the file's content with the expected
+//! content. After a fault, the writer opens the log again.
 
 mod pinned;
 pub(crate) mod published_log;
@@ -110,7 +110,8 @@ impl Integrity {
         Ok(())
     }
 
-    /// The check before a write: no other program has written to the segment in use.
+    /// Checks that no other program has written to the segment in use. The writer calls this before each
+    /// write.
     pub(crate) fn untouched(&self, current: &mut Current, last: &Link) -> Result<(), Unavailable> {
         let name = current.name();
         let now = found(current.file.identity(), &name)?;
@@ -161,9 +162,8 @@ impl Integrity {
         Ok(())
     }
 
-    /// Writes our line to `lock` again if another process has overwritten the line but has made no
-    /// segment. If that process still runs, it overwrites the line again, and the next check finds the
-    /// change.
+    /// Writes this process's line to `lock` again if another writer has overwritten the line but has made
+    /// no segment. If the other writer still runs, it does the same, and the next check finds the change.
     pub(crate) fn claim_lock(&mut self, spares: &Spares) -> Result<(), Unavailable> {
         if self.lock.is_of_another() {
             self.check_names(spares)?;
@@ -178,9 +178,9 @@ impl Integrity {
         (found.cause == Cause::FolderMoved).then_some(found)
     }
 
-    /// Makes the log at the path durable, because the log or one of its files may be a copy that was
-    /// never synced. Refuses a copy whose earlier sync failed: after a failed sync, the kernel may count
-    /// unwritten pages as written, so a later sync of the same copy may succeed wrongly.
+    /// Makes `copy` durable: the log that is now at the trail's path. This log or one of its files may be
+    /// a copy that was never synced. Refuses a log whose earlier sync failed: after a failed sync, the
+    /// kernel may count unwritten pages as written, so a later sync may succeed without writing them.
     pub(crate) fn sync_copy(&mut self, copy: &Self) -> Result<(), Unavailable> {
         // A new folder may reuse the inode number of a removed folder, so the creation times must match
         // too.
@@ -231,8 +231,8 @@ impl Integrity {
 
     fn check_names(&self, spares: &Spares) -> Result<(), Unavailable> {
         let numbers = found(segment::numbers(&*self.journal), JOURNAL)?;
-        // Read this number after the listing: meanwhile, the thread that makes spares may have assigned a
-        // new one.
+        // Reads our highest number only after the listing. Otherwise a spare that our own thread adds
+        // between the two would count as another writer's segment.
         let ours = spares.highest();
         match numbers.last().filter(|last| **last > ours) {
             None => Ok(()),

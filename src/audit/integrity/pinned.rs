@@ -28,8 +28,8 @@ const AT_ONCE: usize = 64;
 pub(super) struct LastChange(Option<(i128, Instant)>);
 
 impl LastChange {
-    /// Whether the caller may skip the check of the content, because this process first saw the same time
-    /// of change more than [`TICK`] ago. If not, notes the time, and the caller must check the content.
+    /// Returns `true` if this process first saw this time of change more than [`TICK`] ago: the caller can
+    /// then skip the check of the content. Otherwise notes the time, and the caller must check the content.
     pub(super) fn is_checked(&mut self, changed: i128) -> bool {
         let known = self.0.filter(|(known, _)| *known == changed);
         let (_, first) = known.unwrap_or_else(|| (changed, Instant::now()));
@@ -85,15 +85,15 @@ impl PinnedFile {
         self.file.write_at(self.content.as_bytes(), 0)
     }
 
-    /// The open file, if the file's name in this folder leads to the same file.
+    /// Returns the open file; `None` if its name in this folder leads to another file or to none.
     pub(crate) fn file_in(&self, folder: &dyn Folder) -> io::Result<Option<Arc<dyn File>>> {
         let now = if_exists(folder.look(self.name))?;
         let is_ours = now.is_some_and(|now| now.same_file(&self.is));
         Ok(is_ours.then(|| Arc::clone(&self.file)))
     }
 
-    /// Whether the file holds the line of another writer. Each writer leaves a line of this form in
-    /// `lock`.
+    /// Whether the file holds the line of another writer. The line that each writer writes to `lock`
+    /// consists of hexadecimal digits, spaces and hyphens.
     pub(super) fn is_of_another(&self) -> bool {
         let mut found = [0; 128];
         let length = self.file.read_at(&mut found, 0).unwrap_or(0);
@@ -198,8 +198,8 @@ impl Segments {
         Ok(())
     }
 
-    /// Copies of the next segments after the cursor, or of all segments. The check uses copies so that it
-    /// holds no lock while it reads files.
+    /// Copies what is known of the next segments after the cursor, or of all segments. The check uses copies
+    /// so that it does not hold the mutex while it reads files.
     fn turn(&self, all: bool) -> Vec<(u64, PinnedSegment)> {
         let (pinned, cursor) = (self.pinned(), self.cursor.load(Ordering::Relaxed));
         let count = if all { pinned.len() } else { AT_ONCE };
@@ -215,8 +215,8 @@ impl Segments {
         held.collect()
     }
 
-    /// Compares the content of a segment even if the file's time of change is the known one. Holds no
-    /// lock during the comparison.
+    /// Compares the content of a segment even if the file's time of change is the known one. Does not hold
+    /// the mutex during the comparison.
     pub(crate) fn read_again(
         &self,
         folder: &dyn Folder,

@@ -15,8 +15,8 @@ use crate::audit::status::{Cause, Unavailable, closed, unread};
 
 /// The level of the root hash, above the levels of all tiles.
 pub(crate) const ROOT: u8 = LEVELS;
-/// The maximum number of checkpoints that one round follows. Without a maximum, a round would not end if
-/// the log grew faster than the scrub reads it.
+/// The maximum number of checkpoints that one round uses, one after the other, as the log grows. Without a
+/// maximum, a round would not end if the log grew faster than the scrub reads it.
 const MOST_CHECKPOINTS: u32 = 16;
 
 /// The check of the published log, and the progress of its present round.
@@ -29,7 +29,7 @@ pub(crate) struct PublishedLogCheck {
     tree: Frontier,
     /// The checkpoint that covers the next full bundle.
     checkpoint: Option<Checkpoint>,
-    /// The number of checkpoints that this round has followed.
+    /// The number of checkpoints that this round has used so far. See [`MOST_CHECKPOINTS`].
     checkpoints: u32,
     /// Bytes of bundles and tiles read since the scrub last reset the count.
     pub(super) read: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Wrong {
     pub(crate) found: Unavailable,
     /// The level of the tile with the fault; [`ROOT`] for the root hash, and 0 for any other file.
     pub(crate) level: u8,
-    /// The first entry that may be wrong; `u64::MAX` if no entry before the present place is in doubt.
+    /// The first entry that may be wrong; `u64::MAX` if no entry that the round has checked is in doubt.
     from: u64,
 }
 
@@ -116,8 +116,8 @@ impl PublishedLogCheck {
         self.checkpoints = 0;
     }
 
-    /// The checkpoint that the next bundle is checked against. As long as the known checkpoint covers a
-    /// further full bundle, this is the known checkpoint; then it is the one in the file.
+    /// Returns the checkpoint to check the next bundle against: the known checkpoint if it covers another
+    /// full bundle, or if the round has used [`MOST_CHECKPOINTS`]. Otherwise reads the file `checkpoint`.
     fn checkpoint(&mut self) -> Result<Checkpoint, Unavailable> {
         let size = self.tree.size();
         let has_next = |checkpoint: &Checkpoint| checkpoint.size - size >= u64::from(FULL);

@@ -1,6 +1,6 @@
 //! The scrub: a thread that slowly reads the log's files again, round after round. A round reads the
-//! older journal segments, then every tile and bundle that the checkpoint covers, and compares the tiles
-//! with the entries.
+//! journal segments that the writer no longer uses, then every tile and bundle that the checkpoint covers,
+//! and compares the tiles with the entries.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ const BYTES_A_SECOND: u64 = 4 << 20;
 const PAUSE: Duration = Duration::from_secs(5);
 /// The minimum pause before the scrub reads a faulty file again.
 const AGAIN: Duration = Duration::from_millis(300);
-/// After this many reads of a faulty file, the scrub also reads the entries that the file depends on.
+/// Each time the scrub has found a published file wrong this many times in a row, it also reads again the
+/// entries that the file depends on.
 const LOOKS: u32 = 10;
 
 /// The fault that the scrub reports at present, if any.
@@ -175,7 +176,7 @@ impl Reader {
         takes + PAUSE
     }
 
-    /// Counts a fault. If two checks in a row have found a fault, reports the newer one.
+    /// Counts a fault. If two checks in a row have found a fault, reports the newer fault.
     fn is_wrong(&mut self, found: Unavailable) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong > 1 {
@@ -189,7 +190,7 @@ impl Reader {
             .store(found.map(|(_, found)| Arc::new(found.clone())));
     }
 
-    /// Logs a read error, unless it is the last one logged.
+    /// Logs a read error, unless the last read error that the scrub logged is the same.
     fn log_unread(&mut self, found: Unavailable) {
         if self.unread != found.detail {
             tracing::warn!(
