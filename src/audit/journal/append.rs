@@ -34,8 +34,8 @@ impl Current {
         segment::name(self.number)
     }
 
-    /// Notes the file's time of change after our write. A later time shows that another program changed
-    /// the file.
+    /// Notes the file's time of change after our write. If the file has another time of change before our
+    /// next write, another program has changed the file.
     pub(crate) fn note_change(&mut self) {
         let now = self.file.identity();
         self.identity.changed = now.map_or(i128::MIN, |now| now.changed);
@@ -134,14 +134,14 @@ impl Synced {
     }
 }
 
-/// The entries that are not synced yet, in order: at most one round of the write queue, plus the outcomes
-/// of all open intents.
+/// The entries that are not synced yet, in order: at most what the writer takes from the write queue at
+/// one time, plus the outcomes of all open intents.
 #[derive(Debug, Default)]
 pub(crate) struct PendingEntries {
     entries: Vec<Vec<u8>>,
     leaves: Vec<Hash>,
-    /// For each entry, whether it must be in the same batch as the entry before it. This keeps the parts
-    /// of one deletion together.
+    /// For each entry, whether the entry must be in the same batch as the entry before it, so that the
+    /// parts of one deletion stay together.
     joined: Vec<bool>,
 }
 

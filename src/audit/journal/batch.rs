@@ -50,7 +50,7 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<Vec<u8>>,
 }
 
-/// The length of a batch without its entries. Each entry adds 2 bytes and its own length.
+/// The length of a batch without its entries and its padding. Each entry adds 2 bytes and its own length.
 pub(super) const FRAME: usize = HEAD + TAG + DIGEST;
 
 /// The length on disk of a batch with these entries, in bytes.
@@ -149,7 +149,7 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
             segment: rest.try_get_u64().ok()?,
             offset: rest.try_get_u64().ok()?,
         },
-        // Sequence numbers start at 1. A batch with number 0 continues from no valid batch.
+        // Sequence numbers start at 1. For an invalid number 0, this wraps to a number that no batch has.
         sequence: sequence.wrapping_sub(1),
         next_index: first_index,
         digest: rest.split_off(..32)?.try_into().ok()?,
@@ -159,7 +159,7 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
         let length = usize::from(rest.try_get_u16().ok()?);
         entries.push(rest.split_off(..length)?.to_vec());
     }
-    // Padding is zero and shorter than one block.
+    // The padding must be all zeros and shorter than one block.
     let padding = rest.get(TAG..)?;
     let is_padding = padding.len() < BLOCK && padding.iter().all(|b| *b == 0);
     if entries.is_empty() || segment != place.segment || !is_padding {
@@ -178,7 +178,7 @@ pub(crate) fn decode(bytes: &[u8], place: Place) -> Option<Batch> {
     })
 }
 
-/// Whether this key wrote the batch that [`decode`] returned for these bytes.
+/// Whether the batch was written with this key. `batch` is what [`decode`] returned for `bytes`.
 pub(crate) fn tag_holds(bytes: &[u8], batch: &Batch, key: &Key) -> bool {
     let end = HEAD + batch.entries.iter().map(|e| e.len() + 2).sum::<usize>();
     match (bytes.get(..end), bytes.get(end..end + TAG)) {

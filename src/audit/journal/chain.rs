@@ -111,8 +111,8 @@ impl<'k> Chain<'k> {
             self.torn = tail == Tail::Torn;
             return Ok(true);
         };
-        // Look again: the later bytes may come from a writer at work. A writer writes in order, so it has
-        // then written a batch here first.
+        // Looks here again: a writer may have written the later bytes after the first look. Because a
+        // writer writes in order, it has then written a batch here before those bytes.
         if span.segment.own_batch_at(self.offset)?.is_some() {
             return Ok(false);
         }
@@ -171,8 +171,8 @@ pub(crate) struct Entries<'k> {
     left: std::iter::Zip<std::vec::IntoIter<Vec<u8>>, std::ops::RangeFrom<u64>>,
 }
 
-/// Reads the journal of the audit folder at `directory`. Takes no lock and may run beside a writer. Ends
-/// at a torn write. Checks the digests and the order of the batches, and with a key also the tags.
+/// Reads the journal of the audit folder at `directory`. Takes no lock, and works while a writer writes.
+/// Ends at a torn write. Checks the digests and the order of the batches, and with a key also the tags.
 pub(crate) fn read<'k>(directory: &Path, key: Option<&'k Key>) -> Result<Entries<'k>, ReadError> {
     let folder = RealDisk
         .folder(directory, None)

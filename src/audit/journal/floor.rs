@@ -51,8 +51,8 @@ impl PruningFloor {
         Ok(Some(floor))
     }
 
-    /// An error if a newer program wrote the file. This matters even if no segment is missing, because
-    /// this program would overwrite the file.
+    /// Returns an error if a newer program wrote the file. Callers need this check even if no segment
+    /// is missing, because this program would overwrite the file when it prunes the journal.
     pub(super) fn is_not_newer(folder: &dyn Folder) -> Result<(), ReadError> {
         text_of(folder).map(|_| ())
     }
@@ -77,7 +77,7 @@ impl PruningFloor {
 /// The text of the file; `None` if the file does not exist. An error if a newer program wrote the file.
 fn text_of(folder: &dyn Folder) -> Result<Option<String>, ReadError> {
     let bytes = first_bytes(folder).map_err(|e| ReadError::io(Place::default(), &e))?;
-    // A newer program's file may be longer than the limit, which may then cut a character in two.
+    // A newer program's file may be longer than `MAX_BYTES`, and the cut may then split a character.
     let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let headline = text.as_deref().and_then(|text| text.lines().next());
     let version = headline.and_then(|line| parse_number(line.strip_prefix(TITLE)?));

@@ -4,8 +4,8 @@
 //! A segment is a file that the gateway fills with zeros before it writes batches to the file. A batch
 //! begins on a 4,096-byte boundary and holds the digest of the batch before it. After a failed sync or a
 //! crash, the writer begins a new segment. The first batch of the new segment continues from the last
-//! batch that is known to be synced, and every later batch in the older segments is void. If a checkpoint
-//! covers the oldest segments, the gateway may remove these segments. The file `floor` then proves where
+//! batch that is known to be synced, and every later batch in the older segments is void. After a
+//! checkpoint covers the oldest segments, the gateway can remove them. The file `floor` then proves where
 //! the journal begins. Readers take no lock and need no key. With the key, they also check the tag of
 //! each batch.
 

@@ -9,7 +9,7 @@ use crate::audit::disk::Folder;
 use crate::audit::log::key::Key;
 
 /// A segment, and the offset of its last valid batch. The offset is `None` for the newest segment,
-/// because the segment may grow.
+/// because a writer may still append batches to it.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) segment: Segment,
@@ -82,12 +82,12 @@ impl Plan {
                 return gone("a segment continues from here, but this is not an earlier segment");
             }
             let Some(segment) = Segment::open(folder, from.segment)? else {
-                // Read `floor` only after the open has failed, because pruning first writes `floor` and
-                // then removes segments.
+                // Reads `floor` only now that the segment is known to be missing, because pruning first
+                // writes `floor` and then removes segments.
                 match PruningFloor::read(folder, key)? {
                     Some(floor) if number < floor.segment => {}
-                    // The segment continues from the same batch as the segment at the floor. So the
-                    // segments from the floor up to here are void.
+                    // Segment `number` continues from the same batch as the segment at the floor. So the
+                    // segments from the floor to the one before segment `number` are void.
                     Some(floor) if first.before == floor.before => {}
                     _ => return gone("the segment is missing, and a later one continues from it"),
                 }
@@ -116,8 +116,8 @@ pub(super) enum Tail {
     Clean,
     /// A write that a crash cut off. No caller got an answer for its entries.
     Torn,
-    /// Entries that callers got an answer for are damaged. The place shows this: it has a whole batch, or
-    /// a non-zero byte that the longest possible batch could not reach.
+    /// Entries that callers got an answer for are damaged. The place proves this: a whole batch is there,
+    /// or a non-zero byte too far from the last whole batch to be part of a torn one.
     Damaged(Place),
 }
 
@@ -149,9 +149,9 @@ fn in_segment(segment: &Segment, end: u64) -> Result<Tail, ReadError> {
     let limit = end + MAX_BATCH as u64;
     let beyond = segment.first_nonzero(limit.max(first))?;
     let mut newer = None;
-    // A torn batch ends within `MAX_BATCH` bytes. So a whole batch after it begins within these bytes,
-    // and any non-zero byte beyond them proves damage. A newer program's batch may have any length. So
-    // after such a batch, only a whole batch of this version proves damage.
+    // A torn batch ends within `MAX_BATCH` bytes of `end`. So a whole batch after the torn batch begins
+    // within these bytes, and any non-zero byte beyond them proves damage. But a newer program's batch may
+    // have any length. So after such a batch, only a whole batch of this version proves damage.
     let mut at = first - first % BLOCK as u64;
     while at < segment.bytes && (at < limit || newer.is_some()) {
         match segment.batch_at(at) {

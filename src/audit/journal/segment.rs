@@ -60,8 +60,8 @@ impl Segment {
         let Some(version) = batch::newer_version(&block) else {
             return self.whole_batch(block, offset, room);
         };
-        // If the batch is valid with our version number, only the version was altered: it is no newer
-        // program's batch.
+        // If the batch is valid with our version number, then only the version number was altered, and no
+        // newer program wrote the batch.
         batch::set_own_version(&mut block);
         match self.whole_batch(block, offset, room)? {
             Some(_) => Ok(None),

@@ -68,7 +68,7 @@ impl Spares {
     }
 
     /// Reuses a segment of an earlier process as the next spare. The segment must hold only zeros. If its
-    /// length differs from a spare's, or if the rename fails, the segment keeps its name.
+    /// length differs from a spare's, or if the rename fails, leaves the segment as it is.
     pub(crate) fn adopt(&mut self, number: u64) {
         let name = segment::name(number);
         let fits = self.folder.look(&name).is_ok_and(|i| i.bytes == self.bytes);
@@ -98,8 +98,8 @@ impl Spares {
         Ok(())
     }
 
-    /// Whether the spare is ready. If the thread has failed, returns the error once; then [`Self::begin`]
-    /// can try again.
+    /// Whether the spare is ready. If the thread has failed, returns its error, and [`Self::begin`] can then
+    /// start another thread.
     pub(crate) fn poll(&mut self) -> io::Result<bool> {
         if let Some(made) = self.making.take_if(|making| making.is_finished()) {
             let gone = |_| io::Error::other("the thread that makes segments is gone");
@@ -138,8 +138,8 @@ impl Spares {
     }
 }
 
-/// Waits for the thread that makes a spare. The writer releases the lock after this drop, and the thread
-/// must not assign a number without the lock.
+/// Waits for the thread that makes a spare. The writer releases the trail's lock only after this drop,
+/// because the thread must not assign a number when another process can hold the lock.
 impl Drop for Spares {
     fn drop(&mut self) {
         if let Some(making) = self.making.take() {
@@ -232,8 +232,8 @@ impl Reserve {
         }
     }
 
-    /// Starts to create a missing reserve in the background, if at least `beside` bytes remain free
-    /// afterwards.
+    /// Starts to create a missing reserve in the background. Does nothing if fewer than `beside` bytes would
+    /// then remain free.
     pub(crate) fn tend(&self, free_bytes: u64, beside: u64) {
         let fits = free_bytes >= RESERVE_BYTES.saturating_add(beside);
         if !fits || !self.change(GONE, MAKING) {
@@ -265,7 +265,7 @@ impl Reserve {
         if is_there { RESERVE_BYTES } else { 0 }
     }
 
-    /// Checks that the reserve still exists. If another program has removed the file, notes this.
+    /// Checks that the reserve still exists. If it does not, notes that it is gone.
     pub(crate) fn look(&self) {
         if self.folder.look(RESERVE).is_err() {
             self.change(THERE, GONE);
