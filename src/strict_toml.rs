@@ -9,8 +9,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-/// The maximum length in bytes of a name that gets a suggestion. The comparison of names takes
-/// quadratic time.
+/// The maximum length in bytes of an unknown name for which the reader suggests a similar known
+/// name. The limit exists because the comparison of two names takes quadratic time.
 const LONGEST_GUESSED: usize = 64;
 /// The maximum length of a quoted name in characters.
 const MAX_QUOTED: usize = 64;
@@ -27,7 +27,7 @@ pub struct Problem {
     pub hint: String,
     /// The severity of the problem.
     pub level: Level,
-    /// Whether the problem depends on this machine. In this case, the text of the file is right.
+    /// Whether the problem depends on this machine. If so, the text of the file itself is correct.
     pub of_machine: bool,
 }
 
@@ -152,7 +152,7 @@ impl<'t> Table<'t> {
         value.map_or_else(|| self.span.clone(), Spanned::span)
     }
 
-    /// Reports the key if the file lacks it. In this case, reading the key returns `None`.
+    /// Reports a problem if the file lacks the key. A later read of a missing key returns `None`.
     pub(crate) fn require(&mut self, key: &'static str, hint: &str) {
         if self.ask(key).is_none() {
             let message = format!("`{}` is missing", self.path(key));
@@ -407,8 +407,9 @@ impl<'t> Table<'t> {
     }
 }
 
-/// The position of the value of a key such as `audit.directory` or `issuer.0.jwks_url`. If the file
-/// lacks the key, the position of the innermost table that would hold the key.
+/// Returns the position of the value of a key such as `audit.directory` or `issuer.0.jwks_url`. If
+/// the file lacks the key, returns the position of the innermost existing table on the way to the
+/// key.
 pub(crate) fn span_in(text: &str, key: &str) -> Range<usize> {
     let (tree, _) = DeTable::parse_recoverable(text);
     let mut found: Option<&Spanned<DeValue<'_>>> = None;
@@ -448,7 +449,8 @@ fn first_key(text: &str, span: &Range<usize>) -> Option<usize> {
     while let Some(table) = tables.pop() {
         for (key, value) in table {
             let at = key.span().start;
-            // Take the nearest earlier key, since another section may have a key of the same name.
+            // Take the nearest earlier key, because another section can have a key of the same
+            // name.
             if key.get_ref() == name && at < span.start {
                 first = first.max(Some(at));
             }

@@ -84,7 +84,8 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
     let address = address(&mut table);
     let max_connections = table.number("max_connections", 10_000, 1..=1_000_000);
     let head_timeout = table.duration("head_timeout", seconds(30), millis(100)..=HOUR);
-    // Zero is allowed: the gateway then closes the deletions in flight as `unknown` at once.
+    // Zero is allowed: with zero, a stopping gateway closes all deletions in flight as `unknown` at
+    // once.
     let drain_timeout = table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR);
     table.end();
     Some(inbound::Settings {
@@ -150,8 +151,9 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn limits(mut table: Table<'_>) -> request::Limits {
-    // The largest target and the largest head together stay below the parser's limit of 128 KiB. So
-    // the gateway, not the parser, refuses a long request, with the gateway's own refusal code.
+    // The largest allowed `max_uri_bytes` and `max_head_bytes` together stay below 128 KiB, the
+    // limit of the HTTP parser. So the gateway itself, not the parser, refuses a long request, with
+    // a refusal code.
     let limits = request::Limits {
         max_uri_bytes: count(table.size("max_uri_bytes", 16 * KIB, 256..=60 * KIB)),
         max_head_bytes: count(table.size("max_head_bytes", 32 * KIB, KIB..=64 * KIB)),
@@ -287,7 +289,7 @@ fn audit(
     }
     let heartbeat = table.duration("heartbeat", seconds(3_600), seconds(1)..=seconds(86_400));
     let reconcile = reconcile(&mut table, credentials, named);
-    // The name in the key can be checked only against a usable origin.
+    // This check compares the name in the key with `origin`, so it needs a valid `origin`.
     let key = key_file.zip(origin);
     if let Some((key_file, origin)) = &key {
         let directory = directory.as_deref();

@@ -10,8 +10,8 @@ use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet, Title}
 use super::{Finding, Problems};
 use crate::strict_toml::{Level, Problem, Reading};
 
-/// After this many errors, the output shows no more problems. The total at the end of the output
-/// still counts every error.
+/// The output shows no further problem after this many errors. The total at the end of the output
+/// counts every error.
 const MAX_SHOWN: usize = 100;
 
 /// A file with problems.
@@ -46,16 +46,16 @@ impl Findings {
         self.others.borrow_mut().extend(problems);
     }
 
-    /// Drops all problems except those of the config file before this byte. After a syntax error,
-    /// the rest of the tree is a guess.
+    /// Keeps only the problems that begin before this byte of the config file. The caller passes
+    /// the position of a syntax error, after which the rest of the tree is a guess.
     pub(super) fn drop_from(&self, byte: usize) {
         self.others.borrow_mut().clear();
         let mut problems = self.reading.problems.borrow_mut();
         problems.retain(|problem| problem.span.start < byte);
     }
 
-    /// Drops the problems of the config file that overlap `span`: a syntax error there explains
-    /// them.
+    /// Drops the problems of the config file that overlap `span`, the position of a syntax error
+    /// that explains them.
     pub(super) fn drop_within(&self, span: &Range<usize>) {
         let mut problems = self.reading.problems.borrow_mut();
         problems.retain(|problem| problem.span.end <= span.start || span.end <= problem.span.start);
@@ -175,9 +175,9 @@ fn place(text: &str, byte: usize) -> (usize, usize, &str) {
     (number, text[line_start..byte].chars().count() + 1, line)
 }
 
-/// Whether the output may show a line, because the line does not look as if it held a secret.
-/// Secrets belong in the files of the `*_file` keys, but an operator may have put a secret into the
-/// config by mistake.
+/// Whether the output may show this line. A line that looks as if it holds a secret must not be
+/// shown. Secrets belong in the files of the `*_file` keys, but an operator may have put a secret
+/// into the config by mistake.
 fn may_be_shown(line: &str) -> bool {
     let name = line.split('=').next().unwrap_or_default();
     let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase();
@@ -188,7 +188,7 @@ fn may_be_shown(line: &str) -> bool {
     !looks_secret(line) && (names_a_file || !secret_name)
 }
 
-/// Whether a text looks as if it held a token, a key or a password.
+/// Whether a text looks as if it contains a token, a key or a password.
 pub(super) fn looks_secret(text: &str) -> bool {
     let has_userinfo_or_query = |(_, rest): (&str, &str)| rest.contains(['@', '?']);
     ["eyJ", "PRIVATE", "Bearer "]

@@ -102,7 +102,7 @@ pub struct Finding {
     pub hint: String,
 }
 
-/// A problem that a check of this machine found, and the key to which it belongs.
+/// A problem that depends on this machine, and the config key that the problem concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfMachine {
     /// The severity of the problem.
@@ -136,7 +136,7 @@ impl Config {
         accept(config, &findings)
     }
 
-    /// Renders the problems that a check of this machine found, each at the position of its key.
+    /// Renders problems that depend on this machine, each at the position of its config key.
     #[must_use]
     pub fn placed(&self, found: Vec<OfMachine>) -> Problems {
         let findings = Findings::default();
@@ -153,7 +153,7 @@ impl Config {
         findings.render()
     }
 
-    /// The file with the token that reads users back: `[audit] reconcile_token_file`, or else
+    /// The file with the token for reading users back: `[audit] reconcile_token_file`, or else
     /// `[credentials] token_file`. `None` if the config has neither.
     #[must_use]
     pub fn reconcile_token_file(&self) -> Option<&Path> {

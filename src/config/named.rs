@@ -14,10 +14,10 @@ use crate::strict_toml::Table;
 
 /// The maximum size in bytes of a file that the config names.
 const MAX_BYTES: u64 = 1 << 20;
-/// The maximum length of a token file in bytes. Every later read of the file has the same bound.
+/// The maximum length of a token file in bytes. Each later read of a token file has the same limit.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
 
-/// Finds and checks the files of a config.
+/// Finds and checks the files that a config names.
 #[derive(Debug)]
 pub(super) struct Named<'r> {
     /// The path of the config file.
@@ -85,7 +85,8 @@ pub(super) fn check_key_set(table: &Table<'_>, key: &str, file: &Path) {
 /// The hint if the key of an existing log is missing.
 const PUT_BACK: &str = "put the key of the trail's log back; if it is lost, begin a log of another name (docs/operations.md, \"Starting over\")";
 
-/// Checks the trail's signing key (C2SP signed-note). The name in the key must be `audit.origin`.
+/// Checks the trail's signing key (C2SP signed-note). The name in the key must equal
+/// `audit.origin`.
 pub(super) fn check_signing_key(
     table: &Table<'_>,
     key: &str,

@@ -29,7 +29,7 @@ impl Algorithm {
         Self::EdDSA,
     ];
 
-    /// The algorithms that an RSA key serves.
+    /// The algorithms that a token signed with an RSA key can use.
     pub(super) const RSA: &[Self] = &[
         Self::RS256,
         Self::RS384,

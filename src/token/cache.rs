@@ -23,7 +23,7 @@ pub(super) struct Verdict {
     /// The index of the issuer in the verifier's list.
     pub(super) issuer: usize,
     /// The generation of the key set at the *start* of the verification. If another generation is
-    /// in force now, the verdict no longer counts.
+    /// in force at a later look-up, the verifier ignores this verdict.
     pub(super) generation: u64,
 }
 

@@ -64,8 +64,8 @@ impl<'a> Compact<'a> {
 
 const NOT_THREE_PARTS: Denial = Denial::Malformed("the token is not three parts with two dots");
 
-/// Strict base64url: no padding, no white space, no `+` or `/`, no stray bits in the last
-/// character.
+/// Decodes base64url strictly: allows no padding, no white space, no `+` or `/`, and no stray bits
+/// in the last character.
 fn decode(part: &str) -> Result<Vec<u8>, Denial> {
     URL_SAFE_NO_PAD
         .decode(part)

@@ -14,7 +14,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 const MICROS: i64 = 1_000_000;
 
-/// The time in which a token is valid, leeway included.
+/// The period in which a token is valid, extended by the leeway at both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// The start in microseconds since 1970, inclusive.

@@ -1,6 +1,6 @@
-//! One public key of a set (RFC 7517, RFC 8037). The reader validates each key, so that the log
-//! names a bad key at once. Without this check, every token of a bad key would fail with a wrong
-//! signature.
+//! Parses one public key of a JWK set (RFC 7517, RFC 8037). The parser validates each key, so that
+//! the gateway's log names a bad key at once. Without this check, a bad key would stay unnoticed
+//! until tokens fail with a wrong signature.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::json::{self, Object};
 use super::{Algorithm, compact};
 
-/// A key that may verify signatures.
+/// A validated public key for checking signatures.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) kid: Option<String>,

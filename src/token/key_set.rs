@@ -53,9 +53,9 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The keys that may have signed a token with this `kid` and algorithm, at most
-    /// [`MAX_SAME_KEYS`]. If the token has no `kid`, the result is empty unless exactly one key
-    /// fits the algorithm.
+    /// The keys that can have signed a token with this `kid` and algorithm, at most
+    /// [`MAX_SAME_KEYS`] keys. If the token has no `kid`, the result is empty unless exactly one
+    /// key fits the algorithm.
     pub(super) fn pick(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&Key> {
         let fits = |key: &&Key| key.algorithms.contains(&algorithm);
         let fitting = self.keys.iter().filter(fits);

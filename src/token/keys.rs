@@ -21,14 +21,15 @@ use crate::trouble::Trouble;
 mod file;
 mod url;
 
-/// How often the task reads or fetches keys.
+/// How often the background task reads or fetches keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// The time between two checks of a file.
     pub(super) poll: Duration,
     /// The time from one successful fetch to the next.
     pub(super) refresh: Duration,
-    /// The minimum time between two fetches if tokens with an unknown `kid` cause them.
+    /// The minimum time from one fetch to an early next fetch. A token that may need a newer key,
+    /// for example because its `kid` is unknown, triggers an early fetch.
     pub(super) asked: Duration,
     /// The delay after the first failed fetch, while no key set is in force. Each further failure
     /// doubles the delay.
@@ -88,9 +89,9 @@ struct Shared {
 }
 
 impl Keys {
-    /// Reads a file at once, or fetches a URL in the background. The caller passes a `seed` of the
-    /// same issuer and source, if there is one. If the seed has a key set, that set is in force at
-    /// once, and a bad file is no error.
+    /// Reads a file at once, or fetches a URL in the background. `seed` is the `Keys` value that
+    /// the previous config had for the same issuer and source, if any. If `seed` has a key set,
+    /// that set is in force at once, and an unreadable or invalid file is not an error.
     pub(super) fn new(
         issuer: &str,
         source: &KeySource,
@@ -133,8 +134,7 @@ impl Keys {
         })
     }
 
-    /// Whether the keys have this issuer and source, so that a new configuration may take them
-    /// over.
+    /// Whether these keys belong to this issuer and source. If so, a new config can take them over.
     pub(super) fn are_of(&self, issuer: &str, source: &KeySource) -> bool {
         self.shared.issuer == issuer && self.shared.source == *source
     }
@@ -151,7 +151,7 @@ impl Keys {
     }
 
     /// The present problem with the keys and the time at which it began; `None` if there is no
-    /// problem. The text says the cause, the effect and the remedy.
+    /// problem. The text gives the cause, the effect and the remedy.
     pub(super) fn trouble(&self) -> Option<(String, Time)> {
         let shared = &self.shared;
         let Some(present) = shared.trouble.present() else {

@@ -5,11 +5,13 @@
 //! 1. [`verifier`] asks the cache, runs the other checks and returns the reason of a denial
 //!    (`denial`);
 //! 2. `compact` splits the token and checks its header with the strict JSON reader of `json`;
-//! 3. `keys` holds each issuer's key set and keeps it up to date; `key_set` and `jwk` parse it;
+//! 3. `keys` holds each issuer's key set and keeps the set up to date; `key_set` and `jwk` parse
+//!    the set;
 //! 4. `claims` and `date` judge the claims of a correctly signed token.
 //!
-//! [`mint`] makes tokens for demos and tests. Discovery would belong beside `keys`; introspection
-//! and revocation would follow `claims`.
+//! [`mint`] makes tokens for demos and tests. Lychgate does not yet support discovery,
+//! introspection or revocation. Discovery would belong beside `keys`; the other two checks would
+//! follow `claims`.
 
 mod algorithm;
 mod cache;

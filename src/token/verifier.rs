@@ -81,10 +81,11 @@ impl Verifier {
 
     /// Verifies a compact JWS (RFC 7519 §7.2). Never waits.
     ///
-    /// If a token has several faults, the error is the first of these: size, form, header (type
-    /// before algorithm), issuer, algorithm allowed, keys read, key known, signature, binding,
-    /// forms of the claims, audience, expiry, not yet valid. Before the signature check, the
-    /// verifier uses no claim except `iss`, which it needs to find the keys.
+    /// If a token fails several checks, the error names the first failed check in this order: size,
+    /// form, header (type before algorithm), issuer, allowed algorithm, available key set, known
+    /// key, signature, binding, forms of the claims, audience, expiry, start of validity. Before
+    /// the signature check, the verifier uses no claim except `iss`, which it needs to find the
+    /// keys.
     ///
     /// # Errors
     /// Returns why the token is denied.
@@ -135,8 +136,8 @@ impl Verifier {
             .collect()
     }
 
-    /// The cached verdict on a token. `None` if there is none, or if another key set has come into
-    /// force since the verification.
+    /// The cached verdict on a token. Returns `None` if the cache has no verdict, or if another key
+    /// set has come into force since the verification.
     fn remembered(&self, token: &str) -> Option<Verdict> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;

@@ -1,5 +1,6 @@
-//! Watches `jwks_file`: checks the timestamps, inode and size every second. The watch therefore
-//! also notices a symbolic link with a new target. Kubernetes updates a mounted secret in this way.
+//! Watches `jwks_file`: checks the file's timestamps, inode and size every second. The check
+//! follows symbolic links, so it also notices when a link gets a new target. Kubernetes updates a
+//! mounted secret by such a new target.
 
 use std::fs::File;
 use std::io::Read;
@@ -27,8 +28,9 @@ pub(super) struct Watch {
     /// The file's state at the last read; `None` after a failure, so that the next check reads the
     /// file again.
     seen: Option<Stamp>,
-    /// Whether the file changed just before the last read. Timestamps are coarse, so the next check
-    /// then reads the file once more.
+    /// Whether the last check found a change; `true` also after the first read. Timestamps are
+    /// coarse, so a second change soon after the first can leave them the same. The next check
+    /// therefore reads the file again in any case.
     fresh: bool,
 }
 
@@ -91,8 +93,8 @@ impl Stamp {
     }
 }
 
-/// Reads a file; returns its state at the opening and its content. Reads at most one byte more than
-/// [`MAX_SET_BYTES`], so that the parser can reject a file that is too long.
+/// Reads a file. Returns the file's metadata at the time of opening, and the content. Reads at most
+/// one byte more than [`MAX_SET_BYTES`], so that the parser can reject a file that is too long.
 pub(super) fn read(path: &Path) -> Result<(Stamp, Vec<u8>), String> {
     let name = path.display();
     let failed = |error: std::io::Error| format!("{name}: cannot be read: {error}");

@@ -12,7 +12,8 @@ use crate::fetch::{Address, Fetch};
 /// Fetches until the task is dropped.
 pub(super) async fn follow(shared: Arc<Shared>, fetch: Fetch, address: Address, pace: Pace) {
     if let Some(read) = shared.last_read() {
-        // The previous configuration read this set. The age of the set decides when to fetch again.
+        // The background task of the previous config fetched this key set. Fetch again only when
+        // the set is due for a refresh, or when a token needs a newer key.
         wait(&shared, read, read + pace.refresh, pace).await;
     }
     let mut retry = pace.first_retry;
