@@ -1,5 +1,5 @@
-//! The control socket. Over this socket, a command that writes to the trail asks the gateway that holds
-//! the trail's lock.
+//! The control socket. While a gateway holds the trail's lock, a command that must write to the trail sends
+//! its request to that gateway over this socket.
 //!
 //! The gateway keeps `control.sock` (mode 0600) in the audit folder as long as it holds the trail's
 //! lock. A connection carries one [`Request`] and one [`Answer`], each a line of JSON. The peer must run

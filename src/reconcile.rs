@@ -1,8 +1,9 @@
-//! Resolves deletions in doubt: asks the origin that got a deletion whether each of its users still
-//! exists.
+//! Resolves deletions in doubt: asks the origin to which the gateway sent a deletion whether each
+//! user of the deletion still exists.
 //!
-//! A deletion is in doubt if its outcome is `unknown`, or `failed` after something was sent. Each user
-//! is read twice, [`PAUSE`] apart, with the gateway's own upstream credentials:
+//! A deletion is in doubt if its outcome is `unknown`, or if its outcome is `failed` and the gateway sent, or
+//! may have sent, bytes to upstream. Each user is read twice, [`PAUSE`] apart, with the gateway's own
+//! upstream credentials:
 //!
 //! - 404 or `deleted: true` means `deleted`: the user does not exist now; someone else may have deleted it;
 //! - 200 means `still_there`;
@@ -37,8 +38,8 @@ use crate::request::Origin;
 
 /// The pause between the two reads of a user.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
-/// The time limit for the deletions of one request. The remaining deletions need another request. This
-/// limit is shorter than the command's timeout.
+/// After this time, a request reads back no further deletion; the remaining deletions need another request.
+/// This time is shorter than the timeout of the command that waits for the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1_200);
 /// Lychgate reads a deletion back only if it closed at least this long ago, because upstream may still
 /// carry out a more recent deletion.
@@ -48,7 +49,7 @@ pub(crate) const LEAST_AGE: Duration = Duration::from_secs(300);
 pub struct Settings {
     /// Whether the gateway, at its start, reads back all deletions that are unresolved at that time.
     pub on_start: bool,
-    /// The file with the token for reading back. If `None`, the token of `[credentials]` is used, if
+    /// The file with the token for reading back. If `None`, Lychgate uses the token of `[credentials]`, if
     /// there is one.
     pub token_file: Option<PathBuf>,
 }
@@ -61,7 +62,7 @@ pub struct Reconciler {
     pub directory: PathBuf,
     /// The contracts, which give the path to read a user.
     pub contracts: Arc<Contracts>,
-    /// The origins that the config still allows.
+    /// The origin of each account in the present config.
     pub domains: Arc<Directory>,
     pub fetch: Fetch,
     /// The file with the token for reading back, if any.
@@ -78,10 +79,10 @@ impl Reconciler {
         }
     }
 
-    /// All unresolved deletions.
+    /// All unresolved deletions: those in doubt that have not been read back yet.
     ///
     /// # Errors
-    /// If the trail cannot be read.
+    /// Returns an error if the trail cannot be read.
     pub(crate) async fn unresolved(&self) -> Result<Vec<Pending>, String> {
         let mut all = self.in_doubt().await?;
         all.retain(|pending| pending.deletion.reconciled.is_none());
@@ -98,7 +99,7 @@ impl Reconciler {
             None => return Err(Answer::refused(2, token::MISSING)),
         };
         if let Some(closed) = self.trail.state().closed {
-            // The trail cannot record a result, so this does not ask upstream.
+            // The trail cannot record a result, so do not ask upstream.
             let (cause, detail) = (closed.cause.as_str(), closed.detail);
             let message = format!("the trail takes no entries: {cause}: {detail}");
             return Err(Answer::refused(1, message));
@@ -120,7 +121,8 @@ impl Reconciler {
         Ok(protocol::Reconciled { deletions, left })
     }
 
-    /// Reads back the users of one deletion. Returns the result and the entry's index.
+    /// Reads back the users of one deletion and records the result. Returns the result and the
+    /// index of the entry that records it.
     async fn one(
         &self,
         pending: &Pending,
@@ -173,7 +175,8 @@ impl Reconciler {
         }
     }
 
-    /// The recorded origin, if the config still sends the account's requests there.
+    /// The origin that the trail records for the deletion, if the config still names that origin
+    /// for the account.
     fn origin(&self, deletion: &Deletion) -> Result<Origin, String> {
         let recorded = deletion.domain.as_deref().unwrap_or_default();
         match self.domains.origin(&deletion.account) {

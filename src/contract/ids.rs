@@ -100,7 +100,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads one id. The caller checks the character after the id.
+    /// Reads one id. The caller checks that a `,` or `]` follows.
     fn id(&mut self) -> Result<u64, IdsFault> {
         let quoted = self.take(b'"').is_some();
         // The longest id has 19 digits, so a 20th digit shows that the id is too long.

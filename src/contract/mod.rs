@@ -4,7 +4,7 @@
 //! `parse` reads the TOML file with [`strict_toml`](crate::strict_toml), which keeps positions, and
 //! `rules` finds contradictions between keys. `template` matches paths, [`operation`] holds the
 //! requirements of an operation, and [`table`] finds the operation of a request. `read_back` makes
-//! the request that reads a deleted user.
+//! the path and query for reading a user after a deletion.
 
 pub(crate) mod ids;
 pub(crate) mod if_match;

@@ -57,7 +57,7 @@ pub struct Operation {
     pub scope: String,
     /// The scope that permits `-1` and `*` as `If-Match`; `None` permits them to every caller.
     pub unconditional_scope: Option<String>,
-    /// The methods that a request may use on the wire if it overrides them with
-    /// `X-HTTP-Method-Override: {method}`.
+    /// The methods that a request may use on the wire if the request names this operation's
+    /// `method` in `X-HTTP-Method-Override`.
     pub carriers: Vec<String>,
 }

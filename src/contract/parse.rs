@@ -60,8 +60,8 @@ impl Contract {
     /// The built-in contract `liveperson-users-4.0`.
     #[must_use]
     pub fn builtin() -> Self {
-        // A test shows that the built-in contract parses. If it did not, the contract without
-        // operations would refuse every request.
+        // A test shows that the built-in contract parses. If the contract did not parse, this
+        // replacement without operations would refuse every request.
         Self::parse(BUILTIN).unwrap_or_else(|_| Self {
             name: String::new(),
             source: BUILTIN.to_owned(),

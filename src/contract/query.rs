@@ -113,10 +113,10 @@ enum Name {
 }
 
 impl Name {
-    /// Decodes a name once and classifies it.
+    /// Percent-decodes a name in a single pass, and classifies the result.
     fn of(raw: &str) -> Result<Self, &'static str> {
-        // The buffer holds every name that the gateway checks. A name that is longer is still
-        // decoded, in order to find broken escapes.
+        // The buffer is large enough for every name that the gateway checks. A longer name is still
+        // decoded, but only to find broken escapes.
         let mut decoded = [0_u8; LONGEST_NAME];
         let mut length = 0;
         let mut rest = raw.as_bytes();
@@ -143,13 +143,13 @@ impl Name {
     }
 }
 
-/// The size of the buffer for a decoded name. The buffer holds every name that the gateway checks,
-/// with room for the characters that lenient servers trim.
+/// The size of the buffer for a decoded name. The buffer is large enough for every name that the
+/// gateway checks, and for the leading characters that lenient servers trim.
 const LONGEST_NAME: usize = 32;
 
 /// Whether some server would let a parameter of this name override the method. Such names are
-/// `_method` and the headers for method overrides, in any case. PHP and others ignore leading
-/// spaces and read `.` as `_`, so these spellings count too.
+/// `_method` and the names of the headers for method overrides, in upper or lower case. PHP and
+/// others ignore leading spaces and read `.` as `_`, so these spellings count too.
 fn overrides_method(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 5] = [
         b"_method",

@@ -1,13 +1,14 @@
-//! Makes the request that reads back a user of a deletion. The contract's own operation for reading
-//! one user defines the request.
+//! Makes the path and query for reading a user after a deletion. The operation that reads one user,
+//! from the same contract as the deletion, defines both.
 
 use super::operation::{BodyRule, Effect};
 use super::{Contracts, path};
 
 impl Contracts {
-    /// The path and query of the GET that reads one user of a past `operation`. Returns `None` if
-    /// no contract in force has the operation, if that contract cannot read a single user, or if
-    /// the account or the user is invalid.
+    /// The path and query of the GET that reads one user of a past deletion. `operation` is the
+    /// name of the deletion's operation. Returns `None` if no contract in force has this operation,
+    /// if the contract with this operation has no operation that reads a single user, or if the
+    /// account or the user is invalid.
     #[must_use]
     pub fn read_back(&self, operation: &str, account: &str, user: &str) -> Option<String> {
         if !path::is_account(account) || !path::is_user_id(user) {

@@ -1,5 +1,5 @@
-//! Finds contradictions in a contract. Such a contradiction would leave a deletion unrecorded or a
-//! request ambiguous.
+//! Finds contradictions in a contract, for example those that would leave a deletion unrecorded or
+//! a request ambiguous.
 
 use super::operation::{BodyRule, Effect};
 use super::table::{Closed, Route};

@@ -52,12 +52,12 @@ pub struct Found<'p> {
 /// Why a request matches no operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Miss {
-    /// The path does not exist, or its operation is off.
+    /// No operation has this path, the path is closed, or its operation is off.
     Unknown {
         /// The reason that the caller receives. The contract file can provide it.
         reason: String,
     },
-    /// The path exists, but not for this method.
+    /// An operation has this path, but with another method.
     Method {
         /// The value of `Allow` (RFC 9110 §10.2.1): the methods of the path's operations that are
         /// on. A method that only carries an override is not included.

@@ -11,8 +11,7 @@ use super::{Answer, Request};
 
 /// The timeout for writing the request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The timeout for the answer. It is longer than the gateway's own time limit for a request, which reads
-/// back at most 100 deletions.
+/// The timeout for the answer. The gateway limits its time for one request to less than this timeout.
 const READ_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// Sends the request and reads the answer. `None` if no gateway listens in this audit folder.
@@ -47,7 +46,8 @@ pub(crate) fn listens(directory: &Path) -> bool {
     connected.is_ok()
 }
 
-/// Whether no gateway listens: there is no folder, no socket, or a socket that a dead gateway left.
+/// Whether the error means that no gateway listens: there is no folder, no socket, or only the
+/// socket of a gateway that has ended.
 fn has_no_listener(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::Found;
 
-/// Size limit of a request line: room for a reason and a list of deletions.
+/// The maximum size of a request line in bytes: enough for a reason and a list of deletions.
 pub(crate) const MAX_REQUEST_BYTES: usize = 64 << 10;
-/// Size limit of an answer line: room for [`MAX_SETTLED`] deletions.
+/// The maximum size of an answer line in bytes: enough for [`MAX_SETTLED`] deletions.
 pub(crate) const MAX_ANSWER_BYTES: usize = 1 << 20;
 pub(crate) const MAX_REASON_BYTES: usize = 1_000;
-/// One request reads back at most this many deletions; the answer counts the rest.
+/// The maximum number of deletions that one request reads back. The answer says how many deletions
+/// remain.
 pub(crate) const MAX_SETTLED: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +31,11 @@ pub struct Reconcile {
     pub reason: String,
     /// Also read back deletions that closed less than five minutes ago.
     pub now: bool,
-    /// Indexes or request ids; empty for all unresolved deletions.
+    /// The indexes or request ids of the deletions to read back. If empty, all unresolved
+    /// deletions.
     pub deletions: Vec<String>,
-    /// Read back only deletions after this index, so that a request can continue after the previous
-    /// request.
+    /// Read back only deletions after this index, so that a request can continue where the previous
+    /// request stopped.
     pub after: Option<u64>,
 }
 
@@ -41,7 +43,7 @@ pub struct Reconcile {
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     Reconciled(Reconciled),
-    /// The gateway did nothing.
+    /// The gateway refused the request and changed nothing.
     Refused {
         exit: u8,
         message: String,
@@ -65,11 +67,12 @@ pub struct Settled {
     pub index: u64,
     pub request_id: String,
     pub users: u64,
-    /// The recorded result. `None` if the users were not read back; then `why` gives the reason.
+    /// The result that the trail records. `None` if the users were not read back or the result
+    /// could not be recorded; `why` then gives the reason.
     pub result: Option<Found>,
-    /// Index of the first entry that records the result.
+    /// Index of the first entry that records the result; `None` if there is no result.
     pub entry: Option<u64>,
-    /// Why the trail has no entry for the result; `None` if it has one.
+    /// Why `result` is `None`. This field is `None` if there is a result.
     pub why: Option<String>,
 }
 

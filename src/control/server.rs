@@ -47,7 +47,7 @@ struct Conversations {
 }
 
 impl Server {
-    /// Binds the socket in the audit folder. The caller holds the folder's lock and runs within a tokio
+    /// Binds the socket in the audit folder. The caller must hold the trail's lock and run within a tokio
     /// runtime. `timeout` limits the reading of a request line, and the writing of an answer line.
     pub(crate) fn start<F>(
         directory: &Path,
@@ -72,12 +72,12 @@ impl Server {
         })
     }
 
-    /// Removes the socket and gives open requests `at_most` to finish.
+    /// Removes the socket, then waits up to `at_most` for the open requests to finish.
     pub(crate) async fn finish(self, at_most: Duration) {
         self.place.remove(self.identity);
         let under_way = &self.conversations.under_way;
         under_way.close();
-        // The drop of `self` cancels the rest.
+        // If requests are still open after the wait, the drop of `self` cancels them.
         let _ = tokio::time::timeout(at_most, under_way.wait()).await;
     }
 }
@@ -134,7 +134,7 @@ async fn converse(mut stream: UnixStream, timeout: Duration, handle: &Handler) -
     tokio::time::timeout(timeout, stream.write_all(&line)).await?
 }
 
-/// Root and the gateway's own user may send requests.
+/// Accepts only requests from root or from the gateway's own user.
 fn judge(peer: u32, own: u32) -> Result<Actor, Answer> {
     if peer == own || peer == 0 {
         return Ok(Actor { uid: peer });

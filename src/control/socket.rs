@@ -1,8 +1,8 @@
 //! The socket's file in the audit folder; the folder's path may have any length.
 //!
-//! The address of a Unix socket holds at most 107 bytes of path. So [`Place`] opens the folder and
-//! reaches the socket through `/proc/self/fd`. This also keeps a command in the folder that it opened,
-//! even if another folder takes the path.
+//! The address of a Unix socket holds at most 107 bytes of path. So [`Place`] opens the folder and reaches
+//! the socket through `/proc/self/fd`. Because the command holds the folder open, it reaches the socket of
+//! that folder, even if someone later puts another folder at the same path.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -18,7 +18,7 @@ pub(super) struct Place {
     folder: File,
 }
 
-/// Distinguishes a socket's file from another file of the same name.
+/// Identifies a socket's file, so that another file of the same name is not mistaken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -39,8 +39,9 @@ impl Place {
         self.within(SOCKET)
     }
 
-    /// Creates a listening socket (mode 0600) under a temporary name and renames it. Replaces a socket
-    /// that a dead gateway left: the caller holds the trail's lock, so no other gateway runs.
+    /// Creates a listening socket (mode 0600) under a temporary name, then renames the file to its final
+    /// name. Replaces the socket of an earlier gateway. No other gateway is running, because the caller holds
+    /// the trail's lock.
     pub(super) fn bind(&self) -> io::Result<(std::os::unix::net::UnixListener, Identity)> {
         let (new, name) = (self.within(NEW), self.path());
         for place in [&new, &name] {

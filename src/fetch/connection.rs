@@ -65,7 +65,7 @@ impl Connection {
             .await
             .map_err(broken)?;
         let driver = tokio::spawn(async move {
-            // The request that waits for the answer gets the error too.
+            // Ignore the error: the caller that waits for the answer gets an error too.
             let _ = connection.await;
         });
         Ok(Self {

@@ -44,7 +44,7 @@ impl Fetch {
 impl KeepAliveClient {
     /// Sends a GET, with the header `Authorization` if `authorization` is given. `timeout` covers
     /// everything from the look-up of the name to the last byte of the body. The client does not
-    /// follow redirects. If no answer arrives, the error is the origin and the reason.
+    /// follow redirects. If no answer arrives, the error text gives the origin and the reason.
     pub async fn get<'a>(
         &mut self,
         target: &str,
@@ -55,7 +55,8 @@ impl KeepAliveClient {
         let call = self.call(target, authorization.into(), max_bytes);
         let result = within(timeout, call).await;
         result.map_err(|why| {
-            // The rest of a late answer must not be read as the next answer.
+            // Drop the connection, so that the rest of a late answer is never read as the next
+            // answer.
             self.idle = None;
             format!("{}: {why}", self.origin)
         })

@@ -12,14 +12,14 @@ use crate::audit::entry::{Found, UserFound};
 use crate::fetch::{Answer, Fetch};
 use crate::request::Origin;
 
-/// The number of concurrent connections.
+/// The maximum number of concurrent connections.
 const READERS: usize = 4;
 /// The timeout for one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit for all reads of one deletion. A user without an answer by then counts as
 /// `cannot_tell`.
 const ALL_TIMEOUT: Duration = Duration::from_secs(300);
-/// Size limit of a user's body.
+/// The maximum size in bytes of the body that upstream returns for one user.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Reads each user twice, `pause` apart, and returns the results in the order of `users`. `users` pairs

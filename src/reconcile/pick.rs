@@ -1,11 +1,11 @@
-//! Selects the deletions that a request names.
+//! Selects the deletions that a request asks to read back.
 
 use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
 /// Selects deletions from `all`, the deletions in doubt, oldest first. If the request names deletions,
-/// selects the named ones, even if they were read back before. If it names none, selects all unresolved
-/// deletions. In both cases, selects only deletions after `request.after`.
+/// selects the named deletions, even if they were read back before. If the request names no deletion, selects
+/// all unresolved deletions. In both cases, selects only deletions after `request.after`.
 pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending>, String> {
     let names = &request.deletions;
     if let Some(stranger) = names

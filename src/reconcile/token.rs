@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 /// The message if there is no token.
 pub(crate) const MISSING: &str = "no credentials to read users back with: [credentials] mode keeps none of its own, so name a file with a token in [audit] reconcile_token_file, and restart the gateway if one runs (a reload does not change [audit])";
-/// Size limit of the token file, the same as for `[credentials] token_file`.
+/// The maximum size of the token file in bytes, the same as for `[credentials] token_file`.
 const MAX_BYTES: u64 = 16 << 10;
 
 /// Reads the file. Returns the value of the `Authorization` header.

@@ -93,8 +93,8 @@ async fn accept(listener: TcpListener, answer: Arc<Answer>) {
                     drop(permit);
                 });
             }
-            // Too many files are open, or the caller left before the server accepted the
-            // connection. Retry.
+            // Too many files are open, or the caller closed the connection before the server
+            // accepted it. Retry.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct Store {
 struct Collection {
     /// The account's revision. Each change increments this number.
     revision: u64,
-    /// The entities by id.
+    /// The users as JSON objects, by id.
     users: BTreeMap<u64, Value>,
     next_id: u64,
 }
@@ -64,8 +64,9 @@ impl Store {
             .unwrap_or_default()
     }
 
-    /// Runs `action` on one account's users under the lock; `None` for an unknown account. A panic
-    /// cannot leave the users half-changed, so this function ignores a poisoned lock.
+    /// Locks the store and runs `action` on one account's users. Returns `None` for an unknown
+    /// account. A panic cannot leave the users half-changed, so this function ignores a poisoned
+    /// lock.
     fn on<T>(&self, account: &str, action: impl FnOnce(&mut Collection) -> T) -> Option<T> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get_mut(account).map(action)
@@ -91,8 +92,8 @@ impl Collection {
         collection
     }
 
-    /// Adds a user under a new id and returns the entity with the id. Returns `None` if the account
-    /// is full or the entity is not an object. The caller increments the revision.
+    /// Gives a user a new id, adds the user, and returns the user with the id. Returns `None` if
+    /// the account is full or `user` is not a JSON object. The caller increments the revision.
     fn insert(&mut self, mut user: Value) -> Option<Value> {
         if self.users.len() >= MAX_USERS {
             return None;
