@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 use super::{Settings, text};
 use crate::request::Body;
 
-/// If the token was read longer ago than this, a request reads the token file again.
+/// If the last read of the token file is at least this long ago, the next request reads the file
+/// again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
-/// The size limit of the token file.
+/// The maximum size of the token file in bytes.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
 /// Checks the `Host` and the token of a request.
@@ -91,7 +92,7 @@ impl Guard {
     }
 }
 
-/// The refusal with a challenge (RFC 6750 section 3).
+/// A 401 response with this challenge in `WWW-Authenticate` (RFC 6750 section 3).
 fn challenge(challenge: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::UNAUTHORIZED, "the admin token is required");
     let challenge = HeaderValue::from_static(challenge);
@@ -108,7 +109,7 @@ impl TokenFile {
         })
     }
 
-    /// Whether `sent` is the token. Compares in constant time. If the file cannot be read again, the
+    /// Whether `sent` is the token. Compares in constant time. If a later read of the file fails, the last
     /// known token stays valid.
     fn is(&mut self, sent: &[u8]) -> bool {
         if self.read_at.elapsed() >= RECHECK_AFTER {

@@ -1,5 +1,5 @@
-//! The admin listener: health, metrics, status, the published trail. It answers from a [`View`] and from
-//! the trail's folder, and changes nothing.
+//! The admin listener: health, metrics, status, the published trail. The listener answers from a [`View`] and
+//! from the trail's folder, and changes nothing.
 //!
 //! 1. [`view`] reports the gateway's state;
 //! 2. [`guard`] protects all pages except health and metrics;
@@ -81,8 +81,9 @@ impl Admin {
 
     /// Answers one request without reading its body.
     ///
-    /// Two layers of `tower-http` are absent. `limit` has no use, because the listener reads no
-    /// body. `timeout` would free a file's place while a thread still reads the file.
+    /// Two layers of `tower-http` are left out on purpose. `limit` has no use, because the listener
+    /// reads no body. `timeout` would let a further file be read while a thread still reads the
+    /// file of the request that timed out.
     pub(crate) async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let nosniff = HeaderValue::from_static("nosniff");
         let no_store = HeaderValue::from_static("no-store");

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::view::{Reload, Report};
 
-/// `/readyz?verbose`: one line for each part, with its trouble and the start of the trouble.
+/// `/readyz?verbose`: one line for each part of the gateway, with the part's trouble, if any, and
+/// the time at which the trouble began.
 pub(super) fn verbose(report: &Report) -> String {
     let mut page = String::new();
     // Writing to a String cannot fail.

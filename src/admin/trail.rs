@@ -1,7 +1,7 @@
 //! `/audit/`: the published files of the trail in C2SP tlog-tiles layout, read-only.
 //!
-//! Only `checkpoint` and well-formed tile paths name a file, and no link is followed. Blocking threads
-//! read a bounded number of files at once. A file counts against this bound until the client has it.
+//! Only `checkpoint` and well-formed tile paths name a file, and the listener follows no symbolic link.
+//! Blocking threads read the files. The number of files that are read or sent at once is limited.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,20 +18,22 @@ use crate::audit::log::tiles::{Bundle, FULL, MAX_BUNDLE_BYTES, Tile};
 use crate::audit::read::{Files, FolderFiles};
 use crate::request::Body;
 
-/// The path of the log on the listener.
+/// The path prefix of the log's files on the admin listener.
 pub(super) const PREFIX: &str = "/audit/";
 /// The maximum number of files that are read or sent at once. Each file is at most [`MAX_BUNDLE_BYTES`]
 /// long.
 const MAX_FILES: usize = 8;
-/// The longest wait for a free place if [`MAX_FILES`] files are being read or sent.
+/// The maximum time that a request waits while [`MAX_FILES`] other files are being read or sent.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BYTES: &str = "application/octet-stream";
-/// For the checkpoint: a newer checkpoint comes within a second of a new entry.
+/// The `Cache-Control` of the checkpoint. A newer checkpoint normally follows within a second of a
+/// new entry.
 const SHORT: &str = "max-age=1";
-/// For tiles and bundles: a published tile or bundle never changes.
+/// The `Cache-Control` of tiles and bundles. A published tile or bundle never changes.
 const LONG: &str = "max-age=31536000, immutable";
 
-/// A longer bundle is sent uncompressed, because compression blocks a thread of the runtime.
+/// The maximum size in bytes of a bundle that the listener compresses. The listener sends a longer
+/// bundle uncompressed, because compression blocks a thread of the runtime.
 const MAX_COMPRESSED_BYTES: usize = 1 << 20;
 
 /// The published files of the trail's folder; cheap to clone.
@@ -53,8 +55,8 @@ struct Known {
 #[derive(Clone)]
 struct Compressible;
 
-/// Whether to compress a response. Only entry bundles are compressed, because C2SP tlog-tiles asks for
-/// that. Hashes do not compress.
+/// Whether to compress a response. The listener compresses only entry bundles, as C2SP tlog-tiles asks. Tiles
+/// consist of hashes, which do not compress.
 pub(super) fn is_compressible(
     _: StatusCode,
     _: Version,
@@ -145,7 +147,7 @@ fn busy() -> Response<Body> {
     response
 }
 
-/// The bytes of a file. The file counts against [`MAX_FILES`] until these bytes are sent or dropped.
+/// The bytes of a file. The file counts toward [`MAX_FILES`] until these bytes are sent or dropped.
 struct Held {
     bytes: Vec<u8>,
     _place: OwnedSemaphorePermit,

@@ -17,7 +17,7 @@ pub(crate) struct Report {
     pub reads: Result<(), String>,
     /// `Ok` if the gateway takes deletions, or else the reason why not.
     pub deletions: Result<(), String>,
-    /// The parts of the gateway, each with its trouble if there is one.
+    /// The parts of the gateway, each with the part's trouble, if any.
     pub parts: Vec<Part>,
     pub started: Time,
     /// The time of this report.
@@ -33,7 +33,7 @@ pub(crate) struct Report {
 pub(crate) struct Part {
     /// The part's name, such as `listener` or `keys https://login.example.com/`.
     pub(crate) name: String,
-    /// The part's trouble and the start of the trouble, if there is one.
+    /// The part's trouble, if any, and the time at which the trouble began.
     pub(crate) trouble: Option<(String, Time)>,
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// The time limit for a call.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Size limit of an answer's body.
+/// The maximum size of an answer's body in bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

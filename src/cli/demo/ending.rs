@@ -2,7 +2,7 @@
 //! without the trail.
 //!
 //! The demo runs the `lychgate` commands exactly as it shows them. It does the work of `mkdir`, `cp` and
-//! `sed` itself, since not every machine has these programs.
+//! `sed` itself, because not every machine has these programs.
 
 use std::fs;
 use std::path::Path;
@@ -18,14 +18,14 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::{CommandLine, Verb, audit};
 use clap::Parser as _;
 
-/// The text in the entry, and its replacement in the copy.
+/// A part of the caller's name in the trail entry, and its replacement in the altered copy.
 const NAMES: [&str; 2] = ["ada@", "eve@"];
 
-/// A few commands, and the finding of the last command.
+/// Some commands that the demo runs, and the finding of the last command.
 #[derive(Debug, Default)]
 pub(super) struct Act {
     pub(super) title: &'static str,
-    /// The commands, ready to paste into a shell that has read `env`.
+    /// The commands. A user can paste them into a shell that has read the file `env`.
     pub(super) commands: Vec<String>,
     /// The end of the last command's output, which states the finding.
     pub(super) answer: String,
@@ -44,8 +44,8 @@ pub(super) struct Stage<'s> {
     pub(super) key: &'s VerifierKey,
 }
 
-/// Copies the log, and replaces the name in the intent of the receipt's deletion. Verification of the
-/// copy must name that entry.
+/// Copies the log, and replaces the caller's name in one entry of the copy: the intent of the deletion to
+/// which the receipt belongs. Verification of the copy must fail and name that entry.
 pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
     Act::play(
         "a copy of the trail with another name in one entry",
@@ -56,8 +56,8 @@ pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
             act.show(r#"cp -r "$DEMO/audit/checkpoint" "$DEMO/audit/tile" "$DEMO/copy""#);
             let bundle = copy_log(&log, &copy, stage.key)?.path();
             let [was, is] = NAMES;
-            // Names the folder, not the bundle: when a user pastes the commands later, the log may end
-            // in another bundle.
+            // The command names the folder, not the bundle: when a user pastes the commands later, the log
+            // may end in another bundle.
             let bundles = bundle.rsplit_once('/').map_or("", |(folder, _)| folder);
             act.show(format!(r#"sed -i s/{was}/{is}/ "$DEMO/copy/{bundles}"/*"#));
             alter(&copy.join(&bundle))?;
@@ -71,7 +71,8 @@ pub(super) fn altered_copy(stage: Stage<'_>, receipt: &Receipt) -> Act {
     )
 }
 
-/// Makes a proof of the entry whose leaf the receipt names, and verifies it with only the key.
+/// Makes a proof of the entry whose leaf the receipt names, and verifies the proof with only the
+/// key.
 pub(super) fn proved_receipt(stage: Stage<'_>, receipt: &Receipt) -> Act {
     Act::play("the receipt of call 1, verified with only the key", |act| {
         let Receipt { receipt, leaf, .. } = receipt;

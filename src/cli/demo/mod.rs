@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     verbose: bool,
 }
 
-/// Plays the demo; without `--once`, then serves until a signal.
+/// Plays the demo. Without `--once`, the gateway then serves until a signal arrives.
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

@@ -1,6 +1,7 @@
 //! The demo's output: 80 columns, at most 30 lines without `--verbose`, color only on a terminal.
 //!
-//! A shell runs each printed command as it is, once the shell has read the file `env`.
+//! A user can paste each printed command into a shell unchanged, after the shell has read the file
+//! `env`.
 
 use std::io::{Result, Write};
 use std::path::Path;
@@ -28,8 +29,8 @@ const COLUMNS: usize = 80;
 const SENT: usize = 42;
 const ANSWER: usize = 22;
 
-/// Prints the addresses and the caller. Then prints the table's head, or, if `verbose`, the command that
-/// defines the variables.
+/// Prints the addresses and the caller. Then prints the table's head or, if `verbose`, the command that
+/// defines the variables of the later commands.
 pub(super) fn opening(out: &mut dyn Write, scene: &Scene, verbose: bool) -> Result<()> {
     let (gateway, users) = (scene.gateway.address(), scene.simulator.users.address());
     writeln!(
@@ -216,7 +217,7 @@ lychgate audit verify --config "$DEMO/lychgate.toml"
     )
 }
 
-/// The command that reads `env`, which defines the variables of the other commands.
+/// The command that reads the file `env`, which defines the variables of the other commands.
 fn read_variables(scene: &Scene) -> String {
     format!(". {}", quoted(&scene.folder.path().join("env")))
 }

@@ -34,12 +34,12 @@ const ORIGIN: &str = "lychgate.demo/trail";
 const TOKEN_LIFETIME: i64 = 8 * 3_600;
 /// The time limit for opening the trail and fetching the keys.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// The time limit for a checkpoint, which usually follows within a second. If a checkpoint is this late,
-/// the gateway refuses deletions.
+/// The time limit for a checkpoint that covers all entries. Such a checkpoint usually follows within a
+/// second. The gateway refuses deletions if an entry waits this long for a checkpoint.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 /// The time limit for finding a call's entry in the trail.
 const RECORD_WITHIN: Duration = Duration::from_secs(5);
-/// The pause between two checks.
+/// The pause between two attempts, while the demo waits for a result.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// All parts of a running demo.
@@ -133,8 +133,8 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    /// Finds the deletion of a request in the trail. The gateway answers a refused request before it
-    /// writes the entry, so this looks several times.
+    /// Finds the deletion of a request in the trail. The gateway answers a refused request before it writes
+    /// the entry, so this method searches repeatedly until it finds the deletion or the time is over.
     pub(super) async fn deletion(&self, request_id: &str) -> Option<Deletion> {
         let look = async || {
             let mut log = Location::Folder(self.path("audit")).open(None).ok()?;
@@ -236,7 +236,8 @@ async fn within<T>(patience: Duration, look: impl AsyncFn() -> Option<T>) -> Opt
 impl Folder {
     fn new() -> Result<Self, String> {
         use std::os::unix::fs::DirBuilderExt as _;
-        // Fails if the folder exists: another user may own it and would get the key.
+        // Fails if the folder exists, because another user may own that folder and could read the
+        // key.
         let name = format!("lychgate-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);

@@ -30,7 +30,8 @@ pub(super) struct Expected {
     pub(super) status: u16,
     /// The refusal's code, if the gateway refuses.
     pub(super) code: Option<&'static str>,
-    /// What the trail must record: the decision and the progress. `None` if it must record nothing.
+    /// What the trail must record: the decision and the progress. `None` if the trail must record
+    /// nothing.
     pub(super) entry: Option<(Decision, Progress)>,
 }
 
@@ -62,7 +63,8 @@ impl Expected {
     }
 }
 
-/// Builds the calls, in order. Must run before the first call is made, because it reads the revision.
+/// Builds the calls, in order. The caller must build them before it makes the first call, because they
+/// contain the account's revision at that time.
 pub(super) fn steps(scene: &Scene) -> [Step; STEPS] {
     let revision = scene.revision();
     let good = Step {
