@@ -36,7 +36,8 @@ mod sync_fails;
 mod inside;
 mod no_answer;
 
-// Operator commands: reconcile unknown outcomes, abandon a damaged log.
+// Operator commands: reconcile unknown outcomes, restore a backup, abandon a damaged log.
+mod backup;
 mod loss;
 mod reconcile;
 

@@ -106,7 +106,7 @@ impl Cause {
                 "stop the other process, or give this gateway its own folder, origin and key; deletions open by themselves once the other process is gone"
             }
             Self::RolledBack => {
-                "if `key_file` is not this folder's key, set the right one; else put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, and set `origin` and `key_file` in [audit] to the new ones, and start the gateway"
+                "if `key_file` is not this folder's key, set the right one; else put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, then set `origin` and `key_file` in [audit] to the new ones, and start the gateway"
             }
             Self::Damaged => {
                 "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and begin a log of another name (\"Starting over\")"
