@@ -8,7 +8,7 @@ use super::check;
 use super::exit::{Exit, Stop};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, ReloadRefused};
 use crate::gateway::machine::raise_descriptor_limit;
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
@@ -77,33 +77,16 @@ async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop
 async fn reload(gateway: &Gateway, path: &Path, logs: &Logs) {
     let read = path.to_owned();
     let loaded = tokio::task::spawn_blocking(move || Config::load(&read)).await;
-    let (config, telemetry) = match loaded {
-        Ok(Ok(config)) => {
-            let telemetry = config.telemetry.clone();
-            (config, telemetry)
-        }
-        Ok(Err(problems)) => {
-            tracing::error!(
-                problems = problems.count,
-                "reload refused: {}",
-                problems.rendered
-            );
-            gateway.refuse_reload(&problems.rendered);
-            return;
-        }
-        Err(_) => {
-            tracing::error!("reload refused: reading the config failed by a defect");
-            gateway.refuse_reload("reading the config failed by a defect");
-            return;
-        }
+    let config = match loaded {
+        Ok(Ok(config)) => config,
+        Ok(Err(problems)) => return gateway.refuse_reload(&ReloadRefused::invalid(&problems)),
+        Err(_) => return gateway.refuse_reload(&ReloadRefused::by_defect()),
     };
-    let hash = config.hash.clone();
-    match gateway.reload(config).await {
-        Ok(()) => {
-            logs.set(&telemetry);
-            tracing::info!(config = hash, "reloaded");
-        }
-        Err(error) => tracing::error!("reload refused: {error}"),
+    let (hash, telemetry) = (config.hash.clone(), config.telemetry.clone());
+    // A refusal is in the log already.
+    if gateway.reload(config).await.is_ok() {
+        logs.set(&telemetry);
+        tracing::info!(config = hash, "reloaded");
     }
 }
 

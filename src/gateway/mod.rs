@@ -3,8 +3,9 @@
 //! 1. [`parts`] builds the stack's parts; a reload keeps each part whose settings did not change;
 //! 2. [`health`] reports to the admin listener;
 //! 3. [`restart`] finds config changes that a reload cannot apply;
-//! 4. [`control`] handles the commands that write to the trail;
-//! 5. [`machine`] checks that this machine has what a start needs; `process` finds the process that
+//! 4. [`reload`] logs a refused reload;
+//! 5. [`control`] handles the commands that write to the trail;
+//! 6. [`machine`] checks that this machine has what a start needs; `process` finds the process that
 //!    holds a port.
 
 mod control;
@@ -12,6 +13,7 @@ mod health;
 pub mod machine;
 mod parts;
 mod process;
+mod reload;
 mod restart;
 
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ pub use control::reconciler;
 use health::Health;
 use machine::MAX_ADMIN_CONNECTIONS;
 use parts::Kept;
+pub use reload::ReloadRefused;
 
 /// How long the admin listener waits for a complete head, and keeps an idle connection. This time is
 /// short, so that clients that never finish a head cannot hold all connections and block a health probe.
@@ -55,7 +58,7 @@ pub struct Gateway {
     sync_timeout: Duration,
 }
 
-/// Why a gateway did not start or reload, and what the operator can do.
+/// Why a gateway did not start, and what the operator can do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct GatewayError(pub String);
@@ -158,20 +161,21 @@ impl Gateway {
     /// Replaces the config for new requests. Requests in flight finish under the old config.
     ///
     /// # Errors
-    /// If the new config cannot be applied. The old config stays in force, and `/readyz?verbose` shows
-    /// the reason.
-    pub async fn reload(&self, config: Config) -> Result<(), GatewayError> {
+    /// If the new config cannot be applied. The old config stays in force. The log and `/readyz?verbose`
+    /// show the reason.
+    pub async fn reload(&self, config: Config) -> Result<(), ReloadRefused> {
         let _one_at_a_time = self.reloading.lock().await;
         let replaced = self.replace(config);
-        if let Err(error) = &replaced {
-            self.refuse_reload(&error.0);
+        if let Err(refused) = &replaced {
+            self.refuse_reload(refused);
         }
         replaced
     }
 
-    /// Records that a reload failed before it had a valid config. The old config stays in force.
-    pub fn refuse_reload(&self, why: &str) {
-        self.health.reloaded(Some(why.to_owned()));
+    /// Logs and records that a reload was refused. The old config stays in force.
+    pub fn refuse_reload(&self, refused: &ReloadRefused) {
+        refused.log(&self.health.current().config.path);
+        self.health.reloaded(Some(refused.to_string()));
     }
 
     /// Drains for at most `[listen] drain_timeout`. Then aborts the deletions still in flight, records
@@ -205,16 +209,16 @@ impl Gateway {
         self.admin.stop(MIN_GRACE).await;
     }
 
-    fn replace(&self, config: Config) -> Result<(), GatewayError> {
+    fn replace(&self, config: Config) -> Result<(), ReloadRefused> {
         let mut current = self.health.current();
         if let Some(why) = restart::needed(&current.config, &config) {
-            return Err(GatewayError(why));
+            return Err(ReloadRefused::needs_restart(why));
         }
         let previous = (&current.config, &current.parts);
         let parts = self
             .kept
             .build(&config, Some(previous))
-            .map_err(GatewayError)?;
+            .map_err(ReloadRefused::not_applied)?;
         // The trail gets the new config first, so that it has an entry for each config hash that an
         // intent names.
         if config.hash != current.config.hash {

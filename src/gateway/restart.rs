@@ -18,9 +18,7 @@ pub(super) fn needed(old: &Config, new: &Config) -> Option<String> {
         [] => last.clone(),
         _ => format!("{} and {last}", before.join(", ")),
     };
-    Some(format!(
-        "a change to {list} needs a restart; the config before it stays in force: restart the gateway, or undo the change"
-    ))
+    Some(format!("a change to {list} needs a restart"))
 }
 
 /// A key, and whether it changed.

@@ -71,7 +71,7 @@ class Reload(refusals.Refusals, unittest.TestCase):
                 self.assertIn("refused at", text)
                 if set(sections) & {"listen", "admin", "audit"}:
                     self.assertIn("needs a restart", text)
-                    self.assertIn("needs a restart", said["message"])
+                    self.assertEqual(said["cause"], "needs-restart")
                 else:
                     self.assertRegex(text, r"lychgate\.toml:\d+:\d+")
                 self.assertEqual(self.gate.get("/readyz").status, 200)

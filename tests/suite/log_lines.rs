@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::callers::get;
@@ -85,6 +86,45 @@ fn p10_a_bad_key_file_is_logged_once_and_its_end_too() {
     std::fs::write(&keys, tokens::key_set()).unwrap();
     until("the end is logged", || !lines(&program, &[ends]).is_empty());
     assert_eq!(lines(&program, &[begins]).len(), 1);
+}
+
+#[test]
+fn p12_a_refused_reload_is_logged_with_file_and_remedy() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    let program = home.start_ready();
+    let config = home.path("lychgate.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let refused = "reload refused: the config before it stays in force";
+    let changes = [
+        (
+            "[limits]",
+            "[limits]\nmax = 1",
+            "config-invalid",
+            "lychgate.toml:8:1: ",
+        ),
+        (
+            "\"60s\"",
+            "\"59s\"",
+            "needs-restart",
+            "`audit.sync_timeout`",
+        ),
+        ("keys.json", "gone.json", "config-invalid", "gone.json"),
+    ];
+    for (number, (from, to, cause, reason)) in (1..).zip(changes) {
+        std::fs::write(&config, good.replace(from, to)).unwrap();
+        program.signal(Signal::HUP);
+        until("it is logged", || {
+            lines(&program, &[refused]).len() == number
+        });
+        let line = lines(&program, &[refused]).pop().unwrap();
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!((&*text("level"), &*text("cause")), ("warn", cause));
+        assert_eq!(text("file"), config.display().to_string());
+        assert!(text("reason").contains(reason), "{line:#}");
+        assert!(text("remedy").contains("operations.md"), "{line:#}");
+        assert!(verbose(&program).contains(&text("remedy")), "{line:#}");
+    }
 }
 
 #[test]
