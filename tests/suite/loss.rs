@@ -7,7 +7,7 @@ use lychgate::audit::entry::{Entry, Kind, LossAccepted};
 use serde_json::Value;
 
 use super::callers::{delete, refusal};
-use super::program::{Home, ORIGIN, Program};
+use super::program::{Home, ORIGIN, Program, until};
 use super::record::Record;
 use super::users::Users;
 use crate::support::trail;
@@ -190,6 +190,27 @@ fn p4_abandoning_a_missing_log_keeps_its_checkpoint() {
 }
 
 #[test]
+fn p4_a_gateway_that_opens_no_log_is_not_in_the_way() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    program.wait_published();
+    assert!(program.stop().0.success());
+    std::fs::remove_dir_all(home.audit()).unwrap();
+    let program = home.start();
+    program.wait_for_cause("rolled-back");
+    // The gateway holds the lock only while it tries to open the log, once a second.
+    until("the loss is accepted beside it", || {
+        accept_with_key(&home).status.success()
+    });
+    program.wait_for_cause("key-unusable");
+    let verbose = program.page("/readyz?verbose").shown();
+    let told = format!("its `verifier` is {NEW}+");
+    assert!(verbose.contains(&told), "{verbose}");
+    drop(program);
+    resumes(&home);
+}
+
+#[test]
 fn p4_a_gateway_with_the_key_begins_the_new_log() {
     let users = Users::start();
     let (home, program) = begun(&users);
@@ -209,13 +230,45 @@ fn p4_the_new_log_begins_at_once_if_the_config_names_it() {
     let (home, program) = begun(&users);
     program.kill_nine();
     rename(&home);
-    let done = done(&accept(&home, &["--origin", NEW]));
+    let accepted = accept(&home, &["--origin", NEW]);
+    let told = text_of(&accepted);
+    let seen = home.path("new.key.seen");
+    let warning = format!("the seen file {} is not that of {ORIGIN}", seen.display());
+    assert!(told.contains(&warning), "{told}");
+    let done = done(&accepted);
     assert_eq!(done["begun"], true);
     let left_in = PathBuf::from(done["left_in"].as_str().unwrap());
     let (sound, said) = trail::verify(&left_in);
     assert!(sound, "nothing was wrong with it: {said}");
     assert_eq!(trail::list(&left_in).len(), 2);
     resumes(&home);
+}
+
+#[test]
+fn p4_a_loss_of_which_nothing_is_known_begins_no_log() {
+    let users = Users::start();
+    let (home, program) = begun(&users);
+    program.kill_nine();
+    std::fs::remove_dir_all(home.audit()).unwrap();
+    std::fs::create_dir(home.audit()).unwrap();
+    rename(&home);
+    let refused = accept(&home, &["--origin", NEW]);
+    let told = text_of(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("set the old one, run this command again"),
+        "{told}"
+    );
+    assert!(home.audit().read_dir().unwrap().next().is_none());
+    // A gateway begins the new log, and then no command can record the loss.
+    assert!(home.start_ready().stop().0.success());
+    let refused = accept(&home, &["--origin", NEW]);
+    let told = text_of(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("nothing can record the loss any more"),
+        "{told}"
+    );
 }
 
 #[test]

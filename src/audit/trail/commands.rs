@@ -59,7 +59,7 @@ impl Trail {
     /// files to the quarantine folder. Afterwards, only a log of the new name opens in this folder.
     ///
     /// # Errors
-    /// If the log is undamaged, if another process holds the lock, if the log is closed for a cause
+    /// If there is no log, if the log is undamaged, if another process holds the lock, if the log is closed for a cause
     /// that ends by itself, if the new name is that of an abandoned log, or if the disk fails.
     pub async fn accept_loss(
         settings: Settings,
@@ -76,6 +76,7 @@ impl Trail {
         acceptance: &Acceptance,
         clock: Clock,
     ) -> Result<Accepted, NotAccepted> {
+        accept_loss::must_have_log(&*disk, &settings)?;
         let metrics = Metrics::new();
         let trail = Self::open_on(Arc::clone(&disk), settings.clone(), clock.clone(), metrics);
         trail.opened().await;

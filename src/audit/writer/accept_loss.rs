@@ -12,16 +12,17 @@
 //! histories under one origin, so no new log gets the name of a lost log.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::audit::disk::names::{
-    CHECKPOINT, FOLDER_MODE, LOCK, LOCK_MODE, LOSS_MOVED, LOSS_MOVING, LOSS_NEW, LOSS_STORY, LOST,
-    VERIFIER, is_of_the_log,
+    CHECKPOINT, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, LOSS_MOVED, LOSS_MOVING, LOSS_NEW,
+    LOSS_STORY, LOST, VERIFIER, is_of_the_log,
 };
 use crate::audit::disk::{
-    Access, Disk, File, Folder, is_lack, is_no_file_of_a_log, read_log_file, replace,
+    Access, Disk, File, Folder, if_exists, is_lack, is_no_file_of_a_log, read_log_file, replace,
 };
 use crate::audit::entry::{Actor, LossAccepted};
 use crate::audit::integrity::published_log::{PublishedLogCheck, ROOT};
@@ -56,6 +57,8 @@ pub struct Accepted {
     pub old_origin: Option<String>,
     /// The old log's newest known checkpoint: the signed note.
     pub old_checkpoint: Option<String>,
+    /// Whether the seen file knows the old log. If not, a newer checkpoint may exist.
+    pub is_seen: bool,
     /// Why some files are still to be moved; `None` if all are moved. The next opening moves the rest.
     pub unfinished: Option<String>,
 }
@@ -66,6 +69,22 @@ pub enum NotAccepted {
     /// The log can be opened.
     #[error("deletions are taken, and nothing is lost")]
     NothingIsLost,
+    /// The log that opens has the new name already.
+    #[error(
+        "the config names {0} already, and its log takes deletions: if its first entry is no `loss_accepted`, nothing can record the loss any more; keep the seen file and the checkpoints of the log before it"
+    )]
+    HasBegun(String),
+    /// The folder is missing or empty, and so is the seen file.
+    #[error(
+        "{} holds no log, and the seen file {} does not exist, so nothing is known of a lost log; if `key_file` or `seen_file` in [audit] changed since, set the old one, run this command again, then set the new one",
+        .directory.display(), .seen_file.display()
+    )]
+    NoLog {
+        /// The audit folder.
+        directory: PathBuf,
+        /// The seen file.
+        seen_file: PathBuf,
+    },
     /// Another process holds the lock. The value is the process id, if the lock file names one.
     #[error(
         "{} holds the trail's lock: stop the gateway, run this command again, then start the gateway with the new origin",
@@ -75,6 +94,26 @@ pub enum NotAccepted {
     /// The log is closed for a cause that ends by itself, the new name is refused, or the disk failed.
     #[error("{}: {}", .0.cause.as_str(), .0.detail)]
     Unavailable(Unavailable),
+}
+
+/// Fails if there is no trace of a log: to open the folder would begin one under the config's name.
+pub(crate) fn must_have_log(disk: &dyn Disk, settings: &Settings) -> Result<(), NotAccepted> {
+    // The opening reports what cannot be read.
+    let is_there = |look: io::Result<()>| !matches!(if_exists(look), Ok(None));
+    let in_folder = |name: &str| {
+        let root = disk.folder(&settings.directory, None);
+        is_there(root.and_then(|root| root.look(name).map(|_| ())))
+    };
+    let traces = [VERIFIER, JOURNAL, CHECKPOINT, LOSS_MOVING, LOSS_MOVED];
+    let seen = folder_of(disk, &settings.seen_file);
+    let seen = seen.and_then(|(folder, name)| folder.look(&name).map(|_| ()));
+    if traces.into_iter().any(in_folder) || is_there(seen) {
+        return Ok(());
+    }
+    Err(NotAccepted::NoLog {
+        directory: settings.directory.clone(),
+        seen_file: settings.seen_file.clone(),
+    })
 }
 
 /// The fault of the published files, if there is one. An opening reads only the published files that the
@@ -108,6 +147,9 @@ pub(crate) fn accept(
         _ => NotAccepted::Unavailable(closed),
     };
     match found {
+        None if settings.origin == acceptance.origin => {
+            return Err(NotAccepted::HasBegun(settings.origin.clone()));
+        }
         None => return Err(NotAccepted::NothingIsLost),
         Some(found) if !found.cause.may_be_lost() => return Err(refused(found)),
         Some(_) => {}
@@ -115,10 +157,12 @@ pub(crate) fn accept(
     let (root, _lock) = enter(disk, settings).map_err(refused)?;
     let record = decide(disk, &*root, settings, acceptance, now).map_err(refused)?;
     let unfinished = quarantine(&root, &record).err();
+    let loss = record.loss;
     Ok(Accepted {
-        left_in: record.loss.left_in,
-        old_origin: record.loss.old_origin,
-        old_checkpoint: record.loss.old_checkpoint,
+        is_seen: is_seen(disk, settings, loss.old_origin.as_deref()),
+        left_in: loss.left_in,
+        old_origin: loss.old_origin,
+        old_checkpoint: loss.old_checkpoint,
         unfinished: unfinished.map(|found| found.detail),
     })
 }
@@ -206,7 +250,7 @@ fn decide(
 /// same loss.
 fn unfinished_loss(root: &dyn Folder) -> io::Result<Option<LossAccepted>> {
     let mut record = Record::read(root, LOSS_MOVING)?;
-    if record.is_none() && root.look(crate::audit::disk::names::JOURNAL).is_err() {
+    if record.is_none() && root.look(JOURNAL).is_err() {
         record = Record::read(root, LOSS_MOVED)?;
     }
     Ok(record.map(|record| record.loss))
@@ -224,8 +268,7 @@ fn known_of_old(
         .into_iter()
         .chain(key.map(|key| key.verifier().clone()))
         .collect();
-    let seen = folder_of(disk, &settings.seen_file);
-    let seen = known(seen.and_then(|(folder, name)| read_log_file(&*folder, &name)))?;
+    let seen = known(seen(disk, settings))?;
     let published = known(read_log_file(root, CHECKPOINT))?;
     let newest = [seen, published]
         .into_iter()
@@ -234,6 +277,21 @@ fn known_of_old(
         .max_by_key(|(rank, _)| *rank);
     let origin = keys.first().map(|key| key.origin().to_owned());
     Ok((origin, newest.map(|(_, text)| text)))
+}
+
+/// The seen file's content.
+fn seen(disk: &dyn Disk, settings: &Settings) -> io::Result<Option<Vec<u8>>> {
+    let (folder, name) = folder_of(disk, &settings.seen_file)?;
+    read_log_file(&*folder, &name)
+}
+
+/// Whether the seen file is that of the old log.
+fn is_seen(disk: &dyn Disk, settings: &Settings, old_origin: Option<&str>) -> bool {
+    let seen = seen(disk, settings).ok().flatten();
+    let (Some(seen), Some(old)) = (seen, old_origin) else {
+        return false;
+    };
+    seen.starts_with(format!("{old}\n").as_bytes())
 }
 
 /// Treats an unreadable file as missing, because the loss may be that very file. Fails only on a lack of

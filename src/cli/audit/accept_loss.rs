@@ -14,11 +14,11 @@ use super::source::{Folder, Source};
 use crate::audit::entry::Actor;
 use crate::audit::log::key::Key;
 use crate::audit::status::space::Levels;
-use crate::audit::writer::accept_loss::Acceptance;
+use crate::audit::writer::accept_loss::{Acceptance, Accepted};
 use crate::audit::{Settings, Trail};
 use crate::cli::escape::escape;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::output::print_json;
+use crate::cli::output::{print_json, tell};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -29,18 +29,30 @@ const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lychgate audit keygen --origin lychgate.example.com/edge-1b --out audit-1b.key
-  lychgate audit accept-loss --config lychgate.toml --origin lychgate.example.com/edge-1b \\
-      --key-file audit-1b.key --reason 'disk lost in ticket 4711'
+  lychgate audit keygen --origin lychgate.example.com/edge-1b \\
+    --out audit-1b.key
+  lychgate audit accept-loss --config lychgate.toml \\
+    --origin lychgate.example.com/edge-1b --key-file audit-1b.key \\
+    --reason 'disk lost in ticket 4711'
   then set origin and key_file in [audit] to the new ones, and start the gateway
 
-Stop the gateway first: while it holds the trail's lock, the command changes nothing, names the process and
-exits with 1. Use the command if the trail is closed as `damaged` or `rolled-back`, or for another cause that
-does not end by itself; it does not abandon a trail that opens. It moves the files of the old log into a folder
-lost-TIME in the audit folder, where `audit verify --dir` still reads them, and deletes nothing. The new log
-needs another name, so that one name never covers two histories. Its first entry holds the reason, the old name
-and the old log's newest known checkpoint. If the command has the new key (--key-file, or from the config), the
-new log starts at once; otherwise it starts with the next gateway that has the key.")]
+Stop the gateway first. While it holds the trail's lock, the command changes
+nothing, names the process and exits with 1. A gateway that could not open the
+trail (`rolled-back`, `damaged`) holds no lock: the command works beside it, but
+the gateway needs a restart with the new config.
+
+Change [audit] only after the command: the old seen file knows the old log's
+newest checkpoint, and under another key_file the command does not find it.
+
+Use the command if the trail is closed as `damaged` or `rolled-back`, or for
+another cause that does not end by itself; it does not abandon a trail that
+opens. It moves the files of the old log into a folder lost-TIME in the audit
+folder, where `audit verify --dir` still reads them, and deletes nothing. The
+new log needs another name, so that one name never covers two histories. Its
+first entry holds the reason, the old name and the old log's newest known
+checkpoint. If the command has the new key (--key-file, or from the config), the
+new log starts at once; otherwise it starts with the next gateway that has the
+key.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
@@ -114,6 +126,7 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
     };
     let old = settings(folder, old, old_key);
     check_folder(&old)?;
+    let seen_file = old.seen_file.clone();
     let acceptance = Acceptance {
         reason: arguments.reason.clone(),
         origin: arguments.origin.clone(),
@@ -123,6 +136,9 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
     };
     let accepted = Trail::accept_loss(old, &acceptance, Clock::system()).await;
     let accepted = accepted.map_err(|why| Stop::no(format!("no loss was accepted: {why}")))?;
+    if !accepted.is_seen {
+        tell(unseen(&accepted, &seen_file));
+    }
     let key_file = new_key(arguments, folder);
     if let Some(key_file) = &key_file {
         begin(settings(folder, &arguments.origin, key_file)).await?;
@@ -137,6 +153,24 @@ async fn accept(arguments: &Arguments, folder: &Folder) -> Result<Done, Stop> {
         origin: arguments.origin.clone(),
         begun,
     })
+}
+
+/// A warning that the seen file did not give the old log's newest checkpoint.
+fn unseen(accepted: &Accepted, seen_file: &Path) -> String {
+    let seen_file = seen_file.display();
+    let old = accepted.old_origin.as_deref().unwrap_or("the old log");
+    let recorded = match accepted.old_checkpoint.as_deref().and_then(size_of) {
+        Some(size) => format!("only the folder's checkpoint of {size} entries"),
+        None => "no checkpoint of it".to_owned(),
+    };
+    format!(
+        "warning: the seen file {seen_file} is not that of {old}, so the new log records {recorded}; if [audit] named another `key_file` or `seen_file` before, keep that seen file as evidence: its checkpoint may be newer, and the new log can no longer record it"
+    )
+}
+
+/// The number of entries that a checkpoint covers.
+fn size_of(checkpoint: &str) -> Option<&str> {
+    checkpoint.lines().nth(1)
 }
 
 /// The file with the new log's key, from the command line or the config.
@@ -176,8 +210,8 @@ fn print(out: &mut dyn Write, json: bool, done: &Done) -> Result<(), Stop> {
             "but not all of them yet: {why}; the loss is accepted, and the next start of the trail moves the rest"
         )?;
     }
-    let checkpoint = done.old_checkpoint.as_deref().unwrap_or_default();
-    if let Some(size) = checkpoint.lines().nth(1).map(escape) {
+    let checkpoint = done.old_checkpoint.as_deref();
+    if let Some(size) = checkpoint.and_then(size_of).map(escape) {
         writeln!(out, "its newest known checkpoint covers {size} entries")?;
     }
     let origin = &done.origin;
