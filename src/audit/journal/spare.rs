@@ -218,6 +218,7 @@ pub(crate) struct Reserve {
     folder: Arc<dyn Folder>,
     /// The state of the file: [`GONE`], [`MAKING`] or [`THERE`].
     state: Arc<AtomicU8>,
+    making: Option<JoinHandle<()>>,
 }
 
 impl Reserve {
@@ -229,12 +230,13 @@ impl Reserve {
         Self {
             folder,
             state: Arc::new(AtomicU8::new(state)),
+            making: None,
         }
     }
 
     /// Starts to create a missing reserve in the background. Does nothing if fewer than `beside` bytes would
     /// then remain free.
-    pub(crate) fn tend(&self, free_bytes: u64, beside: u64) {
+    pub(crate) fn tend(&mut self, free_bytes: u64, beside: u64) {
         let fits = free_bytes >= RESERVE_BYTES.saturating_add(beside);
         if !fits || !self.change(GONE, MAKING) {
             return;
@@ -252,6 +254,7 @@ impl Reserve {
         if thread.is_err() {
             self.state.store(GONE, Ordering::Release);
         }
+        self.making = thread.ok();
     }
 
     /// Removes the reserve. Returns `false` if there is no reserve, or if the removal fails.
@@ -276,6 +279,16 @@ impl Reserve {
         self.state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+}
+
+/// The writer releases the lock after this drop, so the thread must not write later.
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        if let Some(making) = self.making.take() {
+            // A thread that has panicked writes nothing either.
+            let _ = making.join();
+        }
     }
 }
 
@@ -385,7 +398,7 @@ mod tests {
     fn the_reserve_is_made_if_it_fits_and_removed_once() {
         let outer = test_folder("reserve");
         let folder = RealDisk.folder(outer.path(), None).unwrap();
-        let reserve = Reserve::new(Arc::clone(&folder));
+        let mut reserve = Reserve::new(Arc::clone(&folder));
         reserve.tend(RESERVE_BYTES + 9, 10);
         assert!(!reserve.give_back());
         reserve.tend(RESERVE_BYTES + 10, 10);
@@ -399,6 +412,17 @@ mod tests {
         assert!(reserve.give_back());
         assert!(!path.exists());
         assert!(!reserve.give_back());
+    }
+
+    #[test]
+    fn p3_a_dropped_reserve_leaves_no_thread_that_writes() {
+        let outer = test_folder("reserve-dropped");
+        let folder = RealDisk.folder(outer.path(), None).unwrap();
+        let mut reserve = Reserve::new(Arc::clone(&folder));
+        reserve.tend(u64::MAX, 0);
+        drop(reserve);
+        // The next process finds it whole.
+        assert_eq!(Reserve::new(folder).bytes(), RESERVE_BYTES);
     }
 
     #[test]

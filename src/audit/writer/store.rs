@@ -27,8 +27,10 @@ pub(crate) struct Store {
     pub(crate) spares: Spares,
     /// The scrub. Its thread must end before the lock is released.
     pub(crate) scrub: Option<Scrub>,
-    pub(crate) integrity: Integrity,
+    /// Its drop waits for its thread, so it comes before the lock, too.
     pub(crate) reserve: Reserve,
+    /// Holds the lock.
+    pub(crate) integrity: Integrity,
     pub(crate) key: Arc<Key>,
     pub(crate) availability: Arc<Availability>,
     pub(crate) metrics: Metrics,
@@ -149,7 +151,7 @@ impl Store {
     }
 
     /// Reports the free space. If `may_reserve`, starts to make a missing reserve.
-    pub(crate) fn tend_space(&self, may_reserve: bool) {
+    pub(crate) fn tend_space(&mut self, may_reserve: bool) {
         let Ok(free) = self.integrity.journal.free_bytes() else {
             return;
         };
