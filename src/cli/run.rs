@@ -8,8 +8,8 @@ use super::check;
 use super::exit::{Exit, Stop};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gateway::{Gateway, ReloadRefused};
 use crate::gateway::machine::raise_descriptor_limit;
+use crate::gateway::{Gateway, ReloadRefused};
 use crate::metrics::Metrics;
 use crate::telemetry::Logs;
 
@@ -38,6 +38,7 @@ pub(super) fn run(config: &Path) -> Result<Exit, Stop> {
 
 async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop> {
     let path = config.path.clone();
+    let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
     let listen = |kind| {
         signal(kind).map_err(|error| Stop::io(format!("cannot install signal handlers: {error}")))
     };
@@ -54,7 +55,7 @@ async fn serve(config: Config, metrics: Metrics, logs: &Logs) -> Result<(), Stop
     tracing::info!(
         address = %gateway.address(),
         admin = %gateway.admin_address(),
-        config = %path.display(),
+        config = %shown.display(),
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );

@@ -32,7 +32,8 @@ impl Named<'_> {
         table.parsed(key, hint, |path| {
             match path.is_empty() || path.contains('\0') {
                 true => Err("is not a path".to_owned()),
-                false => Ok(self.resolve(path)),
+                // Absolute, so that log lines name the file even to a reader in another folder.
+                false => Ok(absolute(&self.resolve(path))),
             }
         })
     }
@@ -181,12 +182,17 @@ fn check(
 /// The absolute path for a message, or `a file` if the path looks like a secret that was entered by
 /// mistake.
 pub(super) fn shown(path: &Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let whole = absolute(path);
     let text = whole.to_string_lossy();
     match looks_secret(&text) {
         true => "a file".to_owned(),
         false => text.escape_debug().to_string(),
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    // Fails if the process's own folder is gone; then the path as it is.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A path as one word of a command line, or `FILE` if a shell would need quotes.

@@ -90,7 +90,7 @@ fn trail(config: &Config, closed: Unavailable, own: Option<&Holder>) -> OfMachin
         let hint = "nothing to do: its /readyz?verbose shows the state of the trail";
         return found(Level::Note, "audit.directory", message, hint);
     }
-    let folder = whole(&config.audit.directory);
+    let folder = config.audit.directory.display();
     let message = format!(
         "deletions would be refused in {folder}: {}: {detail}",
         cause.as_str()
@@ -232,7 +232,7 @@ fn seen_file(config: &Config) -> Option<OfMachine> {
 fn modes(config: &Config) -> Vec<OfMachine> {
     let mut open = Vec::new();
     if let Some(message) = key::exposed(&config.audit.key_file) {
-        let hint = format!("chmod o= {}", whole(&config.audit.key_file));
+        let hint = format!("chmod o= {}", config.audit.key_file.display());
         open.push(found(Level::Warning, "audit.key_file", message, &hint));
     }
     let bearer = match &config.credentials {
@@ -248,7 +248,7 @@ fn modes(config: &Config) -> Vec<OfMachine> {
         ),
     ] {
         if let Some((file, mode)) = file.and_then(|file| Some((file, mode(file, 0o007)?))) {
-            let file = whole(file);
+            let file = file.display();
             let message = format!(
                 "the token in {file} is open to every user of this machine (mode {mode:04o})"
             );
@@ -257,7 +257,7 @@ fn modes(config: &Config) -> Vec<OfMachine> {
         }
     }
     if let Some(mode) = mode(&config.audit.directory, 0o002) {
-        let folder = whole(&config.audit.directory);
+        let folder = config.audit.directory.display();
         let message =
             format!("every user of this machine can remove files from {folder} (mode {mode:04o})");
         let hint = format!("chmod 0750 {folder}");
@@ -293,9 +293,4 @@ pub(super) fn descriptors(config: &Config, limit: u64) -> Option<OfMachine> {
         "allow {needed} files (LimitNOFILE={needed}, `ulimit -n {needed}`), or lower max_connections"
     );
     Some(found(level, "listen.max_connections", message, &hint))
-}
-
-fn whole(path: &Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    whole.display().to_string()
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::callers::get;
 use super::program::{Home, Program, until};
 use super::users::{Manner, Users};
-use crate::support::tokens;
+use crate::support::{tokens, trail};
 
 /// The log lines with one of these messages.
 fn lines(program: &Program, messages: &[&str]) -> Vec<Value> {
@@ -124,6 +124,24 @@ fn p12_a_refused_reload_is_logged_with_file_and_remedy() {
         assert!(text("reason").contains(reason), "{line:#}");
         assert!(text("remedy").contains("operations.md"), "{line:#}");
         assert!(verbose(&program).contains(&text("remedy")), "{line:#}");
+    }
+}
+
+#[test]
+fn relative_paths_are_absolute_in_the_log() {
+    let users = Users::start();
+    let home = Home::new(users.address(), &[]);
+    let mut command = trail::lychgate();
+    command.args(["run", "--config", "lychgate.toml"]);
+    command.current_dir(home.path(""));
+    let program = home.spawn(command);
+    program.wait_ready();
+    for (message, field, path) in [
+        ("serving", "config", home.path("lychgate.toml")),
+        ("deletions are accepted", "directory", home.audit()),
+    ] {
+        let line = lines(&program, &[message]).pop().unwrap();
+        assert_eq!(line[field], path.display().to_string(), "{line:#}");
     }
 }
 
