@@ -95,17 +95,7 @@ fn trail(config: &Config, closed: Unavailable, own: Option<&Holder>) -> OfMachin
         "deletions would be refused in {folder}: {}: {detail}",
         cause.as_str()
     );
-    found(Level::Error, key, message, &remedy(cause))
-}
-
-/// The advice for an operator who has not started the gateway yet.
-fn remedy(cause: Cause) -> String {
-    match cause {
-        Cause::SyncFailed => {
-            "name a folder on a disk that lasts, in which the gateway's user can write".into()
-        }
-        cause => cause.remedy(),
-    }
+    found(Level::Error, key, message, &cause.remedy())
 }
 
 fn ports(config: &Config, own: Option<&Holder>) -> Vec<OfMachine> {

@@ -91,6 +91,32 @@ fn p4_check_and_run_tell_of_an_emptied_folder() {
 }
 
 #[test]
+fn p3_check_and_run_tell_of_a_file_in_the_folders_place() {
+    let users = Users::start();
+    for above in [false, true] {
+        let home = Home::new(users.address(), &[]);
+        let file = home.audit();
+        std::fs::write(&file, "in the way").unwrap();
+        if above {
+            let config = std::fs::read_to_string(home.path("lychgate.toml")).unwrap();
+            let config = config.replace("\"audit\"", "\"audit/trail\"");
+            std::fs::write(home.path("lychgate.toml"), config).unwrap();
+        }
+        let told = check(&home, "lychgate.toml", &["--json"]);
+        let error = &errors(&told)[0];
+        let message = error["message"].as_str().unwrap();
+        let words = message.split_once("sync-failed: ").expect(message).1;
+        let in_the_way = format!("{} is not a folder", file.display());
+        assert!(words.ends_with(&in_the_way), "{words}");
+        let gateway = home.start();
+        gateway.wait_for_cause("sync-failed");
+        let page = gateway.page("/readyz?verbose").shown();
+        assert!(page.contains(words), "{page}");
+        assert!(page.contains(error["hint"].as_str().unwrap()), "{page}");
+    }
+}
+
+#[test]
 fn p12_static_looks_at_the_file_alone() {
     let users = Users::start();
     let home = Home::new(users.address(), &[]);

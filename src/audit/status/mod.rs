@@ -85,7 +85,7 @@ impl Cause {
                 "free space on the disk of the audit folder, but delete no file of the folder; deletions open again by themselves"
             }
             Self::SyncFailed => {
-                "look for disk errors in the kernel's log (dmesg); the gateway tries again by itself"
+                "if the folder cannot be opened, name in `directory` a folder on a disk that lasts, in which the gateway's user can write; else look for disk errors in the kernel's log (dmesg); the gateway tries again by itself"
             }
             Self::SyncLate => {
                 "find out why the disk is slow or hangs; deletions open again once it answers"

@@ -9,6 +9,7 @@
 mod expected;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::composer::Composer;
@@ -145,7 +146,7 @@ fn enter(
     let at = |doing| move |e: io::Error| trouble(&e, doing);
     let root = disk
         .folder(&path, create)
-        .map_err(at("cannot open the trail's folder"))?;
+        .map_err(|e| cannot_open(&path, &e))?;
     let (lock, is_held) = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
     let (verifier, line) = own_verifier(&*root, key, expected.is_some())?;
@@ -246,6 +247,19 @@ pub(super) fn is_own_verifier(found: &[u8], line: &str, is_expected: bool) -> bo
 pub(super) fn other_key() -> Unavailable {
     let what = "the folder belongs to another key: its `verifier` is not that of `key_file`";
     closed(Cause::KeyUnusable, what)
+}
+
+/// The refusal if the trail's folder cannot be opened or made.
+pub(super) fn cannot_open(path: &Path, error: &io::Error) -> Unavailable {
+    let doing = "cannot open the trail's folder";
+    let in_the_way = path.ancestors().find(|above| above.exists());
+    match in_the_way.filter(|_| error.kind() == io::ErrorKind::NotADirectory) {
+        Some(file) => {
+            let what = format!("{doing}: {} is not a folder", file.display());
+            closed(Cause::SyncFailed, what)
+        }
+        None => trouble(error, doing),
+    }
 }
 
 /// Follows the chain to its end. Returns the last whole batch, the link before that batch, and the last

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, accessat};
 
 use super::accept_loss;
-use super::open::{is_own_verifier, other_key, own_key, unreadable};
+use super::open::{cannot_open, is_own_verifier, other_key, own_key, unreadable};
 use super::store::SMALL_SEGMENT;
 use crate::audit::disk::names::{JOURNAL, LOCK, TEMPORARY, TILES, VERIFIER};
 use crate::audit::disk::{Access, Disk, Folder, RealDisk, folder_above, if_exists, read_log_file};
@@ -25,7 +25,7 @@ use crate::audit::writer::Settings;
 pub(crate) fn preflight(settings: &Settings) -> Result<(), Unavailable> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let key = own_key(settings)?;
-    let at = |e| trouble(&e, "cannot open the trail's folder");
+    let at = |e| cannot_open(&settings.directory, &e);
     let Some(root) = if_exists(disk.folder(&settings.directory, None)).map_err(at)? else {
         let above = nearest(&settings.directory);
         may_write(above, "cannot open the trail's folder")?;
