@@ -225,7 +225,15 @@ fn newest_seen(
     match known.transpose() {
         Ok(newest_seen) => Ok((guard, newest_seen)),
         Err(error) => {
-            let what = format!("the seen file {}: {error}", seen_file.display());
+            let (file, bytes) = (seen_file.display(), guard.known().unwrap_or_default());
+            let what = match Checkpoint::unverified(bytes) {
+                Ok(Checkpoint { origin, size, .. }) => format!(
+                    "the seen file {file} holds a checkpoint of {origin} with {size} entries: {error}; if it is of another log, name that log's `key_file` and `origin` in [audit], or another `seen_file` for this log"
+                ),
+                Err(_) => format!(
+                    "the seen file {file} holds no checkpoint: {error}; put a copy of it back, or compare the log with a checkpoint kept elsewhere (`lychgate audit verify --against`) and then move the seen file away"
+                ),
+            };
             Err(closed(Cause::RolledBack, what))
         }
     }

@@ -133,9 +133,24 @@ async fn p4_a_changed_tile_bundle_or_checkpoint_is_damaged_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_foreign_seen_file_keeps_deletions_closed() {
     let Twice { settings, .. } = &twice().await;
-    for bad in [b"".as_slice(), b"another\n1\nxx\n"] {
+    let of_another = Checkpoint {
+        origin: "lychgate.test/another".into(),
+        size: 7,
+        root: [7; 32],
+    };
+    let of_another = of_another.sign(&Key::generate("lychgate.test/another").unwrap());
+    for (bad, told) in [
+        (b"".as_slice(), "holds no checkpoint: "),
+        (b"another\n1\nxx\n", "holds no checkpoint: "),
+        (
+            &of_another,
+            "a checkpoint of lychgate.test/another with 7 entries: not signed by",
+        ),
+    ] {
         std::fs::write(&settings.seen_file, bad).unwrap();
-        assert_eq!(refused(settings).await.0, Cause::RolledBack);
+        let (cause, detail) = refused(settings).await;
+        assert_eq!(cause, Cause::RolledBack);
+        assert!(detail.contains(told), "{told}: {detail}");
     }
     // Without a seen file the gateway knows no older state, and writes a new file.
     std::fs::remove_file(&settings.seen_file).unwrap();
