@@ -202,17 +202,20 @@ impl Integrity {
     /// The present identities of the trail's folder and of the journal folder; an error if a path leads
     /// to another folder.
     fn held_folders(&self) -> Result<(Identity, Identity), Unavailable> {
-        let held = |now: io::Result<Identity>, known: &Identity, name, moved| match now {
+        let held = |now: io::Result<Identity>, known: &Identity, name| match now {
             Ok(now) if now.same_file(known) => Ok(now),
             Err(error) if !is_no_folder(&error) => {
                 Err(unread(&error, &format!("cannot look at {name}")))
             }
-            _ => Err(closed(Cause::FolderMoved, format!("{name} {moved}"))),
+            Err(_) => Err(closed(Cause::FolderMoved, format!("{name} is gone"))),
+            Ok(_) => {
+                let what = format!("another folder is in the place of {name}");
+                Err(closed(Cause::FolderMoved, what))
+            }
         };
         let (root, journal) = (self.disk.look(&self.path), self.root.look(JOURNAL));
-        let moved = "leads to another folder";
-        let root = held(root, &self.root_is, "the trail's path", moved)?;
-        let journal = held(journal, &self.journal_is, "`journal`", "is another folder")?;
+        let root = held(root, &self.root_is, "the trail's folder")?;
+        let journal = held(journal, &self.journal_is, "`journal`")?;
         Ok((root, journal))
     }
 

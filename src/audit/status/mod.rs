@@ -97,7 +97,7 @@ impl Cause {
                 "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves"
             }
             Self::FolderMoved => {
-                "put the old folder, or a whole copy, back at its path; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
+                "put the old folder or its `journal`, or a whole copy, back at its path; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::SecondWriter => {
                 "find the other process (`fuser -v DIR/journal/*`) and stop it, then run `lychgate audit verify`"

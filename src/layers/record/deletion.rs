@@ -191,7 +191,7 @@ const fn why_closed(cause: Cause) -> &'static str {
         Cause::Truncated => "one of its files was cut short",
         Cause::Altered => "one of its files was altered",
         Cause::ReadOnly => "the gateway may not write to it",
-        Cause::FolderMoved => "another folder took its place",
+        Cause::FolderMoved => "its folder was moved, replaced or removed",
         Cause::SecondWriter => "another program wrote to it",
         Cause::Locked => "another process holds it",
         Cause::RolledBack => "it is older than it was before",

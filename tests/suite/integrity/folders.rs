@@ -16,6 +16,17 @@ fn p3_a_moved_folder_stops_deletions_until_it_is_back() {
             }
             scene.refuses("folder-moved");
             scene.stays_closed("folder-moved");
+            let held_name = if name.is_empty() {
+                "the trail's folder"
+            } else {
+                "`journal`"
+            };
+            let told = match swapped {
+                true => format!("another folder is in the place of {held_name}"),
+                false => format!("{held_name} is gone"),
+            };
+            let verbose = scene.program.page("/readyz?verbose").shown();
+            assert!(verbose.contains(&told), "{told}: {verbose}");
             if swapped {
                 let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
                 assert!(left.is_empty(), "nothing is written there: {left:?}");
