@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::store::{SMALL_SEGMENT, Store};
 use super::{Writer, accept_loss};
 use crate::audit::disk::names::{FILE_MODE, FOLDER_MODE, JOURNAL, LOCK, LOCK_MODE, VERIFIER};
-use crate::audit::disk::{Access, Disk, File, Folder};
+use crate::audit::disk::{Access, Disk, File, Folder, read_log_file};
 use crate::audit::entry::{Kind, LossAccepted};
 use crate::audit::integrity::{Ends, Integrity, PinnedFile};
 use crate::audit::journal::append::{Appender, PendingEntries};
@@ -26,7 +26,7 @@ use crate::audit::journal::chain::Chain;
 use crate::audit::journal::segment::Segment;
 use crate::audit::journal::spare::{Reserve, Spares};
 use crate::audit::journal::{Fault, ReadError, Synced, segment};
-use crate::audit::log::key::Key;
+use crate::audit::log::key::{Key, VerifierKey};
 use crate::audit::publish::replay_check::ReplayCheck;
 use crate::audit::publish::{Publisher, Publishing};
 use crate::audit::status::{Cause, Unavailable, cause_at_opening, closed, trouble};
@@ -112,7 +112,8 @@ pub(super) fn own_key(settings: &Settings) -> Result<Arc<Key>, Unavailable> {
     let key = Key::read(&settings.key_file).map_err(|e| unusable(e.to_string()))?;
     if key.origin() != settings.origin {
         return Err(unusable(format!(
-            "the key is for `{}`, the config says `{}`",
+            "the key in {} is for `{}`, the config says `{}`",
+            settings.key_file.display(),
             key.origin(),
             settings.origin
         )));
@@ -149,7 +150,7 @@ fn enter(
         .map_err(|e| cannot_open(&path, &e))?;
     let (lock, is_held) = lock(&*root, expected)?;
     let loss = accept_loss::resume(&**disk, &root, settings, key.origin())?;
-    let (verifier, line) = own_verifier(&*root, key, expected.is_some())?;
+    let (verifier, line) = own_verifier(&*root, key, &settings.key_file, expected.is_some())?;
     let name = match expected {
         Some(expected) => expected.held.lock.content.clone(),
         // The UUID makes the line unique: a process in another container may have the same id.
@@ -213,6 +214,7 @@ fn lock(
 fn own_verifier(
     root: &dyn Folder,
     key: &Key,
+    key_file: &Path,
     is_expected: bool,
 ) -> Result<(Arc<dyn File>, String), Unavailable> {
     let at = |e: io::Error| trouble(&e, "cannot read or write `verifier`");
@@ -226,7 +228,7 @@ fn own_verifier(
     let length = file.read_at(&mut found, 0).map_err(at)?;
     let found = &found[..length];
     if !is_own_verifier(found, &line, is_expected) {
-        return Err(other_key());
+        return Err(other_key(root, key, key_file));
     }
     if found != line.as_bytes() {
         file.write_at(line.as_bytes(), 0).map_err(at)?;
@@ -244,8 +246,16 @@ pub(super) fn is_own_verifier(found: &[u8], line: &str, is_expected: bool) -> bo
     found == line.as_bytes() || !is_expected && is_begun
 }
 
-pub(super) fn other_key() -> Unavailable {
-    let what = "the folder belongs to another key: its `verifier` is not that of `key_file`";
+/// The refusal if the folder's `verifier` is not that of our key.
+pub(super) fn other_key(root: &dyn Folder, own: &Key, key_file: &Path) -> Unavailable {
+    let found = read_log_file(root, VERIFIER).ok().flatten();
+    let text = found.and_then(|found| String::from_utf8(found).ok());
+    let of_folder = text.and_then(|text| VerifierKey::parse(&text).ok());
+    let of_folder = of_folder.map_or_else(|| "no key".to_owned(), |key| key.to_string());
+    let (own, key_file) = (own.verifier(), key_file.display());
+    let what = format!(
+        "the folder belongs to another key: its `verifier` is {of_folder}, and that of {key_file} is {own}"
+    );
     closed(Cause::KeyUnusable, what)
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn preflight(settings: &Settings) -> Result<(), Unavailable> {
     if accept_loss::is_pending(&*root, key.origin())? {
         return Ok(());
     }
-    is_of_key(&*root, &key)?;
+    is_of_key(&*root, &key, &settings.key_file)?;
     may_write(&settings.directory, "cannot write in the trail's folder")?;
     for name in [JOURNAL, TILES, TEMPORARY, VERIFIER] {
         let path = settings.directory.join(name);
@@ -60,13 +60,13 @@ fn is_free(root: &dyn Folder) -> Result<(), Unavailable> {
     }
 }
 
-fn is_of_key(root: &dyn Folder, key: &Key) -> Result<(), Unavailable> {
+fn is_of_key(root: &dyn Folder, key: &Key, key_file: &Path) -> Result<(), Unavailable> {
     let found = read_log_file(root, VERIFIER);
     let found = found.map_err(|e| trouble(&e, "cannot read or write `verifier`"))?;
     let line = format!("{}\n", key.verifier());
     match found.is_none_or(|found| is_own_verifier(&found, &line, false)) {
         true => Ok(()),
-        false => Err(other_key()),
+        false => Err(other_key(root, key, key_file)),
     }
 }
 

@@ -66,7 +66,7 @@ fn p4_another_key_of_the_same_name_cannot_continue_the_log() {
     assert!(first.stop().0.success());
     let (path, held) = (home.path("audit.key"), home.path("held"));
     std::fs::rename(&path, &held).unwrap();
-    trail::keygen(ORIGIN, &path);
+    let verifier = trail::keygen(ORIGIN, &path);
     let scene = Scene {
         program: home.start(),
         users,
@@ -75,7 +75,13 @@ fn p4_another_key_of_the_same_name_cannot_continue_the_log() {
     scene.program.wait_for_cause("key-unusable");
     scene.refuses("key-unusable");
     let verbose = scene.program.page("/readyz?verbose").shown();
-    assert!(verbose.contains("belongs to another key"), "{verbose}");
+    let of_folder = std::fs::read_to_string(scene.file("verifier")).unwrap();
+    let told = format!(
+        "belongs to another key: its `verifier` is {}, and that of {} is {verifier}",
+        of_folder.trim_end(),
+        path.display()
+    );
+    assert!(verbose.contains(&told), "{told}: {verbose}");
     let before = std::fs::read(scene.file("checkpoint")).unwrap();
     scene.stays_closed("key-unusable");
     let after = std::fs::read(scene.file("checkpoint")).unwrap();
