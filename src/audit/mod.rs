@@ -1,13 +1,15 @@
-//! The audit trail: the record that makes a deletion provable. It knows nothing about HTTP.
+//! The audit trail: the record that makes a deletion provable. This module knows nothing about
+//! HTTP.
 //!
 //! Each module uses only modules below it:
 //!
 //! 1. [`trail`] is the interface for the rest of the crate: hand in an entry, learn when it is
 //!    durable;
-//! 2. [`writer`] is one thread with the queue, the batches, recovery and accepted losses;
+//! 2. [`writer`] is one thread, which queues entries, writes them in batches, and recovers the log;
+//!    it also abandons a log whose loss an operator accepts;
 //! 3. `publish` is a second thread: it makes tiles and signed checkpoints from the synced entries;
-//! 4. `integrity` checks that nobody replaced or changed the files, and slowly reads older files
-//!    again;
+//! 4. `integrity` checks that nobody replaced or changed the files. In the background, it also
+//!    reads older files again, at a limited rate;
 //! 5. [`read`] reads the log: query, verify, prove;
 //! 6. [`journal`] stores the entries in batches, each with one write and one sync;
 //! 7. [`status`] says why Lychgate refuses deletions, and since when;

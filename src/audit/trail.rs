@@ -225,8 +225,9 @@ impl Trail {
         self.shared().availability.settled().await;
     }
 
-    /// Tells the writer to stop, and waits for it at most `sync_timeout`. The writer records the
-    /// counted refusals and `stopped`, and releases the lock.
+    /// Tells the writer to stop, and waits for it at most `sync_timeout`. Before the writer ends,
+    /// it records the counted refusals and a `stopped` entry, and releases its lock on the audit
+    /// folder.
     pub async fn stop(&self) {
         self.shared().queue.stop();
         let mut stopped = self.owner.stopped.clone();

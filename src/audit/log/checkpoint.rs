@@ -55,7 +55,8 @@ impl Checkpoint {
         })
     }
 
-    /// The signed note. Equal checkpoints give equal bytes.
+    /// Signs the checkpoint and returns the note. The same checkpoint and key always give the same
+    /// bytes.
     pub fn sign(&self, key: &Key) -> Vec<u8> {
         sign_note(key, &self.text()).into_bytes()
     }

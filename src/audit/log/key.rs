@@ -210,7 +210,7 @@ impl VerifierKey {
             return Err(KeyError("not an Ed25519 key".into()));
         };
         let key = Self::new(name, public);
-        // This also refuses a wrong id and every spelling except the canonical one.
+        // This comparison also refuses a wrong id and every spelling except the canonical one.
         if key.to_string() != line {
             return Err(KeyError("the key's id does not fit the key".into()));
         }
@@ -256,8 +256,9 @@ pub(crate) fn origin_fault(origin: &str) -> Option<&'static str> {
     if !origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+') {
         return Some("an origin is visible ASCII without `+`");
     }
-    // The signed text of a receipt begins with `lychgate-receipt`, that of a checkpoint with the
-    // origin. If the origin were `lychgate-receipt` too, a receipt could pass for a checkpoint.
+    // The signed text of a receipt begins with `lychgate-receipt`; the signed text of a checkpoint
+    // begins with the origin. If the origin were `lychgate-receipt`, a receipt could pass for a
+    // checkpoint.
     (origin == "lychgate-receipt").then_some("an origin cannot be `lychgate-receipt`")
 }
 

@@ -59,7 +59,8 @@ pub(crate) trait HashReader {
     fn hash(&self, level: u8, index: u64) -> io::Result<Hash>;
 }
 
-/// Computes the log's root at a size. The reader's tiles may be of this size or of a larger one.
+/// Computes the log's root at a size. `reader` can read the tiles of the log at this size or at any
+/// larger size.
 pub(crate) fn root_at(size: u64, reader: &dyn HashReader) -> io::Result<Hash> {
     range(0, size, reader)
 }

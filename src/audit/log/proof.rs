@@ -17,8 +17,8 @@ pub(crate) const MAX_PROOF_BYTES: usize =
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlogProof {
-    /// The bytes of the entry, if the file holds them. The proof covers these bytes only if the
-    /// caller verifies it for their leaf hash.
+    /// The bytes of the entry, if the proof file holds them. To check these bytes, the caller
+    /// passes their leaf hash to [`TlogProof::verify`].
     pub(crate) extra: Option<Vec<u8>>,
     pub(crate) index: u64,
     /// The inclusion path, from the leaf's sibling up.
@@ -84,8 +84,8 @@ impl TlogProof {
         })
     }
 
-    /// Verifies that this leaf hash is in the log that the checkpoint signs. Ignores the `extra`
-    /// line.
+    /// Verifies the checkpoint's signature, and that this leaf hash is at the proof's index in the
+    /// checkpoint's tree. Ignores the `extra` line.
     pub(crate) fn verify(&self, leaf: &Hash, key: &VerifierKey) -> Result<Checkpoint, FormatError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key)
             .map_err(|e| FormatError(format!("the proof's checkpoint: {e}")))?;

@@ -111,8 +111,8 @@ pub(crate) enum Form {
     File,
 }
 
-/// Whether the last name in a path is a folder's or a file's, judged by its spelling. Returns
-/// `None` if a log has no such name at that place.
+/// Tells from the last name in a path whether the path is that of a folder or of a file. Returns
+/// `None` if no log has a folder or file with that name there.
 pub(crate) fn form(path: &str) -> Option<Form> {
     let rest = path.strip_prefix("tile/")?;
     let Some((above, name)) = rest.rsplit_once('/') else {
@@ -173,8 +173,8 @@ fn place(index: u64, width: u16) -> String {
     text
 }
 
-/// Parses the text that [`place`] writes. Also accepts other spellings, so the caller must write
-/// the result again and compare.
+/// Parses the text that [`place`] writes. Also accepts other spellings, so the caller must format
+/// the result again and compare it with the text.
 fn parse_place(text: &str) -> Option<(u64, u16)> {
     let (place, width) = match text.split_once(".p/") {
         Some((place, width)) => (place, width.parse().ok().filter(|w| (1..FULL).contains(w))?),

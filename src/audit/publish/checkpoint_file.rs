@@ -76,7 +76,7 @@ impl CheckpointFile {
     }
 }
 
-/// Detects a roll-back of the log's folder with the seen file.
+/// Uses the seen file to detect a roll-back of the log's folder.
 #[derive(Debug)]
 pub(super) struct RollbackGuard {
     /// The seen file; `None` if it cannot be opened.

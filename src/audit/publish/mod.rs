@@ -1,10 +1,10 @@
 //! The publisher turns synced entries into tiles, bundles and signed checkpoints. It runs on its
 //! own thread, so that no deletion waits for it.
 //!
-//! The publisher makes the bundles and tiles durable, reads the old checkpoint back, writes the new
-//! one, updates the seen file (a copy of the checkpoint outside the folder), and then removes files
-//! that are no longer needed. In this order, no checkpoint covers a file that is not durable, even
-//! if a step fails or the process crashes.
+//! The publisher makes the bundles and tiles durable, checks that nobody changed the old
+//! checkpoint, writes the new one, updates the seen file (a copy of the checkpoint outside the
+//! folder), and then removes files that are no longer needed. In this order, no checkpoint covers a
+//! file that is not durable, even if a step fails or the process crashes.
 
 pub(crate) mod replay_check;
 
@@ -46,13 +46,14 @@ pub(crate) struct Publisher {
     rollback_guard: RollbackGuard,
     /// How many entries the checkpoint covered when the log was opened.
     pub(crate) covered: u64,
-    /// The right edge of the published log. While missing files are being restored at a start, this
-    /// edge is before the end of the checkpoint.
+    /// The right edge of the published log. While the gateway restores missing files at a start,
+    /// this edge can be before the checkpoint's last entry.
     published: Tree,
     /// Synced batches that are not published yet.
     waiting: Vec<Synced>,
     segments: Segments,
-    /// Every intent below this index has an outcome among the entries taken so far.
+    /// Every intent below this index has an outcome that is published or waits for the next
+    /// checkpoint.
     settled: u64,
     queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
@@ -107,7 +108,8 @@ impl Publisher {
     }
 
     /// Publishes all waiting entries. If no entry waits, checks the checkpoint and the seen file,
-    /// and writes the seen file again if it is outdated. After an error, all entries still wait.
+    /// and writes the seen file again if it is outdated. After an error, keeps all entries for the
+    /// next call.
     pub(crate) fn publish(&mut self) -> Result<(), Unavailable> {
         let began = Instant::now();
         let next = self

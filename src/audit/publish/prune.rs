@@ -1,6 +1,6 @@
-//! Removes the oldest journal segments once a checkpoint covers them and they hold no open intent.
-//! The bundles keep all entries of these segments. Before the first removal, writes the new start
-//! of the journal into the file `floor`. From this file, the next start of the gateway knows which
+//! Removes the oldest journal segments that a checkpoint covers and that hold no open intent. The
+//! bundles keep all entries of these segments. Before the first removal, writes the new start of
+//! the journal into the file `floor`. At its next start, the gateway reads from this file which
 //! segments must exist.
 
 use std::collections::VecDeque;

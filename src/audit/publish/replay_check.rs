@@ -90,7 +90,8 @@ impl ReplayCheck {
             );
             return Err(closed(cause, what));
         }
-        // A damaged tile is never mended here: the gateway must not sign on top of it.
+        // Fail on a damaged tile instead of computing its hashes from the entries: the gateway must
+        // not sign a tree that extends damaged tiles.
         let (files, checkpoint) = (self.files.clone(), self.checkpoint.as_ref());
         let reader = Reader::open(files, checkpoint, OnDamage::Fail).map_err(missing)?;
         if let Some(seen) = seen.filter(|seen| seen.size <= index)
@@ -178,8 +179,8 @@ impl ReplayCheck {
         Ok(())
     }
 
-    /// Compares a published file with the tree. Different bytes are damage. A missing file is only
-    /// noted, because the publisher can restore it.
+    /// Compares a published file with the tree. Fails if the file has other bytes. Only notes a
+    /// missing file, because the publisher can restore it.
     fn compare(&mut self, piece: &Piece) -> Result<(), Unavailable> {
         let found = self.files.file(&piece.path, MAX_BUNDLE_BYTES);
         match found.map_err(|e| unread_at_opening(&e, &format!("cannot read {}", piece.path)))? {
@@ -239,8 +240,8 @@ fn newest_seen(
     }
 }
 
-/// Checks the seen file for a log that has no entries yet: the seen file's checkpoint must cover
-/// none.
+/// Checks the seen file for a log that has no entries yet: the seen file's checkpoint must cover no
+/// entry.
 pub(crate) fn begins(
     disk: &dyn Disk,
     seen_file: &Path,

@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub(crate) struct Publishing {
     queue: Arc<PublishQueue>,
     availability: Arc<Availability>,
-    /// The publisher; `None` once its thread owns it.
+    /// The publisher; `None` after [`Self::begin`] has moved it to its thread.
     publisher: Option<Publisher>,
     thread: Option<JoinHandle<()>>,
     #[cfg(test)]
@@ -54,20 +54,20 @@ impl Publishing {
         let too_much = queued.bytes > MOST_BYTES;
         self.availability.lag.waits(since, too_much);
         drop(queued);
-        // Only the first batch wakes the publisher. The publisher then collects batches for a fixed
-        // time.
+        // Only the first batch in an empty queue wakes the publisher. The publisher then collects
+        // batches for a fixed time.
         if is_first {
             self.queue.wake.notify_one();
         }
     }
 
-    /// Tells the publisher that every intent below this index has an outcome among the queued
-    /// entries.
+    /// Tells the publisher that every intent below this index has an outcome that is already queued
+    /// or published.
     pub(crate) fn settled(&self, index: u64) {
         self.queue.lock().settled = index;
     }
 
-    /// Starts the thread. If `is_start` is true (the program starts), first publishes all queued
+    /// Starts the thread. If the gateway is starting (`is_start`), first publishes all queued
     /// entries.
     pub(crate) fn begin(&mut self, is_start: bool) -> Result<(), Unavailable> {
         let Some(mut publisher) = self.publisher.take() else {
@@ -90,8 +90,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Makes the thread try once to publish the remaining entries. Waits until the thread has
-    /// ended.
+    /// Tells the thread to try once more to publish the remaining entries, and then to end. Waits
+    /// until the thread has ended.
     pub(crate) fn stop(&mut self) {
         self.queue.lock().stop = true;
         self.queue.wake.notify_one();
@@ -102,7 +102,7 @@ impl Publishing {
     }
 }
 
-/// Waits until the thread has ended, because the writer releases the lock after this drop.
+/// Waits until the thread has ended, because the writer then releases its lock on the audit folder.
 impl Drop for Publishing {
     fn drop(&mut self) {
         self.stop();
@@ -121,7 +121,7 @@ struct Queued {
     bytes: usize,
     /// When the oldest queued batch arrived; `None` if the queue is empty.
     since: Option<Instant>,
-    /// Every intent below this index has an outcome among the entries queued so far.
+    /// Every intent below this index has an outcome that is already queued or published.
     settled: u64,
     stop: bool,
 }

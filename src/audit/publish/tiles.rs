@@ -1,8 +1,8 @@
 //! Makes the published tiles and bundles from the entries, writes them into the log's folder, and
-//! removes partial files once the full file exists.
+//! removes partial files after the full file exists.
 //!
-//! A reader never sees a file that is incomplete or not durable: the writer creates each file under
-//! a temporary name outside `tile/`, syncs the file, and then moves it to its path.
+//! A reader never sees a file that is incomplete or not durable: [`TileWriter`] creates each file
+//! under a temporary name outside `tile/`, syncs the file, and then moves it to its path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +15,7 @@ use crate::audit::log::tiles::{
     Bundle, FULL, Form, Frontier, LEVELS, Tile, encode_tile, form, hashes_at, push_entry,
 };
 
-/// How many files the writer writes before it syncs them. The sync of the first file usually
+/// How many files [`TileWriter`] writes before it syncs them. The sync of the first file usually
 /// flushes the other files too, so that their own syncs are short.
 const GROUP: usize = 64;
 const MOST_OPEN: usize = 128;
@@ -90,7 +90,7 @@ pub(super) struct TileWriter {
     touched: BTreeSet<String>,
     /// The number of temporary names used so far.
     names_used: u64,
-    /// Folders of partial files, such as `tile/0/000.p`, that can be removed once their full file
+    /// Folders of partial files, such as `tile/0/000.p`, that can be removed after their full file
     /// (`tile/0/000`) is durable.
     outgrown: BTreeSet<String>,
 }
@@ -121,8 +121,8 @@ impl TileWriter {
     }
 
     /// Begins an attempt to publish. Removes the temporary files of a failed earlier attempt,
-    /// because this attempt writes all files again under new names. Creates the folder for
-    /// temporary files if someone removed it: that folder holds no part of the log.
+    /// because this attempt writes all files again under new names. If someone removed the folder
+    /// for temporary files, creates it again: that folder holds no part of the log.
     pub(super) fn begin(&mut self) -> io::Result<()> {
         for (_, name, _) in self.written.drain(..) {
             // A file that remains does no harm: the next start removes it.
@@ -134,8 +134,8 @@ impl TileWriter {
         Ok(())
     }
 
-    /// Writes a file under a temporary name. The file is at its path once [`Self::settle`] has
-    /// returned.
+    /// Writes a file under a temporary name. After [`Self::settle`] has succeeded, the file is
+    /// durable at its path.
     pub(super) fn put(&mut self, piece: &Piece) -> io::Result<()> {
         self.names_used += 1;
         let name = self.names_used.to_string();

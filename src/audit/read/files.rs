@@ -12,7 +12,7 @@ use crate::audit::log::FormatError;
 use crate::audit::log::merkle::Hash;
 use crate::audit::log::tiles::{FULL, decode_bundle, decode_tile};
 
-/// The length of a full tile.
+/// The length of a full tile in bytes.
 pub(crate) const MAX_TILE_BYTES: usize = FULL as usize * size_of::<Hash>();
 
 /// A source of a log's files in tlog-tiles layout.
@@ -61,9 +61,9 @@ pub(crate) struct TileFile {
 }
 
 impl TileFile {
-    /// Reads the file at `path`. If a partial file is missing, reads the full file, which begins with
-    /// the same content: the publisher removes a partial file once the full file exists (C2SP
-    /// tlog-tiles). Returns `None` if neither file exists.
+    /// Reads the file at `path`. If a partial file is missing, reads the full file, which begins with the
+    /// same content: the publisher removes a partial file after the full file exists (C2SP tlog-tiles).
+    /// Returns `None` if neither file exists.
     pub(crate) fn read<E>(
         path: String,
         width: u16,

@@ -20,8 +20,8 @@ use crate::clock::Time;
 const WORKERS: usize = 2;
 /// The capacity of the queue between one worker and the caller, in bundles.
 const AHEAD: usize = 2;
-/// The longest time by which the clock may be set back in all, in microseconds. After a longer step
-/// back, a search by time can miss entries. docs/trail.md states this limit.
+/// A search by time finds every entry if the clock was set back by at most this much in total, in
+/// microseconds. After larger steps back, the search can miss entries. docs/trail.md states this limit.
 const MAX_STEP_BACK: i64 = 3_600 * 1_000_000;
 
 /// The place of a log. A reader can open the log at this place repeatedly.
@@ -34,10 +34,10 @@ pub enum Location {
 }
 
 impl Location {
-    /// Opens the current state of the log. In a folder, the log includes the journal's entries beyond
-    /// the checkpoint. Verifies the checkpoint's signature if the caller gives a key. A fault in a file
-    /// of the journal is an error only of [`Log::tail`], because that fault hides no entry under the
-    /// checkpoint.
+    /// Opens the current state of the log. In a folder, the log includes the journal's entries beyond the
+    /// checkpoint. Verifies the checkpoint's signature if the caller gives a key. If a file of the journal is
+    /// faulty, this function succeeds and [`Log::tail`] returns the error, because the fault hides no entry
+    /// under the checkpoint.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
         let directory = match self {
             Self::Folder(directory) => directory,
@@ -88,7 +88,7 @@ impl Log {
         files: &FolderFiles,
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
-        // Open the journal before the checkpoint: if the writer prunes the journal in between, the
+        // Open the journal before the checkpoint: if the gateway prunes the journal in between, the
         // checkpoint covers the pruned entries.
         let tail = match files.0.folder(JOURNAL, None) {
             Ok(folder) => Some(journal::read_folder(folder, None)),
@@ -193,7 +193,8 @@ impl Log {
                 .map(|lane| {
                     let (ready, taken) = sync_channel(AHEAD);
                     let mine = bundles.iter().skip(lane).step_by(WORKERS);
-                    // `send` fails once the caller needs no more results and drops the receiver.
+                    // `send` fails after the caller has dropped the receiver, because it needs no more
+                    // results.
                     scope.spawn(move || mine.map(search).try_for_each(|found| ready.send(found)));
                     taken
                 })
@@ -253,8 +254,9 @@ impl Log {
         ControlFlow::Continue(end)
     }
 
-    /// The entry with this index. It is verified under the checkpoint, or comes from the journal if the
-    /// checkpoint does not cover it. `None` if the log ends before this index.
+    /// Returns the entry with this index. If the checkpoint covers the index, verifies the entry under the
+    /// checkpoint; otherwise, reads the entry from the journal. Returns `None` if the log ends before this
+    /// index.
     pub(crate) fn entry(&mut self, index: u64) -> Result<Option<Raw>, MissingRange> {
         if index < self.size() {
             return self.reader.entry(index).map(Some);

@@ -1,4 +1,4 @@
-//! The parts of a log that an answer lacks.
+//! Describes the parts of a log that cannot be read. The answer to a query lacks these parts.
 
 use std::{fmt, io};
 
@@ -17,7 +17,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The kind of fault for an I/O error of this kind, if the file exists.
+    /// The fault if reading an existing file fails with this kind of I/O error.
     pub(super) fn of_file(kind: io::ErrorKind) -> Self {
         match is_no_file_of_a_log(kind) {
             true => Self::Damaged,
@@ -122,8 +122,8 @@ impl From<ReadError> for MissingRange {
     }
 }
 
-/// The most ranges that [`Missing`] keeps. It only counts any further range, so that a badly damaged
-/// log costs little memory.
+/// The maximum number of ranges that [`Missing`] keeps. [`Missing`] only counts further ranges, so that a
+/// badly damaged log costs little memory.
 const MOST: usize = 1_000;
 
 /// The ranges that a reader wanted and could not read. The answer lacks only these ranges.

@@ -1,12 +1,12 @@
-//! Reads the log: checkpoint, tiles and bundles, from a folder or from any place that serves them.
-//! From a folder it also reads the journal's entries beyond the checkpoint.
+//! Reads the log: checkpoint, tiles and bundles, from a folder or from any place that serves them. From a
+//! folder, also reads the journal's entries beyond the checkpoint.
 //!
 //! 1. `files` are the sources of the log's files;
 //! 2. `reader` reads the files, and returns only tiles and entries that it verified under the
 //!    checkpoint;
 //! 3. `log` opens a log at its [`Location`]. It reads the bundles, two at a time, then the journal's
 //!    entries beyond the checkpoint. It also finds one entry without reading the log before that entry;
-//! 4. `missing` names the parts of the log that an answer lacks.
+//! 4. `missing` describes the parts of the log that cannot be read. The answer to a query lacks these parts.
 //!
 //! [`query`] joins entries into deletions, [`verify`] checks a whole log, [`prove`](mod@prove) makes a
 //! proof of an entry.

@@ -4,8 +4,8 @@
 //!    request id;
 //! 2. [`proof_of`] builds the path from the tiles under a checkpoint that covers the entry. It adds the
 //!    intents that a closing entry names, and verifies the finished proof;
-//! 3. [`prove`] repeats both steps until the deletion is closed and a checkpoint covers the entry, or
-//!    until its time is up;
+//! 3. [`prove`] repeats both steps until the deletion is closed and a checkpoint covers the entry, or until a
+//!    time limit;
 //! 4. [`judge`] verifies a proof and returns what the proof shows ([`Evidence`]).
 
 mod evidence;
@@ -53,8 +53,8 @@ pub(crate) enum Wanted {
     Request(String),
 }
 
-/// The entry of a deletion to prove. For [`Wanted::Index`], the choice matters only if the index is
-/// that of a closing entry: then `Intent` selects the intent that the entry closes.
+/// Which entry of a deletion to prove. For [`Wanted::Index`], the choice matters only if the index is that of
+/// a closing entry: then `Intent` selects the intent that the entry closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Closing,

@@ -1,6 +1,6 @@
 //! Decides whether the trail refuses deletions now, why, and since when. Any task can ask without waiting for
-//! the writer or the disk. Two refusals of a single deletion are made elsewhere, in `trail.rs`: its queue is
-//! full, or the caller's own wait is over.
+//! the writer or the disk. In two further cases, `trail.rs` refuses a single deletion: if the writer's queue
+//! is full, or if the intent is not durable in time.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::clock::{Clock, Time};
 use crate::metrics::{CauseLabels, Metrics};
 use crate::trouble::Trouble;
 
-/// The gateway refuses deletions once an entry has waited this long for a checkpoint.
+/// If an entry has waited longer than this for a checkpoint, the gateway refuses deletions.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What an operator can do about a seen file that cannot be written.
@@ -29,7 +29,7 @@ pub struct State {
     pub closed: Option<Unavailable>,
     /// When the present state began.
     pub since: Time,
-    /// The index of the next entry, once the trail is open.
+    /// The index of the next entry; 0 until the trail has been opened.
     pub next_index: u64,
     /// The number of intents without an outcome.
     pub open_intents: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Availability {
     /// The audit folder.
     directory: PathBuf,
     status: ArcSwap<Status>,
-    /// Limits the log lines about refused deletions.
+    /// Limits how many log lines report refused deletions.
     trouble: Trouble,
     is_stopped: AtomicBool,
     /// The start of the current sync; `None` if no sync is running.
@@ -54,7 +54,7 @@ pub(crate) struct Availability {
     timeout: Duration,
     next_index: AtomicU64,
     open_intents: AtomicU64,
-    /// The number of deletions refused since the writer last recorded this number.
+    /// The number of refused deletions without an entry of their own, since the writer last took this number.
     refused: AtomicU64,
     settled: watch::Sender<bool>,
     pub(crate) lag: CheckpointLag,
@@ -173,7 +173,7 @@ impl Availability {
         }
     }
 
-    /// Counts and logs a refused deletion.
+    /// Counts a refused deletion in the metrics, and logs it.
     pub(crate) fn refuses(&self, found: &Unavailable) {
         let cause = found.cause.as_str();
         let labels = CauseLabels { cause };
@@ -207,8 +207,8 @@ impl Availability {
         }
     }
 
-    /// Counts a refused deletion. The writer takes this count with [`Self::take_refused`] and
-    /// records it.
+    /// Counts a refused deletion that gets no entry of its own, because the trail is closed. The writer takes
+    /// this count with [`Self::take_refused`] and records it.
     pub(crate) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -270,7 +270,7 @@ impl Availability {
         }
     }
 
-    /// Returns the number of refused deletions since the last call, and resets it.
+    /// Returns the number that [`Self::count_refused`] has counted since the last call.
     pub(crate) fn take_refused(&self) -> u64 {
         self.refused.swap(0, Ordering::Relaxed)
     }
@@ -344,9 +344,10 @@ impl CheckpointLag {
         }
     }
 
-    /// Why missing checkpoints close the trail, and for how long the trail has been closed; `None`
-    /// if they do not. A failed integrity check or a full queue closes the trail at once. Any other
-    /// error closes it once an entry has waited too long.
+    /// Returns why the trail is closed because of missing checkpoints, and for how long; `None` if it is not
+    /// closed for this reason. A failed integrity check of the publisher, or a publisher's queue over its
+    /// limit, closes the trail at once. Otherwise, the trail closes if an entry has waited too long for a
+    /// checkpoint.
     pub(crate) fn closed(&self) -> Option<(Unavailable, Duration)> {
         let error = self.publisher_error.load();
         let error = error.as_deref();
@@ -364,7 +365,7 @@ impl CheckpointLag {
     /// Notes the arrival of the oldest waiting entry, and whether the queue exceeds its limit.
     pub(crate) fn waits(&self, since: Instant, too_much: bool) {
         let mut waiting = self.waiting();
-        // If an older entry waits already, its arrival time stays.
+        // If an older entry already waits, keep the arrival time of that entry.
         waiting.since.get_or_insert(since);
         waiting.too_much = too_much;
     }

@@ -32,7 +32,7 @@ pub enum Cause {
     FolderMoved,
     /// Another program writes into the trail.
     SecondWriter,
-    /// Another process holds the lock.
+    /// Another process holds the lock on the trail's folder.
     Locked,
     /// Someone set the trail back to an older state.
     RolledBack,
@@ -169,17 +169,18 @@ pub(crate) fn trouble(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause, format!("{doing}: {error}"))
 }
 
-/// Like [`trouble`], for an error when this process reads a file that it knows.
+/// Like [`trouble`], for a failed read of a file that this process has read or written before.
 pub(crate) fn unread(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_of_reading(error.kind()), format!("{doing}: {error}"))
 }
 
-/// Like [`unread`], for a log that is being opened: the process does not know its files yet.
+/// Like [`unread`], for a log that is being opened: this process does not know yet what the log's
+/// files must hold.
 pub(crate) fn unread_at_opening(error: &io::Error, doing: &str) -> Unavailable {
     closed(cause_at_opening(error.kind()), format!("{doing}: {error}"))
 }
 
-/// The cause if a file that this process knows cannot be read.
+/// The cause if this process cannot read a file that it has read or written before.
 pub(crate) fn cause_of_reading(kind: io::ErrorKind) -> Cause {
     match kind {
         io::ErrorKind::NotFound => Cause::Unlinked,

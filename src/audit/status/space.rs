@@ -1,4 +1,4 @@
-//! The free space on the trail's disk, and two levels that warn before it is full.
+//! The free space on the trail's disk, and the two levels below which the gateway warns.
 
 use std::path::Path;
 

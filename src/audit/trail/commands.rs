@@ -28,8 +28,8 @@ impl Trail {
     /// the index of the first entry.
     ///
     /// # Errors
-    /// If the trail refuses deletions, or the result is not durable in time. The writer may still
-    /// write a late result.
+    /// If the trail refuses deletions, or the result is not durable in time. After a timeout, the
+    /// writer may still write the result.
     pub async fn reconciled(&self, whole: Reconciled) -> Result<u64, Unavailable> {
         if let Some(closed) = self.shared().availability.closed() {
             return Err(closed);
@@ -56,7 +56,8 @@ impl Trail {
     }
 
     /// Abandons a log that does not open, or whose published files are damaged. Moves the log's
-    /// files to the quarantine folder. Afterwards, only a log of the new name opens in this folder.
+    /// files to the quarantine folder. Afterwards, only a log with the new name
+    /// (`acceptance.origin`) can be opened in this folder.
     ///
     /// # Errors
     /// If there is no log, if the log is undamaged, if another process holds the lock, if the log is closed for a cause

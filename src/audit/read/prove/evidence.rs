@@ -52,8 +52,8 @@ pub(crate) enum Missing {
     Closing,
 }
 
-/// Returns the bytes for the `extra` line. If the line has no room for the intents, also returns them,
-/// to be kept apart.
+/// Returns the bytes for the `extra` line. If the line has no room for the intents, also returns the bytes
+/// for a separate file with the intents.
 pub(super) fn compose(entry: Raw, intents: &[Raw]) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut extra = entry.bytes;
     if intents.is_empty() {
@@ -76,8 +76,8 @@ fn split(extra: &[u8]) -> (&[u8], Option<&[u8]>) {
     (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// The maximal length of the intents apart. `None` unless the proof holds a closing entry without its
-/// intents.
+/// The maximum length, in bytes, of the separate file with the intents. `None` unless the proof holds a
+/// closing entry without its intents.
 pub(crate) fn max_bytes_apart(proof: &TlogProof) -> Option<usize> {
     let (entry, within) = split(proof.extra.as_deref()?);
     let entry = Entry::decode(entry).ok().filter(|_| within.is_none())?;
@@ -91,8 +91,8 @@ fn outcome(entry: &Entry) -> Option<&Outcome> {
     }
 }
 
-/// Verifies a proof: every byte of its `extra` line and of the intents apart. If `given` is a leaf
-/// hash, it must be that of the entry or of an intent that the entry closes.
+/// Verifies a proof: every byte of its `extra` line and of the separate intents (`apart`). If `given` is a
+/// leaf hash, it must be that of the entry or of an intent that the entry closes.
 ///
 /// # Errors
 /// The reason why the proof does not hold.

@@ -231,8 +231,8 @@ impl Joiner {
         }
     }
 
-    /// Removes and returns the oldest deletion if it is closed. After a missing range, also removes an
-    /// open deletion if the joiner holds too many.
+    /// Removes and returns the oldest deletion if it is closed. After a missing range, also removes the
+    /// oldest deletion if it is open and the joiner holds too many deletions.
     pub fn next_closed(&mut self) -> Option<Deletion> {
         if self.has_gap && self.held.len() > MOST_HELD {
             return self.held.pop_first().map(|(_, oldest)| oldest);

@@ -66,16 +66,16 @@ fn all<E>(
 }
 
 fn join(joiner: &mut Joiner, raw: Raw) -> Result<(), MissingRange> {
-    // If the joiner does not hold the intent, the filter dropped the deletion. Skip the closing entry
-    // without decoding it.
+    // If the joiner does not hold the intent, usually because the filter dropped the deletion, skip the
+    // closing entry without decoding it.
     if closes(&raw).is_none_or(|intent| joiner.held.contains_key(&intent)) {
         joiner.push(raw.index, raw.decode()?);
     }
     Ok(())
 }
 
-/// The index of the intent that an entry closes, read without the decoder. `None` for any other kind,
-/// and for an entry that only the decoder can read.
+/// The index of the intent that an entry closes, read from the entry's bytes without decoding. `None` if the
+/// entry is no outcome, or if only the decoder can read the entry.
 fn closes(raw: &Raw) -> Option<u64> {
     let spelled = Spelled::of(&raw.bytes)?;
     (spelled.kind == b"outcome").then(|| spelled.intent())?
@@ -131,9 +131,9 @@ struct Newest<'f> {
 }
 
 impl Newest<'_> {
-    /// Takes the wanted entries of a bundle, or those of the journal beyond the checkpoint. They begin
-    /// at `first` or later, and all come before the entries of the previous call. Breaks when the limit
-    /// is reached.
+    /// Takes the wanted entries of a bundle, or those of the journal beyond the checkpoint. All these entries
+    /// are at index `first` or later, and before the entries of the previous call. Breaks when the limit is
+    /// reached.
     fn take(&mut self, first: u64, found: Vec<Found>) -> ControlFlow<()> {
         for found in found.into_iter().rev() {
             if self.found.len() >= self.limit {
@@ -143,8 +143,8 @@ impl Newest<'_> {
                 self.missing.add(range);
             }
         }
-        // All intents from `first` on have been read. Drop their remaining closing entries, because no
-        // unread intent needs these.
+        // All intents from index `first` on have been read. Drop the remaining closing entries that name such
+        // an intent, because no unread intent needs them.
         self.closings.split_off(&first);
         ControlFlow::Continue(())
     }
@@ -292,8 +292,8 @@ impl Follower {
         Ok(self.joiner.take_closed(closed))
     }
 
-    /// Passes all parts of an intent to the joiner. The intent is before the first entry that was
-    /// followed.
+    /// Reads all parts of an intent that the joiner does not hold, because the intent is before the followed
+    /// entries. Passes these parts to the joiner.
     fn read_intent(&mut self, reader: &Reader, first: u64, end: u64) -> Result<(), MissingRange> {
         let (mut index, mut parts) = (first, 1);
         while index < end && index - first < parts {

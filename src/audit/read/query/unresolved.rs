@@ -104,11 +104,11 @@ fn may_be_in_doubt(_: u64, bytes: &[u8]) -> bool {
 /// The result of a deletion's read-back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ReadBack {
-    /// The worst result of all users of the deletion.
+    /// The worst of the results for the deletion's users.
     pub result: Found,
     /// The index of the read-back's (first) entry.
     pub index: u64,
-    /// The operator who gave the command.
+    /// The operator who ran `audit reconcile`.
     pub actor: Actor,
 }
 

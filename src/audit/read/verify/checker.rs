@@ -109,8 +109,8 @@ pub struct Summary {
     pub refused: u64,
     /// The number of attempts that the `turned_away` entries report.
     pub turned_away: u64,
-    /// Whether an interrupted write follows the last entry; the gateway answered no caller for that
-    /// write.
+    /// Whether an interrupted write follows the last entry. The gateway told no caller that the
+    /// entries of this write are durable.
     pub cut_off: bool,
     /// Files of other programs in the folder. They are not a part of the log.
     pub other_files: Others,

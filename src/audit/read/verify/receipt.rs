@@ -39,7 +39,8 @@ impl Claim {
         Ok(self.confirmed_by(index))
     }
 
-    /// Whether an entry closes the intent and holds the leaf hash in the receipt as the intent's.
+    /// Whether `entry` closes the claimed intent, and gives the claim's leaf hash as the leaf hash
+    /// of that intent.
     fn is_named_by(&self, entry: &[u8]) -> bool {
         match EntryHead::decode(entry).map(|head| head.summary) {
             Ok(EntrySummary::Outcome(closing)) if closing.intent == self.index => {

@@ -64,8 +64,8 @@ impl<'f> Tree<'f> {
         self.compare(filled)
     }
 
-    /// Keeps this difference if no other is kept, or if this one is on a lower level than the kept
-    /// one, or on the same level at an earlier entry.
+    /// Notes a difference. Of all differences, keeps only the one on the lowest level, and of those
+    /// on that level, only the one at the earliest entry.
     pub(super) fn suspect(&mut self, level: u8, index: u64, failure: Failure) {
         let place = (level, index);
         let first = self.suspect.as_ref();
@@ -171,7 +171,7 @@ impl<'f> Tree<'f> {
             Ok(_) => "holds another entry here".to_owned(),
             Err(error) => error.to_string(),
         };
-        // If all known entries are right, the fault is at the bundle's end: name the last entry.
+        // If all known entries are right, the fault is at the bundle's end: report the last entry.
         let index = listed.first_entry() + same.min(known.saturating_sub(1));
         self.suspect(0, index, Failure::damaged(what).in_file(file.path));
         Ok(())

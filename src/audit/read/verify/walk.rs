@@ -29,8 +29,8 @@ struct Walk<'f, 'j, S> {
     /// The first inconsistency of the entries. The walk reports this fault only at the end, because
     /// the tree may find the damage that caused it.
     fault: Option<Failure>,
-    /// The failure if the log's root at the size of the kept checkpoint differs from that of the
-    /// kept checkpoint.
+    /// The failure if the log does not extend the checkpoint that the caller kept: at that
+    /// checkpoint's size, the log has another root.
     fork: Option<Failure>,
     seen: S,
 }
@@ -93,8 +93,8 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
     /// Verifies the entries that only the journal has.
     fn behind(&mut self) -> Result<(), Failure> {
         while let Some(read) = self.journal.take(self.tree.frontier.size()) {
-            // No checkpoint proves the bits of these entries, so each entry must have the exact
-            // encoding.
+            // No checkpoint proves the bits of these entries, so each entry must be encoded exactly
+            // as the gateway encodes it.
             if self.fault.is_none()
                 && let Err(what) = Entry::decode_exact(&read.bytes)
             {
@@ -174,7 +174,7 @@ impl<S: FnMut(u64, &[u8], &Hash)> Walk<'_, '_, S> {
 }
 
 /// Whether the folder is a copy of the published files only. A gateway's own folder also has a lock
-/// and a journal.
+/// file and a journal.
 fn is_no_gateways(directory: &Path) -> Result<bool, Failure> {
     for name in [LOCK, JOURNAL] {
         let is_there = directory.join(name).try_exists();
@@ -241,8 +241,8 @@ impl<'k> Journal<'k> {
         journal
     }
 
-    /// Checks that no entry is missing between the end of the checkpoint and the start of the
-    /// journal.
+    /// Checks that no entry is missing between the last entry under the checkpoint and the
+    /// journal's first entry.
     pub(super) fn must_reach(&self, size: u64) -> Result<(), Failure> {
         let Some(first) = self.first.filter(|first| *first > size) else {
             return Ok(());
