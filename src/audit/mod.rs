@@ -3,8 +3,8 @@
 //!
 //! Each module uses only modules below it:
 //!
-//! 1. [`trail`] is the interface for the rest of the crate: hand in an entry, learn when it is
-//!    durable;
+//! 1. [`trail`] is the interface for the rest of the crate: the caller hands in an entry, and
+//!    learns when the entry is durable;
 //! 2. [`writer`] is one thread, which queues entries, writes them in batches, and recovers the log;
 //!    it also abandons a log whose loss an operator accepts;
 //! 3. `publish` is a second thread: it makes tiles and signed checkpoints from the synced entries;

@@ -1,4 +1,5 @@
-//! The trail's interface for the rest of the program: hand in an entry, learn when it is durable.
+//! The trail's interface for the rest of the program: the caller hands in an entry, and learns when
+//! the entry is durable.
 
 use super::writer::shared::Shared;
 use std::sync::Arc;
@@ -130,8 +131,9 @@ impl Trail {
     ///
     /// # Errors
     /// If the trail refuses deletions, or the intent is not durable within `sync_timeout`. The
-    /// caller must then send nothing to the origin. If the caller drops the future while the intent
-    /// is queued, the writer closes the intent as `failed`, `sent: no`.
+    /// caller must then send nothing to the origin. If the caller drops the future, the writer
+    /// discards an intent that is still queued, and closes an intent that is already written as
+    /// `failed`, `sent: no`.
     pub async fn begin(&self, intent: Intent) -> Result<OpenIntent, Unavailable> {
         let availability = &self.shared().availability;
         availability.pass()?;

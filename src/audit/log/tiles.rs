@@ -233,7 +233,7 @@ pub(crate) fn first_entry(bundle: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// The partial tiles of a log at one size. Has at most 8 levels of 255 hashes, 64 KiB in all.
+/// The partial tiles of a log at one size: at most 255 hashes on each of 8 levels, 64 KiB in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frontier {
     size: u64,

@@ -24,7 +24,7 @@ pub(super) struct CheckpointFile {
     name: String,
     /// The content that the file should have; `None` before the first checkpoint.
     pub(super) known: Option<Vec<u8>>,
-    /// The content of the last write, if that write failed. The file may hold this content
+    /// The content of the last write, if that write failed. The file can hold this content
     /// nevertheless.
     attempted: Option<Vec<u8>>,
 }
@@ -156,7 +156,7 @@ pub(crate) fn unwatched(path: &Path) -> Option<String> {
 pub(crate) fn folder_of(disk: &dyn Disk, path: &Path) -> io::Result<(Arc<dyn Folder>, String)> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-    // Never creates a missing folder, because its disk may just not be mounted.
+    // Never creates a missing folder, because the folder may be on a disk that is not mounted yet.
     Ok((disk.folder(folder_above(path), None)?, name.to_owned()))
 }
 

@@ -218,7 +218,8 @@ impl TileWriter {
     }
 }
 
-/// Finds folders of partial files that an earlier process left next to the newest full files.
+/// Finds folders of partial files, next to the newest full files, that an earlier process did not
+/// remove.
 fn find_outgrown(root: &Arc<dyn Folder>, size: u64) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for level in 0..LEVELS {

@@ -240,7 +240,7 @@ impl Log {
         for found in self.tail() {
             let (is_wanted, is_last) = match &found {
                 Ok(raw) => (passes(raw.index, &raw.bytes), false),
-                // Stop at the first fault: nothing vouches for the journal's entries after it.
+                // Stop at the first fault: nothing proves the journal's entries after that fault.
                 Err(_) => (true, true),
             };
             end = found.as_ref().map_or(end, |raw| raw.index + 1);

@@ -4,8 +4,8 @@
 //! 1. `files` are the sources of the log's files;
 //! 2. `reader` reads the files, and returns only tiles and entries that it verified under the
 //!    checkpoint;
-//! 3. `log` opens a log at its [`Location`]. It reads the bundles, two at a time, then the journal's
-//!    entries beyond the checkpoint. It also finds one entry without reading the log before that entry;
+//! 3. `log` opens a log at its [`Location`], and reads first the bundles, two at a time, and then the
+//!    journal's entries beyond the checkpoint. `log` can also read one entry without the entries before it;
 //! 4. `missing` describes the parts of the log that cannot be read. The answer to a query lacks these parts.
 //!
 //! [`query`] joins entries into deletions, [`verify`] checks a whole log, [`prove`](mod@prove) makes a

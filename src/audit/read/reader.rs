@@ -167,9 +167,9 @@ impl Reader {
         children.map(root).collect()
     }
 
-    /// Verifies a bundle against the tree and passes its parts to `each` in order. A part is an entry
-    /// that the tree vouches for, or a range of entries that is altered or missing. If the bundle's
-    /// leaf hashes or its file cannot be read, the error names all entries of the bundle.
+    /// Verifies a bundle against the tree and passes its parts to `each` in order. A part is an entry whose
+    /// hash is in the tree, or a range of entries that is altered or missing. If the bundle's leaf hashes or
+    /// its file cannot be read, the error names all entries of the bundle.
     pub(super) fn parts<T>(
         &self,
         index: u64,

@@ -27,7 +27,7 @@ pub(crate) const UNWATCHED_REMEDY: &str = "make the seen file's folder writable 
 pub struct State {
     /// Why deletions are refused, with details; `None` if they are accepted.
     pub closed: Option<Unavailable>,
-    /// When the present state began.
+    /// Since when the gateway has accepted deletions, or refused them for the present cause.
     pub since: Time,
     /// The index of the next entry; 0 until the trail has been opened.
     pub next_index: u64,

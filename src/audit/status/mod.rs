@@ -16,7 +16,8 @@ pub enum Cause {
     DiskFull,
     /// A write, a sync or a read failed.
     SyncFailed,
-    /// A sync took longer than `sync_timeout`.
+    /// The disk is too slow: a sync took longer than `sync_timeout`, a checkpoint is late, or a
+    /// queue is full.
     SyncLate,
     /// A file of the trail was unlinked.
     Unlinked,

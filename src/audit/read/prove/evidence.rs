@@ -109,7 +109,7 @@ pub(crate) fn judge(
     let checkpoint = proof
         .verify(&hash, key)
         .map_err(|error| error.to_string())?;
-    // From here on, the log vouches for the entry.
+    // From here on, it is proved that the log contains the entry.
     let entry = bytes.and_then(|bytes| Entry::decode(bytes).ok());
     let closing = entry.as_ref().and_then(outcome);
     if let Some(given) = given.filter(|given| **given != hash) {

@@ -133,8 +133,8 @@ impl ReadBacks {
         (read_backs, missing)
     }
 
-    /// Takes the next entry. Ignores a split read-back unless its parts follow each other directly,
-    /// from first to last. After a crash, parts may be missing.
+    /// Takes the next entry. Ignores a split read-back unless its parts follow each other directly, from
+    /// first to last. After a crash, parts can be missing.
     fn push(&mut self, index: u64, entry: &Entry) {
         let Kind::Reconciled(entry) = &entry.kind else {
             return;
