@@ -15,7 +15,7 @@
 //! 7. [`status`] says why Lychgate refuses deletions, and since when;
 //! 8. [`entry`] defines the entries and their size limits;
 //! 9. [`log`] holds the C2SP formats as pure functions;
-//! 10. [`disk`] is the only access to the file system.
+//! 10. [`disk`] is the interface through which the gateway reads and writes the trail's files.
 
 #[cfg(test)]
 mod by_hand;
