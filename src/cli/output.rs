@@ -62,7 +62,7 @@ pub(super) fn tell(message: impl Display) {
 }
 
 /// The assumed width of a terminal in characters.
-const COLUMNS: usize = 80;
+pub(super) const COLUMNS: usize = 80;
 
 /// Breaks long message lines between words, so that they fit a terminal. A text in backquotes stays
 /// whole, so that the operator can paste it. A line that shows text of the config also stays whole.

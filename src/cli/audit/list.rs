@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::rows::Rows;
+use super::rows::{Form, Rows};
 use super::trail::Reading;
 use super::wanted::Wanted;
 use crate::cli::exit::{Exit, Stop};
@@ -20,9 +20,8 @@ answer with exit code 0 means that no deletion matches.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     /// Only the newest N matching deletions (shown oldest first); default: all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -34,6 +33,6 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let trail = arguments.reading.trail()?;
     let mut log = trail.open()?;
     let filter = arguments.wanted.filter();
-    let mut rows = Rows::new(out, arguments.json);
+    let mut rows = Rows::new(out, arguments.form);
     rows.list(&trail, &mut log, &filter, arguments.limit)
 }

@@ -11,7 +11,7 @@ use crate::audit::entry::Actor;
 use crate::cli::check;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::{print_json, tell};
-use crate::cli::table::{Cell, Table};
+use crate::cli::table::{Cell, Fit, Table};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::protocol::{Reconcile, Reconciled, Settled, check_reason};
@@ -130,7 +130,14 @@ fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Sto
 }
 
 fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
-    let mut table = Table::new(["INDEX", "REQUEST", "USERS", "RESULT", "ENTRY"]);
+    let columns = [
+        ("INDEX", Fit::Whole),
+        ("REQUEST", Fit::Cut(8)),
+        ("USERS", Fit::Whole),
+        ("RESULT", Fit::Whole),
+        ("ENTRY", Fit::Whole),
+    ];
+    let mut table = Table::new(columns, false);
     for one in settled {
         let row = [
             Cell::plain(one.index),

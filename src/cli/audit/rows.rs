@@ -11,19 +11,36 @@ use crate::audit::read::Log;
 use crate::audit::read::query::{Deletion, Filter, Progress};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
-use crate::cli::table::{Cell, Table};
+use crate::cli::table::{Cell, Fit, Table};
 
-const TITLES: [&str; 9] = [
-    "INDEX",
-    "TIME",
-    "OPERATION",
-    "ACCOUNT",
-    "USERS",
-    "CALLER",
-    "RESULT",
-    "STATUS",
-    "SENT",
+/// A time has 20 characters, so it is never cut. The numbers leave room for every index.
+pub(super) const TIME: Fit = Fit::Cut(20);
+pub(super) const USERS: Fit = Fit::Cut(10);
+pub(super) const CALLER: Fit = Fit::Cut(8);
+pub(super) const RESULT: Fit = Fit::Cut(14);
+
+const COLUMNS: [(&str, Fit); 9] = [
+    ("INDEX", Fit::Whole),
+    ("TIME", TIME),
+    ("OPERATION", Fit::Wide),
+    ("ACCOUNT", Fit::Wide),
+    ("USERS", USERS),
+    ("CALLER", CALLER),
+    ("RESULT", RESULT),
+    ("STATUS", Fit::Wide),
+    ("SENT", Fit::Wide),
 ];
+
+/// The options for the form of the answer.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Form {
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print all columns; without it, a line has at most 80 characters
+    #[arg(long, conflicts_with = "json")]
+    pub(super) wide: bool,
+}
 
 /// Writes deletions one by one.
 pub(super) struct Rows<'o> {
@@ -34,11 +51,10 @@ pub(super) struct Rows<'o> {
 }
 
 impl<'o> Rows<'o> {
-    /// Writes JSON if `json` is set, otherwise a table.
-    pub(super) fn new(out: &'o mut dyn Write, json: bool) -> Self {
+    pub(super) fn new(out: &'o mut dyn Write, form: Form) -> Self {
         Self {
             out,
-            table: (!json).then(|| Table::new(TITLES)),
+            table: (!form.json).then(|| Table::new(COLUMNS, form.wide)),
             found: false,
         }
     }
@@ -84,7 +100,7 @@ fn row(deletion: &Deletion) -> [Cell; 9] {
         Cell::plain(second(&deletion.time)),
         Cell::plain(&deletion.operation),
         Cell::plain(&deletion.account),
-        Cell::plain(some_users(&deletion.users)),
+        some_users(&deletion.users),
         Cell::plain(&deletion.caller.subject),
         result(deletion),
         Cell::or_dash(deletion.status),
@@ -133,10 +149,11 @@ pub(super) fn second(time: &str) -> String {
     }
 }
 
-pub(super) fn some_users(users: &[String]) -> String {
-    match users {
-        [] => "-".into(),
-        [user] => user.clone(),
-        [first, rest @ ..] => format!("{first} +{}", rest.len()),
+/// The first user, and the number of the others.
+pub(super) fn some_users(users: &[String]) -> Cell {
+    let first = Cell::or_dash(users.first());
+    match users.len() {
+        0 | 1 => first,
+        count => first.ending(format!(" +{}", count - 1)),
     }
 }

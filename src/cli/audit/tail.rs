@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::deletions::tell_missing;
-use super::rows::Rows;
+use super::rows::{Form, Rows};
 use super::trail::{Reading, Trail};
 use super::wanted::Wanted;
 use crate::audit::read::query::{Filter, Follower};
@@ -35,9 +35,8 @@ closing. Ctrl-C ends it.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     /// Continue with new deletions as they close
     #[arg(long, short)]
     follow: bool,
@@ -52,7 +51,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let trail = arguments.reading.trail()?;
     let mut log = trail.published()?;
     let filter = arguments.wanted.filter();
-    let mut rows = Rows::new(out, arguments.json);
+    let mut rows = Rows::new(out, arguments.form);
     let exit = rows.list(&trail, &mut log, &filter, Some(arguments.limit))?;
     match arguments.follow {
         true => follow(&trail, &log, &filter, &mut rows, exit),

@@ -92,11 +92,9 @@ mod list {
         let (_, text) = sample(|_| {}, &["list"]);
         let lines: Vec<_> = text.lines().collect();
         let column = lines[0].find("RESULT").unwrap();
-        let results: Vec<_> = lines[1..]
-            .iter()
-            .map(|line| &line[column..column + 7])
-            .collect();
-        assert_eq!(results, ["deleted", "not_fou", "refused", "open   "]);
+        let results: Vec<_> = lines[1..].iter().map(|line| &line[column..]).collect();
+        let wanted = ["deleted", "not_found", "refused scope-missing", "open"];
+        assert_eq!(results, wanted);
         assert!(lines[1].contains("2026-11-24T12:00:01Z"), "{text}");
     }
 

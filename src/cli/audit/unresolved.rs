@@ -6,12 +6,12 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::deletions::Covered;
-use super::rows::{second, some_users, word};
+use super::rows::{CALLER, Form, RESULT, TIME, USERS, second, some_users, word};
 use super::trail::Reading;
 use crate::audit::read::query::{Deletion, InDoubt, Pending, Progress, Searched, in_doubt};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::output::print_json;
-use crate::cli::table::{Cell, Table};
+use crate::cli::table::{Cell, Fit, Table};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -24,9 +24,8 @@ is one whose gateway was killed and has not started again: see `lychgate audit l
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
-    /// Print one JSON object per line, with the fields of `audit list --json`
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Lists unresolved deletions, oldest first.
@@ -37,12 +36,12 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let unresolved = all
         .iter()
         .filter(|pending| pending.deletion.reconciled.is_none());
-    if arguments.json {
+    if arguments.form.json {
         for pending in unresolved {
             print_json(out, &pending.deletion)?;
         }
     } else {
-        print(out, unresolved)?;
+        print(out, unresolved, arguments.form.wide)?;
     }
     let range = 0..end;
     Ok(Covered::new(Searched { range, missing }, &log).tell(&trail))
@@ -52,16 +51,24 @@ fn print<'p>(
     out: &mut dyn Write,
     unresolved: impl Iterator<Item = &'p Pending>,
 ) -> Result<(), Stop> {
-    let titles = [
-        "INDEX", "CLOSED", "ACCOUNT", "USERS", "CALLER", "OUTCOME", "STATUS", "DOMAIN",
+    let columns = [
+        ("INDEX", Fit::Whole),
+        ("CLOSED", TIME),
+        ("ACCOUNT", Fit::Wide),
+        ("USERS", USERS),
+        ("CALLER", CALLER),
+        ("OUTCOME", RESULT),
+        ("STATUS", Fit::Wide),
+        ("DOMAIN", Fit::Wide),
+    is_wide: bool,
     ];
-    let mut table = Table::new(titles);
+    let mut table = Table::new(columns, is_wide);
     for Pending { deletion, closed } in unresolved {
         let row = [
             Cell::plain(deletion.index),
             Cell::plain(second(&closed.to_string())),
             Cell::plain(&deletion.account),
-            Cell::plain(some_users(&deletion.users)),
+            some_users(&deletion.users),
             Cell::plain(&deletion.caller.subject),
             outcome(deletion),
             Cell::or_dash(deletion.status),
