@@ -65,36 +65,50 @@ impl Covered {
     /// Reports the searched entries and the missing ones on standard error, so that the reader knows
     /// what an empty answer covers.
     pub(super) fn tell(self, trail: &Trail) -> Exit {
-        let published = match trail.is_address() {
-            true => "; only what is published was read",
+        let what = match trail.is_address() {
+            true => "published ",
             false => "",
         };
-        tell(format!("{}{published}", self.sentence()));
+        self.sentences(what).into_iter().for_each(tell);
         tell_missing(self.missing)
     }
 
-    fn sentence(&self) -> String {
+    /// How many entries were searched, which, and whether a signed checkpoint covers them.
+    fn sentences(&self, what: &str) -> Vec<String> {
         let Range { start: first, end } = self.searched;
-        if first >= end {
-            return "no checkpoint covers an entry yet, and there are no later entries".into();
-        }
-        let last = end - 1;
-        let under = match self.size {
-            None | Some(0) => "no checkpoint covers them yet".into(),
-            Some(size) if size >= end => format!("the checkpoint of {size} entries covers them"),
-            Some(size) if size <= first => {
-                format!("the checkpoint of {size} entries does not cover them yet")
+        let Some(last) = end.checked_sub(1).filter(|last| *last >= first) else {
+            let none = match self.size {
+                None | Some(0) => format!("no {what}entry to search: no checkpoint covers one yet"),
+                Some(size) => format!("searched none of the {size} {what}entries"),
+            };
+            return vec![none];
+        };
+        let searched = match (first, end - first) {
+            (0, 1) => format!("searched 1 {what}entry: 0"),
+            (0, count) => format!("searched {count} {what}entries: 0 to {last}"),
+            (_, 1) => format!("searched the newest of {end} {what}entries: {last}"),
+            (_, count) => {
+                format!("searched the newest {count} of {end} {what}entries: {first} to {last}")
             }
-            Some(size) => format!(
-                "the checkpoint of {size} entries covers those up to {}",
-                size - 1
-            ),
         };
-        let judged = match self.size {
-            Some(_) if !self.is_judged => "; its signature was not verified: give --key",
-            _ => "",
+        let Some(size) = self.size.filter(|size| *size > 0) else {
+            return vec![searched, "no checkpoint covers them yet".into()];
         };
-        format!("searched entries {first} to {last}; {under}{judged}")
+        let covers = match size {
+            _ if size >= end => "covers all of them".into(),
+            _ if size <= first => "covers none of them yet".into(),
+            _ => format!("covers them up to {}", size - 1),
+        };
+        let entries = match size {
+            1 => "entry",
+            _ => "entries",
+        };
+        let covered = format!("the signed checkpoint of {size} {entries} {covers}");
+        let judged = match self.is_judged {
+            true => None,
+            false => Some("its signature was not checked: give --key".to_owned()),
+        };
+        [searched, covered].into_iter().chain(judged).collect()
     }
 }
 
@@ -134,26 +148,56 @@ pub(super) fn tell_missing(missing: Missing) -> Exit {
 mod tests {
     use super::*;
 
-    fn sentence(first: u64, end: u64, size: Option<u64>, is_judged: bool) -> String {
+    fn sentences(searched: Range<u64>, size: Option<u64>, is_judged: bool) -> Vec<String> {
         let covered = Covered {
-            searched: first..end,
+            searched,
             size,
             is_judged,
             missing: Missing::default(),
         };
-        covered.sentence()
+        let sentences = covered.sentences("");
+        assert!(
+            sentences.iter().all(|line| line.len() < 70),
+            "{sentences:?}"
+        );
+        sentences
     }
 
     #[test]
-    fn an_answer_says_what_it_covers() {
-        assert_eq!(
-            sentence(0, 10, Some(10), true),
-            "searched entries 0 to 9; the checkpoint of 10 entries covers them"
-        );
-        assert!(sentence(0, 10, Some(8), true).ends_with("covers those up to 7"));
-        assert!(sentence(8, 10, Some(8), true).ends_with("does not cover them yet"));
-        assert!(sentence(0, 10, None, true).ends_with("no checkpoint covers them yet"));
-        assert!(sentence(0, 10, Some(10), false).ends_with("give --key"));
-        assert!(sentence(0, 0, None, true).starts_with("no checkpoint covers an entry yet"));
+    fn an_answer_says_which_entries_were_searched() {
+        for (searched, said) in [
+            (0..10, "searched 10 entries: 0 to 9"),
+            (0..1, "searched 1 entry: 0"),
+            (8..10, "searched the newest 2 of 10 entries: 8 to 9"),
+            (9..10, "searched the newest of 10 entries: 9"),
+            (10..10, "searched none of the 10 entries"),
+        ] {
+            assert_eq!(sentences(searched, Some(10), true)[0], said);
+        }
+        let none = sentences(0..0, None, true);
+        assert_eq!(none, ["no entry to search: no checkpoint covers one yet"]);
+    }
+
+    #[test]
+    fn an_answer_says_whether_a_checkpoint_covers_it() {
+        for (size, said) in [
+            (
+                Some(10),
+                "the signed checkpoint of 10 entries covers all of them",
+            ),
+            (
+                Some(9),
+                "the signed checkpoint of 9 entries covers them up to 8",
+            ),
+            (
+                Some(7),
+                "the signed checkpoint of 7 entries covers none of them yet",
+            ),
+            (None, "no checkpoint covers them yet"),
+        ] {
+            assert_eq!(sentences(7..10, size, true)[1..], [said]);
+        }
+        let unjudged = sentences(0..10, Some(10), false);
+        assert_eq!(unjudged[2], "its signature was not checked: give --key");
     }
 }
