@@ -47,7 +47,9 @@ fn an_invalid_command_line_is_a_usage_error() {
         "lychgate audit show --dir a",
         "lychgate audit verify --dir a --receipt o/1",
         "lychgate audit verify --dir a --leaf x",
-        "lychgate audit verify --dir a --key nonsense",
+        "lychgate audit verify --dir a --key no+key",
+        "lychgate audit list --dir a --key no+key",
+        "lychgate audit list --dir a --json --wide",
         "lychgate audit keygen --origin a+b --out k",
         "lychgate audit keygen --origin a",
     ] {

@@ -211,16 +211,33 @@ class Published(refusals.Refusals, unittest.TestCase):
         self.assertEqual(list(pathlib.Path(tempfile.gettempdir()).glob("lychgate-verify-*")), [])
 
     def test_an_address_needs_the_token_and_the_right_key(self):
-        denied = self.remote("list", "--json", token=False)
+        denied = self.remote("list", "--json", "--key", self.gate.verifier, token=False)
         self.assertEqual((denied.returncode, denied.stdout), (74, ""))
         self.assertIn("--token-file", denied.stderr)
         other = another_key(self.gate.folder)
         self.assertEqual(self.remote("list", "--json", "--key", other).returncode, 1)
-        unreachable = gateway.command("audit", "list", "--dir", "http://127.0.0.1:1")
+        unreachable = gateway.command("audit", "list", "--dir", "http://127.0.0.1:1", "--key", self.gate.verifier)
         self.assertEqual(unreachable.returncode, 74)
 
 
 def another_key(folder):
+    def test_an_address_needs_a_key(self):
+        for verb in (("list",), ("tail",), ("show", "1"), ("export",), ("unresolved",), ("prove", "1"), ("verify",)):
+            done = self.remote(*verb)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), verb)
+            self.assertIn("--key", done.stderr)
+
+    def test_a_key_is_its_text_or_a_file(self):
+        file = self.gate.folder / "verifier.txt"
+        file.write_text(self.gate.verifier + "\n")
+        wrong = self.gate.folder / "wrong.txt"
+        wrong.write_text("no key\n")
+        for verb in (("list",), ("tail",), ("show", "1"), ("export",), ("unresolved",), ("verify",)):
+            self.assertEqual(self.remote(*verb, "--key", file).returncode, 0, verb)
+            self.assertEqual(self.remote(*verb, "--key", self.gate.folder / "no such file").returncode, 74, verb)
+            self.assertEqual(self.remote(*verb, "--key", wrong).returncode, 2, verb)
+            self.assertEqual(self.remote(*verb, "--key", "no+key").returncode, 2, verb)
+
     """A verifier key of the same origin, but not the gateway's."""
     path = folder / "other.key"
     if path.exists():
@@ -320,7 +337,7 @@ class Follow(refusals.Refusals, unittest.TestCase):
         self.assertEqual(process.wait(5), 0)
 
     def test_it_follows_an_address_with_filters(self):
-        process, users = self.follow("--dir", "http://%s:%d" % self.gate.admin, "--outcome", "refused")
+        process, users = self.follow("--dir", "http://%s:%d" % self.gate.admin, "--key", self.gate.verifier, "--outcome", "refused")
         delete(self.gate, user=1)
         delete(self.gate, user=2, if_match="*")
         self.assertEqual(users(1), ["2"])

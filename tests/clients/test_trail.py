@@ -117,7 +117,8 @@ class Altered(unittest.TestCase):
     def test_a_missing_trail_and_another_key(self):
         stranger = gateway.command("audit", "keygen", "--origin", gateway.ORIGIN, "--out", self.folder.parent / "other.key").stdout.strip()
         self.assertEqual(self.verify("--key", stranger).returncode, 1)
-        self.assertEqual(self.verify("--key", "nonsense").returncode, 2)
+        self.assertEqual(self.verify("--key", "no+key").returncode, 2)
+        self.assertEqual(self.verify("--key", "no such file").returncode, 74)
         shutil.rmtree(self.folder / "journal")
         self.assertEqual(self.verify().returncode, 1)
         shutil.rmtree(self.folder)

@@ -7,6 +7,7 @@ mod deletions;
 mod export;
 mod fields;
 mod in_words;
+mod key;
 mod keygen;
 mod list;
 mod progress;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::key::{GivenKey, missing_key};
 use super::remote::{Remote, is_address};
 use super::source::Source;
-use super::verify::verifier;
 use crate::audit::log::key::VerifierKey;
 use crate::audit::read::verify::parse_receipt;
 use crate::audit::read::{Location, Log, MissingRange, Trouble};
@@ -16,9 +16,10 @@ use crate::cli::exit::Stop;
 pub(super) struct Reading {
     #[command(flatten)]
     source: Source,
-    /// The verifier key for the checkpoint, NAME+HASH+BASE64; default: the folder's own
-    #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
-    key: Option<VerifierKey>,
+    /// The verifier key for the checkpoint, or a file that holds it; default: the folder's own. An
+    /// address needs it
+    #[arg(long, value_name = "VERIFIER|FILE", value_parser = GivenKey::parse)]
+    key: Option<GivenKey>,
     /// The admin token, if the address in --dir requires it
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -36,17 +37,19 @@ pub(super) struct Trail {
 
 impl Reading {
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
+        let given = self.key.as_ref().map(GivenKey::read).transpose()?;
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
+            let key = given.ok_or_else(missing_key)?;
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
             return Ok(Trail {
                 location: Location::Published(Arc::new(remote)),
-                key: self.key.clone(),
-                origin: self.key.as_ref().map(|key| key.origin().to_owned()),
+                origin: Some(key.origin().to_owned()),
+                key: Some(key),
             });
         }
         let folder = self.source.folder()?;
-        let key = match &self.key {
-            Some(key) => Some(key.clone()),
+        let key = match given {
+            Some(key) => Some(key),
             None => folder.verifier()?,
         };
         Ok(Trail {

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::key::{GivenKey, missing_key};
 use super::remote::{Remote, is_address};
 use super::report::Report;
 use super::source::Folder;
@@ -47,10 +48,10 @@ pub(super) struct Arguments {
     /// names)
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The verifier key, NAME+HASH+BASE64; without it or a key file, the folder's own, which trusts
-    /// the folder
-    #[arg(long, value_name = "VERIFIER", value_parser = verifier)]
-    key: Option<VerifierKey>,
+    /// The verifier key, or a file that holds it; without it or a key file, the folder's own, which
+    /// trusts the folder. An address needs it
+    #[arg(long, value_name = "VERIFIER|FILE", value_parser = GivenKey::parse)]
+    key: Option<GivenKey>,
     /// The admin token, if the address in --dir requires it
     #[arg(long, value_name = "FILE", requires = "dir")]
     token_file: Option<PathBuf>,
@@ -105,8 +106,7 @@ impl Arguments {
             return Ok(None);
         };
         if !self.has_key() {
-            let message = "an address cannot say which key to judge by: give --key VERIFIER";
-            return Err(Stop::usage(message));
+            return Err(missing_key());
         }
         let remote = Remote::new(&address.to_string_lossy(), self.token_file.as_deref())?;
         let checkpoint = remote.file(CHECKPOINT, MAX_NOTE_BYTES);
@@ -124,6 +124,10 @@ impl Arguments {
             signature: self.signature.clone()?,
         })
     }
+    fn key(&self) -> Result<Option<VerifierKey>, Stop> {
+        self.key.as_ref().map(GivenKey::read).transpose()
+    }
+
 
     fn has_key(&self) -> bool {
         self.key.is_some() || self.key_file.is_some()
@@ -139,8 +143,4 @@ fn end(out: &mut dyn Write, arguments: &Arguments, report: Report) -> Result<Exi
         true => Exit::Fine,
         false => Exit::No,
     })
-}
-
-pub(super) fn verifier(text: &str) -> Result<VerifierKey, String> {
-    VerifierKey::parse(text).map_err(|error| error.to_string())
 }

@@ -22,17 +22,18 @@ pub(super) fn run(
     location: &Location,
     folder: Option<&Folder>,
 ) -> Result<Exit, Stop> {
+    let given = arguments.key()?;
     let signing = signing_key(folder, arguments)?;
     let own = folder.map(Folder::verifier).transpose()?.flatten();
     let named = folder.and_then(|folder| folder.origin.as_deref());
     let signer = signing.as_ref().map(|key| key.verifier().clone());
-    let outside = arguments.key.clone().or(signer);
+    let outside = given.clone().or(signer);
     let mut report = Report {
         tags_checked: signing.is_some(),
         trusts_folder: outside.is_none(),
         ..Report::default()
     };
-    if let Some(failure) = another_key(named, own.as_ref(), [&arguments.key, &outside]) {
+    if let Some(failure) = another_key(named, own.as_ref(), [&given, &outside]) {
         report.failure = Some(failure);
         return end(out, arguments, report);
     }

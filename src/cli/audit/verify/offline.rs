@@ -28,8 +28,8 @@ pub(super) fn run(
             "nothing to verify: give --dir DIR or --config FILE, --proof FILE, or --receipt";
         return Err(Stop::usage(message));
     }
-    let key = match (&arguments.key, &arguments.key_file) {
-        (Some(key), _) => Some(key.clone()),
+    let key = match (arguments.key()?, &arguments.key_file) {
+        (Some(key), _) => Some(key),
         (None, Some(path)) => Some(Key::read(path).map_err(Stop::io)?.verifier().clone()),
         (None, None) => folder.map(Folder::verifier).transpose()?.flatten(),
     };
