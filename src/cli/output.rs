@@ -1,8 +1,10 @@
 //! Writes results to standard output and messages to standard error. Uses color only on a terminal.
+//! One status line may stand below them on a terminal; every output and message erases it first.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstream::AutoStream;
 use serde::Serialize;
@@ -12,7 +14,11 @@ use super::exit::{Exit, Stop};
 
 /// Runs a command with buffered standard output and returns its exit code.
 pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop>) -> ExitCode {
-    let mut out = BufWriter::new(AutoStream::auto(io::stdout().lock()));
+    let out = AutoStream::auto(io::stdout().lock());
+    let mut out = BufWriter::new(AboveStatus {
+        is_terminal: io::stdout().is_terminal(),
+        out,
+    });
     let ended = verb(&mut out);
     let flushed = out.flush();
     end(ended.and_then(|exit| flushed.map(|()| exit).map_err(Stop::Output))).into()
@@ -22,6 +28,10 @@ pub(super) fn with_output(verb: impl FnOnce(&mut dyn Write) -> Result<Exit, Stop
 ///
 /// A closed pipe (`lychgate audit list | head`) is not an error.
 pub(super) fn end(ended: Result<Exit, Stop>) -> Exit {
+    let mut status = status();
+    status.clear();
+    status.has_ended = true;
+    drop(status);
     match ended {
         Ok(exit) => exit,
         Err(Stop::Message(exit, message)) => {
@@ -52,6 +62,8 @@ pub(super) fn tell(message: impl Display) {
     let message = message.to_string();
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();
+    let mut status = status();
+    status.clear();
     let mut err = anstream::stderr().lock();
     let mut written = writeln!(err, "lychgate: {}", escape(first));
     for line in lines {
@@ -59,6 +71,72 @@ pub(super) fn tell(message: impl Display) {
     }
     // If standard error is closed, there is nowhere to report the error.
     drop(written);
+}
+
+/// The state of the status line on standard error.
+#[derive(Debug)]
+struct Status {
+    is_shown: bool,
+    /// The output on the terminal stopped within a line.
+    is_within_line: bool,
+    /// The command has ended, so the line does not come back.
+    has_ended: bool,
+}
+
+static STATUS: Mutex<Status> = Mutex::new(Status {
+    is_shown: false,
+    is_within_line: false,
+    has_ended: false,
+});
+
+fn status() -> MutexGuard<'static, Status> {
+    STATUS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Status {
+    fn clear(&mut self) {
+        if self.is_shown {
+            let _ = write!(io::stderr(), "\r\u{1b}[K");
+            self.is_shown = false;
+        }
+    }
+}
+
+/// Shows this status line, unless the command has ended or its output stopped within a line.
+pub(super) fn show_status(line: &str) {
+    let mut status = status();
+    if !status.has_ended && !status.is_within_line {
+        status.is_shown = true;
+        // The work does not depend on this line.
+        let _ = write!(io::stderr(), "\r{line}\u{1b}[K");
+    }
+}
+
+/// Erases the status line.
+pub(super) fn clear_status() {
+    status().clear();
+}
+
+/// Erases the status line before it writes.
+struct AboveStatus<W> {
+    is_terminal: bool,
+    out: W,
+}
+
+impl<W: Write> Write for AboveStatus<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut status = status();
+        status.clear();
+        let written = self.out.write(bytes)?;
+        if let Some(last) = bytes[..written].last() {
+            status.is_within_line = self.is_terminal && *last != b'\n';
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// The assumed width of a terminal in characters.

@@ -4,6 +4,7 @@ import base64
 import csv
 import datetime
 import hashlib
+import http.server
 import io
 import json
 import os
@@ -14,12 +15,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 import jsonschema
 import test_tlog
-from support import gateway, refusals, tokens, upstream, wire
+from support import gateway, refusals, terminal, tokens, upstream, wire
 
 PATH = wire.PATH
 ADMIN_TOKEN = "an-admin-token-of-some-length-9876543210"
@@ -219,8 +221,6 @@ class Published(refusals.Refusals, unittest.TestCase):
         unreachable = gateway.command("audit", "list", "--dir", "http://127.0.0.1:1", "--key", self.gate.verifier)
         self.assertEqual(unreachable.returncode, 74)
 
-
-def another_key(folder):
     def test_an_address_needs_a_key(self):
         for verb in (("list",), ("tail",), ("show", "1"), ("export",), ("unresolved",), ("prove", "1"), ("verify",)):
             done = self.remote(*verb)
@@ -238,6 +238,8 @@ def another_key(folder):
             self.assertEqual(self.remote(*verb, "--key", wrong).returncode, 2, verb)
             self.assertEqual(self.remote(*verb, "--key", "no+key").returncode, 2, verb)
 
+
+def another_key(folder):
     """A verifier key of the same origin, but not the gateway's."""
     path = folder / "other.key"
     if path.exists():
@@ -299,6 +301,70 @@ class Large(unittest.TestCase):
         newer = [index for index in self.wanted if index >= 11 * 256]
         self.assertEqual([one["index"] for one in found], newer)
         self.assertEqual([one["index"] for one in self.list("--user", "4711", "--limit", "3")[1]], self.wanted[-3:])
+
+
+class Progress(unittest.TestCase):
+    """A server that holds an answer back until the terminal shows how far the reader is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = gateway.temporary_folder()
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        entries = [one for index in range(0, 600, 2) for one in Large.deletion(index, "4711")]
+        test_tlog.write(cls.folder, entries, 600)
+
+    def serve(self, wait):
+        """Starts a server of the log that calls `wait` before it sends the last bundle."""
+        folder = self.folder
+
+        class Log(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                path = folder / self.path.removeprefix("/log/")
+                body = path.read_bytes() if path.is_file() else b""
+                if self.path.startswith("/log/tile/entries/002"):
+                    wait()
+                self.send_response(200 if body else 404)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Log)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return "http://127.0.0.1:%d/log" % server.server_address[1]
+
+    def screen(self, *verb):
+        path = self.folder / f"{verb[0]}.screen"
+        path.touch()
+
+        def wait():
+            until = time.monotonic() + wire.PATIENCE
+            while not re.search(terminal.PROGRESS, path.read_bytes().decode(errors="replace")) and time.monotonic() < until:
+                time.sleep(0.01)
+
+        terminal.run(path, gateway.binary(), "audit", *verb, "--dir", self.serve(wait), "--key", test_tlog.KEY)
+        return path.read_bytes().decode()
+
+    def test_long_work_shows_progress_and_erases_it(self):
+        last = "01938f3e-5a1b-7c3d-8e9f-%012x" % 598
+        for verb in (("list",), ("unresolved",), ("export",), ("show", last), ("prove", last), ("verify",)):
+            with self.subTest(verb):
+                screen = self.screen(*verb)
+                bars = list(re.finditer(terminal.PROGRESS, screen))
+                self.assertTrue(bars and "of 600 entries" in bars[-1][0], screen)
+                rest = screen[bars[-1].end() :]
+                self.assertRegex(rest, f"^{terminal.ERASED}[^\r]+$")
+
+    def test_a_pipe_gets_no_progress(self):
+        place = self.serve(lambda: time.sleep(1.5))
+        done = gateway.command("audit", "list", "--limit", "1", "--dir", place, "--key", test_tlog.KEY)
+        self.assertEqual((done.returncode, RAW.search(done.stdout + done.stderr)), (0, None))
 
 
 class Follow(refusals.Refusals, unittest.TestCase):

@@ -31,7 +31,12 @@ pub enum Location {
     Folder(PathBuf),
     /// Any source of the published files.
     Published(Arc<dyn Files>),
+    /// Another place; each log that is opened there reads its published files through this.
+    Through(Box<Self>, Wrap),
 }
+
+/// Wraps the files of a log, for example to count what is read.
+type Wrap = fn(Arc<dyn Files>) -> Arc<dyn Files>;
 
 impl Location {
     /// Opens the current state of the log. In a folder, the log includes the journal's entries beyond the
@@ -39,11 +44,12 @@ impl Location {
     /// faulty, this function succeeds and [`Log::tail`] returns the error, because the fault hides no entry
     /// under the checkpoint.
     pub(crate) fn open(&self, key: Option<&VerifierKey>) -> Result<Log, MissingRange> {
-        let directory = match self {
-            Self::Folder(directory) => directory,
-            Self::Published(files) => return Log::published(Arc::clone(files), key),
+        let Some(directory) = self.folder() else {
+            return Log::published(self.files()?, key);
         };
-        let log = Log::held(&FolderFiles::of_log(directory)?, key)?;
+        let folder = FolderFiles::of_log(directory)?;
+        let files = self.wrapped(Arc::new(folder.clone()));
+        let log = Log::held(&folder, files, key)?;
         if log.checkpoint.is_none() && log.tail.is_none() {
             let what = format!("{} has neither journal nor checkpoint", directory.display());
             return Err(MissingRange::new(Trouble::Missing, what));
@@ -55,6 +61,14 @@ impl Location {
         match self {
             Self::Folder(directory) => Ok(Arc::new(FolderFiles::of_log(directory)?)),
             Self::Published(files) => Ok(Arc::clone(files)),
+            Self::Through(place, wrap) => place.files().map(wrap),
+        }
+    }
+
+    fn wrapped(&self, files: Arc<dyn Files>) -> Arc<dyn Files> {
+        match self {
+            Self::Through(place, wrap) => wrap(place.wrapped(files)),
+            Self::Folder(_) | Self::Published(_) => files,
         }
     }
 
@@ -62,6 +76,7 @@ impl Location {
         match self {
             Self::Folder(directory) => Some(directory),
             Self::Published(_) => None,
+            Self::Through(place, _) => place.folder(),
         }
     }
 }
@@ -83,14 +98,16 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the log of an open audit folder. An empty folder gives a log without entries.
+    /// Opens the log of an open audit folder, with the published files from this source. An empty
+    /// folder gives a log without entries.
     pub(crate) fn held(
-        files: &FolderFiles,
+        folder: &FolderFiles,
+        files: Arc<dyn Files>,
         key: Option<&VerifierKey>,
     ) -> Result<Self, MissingRange> {
         // Open the journal before the checkpoint: if the gateway prunes the journal in between, the
         // checkpoint covers the pruned entries.
-        let tail = match files.0.folder(JOURNAL, None) {
+        let tail = match folder.0.folder(JOURNAL, None) {
             Ok(folder) => Some(journal::read_folder(folder, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -98,7 +115,7 @@ impl Log {
                 return Err(MissingRange::new(Trouble::Unreadable, what).in_file(JOURNAL));
             }
         };
-        let mut log = Self::published(Arc::new(files.clone()), key)?;
+        let mut log = Self::published(files, key)?;
         log.tail = tail;
         Ok(log)
     }

@@ -54,7 +54,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let mut rows = Rows::new(out, arguments.form);
     let exit = rows.list(&trail, &mut log, &filter, Some(arguments.limit))?;
     match arguments.follow {
-        true => follow(&trail, &log, &filter, &mut rows, exit),
+        true => follow(&trail.unwatched(), &log, &filter, &mut rows, exit),
         false => Ok(exit),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::key::{GivenKey, missing_key};
+use super::progress;
 use super::remote::{Remote, is_address};
 use super::source::Source;
 use crate::audit::log::key::VerifierKey;
@@ -36,13 +37,14 @@ pub(super) struct Trail {
 }
 
 impl Reading {
+    /// The trail; its reads show progress.
     pub(super) fn trail(&self) -> Result<Trail, Stop> {
         let given = self.key.as_ref().map(GivenKey::read).transpose()?;
         if let Some(place) = self.source.dir.as_ref().filter(|dir| is_address(dir)) {
             let key = given.ok_or_else(missing_key)?;
             let remote = Remote::new(&place.to_string_lossy(), self.token_file.as_deref())?;
             return Ok(Trail {
-                location: Location::Published(Arc::new(remote)),
+                location: progress::watched(Location::Published(Arc::new(remote))),
                 origin: Some(key.origin().to_owned()),
                 key: Some(key),
             });
@@ -54,7 +56,7 @@ impl Reading {
         };
         Ok(Trail {
             origin: folder.origin()?,
-            location: Location::Folder(folder.directory),
+            location: progress::watched(Location::Folder(folder.directory)),
             key,
         })
     }
@@ -69,6 +71,15 @@ impl Trail {
     /// Opens the published part: the entries that the newest checkpoint covers.
     pub(super) fn published(&self) -> Result<Log, Stop> {
         self.own(Log::published(self.location.files()?, self.key.as_ref())?)
+    }
+
+    /// The same trail, read without progress.
+    pub(super) fn unwatched(self) -> Self {
+        let location = match self.location {
+            Location::Through(place, _) => *place,
+            place => place,
+        };
+        Self { location, ..self }
     }
 
     /// The log's name, from the config, the key or the checkpoint.

@@ -186,6 +186,6 @@ class Gateway:
 
 def addresses(serving):
     """The addresses for callers and for the admin, from the line with "serving"; at a terminal that line is not JSON."""
-    fields = json.loads(serving) if serving.startswith("{") else dict(re.findall(r"(\w+)=(\S+)", terminal.COLOURS.sub("", serving)))
+    fields = json.loads(serving) if serving.startswith("{") else dict(re.findall(r"(\w+)=(\S+)", terminal.OWN.sub("", serving)))
     pairs = (fields[name].rsplit(":", 1) for name in ("address", "admin"))
     return [(host, int(port)) for host, port in pairs]

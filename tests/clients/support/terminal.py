@@ -8,8 +8,11 @@ import tty
 
 from . import wire
 
-#: The escape sequences that are the program's own: colours, and nothing else.
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+#: How far a search has come; the program shows it after a second and erases it.
+PROGRESS = r"\r\[[#.]{30}\] +\d+ %  \d+ of \d+ entries\x1b\[K"
+ERASED = r"\r\x1b\[K"
+#: The control sequences that are the program's own: colours and progress, and nothing else.
+OWN = re.compile(rf"\x1b\[[0-9;]*m|{PROGRESS}|{ERASED}")
 #: Everything but a line feed that a terminal might act on, and marks that turn the direction of writing.
 RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -45,12 +48,12 @@ class Terminal:
                     return os.close(self._ours)
 
     def lines(self):
-        """The output after its writers have ended, without colors; only a line feed ends a line."""
+        """The output after its writers have ended, without colors and progress; only a line feed ends a line."""
         self._copying.join(10)
         assert not self._copying.is_alive(), "somebody still has the terminal"
         with open(self.path, encoding="utf-8", newline="\n") as file:
             for line in file:
-                yield COLOURS.sub("", line)
+                yield OWN.sub("", line)
 
 
 def start(path, *command):

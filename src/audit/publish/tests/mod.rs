@@ -63,7 +63,8 @@ pub(crate) fn published_in(root: Arc<dyn Folder>, key: &Key) -> Option<Published
 /// All entries, read from the bundles and the journal on this thread, so that a crash test repeats
 /// step by step.
 pub(crate) fn all(root: Arc<dyn Folder>) -> Vec<Vec<u8>> {
-    let mut log = Log::held(&FolderFiles(root), None).unwrap();
+    let folder = FolderFiles(root);
+    let mut log = Log::held(&folder, Arc::new(folder.clone()), None).unwrap();
     let mut all = Vec::new();
     for bundle in 0..log.bundles() {
         let take = |entries: &[&[u8]]| all.extend(entries.iter().map(|e| e.to_vec()));
