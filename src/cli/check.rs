@@ -13,7 +13,7 @@ use crate::gateway::machine;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate check --config lychgate.toml
-  lychgate check --config lychgate.toml --static    for CI: the file alone
+  lychgate check --config lychgate.toml --static
   lychgate check --config lychgate.toml --online --json
   lychgate check --config lychgate.toml && systemctl reload lychgate
 
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// The config file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Leave out what depends on this machine
+    /// Leave out what depends on this machine, for CI
     #[arg(long = "static", conflicts_with = "online")]
     is_static: bool,
     /// Also fetch the issuers' keys

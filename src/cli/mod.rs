@@ -25,6 +25,8 @@ use exit::Exit;
 /// An authenticating reverse proxy that records every deletion before it happens
 #[derive(Debug, Parser)]
 #[command(name = "lychgate", version, arg_required_else_help = true)]
+// A fixed width: the terminal's own could break an example within a line.
+#[command(term_width = output::COLUMNS)]
 #[command(after_help = "Examples:
   lychgate demo
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
@@ -32,7 +34,8 @@ use exit::Exit;
   lychgate run --config lychgate.toml
   lychgate audit verify --config lychgate.toml
 
-Exit codes: 0 fine, 1 the answer is no, 2 usage, 70 a defect, 74 input or output, 78 config")]
+Exit codes: 0 fine, 1 the answer is no, 2 usage, 70 a defect, 74 input or
+output, 78 config")]
 struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
@@ -43,8 +46,9 @@ enum Verb {
     /// Serve; SIGHUP reloads the config, SIGTERM drains and stops
     #[command(after_help = "Examples:
   lychgate run --config lychgate.toml
-  kill -HUP PID     reload the config; an invalid one changes nothing
-  kill -TERM PID    refuse new requests, finish those in flight, stop")]
+
+SIGHUP reloads the config; an invalid one changes nothing. SIGTERM and SIGINT
+refuse new requests, finish those in flight, and stop.")]
     Run {
         /// The config file
         #[arg(long, value_name = "FILE")]

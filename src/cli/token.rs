@@ -29,11 +29,12 @@ enum Verb {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lychgate token mint --key test.key --generate --jwks > keys.json
-  lychgate token mint --key test.key --issuer https://login.example.com/ --audience lychgate \\
-    --subject ada --accounts 12345678 --scope \"users.read users.delete\" --lifetime 10m
+  lychgate token mint --key test.key --issuer https://login.example.com/ \\
+    --audience lychgate --subject ada --accounts 12345678 \\
+    --scope \"users.read users.delete\" --lifetime 10m
 
-The key is PEM (PKCS#8) or a private JWK. Put its public half, from --jwks, into `jwks_file`.
-Anyone with such a key can delete users: use it only in tests.")]
+The key is PEM (PKCS#8) or a private JWK. Put its public half, from --jwks, into
+`jwks_file`. Anyone with such a key can delete users: use it only in tests.")]
 struct Mint {
     /// The private key
     #[arg(long, value_name = "FILE")]

@@ -28,13 +28,17 @@ const SEGMENT_BYTES: u64 = 8 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+lychgate audit accept-loss [OPTIONS] --reason <TEXT> --origin <NEW>
+         <--dir <DIR|ADDRESS>|--config <FILE>>")]
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1b \\
     --out audit-1b.key
   lychgate audit accept-loss --config lychgate.toml \\
     --origin lychgate.example.com/edge-1b --key-file audit-1b.key \\
     --reason 'disk lost in ticket 4711'
-  then set origin and key_file in [audit] to the new ones, and start the gateway
+
+Then set origin and key_file in [audit] to the new ones, and start the gateway.
 
 Stop the gateway first. While it holds the trail's lock, the command changes
 nothing, names the process and exits with 1. A gateway that could not open the

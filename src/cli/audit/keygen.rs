@@ -8,10 +8,11 @@ use crate::cli::exit::{Exit, Stop};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
-  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key > verifier.txt
+  lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key \\
+    > verifier.txt
 
-Keep the printed line somewhere else than on the gateway: anyone can verify receipts with it.")]
+Keep the printed line somewhere else than on the gateway: anyone can verify
+receipts with it.")]
 pub(super) struct Arguments {
     /// The log's name: visible ASCII without `+`, at most 255 bytes; `origin` in the config
     #[arg(long, value_name = "NAME", value_parser = origin)]

@@ -12,11 +12,13 @@ use crate::cli::exit::{Exit, Stop};
   lychgate audit list --config lychgate.toml --limit 20
   lychgate audit list --dir audit --outcome unknown
   lychgate audit list --dir audit --user 4711 --since 7d --json
-  lychgate audit list --dir audit --since 2026-11-24T00:00:00Z --until 2026-11-25T00:00:00Z
+  lychgate audit list --dir audit --since 2026-11-24T00:00:00Z \\
+    --until 2026-11-25T00:00:00Z
 
-The command reports on standard error which entries it searched and which checkpoint covers them. If some
-entries are damaged or cannot be read, it shows the deletions that it found and exits with 1 or 74. So an empty
-answer with exit code 0 means that no deletion matches.")]
+The command reports on standard error which entries it searched and which
+checkpoint covers them. If some entries are damaged or cannot be read, it shows
+the deletions that it found and exits with 1 or 74. So an empty answer with exit
+code 0 means that no deletion matches.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,

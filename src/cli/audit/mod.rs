@@ -35,8 +35,9 @@ use super::exit::{Exit, Stop};
 #[command(after_help = "Examples:
   lychgate audit keygen --origin lychgate.example.com/edge-1 --out audit.key
   lychgate audit list --config lychgate.toml --user 4711
-  lychgate audit show --dir http://127.0.0.1:9080 lychgate.example.com/edge-1/42
-  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" --against kept.checkpoint")]
+  lychgate audit show --dir audit lychgate.example.com/edge-1/42
+  lychgate audit list --dir http://127.0.0.1:9080 --key verifier.txt
+  lychgate audit verify --dir audit --key verifier.txt --against kept.checkpoint")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -47,6 +48,9 @@ enum Verb {
     /// List deletions, oldest first, each with its outcome
     List(list::Arguments),
     /// Show all entries of one deletion in full, with their leaf hashes
+    #[command(override_usage = "\
+lychgate audit show [OPTIONS]
+         <--dir <DIR|ADDRESS>|--config <FILE>> <INDEX|RECEIPT|REQUEST_ID>")]
     Show(show::Arguments),
     /// Show the newest deletions, and with --follow new ones as they close
     Tail(tail::Arguments),
@@ -59,6 +63,9 @@ enum Verb {
     /// Settle unresolved deletions: read their users back and record the results
     Reconcile(reconcile::Arguments),
     /// Make a proof of a deletion, with its entries in it, that verifies offline
+    #[command(override_usage = "\
+lychgate audit prove [OPTIONS]
+         <--dir <DIR|ADDRESS>|--config <FILE>> <INDEX|RECEIPT|REQUEST_ID>")]
     Prove(prove::Arguments),
     /// Abandon a log that cannot continue, with the gateway stopped, and start one with another
     /// name

@@ -14,13 +14,15 @@ use crate::cli::output::tell;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lychgate audit prove lychgate.example.com/edge-1/42 --dir audit --out a.tlog-proof
+  lychgate audit prove lychgate.example.com/edge-1/42 --dir audit \\
+    --out a.tlog-proof
   lychgate audit prove 01938f3e-5a1b-7c3d-8e9f-0a1b2c3d4e5f --dir audit
   lychgate audit prove 42 --dir audit --leaf BASE64 --entry intent
 
-The proof holds the entry that closes the deletion, and the intent that it closes.
-Waits up to 2 s until a checkpoint covers them. Check the proof without the log:
-  lychgate audit verify --proof a.tlog-proof --key VERIFIER")]
+The proof holds the entry that closes the deletion, and the intent that it
+closes. Waits up to 2 s until a checkpoint covers them. Check the proof without
+the log:
+  lychgate audit verify --proof a.tlog-proof --key verifier.txt")]
 pub(super) struct Arguments {
     /// An index, for that entry; a receipt (ORIGIN/INDEX) or a request id, for an entry of the
     /// deletion

@@ -20,14 +20,20 @@ use crate::gateway::reconciler;
 use crate::reconcile::token;
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+lychgate audit reconcile [OPTIONS] --reason <TEXT>
+         <--dir <DIR|ADDRESS>|--config <FILE>> [INDEX|REQUEST_ID]...")]
 #[command(after_help = "Examples:
-  lychgate audit reconcile --config lychgate.toml --reason 'monthly review, ticket 4711'
-  lychgate audit reconcile 42 --config lychgate.toml --reason 'asked by the customer' --now
+  lychgate audit reconcile --config lychgate.toml --reason 'monthly review'
+  lychgate audit reconcile 42 --config lychgate.toml --now \\
+    --reason 'asked by the customer'
 
-Each user is read twice, one second apart, from the host that the deletion was sent to, with the gateway's own
-token for upstream. 404 or `deleted: true` means `deleted` (the user is absent now, by anyone's doing), 200
-means `still_there`; any other answer, or two reads that differ, mean `cannot_tell`. A batch gets the worst
-result of its users. If a gateway is running, it does the work; otherwise the command does, with --config.")]
+Each user is read twice, one second apart, from the host that the deletion was
+sent to, with the gateway's own token for upstream. 404 or `deleted: true` means
+`deleted` (the user is absent now, by anyone's doing), 200 means `still_there`;
+any other answer, or two reads that differ, mean `cannot_tell`. A batch gets the
+worst result of its users. If a gateway is running, it does the work; otherwise
+the command does, with --config.")]
 pub(super) struct Arguments {
     /// Only these deletions, even if they were read back before; default: all unresolved ones
     #[arg(value_name = "INDEX|REQUEST_ID")]

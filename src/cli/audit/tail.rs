@@ -28,10 +28,11 @@ const MOST_DOUBTS: u32 = 10;
   lychgate audit tail --dir audit --follow --json | jq .outcome
   lychgate audit tail --dir audit --follow --outcome unknown
 
-Shows only entries that a checkpoint covers, so a loss of power cannot take them back. The gateway makes a
-checkpoint within a second of an entry. With --follow, the command reads the trail twice a second, also across
-restarts of the gateway, and shows each deletion when it closes (again, if it was shown open), in the order of
-closing. Ctrl-C ends it.")]
+Shows only entries that a checkpoint covers, so a loss of power cannot take them
+back. The gateway makes a checkpoint within a second of an entry. With --follow,
+the command reads the trail twice a second, also across restarts of the gateway,
+and shows each deletion when it closes (again, if it was shown open), in the
+order of closing. Ctrl-C ends it.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,

@@ -18,9 +18,12 @@ use crate::cli::table::{Cell, Fit, Table};
   lychgate audit unresolved --config lychgate.toml
   lychgate audit unresolved --dir audit --json
 
-A deletion is unresolved if its outcome is `unknown`, or `failed` after something was sent, and its users were
-not read back; `lychgate audit reconcile` reads them back. A deletion in flight is open, not unresolved, and so
-is one whose gateway was killed and has not started again: see `lychgate audit list --outcome open`.")]
+A deletion is unresolved if its outcome is `unknown`, or `failed` after
+something was sent, and its users were not read back; `lychgate audit reconcile`
+reads them back. A deletion in flight is open, not unresolved, and so is one
+whose gateway was killed and has not started again: see `lychgate audit list
+--outcome open`. With --json, each object has the fields of `lychgate audit list
+--json`.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
@@ -50,6 +53,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
 fn print<'p>(
     out: &mut dyn Write,
     unresolved: impl Iterator<Item = &'p Pending>,
+    is_wide: bool,
 ) -> Result<(), Stop> {
     let columns = [
         ("INDEX", Fit::Whole),
@@ -60,7 +64,6 @@ fn print<'p>(
         ("OUTCOME", RESULT),
         ("STATUS", Fit::Wide),
         ("DOMAIN", Fit::Wide),
-    is_wide: bool,
     ];
     let mut table = Table::new(columns, is_wide);
     for Pending { deletion, closed } in unresolved {

@@ -24,13 +24,12 @@ use crate::cli::output::print_json;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit verify --config lychgate.toml
-  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
-    --against kept.checkpoint
-  lychgate audit verify --dir audit --key \"$(cat verifier.txt)\" \\
+  lychgate audit verify --dir audit --key verifier.txt --against kept.checkpoint
+  lychgate audit verify --dir audit --key verifier.txt \\
     --receipt lychgate.example.com/edge-1/42 --leaf BASE64 --signature BASE64
-  lychgate audit verify --dir http://127.0.0.1:9080 \\
-    --token-file admin.token --key \"$(cat verifier.txt)\"
-  lychgate audit verify --proof a.tlog-proof --key \"$(cat verifier.txt)\"
+  lychgate audit verify --dir http://127.0.0.1:9080 --token-file admin.token \\
+    --key verifier.txt
+  lychgate audit verify --proof a.tlog-proof --key verifier.txt
 
 At an address, the command reads and verifies only the published files that the
 checkpoint covers. It works beside a running gateway: it counts deletions in
@@ -124,10 +123,10 @@ impl Arguments {
             signature: self.signature.clone()?,
         })
     }
+
     fn key(&self) -> Result<Option<VerifierKey>, Stop> {
         self.key.as_ref().map(GivenKey::read).transpose()
     }
-
 
     fn has_key(&self) -> bool {
         self.key.is_some() || self.key_file.is_some()

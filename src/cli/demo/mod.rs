@@ -29,9 +29,12 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lychgate demo              play the demo, then serve until Ctrl-C
-  lychgate demo --verbose    also show each call, its entry and its refusal in full
-  lychgate demo --once       stop after the demo; exit 0 only if every result was as expected")]
+  lychgate demo
+  lychgate demo --verbose
+  lychgate demo --once
+
+The demo plays, then serves until Ctrl-C. With --once it exits after playing,
+with 0 only if every result was as expected.")]
 pub(super) struct Arguments {
     /// Stop after the demo
     #[arg(long)]

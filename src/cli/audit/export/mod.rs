@@ -17,12 +17,14 @@ use crate::cli::output::print_json;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lychgate audit export --config lychgate.toml --since 7d > week.jsonl
-  lychgate audit export --dir audit --format csv --account 12345678 > account.csv
+  lychgate audit export --dir audit --format csv --account 12345678 \\
+    > account.csv
   lychgate audit export --dir audit --format ocsf --outcome unknown
 
-jsonl has the objects of `audit list --json`. csv is RFC 4180 with the same fields; a cell that a
-spreadsheet would take for a formula gets an apostrophe in front, and control characters are spelled out.
-ocsf has events of the class User Management (3007), activity Delete, one for each user.")]
+jsonl has the objects of `audit list --json`. csv is RFC 4180 with the same
+fields; a cell that a spreadsheet would take for a formula gets an apostrophe in
+front, and control characters are spelled out. ocsf has events of the class User
+Management (3007), activity Delete, one for each user.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     reading: Reading,
