@@ -59,5 +59,6 @@ mod hyper_server;
 // Secrets that must not appear in any output.
 mod secrets;
 
-// The demo.
+// The demo, and the screens of the other commands.
+mod screens;
 mod story;

@@ -14,7 +14,7 @@ use crate::support::trail;
 
 /// One log and the names of its files.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Log {
+pub(in super::super) struct Log {
     pub(super) origin: &'static str,
     seed: u8,
     pub(super) key: &'static str,
@@ -39,7 +39,7 @@ pub(super) const FIRST: Log = Log {
 };
 
 /// The second log, which a kill ended.
-pub(super) const SECOND: Log = Log {
+pub(in super::super) const SECOND: Log = Log {
     origin: "lychgate.test/trail-2",
     seed: 2,
     key: "second.key",
@@ -68,7 +68,7 @@ impl Log {
         (line(&public), secret)
     }
 
-    pub(super) fn verifier(&self) -> String {
+    pub(in super::super) fn verifier(&self) -> String {
         self.keys().0
     }
 

@@ -16,13 +16,14 @@ use serde_json::Value;
 use super::callers::delete;
 use super::program::Home;
 use super::users::Users;
-use logs::{FIRST, Log, SECOND, audit, home_of, left_in, said};
+pub(super) use logs::SECOND;
+use logs::{FIRST, Log, audit, home_of, left_in, said};
 
 /// The archive in `tests/trails`; the recipe in this folder makes it.
 const ARCHIVE: &str = "v1.tar.gz";
 
 /// The archive's files, with a config and the key for one of its logs.
-fn unpacked(log: &Log, users: &Users) -> Home {
+pub(super) fn unpacked(log: &Log, users: &Users) -> Home {
     let home = home_of(log, users, &[]);
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trails");
     let mut tar = Command::new("tar");
