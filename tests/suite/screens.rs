@@ -57,13 +57,17 @@ fn every_help_is_its_golden_screen() {
     assert_no_other("help", &names);
 }
 
-/// The command line and its output, messages last.
+/// The command line and its output, messages last, without spaces at the ends of lines.
 fn run(directory: &Path, command: &str) -> String {
     let mut line = lychgate();
     line.args(command.split(' ')).current_dir(directory);
     let Output { stdout, stderr, .. } = line.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    format!("$ lychgate {command}\n{}{}", text(stdout), text(stderr))
+    let screen = format!("$ lychgate {command}\n{}{}", text(stdout), text(stderr));
+    screen
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 /// The subcommands that a help page lists.
