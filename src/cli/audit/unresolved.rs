@@ -46,6 +46,7 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     } else {
         print(out, unresolved, arguments.form.wide)?;
     }
+    out.flush()?;
     let range = 0..end;
     Ok(Covered::new(Searched { range, missing }, &log).tell(&trail))
 }
