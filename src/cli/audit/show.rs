@@ -83,10 +83,17 @@ fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>, Missin
         let message = format!("entry {index} is no intent, so {what} is no receipt of this trail");
         return Err(Stop::no(message));
     }
-    let (entries, missing) = match found.deletion() {
+    let (entries, mut missing) = match found.deletion() {
         Some(intent) => deletion(trail, intent)?,
         None => (vec![shown(&found, log.size())?], Missing::default()),
     };
+    if !trail.is_address() {
+        // A newer program may have written the journal, so its fault is told even if it hides none of these
+        // entries.
+        let mut log = trail.open()?;
+        let fault = log.tail().find_map(Result::err);
+        fault.into_iter().for_each(|fault| missing.add(fault));
+    }
     Ok((origin, entries, missing))
 }
 
