@@ -33,7 +33,7 @@ struct State {
 
 #[derive(Debug)]
 struct Occurrences {
-    /// When the last line was due, as [`Clock::passed`] counts time.
+    /// The value of [`Clock::passed`] when the caller was last told to log this cause.
     logged: Duration,
     /// The number of occurrences since the last line.
     unlogged: u64,

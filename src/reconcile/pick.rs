@@ -3,9 +3,10 @@
 use crate::audit::read::query::Pending;
 use crate::control::protocol::Reconcile;
 
-/// Selects deletions from `all`, the deletions in doubt, oldest first. If the request names deletions,
-/// selects the named deletions, even if they were read back before. If the request names no deletion, selects
-/// all unresolved deletions. In both cases, selects only deletions after `request.after`.
+/// Selects the deletions to read back. `all` holds every deletion in doubt, oldest first; the result keeps
+/// this order. If the request names deletions, selects those, even if they were read back before. Otherwise,
+/// selects every deletion that has no read-back yet. In both cases, selects only deletions after
+/// `request.after`.
 pub(super) fn pick(all: Vec<Pending>, request: &Reconcile) -> Result<Vec<Pending>, String> {
     let names = &request.deletions;
     if let Some(stranger) = names
