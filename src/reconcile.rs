@@ -167,7 +167,7 @@ impl Reconciler {
         let read = tokio::task::spawn_blocking(move || in_doubt(|| location.open(None)));
         match read.await {
             Ok(Ok(found)) => {
-                let all = found.missing.none().map(|()| found.all);
+                let all = found.missing.hides_nothing().map(|()| found.all);
                 all.map_err(|missing| format!("the trail cannot be read: {missing}"))
             }
             Ok(Err(error)) => Err(format!("the trail cannot be read: {error}")),

@@ -11,7 +11,7 @@ use super::reader::{OnDamage, Raw, Reader};
 use super::{CHECKPOINT, MissingRange, Trouble, WIDTH};
 use crate::audit::disk::names::JOURNAL;
 use crate::audit::entry::EntryHead;
-use crate::audit::journal::{self, Entries, ReadError};
+use crate::audit::journal::{self, Entries};
 use crate::audit::log::checkpoint::{Checkpoint, MAX_NOTE_BYTES, Note};
 use crate::audit::log::key::VerifierKey;
 use crate::clock::Time;
@@ -92,9 +92,47 @@ pub(crate) struct Log {
     /// The checkpoint's signed note; empty without a checkpoint.
     pub(super) note: Vec<u8>,
     pub(crate) reader: Arc<Reader>,
-    tail: Option<Result<Entries<'static>, ReadError>>,
+    tail: Option<Result<Entries<'static>, MissingRange>>,
     /// Whether opening the log verified the checkpoint's signature with a key.
     pub(crate) is_judged: bool,
+}
+
+/// The most bundles in a row that may be unreadable, for example at a server that does not answer, and the
+/// most that may be damaged, before a scan gives up.
+const MOST_UNREADABLE: u64 = 32;
+const MOST_DAMAGED: u64 = 4_096;
+
+/// Counts the bundles in a row that could not be read at all.
+#[derive(Debug, Default)]
+struct Failures {
+    unreadable: u64,
+    damaged: u64,
+}
+
+impl Failures {
+    /// Counts a bundle. Returns the fault of the bundle if a scan should give up.
+    fn count(&mut self, found: &[Found]) -> Option<MissingRange> {
+        let fault = match found {
+            [Err(fault)]
+                if fault
+                    .end
+                    .zip(fault.index)
+                    .is_some_and(|(end, first)| end > first + 1) =>
+            {
+                fault
+            }
+            _ => {
+                *self = Self::default();
+                return None;
+            }
+        };
+        match fault.trouble {
+            Trouble::Unreadable => self.unreadable += 1,
+            Trouble::Missing | Trouble::Damaged => self.damaged += 1,
+        }
+        let is_over = self.unreadable >= MOST_UNREADABLE || self.damaged >= MOST_DAMAGED;
+        is_over.then(|| fault.clone())
+    }
 }
 
 impl Log {
@@ -108,11 +146,13 @@ impl Log {
         // Open the journal before the checkpoint: if the gateway prunes the journal in between, the
         // checkpoint covers the pruned entries.
         let tail = match folder.0.folder(JOURNAL, None) {
-            Ok(folder) => Some(journal::read_folder(folder, None)),
+            Ok(folder) => Some(journal::read_folder(folder, None).map_err(MissingRange::from)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 let what = error.to_string();
-                return Err(MissingRange::new(Trouble::Unreadable, what).in_file(JOURNAL));
+                Some(Err(
+                    MissingRange::new(Trouble::Unreadable, what).in_file(JOURNAL)
+                ))
             }
         };
         let mut log = Self::published(files, key)?;
@@ -162,7 +202,9 @@ impl Log {
             Ok(entries) => (entries, None),
             Err(fault) => (None, Some(Err(fault))),
         };
-        let reads = fault.into_iter().chain(entries.into_iter().flatten());
+        let entries = entries.into_iter().flatten();
+        let entries = entries.map(|read| read.map_err(MissingRange::from));
+        let reads = fault.into_iter().chain(entries);
         reads.filter_map(move |read| match read {
             Ok(read) if read.index < next => None,
             Ok(read) if read.index > next => {
@@ -176,22 +218,23 @@ impl Log {
                     bytes: read.bytes,
                 }))
             }
-            Err(error) => Some(Err(MissingRange::from(error).at(next))),
+            Err(fault) => Some(Err(fault.at(next))),
         })
     }
 
     /// Verifies these bundles in the given order. Calls `take` for each bundle with the index of the
     /// bundle's first entry and the results: the entries that meet `passes`, and the missing ranges.
-    /// Stops when `take` breaks.
+    /// Stops when `take` breaks. If many bundles in a row cannot be read, passes all that are left as one
+    /// missing range.
     pub(super) fn scan<B>(
         &self,
-        bundles: &[u64],
+        bundles: impl Iterator<Item = u64> + Clone + Send,
         passes: impl Fn(u64, &[u8]) -> bool + Sync,
         mut take: impl FnMut(u64, Vec<Found>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let reader = &*self.reader;
-        let search = |bundle: &u64| {
-            let found = reader.parts(*bundle, |parts| {
+        let search = |bundle: u64| {
+            let found = reader.parts(bundle, |parts| {
                 let found = parts.into_iter().filter_map(|part| match part {
                     Ok((index, bytes)) => passes(index, bytes).then(|| {
                         let bytes = bytes.to_vec();
@@ -206,23 +249,62 @@ impl Log {
             found
         };
         std::thread::scope(|scope| {
-            let lanes: Vec<Receiver<_>> = (0..WORKERS.min(bundles.len()))
+            let workers = bundles.clone().take(WORKERS).count();
+            let lanes: Vec<Receiver<_>> = (0..workers)
                 .map(|lane| {
                     let (ready, taken) = sync_channel(AHEAD);
-                    let mine = bundles.iter().skip(lane).step_by(WORKERS);
+                    let mine = bundles.clone().skip(lane).step_by(WORKERS);
                     // `send` fails after the caller has dropped the receiver, because it needs no more
                     // results.
                     scope.spawn(move || mine.map(search).try_for_each(|found| ready.send(found)));
                     taken
                 })
                 .collect();
-            for (bundle, lane) in bundles.iter().zip(lanes.iter().cycle()) {
+            let mut rest = bundles.clone();
+            let mut failures = Failures::default();
+            for lane in lanes.iter().cycle() {
+                let Some(bundle) = rest.next() else { break };
                 // A worker ends early only if it panics, and then this scope panics too.
                 let Ok(found) = lane.recv() else { break };
+                let last = failures.count(&found);
                 take(bundle * WIDTH, found)?;
+                if let Some(fault) = last {
+                    return self.give_up(bundle, rest, fault, take);
+                }
             }
             ControlFlow::Continue(())
         })
+    }
+
+    /// Passes the bundles in `rest` to `take` as one range that is missing for the reason of `fault`. They
+    /// follow bundle `last` without a gap, upwards or downwards.
+    fn give_up<B>(
+        &self,
+        last: u64,
+        mut rest: impl Iterator<Item = u64>,
+        fault: MissingRange,
+        mut take: impl FnMut(u64, Vec<Found>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let Some(one) = rest.next() else {
+            return ControlFlow::Continue(());
+        };
+        let more = rest.size_hint().0 as u64;
+        let other = match one > last {
+            true => one.saturating_add(more),
+            false => one.saturating_sub(more),
+        };
+        let first = one.min(other).saturating_mul(WIDTH);
+        let end = (one.max(other) + 1).saturating_mul(WIDTH).min(self.size());
+        let what = format!(
+            "not read, because so many bundles before cannot be read: {}",
+            fault.what
+        );
+        let missing = MissingRange {
+            what,
+            file: None,
+            ..fault
+        };
+        take(first, vec![Err(missing.at(first).until(end))])
     }
 
     /// Calls `take` with each entry from index `from` on that meets `passes`, and with each missing
@@ -236,12 +318,16 @@ impl Log {
         mut take: impl FnMut(Found) -> ControlFlow<B>,
     ) -> ControlFlow<B, u64> {
         let passes = |index, bytes: &[u8]| index >= from && passes(index, bytes);
-        let bundles: Vec<u64> = (from / WIDTH..self.bundles()).collect();
-        let mut take = |found: Found| match &found {
+        let bundles = from / WIDTH..self.bundles();
+        let mut take = |found: Found| match found {
             Err(missing) if missing.end.is_some_and(|end| end <= from) => ControlFlow::Continue(()),
-            _ => take(found),
+            Err(missing) => take(Err(MissingRange {
+                index: missing.index.map(|first| first.max(from)),
+                ..missing
+            })),
+            found => take(found),
         };
-        self.scan(&bundles, passes, |_, found| {
+        self.scan(bundles, passes, |_, found| {
             found.into_iter().try_for_each(&mut take)
         })?;
         self.scan_beyond(passes, take)

@@ -170,7 +170,29 @@ impl Missing {
         (self.ranges, self.more)
     }
 
-    /// Fails with the first range, if there is any. For callers that need a complete answer.
+    /// Fails with the first range that hides entries, if there is any. For callers that need a complete
+    /// answer: a fault that hides no entry does not make an answer incomplete.
+    pub(crate) fn hides_nothing(self) -> Result<(), MissingRange> {
+        let hidden = self
+            .ranges
+            .into_iter()
+            .filter(|range| range.index.is_some());
+        hidden.min_by_key(|range| range.index).map_or(Ok(()), Err)
+    }
+
+    /// The range that hides this entry, if there is one.
+    pub(crate) fn hiding(&self, index: u64) -> Option<&MissingRange> {
+        self.ranges.iter().find(|range| range.hides(index))
+    }
+
+    /// Whether a part could not be read, so that another try may succeed.
+    pub(crate) fn unreadable(&self) -> Option<&MissingRange> {
+        let is_unreadable = |range: &&MissingRange| range.trouble == Trouble::Unreadable;
+        self.ranges.iter().find(is_unreadable)
+    }
+
+    /// Fails with the first fault, if there is any.
+    #[cfg(test)]
     pub(crate) fn none(self) -> Result<(), MissingRange> {
         let first = self.ranges.into_iter().min_by_key(|range| range.index);
         first.map_or(Ok(()), Err)

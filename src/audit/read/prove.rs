@@ -164,10 +164,12 @@ fn find(open: Open<'_>, wanted: &Wanted, side: Side) -> Result<Raw, ProveError> 
     let Some(intent) = intent else {
         return Ok(found);
     };
-    match (deletion(open, intent)?, side) {
-        ((intent, _), Side::Intent) => Ok(intent),
-        ((_, Some(closing)), Side::Closing) => Ok(closing),
-        ((intent, None), Side::Closing) => Err(ProveError::NotYet(format!(
+    let (intent, closing) = deletion(open, intent)?;
+    match (closing, side) {
+        (_, Side::Intent) => Ok(intent),
+        (Ok(Some(closing)), Side::Closing) => Ok(closing),
+        (Err(missing), Side::Closing) => Err(missing.into()),
+        (Ok(None), Side::Closing) => Err(ProveError::NotYet(format!(
             "the deletion of entry {} is in flight: no entry closes it (`--entry intent` proves its intent, leaf {})",
             intent.index,
             to_base64(&intent.leaf())
@@ -183,10 +185,7 @@ fn must_have(open: Open<'_>, entry: &Raw, given: &Hash) -> Result<(), ProveError
         Ok(EntrySummary::Outcome(closing)) => closing.leaves.contains(&to_base64(given).into()),
         Ok(EntrySummary::Intent(intent)) => {
             let (first, closing) = deletion(open, intent.first(index))?;
-            [Some(first), closing]
-                .iter()
-                .flatten()
-                .any(|entry| entry.leaf() == *given)
+            first.leaf() == *given || closing?.is_some_and(|closing| closing.leaf() == *given)
         }
         _ => false,
     };
@@ -206,8 +205,11 @@ fn closed_by(entry: &Raw) -> Option<u64> {
     }
 }
 
-/// The deletion at this index: its first intent, and its closing entry if there is one.
-fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError> {
+/// The closing entry of a deletion, if there is one; the error is a range that may hide it.
+type Closing = Result<Option<Raw>, MissingRange>;
+
+/// The deletion at this index: its first intent, and its closing entry.
+fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Closing), ProveError> {
     let mut intent = None;
     let (closing, missing) = entries_of(&mut open()?, index, |raw| {
         if closed_by(&raw).is_some() {
@@ -219,15 +221,16 @@ fn deletion(open: Open<'_>, index: u64) -> Result<(Raw, Option<Raw>), ProveError
         ControlFlow::Continue(())
     });
     let Some(intent) = intent else {
-        // If the entry cannot be read, fail with that error.
-        open()?.entry(index)?;
+        if let Some(range) = missing.hiding(index) {
+            return Err(range.clone().into());
+        }
         let what = format!("entry {index} is not an intent, so this is not a receipt of this log");
         return Err(ProveError::NotThere(what));
     };
-    if closing.is_none() {
-        // The closing entry may be in a missing range.
-        missing.none()?;
-    }
+    let closing = match closing {
+        None => missing.hides_nothing().map(|()| None),
+        found => Ok(found),
+    };
     Ok((intent, closing))
 }
 

@@ -30,7 +30,7 @@ impl Raw {
 
     /// Decodes the entry. Fails if this version cannot decode it.
     pub(crate) fn decode(&self) -> Result<Entry, MissingRange> {
-        Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).at(self.index))
+        Entry::decode(&self.bytes).map_err(|what| MissingRange::damaged(what).only(self.index))
     }
 
     /// The index of the deletion's first intent, if the entry is an intent, an outcome or a read-back.
@@ -57,7 +57,13 @@ pub(crate) struct Reader {
     on_damage: OnDamage,
     /// The faults of the tiles that the reader mended (see [`OnDamage::Mend`]).
     mended: Mutex<Vec<MissingRange>>,
+    /// The faults of the tiles above level 0 that nothing could mend, by level and index. Without them, the
+    /// reader would try to mend such a tile for every bundle below it.
+    failed: Mutex<HashMap<(u8, u64), MissingRange>>,
 }
+
+/// The most tiles in [`Reader::failed`].
+const MOST_FAILED_TILES: usize = 1_024;
 
 /// What a [`Reader`] does about a tile that is missing, altered or unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +90,7 @@ impl Reader {
             full: Mutex::default(),
             on_damage,
             mended: Mutex::default(),
+            failed: Mutex::default(),
         };
         let right = |partial: &[Vec<Hash>]| {
             let root = Frontier::of(reader.size, partial.iter().cloned()).root();
@@ -268,6 +275,10 @@ impl Reader {
         if let Some((_, hashes)) = full().get(&level).filter(|(at, _)| *at == index) {
             return Ok(Arc::clone(hashes));
         }
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fault) = failed().get(&(level, index)) {
+            return Err(fault.clone());
+        }
         let above = self.tile(level + 1, index / WIDTH)?;
         let root = above.get((index % WIDTH) as usize);
         let right = |hashes: &Vec<Hash>| root == Some(&root_of(hashes));
@@ -278,7 +289,13 @@ impl Reader {
             right(&hashes).then_some(hashes).ok_or_else(altered)
         });
         let below = |_: &MissingRange| self.below(tile).filter(right);
-        let hashes = Arc::new(self.or_mend(found, below)?);
+        let mended = self.or_mend(found, below).inspect_err(|fault| {
+            let mut failed = failed();
+            if level > 0 && failed.len() < MOST_FAILED_TILES {
+                failed.insert((level, index), fault.clone());
+            }
+        });
+        let hashes = Arc::new(mended?);
         full().insert(level, (index, Arc::clone(&hashes)));
         Ok(hashes)
     }

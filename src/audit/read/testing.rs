@@ -1,7 +1,10 @@
 //! A published log for tests: tiles, bundles and checkpoint of a list of entries.
 
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::{Files, FolderFiles};
 use crate::audit::log::checkpoint::Checkpoint;
 use crate::audit::log::key::test_key;
 use crate::audit::log::merkle::{Hash, leaf, root_of};
@@ -43,4 +46,40 @@ pub(crate) fn put(directory: &Path, path: &str, bytes: &[u8]) {
     let path = directory.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
+}
+
+/// A folder in which some reads of the files below a path fail as those of a bad disk do.
+#[derive(Debug)]
+pub(crate) struct Flaky {
+    files: FolderFiles,
+    path: &'static str,
+    fails: fn(u64) -> bool,
+    reads: AtomicU64,
+}
+
+impl Flaky {
+    /// `fails` takes the number of the read, from 0.
+    pub(crate) fn new(directory: &Path, path: &'static str, fails: fn(u64) -> bool) -> Self {
+        let files = FolderFiles::open(directory).unwrap();
+        Self {
+            files,
+            path,
+            fails,
+            reads: AtomicU64::new(0),
+        }
+    }
+
+    /// How many files below the path were read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+impl Files for Flaky {
+    fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+        if path.starts_with(self.path) && (self.fails)(self.reads.fetch_add(1, Ordering::Relaxed)) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.files.file(path, max_bytes)
+    }
 }

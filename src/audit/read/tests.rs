@@ -28,10 +28,9 @@ fn open(directory: &Path) -> Result<Log, MissingRange> {
 /// All entries and missing ranges.
 fn found(directory: &Path) -> Result<Vec<Found>, MissingRange> {
     let log = open(directory)?;
-    let bundles: Vec<_> = (0..log.bundles()).collect();
     let mut all = Vec::new();
     let flow = log.scan(
-        &bundles,
+        0..log.bundles(),
         |_, _| true,
         |_, some| {
             all.extend(some);
@@ -65,7 +64,7 @@ fn scan_returns_bundles_in_order_and_stops_when_asked() {
     let log = open(folder.path()).unwrap();
     let mut seen = Vec::new();
     let passes = |index: u64, _: &[u8]| index.is_multiple_of(256);
-    let scanned = log.scan(&[5, 4, 3, 2, 1, 0], passes, |first, found| {
+    let scanned = log.scan((0..6).rev(), passes, |first, found| {
         let indexes = found.iter().map(|raw| raw.as_ref().unwrap().index);
         assert_eq!(indexes.collect::<Vec<_>>(), [first]);
         seen.push(first);

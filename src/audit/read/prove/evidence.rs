@@ -12,7 +12,7 @@ use crate::audit::entry::{Entry, Kind, MAX_BYTES, Outcome};
 use crate::audit::log::key::VerifierKey;
 use crate::audit::log::merkle::{Hash, leaf};
 use crate::audit::log::proof::TlogProof;
-use crate::audit::log::to_base64;
+use crate::audit::log::{hash_from_base64, to_base64};
 use crate::audit::read::Raw;
 use crate::audit::read::query::{Deletion, Joiner};
 
@@ -81,7 +81,10 @@ fn split(extra: &[u8]) -> (&[u8], Option<&[u8]>) {
 pub(crate) fn max_bytes_apart(proof: &TlogProof) -> Option<usize> {
     let (entry, within) = split(proof.extra.as_deref()?);
     let entry = Entry::decode(entry).ok().filter(|_| within.is_none())?;
-    outcome(&entry).map(|outcome| outcome.leaves.len() * (MAX_BYTES + 1))
+    let leaves = &outcome(&entry)?.leaves;
+    // A leaf hash takes room in the closing entry, so this bounds their number.
+    let are_hashes = leaves.iter().all(|leaf| hash_from_base64(leaf).is_some());
+    are_hashes.then_some(leaves.len() * (MAX_BYTES + 1))
 }
 
 fn outcome(entry: &Entry) -> Option<&Outcome> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
+use crate::audit::read::testing::Flaky;
 use crate::audit::read::verify::sample::{long, publish, sound, split, write, write_log};
 use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
@@ -334,4 +335,42 @@ fn p5_an_unreadable_file_is_not_reported_as_missing() {
         panic!("{proof:?}")
     };
     assert_eq!(failure.trouble, Trouble::Unreadable, "{failure}");
+}
+
+#[test]
+fn p5_damage_elsewhere_takes_no_proof_of_an_intent() {
+    let folder = published(&[300]);
+    let path = folder.path().join("tile/entries/000");
+    let entry = &long(300)[2];
+    let mut bundle = std::fs::read(&path).unwrap();
+    let at = bundle.windows(entry.len()).position(|some| some == entry);
+    bundle[at.unwrap() + 30] ^= 1;
+    std::fs::write(&path, bundle).unwrap();
+    // Entry 2 closes the deletion of entry 1.
+    let of = |side| proved(folder.path(), Wanted::Deletion(1), side);
+    assert_eq!(of(Side::Intent), Ok(1));
+    let Err(ProveError::Log(missing)) = of(Side::Closing) else {
+        panic!("the closing entry cannot be read");
+    };
+    assert_eq!(missing.index, Some(2));
+}
+
+#[test]
+fn p5_a_read_that_fails_does_not_deny_the_receipt() {
+    let folder = published(&[300]);
+    let files = Flaky::new(folder.path(), "tile/entries/000", |read| read == 1);
+    let log = Location::Published(Arc::new(files));
+    let (wanted, key) = (Wanted::Deletion(1), test_key());
+    let proof = prove(
+        &log,
+        key.verifier(),
+        &wanted,
+        Side::Intent,
+        None,
+        Duration::ZERO,
+    );
+    let Err(ProveError::Log(missing)) = proof else {
+        panic!("{proof:?}");
+    };
+    assert_eq!(missing.trouble, Trouble::Unreadable);
 }

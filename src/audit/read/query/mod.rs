@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Serialize, Serializer};
 
+use super::MissingRange;
 use crate::audit::entry::{Caller, Entry, Intent, Kind, Outcome, Reason, Refused, Sent, Verdict};
 
 /// The gateway's decision on a deletion.
@@ -176,23 +177,27 @@ impl Deletion {
 /// Holds the oldest open deletion and all later deletions. This costs little memory, because the
 /// gateway limits how long a deletion stays open, and recovery closes the deletions that a crash left
 /// open. A deletion whose closing entry is in a missing range stays open in the joiner. For this
-/// reason, the joiner holds at most [`MOST_HELD`] deletions after a missing range.
-#[derive(Debug, Default)]
+/// reason, the joiner stops waiting for a deletion before a missing range if it holds more than
+/// [`MOST_HELD`] deletions.
+#[derive(Clone, Debug, Default)]
 pub struct Joiner {
     held: BTreeMap<u64, Deletion>,
-    has_gap: bool,
+    /// The end of the newest missing range: it can hide the closing entry only of an earlier intent.
+    gap: u64,
     /// For each open group, the index of its (first) intent.
     groups: HashMap<String, u64>,
     strays: u64,
 }
 
-/// The most deletions that a [`Joiner`] holds after a missing range.
+/// See [`Joiner`].
 const MOST_HELD: usize = 65_536;
 
 impl Joiner {
     /// Notes that a range of entries is missing here.
-    pub(crate) fn skip(&mut self) {
-        self.has_gap = true;
+    pub(crate) fn skip(&mut self, range: &MissingRange) {
+        if let Some(first) = range.index {
+            self.gap = self.gap.max(range.end.unwrap_or(first));
+        }
     }
 
     /// Takes the next entry. Ignores all kinds except intents, outcomes and refusals.
@@ -231,14 +236,19 @@ impl Joiner {
         }
     }
 
-    /// Removes and returns the oldest deletion if it is closed. After a missing range, also removes the
-    /// oldest deletion if it is open and the joiner holds too many deletions.
+    /// Removes and returns the oldest deletion if it is closed. Also removes the oldest deletion if it is
+    /// open before a missing range and the joiner holds too many deletions.
     pub fn next_closed(&mut self) -> Option<Deletion> {
-        if self.has_gap && self.held.len() > MOST_HELD {
-            return self.held.pop_first().map(|(_, oldest)| oldest);
-        }
         let (oldest, _) = self.held.first_key_value()?;
-        self.take_closed(*oldest)
+        let oldest = *oldest;
+        if oldest < self.gap && self.held.len() > MOST_HELD {
+            let given_up = self.held.remove(&oldest)?;
+            if let Some(group) = &given_up.group {
+                self.groups.remove(group);
+            }
+            return Some(given_up);
+        }
+        self.take_closed(oldest)
     }
 
     /// Removes and returns this deletion if it is closed.

@@ -51,8 +51,8 @@ fn all<E>(
     let first = log.place_of(filter.since);
     let scanned = log.scan_from(first, filter.prefilter(), |found| {
         if let Err(range) = found.and_then(|raw| join(&mut joiner, raw)) {
+            joiner.skip(&range);
             missing.add(range);
-            joiner.skip();
         }
         until_error(from_fn(|| joiner.next_closed()).try_for_each(&mut take))
     });
@@ -103,10 +103,9 @@ fn newest<E>(
         missing: Missing::default(),
     };
     if newest.take(first, beyond).is_continue() {
-        let wanted = log.place_of(filter.since) / WIDTH..log.bundles();
-        let bundles: Vec<u64> = wanted.rev().collect();
+        let bundles = log.place_of(filter.since) / WIDTH..log.bundles();
         // The scan breaks when it has enough deletions.
-        let _ = log.scan(&bundles, passes, |bundle, found| {
+        let _ = log.scan(bundles.rev(), passes, |bundle, found| {
             first = bundle;
             newest.take(bundle, found)
         });
@@ -124,10 +123,18 @@ struct Newest<'f> {
     /// Closing entries whose intents are not read yet, by the intent's index.
     closings: BTreeMap<u64, Raw>,
     /// For each group whose first part is not read yet: the other parts read so far, last part first.
-    parts: HashMap<String, Vec<Intent>>,
+    parts: HashMap<String, Later>,
     /// The admitted deletions so far, oldest first.
     found: VecDeque<Deletion>,
     missing: Missing,
+}
+
+/// Parts of a split deletion whose first part is not read yet.
+#[derive(Default)]
+struct Later {
+    /// The index at which the first part should be.
+    first: u64,
+    intents: Vec<Intent>,
 }
 
 impl Newest<'_> {
@@ -136,16 +143,25 @@ impl Newest<'_> {
     /// reached.
     fn take(&mut self, first: u64, found: Vec<Found>) -> ControlFlow<()> {
         for found in found.into_iter().rev() {
-            if self.found.len() >= self.limit {
-                return ControlFlow::Break(());
-            }
-            if let Err(range) = found.and_then(|raw| self.push(raw)) {
+            // When the limit is reached, only the damage in the rest of the bundle counts.
+            let is_full = self.found.len() >= self.limit;
+            let pushed = match found {
+                Ok(_) if is_full => Ok(()),
+                Ok(raw) => self.push(raw),
+                Err(range) => Err(range),
+            };
+            if let Err(range) = pushed {
                 self.missing.add(range);
             }
+        }
+        if self.found.len() >= self.limit {
+            return ControlFlow::Break(());
         }
         // All intents from index `first` on have been read. Drop the remaining closing entries that name such
         // an intent, because no unread intent needs them.
         self.closings.split_off(&first);
+        // The same holds for the parts of a deletion whose first part is missing.
+        self.parts.retain(|_, later| later.first < first);
         ControlFlow::Continue(())
     }
 
@@ -162,7 +178,7 @@ impl Newest<'_> {
     fn add(&mut self, raw: Raw) -> Result<(), MissingRange> {
         let (index, entry) = (raw.index, raw.decode()?);
         let mut deletion = match entry.kind {
-            Kind::Intent(intent) => match self.gather(intent) {
+            Kind::Intent(intent) => match self.gather(index, intent) {
                 Some(whole) => Deletion::of_intent(index, entry.time, whole),
                 None => return Ok(()),
             },
@@ -174,10 +190,12 @@ impl Newest<'_> {
             }
             _ => return Ok(()),
         };
-        if let Some(closing) = self.closings.remove(&index)
-            && let Kind::Outcome(outcome) = closing.decode()?.kind
-        {
-            deletion.close(closing.index, outcome);
+        if let Some(closing) = self.closings.remove(&index) {
+            match closing.decode().map(|entry| entry.kind) {
+                Ok(Kind::Outcome(outcome)) => deletion.close(closing.index, outcome),
+                Ok(_) => {}
+                Err(range) => self.missing.add(range),
+            }
         }
         if self.filter.admits(&deletion) {
             self.found.push_front(deletion);
@@ -186,16 +204,17 @@ impl Newest<'_> {
     }
 
     /// Returns the whole intent when its first part is read. Keeps any other part and returns `None`.
-    fn gather(&mut self, mut intent: Intent) -> Option<Intent> {
+    fn gather(&mut self, index: u64, mut intent: Intent) -> Option<Intent> {
         let Some(group) = &intent.group else {
             return Some(intent);
         };
-        if intent.part.is_some_and(|part| part > 1) {
-            let parts = self.parts.entry(group.clone()).or_default();
-            parts.push(intent);
+        if let Some(part) = intent.part.filter(|part| *part > 1) {
+            let later = self.parts.entry(group.clone()).or_default();
+            later.first = (index + 1).saturating_sub(part.into());
+            later.intents.push(intent);
             return None;
         }
-        let later = self.parts.remove(group).unwrap_or_default();
+        let later = self.parts.remove(group).unwrap_or_default().intents;
         let users = later.into_iter().rev().flat_map(|part| part.users);
         intent.users.extend(users);
         Some(intent)
@@ -219,8 +238,9 @@ impl Follower {
     }
 
     /// Calls `each` with the deletions that were closed or refused since the last call, in log order.
-    /// `log` must be a later state of the log of the last call; otherwise, fails. Returns the ranges
-    /// that could not be read.
+    /// `log` must be a later state of the log of the last call; otherwise, fails. If a file cannot be read,
+    /// fails too and stays where it is, so that the next call tries again. Returns the ranges that are
+    /// damaged, once.
     pub(crate) fn advance<E: From<MissingRange>>(
         &mut self,
         mut log: Log,
@@ -231,18 +251,23 @@ impl Follower {
             return Ok(Missing::default());
         }
         let reader = log.reader.clone();
-        let mut unread = Missing::default();
-        let take = |index, entry| match self.take(&reader, index, entry) {
-            Ok(Some(closed)) => each(closed),
-            Ok(None) => Ok(()),
-            Err(range) => {
-                unread.add(range);
-                Ok(())
+        let before = self.joiner.clone();
+        let (mut ended, mut unread) = (Vec::new(), Missing::default());
+        let take = |index, entry| -> Result<(), E> {
+            match self.take(&reader, index, entry) {
+                Ok(closed) => ended.extend(closed),
+                Err(range) => unread.add(range),
             }
+            Ok(())
         };
         let (_, mut missing) = each_entry(&mut log, next, |_, _| true, take)?;
         missing.append(unread);
+        if let Some(range) = missing.unreadable() {
+            self.joiner = before;
+            return Err(E::from(range.clone()));
+        }
         self.checkpoint = log.checkpoint;
+        ended.into_iter().try_for_each(&mut each)?;
         Ok(missing)
     }
 

@@ -182,7 +182,7 @@ pub(crate) fn first_of(log: &mut Log, request_id: &str) -> Result<Option<Raw>, M
             && Entry::decode(bytes).is_ok_and(|entry| entry.request_id() == Some(request_id))
     };
     match until_break(log, 0, is_of_it, ControlFlow::Break) {
-        (None, missing) => missing.none().map(|()| None),
+        (None, missing) => missing.hides_nothing().map(|()| None),
         (found, _) => Ok(found),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Pending {
 pub(crate) struct InDoubt {
     /// The deletions, oldest first, including those with a read-back.
     pub(crate) all: Vec<Pending>,
-    /// The index after the log's last entry.
+    /// The index after the last entry that was searched.
     pub(crate) end: u64,
     /// The ranges that could not be read. They may hold further deletions in doubt or read-backs.
     pub(crate) missing: Missing,
@@ -37,8 +37,7 @@ pub(crate) fn in_doubt<E>(open: impl Fn() -> Result<Log, E>) -> Result<InDoubt, 
     // The first pass finds the outcomes that may leave doubt. The second pass reads their intents. This
     // way, few entries of a large trail are decoded.
     let mut intents = BTreeSet::new();
-    // Ignore the missing ranges of this pass: the second pass finds the same ranges.
-    let _ = each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
+    let (end, mut missing) = each_entry(&mut open()?, 0, may_be_in_doubt, |_, entry| {
         if let Kind::Outcome(outcome) = entry.kind {
             let parts = outcome.leaves.len() as u64;
             intents.extend(outcome.intent..outcome.intent.saturating_add(parts));
@@ -46,13 +45,18 @@ pub(crate) fn in_doubt<E>(open: impl Fn() -> Result<Log, E>) -> Result<InDoubt, 
         Ok::<_, E>(())
     })?;
     let mut unresolved = Unresolved::default();
+    // The gateway may have written more entries between the two passes. The first pass did not see their
+    // intents, so they are not part of the answer.
     let is_wanted = |index: u64, bytes: &[u8]| {
-        intents.contains(&index) || may_be_in_doubt(index, bytes) || may_be_read_back(index, bytes)
+        let is_known = intents.contains(&index) || may_be_in_doubt(index, bytes);
+        index < end && is_known || may_be_read_back(index, bytes)
     };
-    let (end, missing) = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
+    let (_, unread) = each_entry(&mut open()?, 0, is_wanted, |index, entry| {
         unresolved.push(index, entry);
         Ok::<_, E>(())
     })?;
+    // A part that could be read only once is missing too: the answer needs both passes.
+    missing.append(unread);
     Ok(InDoubt {
         all: unresolved.finish(),
         end,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::super::report::{ReceiptReport, Report};
@@ -91,19 +91,29 @@ fn proof(
         Ok(proof) => proof,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let apart = match max_bytes_apart(&proof) {
-        Some(most) if path.as_os_str() != "-" => apart(path, most)?,
-        _ => None,
+    let given = match given.map(hash).transpose() {
+        Ok(given) => given,
+        Err(error) => return Ok(Err(error)),
     };
-    let given = given.map(hash).transpose();
-    Ok(given.and_then(|given| judge(&proof, apart.as_deref(), given.as_ref(), key)))
+    let judged = judge(&proof, None, given.as_ref(), key);
+    // Reads the intents' file only for an entry that the log has.
+    let most = max_bytes_apart(&proof).filter(|_| judged.is_ok() && path.as_os_str() != "-");
+    let apart = most.map(|most| apart(path, most)).transpose()?.flatten();
+    Ok(match apart {
+        Some(apart) => judge(&proof, Some(&apart), given.as_ref(), key),
+        None => judged,
+    })
 }
 
 /// The content of the intent's file beside a proof's file, if the intent's file exists.
 fn apart(proof: &Path, most: usize) -> Result<Option<Vec<u8>>, Stop> {
     let path = beside(proof);
-    match path.try_exists() {
-        Ok(false) => Ok(None),
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(found) if !found.is_file() => Err(Stop::io(format!(
+            "cannot read {}: it is no file",
+            path.display()
+        ))),
         _ => read(&path, most).map(Some),
     }
 }

@@ -1,12 +1,13 @@
 //! Tests of following a log from checkpoint to checkpoint.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::picks::{history, step};
 use super::*;
-use crate::audit::read::testing::publish;
+use crate::audit::read::testing::{Flaky, publish};
 use crate::audit::read::verify::sample;
-use crate::audit::read::{Location, Log, MissingRange, Trouble};
+use crate::audit::read::{Location, Log, Missing, MissingRange, Trouble};
 use crate::audit::{TestFolder, test_folder};
 use proptest::prelude::*;
 
@@ -141,4 +142,31 @@ fn a_log_without_a_checkpoint_is_followed_from_entry_0() {
     let entries = bytes(&[Kind::Intent(intent("a", &["1"])), closed(0, "a")]);
     publish(folder.path(), &entries);
     assert_eq!(advance(&mut follower, folder.path()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_tried_again() {
+    let folder = test_folder("follow");
+    let kinds = [
+        Kind::Intent(intent("a", &["1"])),
+        Kind::Intent(intent("b", &["2"])),
+        closed(1, "b"),
+        closed(0, "a"),
+    ];
+    let entries = bytes(&kinds);
+    publish(folder.path(), &entries[..1]);
+    let mut follower = Follower::new(&log(folder.path()));
+    publish(folder.path(), &entries);
+    let files = Arc::new(Flaky::new(folder.path(), "tile/entries/", |read| read == 0));
+    let mut next = || {
+        let mut seen = Vec::new();
+        let log = Log::published(files.clone(), None).unwrap();
+        let ended = follower.advance(log, |deletion| -> Result<(), MissingRange> {
+            seen.push(deletion.index);
+            Ok(())
+        });
+        ended.and_then(Missing::none).map(|()| seen)
+    };
+    assert_eq!(next().unwrap_err().trouble, Trouble::Unreadable);
+    assert_eq!(next(), Ok(vec![1, 0]));
 }

@@ -1,15 +1,17 @@
 //! Tests of answers from a damaged log: a fault hides only the entries that it damages.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::picks::{answer, many, of_user, written};
+use super::picks::{answer, many, of_user, open, written};
 use super::*;
-use crate::audit::read::testing::{publish, put};
+use crate::audit::read::testing::{Flaky, publish, put};
 use crate::audit::read::verify::sample;
-use crate::audit::read::{Missing, Trouble};
+use crate::audit::read::{Location, Missing, MissingRange, Trouble};
 use crate::audit::test_folder;
 
 /// All files of the tree of [`many`].
@@ -143,9 +145,9 @@ fn behind_a_missing_range_a_bounded_number_is_held() {
     let lost = Kind::Intent(intent("lost", &["1"]));
     let entry = |kind| Entry { time: at(0), kind };
     joiner.push(0, entry(lost));
-    joiner.skip();
+    joiner.skip(&MissingRange::damaged("altered").only(1));
     let mut returned = 0;
-    for index in 1..=MOST_HELD as u64 + 10 {
+    for index in 2..=MOST_HELD as u64 + 10 {
         joiner.push(index, entry(Kind::Refused(refused("r", "scope-missing"))));
         while let Some(deletion) = joiner.next_closed() {
             assert_eq!(deletion.outcome == Progress::Open, returned == 0);
@@ -153,4 +155,138 @@ fn behind_a_missing_range_a_bounded_number_is_held() {
         }
     }
     assert!(returned > 0 && joiner.rest().count() <= MOST_HELD);
+}
+
+/// [`many`], but these outcomes are unknown.
+fn with_unknown(outcomes: &[usize]) -> Vec<Kind> {
+    let mut kinds = many();
+    for place in outcomes {
+        let Kind::Outcome(outcome) = &mut kinds[*place] else {
+            panic!("entry {place} is no outcome");
+        };
+        outcome.ending.outcome = Verdict::Unknown;
+        outcome.ending.reason = Some(Reason::Timeout);
+    }
+    kinds
+}
+
+fn flaky(directory: &Path, path: &'static str, fails: fn(u64) -> bool) -> (Arc<Flaky>, Location) {
+    let files = Arc::new(Flaky::new(directory, path, fails));
+    (Arc::clone(&files), Location::Published(files))
+}
+
+#[test]
+fn p2_a_part_that_one_pass_cannot_read_is_named() {
+    let folder = test_folder("missing");
+    publish(
+        folder.path(),
+        &written(folder.path(), &with_unknown(&[101, 501]), 0),
+    );
+    let whole = in_doubt(|| open(folder.path())).unwrap();
+    let indexes = whole.all.iter().map(|pending| pending.deletion.index);
+    assert_eq!(indexes.collect::<Vec<_>>(), [100, 500]);
+    for fails in [(|read| read == 0) as fn(u64) -> bool, |read| read == 1] {
+        let (_, location) = flaky(folder.path(), "tile/entries/000", fails);
+        let found = in_doubt(|| location.open(None)).unwrap();
+        let missing = found.missing.hides_nothing().unwrap_err();
+        assert_eq!((missing.index, missing.end), (Some(0), Some(256)));
+        assert_eq!(missing.trouble, Trouble::Unreadable);
+    }
+}
+
+#[test]
+fn p2_entries_between_the_passes_are_not_searched() {
+    let folder = test_folder("missing");
+    let entries = written(folder.path(), &with_unknown(&[101, 401]), 0);
+    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    publish(folder.path(), &entries[..300]);
+    let found = in_doubt(|| {
+        let log = open(folder.path());
+        publish(folder.path(), &entries);
+        log
+    });
+    let found = found.unwrap();
+    let indexes = found.all.iter().map(|pending| pending.deletion.index);
+    assert_eq!((indexes.collect::<Vec<_>>(), found.end), (vec![100], 300));
+}
+
+#[test]
+fn p4_an_unknown_outcome_hides_no_deletion() {
+    let folder = test_folder("missing");
+    let mut entries = written(folder.path(), &many()[..8], 0);
+    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    let text = String::from_utf8(entries[3].clone()).unwrap();
+    let newer = text.replace("\"outcome\":\"deleted\"", "\"outcome\":\"half_deleted\"");
+    entries[3] = newer.into_bytes();
+    publish(folder.path(), &entries);
+    for limit in [None, Some(10)] {
+        let (list, searched) = answer(folder.path(), &Filter::default(), limit);
+        assert_eq!(hidden(searched.missing), BTreeSet::from([3]));
+        let open = |deletion: &Deletion| deletion.outcome == Progress::Open;
+        assert_eq!(
+            list.iter().map(open).collect::<Vec<_>>(),
+            [false, true, false, false]
+        );
+    }
+}
+
+#[test]
+fn p4_a_limit_searches_whole_bundles_and_no_more() {
+    let folder = test_folder("missing");
+    let entries = written(folder.path(), &many(), 0);
+    publish(folder.path(), &entries);
+    // The newest bundle has 88 entries: 44 deletions.
+    let (list, searched) = answer(folder.path(), &Filter::default(), Some(44));
+    assert_eq!((list.len(), searched.range), (44, 512..600));
+    assert_eq!(searched.missing.none(), Ok(()));
+    let path = folder.path().join("tile/entries/002.p/88");
+    let mut bundle = std::fs::read(&path).unwrap();
+    bundle[40] ^= 1;
+    std::fs::write(&path, bundle).unwrap();
+    let (list, searched) = answer(folder.path(), &Filter::default(), Some(1));
+    assert_eq!(
+        (list.len(), hidden(searched.missing)),
+        (1, BTreeSet::from([512]))
+    );
+}
+
+#[test]
+fn a_source_that_does_not_answer_ends_the_search() {
+    let folder = test_folder("missing");
+    let alive = sample::bytes(0, Kind::Alive {});
+    publish(folder.path(), &vec![alive; 100 * 256]);
+    for (limit, read) in [(None, 32 * 256..100 * 256), (Some(1), 0..68 * 256)] {
+        let (files, location) = flaky(folder.path(), "tile/entries/", |_| true);
+        let mut log = location.open(None).unwrap();
+        let searched = pick(&mut log, &Filter::default(), limit, |_| {
+            Ok::<_, MissingRange>(())
+        });
+        let (ranges, _) = searched.unwrap().missing.ranges();
+        let rest = ranges
+            .iter()
+            .find(|range| range.what.starts_with("not read"));
+        let rest = rest.expect("the search gives up");
+        assert_eq!(rest.index..rest.end, Some(read.start)..Some(read.end));
+        assert!(
+            files.reads() <= 40,
+            "{}: the workers read ahead",
+            files.reads()
+        );
+    }
+}
+
+#[test]
+fn a_tile_that_cannot_be_mended_is_tried_once() {
+    let folder = test_folder("missing");
+    let alive = sample::bytes(0, Kind::Alive {});
+    publish(folder.path(), &vec![alive; 65_536 + 256]);
+    std::fs::remove_file(folder.path().join("tile/1/000")).unwrap();
+    std::fs::remove_file(folder.path().join("tile/0/000")).unwrap();
+    let (files, location) = flaky(folder.path(), "tile/0/", |_| false);
+    let mut log = location.open(None).unwrap();
+    let searched = pick(&mut log, &Filter::default(), None, |_| {
+        Ok::<_, MissingRange>(())
+    });
+    assert_eq!(hidden(searched.unwrap().missing), (0..65_536).collect());
+    assert!(files.reads() < 1_000, "{} reads", files.reads());
 }
