@@ -127,34 +127,27 @@ impl Composer {
     /// an entry about the clock step.
     fn time(&mut self) -> Time {
         let now = self.clock.now();
-        self.note_step_forward(now);
-        let back = self.last_time.0.saturating_sub(now.0);
-        if back <= 0 {
+        let since_entry = now.0.saturating_sub(self.last_time.0);
+        let is_long = |step: &i64| u128::from(step.unsigned_abs()) > STILL.as_micros();
+        // At a start, and after many short steps back, only the last entry's time tells of the step.
+        let step = self.step(now).filter(is_long).unwrap_or(since_entry.min(0));
+        if is_long(&step) {
+            let way = if step < 0 { "back" } else { "forward" };
+            let by = Duration::from_millis(step.unsigned_abs() / 1_000);
+            let what = format!("the clock went {way} by {by:?}, to {now}");
+            self.note_step(now.max(self.last_time), now, &what);
             return now;
         }
-        if u128::try_from(back).unwrap_or(0) <= STILL.as_micros() {
-            return self.last_time;
-        }
-        self.note_step(
-            self.last_time,
-            now,
-            &format!("the clock went back by {back} microseconds, to {now}"),
-        );
-        now
+        now.max(self.last_time)
     }
 
-    /// Composes an entry if the clock advanced further than the monotonic clock, by more than [`STILL`].
-    fn note_step_forward(&mut self, now: Time) {
+    /// How many microseconds the clock advanced further than the monotonic clock since the last call;
+    /// negative if the clock was set back.
+    fn step(&mut self, now: Time) -> Option<i64> {
         let passed = self.clock.passed();
-        let Some((then, before)) = self.asked.replace((now, passed)) else {
-            return;
-        };
-        let passed = passed.saturating_sub(before).as_micros();
-        let ahead = i128::from(now.0) - i128::from(then.0) - i128::try_from(passed).unwrap_or(0);
-        if ahead > i128::try_from(STILL.as_micros()).unwrap_or(i128::MAX) && now > self.last_time {
-            let what = format!("the clock went forward by {ahead} microseconds, to {now}");
-            self.note_step(now, now, &what);
-        }
+        let (then, before) = self.asked.replace((now, passed))?;
+        let passed = i64::try_from(passed.saturating_sub(before).as_micros()).ok()?;
+        Some(now.0.saturating_sub(then.0).saturating_sub(passed))
     }
 
     fn note_step(&mut self, at: Time, now: Time, what: &str) {
@@ -235,6 +228,37 @@ mod tests {
         composer.note(&Kind::Alive {});
         let expected = [(1, false), (day, false), (2 * day, true), (2 * day, false)];
         assert_eq!(times(&composer), expected);
+    }
+
+    #[test]
+    fn a_step_back_within_idle_time_is_noted_with_its_size() {
+        let (mut composer, clock) = composer(1);
+        composer.note(&Kind::Alive {});
+        clock.advance(Duration::from_secs(100));
+        clock.set(Time(70_000_001));
+        composer.note(&Kind::Alive {});
+        let expected = [(1, false), (70_000_001, true), (70_000_001, false)];
+        assert_eq!(times(&composer), expected);
+        let noted = composer.pending.get(1).unwrap();
+        let noted = String::from_utf8(noted.clone()).unwrap();
+        assert!(
+            noted.contains("the clock went back by 30s, to 1970-01-01T00:01:10"),
+            "{noted}"
+        );
+    }
+
+    #[test]
+    fn many_short_steps_back_are_noted_together() {
+        let (mut composer, clock) = composer(10_000_000);
+        composer.note(&Kind::Alive {});
+        for step in 1..=3 {
+            clock.set(Time(10_000_000 - step * 600_000));
+            composer.note(&Kind::Alive {});
+        }
+        let last = times(&composer).split_off(1);
+        assert_eq!(last[0], (10_000_000, false));
+        assert_eq!(last[1], (10_000_000, true));
+        assert_eq!(last[2], (8_800_000, false));
     }
 
     #[test]
