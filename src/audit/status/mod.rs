@@ -86,7 +86,7 @@ impl Cause {
                 "free space on the disk of the audit folder, but delete no file of the folder; deletions open again by themselves"
             }
             Self::SyncFailed => {
-                "if the folder cannot be opened, name in `directory` a folder on a disk that lasts, in which the gateway's user can write; else look for disk errors in the kernel's log (dmesg); the gateway tries again by itself"
+                "move away a file that is in the place of the folder, or mount the disk that belongs there; else look for disk errors in the kernel's log (dmesg); deletions open again by themselves"
             }
             Self::SyncLate => {
                 "find out why the disk is slow or hangs; deletions open again once it answers"
@@ -95,7 +95,7 @@ impl Cause {
                 "keep a copy of the folder, then put the old file back; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::ReadOnly => {
-                "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves"
+                "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves; if the file system became read-only after an error, stop the gateway, unmount, check and mount it, then start"
             }
             Self::FolderMoved => {
                 "put the old folder or its `journal`, or a whole copy, back at its path; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
@@ -107,13 +107,13 @@ impl Cause {
                 "stop the other process, or give this gateway its own folder, origin and key; deletions open by themselves once the other process is gone"
             }
             Self::RolledBack => {
-                "if `key_file` is not this folder's key, set the right one; else put the newest copy of the folder back; if it is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, then set `origin` and `key_file` in [audit] to the new ones, and start the gateway"
+                "if the folder is new or empty, mount its disk, or stop the gateway and put the newest copy of the folder back; if `key_file` is not this folder's key, set the right one and restart; if the folder is lost, stop the gateway, run `lychgate audit keygen --origin NEW --out NEW.key` and `lychgate audit accept-loss --config FILE --reason TEXT --origin NEW --key-file NEW.key`, then set `origin` and `key_file` in [audit] to the new ones, and start the gateway"
             }
             Self::Damaged => {
                 "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::KeyUnusable => {
-                "set `key_file` and `origin` in [audit] to the key of this folder; deletions open by themselves once the gateway can read it; if the key is lost, stop the gateway and begin a log of another name (\"Starting over\")"
+                "put the key of this folder into the key file, and deletions open by themselves; or set `key_file` and `origin` in [audit] to this key, and restart; if the key is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::Recovering => "wait; if it lasts, look at the disk",
         };

@@ -74,7 +74,11 @@ pub(super) fn run(out: &mut dyn Write, arguments: &Arguments) -> Result<Exit, St
     let given = given.as_ref();
     let proved = prove(&trail.location, key, &wanted, side, given, PATIENCE).map_err(stop)?;
     match file {
-        Some(file) => save(file, &proved)?,
+        Some(file) => {
+            save(file, &proved)?;
+            let (index, file) = (proved.proof.index, file.display());
+            tell(format!("wrote the proof of entry {index} to {file}"));
+        }
         None => print(out, &proved)?,
     }
     Ok(Exit::Fine)
