@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::*;
-use crate::audit::disk::Access;
+use crate::audit::disk::{Access, Folder};
 use crate::audit::entry::compose::test_intent;
 
 const PATIENT: Duration = Duration::from_secs(600);
@@ -44,6 +44,10 @@ async fn p4_no_log_is_opened_again_that_the_seen_file_disagrees_with() {
     delete(&rig).await;
     published(&rig).await;
     let kept = Disk::folder(&rig.disk, "/kept".as_ref(), None).unwrap();
+    // The publisher writes the seen file after the checkpoint, so it must be done before the test alters the file.
+    let root = Disk::folder(&rig.disk, "/audit".as_ref(), None).unwrap();
+    let content = |folder: &dyn Folder, name| read_log_file(folder, name).unwrap();
+    wait(|| content(&*kept, "audit.key.seen") == content(&*root, "checkpoint")).await;
     let seen = kept.open("audit.key.seen", Access::Write).unwrap();
     let mut byte = [0];
     seen.read_at(&mut byte, 3).unwrap();
