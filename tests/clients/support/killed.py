@@ -96,8 +96,8 @@ def has_batches(audit, key, beyond):
     """Whether one segment has more than this many batches after the checkpoint, one of them with two entries."""
     try:
         batches = past_checkpoint(audit, key)
-    except ValueError:
-        return False  # The gateway was writing a batch.
+    except (ValueError, FileNotFoundError):
+        return False  # The gateway was writing a batch, or began or pruned a segment between two reads.
     together = [batch for batch in batches if batch[0] == batches[0][0]]
     return len(together) > beyond and any(len(batch[4]) > 1 for batch in together)
 

@@ -67,7 +67,7 @@ def batches(folder):
             if digest != batch[-32:] or length % BLOCK or segment != int(path.name):
                 raise ValueError(f"{path.name}:{offset}: the digest does not hold")
             # The gateway may have removed earlier segments.
-            if places and from_segment and places[from_segment, from_offset] != previous:
+            if places and from_segment and places.get((from_segment, from_offset)) != previous:
                 raise ValueError(f"{path.name}:{offset}: the chain does not hold")
             places[segment, offset] = digest
             at, entries = HEAD.size, []
