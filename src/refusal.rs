@@ -189,7 +189,7 @@ pub struct Refusal {
 pub type Checked<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
-    /// Makes the refusal of a request of which no part was sent.
+    /// Makes the refusal of a request that was not sent, not even in part.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after = matches!(code.status_u16(), 503 | 429).then_some(1);
         Self {

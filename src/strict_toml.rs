@@ -314,7 +314,7 @@ impl<'t> Table<'t> {
         self.wrong_at(&self.span_of(key), key, wrong, hint);
     }
 
-    /// Like [`Table::wrong`], but for a problem that depends on this machine.
+    /// Reports a wrong value as [`Table::wrong`] does, but marks the problem as one of this machine.
     pub(crate) fn wrong_here(&self, key: &str, wrong: &str, hint: &str) {
         let message = format!("`{}` {wrong}", self.path(key));
         let problem = Problem::error(self.span_of(key), message, hint);

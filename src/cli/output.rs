@@ -1,5 +1,5 @@
 //! Writes results to standard output and messages to standard error. Uses color only on a terminal.
-//! One status line may stand below them on a terminal; every output and message erases it first.
+//! On a terminal, a status line can follow the last line. Every result and message erases the status line first.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};

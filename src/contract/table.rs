@@ -190,7 +190,7 @@ impl Route {
         })
     }
 
-    /// Whether one request could match both routes.
+    /// Whether a request exists that matches both routes.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.operation.method == other.operation.method && self.template.overlaps(&other.template)
     }

@@ -34,8 +34,8 @@ pub struct Reconcile {
     /// The indexes or request ids of the deletions to read back. If empty, all unresolved
     /// deletions.
     pub deletions: Vec<String>,
-    /// Read back only deletions after this index, so that a request can continue where the previous
-    /// request stopped.
+    /// If set, the gateway reads back only deletions after this index. A request thus continues where the
+    /// previous request stopped.
     pub after: Option<u64>,
 }
 

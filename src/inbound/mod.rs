@@ -7,8 +7,8 @@
 //! 5. [`body`] passes a caller's body to the stack without the trailers.
 //!
 //! HTTP/2 is not supported yet. A server for HTTP/2 belongs in `http2.rs`, as a second
-//! `connection::Protocol`. [`serve`] then picks the protocol of a connection, and `layers::route` reads
-//! `:authority` where it reads `Host`.
+//! `connection::Protocol`. [`serve`] then picks the protocol of a connection. `layers::route` reads
+//! `Host`; for HTTP/2 it must read `:authority` instead.
 
 mod body;
 mod connection;

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::random;
 use crate::request::{Body, Peer, RequestContext};
 
-/// Makes the layer. The stack builds this layer anew for each request, so the layer borrows the clock instead
-/// of cloning it.
+/// Makes the layer, which borrows the clock: a clone would cost every request, because the stack builds this
+/// layer for each request.
 pub(crate) fn layer<S>(clock: &Clock) -> impl Layer<S, Service = RequestId<'_, S>> {
     layer_fn(move |inner| RequestId { clock, inner })
 }

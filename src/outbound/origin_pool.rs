@@ -310,7 +310,7 @@ impl Drop for Lease {
     }
 }
 
-/// Makes the failure of a request of which no byte was sent.
+/// Makes the failure of a request that was not sent, not even in part.
 pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
     Failure {
         kind,

@@ -98,7 +98,7 @@ pub enum NotAccepted {
 
 /// Fails if there is no trace of a log: to open the folder would begin one under the config's name.
 pub(crate) fn must_have_log(disk: &dyn Disk, settings: &Settings) -> Result<(), NotAccepted> {
-    // The opening reports what cannot be read.
+    // A file that cannot be read counts as there: opening the log then reports the error.
     let is_there = |look: io::Result<()>| !matches!(if_exists(look), Ok(None));
     let in_folder = |name: &str| {
         let root = disk.folder(&settings.directory, None);

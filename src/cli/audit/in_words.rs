@@ -15,7 +15,7 @@ pub(super) const SAID: [&str; 4] = ["operation", "account", "users", "caller"];
 /// The most users that the field `users` lists. More users are listed after the other fields.
 const FEW_USERS: usize = 20;
 
-/// Makes the fields of a deletion: who asked to delete whom, and the result.
+/// Returns the fields that describe a deletion: the caller, the users and the result.
 pub(super) fn deletion(deletion: &Deletion) -> Fields {
     let caller = &deletion.caller;
     let users = match has_many_users(deletion) {

@@ -88,8 +88,8 @@ fn find(trail: &Trail, what: &str) -> Result<(Option<String>, Vec<Shown>, Missin
         None => (vec![shown(&found, log.size())?], Missing::default()),
     };
     if !trail.is_address() {
-        // A newer program may have written the journal, so its fault is told even if it hides none of these
-        // entries.
+        // Report a fault of the journal even if it hides none of these entries: the journal may be of a newer
+        // program.
         let mut log = trail.open()?;
         let fault = log.tail().find_map(Result::err);
         fault.into_iter().for_each(|fault| missing.add(fault));

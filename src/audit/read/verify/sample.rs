@@ -66,7 +66,7 @@ pub(crate) fn long(count: usize) -> Vec<Vec<u8>> {
     entries
 }
 
-/// The intents of a deletion in as many parts, with so many users each, and their closing entry.
+/// A deletion that is split into `parts` intents of `users` users each, followed by its closing entry.
 pub(crate) fn split(parts: u32, users: u64) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
     for number in 1..=parts {
