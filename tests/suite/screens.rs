@@ -14,13 +14,18 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 /// A file's name and the command, which runs beside the folder `audit` of the archive in
 /// `tests/trails` and the file `verifier.txt`.
-const SCREENS: [(&str, &str); 6] = [
+const SCREENS: [(&str, &str); 8] = [
     ("list", "audit list --dir audit"),
     ("list-wide", "audit list --dir audit --wide"),
     ("show", "audit show 14 --dir audit"),
+    ("show-refused", "audit show 24 --dir audit"),
     ("tail", "audit tail --dir audit --limit 5"),
     ("unresolved", "audit unresolved --dir audit"),
     ("verify", "audit verify --dir audit --key verifier.txt"),
+    (
+        "verify-proof",
+        "audit verify --proof a.tlog-proof --key verifier.txt",
+    ),
 ];
 
 #[test]
@@ -28,6 +33,10 @@ fn the_reading_commands_show_their_golden_screens() {
     let users = Users::start();
     let home = unpacked(&SECOND, &users);
     std::fs::write(home.path("verifier.txt"), SECOND.verifier()).unwrap();
+    run(
+        &home.path(""),
+        "audit prove 15 --dir audit --out a.tlog-proof",
+    );
     for (name, command) in SCREENS {
         let screen = run(&home.path(""), command);
         assert!(is_narrow(&screen) || name == "list-wide", "{screen}");

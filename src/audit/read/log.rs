@@ -97,9 +97,9 @@ pub(crate) struct Log {
     pub(crate) is_judged: bool,
 }
 
-/// The most bundles in a row that may be unreadable, for example at a server that does not answer, and the
-/// most that may be damaged, before a scan gives up.
+/// A scan gives up after this many unreadable bundles in a row, for example at a server that does not answer.
 const MOST_UNREADABLE: u64 = 32;
+/// A scan gives up after this many damaged bundles in a row.
 const MOST_DAMAGED: u64 = 4_096;
 
 /// Counts the bundles in a row that could not be read at all.

@@ -185,7 +185,7 @@ impl Missing {
         self.ranges.iter().find(|range| range.hides(index))
     }
 
-    /// Whether a part could not be read, so that another try may succeed.
+    /// A range that could not be read, if there is one. Another try may succeed.
     pub(crate) fn unreadable(&self) -> Option<&MissingRange> {
         let is_unreadable = |range: &&MissingRange| range.trouble == Trouble::Unreadable;
         self.ranges.iter().find(is_unreadable)

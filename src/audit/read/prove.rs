@@ -10,7 +10,7 @@
 
 mod evidence;
 
-pub(crate) use evidence::{Evidence, Missing, judge, max_bytes_apart};
+pub(crate) use evidence::{Evidence, MissingPart, judge, max_bytes_apart};
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

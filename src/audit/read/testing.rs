@@ -48,7 +48,7 @@ pub(crate) fn put(directory: &Path, path: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A folder in which some reads of the files below a path fail as those of a bad disk do.
+/// A folder that counts the reads of the files below a path, and lets some of them fail.
 #[derive(Debug)]
 pub(crate) struct Flaky {
     files: FolderFiles,

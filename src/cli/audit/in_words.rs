@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::fields::{Fields, plain};
 use crate::audit::entry::{EntryHead, MAX_REFUSED_USERS, Sent};
 use crate::audit::log::to_base64;
-use crate::audit::read::prove::{Evidence, Missing};
+use crate::audit::read::prove::{Evidence, MissingPart};
 use crate::audit::read::query::{Deletion, Progress};
 
 /// The fields of an entry whose values [`deletion`] contains. If there are [many
@@ -130,12 +130,12 @@ fn reach(proof: &Evidence, origin: &str) -> (String, Option<String>) {
     let upstream =
         "what upstream did: the entries say what the gateway sent and what upstream answered";
     match (&proof.deletion, proof.missing) {
-        (_, Some(Missing::Entry)) => (recorded("an entry with this leaf hash"), None),
-        (_, Some(Missing::Intent)) => (
+        (_, Some(MissingPart::Entry)) => (recorded("an entry with this leaf hash"), None),
+        (_, Some(MissingPart::Intent)) => (
             recorded("this closing entry"),
             Some("who asked, and for which users: the intent says that".into()),
         ),
-        (_, Some(Missing::Closing)) => (
+        (_, Some(MissingPart::Closing)) => (
             format!(
                 "{}: the gateway was about to send it",
                 recorded("this intent")
@@ -160,12 +160,12 @@ fn missing(proof: &Evidence, origin: &str) -> Fields {
     let index = proof.index;
     let (what, receipt) = match proof.missing {
         None => return Fields::new(),
-        Some(Missing::Entry) => ("the entry: the file has no `extra` line", index.to_string()),
-        Some(Missing::Intent) => (
+        Some(MissingPart::Entry) => ("the entry: the file has no `extra` line", index.to_string()),
+        Some(MissingPart::Intent) => (
             "the intent: it is neither in the proof nor beside it, as FILE.intent",
             index.to_string(),
         ),
-        Some(Missing::Closing) => ("the closing entry", format!("{origin}/{index}")),
+        Some(MissingPart::Closing) => ("the closing entry", format!("{origin}/{index}")),
     };
     let command = format!("lychgate audit prove {receipt}");
     vec![("missing", what.into()), ("get it by", command)]
@@ -175,7 +175,7 @@ fn missing(proof: &Evidence, origin: &str) -> Fields {
 pub(super) fn answer(proof: Option<&Evidence>) -> String {
     let Some((proof, deletion)) = proof.and_then(|p| Some((p, p.deletion.as_ref()?))) else {
         return match proof.and_then(|proof| proof.missing) {
-            Some(Missing::Intent) => {
+            Some(MissingPart::Intent) => {
                 "the proof holds: the log that this key signs has this closing entry; the intent is missing".into()
             }
             _ => "the proof holds: the log that this key signs has this entry".into(),

@@ -37,13 +37,13 @@ pub(crate) struct Evidence {
     /// the users.
     pub(crate) deletion: Option<Deletion>,
     /// The part that the proof lacks, if any.
-    pub(crate) missing: Option<Missing>,
+    pub(crate) missing: Option<MissingPart>,
 }
 
 /// A part that a proof lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Missing {
+pub(crate) enum MissingPart {
     /// The proof holds no entry; the caller gave its leaf hash.
     Entry,
     /// The proof holds a closing entry without its intent.
@@ -122,9 +122,9 @@ pub(crate) fn judge(
         }
     }
     let missing = match (bytes, entry.as_ref().map(|entry| &entry.kind), intents) {
-        (None, ..) => Some(Missing::Entry),
-        (_, Some(Kind::Outcome(_)), None) => Some(Missing::Intent),
-        (_, Some(Kind::Intent(_)), _) => Some(Missing::Closing),
+        (None, ..) => Some(MissingPart::Entry),
+        (_, Some(Kind::Outcome(_)), None) => Some(MissingPart::Intent),
+        (_, Some(Kind::Intent(_)), _) => Some(MissingPart::Closing),
         _ => None,
     };
     Ok(Evidence {

@@ -8,7 +8,7 @@ use crate::audit::log::key::{Key, test_key};
 use crate::audit::log::merkle::leaf;
 use crate::audit::read::testing::Flaky;
 use crate::audit::read::verify::sample::{long, publish, sound, split, write, write_log};
-use crate::audit::read::{CHECKPOINT, Files, FolderFiles, Trouble};
+use crate::audit::read::{CHECKPOINT, FolderFiles, Trouble};
 use crate::audit::{TestFolder, test_folder};
 
 /// 300 entries: one `alive`, then intents and outcomes in turn.
@@ -112,7 +112,7 @@ fn p5_intents_without_room_in_the_proof_are_apart() {
     let whole = judge(&proved.proof, Some(&apart), None, key.verifier()).unwrap();
     assert_eq!(whole.deletion.unwrap().users.len(), 4_200);
     let alone = judge(&proved.proof, None, None, key.verifier()).unwrap();
-    assert_eq!(alone.missing, Some(Missing::Intent));
+    assert_eq!(alone.missing, Some(MissingPart::Intent));
 }
 
 #[test]
@@ -301,40 +301,22 @@ fn p5_published_files_alone_are_enough() {
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }
 
-/// A folder with one unreadable file.
-#[derive(Debug)]
-struct Unreadable(FolderFiles, &'static str);
-
-impl Files for Unreadable {
-    fn file(&self, path: &str, max_bytes: usize) -> std::io::Result<Option<Vec<u8>>> {
-        match path == self.1 {
-            true => Err(rustix::io::Errno::IO.into()),
-            false => self.0.file(path, max_bytes),
-        }
+/// Proves an entry of a log of which some files cannot be read, and returns the fault.
+fn fault(files: Flaky, wanted: Wanted, side: Side) -> MissingRange {
+    let log = Location::Published(Arc::new(files));
+    let key = test_key();
+    match prove(&log, key.verifier(), &wanted, side, None, Duration::ZERO) {
+        Err(ProveError::Log(fault)) => fault,
+        proof => panic!("{proof:?}"),
     }
 }
 
 #[test]
 fn p5_an_unreadable_file_is_not_reported_as_missing() {
     let folder = published(&[300]);
-    let files = Unreadable(
-        FolderFiles::open(folder.path()).unwrap(),
-        "tile/entries/001.p/44",
-    );
-    let log = Location::Published(Arc::new(files));
-    let (wanted, key) = (Wanted::Index(299), test_key());
-    let proof = prove(
-        &log,
-        key.verifier(),
-        &wanted,
-        Side::Closing,
-        None,
-        Duration::ZERO,
-    );
-    let Err(ProveError::Log(failure)) = proof else {
-        panic!("{proof:?}")
-    };
-    assert_eq!(failure.trouble, Trouble::Unreadable, "{failure}");
+    let files = Flaky::new(folder.path(), "tile/entries/001.p/44", |_| true);
+    let fault = fault(files, Wanted::Index(299), Side::Closing);
+    assert_eq!(fault.trouble, Trouble::Unreadable, "{fault}");
 }
 
 #[test]
@@ -359,18 +341,6 @@ fn p5_damage_elsewhere_takes_no_proof_of_an_intent() {
 fn p5_a_read_that_fails_does_not_deny_the_receipt() {
     let folder = published(&[300]);
     let files = Flaky::new(folder.path(), "tile/entries/000", |read| read == 1);
-    let log = Location::Published(Arc::new(files));
-    let (wanted, key) = (Wanted::Deletion(1), test_key());
-    let proof = prove(
-        &log,
-        key.verifier(),
-        &wanted,
-        Side::Intent,
-        None,
-        Duration::ZERO,
-    );
-    let Err(ProveError::Log(missing)) = proof else {
-        panic!("{proof:?}");
-    };
-    assert_eq!(missing.trouble, Trouble::Unreadable);
+    let fault = fault(files, Wanted::Deletion(1), Side::Intent);
+    assert_eq!(fault.trouble, Trouble::Unreadable);
 }

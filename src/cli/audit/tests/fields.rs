@@ -11,7 +11,7 @@ use crate::audit::entry::{
 };
 use crate::audit::journal::Place;
 use crate::audit::read::Trouble as Kinds;
-use crate::audit::read::prove::{Evidence, Missing};
+use crate::audit::read::prove::{Evidence, MissingPart};
 use crate::audit::read::query::{Decision, Deletion, Progress, ReadBack};
 use crate::audit::read::verify::{Failure, Others, Summary};
 
@@ -299,7 +299,7 @@ fn report() -> Report {
             leaf: [0; 32],
             entry: Some(b"{}".to_vec()),
             deletion: Some(deletion()),
-            missing: Some(Missing::Intent),
+            missing: Some(MissingPart::Intent),
         }),
     }
 }
@@ -384,13 +384,13 @@ fn every_line_for_people_is_explained() {
         assert_known(head, &known);
     }
     for is_offline in [true, false] {
-        for missing in [None, Some(Missing::Closing), Some(Missing::Intent)] {
+        for missing in [None, Some(MissingPart::Closing), Some(MissingPart::Intent)] {
             let mut report = report();
             report.failure = None;
             report.is_offline = is_offline;
             let proof = report.proof.as_mut().unwrap();
             proof.missing = missing;
-            if missing == Some(Missing::Intent) {
+            if missing == Some(MissingPart::Intent) {
                 proof.deletion = None;
             }
             let mut out = Vec::new();

@@ -86,10 +86,10 @@ fn p5_a_proof_shows_who_deleted_whom_with_which_result() {
 fn p5_a_proof_says_what_it_lacks() {
     let alone = with_extra(entries().remove(5));
     let evidence = judged(&alone, None).unwrap();
-    assert_eq!(evidence.missing, Some(Missing::Intent));
+    assert_eq!(evidence.missing, Some(MissingPart::Intent));
     assert_eq!(evidence.deletion, None);
     let intent = judged(&proof_of(7), None).unwrap();
-    assert_eq!(intent.missing, Some(Missing::Closing));
+    assert_eq!(intent.missing, Some(MissingPart::Closing));
     assert_eq!(intent.deletion.unwrap().users, ["4"]);
     let bare = TlogProof {
         extra: None,
@@ -98,7 +98,7 @@ fn p5_a_proof_says_what_it_lacks() {
     assert!(judged(&bare, None).is_err());
     let given = leaf(&entries()[5]);
     let evidence = judge(&bare, None, Some(&given), test_key().verifier()).unwrap();
-    assert_eq!(evidence.missing, Some(Missing::Entry));
+    assert_eq!(evidence.missing, Some(MissingPart::Entry));
 }
 
 #[test]
@@ -171,7 +171,7 @@ proptest! {
         let (from, to) = (at.index(good.len() + 1), until.index(good.len() + 1));
         bad.splice(from.min(to)..from.max(to), put.bytes());
         match judged(&with_extra(bad.clone()), None) {
-            Ok(evidence) if evidence.missing == Some(Missing::Intent) => {
+            Ok(evidence) if evidence.missing == Some(MissingPart::Intent) => {
                 prop_assert_eq!(&bad, &entries()[5]);
             }
             Ok(_) => prop_assert_eq!(bad, good),

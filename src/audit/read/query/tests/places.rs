@@ -1,36 +1,21 @@
 //! Tests of finding a place in a log: how many bundles it reads, and that it misses nothing.
 
-use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::audit::read::testing::publish;
-use crate::audit::read::{Files, FolderFiles, Location, Log, Missing, MissingRange};
+use crate::audit::read::testing::{Flaky, publish};
+use crate::audit::read::{Location, Log, Missing, MissingRange};
 use crate::audit::test_folder;
-
-/// The files of a folder; counts the bundles that are read.
-#[derive(Debug)]
-struct Counted(FolderFiles, AtomicU64);
-
-impl Files for Counted {
-    fn file(&self, path: &str, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
-        let is_bundle = path.starts_with("tile/entries/");
-        self.1.fetch_add(is_bundle.into(), Ordering::Relaxed);
-        self.0.file(path, max_bytes)
-    }
-}
 
 /// An answer, and how many bundles it read.
 fn counted<T>(directory: &Path, answer: impl FnOnce(&mut Log) -> T) -> (u64, T) {
-    let files = FolderFiles::open(directory).unwrap();
-    let files = Arc::new(Counted(files, AtomicU64::new(0)));
+    let files = Arc::new(Flaky::new(directory, "tile/entries/", |_| false));
     let location = Location::Published(Arc::clone(&files) as _);
     let answer = answer(&mut location.open(None).unwrap());
-    (files.1.load(Ordering::Relaxed), answer)
+    (files.reads(), answer)
 }
 
 /// Deletions in sequence, whose entries have these times.
