@@ -76,6 +76,20 @@ pub struct Settled {
     pub why: Option<String>,
 }
 
+impl Settled {
+    /// What an operator must know beyond the result: why there is none, or that upstream did not tell.
+    pub(crate) fn note(&self) -> Option<String> {
+        let index = self.index;
+        match (&self.why, self.result) {
+            (Some(why), _) => Some(format!("deletion {index} was not read back: {why}")),
+            (None, Some(Found::CannotTell)) => Some(format!(
+                "deletion {index}: upstream's answers do not tell whether its users exist: see them with `lychgate audit show {index}`; to ask again, run `lychgate audit reconcile {index}`"
+            )),
+            (None, _) => None,
+        }
+    }
+}
+
 impl Request {
     /// Parses a request line, with or without its line feed.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {

@@ -15,7 +15,7 @@ use crate::audit::Trail;
 use crate::audit::entry::Actor;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::protocol::Reconcile;
+use crate::control::protocol::{Reconcile, Settled};
 use crate::control::server::{LINE_TIMEOUT, Server};
 use crate::control::{Answer, Request};
 use crate::fetch::Fetch;
@@ -149,8 +149,8 @@ impl ControlHandler {
             match self.clone().answer(actor, request).await {
                 Answer::Refused { message, .. } => tracing::warn!("not read back: {message}"),
                 Answer::Reconciled(done) => {
-                    for why in done.deletions.iter().filter_map(|d| d.why.as_ref()) {
-                        tracing::warn!(index = pending.deletion.index, "not read back: {why}");
+                    for note in done.deletions.iter().filter_map(Settled::note) {
+                        tracing::warn!("{note}");
                     }
                 }
             }

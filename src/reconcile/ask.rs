@@ -16,53 +16,48 @@ use crate::request::Origin;
 const READERS: usize = 4;
 /// The timeout for one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time limit for all reads of one deletion. A user without an answer by then counts as
-/// `cannot_tell`.
+/// The time limit for all reads of one deletion.
 const ALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// The maximum size in bytes of the body that upstream returns for one user.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Reads each user twice, `pause` apart, and returns the results in the order of `users`. `users` pairs
 /// each user with the path to read that user.
+///
+/// # Errors
+/// If a read gets no answer. The text names one such user, the origin and the reason.
 pub(super) async fn read_back(
     fetch: &Fetch,
     origin: &Origin,
     token: &HeaderValue,
     users: Vec<(String, String)>,
     pause: Duration,
-) -> Vec<UserFound> {
+) -> Result<Vec<UserFound>, String> {
     let until = Instant::now() + ALL_TIMEOUT;
     let users = Arc::new(users);
     let round = || read_all(fetch, origin, token, &users, until);
-    let first = round().await;
+    let first = round().await?;
     tokio::time::sleep(pause).await;
-    let second = round().await;
+    let second = round().await?;
     let both = first.into_iter().zip(second);
-    both.map(|(first, second)| match first.result == second.result {
+    let judged = both.map(|(first, second)| match first.result == second.result {
         true => second,
         false => UserFound {
             result: Found::CannotTell,
             ..second
         },
-    })
-    .collect()
+    });
+    Ok(judged.collect())
 }
 
-/// Reads each user once. A user without an answer is `cannot_tell`.
+/// Reads each user once. Stops at the first read that gets no answer.
 async fn read_all(
     fetch: &Fetch,
     origin: &Origin,
     token: &HeaderValue,
     users: &Arc<Vec<(String, String)>>,
     until: Instant,
-) -> Vec<UserFound> {
-    let unread = users.iter().map(|(user, _)| UserFound {
-        user: user.clone(),
-        result: Found::CannotTell,
-        status: None,
-        revision: None,
-    });
-    let mut all: Vec<_> = unread.collect();
+) -> Result<Vec<UserFound>, String> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..READERS.min(users.len()) {
@@ -72,25 +67,26 @@ async fn read_all(
             let mut found = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let left = until.saturating_duration_since(Instant::now());
-                let Some((user, target)) = users.get(at).filter(|_| !left.is_zero()) else {
-                    return found;
+                let Some((user, target)) = users.get(at) else {
+                    return Ok(found);
                 };
+                let left = until.saturating_duration_since(Instant::now());
                 let timeout = READ_TIMEOUT.min(left);
                 let answer = client.get(target, Some(&token), MAX_BODY_BYTES, timeout);
                 match answer.await {
                     Ok(answer) => found.push((at, judge(user, &answer))),
-                    Err(why) => tracing::warn!("a user could not be read back: {why}"),
+                    Err(why) => return Err(format!("user {user} got no answer: {why}")),
                 }
             }
         });
     }
+    let mut all = Vec::with_capacity(users.len());
     while let Some(found) = readers.join_next().await {
-        for (at, user) in found.unwrap_or_default() {
-            all[at] = user;
-        }
+        let found = found.unwrap_or_else(|_| Err("a read failed by a defect".into()));
+        all.extend(found?);
     }
-    all
+    all.sort_unstable_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, user)| user).collect())
 }
 
 fn judge(user: &str, answer: &Answer) -> UserFound {
@@ -130,18 +126,22 @@ mod tests {
         HeaderValue::from_static("Bearer t0ken")
     }
 
-    /// Reads one user from a server that gives these answers in turn.
     async fn found(answers: [&[u8]; 2]) -> UserFound {
+        read(answers).await.unwrap()
+    }
+
+    /// Reads one user from a server that gives these answers in turn.
+    async fn read(answers: [&[u8]; 2]) -> Result<UserFound, String> {
         let answers = answers.map(<[u8]>::to_vec);
         let server = Server::start(move |number| answers[number % 2].clone()).await;
         let origin = Origin::parse(&server.url("")).unwrap();
         let fetch = Fetch::new(ClientTls::new(None).unwrap());
         let users = vec![("42".to_owned(), "/users/42?v=4.0".to_owned())];
         let pause = Duration::from_millis(1);
-        let mut found = read_back(&fetch, &origin, &token(), users, pause).await;
+        let found = read_back(&fetch, &origin, &token(), users, pause).await;
         let heads = server.heads();
         assert!(heads.iter().all(|head| head.contains("Bearer t0ken")));
-        found.remove(0)
+        found.map(|mut found| found.remove(0))
     }
 
     #[tokio::test]
@@ -170,8 +170,17 @@ mod tests {
         let moved = b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n";
         let failed = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
         let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}";
-        for answer in [&denied[..], moved, failed, cut, b""] {
+        for answer in [&denied[..], moved, failed, cut] {
             assert_eq!(found([answer, answer]).await.result, Found::CannotTell);
+        }
+    }
+
+    #[tokio::test]
+    async fn p2_a_read_without_an_answer_gives_no_result() {
+        for answers in [[GONE, b""], [b"", GONE], [b"", b""]] {
+            let why = read(answers).await.unwrap_err();
+            let said = "user 42 got no answer: http://127.0.0.1:";
+            assert!(why.starts_with(said) && !why.contains("t0ken"), "{why}");
         }
     }
 
@@ -185,6 +194,7 @@ mod tests {
             .collect();
         let pause = Duration::from_millis(1);
         let found = read_back(&fetch, &origin, &token(), users, pause).await;
+        let found = found.unwrap();
         let names: Vec<_> = found.iter().map(|found| found.user.clone()).collect();
         assert_eq!(names, (1..=50).map(|n| n.to_string()).collect::<Vec<_>>());
         assert_eq!(server.heads().len(), 100);

@@ -32,8 +32,9 @@ Each user is read twice, one second apart, from the host that the deletion was
 sent to, with the gateway's own token for upstream. 404 or `deleted: true` means
 `deleted` (the user is absent now, by anyone's doing), 200 means `still_there`;
 any other answer, or two reads that differ, mean `cannot_tell`. A batch gets the
-worst result of its users. If a gateway is running, it does the work; otherwise
-the command does, with --config.")]
+worst result of its users. If a read gets no answer, nothing is recorded, and
+the deletion stays unresolved. If a gateway is running, it does the work;
+otherwise the command does, with --config.")]
 pub(super) struct Arguments {
     /// Only these deletions, even if they were read back before; default: all unresolved ones
     #[arg(value_name = "INDEX|REQUEST_ID")]
@@ -127,11 +128,7 @@ fn print(out: &mut dyn Write, json: bool, settled: &[Settled]) -> Result<(), Sto
     } else if !settled.is_empty() {
         print_table(out, settled)?;
     }
-    for one in settled {
-        if let Some(why) = &one.why {
-            tell(format!("deletion {} was not read back: {why}", one.index));
-        }
-    }
+    settled.iter().filter_map(Settled::note).for_each(tell);
     Ok(())
 }
 
@@ -139,7 +136,7 @@ fn print_table(out: &mut dyn Write, settled: &[Settled]) -> Result<(), Stop> {
     let columns = [
         ("INDEX", Fit::Whole),
         ("REQUEST", Fit::Cut(8)),
-        ("USERS", Fit::Whole),
+        ("USER COUNT", Fit::Whole),
         ("RESULT", Fit::Whole),
         ("ENTRY", Fit::Whole),
     ];
