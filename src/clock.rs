@@ -96,6 +96,22 @@ impl Clock {
         }
     }
 
+    /// [`Self::now`] and [`Self::passed`] at the same moment. A thread that pauses between the two readings
+    /// reads them again, at most three times.
+    #[must_use]
+    pub fn both(&self) -> (Time, Duration) {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let mut passed = self.passed();
+        for _ in 0..3 {
+            let (now, after) = (self.now(), self.passed());
+            if after.saturating_sub(passed) < PAUSE {
+                return (now, passed);
+            }
+            passed = after;
+        }
+        (self.now(), passed)
+    }
+
     /// Advances a manual clock; no effect on the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(manual) = &self.manual {

@@ -123,14 +123,26 @@ impl Composer {
         open.len() as u64
     }
 
+    /// Notes a clock step that came since the last entry, so that an idle trail records it at once.
+    pub(crate) fn watch_clock(&mut self) {
+        let before = self.next_index;
+        let now = self.time();
+        if self.next_index > before {
+            self.last_time = now;
+        }
+    }
+
     /// Returns the time of the next entry. If this time is before the last entry's time, first composes
     /// an entry about the clock step.
     fn time(&mut self) -> Time {
-        let now = self.clock.now();
+        let (now, passed) = self.clock.both();
         let since_entry = now.0.saturating_sub(self.last_time.0);
         let is_long = |step: &i64| u128::from(step.unsigned_abs()) > STILL.as_micros();
         // At a start, and after many short steps back, only the last entry's time tells of the step.
-        let step = self.step(now).filter(is_long).unwrap_or(since_entry.min(0));
+        let step = self
+            .step(now, passed)
+            .filter(is_long)
+            .unwrap_or(since_entry.min(0));
         if is_long(&step) {
             let way = if step < 0 { "back" } else { "forward" };
             let by = Duration::from_millis(step.unsigned_abs() / 1_000);
@@ -143,8 +155,7 @@ impl Composer {
 
     /// How many microseconds the clock advanced further than the monotonic clock since the last call;
     /// negative if the clock was set back.
-    fn step(&mut self, now: Time) -> Option<i64> {
-        let passed = self.clock.passed();
+    fn step(&mut self, now: Time, passed: Duration) -> Option<i64> {
         let (then, before) = self.asked.replace((now, passed))?;
         let passed = i64::try_from(passed.saturating_sub(before).as_micros()).ok()?;
         Some(now.0.saturating_sub(then.0).saturating_sub(passed))
@@ -245,6 +256,27 @@ mod tests {
             noted.contains("the clock went back by 30s, to 1970-01-01T00:01:10"),
             "{noted}"
         );
+    }
+
+    #[test]
+    fn an_idle_trail_notes_a_step_once() {
+        let (mut composer, clock) = composer(100_000_000);
+        composer.note(&Kind::Alive {});
+        for to in [70_000_000, 130_000_000] {
+            clock.set(Time(to));
+            composer.watch_clock();
+            composer.watch_clock();
+            clock.advance(Duration::from_secs(5));
+            composer.watch_clock();
+        }
+        composer.note(&Kind::Alive {});
+        let expected = [
+            (100_000_000, false),
+            (100_000_000, true),
+            (130_000_000, true),
+            (135_000_000, false),
+        ];
+        assert_eq!(times(&composer), expected);
     }
 
     #[test]

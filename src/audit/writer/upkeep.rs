@@ -113,6 +113,7 @@ impl CommitLoop {
         if self.written.elapsed() >= self.heartbeat {
             self.composer.note(&Kind::Alive {});
         }
+        self.composer.watch_clock();
         self.settle()
     }
 
