@@ -35,7 +35,7 @@ pub(crate) fn layer(
         let token = bearer(&routed)?;
         let identity = match verifier.verify(token) {
             Ok(identity) => identity,
-            Err(denial) => return refusal(&denial).refuse(),
+            Err(denial) => return with_hint(refusal(&denial), &denial, &verifier).refuse(),
         };
         routed.context().identity.learn(identity);
         Ok(Identified(routed))
@@ -68,13 +68,20 @@ fn bearer(routed: &Routed) -> Checked<&str> {
     Ok(token.trim_start_matches(' '))
 }
 
+/// Adds what only the operator's log may say.
+fn with_hint(refusal: Refusal, denial: &Denial, verifier: &Verifier) -> Refusal {
+    match verifier.operator_hint(denial) {
+        Some(hint) => {
+            let detail = format!("{} ({hint})", refusal.detail);
+            refusal.with_operator_detail(detail)
+        }
+        None => refusal,
+    }
+}
+
 fn refusal(denial: &Denial) -> Refusal {
     let (code, detail) = told(denial);
-    let refusal = Refusal::new(code, detail);
-    match denial {
-        Denial::KeysUnavailable(why) => refusal.with_operator_detail(why.clone()),
-        _ => refusal,
-    }
+    Refusal::new(code, detail)
 }
 
 fn told(denial: &Denial) -> (Code, Cow<'static, str>) {

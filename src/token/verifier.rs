@@ -136,6 +136,31 @@ impl Verifier {
             .collect()
     }
 
+    /// What the operator's log should say about a denial that may be the gateway's own fault: its clock is
+    /// wrong, or it has old keys. The caller must not see the text. `None` for any other denial.
+    #[must_use]
+    pub fn operator_hint(&self, denial: &Denial) -> Option<String> {
+        match denial {
+            Denial::KeysUnavailable(why) => Some(why.clone()),
+            Denial::Expired | Denial::NotYetValid => {
+                Some(format!("the gateway's clock shows {}", self.clock.now()))
+            }
+            Denial::KeyUnknown => {
+                let health = self.health().into_iter();
+                let troubles: Vec<_> = health
+                    .filter_map(|(issuer, trouble)| {
+                        Some(format!("issuer {issuer}: {}", trouble?.0))
+                    })
+                    .collect();
+                Some(match troubles.is_empty() {
+                    true => "each key set was read without trouble; such a token causes another fetch of `jwks_url`, at most every 30 s".into(),
+                    false => troubles.join("; "),
+                })
+            }
+            _ => None,
+        }
+    }
+
     /// The cached verdict on a token. Returns `None` if the cache has no verdict, or if another key
     /// set has come into force since the verification.
     fn remembered(&self, token: &str) -> Option<Verdict> {

@@ -2,11 +2,14 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use super::callers::{delete, get, refusal};
+use serde_json::{Map, Value};
+
+use super::callers::{delete, get, read, refusal};
 use super::program::{Home, Program, until};
 use super::users::{Manner, Users};
 use crate::support::refusals;
-use crate::support::wire::Answer;
+use crate::support::tokens::{self, Signer};
+use crate::support::wire::{self, Answer};
 
 /// Asserts the code of the refusal, that its body holds none of these texts, nor the text that every
 /// refusal conceals, and that the log holds all of them under the request's id.
@@ -96,6 +99,45 @@ fn p11_an_unreachable_address_is_for_the_log() {
         "keys-unavailable",
         &[&issuer.to_string()],
     );
+}
+
+#[test]
+fn p11_the_gateways_clock_and_keys_are_for_the_log() {
+    let home = Home::new(nobody(), &[]);
+    let program = home.start();
+    let (header, claims) = (tokens::good_header(Signer::Main), tokens::good_claims());
+    let with = |name: &str, value: Value, of: &Map<String, Value>| {
+        let mut changed = of.clone();
+        changed.insert(name.into(), value);
+        changed
+    };
+    let past = with("exp", (tokens::now() - 9_000).into(), &claims);
+    let future = with("nbf", (tokens::now() + 9_000).into(), &claims);
+    let unknown = with("kid", "new".into(), &header);
+    for (header, claims, code, inside) in [
+        (
+            &header,
+            &past,
+            "token-expired",
+            "the gateway's clock shows 2",
+        ),
+        (
+            &header,
+            &future,
+            "token-not-yet-valid",
+            "the gateway's clock shows 2",
+        ),
+        (
+            &unknown,
+            &claims,
+            "token-key-unknown",
+            "each key set was read without trouble",
+        ),
+    ] {
+        let token = tokens::sign(Signer::Main, header, claims);
+        let answer = wire::exchange(program.address, &read(1, &token)).unwrap();
+        is_for_the_log(&program, &answer, code, &[inside]);
+    }
 }
 
 #[test]
