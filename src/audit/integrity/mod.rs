@@ -207,9 +207,9 @@ impl Integrity {
             Err(error) if !is_no_folder(&error) => {
                 Err(unread(&error, &format!("cannot look at {name}")))
             }
-            Err(_) => Err(closed(Cause::FolderMoved, format!("{name} is gone"))),
-            Ok(_) => {
-                let what = format!("another folder is in the place of {name}");
+            now => {
+                let place = now.map_or("no folder", |_| "another folder or file");
+                let what = format!("{place} is in the place of {name}");
                 Err(closed(Cause::FolderMoved, what))
             }
         };

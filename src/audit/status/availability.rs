@@ -287,7 +287,11 @@ impl Availability {
         let now = self.clock.now();
         let mut space = self.space();
         space.measure(free_bytes, self.levels, now, &self.metrics);
-        space.log(&self.space_trouble, &self.directory);
+        let found = self.closed();
+        if found.is_none_or(|found| found.cause != Cause::DiskFull) {
+            // Otherwise the line `deletions are refused` says it.
+            space.log(&self.space_trouble, &self.directory);
+        }
     }
 
     fn space(&self) -> MutexGuard<'_, Space> {

@@ -83,7 +83,7 @@ impl Cause {
     pub fn remedy(self) -> String {
         let what = match self {
             Self::DiskFull => {
-                "free space on the disk of the audit folder, but delete no file of the folder; deletions open again by themselves"
+                "free space on the disk of the audit folder, but delete no file of the folder; deletions open again by themselves within 15 s"
             }
             Self::SyncFailed => {
                 "move away a file that is in the place of the folder, or mount the disk that belongs there; else look for disk errors in the kernel's log (dmesg); deletions open again by themselves"
@@ -95,7 +95,7 @@ impl Cause {
                 "keep a copy of the folder, then put the old file back; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::ReadOnly => {
-                "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves; if the file system became read-only after an error, stop the gateway, unmount, check and mount it, then start"
+                "make the folder writable for the gateway's user (mount options, owner, mode); deletions open again by themselves within 15 s; if the file system became read-only after an error, stop the gateway, unmount, check and mount it, then start"
             }
             Self::FolderMoved => {
                 "put the old folder or its `journal`, or a whole copy, back at its path; deletions open again by themselves; if it is lost, stop the gateway and begin a log of another name (\"Starting over\")"

@@ -121,7 +121,7 @@ impl CommitLoop {
     fn log_recovery(&mut self) {
         let closed = std::mem::take(&mut self.recovered);
         if closed > 0 {
-            let remedy = "list them with `lychgate audit unresolved --config FILE`; once they are 5 minutes old, settle them with `lychgate audit reconcile --config FILE --reason TEXT`, which needs a token for upstream: [credentials] token_file or [audit] reconcile_token_file (docs/operations.md, \"Stop\")";
+            let remedy = "list them with `lychgate audit unresolved --config FILE`; once they are 5 minutes old (or with --now), settle them with `lychgate audit reconcile --config FILE --reason TEXT`, which needs a token for upstream: [credentials] token_file or [audit] reconcile_token_file (docs/operations.md, \"Stop\")";
             tracing::warn!(
                 closed,
                 remedy,

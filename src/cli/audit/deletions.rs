@@ -97,7 +97,7 @@ impl Covered {
         let covers = match size {
             _ if size >= end => "covers all of them".into(),
             _ if size <= first => "covers none of them yet".into(),
-            _ => format!("covers them up to {}", size - 1),
+            _ => format!("covers them up to {} so far", size - 1),
         };
         let entries = match size {
             1 => "entry",
@@ -187,7 +187,7 @@ mod tests {
             ),
             (
                 Some(9),
-                "the signed checkpoint of 9 entries covers them up to 8",
+                "the signed checkpoint of 9 entries covers them up to 8 so far",
             ),
             (
                 Some(7),

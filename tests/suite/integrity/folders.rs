@@ -1,5 +1,7 @@
 //! Changes to the trail's folders: moved, swapped, mounted over.
 
+use std::path::PathBuf;
+
 use super::super::mounts::{self, beside};
 use super::*;
 use crate::support::folder::remove;
@@ -7,12 +9,16 @@ use crate::support::folder::remove;
 #[test]
 fn p3_a_moved_folder_stops_deletions_until_it_is_back() {
     for name in ["", "journal"] {
-        for swapped in [false, true] {
+        for place in ["nothing", "a folder", "a file"] {
             let scene = Scene::new();
-            let (path, held) = (scene.file(name), scene.home.path("held"));
+            // Without the trailing `/` that an empty name leaves: a file may take this place.
+            let path: PathBuf = scene.file(name).components().collect();
+            let held = scene.home.path("held");
             std::fs::rename(&path, &held).unwrap();
-            if swapped {
-                std::fs::create_dir(&path).unwrap();
+            match place {
+                "nothing" => {}
+                "a folder" => std::fs::create_dir(&path).unwrap(),
+                _ => std::fs::write(&path, "").unwrap(),
             }
             scene.refuses("folder-moved");
             scene.stays_closed("folder-moved");
@@ -21,16 +27,21 @@ fn p3_a_moved_folder_stops_deletions_until_it_is_back() {
             } else {
                 "`journal`"
             };
-            let told = match swapped {
-                true => format!("another folder is in the place of {held_name}"),
-                false => format!("{held_name} is gone"),
+            let what = match place {
+                "nothing" => "no folder",
+                _ => "another folder or file",
             };
+            let told = format!("{what} is in the place of {held_name}");
             let verbose = scene.program.page("/readyz?verbose").shown();
             assert!(verbose.contains(&told), "{told}: {verbose}");
-            if swapped {
-                let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
-                assert!(left.is_empty(), "nothing is written there: {left:?}");
-                std::fs::remove_dir(&path).unwrap();
+            match place {
+                "nothing" => {}
+                "a folder" => {
+                    let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
+                    assert!(left.is_empty(), "nothing is written there: {left:?}");
+                    std::fs::remove_dir(&path).unwrap();
+                }
+                _ => std::fs::remove_file(&path).unwrap(),
             }
             std::fs::rename(&held, &path).unwrap();
             scene.comes_back();
