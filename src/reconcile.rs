@@ -9,7 +9,7 @@
 //! - 200 means `still_there`;
 //! - any other answer, or two reads that differ, mean `cannot_tell`.
 //!
-//! If a read gets no answer, the trail records nothing, and the deletion stays in doubt.
+//! If a read gets no answer, or 401 for the token, the trail records nothing, and the deletion stays in doubt.
 //!
 //! If a gateway holds the trail's lock, the gateway reads the users back when the command `audit
 //! reconcile` asks it to. If no gateway holds the lock, the command reads the users back itself.
@@ -141,7 +141,7 @@ impl Reconciler {
         let users = ask::read_back(&self.fetch, &origin, token, targets, PAUSE).await;
         let users = users.map_err(|why| {
             format!(
-                "{why}; it stays unresolved: run `lychgate audit reconcile` once upstream answers"
+                "{why}; it stays unresolved: mend this, then run `lychgate audit reconcile` again"
             )
         })?;
         let Some(worst) = worst(&users) else {

@@ -1,7 +1,7 @@
 //! Decides when the gateway logs a lasting trouble: when it begins, then at most once a minute with a count,
 //! and when it ends.
 //!
-//! A trouble that begins and ends repeatedly gives at most two lines per minute for each cause.
+//! A trouble that begins and ends repeatedly is logged each time, but at most five times a minute.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,8 @@ use crate::clock::{Clock, Time};
 
 /// The shortest time between two lines about the same cause.
 const PAUSE: Duration = Duration::from_secs(60);
+/// How many beginnings of trouble are logged within [`PAUSE`].
+const MOST_BEGINNINGS: u32 = 5;
 
 /// Tracks the trouble of one part of the gateway.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ struct State {
     present: Option<Present>,
     /// Whether a line about the present trouble was logged.
     is_logged: bool,
+    /// When the present [`PAUSE`] began, and how many beginnings were logged in it.
+    beginnings: (Duration, u32),
     /// The occurrences of each cause. The map stays small, because causes are constants of the program.
     causes: BTreeMap<&'static str, Occurrences>,
 }
@@ -57,6 +61,19 @@ pub(crate) struct Due {
     pub(crate) count: u64,
 }
 
+impl State {
+    /// Whether a line about another beginning may be logged now. If so, counts it.
+    fn may_begin(&mut self, passed: Duration) -> bool {
+        let (began, logged) = &mut self.beginnings;
+        if passed.saturating_sub(*began) >= PAUSE {
+            (*began, *logged) = (passed, 0);
+        }
+        let may = *logged < MOST_BEGINNINGS;
+        *logged += u32::from(may);
+        may
+    }
+}
+
 impl Trouble {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
@@ -71,6 +88,7 @@ impl Trouble {
         let (now, passed) = (self.clock.now(), self.clock.passed());
         let mut state = self.state();
         self.is_there.store(true, Ordering::Relaxed);
+        let begins = state.present.is_none() && state.may_begin(passed);
         let since = state.present.as_ref().map_or(now, |present| present.since);
         state.present = Some(Present {
             cause,
@@ -83,7 +101,7 @@ impl Trouble {
             unlogged: 0,
         });
         occurrences.unlogged += count;
-        if !is_new && passed.saturating_sub(occurrences.logged) < PAUSE {
+        if !is_new && !begins && passed.saturating_sub(occurrences.logged) < PAUSE {
             return None;
         }
         occurrences.logged = passed;
@@ -160,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trouble_that_comes_and_goes_gives_two_lines_a_minute() {
+    fn a_trouble_that_comes_and_goes_is_logged_five_times_a_minute() {
         let (trouble, clock) = trouble();
-        let mut lines = 0;
+        let (mut begun, mut ended) = (0, 0);
         for _ in 0..180 {
-            lines += usize::from(trouble.occurs("lost", "", 1).is_some());
-            lines += usize::from(trouble.ends().is_some());
+            begun += usize::from(trouble.occurs("lost", "", 1).is_some());
+            ended += usize::from(trouble.ends().is_some());
             clock.advance(Duration::from_secs(1));
         }
-        assert_eq!(lines, 6);
+        assert_eq!((begun, ended), (15, 15));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::parts::Kept;
 use crate::admin::{Part, Reload, Report, View};
 use crate::audit::status::availability::UNWATCHED_REMEDY;
-use crate::audit::status::space::{self, Space};
+use crate::audit::status::space;
 use crate::audit::{State, Trail};
 use crate::clock::{Clock, Time};
 use crate::config::Config;
@@ -119,7 +119,7 @@ impl View for Health {
         });
         parts.push(Part {
             name: "trail's disk".into(),
-            trouble: space_trouble(&trail.space),
+            trouble: space_trouble(&trail),
         });
         Report {
             reads,
@@ -140,8 +140,12 @@ fn trail_trouble(state: &State) -> Option<String> {
     Some(format!("{}: {}; {remedy}", cause.as_str(), closed.detail))
 }
 
-fn space_trouble(space: &Space) -> Option<(String, Time)> {
-    let (below, free) = (space.key()?, space.free_bytes.unwrap_or(0));
+fn space_trouble(trail: &State) -> Option<(String, Time)> {
+    let space = trail.space;
+    let Some(free) = space.free_bytes else {
+        return Some(("not measured yet".into(), trail.since));
+    };
+    let below = space.key()?;
     let what = format!(
         "{free} bytes are free, less than `{below}`; {}",
         space::REMEDY

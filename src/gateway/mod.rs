@@ -189,7 +189,11 @@ impl Gateway {
         // While deletions are in flight, the gateway still serves other requests and refuses new
         // deletions as `draining`.
         if !ends_within(self.drain_timeout, deletions.finished()).await {
+            let open = self.kept.trail.state().open_intents;
+            let remedy = "after the next start, settle them with `lychgate audit reconcile` (docs/operations.md, \"Stop\")";
             tracing::warn!(
+                open,
+                remedy,
                 "deletions are still in flight: recording them as unknown (reason: drain)"
             );
             deletions.abort();

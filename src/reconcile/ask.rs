@@ -21,11 +21,14 @@ const ALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// The maximum size in bytes of the body that upstream returns for one user.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
+const TOKEN_REFUSED: &str = "upstream refuses the token for reading back (401): renew it in the file that [audit] reconcile_token_file, or else [credentials] token_file, names";
+
 /// Reads each user twice, `pause` apart, and returns the results in the order of `users`. `users` pairs
 /// each user with the path to read that user.
 ///
 /// # Errors
-/// If a read gets no answer. The text names one such user, the origin and the reason.
+/// If a read gets no answer, or if upstream refuses the token. The text names one such user, the origin and
+/// the reason.
 pub(super) async fn read_back(
     fetch: &Fetch,
     origin: &Origin,
@@ -50,7 +53,7 @@ pub(super) async fn read_back(
     Ok(judged.collect())
 }
 
-/// Reads each user once. Stops at the first read that gets no answer.
+/// Reads each user once. Stops at the first read without a result.
 async fn read_all(
     fetch: &Fetch,
     origin: &Origin,
@@ -74,6 +77,8 @@ async fn read_all(
                 let timeout = READ_TIMEOUT.min(left);
                 let answer = client.get(target, Some(&token), MAX_BODY_BYTES, timeout);
                 match answer.await {
+                    // This answer concerns the token, not the user.
+                    Ok(answer) if answer.status == 401 => return Err(TOKEN_REFUSED.into()),
                     Ok(answer) => found.push((at, judge(user, &answer))),
                     Err(why) => return Err(format!("user {user} got no answer: {why}")),
                 }
@@ -182,6 +187,9 @@ mod tests {
             let said = "user 42 got no answer: http://127.0.0.1:";
             assert!(why.starts_with(said) && !why.contains("t0ken"), "{why}");
         }
+        let refused = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+        let why = read([GONE, refused]).await.unwrap_err();
+        assert!(why.contains("reconcile_token_file"), "{why}");
     }
 
     #[tokio::test]

@@ -150,6 +150,11 @@ impl Keys {
         self.shared.wish.notify_one();
     }
 
+    /// How long ago the set in force was read or confirmed; `None` if there is none.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.shared.last_read().map(|read| read.elapsed())
+    }
+
     /// The present problem with the keys and the time at which it began; `None` if there is no
     /// problem. The text gives the cause, the effect and the remedy.
     pub(super) fn trouble(&self) -> Option<(String, Time)> {

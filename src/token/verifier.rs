@@ -152,8 +152,12 @@ impl Verifier {
                         Some(format!("issuer {issuer}: {}", trouble?.0))
                     })
                     .collect();
+                let ages = self.issuers.iter().filter_map(|one| one.keys.age());
+                let oldest = ages.max().unwrap_or_default().as_secs();
                 Some(match troubles.is_empty() {
-                    true => "each key set was read without trouble; such a token causes another fetch of `jwks_url`, at most every 30 s".into(),
+                    true => format!(
+                        "each key set was read without trouble, the oldest {oldest} s ago; such a token causes another fetch of `jwks_url`, at most every 30 s"
+                    ),
                     false => troubles.join("; "),
                 })
             }

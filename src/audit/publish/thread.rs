@@ -77,8 +77,12 @@ impl Publishing {
             let queued = self.queue.take(Duration::ZERO, Duration::ZERO);
             publisher.publish_queued(queued)?;
         }
-        // Clears the error of an earlier publisher.
+        // The error and the waiting entries of an earlier publisher no longer count.
         self.availability.lag.publisher_error(None);
+        let queued = self.queue.lock();
+        let too_much = queued.bytes > MOST_BYTES;
+        self.availability.lag.published(queued.since, too_much);
+        drop(queued);
         #[cfg(test)]
         if crate::audit::by_hand::is_wanted() {
             self.by_hand = Some(ByHand(publisher));
@@ -221,5 +225,43 @@ mod by_hand {
         pub(crate) fn by_hand(&mut self) -> Option<ByHand> {
             self.by_hand.take()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::disk::fake::FakeDisk;
+    use crate::audit::trail::tests::settings;
+    use crate::audit::writer::{Settings, Writer, open};
+    use crate::audit::{Trail, test_folder};
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn p3_a_new_publisher_is_not_late_for_an_outage() {
+        crate::audit::by_hand::want();
+        let folder = test_folder("outage");
+        let settings = Settings {
+            directory: "/audit".into(),
+            seen_file: "/kept/audit.key.seen".into(),
+            ..settings(folder.path())
+        };
+        let (disk, metrics) = (FakeDisk::default(), Metrics::new());
+        disk.mount("/kept");
+        let trail = Trail::by_hand(&settings, Clock::system(), &metrics);
+        let writer = Writer {
+            disk: Arc::new(disk),
+            settings,
+            shared: Arc::clone(trail.shared()),
+            metrics,
+        };
+        let (mut store, _) = open::open(&writer, None).unwrap();
+        let lag = &writer.shared.availability.lag;
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(11)).unwrap();
+        lag.waits(long_ago, false);
+        assert!(lag.closed().is_some());
+        store.publishing.as_mut().unwrap().begin(false).unwrap();
+        assert_eq!(lag.closed(), None);
     }
 }

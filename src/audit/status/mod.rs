@@ -113,7 +113,7 @@ impl Cause {
                 "keep a copy of the folder, run `lychgate audit verify`, and put a whole copy back; if there is none, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::KeyUnusable => {
-                "put the key of this folder into the key file, and deletions open by themselves; or set `key_file` and `origin` in [audit] to this key, and restart; if the key is lost, stop the gateway and begin a log of another name (\"Starting over\")"
+                "if [audit] `origin` is the folder's, put the folder's key into the key file, and deletions open by themselves; else set `origin` and `key_file` to the folder's own, and restart; if the key is lost, stop the gateway and begin a log of another name (\"Starting over\")"
             }
             Self::Recovering => "wait; if it lasts, look at the disk",
         };

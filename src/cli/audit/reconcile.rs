@@ -32,9 +32,9 @@ Each user is read twice, one second apart, from the host that the deletion was
 sent to, with the gateway's own token for upstream. 404 or `deleted: true` means
 `deleted` (the user is absent now, by anyone's doing), 200 means `still_there`;
 any other answer, or two reads that differ, mean `cannot_tell`. A batch gets the
-worst result of its users. If a read gets no answer, nothing is recorded, and
-the deletion stays unresolved. If a gateway is running, it does the work;
-otherwise the command does, with --config.")]
+worst result of its users. If a read gets no answer, or 401 for the token,
+nothing is recorded, and the deletion stays unresolved. If a gateway is running,
+it does the work; otherwise the command does, with --config.")]
 pub(super) struct Arguments {
     /// Only these deletions, even if they were read back before; default: all unresolved ones
     #[arg(value_name = "INDEX|REQUEST_ID")]

@@ -55,7 +55,7 @@ fn p3_each_cause_is_logged_once_a_minute_with_the_remedy() {
             "deletions are accepted",
         );
         if cause == Cause::Recovering {
-            assert_eq!(told, [soon, accepted, soon, accepted]);
+            assert_eq!(told, [soon, accepted, soon, soon, accepted]);
             continue;
         }
         assert_eq!(told, [soon, accepted, refused, refused, accepted]);
