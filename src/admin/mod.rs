@@ -58,6 +58,8 @@ pub(crate) fn check_token(settings: &Settings) -> Result<(), String> {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const UNKNOWN_QUERY: &str =
+    "/readyz knows only the queries `verbose` and `for=deletions`; correct the probe";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Admin {
@@ -135,9 +137,18 @@ impl Admin {
     }
 
     fn readyz(&self, query: &str) -> Response<Body> {
-        let asked = |name: &str| query.split('&').any(|part| part == name);
+        let (mut is_verbose, mut is_for_deletions) = (false, false);
+        for part in query.split('&') {
+            match part {
+                "" => {}
+                "verbose" => is_verbose = true,
+                "for=deletions" => is_for_deletions = true,
+                // If it were ignored, a misspelt probe would always pass.
+                _ => return text(StatusCode::BAD_REQUEST, UNKNOWN_QUERY),
+            }
+        }
         let report = self.view.report();
-        let ready = match asked("for=deletions") {
+        let ready = match is_for_deletions {
             true => &report.deletions,
             false => &report.reads,
         };
@@ -146,7 +157,7 @@ impl Admin {
             Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         match ready {
-            _ if asked("verbose") => text(status, &pages::verbose(&report)),
+            _ if is_verbose => text(status, &pages::verbose(&report)),
             Ok(()) => text(status, "ok"),
             Err(trouble) => text(status, trouble),
         }

@@ -119,6 +119,20 @@ async fn p3_a_closed_trail_makes_deletions_unready_and_reads_not() {
 }
 
 #[tokio::test]
+async fn a_query_that_readyz_does_not_know_is_400() {
+    let admin = admin(fine(), None);
+    for query in ["for=deletion", "for", "verbose=1", "Verbose", "verbose&x"] {
+        let response = admin.serve(get(&format!("/readyz?{query}"))).await;
+        assert_eq!(response.status(), 400, "{query}");
+        assert!(body(response).await.contains("for=deletions"), "{query}");
+    }
+    for query in ["", "verbose", "for=deletions&verbose"] {
+        let response = admin.serve(get(&format!("/readyz?{query}"))).await;
+        assert_eq!(response.status(), 200, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn p12_a_refused_reload_is_told_by_readyz() {
     let mut report = fine();
     report.reload = Some(Reload {
