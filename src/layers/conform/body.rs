@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::contract::BodyRule;
@@ -127,7 +128,12 @@ enum Collect {
 }
 
 /// Reads a body of at most `most` bytes. The layer `limits` limits the time that the body may take.
+///
+/// The function does not poll a body whose declared length is too long, so the caller gets no `100 Continue`.
 async fn collect(context: &RequestContext, body: Body, most: usize) -> Result<Bytes, Collect> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(Collect::TooLong);
+    }
     match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Collect::TooLong),
