@@ -21,6 +21,26 @@ use crate::token::Identity;
 /// The only header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
+/// Headers that the gateway checks, beside those that begin with `content-`. `Transfer-Encoding` is not among
+/// them, because the gateway frames each body anew.
+const CHECKED: [&str; 6] = [
+    "authorization",
+    "host",
+    "if-match",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
+/// Whether the gateway checks this header, or upstream needs it to read the content. `Connection` may not
+/// name such a header, because an intermediary drops what `Connection` names. The case of `name` is ignored.
+#[must_use]
+pub fn is_judged(name: &str) -> bool {
+    const CONTENT: &str = "content-";
+    let start = name.get(..CONTENT.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(CONTENT) || CHECKED.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
 /// The facts of one request. Up to the layer `route`, the request's extensions carry the context. From there
 /// on, the stage types of the layers carry the context.
 ///
@@ -284,6 +304,22 @@ mod tests {
         let value = |bytes| header_text(&HeaderValue::from_bytes(bytes).unwrap());
         assert_eq!(value(b"12"), "12");
         assert_ne!(value(b"1\xfe"), value(b"1\xff"));
+    }
+
+    #[test]
+    fn headers_of_the_checks_and_of_the_content_are_judged() {
+        for name in ["If-Match", "x-http-method-override", "content-md5"] {
+            assert!(is_judged(name), "{name}");
+        }
+        for name in [
+            "transfer-encoding",
+            "x-private",
+            "content",
+            "x-content-type",
+            "",
+        ] {
+            assert!(!is_judged(name), "{name}");
+        }
     }
 
     fn context(request: &Request<()>) -> RequestContext {

@@ -6,18 +6,10 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::trace_context;
-use crate::request::Peer;
+use crate::request::{Peer, is_judged};
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Headers that a layer has judged. `route` refuses a request whose `Connection` names one of these headers.
-/// This list is a second safeguard: the gateway keeps these headers even if `Connection` names them.
-const JUDGED: [&str; 4] = [
-    "if-match",
-    "x-http-method-override",
-    "authorization",
-    "content-type",
-];
 
 /// Rewrites the caller's headers in place. `host` is the host of the origin.
 pub(super) fn rewrite(
@@ -79,16 +71,13 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
+/// Whether `Connection` names the header. A judged header stays nevertheless: an answer needs its `Content-*`
+/// headers, and `route` has refused a request that names a judged one.
 fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
-    if JUDGED.contains(&name.as_str()) {
-        return false;
-    }
-    headers.get_all(CONNECTION).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_ref()))
-    })
+    let values = headers.get_all(CONNECTION).iter();
+    let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_ref()))
+        && !is_judged(name.as_str())
 }
 
 /// Whether a caller is forbidden to set this header. `name` is in lower case. Many servers read `_` as `-`,
