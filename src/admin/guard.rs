@@ -77,6 +77,8 @@ impl Guard {
             return true;
         }
         let (name, port) = match host.rsplit_once(':') {
+            // An empty port is the default one (RFC 3986 §6.2.3).
+            Some((name, "")) => (name, Some(80)),
             Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
             _ => (host, Some(80)),
         };

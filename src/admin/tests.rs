@@ -60,12 +60,16 @@ fn disk_full() -> Report {
     }
 }
 
-fn admin(report: Report, token_file: Option<PathBuf>) -> Admin {
-    let settings = Settings {
+fn settings(token_file: Option<PathBuf>) -> Settings {
+    Settings {
         address: "127.0.0.1:9080".parse().unwrap(),
         token_file,
         hosts: vec!["gate.example:9080".into()],
-    };
+    }
+}
+
+fn admin(report: Report, token_file: Option<PathBuf>) -> Admin {
+    let settings = settings(token_file);
     let view = Arc::new(Fixed(report));
     let directory = PathBuf::from("/nowhere/audit");
     Admin::new(&settings, settings.address, view, Metrics::new(), directory).unwrap()
@@ -182,6 +186,7 @@ async fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
         "127.0.0.1:1",
         "10.0.0.1:9080",
         "localhost",
+        "localhost:",
         "",
     ] {
         let request = with("/status", &[("host", host)]);
@@ -198,6 +203,14 @@ async fn a_host_that_is_not_ours_is_turned_away_beyond_health() {
     ] {
         let request = with("/status", &[("host", host)]);
         assert_eq!(admin.serve(request).await.status(), 200, "{host}");
+    }
+    let port_80 = Admin {
+        guard: Arc::new(Guard::new(&settings(None), "127.0.0.1:80".parse().unwrap()).unwrap()),
+        ..admin.clone()
+    };
+    for host in ["localhost", "localhost:", "[::1]:", "127.0.0.1:80"] {
+        let request = with("/status", &[("host", host)]);
+        assert_eq!(port_80.serve(request).await.status(), 200, "{host}");
     }
     let two = with("/status", &[("host", "localhost:9080"), ("host", "x")]);
     assert_eq!(admin.serve(two).await.status(), 421);

@@ -55,7 +55,11 @@ pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
             "expect" => check_expect(value)?,
             "host" if host.is_some() => return malformed("Host appears more than once").refuse(),
             "host" => host = Some(value),
-            "transfer-encoding" if codings == 0 && value == "chunked" => codings += 1,
+            "transfer-encoding"
+                if codings == 0 && value.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+            {
+                codings += 1;
+            }
             "transfer-encoding" => {
                 return malformed("Transfer-Encoding is not exactly `chunked`, once").refuse();
             }
@@ -132,7 +136,7 @@ fn check_host(head: &Parts, host: Option<&HeaderValue>) -> Checked<()> {
     if authority.as_str().contains('@') {
         return malformed("the target holds user information").refuse();
     }
-    if !authority.as_str().eq_ignore_ascii_case(host) {
+    if !without_empty_port(authority.as_str()).eq_ignore_ascii_case(without_empty_port(host)) {
         return Refusal::new(
             Code::PathMalformed,
             "The target names another host than the Host header. Send one and the same.",
@@ -142,7 +146,13 @@ fn check_host(head: &Parts, host: Option<&HeaderValue>) -> Checked<()> {
     Ok(())
 }
 
-/// Whether the text is `uri-host [":" port]` (RFC 9110 §7.2) and nothing else.
+/// `a:` names the same server as `a` (RFC 3986 §6.2.3).
+fn without_empty_port(authority: &str) -> &str {
+    authority.strip_suffix(':').unwrap_or(authority)
+}
+
+/// Whether the text is `uri-host [":" port]` (RFC 9110 §7.2) and nothing else. The port may be empty (RFC 3986
+/// §3.2.3).
 fn is_host(text: &str) -> bool {
     if is_name_and_port(text) {
         return true;
@@ -152,15 +162,18 @@ fn is_host(text: &str) -> bool {
     };
     let host = authority.host();
     let port_is_fine = match text.strip_prefix(host) {
-        Some("") => true,
-        Some(rest) => rest.starts_with(':') && authority.port_u16().is_some(),
+        Some("" | ":") => true,
+        Some(rest) => {
+            // `port_u16` accepts a sign.
+            rest.starts_with(':') && !rest.contains('+') && authority.port_u16().is_some()
+        }
         None => false,
     };
     !host.is_empty() && !text.contains('@') && port_is_fine
 }
 
 /// Recognizes the common form without copying the text: a name of letters, digits, `-` and `.`, then
-/// optionally a port of 1 to 4 digits.
+/// optionally a port of at most 4 digits.
 fn is_name_and_port(text: &str) -> bool {
     let name = text
         .bytes()
@@ -169,9 +182,7 @@ fn is_name_and_port(text: &str) -> bool {
     let port = text.as_bytes().get(name..).unwrap_or_default();
     let port_is_fine = match port {
         [] => true,
-        [b':', digits @ ..] => {
-            (1..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
-        }
+        [b':', digits @ ..] => digits.len() <= 4 && digits.iter().all(u8::is_ascii_digit),
         _ => false,
     };
     name > 0 && port_is_fine
@@ -205,8 +216,9 @@ mod tests {
     #[test]
     fn a_plain_head_passes() {
         assert_eq!(judge("/", &[("host", "a:80")]), None);
-        assert_eq!(judge("/", &[("host", "[::1]:80")]), None);
-        assert_eq!(judge("http://a/", &[("host", "a")]), None);
+        for host in ["[::1]:80", "a:", "[::1]:", "a_b:", "a:65535"] {
+            assert_eq!(judge("/", &[("host", host)]), None, "{host}");
+        }
     }
 
     #[test]
@@ -214,7 +226,9 @@ mod tests {
         let malformed = Some(Code::RequestMalformed);
         assert_eq!(judge("/", &[]), malformed);
         assert_eq!(judge("/", &[("host", "a"), ("host", "a")]), malformed);
-        for host in ["", "a b", "u@a", "a/b", "a:b", "a:"] {
+        for host in [
+            "", ":", "a b", "u@a", "a/b", "a:b", "a::", "a:+1", "a:65536",
+        ] {
             assert_eq!(judge("/", &[("host", host)]), malformed, "{host}");
         }
     }
@@ -222,7 +236,12 @@ mod tests {
     #[test]
     fn an_absolute_target_names_the_host() {
         let host = [("host", "a")];
+        for target in ["http://a/", "HTTP://A/", "http://a:/"] {
+            assert_eq!(judge(target, &host), None, "{target}");
+        }
+        assert_eq!(judge("http://a/", &[("host", "A:")]), None);
         assert_eq!(judge("http://b/", &host), Some(Code::PathMalformed));
+        assert_eq!(judge("http://a:1/", &host), Some(Code::PathMalformed));
         assert_eq!(judge("http://u@a/", &host), Some(Code::RequestMalformed));
     }
 
@@ -241,6 +260,7 @@ mod tests {
     fn transfer_encoding_is_one_chunked() {
         let with = |value| judge("/", &[("host", "a"), ("transfer-encoding", value)]);
         assert_eq!(with("chunked"), None);
+        assert_eq!(with("Chunked"), None);
         assert_eq!(with("gzip, chunked"), Some(Code::RequestMalformed));
         assert_eq!(with("chunked, chunked"), Some(Code::RequestMalformed));
     }
