@@ -7,6 +7,8 @@ use http::{HeaderValue, Method};
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::is_judged;
 
+const ALL_METHODS: &str = "GET, POST, PUT, DELETE";
+
 /// Headers that the gateway checks or sets. The layer refuses each of these names if it is spelled with `_`
 /// in place of `-`. That spelling would escape the checks, but a server behind the gateway might read it as
 /// the real header.
@@ -38,12 +40,16 @@ const JUDGED: [&str; 23] = [
 
 /// Checks the head in one pass over the headers. Returns the method override, if there is one.
 pub(super) fn check(head: &Parts) -> Checked<Option<&str>> {
-    if head.method == Method::CONNECT {
+    // These two have no path for which the contract could list the methods.
+    if head.method == Method::CONNECT || head.method == Method::OPTIONS && head.uri.path() == "*" {
         let mut refusal = Refusal::new(
             Code::MethodNotAllowed,
-            "CONNECT is not allowed here; allowed: GET, POST, PUT, DELETE.",
+            format!(
+                "{} is not allowed here; allowed: {ALL_METHODS}.",
+                head.method
+            ),
         );
-        refusal.allow = Some("GET, POST, PUT, DELETE".to_owned());
+        refusal.allow = Some(ALL_METHODS.to_owned());
         return refusal.refuse();
     }
     let (mut host, mut authorizations, mut codings) = (None, 0, 0);
@@ -253,6 +259,17 @@ mod tests {
         }
         for value in ["close, If-Match", "close,\tHOST\t,", "Content-Type"] {
             assert_eq!(with(value), Some(Code::RequestMalformed), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_path_is_told_all_methods() {
+        for (method, target) in [("CONNECT", "a:80"), ("OPTIONS", "*")] {
+            let request = Request::builder().method(method).uri(target);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let refusal = check(&head).unwrap_err();
+            assert_eq!(refusal.code, Code::MethodNotAllowed, "{method}");
+            assert_eq!(refusal.allow.as_deref(), Some(ALL_METHODS), "{method}");
         }
     }
 
