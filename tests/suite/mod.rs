@@ -20,6 +20,9 @@ mod users;
 mod kill_in_sync;
 mod kill_nine;
 
+// Offers that the gateway ignores, and spellings that the standards leave free.
+mod honest_callers;
+
 // Callers that hang up.
 mod flood;
 mod hang_up;
