@@ -54,6 +54,8 @@ pub struct Failure {
     /// Whether any byte of this request was sent. TLS handshakes and other requests on the
     /// connection do not count.
     pub bytes_left: bool,
+    /// The status of a usable head that came, if the answer then failed before its body began.
+    pub status: Option<u16>,
     /// The explanation for the log, without secrets. The caller does not see this text, because it may name
     /// the origin and its addresses.
     pub detail: Cow<'static, str>,

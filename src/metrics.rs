@@ -117,7 +117,7 @@ impl Metrics {
         Self(Arc::new(All {
             requests: add(r, "requests", "Requests answered"),
             request_seconds: add_latency(r, "request", "Request head to answer head"),
-            upstream_seconds: add_latency(r, "upstream", "Request sent to answer head"),
+            upstream_seconds: add_latency(r, "upstream", "Request sent to answer's first bytes"),
             upstream_connections: add(r, "upstream_connections", "Connections opened"),
             upstream_retries: add(r, "upstream_retries", "Reads sent again"),
             connections: add(r, "connections", "Connections open from callers"),

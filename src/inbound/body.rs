@@ -1,4 +1,6 @@
-//! Passes a caller's body to the stack, data frames only, and notes whether the body was read to its end.
+//! Passes the caller's body to the stack and the answer's body to hyper.
+//!
+//! The stack gets only the data frames of the caller's body. A flag notes whether the stack read it to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::request::Body;
+use crate::request::{Body, BoxError};
 
 /// A flag per connection: whether the body of the last request was dropped before its end.
 #[derive(Clone, Debug, Default)]
@@ -84,5 +86,51 @@ impl Drop for DataOnly {
         if !self.ended && !self.incoming.is_end_stream() {
             self.unread.0.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// The body of an answer, for hyper. If the body breaks off, hyper drops the connection with all that it has not
+/// written yet. So the error waits until hyper has had a chance to write the head and the bytes that came.
+pub(super) struct Outward<B> {
+    body: B,
+    broken: Option<BoxError>,
+}
+
+impl<B> Outward<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self { body, broken: None }
+    }
+}
+
+impl<B> http_body::Body for Outward<B>
+where
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::request::{Body, Peer};
+use crate::request::{Body, BoxError, Peer};
 
 /// A bidirectional stream of bytes, and the facts about its peer.
 #[derive(Debug)]
@@ -39,18 +40,25 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
 
 /// The request stack as a protocol sees it. Every function with the signature of `answer` is a handler.
 pub(super) trait Handler: Clone + Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
     /// The type of the future that resolves to the answer.
-    type Answering: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static;
+    type Answering: Future<Output = Result<Response<Self::Body>, Infallible>>
+        + Send
+        + Unpin
+        + 'static;
 
     /// Answers one request of this peer. Requests of one connection may overlap.
     fn answer(&self, request: Request<Body>, peer: &Peer) -> Self::Answering;
 }
 
-impl<H, F> Handler for H
+impl<H, F, B> Handler for H
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + Unpin + 'static,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
+    type Body = B;
     type Answering = F;
 
     fn answer(&self, request: Request<Body>, peer: &Peer) -> F {

@@ -18,9 +18,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 
-use super::body::{Unread, inward};
+use super::body::{Outward, Unread, inward};
 use super::connection::{Connection, Drain, Handler, Protocol};
-use crate::request::{Body, Peer};
+use crate::request::{BoxError, Peer};
 use lingering_close::lingering_close;
 
 /// hyper's own limit for one head. The gateway's limits for the target (at most 60 KiB) and the headers (at
@@ -129,7 +129,8 @@ async fn drive<Io, S>(
 ) -> hyper::Result<()>
 where
     Io: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Unpin> + Unpin,
+    S: HttpService<Incoming, Error = Infallible, Future: Unpin> + Unpin,
+    S::ResBody: http_body::Body<Error = BoxError> + 'static,
 {
     // Polls hyper before asking it to stop, so that a request that has arrived still gets its answer.
     tokio::select! {
@@ -158,11 +159,11 @@ struct Answer<'a, F> {
     unread: &'a Unread,
 }
 
-impl<F> Future for Answer<'_, F>
+impl<F, B> Future for Answer<'_, F>
 where
-    F: Future<Output = Result<Response<Body>, Infallible>> + Unpin,
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
 {
-    type Output = F::Output;
+    type Output = Result<Response<Outward<B>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(mut response) = ready!(Pin::new(&mut self.answering).poll(cx));
@@ -174,7 +175,7 @@ where
         if self.drain.is_winding_down() || self.unread.is_set() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(response))
+        Poll::Ready(Ok(response.map(Outward::new)))
     }
 }
 
@@ -184,6 +185,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+    use crate::request::Body;
 
     #[tokio::test]
     async fn a_connection_needs_no_socket() {

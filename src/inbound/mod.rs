@@ -4,7 +4,7 @@
 //! 2. [`server`] limits the number of connections, and ends them gracefully when the gateway stops;
 //! 3. [`connection`] is the interface between a transport and the protocol that serves the connection;
 //! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`);
-//! 5. [`body`] passes a caller's body to the stack without the trailers.
+//! 5. [`body`] passes the bodies between hyper and the stack.
 //!
 //! HTTP/2 is not supported yet. A server for HTTP/2 belongs in `http2.rs`, as a second
 //! `connection::Protocol`. [`serve`] then picks the protocol of a connection. `layers::route` reads
@@ -21,11 +21,12 @@ pub(crate) use server::Server;
 
 use std::convert::Infallible;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::request::{Body, Peer};
+use crate::request::{Body, BoxError, Peer};
 use http1::Http1;
 
 /// The counters of a listener.
@@ -39,10 +40,11 @@ pub(crate) struct Counters {
 
 /// Starts to accept connections, and passes every request to `handler`. Must be called within a tokio
 /// runtime.
-pub(crate) fn serve<H, F>(listener: Listener, counters: Counters, handler: H) -> Server
+pub(crate) fn serve<H, F, B>(listener: Listener, counters: Counters, handler: H) -> Server
 where
     H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response<Body>, Infallible>> + Send + Unpin + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + Unpin + 'static,
+    B: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
     let http1 = Http1 {
         head_timeout: listener.head_timeout(),

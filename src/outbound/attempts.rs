@@ -166,6 +166,7 @@ mod tests {
             failure: Failure {
                 kind,
                 bytes_left,
+                status: None,
                 detail: "".into(),
             },
             message: None,

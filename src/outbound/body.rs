@@ -1,65 +1,107 @@
 //! The answer's body on its way to the caller.
 //!
+//! The gateway waits for the first bytes of a body before it passes on the head. So it can still refuse an
+//! answer that breaks off before them, and it copies most bodies with their head in one write.
+//!
 //! The body drops trailers. If upstream cuts the body short or the request's time is over, the body ends in
 //! an error. At its end, the body returns the connection to the pool. A drop before the end closes the
-//! connection. If the caller stops reading, nothing polls the body, so after the first frame a task enforces
-//! the time limit.
+//! connection. If the caller stops reading, nothing polls the body, so a task enforces the time limit.
 
+use std::future::{self, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::stream;
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::StreamBody;
 use hyper::body::Incoming;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::alarm::Alarm;
 use super::origin_pool::Lease;
-use crate::request::{Body, BoxError};
+use crate::request::Body;
 
 /// Why an answer's body failed before its end.
 #[derive(Debug, thiserror::Error)]
-enum BodyError {
+pub(super) enum BodyError {
     #[error("upstream's answer was cut short: {0}")]
-    CutShort(hyper::Error),
+    CutShort(String),
     #[error("upstream's answer was not read to its end in time")]
     TimedOut,
 }
 
-/// Wraps hyper's body. An answer without a body returns its connection at once.
-pub(super) fn answer_body(incoming: Incoming, lease: Lease, deadline: Instant) -> Body {
-    if incoming.is_end_stream() {
-        lease.give_back();
-        return Body::Empty;
+impl BodyError {
+    fn cut_short(error: &hyper::Error) -> Self {
+        Self::CutShort(with_cause(error))
     }
-    Body::Stream(UnsyncBoxBody::new(AnswerBody {
-        incoming,
-        held: Held::Own(lease),
-        deadline,
-        timer: None,
-    }))
+}
+
+/// Waits until `deadline` for the first bytes of the body. Returns `None` if the body has none.
+pub(super) async fn first_bytes(
+    incoming: &mut Incoming,
+    alarm: &mut Alarm,
+    deadline: Instant,
+) -> Result<Option<Bytes>, BodyError> {
+    poll_fn(|cx| {
+        if incoming.is_end_stream() {
+            return Poll::Ready(Ok(None));
+        }
+        loop {
+            match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Drops trailers.
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Poll::Ready(Ok(Some(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(BodyError::cut_short(&error)));
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Pending => {
+                    let timed_out = alarm.poll_at(deadline, cx);
+                    return timed_out.map(|()| Err(BodyError::TimedOut));
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Makes the body from its first bytes and the rest. A body that has ended returns its connection at once.
+pub(super) fn answer_body(
+    first: Option<Bytes>,
+    incoming: Incoming,
+    lease: Lease,
+    deadline: Instant,
+) -> Body {
+    match first {
+        Some(first) if !incoming.is_end_stream() => Body::stream(AnswerBody {
+            first,
+            incoming,
+            watch: Some(Watch::start(lease, deadline)),
+        }),
+        whole => {
+            lease.give_back();
+            whole.map_or(Body::Empty, Body::whole)
+        }
+    }
 }
 
 struct AnswerBody {
+    /// The bytes that came first; empty once the caller has them.
+    first: Bytes,
     incoming: Incoming,
-    held: Held,
-    deadline: Instant,
-    /// Limits the waits before the first frame, when no task runs yet.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// `None` when the body has ended.
+    watch: Option<Watch>,
 }
 
-/// Who holds the lease of the connection.
-enum Held {
-    /// Only the body: most bodies end before they need a task.
-    Own(Lease),
-    /// The body and its task share the lease. The task takes the lease when the time is over.
-    Watched(Watch),
-    /// Nobody: the body has ended.
-    Ended,
-}
-
+/// The lease of the connection. The body shares it with a task, which takes it when the time is over.
 struct Watch {
     lease: Arc<Mutex<Option<Lease>>>,
     task: AbortHandle,
@@ -92,93 +134,78 @@ fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
 }
 
 impl AnswerBody {
-    /// Starts the task that enforces the time limit, unless the task already runs.
-    fn watch(&mut self) {
-        if let Held::Own(_) = self.held
-            && let Held::Own(lease) = std::mem::replace(&mut self.held, Held::Ended)
-        {
-            self.held = Held::Watched(Watch::start(lease, self.deadline));
-        }
-    }
-
-    /// Waits for the next frame until the deadline.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // At the deadline, the task closes the connection, which ends this wait.
-        if let Held::Watched(_) = self.held {
-            return Poll::Pending;
-        }
-        let deadline = self.deadline;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        ready!(timer.as_mut().poll(cx));
-        // The drop of the lease closes the connection.
-        drop(self.end());
-        Poll::Ready(Some(Err(BodyError::TimedOut.into())))
-    }
-
-    /// Takes the lease. Returns `None` if the body has ended or if the task took the lease because the time
-    /// was over.
-    fn end(&mut self) -> Option<Lease> {
-        match std::mem::replace(&mut self.held, Held::Ended) {
-            Held::Own(lease) => Some(lease),
-            Held::Watched(watch) => take(&watch.lease),
-            Held::Ended => None,
-        }
+    /// Takes the lease. Returns an error if the task took the lease because the time was over.
+    fn end(&mut self) -> Result<Lease, BodyError> {
+        let watch = self.watch.take();
+        let lease = watch.and_then(|watch| take(&watch.lease));
+        lease.ok_or(BodyError::TimedOut)
     }
 
     /// Returns the connection for reuse. If the task has closed the connection, returns an error, even if
     /// hyper reports a normal end.
-    fn finish(&mut self) -> Result<(), BoxError> {
-        let lease = self.end().ok_or(BodyError::TimedOut)?;
-        lease.give_back();
-        Ok(())
+    fn finish(&mut self) -> Result<(), BodyError> {
+        self.end().map(Lease::give_back)
     }
 }
 
 impl http_body::Body for AnswerBody {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Held::Ended = self.held {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if self.watch.is_none() {
             return Poll::Ready(None);
         }
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+            // At the deadline, the task closes the connection, which ends this wait.
+            match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_data() => {
                     // A reader that knows the body's length need not poll again after the last frame, so the
                     // body must not wait for another poll before it returns the connection.
-                    if !self.incoming.is_end_stream() {
-                        self.watch();
-                    } else if let Err(error) = self.finish() {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                    return Poll::Ready(Some(Ok(frame)));
+                    let ended = self.incoming.is_end_stream();
+                    let finished = if ended { self.finish() } else { Ok(()) };
+                    return Poll::Ready(Some(finished.map(|()| frame)));
                 }
                 // Drops trailers.
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(error))) => {
-                    let error = match self.end() {
-                        Some(_) => BodyError::CutShort(error),
-                        None => BodyError::TimedOut,
-                    };
-                    return Poll::Ready(Some(Err(error.into())));
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    let ended = self.end();
+                    let error = ended.map_or_else(|late| late, |_| BodyError::cut_short(&error));
+                    return Poll::Ready(Some(Err(error)));
                 }
-                Poll::Ready(None) => return Poll::Ready(self.finish().err().map(Err)),
-                Poll::Pending => return self.wait(cx),
+                None => return Poll::Ready(self.finish().err().map(Err)),
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.held, Held::Ended)
+        self.watch.is_none() && self.first.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let rest = self.incoming.size_hint().exact();
+        let first = self.first.len() as u64;
+        rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
+    }
+}
+
+/// The body of an answer that broke off before its first bytes: its reader gets the error.
+pub(super) fn broken_body(error: BodyError) -> Body {
+    let error: Result<Frame<Bytes>, _> = Err(error);
+    Body::stream(StreamBody::new(stream::once(future::ready(error))))
+}
+
+/// An error of hyper and its cause, for people.
+pub(super) fn with_cause(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

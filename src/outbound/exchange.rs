@@ -1,4 +1,4 @@
-//! Sends one request on one connection, waits for the answer, and judges the answer's head.
+//! Sends one request on one connection, waits for the answer, and judges its head and the start of its body.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -7,13 +7,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::answer;
-use super::body::answer_body;
+use super::body::{BodyError, answer_body, broken_body, first_bytes, with_cause};
 use super::counted_stream::CountedStream;
 use super::origin_pool::{Lease, failure};
 use super::upload::Upload;
@@ -72,7 +72,7 @@ pub(super) struct Lost {
 type Reply =
     Result<Response<hyper::body::Incoming>, hyper::client::conn::TrySendError<Request<Upload>>>;
 
-/// Sends the request and returns the answer while its body is still arriving. A drop of the future closes the
+/// Sends the request and returns the answer once its body has begun. A drop of the future closes the
 /// connection.
 pub(super) async fn exchange(
     mut lease: Lease,
@@ -94,14 +94,20 @@ pub(super) async fn exchange(
     let sending = pin!(connection.sender.try_send_request(request));
     match answered(sending, &stream, &mut connection.alarm, times).await {
         Some(Ok(response)) => {
-            let (mut head, incoming) = response.into_parts();
+            let (mut head, mut incoming) = response.into_parts();
             let early = stream.was_early();
             if let Err(detail) = answer::judge(head.status, &head.headers, delivery, early) {
                 return Err(lost(protocol(&lease, detail), None, true));
             }
             answer::rewrite(&mut head.headers);
             head.version = Version::HTTP_11;
-            let body = answer_body(incoming, lease, times.deadline);
+            let alarm = &mut connection.alarm;
+            let body = match first_bytes(&mut incoming, alarm, times.deadline).await {
+                Ok(first) => answer_body(first, incoming, lease, times.deadline),
+                // The status alone decides the outcome of a deletion.
+                Err(error) if delivery == Delivery::Deletion => broken_body(error),
+                Err(error) => return Err(lost(bodiless(&lease, head.status, error), None, true)),
+            };
             Ok(Response::from_parts(head, body))
         }
         Some(Err(mut error)) => {
@@ -114,6 +120,7 @@ pub(super) async fn exchange(
             let failure = Failure {
                 kind: FailureKind::Timeout,
                 bytes_left: stream.seal(),
+                status: None,
                 detail: format!("{} did not answer in time", lease.origin()).into(),
             };
             Err(lost(failure, None, stream.answer_begun()))
@@ -162,23 +169,38 @@ fn broken(lease: &Lease, stream: &CountedStream, error: &hyper::Error) -> Box<Lo
         FailureKind::ConnectionLost
     };
     let origin = lease.origin();
-    let detail = match std::error::Error::source(error) {
-        // If the body failed, the layer that made the body reports the error.
-        Some(cause) if kind != FailureKind::RequestBody => format!("{origin}: {error}: {cause}"),
-        _ => format!("{origin}: {error}"),
+    let detail = match kind {
+        // The layer that made the body reports its error.
+        FailureKind::RequestBody => format!("{origin}: {error}"),
+        _ => format!("{origin}: {}", with_cause(error)),
     };
     let failure = Failure {
         kind,
         bytes_left: stream.seal(),
+        status: None,
         detail: detail.into(),
     };
     lost(failure, None, stream.answer_begun())
+}
+
+/// The failure of an answer whose head came, but not one byte of its body.
+fn bodiless(lease: &Lease, status: StatusCode, error: BodyError) -> Failure {
+    Failure {
+        kind: match error {
+            BodyError::CutShort(_) => FailureKind::Protocol,
+            BodyError::TimedOut => FailureKind::Timeout,
+        },
+        bytes_left: true,
+        status: Some(status.as_u16()),
+        detail: format!("{}: {error}", lease.origin()).into(),
+    }
 }
 
 fn protocol(lease: &Lease, detail: &'static str) -> Failure {
     Failure {
         kind: FailureKind::Protocol,
         bytes_left: true,
+        status: None,
         detail: format!("{}: {detail}", lease.origin()).into(),
     }
 }

@@ -318,6 +318,7 @@ pub(super) fn failure(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -
     Failure {
         kind,
         bytes_left: false,
+        status: None,
         detail: detail.into(),
     }
 }

@@ -1,14 +1,15 @@
-//! An upstream without a valid answer: the trail's record and the answer to the caller.
+//! An upstream without a valid answer: the trail's record, the answer to the caller and the access line.
 
 use std::net::TcpListener;
 
 use lychgate::audit::entry::{Reason, Sent, Verdict};
 use lychgate::audit::read::query::Deletion;
 
-use super::callers::{delete, receipt_index, refusal};
+use super::callers::{delete, read, receipt_index, refusal, request};
 use super::program::Home;
 use super::users::{Manner, Users};
-use crate::support::wire::Answer;
+use crate::support::tokens::good_token;
+use crate::support::wire::{self, Answer};
 
 /// The expected status and code for the caller, and the outcome, its reason and `sent`.
 type Expected = (u16, &'static str, Verdict, Option<Reason>, Sent);
@@ -161,6 +162,53 @@ fn p2_the_status_decides_if_the_body_is_cut_short() {
         (closed.status, closed.revision.as_deref()),
         (Some(200), Some("9"))
     );
+}
+
+#[test]
+fn p2_the_status_decides_if_the_body_never_begins() {
+    let cut = b"HTTP/1.1 200 OK\r\nac-revision: 9\r\ncontent-length: 50\r\n\r\n";
+    let expected = (502, "upstream-protocol", Verdict::Deleted, None, Sent::Yes);
+    let (answer, closed) = judge(Manner::Raw(cut), expected);
+    assert_eq!(answer.json()["upstream_status"], 200);
+    assert_eq!(closed.revision.as_deref(), Some("9"));
+}
+
+/// Sends a read and a write to an upstream with this manner. Passes each answer and the detail of its
+/// access line to `judge`.
+fn read_and_write(manner: Manner, judge: impl Fn(&Answer, &str)) {
+    let users = Users::start();
+    users.behave(manner);
+    let program = Home::new(users.address(), &[]).start_ready();
+    let token = good_token();
+    let write = "If-Match: 7\r\nContent-Length: 2\r\n";
+    let mut write = request("PUT", "/1", &token, write);
+    write.extend_from_slice(b"{}");
+    for request in [read(1, &token), write] {
+        let answer = wire::exchange(program.address, &request).expect("no empty reply");
+        judge(&answer, &program.logged_detail(&answer));
+    }
+    assert_eq!(users.seen_count(), 2, "each is sent once");
+}
+
+#[test]
+fn a_read_or_write_without_a_byte_of_its_body_is_refused() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n";
+    read_and_write(Manner::Raw(head), |answer, detail| {
+        let (code, sent, _) = refusal(answer);
+        assert_eq!((&*code, &*sent), ("upstream-protocol", "yes"));
+        assert_eq!((answer.status, answer.cut), (502, false));
+        assert_eq!(answer.json()["upstream_status"], 200);
+        assert!(detail.contains("cut short"), "{detail}");
+    });
+}
+
+#[test]
+fn a_read_or_write_cut_in_its_body_says_so_in_its_access_line() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{";
+    read_and_write(Manner::Raw(cut), |answer, detail| {
+        assert_eq!((answer.status, answer.cut), (200, true));
+        assert!(detail.contains("cut short"), "{detail}");
+    });
 }
 
 #[test]

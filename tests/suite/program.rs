@@ -203,12 +203,11 @@ impl Program {
         self.output.text()
     }
 
-    /// The operator's detail of a refusal: it is in the access line of the request, which may be
-    /// written after the answer.
-    pub(crate) fn logged_detail(&self, refused: &wire::Answer) -> String {
-        let id = refused
+    /// The detail in the access line of an answered request. The line may be written after the answer.
+    pub(crate) fn logged_detail(&self, answer: &wire::Answer) -> String {
+        let id = answer
             .header("x-request-id")
-            .expect("each refusal has an id");
+            .expect("each answer has an id");
         let mut line = Value::Null;
         until("the access line is written", || {
             let log = self.log();
@@ -221,7 +220,9 @@ impl Program {
             line.is_object()
         });
         assert_eq!(line["level"], "info");
-        assert_eq!(line["code"].as_str(), refused.header("lychgate-refusal"));
+        assert_eq!(line["status"], answer.status);
+        let code = answer.header("lychgate-refusal").unwrap_or_default();
+        assert_eq!(line["code"], code);
         line["detail"].as_str().unwrap_or_default().to_owned()
     }
 

@@ -12,6 +12,11 @@ use crate::request::{Body, BodyFault, RequestContext, header_text};
 /// it.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
+const TOO_LONG: &str =
+    "Upstream answered with the status in upstream_status. Its body is longer than 1 MiB.";
+const CUT_SHORT: &str =
+    "Upstream answered with the status in upstream_status. Its body was cut short.";
+
 /// The reply to a read or a write: upstream's answer, or a refusal if there is no usable answer.
 pub(super) fn pass(report: Report, context: &RequestContext) -> Checked<Response<Body>> {
     report.reply.or_else(|failure| {
@@ -67,10 +72,9 @@ fn by_status(status: StatusCode) -> Verdict {
 async fn read_whole(body: Body) -> Checked<Body> {
     let (detail, error) = match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
         Ok(collected) => return Ok(Body::whole(collected.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => ("Its body is longer than 1 MiB", error),
-        Err(error) => ("Its body was cut short", error),
+        Err(error) if error.is::<LengthLimitError>() => (TOO_LONG, error),
+        Err(error) => (CUT_SHORT, error),
     };
-    let detail = format!("Upstream answered with the status in upstream_status. {detail}.");
     Refusal::new(Code::UpstreamProtocol, detail)
         .with_operator_detail(error.to_string())
         .with_sent(Sent::Yes)
@@ -101,7 +105,9 @@ fn unanswered(failure: &Failure, attempts: u32) -> Ending {
 }
 
 fn sent(failure: &Failure) -> Sent {
-    if failure.bytes_left {
+    if failure.status.is_some() {
+        Sent::Yes
+    } else if failure.bytes_left {
         Sent::Unknown
     } else {
         Sent::No
@@ -131,14 +137,19 @@ fn refusal(failure: &Failure, fault: Option<BodyFault>) -> Refusal {
             Code::UpstreamProtocol,
             "Upstream closed the connection before it answered.",
         ),
+        (FailureKind::Protocol, _) if failure.status.is_some() => {
+            (Code::UpstreamProtocol, CUT_SHORT)
+        }
         (FailureKind::Protocol, _) => (
             Code::UpstreamProtocol,
             "Upstream's answer is not one that the gateway can use.",
         ),
     };
-    Refusal::new(code, detail)
+    let mut refusal = Refusal::new(code, detail)
         .with_operator_detail(failure.detail.clone())
-        .with_sent(sent(failure))
+        .with_sent(sent(failure));
+    refusal.upstream_status = failure.status;
+    refusal
 }
 
 #[cfg(test)]
@@ -154,6 +165,7 @@ mod tests {
         Failure {
             kind,
             bytes_left,
+            status: None,
             detail: Cow::Borrowed("why"),
         }
     }
@@ -194,6 +206,23 @@ mod tests {
             Code::UpstreamUnreachable
         );
         assert_eq!(code(FailureKind::Saturated, false), Code::Overloaded);
+    }
+
+    #[test]
+    fn p11_an_answer_that_broke_off_says_that_it_came() {
+        let kinds = [FailureKind::Protocol, FailureKind::Timeout];
+        for (kind, code) in kinds.into_iter().zip([502, 504]) {
+            let failure = Failure {
+                status: Some(201),
+                ..failure(kind, true)
+            };
+            let refusal = refusal(&failure, None);
+            assert_eq!(refusal.code.status_u16(), code);
+            assert_eq!(
+                (refusal.sent, refusal.upstream_status),
+                (Sent::Yes, Some(201))
+            );
+        }
     }
 
     #[tokio::test]

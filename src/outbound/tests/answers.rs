@@ -165,10 +165,48 @@ async fn a_body_cut_short_ends_in_an_error() {
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nok",
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxx\r\nok",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nxx\r\n",
     ] {
         let response = answer(cut).await;
         assert!(text(response).await.is_err(), "{cut}");
+    }
+}
+
+/// Heads whose body breaks off before its first byte.
+const BODILESS: [&str; 3] = [
+    "HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n",
+    "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n",
+    "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\nxx\r\nok",
+];
+
+#[tokio::test]
+async fn a_read_or_write_fails_if_no_byte_of_the_body_comes() {
+    for head in BODILESS {
+        let upstream = Upstream::start(move |_, session| {
+            session.request();
+            session.say(head);
+        });
+        let client = client();
+        for report in [get(&client, &upstream).await, put(&client, &upstream).await] {
+            assert_eq!(report.attempts, 1, "{head}");
+            let failure = failure(report);
+            assert_eq!(failure.kind, FailureKind::Protocol, "{head}");
+            assert_eq!((failure.bytes_left, failure.status), (true, Some(201)));
+            assert!(failure.detail.contains("cut short"), "{failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p2_a_deletion_keeps_the_head_if_no_byte_of_the_body_comes() {
+    for head in BODILESS {
+        let upstream = Upstream::start(move |_, session| {
+            session.request();
+            session.say(head);
+        });
+        let response = delete(&client(), &upstream).await.reply.unwrap();
+        assert_eq!(response.status(), 201);
+        assert!(text(response).await.is_err(), "{head}");
     }
 }
 
