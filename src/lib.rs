@@ -17,10 +17,11 @@
 //! Shared modules: [`request`] (bodies and the context of a request), [`forward`] (the types that `record`
 //! and `outbound` share), [`check`] (a layer that only passes or refuses), [`refusal`] (every refusal),
 //! [`fetch`] (the gateway's own HTTP calls), [`tls`] (TLS to upstream), [`strict_toml`] (the reader of config
-//! and contracts), [`metrics`], [`telemetry`] (logs), [`trouble`] (when to log a lasting trouble), [`clock`]
-//! and [`random`].
+//! and contracts), [`metrics`], [`telemetry`] (logs), [`trouble`] (when to log a lasting trouble),
+//! [`clock`], [`alarm`] (a timer that rarely fires) and [`random`].
 
 mod admin;
+mod alarm;
 pub mod audit;
 mod check;
 pub mod cli;

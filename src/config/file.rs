@@ -84,6 +84,7 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
     let address = address(&mut table);
     let max_connections = table.number("max_connections", 10_000, 1..=1_000_000);
     let head_timeout = table.duration("head_timeout", seconds(30), millis(100)..=HOUR);
+    let idle_timeout = table.duration("idle_timeout", seconds(75), millis(100)..=HOUR);
     // Zero is allowed: with zero, a stopping gateway closes all deletions in flight as `unknown` at
     // once.
     let drain_timeout = table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR);
@@ -92,6 +93,7 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
         address: address?,
         max_connections: count(max_connections),
         head_timeout,
+        idle_timeout,
         drain_timeout,
     })
 }

@@ -38,8 +38,9 @@ pub use reload::ReloadRefused;
 /// How long the admin listener waits for a complete head, and keeps an idle connection. This time is
 /// short, so that clients that never finish a head cannot hold all connections and block a health probe.
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
-/// The minimum time for writing answers at a stop, even if the drain time is used up.
-const MIN_GRACE: Duration = Duration::from_secs(1);
+/// The minimum time for writing answers at a stop, even if the drain time is used up. It is longer than idle
+/// connections stay open.
+const MIN_GRACE: Duration = Duration::from_secs(3);
 /// Aborted deletions have `sync_timeout` plus this time to record their outcomes.
 const CLOSING_MARGIN: Duration = Duration::from_secs(1);
 
@@ -184,6 +185,7 @@ impl Gateway {
         let until = Instant::now() + self.drain_timeout;
         self.health.drain();
         self.server.wind_down();
+        self.admin.wind_down();
         let deletions = &self.kept.deletions;
         deletions.drain();
         // While deletions are in flight, the gateway still serves other requests and refuses new
@@ -243,6 +245,7 @@ fn admin_listen(settings: &admin::Settings) -> inbound::Settings {
         address: settings.address,
         max_connections: MAX_ADMIN_CONNECTIONS,
         head_timeout: ADMIN_HEAD_TIMEOUT,
+        idle_timeout: ADMIN_HEAD_TIMEOUT,
         drain_timeout: MIN_GRACE,
     }
 }

@@ -32,6 +32,7 @@ fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
         address,
         max_connections,
         head_timeout,
+        idle_timeout,
         drain_timeout,
     } = new;
     vec![
@@ -41,6 +42,7 @@ fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
             old.max_connections != *max_connections,
         ),
         ("listen.head_timeout", old.head_timeout != *head_timeout),
+        ("listen.idle_timeout", old.idle_timeout != *idle_timeout),
         ("listen.drain_timeout", old.drain_timeout != *drain_timeout),
     ]
 }

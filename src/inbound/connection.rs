@@ -6,13 +6,13 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::request::{Body, BoxError, Peer};
@@ -69,24 +69,25 @@ where
 /// The two signals with which a server ends its connections: wind down, then stop. Clones share the signals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drain {
-    winding_down: Arc<AtomicBool>,
+    begun: Arc<OnceLock<Instant>>,
     stopping: CancellationToken,
 }
 
 impl Drain {
     /// From now on, answers ask the caller to close the connection. The server still serves every request.
     pub(super) fn wind_down(&self) {
-        self.winding_down.store(true, Ordering::Relaxed);
+        self.begun.get_or_init(Instant::now);
     }
 
-    /// Closes idle connections now, and busy connections after their answers.
+    /// From now on, idle connections close soon, and busy connections after their answers.
     pub(super) fn stop(&self) {
         self.wind_down();
         self.stopping.cancel();
     }
 
-    pub(super) fn is_winding_down(&self) -> bool {
-        self.winding_down.load(Ordering::Relaxed)
+    /// When the server began to wind down, if it has.
+    pub(super) fn begun(&self) -> Option<Instant> {
+        self.begun.get().copied()
     }
 
     /// Waits for [`Self::stop`].
@@ -97,7 +98,7 @@ impl Drain {
             // A poll of `stopping` takes a lock that all connections share. The first poll registers the
             // waker of the task. Further polls can skip the lock until the server winds down, which always
             // precedes the stop.
-            if registered && !self.is_winding_down() {
+            if registered && self.begun().is_none() {
                 return Poll::Pending;
             }
             registered = true;

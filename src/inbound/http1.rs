@@ -1,11 +1,12 @@
 //! Serves HTTP/1.1 on one connection, with hyper.
 
+mod body;
 mod lingering_close;
+mod progress;
 
 use std::convert::Infallible;
-use std::future::{pending, poll_fn};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,32 +15,43 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::body::{Outward, Unread, inward};
 use super::connection::{Connection, Drain, Handler, Protocol};
+use crate::alarm::Alarm;
 use crate::request::{BoxError, Peer};
+use body::{Outward, inward};
 use lingering_close::lingering_close;
+use progress::{Progress, Wait, Watched, has_begun};
 
 /// hyper's own limit for one head. The gateway's limits for the target (at most 60 KiB) and the headers (at
 /// most 64 KiB) are lower, so the layer `limits` can refuse a longer head with a refusal code. hyper itself
 /// refuses a head beyond this limit or with more than 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
-/// While the server is stopping, how long a new connection may take to send its first byte.
-const LAST_CHANCE: Duration = Duration::from_millis(50);
-/// While the server is stopping, how long a connection may take to send its whole first head, even if the
-/// head timeout is longer.
-const LAST_HEAD: Duration = Duration::from_secs(1);
+/// While the server is stopping, how long a connection may wait for a head since the drain began. A caller
+/// whose request crosses the close of an idle connection cannot know if the gateway has read it.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves HTTP/1.1.
 #[derive(Clone, Debug)]
 pub(super) struct Http1 {
-    /// The time limit for a head from its first byte, and for the idle time of a connection.
+    /// The time limit for a head from its first byte.
     pub(super) head_timeout: Duration,
+    /// The time limit for the wait for a head's first byte.
+    pub(super) idle_timeout: Duration,
     /// Counts the heads that hyper refused, including late heads.
     pub(super) parser_refusals: Counter,
+}
+
+/// Why a connection ends.
+enum Ended {
+    /// hyper ended it.
+    ByHyper(hyper::Result<()>),
+    /// The time for a head is over.
+    TimeOver,
 }
 
 impl Protocol for Http1 {
@@ -54,20 +66,19 @@ impl Protocol for Http1 {
         if !self.has_begun(&mut io, &drain).await {
             return;
         }
-        let unread = Unread::default();
-        let heard = AtomicBool::new(false);
+        let progress = Progress::begun();
         let service = service_fn(|request: Request<Incoming>| {
-            heard.store(true, Ordering::Relaxed);
-            unread.clear();
+            progress.request_begins();
+            let request = request.map(|body| inward(body, &progress));
             Answer {
-                answering: handler.answer(request.map(|body| inward(body, &unread)), &peer),
+                answering: handler.answer(request, &peer),
                 drain: &drain,
-                unread: &unread,
+                progress: &progress,
             }
         });
         let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
+            // hyper's timer would cover the idle time and the head together, and start anew for each request.
+            .header_read_timeout(None::<Duration>)
             // Keeps hyper's default of 100 header lines, because an explicit value costs an allocation per
             // request.
             .max_buf_size(MAX_HEAD_BUFFER_BYTES)
@@ -75,17 +86,12 @@ impl Protocol for Http1 {
             .half_close(true)
             // Writes from one buffer: copying a small body costs less than a vectored write.
             .writev(false)
-            .serve_connection(TokioIo::new(io), service);
-        let ended = drive(&mut connection, &drain, &heard).await;
+            .serve_connection(TokioIo::new(Watched::new(io, progress.clone())), service);
+        let ended = self.drive(&mut connection, &progress, &drain).await;
         let parts = connection.into_parts();
-        let refused = ended.is_err_and(|error| {
-            // The timer of the head also limits the idle time. So a timeout means a late head only if bytes
-            // have arrived.
-            let late = error.is_timeout() && !parts.read_buf.is_empty();
-            self.is_refusal(&error, late, &peer)
-        });
-        if refused || unread.is_set() {
-            lingering_close(parts.io.into_inner()).await;
+        let refused = self.is_refusal(&ended, &parts.read_buf, &peer);
+        if refused || progress.is_unread() {
+            lingering_close(parts.io.into_inner().into_inner()).await;
         }
     }
 }
@@ -96,59 +102,84 @@ impl Http1 {
     where
         Io: AsyncRead + Unpin,
     {
-        let mut begins = async || io.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty());
-        let begun = tokio::select! {
-            biased;
-            begun = tokio::time::timeout(self.head_timeout, begins()) => begun,
-            () = drain.stopping() => tokio::time::timeout(LAST_CHANCE, begins()).await,
+        let since = Instant::now();
+        let time_is_over = async {
+            let limit = self.until(Wait::FirstByte, since, None);
+            if timeout_at(limit, drain.stopping()).await.is_ok() {
+                sleep_until(self.until(Wait::FirstByte, since, drain.begun())).await;
+            }
         };
-        begun.unwrap_or(false)
+        tokio::select! {
+            biased;
+            begun = io.fill_buf() => begun.is_ok_and(|bytes| !bytes.is_empty()),
+            () = time_is_over => false,
+        }
+    }
+
+    /// Drives the connection to its end, with the time limits of a head.
+    async fn drive<Io, S>(
+        &self,
+        connection: &mut http1::Connection<Io, S>,
+        progress: &Progress,
+        drain: &Drain,
+    ) -> Ended
+    where
+        Io: hyper::rt::Read + hyper::rt::Write + Unpin,
+        S: HttpService<Incoming, Error = Infallible, Future: Unpin> + Unpin,
+        S::ResBody: http_body::Body<Error = BoxError> + 'static,
+    {
+        let mut alarm = Alarm::default();
+        let mut since = Instant::now();
+        let mut stopping = pin!(drain.stopping());
+        let mut stops = None;
+        poll_fn(|cx| {
+            // Polls hyper before all else, so that a request that has arrived still gets its answer.
+            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(Ended::ByHyper(ended));
+            }
+            // The stop wakes this task, so that the wait below becomes shorter.
+            if stops.is_none() && stopping.as_mut().poll(cx).is_ready() {
+                stops = drain.begun();
+            }
+            let Some(wait) = progress.waits_for() else {
+                return Poll::Pending;
+            };
+            if progress.starts_clock() {
+                since = Instant::now();
+            }
+            let until = self.until(wait, since, stops);
+            alarm.poll_at(until, cx).map(|()| Ended::TimeOver)
+        })
+        .await
+    }
+
+    /// When this wait is over. `stops` is the begin of the drain if the server is stopping.
+    fn until(&self, wait: Wait, since: Instant, stops: Option<Instant>) -> Instant {
+        let until = since
+            + match wait {
+                Wait::FirstByte => self.idle_timeout,
+                Wait::Head => self.head_timeout,
+            };
+        stops.map_or(until, |begun| until.min(begun.max(since) + LAST_WAIT))
     }
 
     /// Counts and logs a head that hyper refused before any layer saw it. Returns true if hyper has answered
     /// the head.
-    fn is_refusal(&self, error: &hyper::Error, late: bool, peer: &Peer) -> bool {
+    fn is_refusal(&self, ended: &Ended, unparsed: &[u8], peer: &Peer) -> bool {
         let peer = peer.address();
-        if late {
-            self.parser_refusals.inc();
-            tracing::debug!(%peer, "closed a connection: the request's head was late");
-        } else if error.is_parse() {
-            self.parser_refusals.inc();
-            tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
+        match ended {
+            Ended::TimeOver if has_begun(unparsed) => {
+                self.parser_refusals.inc();
+                tracing::debug!(%peer, "closed a connection: the request's head was late");
+                false
+            }
+            Ended::ByHyper(Err(error)) if error.is_parse() => {
+                self.parser_refusals.inc();
+                tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
+                true
+            }
+            Ended::TimeOver | Ended::ByHyper(_) => false,
         }
-        error.is_parse()
-    }
-}
-
-/// Drives the connection to its end. While the server is stopping, the connection ends after the request in
-/// flight, or soon if no request is in flight.
-async fn drive<Io, S>(
-    connection: &mut http1::Connection<Io, S>,
-    drain: &Drain,
-    heard: &AtomicBool,
-) -> hyper::Result<()>
-where
-    Io: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: HttpService<Incoming, Error = Infallible, Future: Unpin> + Unpin,
-    S::ResBody: http_body::Body<Error = BoxError> + 'static,
-{
-    // Polls hyper before asking it to stop, so that a request that has arrived still gets its answer.
-    tokio::select! {
-        biased;
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => return ended,
-        () = drain.stopping() => {}
-    }
-    Pin::new(&mut *connection).graceful_shutdown();
-    let silence = async {
-        tokio::time::sleep(LAST_HEAD).await;
-        if heard.load(Ordering::Relaxed) {
-            pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        biased;
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ended,
-        () = silence => Ok(()),
     }
 }
 
@@ -156,7 +187,7 @@ where
 struct Answer<'a, F> {
     answering: F,
     drain: &'a Drain,
-    unread: &'a Unread,
+    progress: &'a Progress,
 }
 
 impl<F, B> Future for Answer<'_, F>
@@ -172,10 +203,11 @@ where
         // set.
         headers.remove(TRANSFER_ENCODING);
         // After an unread body, no further request can follow on the connection.
-        if self.drain.is_winding_down() || self.unread.is_set() {
+        if self.drain.begun().is_some() || self.progress.is_unread() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(response.map(Outward::new)))
+        let progress = self.progress.clone();
+        Poll::Ready(Ok(response.map(|body| Outward::new(body, progress))))
     }
 }
 
@@ -194,6 +226,7 @@ mod tests {
         let peer = Peer::over(&Scheme::HTTPS, address);
         let http1 = Http1 {
             head_timeout: Duration::from_secs(120),
+            idle_timeout: Duration::from_secs(120),
             parser_refusals: Counter::default(),
         };
         let echo = |request: Request<Body>, peer: &Peer| {

@@ -26,9 +26,10 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The most connections at once; more wait in the kernel's backlog.
     pub max_connections: usize,
-    /// The time limit for a head, from its first byte. The same limit applies to the wait for the first byte
-    /// of a connection. Between two requests, it covers the idle time and the next head together.
+    /// The time limit for a head, from its first byte.
     pub head_timeout: Duration,
+    /// The time limit for the wait for a head's first byte: of a new connection, and between two requests.
+    pub idle_timeout: Duration,
     /// When the server stops, how long it waits for requests in flight.
     pub drain_timeout: Duration,
 }
@@ -73,6 +74,10 @@ impl Listener {
 
     pub(super) fn head_timeout(&self) -> Duration {
         self.settings.head_timeout
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.settings.idle_timeout
     }
 
     /// Waits for the next connection.

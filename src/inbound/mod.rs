@@ -3,14 +3,12 @@
 //! 1. [`listener`] binds the socket and accepts each caller's connection;
 //! 2. [`server`] limits the number of connections, and ends them gracefully when the gateway stops;
 //! 3. [`connection`] is the interface between a transport and the protocol that serves the connection;
-//! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`);
-//! 5. [`body`] passes the bodies between hyper and the stack.
+//! 4. [`http1`] serves HTTP/1.1 with its time limits and its lingering close (`layers::route` judges `Host`).
 //!
 //! HTTP/2 is not supported yet. A server for HTTP/2 belongs in `http2.rs`, as a second
 //! `connection::Protocol`. [`serve`] then picks the protocol of a connection. `layers::route` reads
 //! `Host`; for HTTP/2 it must read `:authority` instead.
 
-mod body;
 mod connection;
 mod http1;
 mod listener;
@@ -48,6 +46,7 @@ where
 {
     let http1 = Http1 {
         head_timeout: listener.head_timeout(),
+        idle_timeout: listener.idle_timeout(),
         parser_refusals: counters.parser_refusals,
     };
     Server::start(listener, counters.connections, http1, handler)

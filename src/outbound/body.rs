@@ -20,8 +20,8 @@ use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::alarm::Alarm;
 use super::origin_pool::Lease;
+use crate::alarm::Alarm;
 use crate::request::Body;
 
 /// Why an answer's body failed before its end.

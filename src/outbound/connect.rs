@@ -13,10 +13,10 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::alarm::Alarm;
 use super::counted_stream::{CountedStream, Waiting};
 use super::io::{HyperIo, Socket};
 use super::upload::Upload;
+use crate::alarm::Alarm;
 use crate::request::Origin;
 use crate::tls::ClientTls;
 

@@ -11,12 +11,12 @@ use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
 use super::answer;
 use super::body::{BodyError, answer_body, broken_body, first_bytes, with_cause};
 use super::counted_stream::CountedStream;
 use super::origin_pool::{Lease, failure};
 use super::upload::Upload;
+use crate::alarm::Alarm;
 use crate::forward::{Delivery, Failure, FailureKind};
 use crate::request::Body;
 

@@ -10,9 +10,8 @@
 //! 4. `counted_stream` counts the bytes that were sent and detects a dead connection, `io` adapts it to TLS
 //!    and hyper;
 //! 5. `headers`, `trace_context` and `answer` rewrite the heads, `upload` and `body` stream the bodies;
-//! 6. `alarm` is the timer for the answer's head, `settings` holds the time limits and other settings.
+//! 6. `settings` holds the time limits and other settings.
 
-mod alarm;
 mod answer;
 mod attempts;
 mod body;

@@ -14,6 +14,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
         ]),
     ),
     ("clock", Some(&[])),
+    ("alarm", Some(&[])),
     ("metrics", Some(&[])),
     ("strict_toml", Some(&[])),
     ("tls", Some(&[])),
@@ -45,10 +46,13 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
         "outbound",
         Some(&[
             "request", "forward", "refusal", "layers", "metrics", "tls", "random", "clock",
-            "trouble",
+            "alarm", "trouble",
         ]),
     ),
-    ("inbound", Some(&["request", "metrics", "clock", "trouble"])),
+    (
+        "inbound",
+        Some(&["request", "metrics", "clock", "alarm", "trouble"]),
+    ),
     (
         "admin",
         Some(&["audit", "metrics", "config", "clock", "request"]),

@@ -16,8 +16,8 @@ fn p12_a_bare_word_is_told_to_use_quotes() {
         ("format = \"auto\"", "format = auto"),
         ("[\"ES256\"]", "[ES256]"),
         (
-            "head_timeout = \"30s\"\n# After",
-            "head_timeout = 30s\n# After",
+            "head_timeout = \"30s\"\n# Time for an idle",
+            "head_timeout = 30s\n# Time for an idle",
         ),
         ("max_uri_bytes = \"16KiB\"", "max_uri_bytes = 16KiB"),
         ("\"127.0.0.1:8080\"", "127.0.0.1:8080"),

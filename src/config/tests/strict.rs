@@ -336,8 +336,8 @@ fn numbers_sizes_and_durations_have_ranges_and_units() {
             "not whole blocks",
         ),
         (
-            "head_timeout = \"30s\"\n# Time",
-            "head_timeout = \"2m\"\n# Time",
+            "head_timeout = \"30s\"\n# Time for the whole",
+            "head_timeout = \"2m\"\n# Time for the whole",
             "longer than total_timeout",
         ),
         ("level = \"info\"", "level = \"loud\"", "error, warn, info"),

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         address: "127.0.0.1:0".parse().unwrap(),
         max_connections: 100,
         head_timeout: 10 * PATIENCE,
+        idle_timeout: 10 * PATIENCE,
         drain_timeout: Duration::from_secs(5),
     }
 }
@@ -100,18 +101,58 @@ async fn the_handler_knows_the_peer() {
 #[tokio::test]
 async fn a_head_that_is_late_is_closed_and_counted() {
     let mut settings = settings();
-    settings.head_timeout = Duration::from_secs(1);
+    settings.head_timeout = Duration::from_millis(500);
     let (server, counters) = start(settings, ok);
     let begun = Instant::now();
-    let mut slow = send(&server, b"GET / HTTP/1.1\r\nHo").await;
     let mut silent = connect(&server).await;
     let mut idle = send(&server, GET).await;
+    read_fine(&mut idle).await;
+    let mut slow = send(&server, b"GET / HTTP/1.1\r\nHo").await;
     assert_eq!(read_all(&mut slow).await, "");
-    assert_eq!(read_all(&mut silent).await, "");
-    assert!(read_all(&mut idle).await.ends_with("fine"));
-    assert!(begun.elapsed() >= Duration::from_secs(1));
-    // The idle and the silent one have done nothing wrong.
+    assert!(begun.elapsed() >= Duration::from_millis(500));
     assert_eq!(counters.parser_refusals.get(), 1);
+    // The time of a head begins with its first byte.
+    for waiting in [&mut silent, &mut idle] {
+        waiting.write_all(GET).await.unwrap();
+        read_fine(waiting).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_closes_after_the_idle_timeout() {
+    let mut settings = settings();
+    settings.idle_timeout = Duration::from_millis(500);
+    let (server, counters) = start(settings, ok);
+    let begun = Instant::now();
+    let mut silent = connect(&server).await;
+    let mut idle = send(&server, GET).await;
+    // Some clients end a body with an empty line that does not belong to it.
+    let mut untidy = send(&server, &[GET, b"\r\n"].concat()).await;
+    assert_eq!(read_all(&mut silent).await, "");
+    for answered in [&mut idle, &mut untidy] {
+        let answer = read_all(answered).await;
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    assert_eq!(counters.parser_refusals.get(), 0);
+}
+
+#[tokio::test]
+async fn no_timeout_runs_while_a_request_is_in_flight() {
+    let mut settings = settings();
+    settings.idle_timeout = Duration::from_millis(100);
+    settings.head_timeout = Duration::from_millis(100);
+    let (server, _) = start(settings, |request: Request<Body>| async {
+        request.into_body().collect().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Response::new(Body::whole("fine"))
+    });
+    let mut stream = connect(&server).await;
+    let head = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stream.write_all(b"{}").await.unwrap();
+    read_fine(&mut stream).await;
 }
 
 #[tokio::test]
@@ -163,6 +204,43 @@ async fn p14_stopping_closes_idle_connections_and_lets_requests_end() {
     let answer = read_all(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
+    tokio::time::timeout(PATIENCE, stopped)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn p14_no_request_crosses_the_close_of_an_idle_connection() {
+    let (server, counters) = start(settings(), ok);
+    let fresh = connect(&server).await;
+    until("accepted", || counters.connections.get() == 1).await;
+    let mut idle = send(&server, GET).await;
+    read_fine(&mut idle).await;
+    // No task of the server runs between the drain and these requests.
+    server.drain.stop();
+    for stream in [fresh, idle] {
+        let mut stream = stream.into_std().unwrap();
+        stream.write_all(GET).unwrap();
+        let answer = read_all(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert!(answer.ends_with("fine"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn p14_an_idle_connection_outlives_the_drain_for_two_seconds() {
+    let (server, counters) = start(settings(), ok);
+    let mut fresh = connect(&server).await;
+    until("accepted", || counters.connections.get() == 1).await;
+    let mut idle = send(&server, GET).await;
+    read_fine(&mut idle).await;
+    let begun = Instant::now();
+    let stopped = tokio::spawn(server.stop(PATIENCE));
+    for stream in [&mut fresh, &mut idle] {
+        assert_eq!(read_all(stream).await, "");
+        assert!(begun.elapsed() >= Duration::from_secs(2));
+    }
     tokio::time::timeout(PATIENCE, stopped)
         .await
         .unwrap()

@@ -93,7 +93,7 @@ fn a_head_over_the_buffer_is_hypers_own_431() {
 #[test]
 #[should_panic(expected = "max_buf_size")]
 fn a_buffer_under_8192_panics() {
-    super::builder(super::BOUND).max_buf_size(8_191);
+    super::builder().max_buf_size(8_191);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 mod answers;
 mod bodies;
 mod framing;
+mod hang_ups;
 mod heads;
 mod targets;
-mod timers;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -78,12 +78,11 @@ impl Outcome {
     }
 }
 
-/// The gateway's settings with this head timeout.
-fn builder(head_timeout: Duration) -> http1::Builder {
+/// The gateway's settings.
+fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(None::<Duration>)
         .max_buf_size(HEAD_BUFFER)
         .half_close(true);
     builder
@@ -136,7 +135,7 @@ fn exchange_with(raw: &[u8], answer: fn() -> Response<Full<Bytes>>) -> Outcome {
     });
     let (ended, answer) = bounded(async {
         let (caller, server) = pair().await;
-        let connection = builder(BOUND).serve_connection(TokioIo::new(server), service);
+        let connection = builder().serve_connection(TokioIo::new(server), service);
         tokio::join!(connection, converse(caller, raw))
     });
     let seen = std::mem::take(&mut *record.lock().unwrap());
@@ -171,9 +170,11 @@ fn unread(raw: &str) -> String {
         let service = service_fn(async |_: Request<Incoming>| {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
         });
-        // The head timer ends a connection that stays open for another request.
-        let connection =
-            builder(Duration::from_secs(1)).serve_connection(TokioIo::new(server), service);
+        // hyper's own timer ends a connection that stays open for another request.
+        let mut builder = builder();
+        builder.timer(TokioTimer::new());
+        builder.header_read_timeout(Duration::from_secs(1));
+        let connection = builder.serve_connection(TokioIo::new(server), service);
         let calling = async {
             caller.write_all(raw.as_bytes()).await.unwrap();
             let mut answer = Vec::new();

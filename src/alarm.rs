@@ -1,4 +1,4 @@
-//! A timer that every request sets and that rarely fires.
+//! A timer that every request sets and that rarely fires: for the head of an answer, and for an idle caller.
 //!
 //! A tokio sleep takes a lock when it starts and another when it is dropped. An alarm reuses one sleep for
 //! many waits. If the sleep would end before the new deadline, the alarm lets the sleep run to its end and
@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer for one wait at a time. The timer wakes the task that polled it last.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     set: Option<Set>,
 }
 
@@ -24,7 +24,7 @@ struct Set {
 
 impl Alarm {
     /// Returns `Ready` after the time `at` has come. Must be called within a tokio runtime.
-    pub(super) fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let set = self.set.get_or_insert_with(|| Set {
             sleep: Box::pin(sleep_until(at)),
             waker: Waker::noop().clone(),

@@ -1,43 +1,25 @@
-//! Passes the caller's body to the stack and the answer's body to hyper.
-//!
-//! The stack gets only the data frames of the caller's body. A flag notes whether the stack read it to its end.
+//! Passes the caller's body to the stack, data frames only, and the answer's body to hyper. Both tell the
+//! [`Progress`] how they end.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::progress::Progress;
 use crate::request::{Body, BoxError};
 
-/// A flag per connection: whether the body of the last request was dropped before its end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
-
-impl Unread {
-    /// Clears the flag when a new request begins.
-    pub(super) fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether bytes of an unread body may still arrive.
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Converts hyper's body into the body type of the stack.
-pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
+pub(super) fn inward(incoming: Incoming, progress: &Progress) -> Body {
     if incoming.is_end_stream() {
         return Body::Empty;
     }
     Body::stream(DataOnly {
         incoming,
         ended: false,
-        unread: unread.clone(),
+        progress: progress.clone(),
     })
 }
 
@@ -46,7 +28,7 @@ pub(super) fn inward(incoming: Incoming, unread: &Unread) -> Body {
 struct DataOnly {
     incoming: Incoming,
     ended: bool,
-    unread: Unread,
+    progress: Progress,
 }
 
 impl http_body::Body for DataOnly {
@@ -84,7 +66,7 @@ impl http_body::Body for DataOnly {
 impl Drop for DataOnly {
     fn drop(&mut self) {
         if !self.ended && !self.incoming.is_end_stream() {
-            self.unread.0.store(true, Ordering::Relaxed);
+            self.progress.body_is_dropped();
         }
     }
 }
@@ -94,11 +76,22 @@ impl Drop for DataOnly {
 pub(super) struct Outward<B> {
     body: B,
     broken: Option<BoxError>,
+    progress: Progress,
 }
 
 impl<B> Outward<B> {
-    pub(super) fn new(body: B) -> Self {
-        Self { body, broken: None }
+    pub(super) fn new(body: B, progress: Progress) -> Self {
+        Self {
+            body,
+            broken: None,
+            progress,
+        }
+    }
+}
+
+impl<B> Drop for Outward<B> {
+    fn drop(&mut self) {
+        self.progress.answer_ends();
     }
 }
 
