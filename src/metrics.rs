@@ -58,7 +58,7 @@ pub struct All {
     /// Reads that the client sent again on another connection.
     pub upstream_retries: Counter,
     pub connections: Gauge,
-    /// Heads that were late or that the parser refused. No layer sees such a head.
+    /// Heads that were late or that the parser refused; `requests` counts them too.
     pub parser_refusals: Counter,
     /// Deletions with an intent and no outcome in the trail yet.
     pub deletions_in_flight: Gauge,
@@ -121,7 +121,7 @@ impl Metrics {
             upstream_connections: add(r, "upstream_connections", "Connections opened"),
             upstream_retries: add(r, "upstream_retries", "Reads sent again"),
             connections: add(r, "connections", "Connections open from callers"),
-            parser_refusals: add(r, "parser_refusals", "Heads that the parser refused"),
+            parser_refusals: add(r, "parser_refusals", "Heads that are no request"),
             log_lines_dropped: add(r, "log_lines_dropped", "Log lines dropped"),
             deletions_in_flight: add(r, "deletions_in_flight", "Open intents"),
             audit_sync_seconds: add_latency(r, "audit_sync", "One sync of the trail"),

@@ -15,7 +15,7 @@ pub use advice::{Actor, Repeat};
 
 use crate::audit::Receipt;
 use crate::audit::entry::Sent;
-use crate::request::BodyFault;
+use crate::request::{BodyFault, HeadFault};
 
 macro_rules! codes {
     ($($variant:ident = $status:literal $text:literal $title:literal $actor:ident $repeat:ident,)*) => {
@@ -223,6 +223,31 @@ impl Refusal {
             Code::BodyTooLarge,
             format!("The body is longer than the {most} bytes that are allowed. Send it in parts."),
         )
+    }
+
+    /// The refusal for this fault of the head.
+    #[must_use]
+    pub fn of_head(fault: &HeadFault) -> Self {
+        match fault {
+            HeadFault::Malformed(reason) => Self::new(
+                Code::RequestMalformed,
+                format!("The head is not valid HTTP/1.1: {reason}. Send a valid one."),
+            ),
+            HeadFault::TargetTooLong => Self::new(
+                Code::UriTooLong,
+                "The request target is longer than this gateway allows ([limits] max_uri_bytes). \
+                 Shorten the query.",
+            ),
+            HeadFault::TooLarge => Self::new(
+                Code::HeadersTooLarge,
+                "The head has more than 100 header lines, or is longer than this gateway allows \
+                 ([limits] max_head_bytes). Send fewer or shorter headers.",
+            ),
+            HeadFault::Late => Self::new(
+                Code::RequestTimeout,
+                "The head did not arrive in time ([listen] head_timeout). Send it faster.",
+            ),
+        }
     }
 
     /// The refusal for this fault of the body.

@@ -54,6 +54,8 @@ pub struct RequestContext {
     pub peer: Peer,
     /// When the layer `request_id` got the head.
     pub started: Instant,
+    /// Why the head is no request, if it is none. The layer `refuse` refuses it.
+    pub head_fault: Option<HeadFault>,
     /// Whether the method or its override is `DELETE`.
     tries_deletion: bool,
     /// The operation and the target of the request, learned by the layer `route`.
@@ -122,6 +124,26 @@ pub enum BodyFault {
     Broken,
 }
 
+/// Why a head is no request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadFault {
+    /// The head is not valid HTTP/1.1. Holds the parser's reason, which quotes nothing from the head.
+    #[error("the head is not valid HTTP/1.1: {0}")]
+    Malformed(String),
+    /// The target is longer than the parser takes.
+    #[error("the request target is too long")]
+    TargetTooLong,
+    /// The head is longer than the parser takes, or has more lines.
+    #[error("the head is too long or has too many lines")]
+    TooLarge,
+    /// The head took too long to arrive.
+    #[error("the head took too long to arrive")]
+    Late,
+}
+
+/// A request, or why its head is none.
+pub type Received = Result<Request<Body>, HeadFault>;
+
 impl RequestContext {
     /// The context of a new request.
     #[must_use]
@@ -130,6 +152,7 @@ impl RequestContext {
             request_id,
             peer,
             started: Instant::now(),
+            head_fault: None,
             tries_deletion: tries_deletion(request),
             matched: Fact::unknown(),
             identity: Fact::unknown(),
@@ -138,6 +161,15 @@ impl RequestContext {
             body_fault: Fact::unknown(),
             recorded: AtomicBool::new(false),
             refused: Fact::unknown(),
+        }
+    }
+
+    /// The context of a head that is no request.
+    #[must_use]
+    pub fn without_request(request_id: HeaderValue, peer: Peer, fault: HeadFault) -> Self {
+        Self {
+            head_fault: Some(fault),
+            ..Self::new(request_id, peer, &Request::new(()))
         }
     }
 
@@ -208,6 +240,9 @@ impl<T> Fact<T> {
         }
     }
 }
+
+/// The most header lines of an answer from upstream.
+pub(crate) const MAX_ANSWER_LINES: usize = 256;
 
 /// The limits on requests, from the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ use crate::layers::record::Deletions;
 use crate::layers::refuse::Answering;
 use crate::metrics::Metrics;
 use crate::outbound::client::Client;
-use crate::request::{Body, Limits, Peer};
+use crate::request::{Body, Limits, Peer, Received};
 use crate::token::Verifier;
 use crate::{audit, domain, layers};
 
@@ -180,14 +180,14 @@ impl Stack {
         self.inner.store(Arc::new(inner(parts)));
     }
 
-    /// Answers one request of this caller.
-    pub(crate) fn handle(&self, request: Request<Body>, peer: &Peer) -> Logged<Answering> {
+    /// Answers one request of this caller, or its head that is none.
+    pub(crate) fn handle(&self, received: Received, peer: &Peer) -> Logged<Answering> {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(&self.clock))
             .layer(&self.secrets)
             .layer(layers::access_log::layer(&self.metrics))
             .service_fn(|request| (self.inner.load())(request));
-        stack.call((request, peer.clone()))
+        stack.call((received, peer.clone()))
     }
 }
 

@@ -28,7 +28,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::metrics::Metrics;
-use crate::request::Body;
+use crate::request::{Body, HeadFault};
 use guard::Guard;
 use trail::Published;
 
@@ -162,6 +162,17 @@ impl Admin {
             Err(trouble) => text(status, trouble),
         }
     }
+}
+
+/// The answer to a head that is no request.
+pub(crate) fn no_request(fault: &HeadFault) -> Response<Body> {
+    let status = match fault {
+        HeadFault::Malformed(_) => StatusCode::BAD_REQUEST,
+        HeadFault::TargetTooLong => StatusCode::URI_TOO_LONG,
+        HeadFault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        HeadFault::Late => StatusCode::REQUEST_TIMEOUT,
+    };
+    text(status, &fault.to_string())
 }
 
 fn text(status: StatusCode, line: &str) -> Response<Body> {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::request::Origin;
+use crate::request::{MAX_ANSWER_LINES, Origin};
 use crate::tls::ClientTls;
 
 /// The `User-Agent` of the gateway's own requests.
@@ -61,6 +61,7 @@ impl Connection {
     {
         let (sender, connection) = Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_ANSWER_LINES)
             .handshake(TokioIo::new(io))
             .await
             .map_err(broken)?;

@@ -40,7 +40,7 @@ pub use reload::ReloadRefused;
 const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// The minimum time for writing answers at a stop, even if the drain time is used up. It is longer than idle
 /// connections stay open.
-const MIN_GRACE: Duration = Duration::from_secs(3);
+const MIN_GRACE: Duration = Duration::from_secs(4);
 /// Aborted deletions have `sync_timeout` plus this time to record their outcomes.
 const CLOSING_MARGIN: Duration = Duration::from_secs(1);
 
@@ -121,12 +121,17 @@ impl Gateway {
             parser_refusals: metrics.parser_refusals.clone(),
         };
         let handling = Arc::new(stack.clone());
-        let server = inbound::serve(listener, counters, move |request, peer| {
-            handling.handle(request, peer)
+        let server = inbound::serve(listener, counters, move |received, peer| {
+            handling.handle(received, peer)
         });
-        let admin = inbound::serve(admin_listener, Counters::default(), move |request, _| {
+        let admin = inbound::serve(admin_listener, Counters::default(), move |received, _| {
             let pages = pages.clone();
-            Box::pin(async move { Ok(pages.serve(request).await) })
+            Box::pin(async move {
+                Ok(match received {
+                    Ok(request) => pages.serve(request).await,
+                    Err(fault) => admin::no_request(&fault),
+                })
+            })
         });
         Ok(Self {
             kept,

@@ -303,6 +303,25 @@ async fn p12_a_refused_reload_keeps_the_old_config_and_says_why() {
 }
 
 #[tokio::test]
+async fn both_listeners_answer_a_head_that_is_no_request() {
+    let folder = test_folder("gateway");
+    let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());
+    let gateway = gateway.await.unwrap();
+    for (address, says) in [
+        (gateway.address(), "\"code\":\"request-malformed\""),
+        (gateway.admin_address(), "the head is not valid HTTP/1.1"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/3.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains(says), "{answer}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn p14_both_listeners_answer_right_after_the_start() {
     let folder = test_folder("gateway");
     let gateway = Gateway::start(config(folder.path(), &[]), Clock::system());

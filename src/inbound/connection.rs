@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::request::{Body, BoxError, Peer};
+use crate::request::{BoxError, Peer, Received};
 
 /// A bidirectional stream of bytes, and the facts about its peer.
 #[derive(Debug)]
@@ -48,21 +48,21 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
         + Unpin
         + 'static;
 
-    /// Answers one request of this peer. Requests of one connection may overlap.
-    fn answer(&self, request: Request<Body>, peer: &Peer) -> Self::Answering;
+    /// Answers one request of this peer, or a head that is none. Requests of one connection may overlap.
+    fn answer(&self, received: Received, peer: &Peer) -> Self::Answering;
 }
 
 impl<H, F, B> Handler for H
 where
-    H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Received, &Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, Infallible>> + Send + Unpin + 'static,
     B: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
     type Body = B;
     type Answering = F;
 
-    fn answer(&self, request: Request<Body>, peer: &Peer) -> F {
-        self(request, peer)
+    fn answer(&self, received: Received, peer: &Peer) -> F {
+        self(received, peer)
     }
 }
 

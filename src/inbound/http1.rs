@@ -17,18 +17,18 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, join};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::alarm::Alarm;
-use crate::request::{BoxError, Peer};
+use crate::request::{BoxError, HeadFault, Peer};
 use body::{Outward, inward};
 use lingering_close::lingering_close;
 use progress::{Progress, Wait, Watched, has_begun};
 
 /// hyper's own limit for one head. The gateway's limits for the target (at most 60 KiB) and the headers (at
-/// most 64 KiB) are lower, so the layer `limits` can refuse a longer head with a refusal code. hyper itself
+/// most 64 KiB) are lower, so the layer `limits` refuses most longer heads and names their length. hyper
 /// refuses a head beyond this limit or with more than 100 header lines.
 const MAX_HEAD_BUFFER_BYTES: usize = 128 * 1024;
 /// While the server is stopping, how long a connection may wait for a head since the drain began. A caller
@@ -42,7 +42,7 @@ pub(super) struct Http1 {
     pub(super) head_timeout: Duration,
     /// The time limit for the wait for a head's first byte.
     pub(super) idle_timeout: Duration,
-    /// Counts the heads that hyper refused, including late heads.
+    /// Counts the heads that are no request, including late heads.
     pub(super) parser_refusals: Counter,
 }
 
@@ -71,7 +71,7 @@ impl Protocol for Http1 {
             progress.request_begins();
             let request = request.map(|body| inward(body, &progress));
             Answer {
-                answering: handler.answer(request, &peer),
+                answering: handler.answer(Ok(request), &peer),
                 drain: &drain,
                 progress: &progress,
             }
@@ -89,9 +89,15 @@ impl Protocol for Http1 {
             .serve_connection(TokioIo::new(Watched::new(io, progress.clone())), service);
         let ended = self.drive(&mut connection, &progress, &drain).await;
         let parts = connection.into_parts();
-        let refused = self.is_refusal(&ended, &parts.read_buf, &peer);
-        if refused || progress.is_unread() {
-            lingering_close(parts.io.into_inner().into_inner()).await;
+        let (mut io, kept_back) = parts.io.into_inner().into_parts();
+        let fault = head_fault(&ended, &kept_back, &parts.read_buf);
+        let is_refused = fault.is_some();
+        if let Some(fault) = fault {
+            self.parser_refusals.inc();
+            refuse(&mut io, fault, &handler, &peer).await;
+        }
+        if is_refused || progress.is_unread() {
+            lingering_close(io).await;
         }
     }
 }
@@ -162,25 +168,42 @@ impl Http1 {
             };
         stops.map_or(until, |begun| until.min(begun.max(since) + LAST_WAIT))
     }
+}
 
-    /// Counts and logs a head that hyper refused before any layer saw it. Returns true if hyper has answered
-    /// the head.
-    fn is_refusal(&self, ended: &Ended, unparsed: &[u8], peer: &Peer) -> bool {
-        let peer = peer.address();
-        match ended {
-            Ended::TimeOver if has_begun(unparsed) => {
-                self.parser_refusals.inc();
-                tracing::debug!(%peer, "closed a connection: the request's head was late");
-                false
-            }
-            Ended::ByHyper(Err(error)) if error.is_parse() => {
-                self.parser_refusals.inc();
-                tracing::debug!(%peer, %error, "closed a connection: the request's head is not HTTP/1.1");
-                true
-            }
-            Ended::TimeOver | Ended::ByHyper(_) => false,
+/// The fault of a head, if one ended the connection. `own` is hyper's own answer; `unparsed` is what hyper has
+/// read and not parsed.
+fn head_fault(ended: &Ended, own: &[u8], unparsed: &[u8]) -> Option<HeadFault> {
+    match ended {
+        Ended::TimeOver => has_begun(unparsed).then_some(HeadFault::Late),
+        Ended::ByHyper(Err(error)) if error.is_parse_too_large() => {
+            let is_target = own.starts_with(b"HTTP/1.1 414 ");
+            Some(match is_target {
+                true => HeadFault::TargetTooLong,
+                false => HeadFault::TooLarge,
+            })
         }
+        Ended::ByHyper(Err(error)) if error.is_parse() || error.is_incomplete_message() => {
+            Some(HeadFault::Malformed(error.to_string()))
+        }
+        Ended::ByHyper(_) => None,
     }
+}
+
+/// Lets the handler refuse a head that is no request. hyper writes the answer on a connection of its own,
+/// which reads a request that stands in for the head.
+async fn refuse<Io, H>(io: &mut Io, fault: HeadFault, handler: &H, peer: &Peer)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+    H: Handler,
+{
+    const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+    let service = service_fn(|_: Request<Incoming>| handler.answer(Err(fault.clone()), peer));
+    let connection = http1::Builder::new()
+        .header_read_timeout(None::<Duration>)
+        .half_close(true)
+        .serve_connection(TokioIo::new(join(STAND_IN, io)), service);
+    // An error means that the caller is gone. The handler has noted the refusal all the same.
+    let _ = connection.without_shutdown().await;
 }
 
 /// The future of an answer. Sets the headers of the answer that concern the connection.
@@ -217,7 +240,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::request::Body;
+    use crate::request::{Body, Received};
 
     #[tokio::test]
     async fn a_connection_needs_no_socket() {
@@ -229,8 +252,8 @@ mod tests {
             idle_timeout: Duration::from_secs(120),
             parser_refusals: Counter::default(),
         };
-        let echo = |request: Request<Body>, peer: &Peer| {
-            let seen = format!("{} {}", request.uri(), peer.forwarded());
+        let echo = |received: Received, peer: &Peer| {
+            let seen = format!("{} {}", received.unwrap().uri(), peer.forwarded());
             Box::pin(async { Ok(Response::new(Body::whole(seen))) })
         };
         let drain = Drain::default();

@@ -20,11 +20,11 @@ pub(crate) use server::Server;
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::request::{Body, BoxError, Peer};
+use crate::request::{BoxError, Peer, Received};
 use http1::Http1;
 
 /// The counters of a listener.
@@ -32,15 +32,15 @@ use http1::Http1;
 pub(crate) struct Counters {
     /// Open connections.
     pub(crate) connections: Gauge,
-    /// Heads that hyper refused, including late heads.
+    /// Heads that are no request, including late heads.
     pub(crate) parser_refusals: Counter,
 }
 
-/// Starts to accept connections, and passes every request to `handler`. Must be called within a tokio
+/// Starts to accept connections, and passes every request and every head that is none to `handler`. Must be called within a tokio
 /// runtime.
 pub(crate) fn serve<H, F, B>(listener: Listener, counters: Counters, handler: H) -> Server
 where
-    H: Fn(Request<Body>, &Peer) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Received, &Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, Infallible>> + Send + Unpin + 'static,
     B: http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {

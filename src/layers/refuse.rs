@@ -3,9 +3,11 @@
 //! The trail records the refused deletions of known callers. The trail only counts the refused deletions of
 //! unknown callers, so that a flood cannot fill the disk. The answer does not wait for the trail. The layer
 //! also puts `x-request-id` on every answer.
+//!
+//! A head that is no request ends here: the layers behind see only requests.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,6 +63,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let context = Arc::clone(RequestContext::of(request.extensions()));
+        if let Some(fault) = &context.head_fault {
+            let response = self.recorder.refuse(&Refusal::of_head(fault), &context);
+            return Box::pin(ready(Ok(response)));
+        }
         let recorder = Arc::clone(&self.recorder);
         // The checks run inside `call`, so they can panic here. Each request has its own clone of the
         // service, so no other request uses a service that panicked.
@@ -70,17 +76,21 @@ where
                 Ok(answering) => AssertUnwindSafe(answering).catch_unwind().await,
                 Err(panic) => Err(panic),
             };
-            let mut response = match result {
-                Ok(Ok(response)) => response,
+            Ok(match result {
+                Ok(Ok(response)) => identified(response, &context),
                 Ok(Err(refusal)) => recorder.refuse(&refusal, &context),
                 // The panic hook has already logged the panic and its place.
                 Err(_panic) => recorder.refuse(&defect(&context), &context),
-            };
-            let headers = response.headers_mut();
-            headers.insert(REQUEST_ID, context.request_id.clone());
-            Ok(response)
+            })
         })
     }
+}
+
+/// Puts the request's id on the answer.
+fn identified(mut response: Response<Body>, context: &RequestContext) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, context.request_id.clone());
+    response
 }
 
 fn defect(context: &RequestContext) -> Refusal {
@@ -101,13 +111,12 @@ struct Recorder {
 impl Recorder {
     fn refuse(&self, refusal: &Refusal, context: &RequestContext) -> Response<Body> {
         record(&self.trail, &self.config, refusal, context);
-        problem::response(refusal, context)
+        identified(problem::response(refusal, context), context)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::future::ready;
     use std::net::SocketAddr;
     use std::path::Path;
     use std::time::Duration;

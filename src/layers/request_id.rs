@@ -1,4 +1,4 @@
-//! Gives every request its context and its id. The caller, upstream, the log and the trail see the same id.
+//! Gives every request, and every head that is none, its context and its id. The caller, upstream, the log and the trail see the same id.
 //!
 //! The id is a UUID of version 7 (RFC 9562 §5.7), so ids sort by time. The layer ignores an id that the
 //! caller sends, because the trail may already hold that id.
@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request};
 use tower::Service;
 use tower::layer::{Layer, layer_fn};
 use uuid::Builder;
 
 use crate::clock::Clock;
 use crate::random;
-use crate::request::{Body, Peer, RequestContext};
+use crate::request::{Body, Peer, Received, RequestContext};
 
 /// Makes the layer, which borrows the clock: a clone would cost every request, because the stack builds this
 /// layer for each request.
@@ -28,7 +28,7 @@ pub(crate) struct RequestId<'a, S> {
     inner: S,
 }
 
-impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_, S> {
+impl<S: Service<Request<Body>>> Service<(Received, Peer)> for RequestId<'_, S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -37,11 +37,26 @@ impl<S: Service<Request<Body>>> Service<(Request<Body>, Peer)> for RequestId<'_,
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, (mut request, peer): (Request<Body>, Peer)) -> S::Future {
-        let context = RequestContext::new(new_id(self.clock), peer, &request);
+    fn call(&mut self, (received, peer): (Received, Peer)) -> S::Future {
+        let id = new_id(self.clock);
+        let (mut request, context) = match received {
+            Ok(request) => {
+                let context = RequestContext::new(id, peer, &request);
+                (request, context)
+            }
+            Err(fault) => (stand_in(), RequestContext::without_request(id, peer, fault)),
+        };
         request.extensions_mut().insert(Arc::new(context));
         self.inner.call(request)
     }
+}
+
+/// The request in the place of a head that is none. No layer behind `refuse` sees it; its method is for the
+/// access line.
+fn stand_in() -> Request<Body> {
+    let mut request = Request::new(Body::Empty);
+    *request.method_mut() = Method::from_bytes(b"-").unwrap_or_default();
+    request
 }
 
 fn new_id(clock: &Clock) -> HeaderValue {

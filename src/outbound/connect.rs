@@ -17,7 +17,7 @@ use super::counted_stream::{CountedStream, Waiting};
 use super::io::{HyperIo, Socket};
 use super::upload::Upload;
 use crate::alarm::Alarm;
-use crate::request::Origin;
+use crate::request::{MAX_ANSWER_LINES, Origin};
 use crate::tls::ClientTls;
 
 /// The most name look-ups at once. A look-up occupies a thread until it ends, because nothing can cancel it.
@@ -170,6 +170,9 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 async fn drive(io: HyperIo, stream: Arc<CountedStream>) -> hyper::Result<Connection> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_BUFFER_BYTES)
+        // Costs two allocations an answer. With hyper's default of 100, a longer answer to a deletion would
+        // make its outcome unknown.
+        .max_headers(MAX_ANSWER_LINES)
         .handshake(TokioIo::new(io))
         .await?;
     // The error can be ignored here, because the request that waits for the answer gets it too.

@@ -24,7 +24,10 @@ pub(super) fn fill(line: &str, values: &Values) -> Result<Vec<u8>, String> {
                 .filter(|(name, _)| is_placeholder(name))
             {
                 Some((name, behind)) => {
-                    bytes.extend_from_slice(value_of(name, values)?.as_bytes());
+                    match repeated(name) {
+                        Some((count, text)) => bytes.extend(fill(text, values)?.repeat(count)),
+                        None => bytes.extend_from_slice(value_of(name, values)?.as_bytes()),
+                    }
                     behind
                 }
                 None => {
@@ -78,9 +81,6 @@ fn repeated(name: &str) -> Option<(usize, &str)> {
 }
 
 fn value_of(name: &str, values: &Values) -> Result<String, String> {
-    if let Some((count, text)) = repeated(name) {
-        return Ok(text.repeat(count));
-    }
     if let Some(count) = name.strip_prefix("ids ") {
         let count: u32 = count
             .parse()
@@ -132,6 +132,7 @@ mod tests {
             ("{token}{token other}", b"TO"),
             ("{3*ab}|{ids 2}", b"ababab|[\"1000000001\",\"1000000002\"]"),
             (r"a\x00\r\n\\x", b"a\0\r\n\\x"),
+            (r"{2*a\n}", b"a\na\n"),
             (r#"{} {"a":1} {"#, br#"{} {"a":1} {"#),
             ("\u{e4}", "\u{e4}".as_bytes()),
         ] {

@@ -38,7 +38,7 @@ fn judge_answer(case: &Case, played: &Played, complaints: &mut Vec<String>) {
         return;
     };
     let code = match first.split_once(' ') {
-        None | Some((_, "bare" | "cut")) => None,
+        None | Some((_, "cut")) => None,
         Some((_, code)) => Some(code),
     };
     if Some(answer.status) != status(first) || answer.header("lychgate-refusal") != code {
@@ -50,7 +50,7 @@ fn judge_answer(case: &Case, played: &Played, complaints: &mut Vec<String>) {
     if answer.cut != first.ends_with(" cut") {
         complaints.push(format!("answer: body cut short: {}", answer.cut));
     }
-    if answer.all("x-request-id").len() != usize::from(!first.ends_with(" bare")) {
+    if answer.all("x-request-id").len() != 1 {
         complaints.push("answer: x-request-id does not appear exactly once".to_owned());
     }
     let problem = answer.json();

@@ -35,6 +35,9 @@ mod integrity;
 mod second;
 mod sync_fails;
 
+// Heads that are no request.
+mod no_request;
+
 // An upstream that breaks off, and refusals that say nothing about the inside of the gateway.
 mod inside;
 mod no_answer;

@@ -92,20 +92,27 @@ pub(super) fn has_begun(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
 }
 
-/// A stream that notes in the [`Progress`] what hyper does with it.
+/// A stream that notes in the [`Progress`] what hyper does with it. It keeps back hyper's own answer to a head
+/// that is no request: all that hyper writes while no request is in flight.
 #[derive(Debug)]
 pub(super) struct Watched<Io> {
     io: Io,
     progress: Progress,
+    kept_back: Vec<u8>,
 }
 
 impl<Io> Watched<Io> {
     pub(super) fn new(io: Io, progress: Progress) -> Self {
-        Self { io, progress }
+        Self {
+            io,
+            progress,
+            kept_back: Vec::new(),
+        }
     }
 
-    pub(super) fn into_inner(self) -> Io {
-        self.io
+    /// The stream, and the bytes that were kept back.
+    pub(super) fn into_parts(self) -> (Io, Vec<u8>) {
+        (self.io, self.kept_back)
     }
 }
 
@@ -128,6 +135,10 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
+        if self.progress.waits_for().is_some() {
+            self.kept_back.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 

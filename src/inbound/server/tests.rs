@@ -1,18 +1,19 @@
 //! The listener over real sockets, with a handler of the test's own.
 
+use std::future::ready;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
 use crate::inbound::{Counters, Settings, serve};
-use crate::request::{Body, Peer};
+use crate::request::{Body, HeadFault, Peer, Received};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than any step here takes on a slow machine; reached only by a failure.
@@ -35,8 +36,21 @@ where
 {
     let counters = Counters::default();
     let listener = Listener::bind(settings).unwrap();
-    let handler = move |request, _: &Peer| Box::pin(handler(request).map(Ok));
+    let handler = move |received: Received, _: &Peer| {
+        Box::pin(match received {
+            Ok(request) => handler(request).left_future(),
+            Err(fault) => ready(refused(&fault)).right_future(),
+        })
+        .map(Ok)
+    };
     (serve(listener, counters.clone(), handler), counters)
+}
+
+/// The answer to a head that is no request.
+fn refused(fault: &HeadFault) -> Response<Body> {
+    let mut response = Response::new(Body::whole(format!("refused: {fault}")));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 async fn ok(_: Request<Body>) -> Response<Body> {
@@ -99,7 +113,7 @@ async fn the_handler_knows_the_peer() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_late_is_closed_and_counted() {
+async fn a_head_that_is_late_is_refused_and_counted() {
     let mut settings = settings();
     settings.head_timeout = Duration::from_millis(500);
     let (server, counters) = start(settings, ok);
@@ -108,7 +122,10 @@ async fn a_head_that_is_late_is_closed_and_counted() {
     let mut idle = send(&server, GET).await;
     read_fine(&mut idle).await;
     let mut slow = send(&server, b"GET / HTTP/1.1\r\nHo").await;
-    assert_eq!(read_all(&mut slow).await, "");
+    let answer = read_all(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(answer.ends_with("refused: the head took too long to arrive"));
     assert!(begun.elapsed() >= Duration::from_millis(500));
     assert_eq!(counters.parser_refusals.get(), 1);
     // The time of a head begins with its first byte.
@@ -286,7 +303,7 @@ async fn p14_half_a_head_does_not_hold_up_stopping() {
     // Both the head timeout and the grace are longer than this.
     let stopped = tokio::time::timeout(PATIENCE, server.stop(10 * PATIENCE));
     assert!(stopped.await.is_ok());
-    assert_eq!(read_all(&mut half).await, "");
+    assert!(read_all(&mut half).await.contains("refused: the head took"));
 }
 
 #[tokio::test]
@@ -368,27 +385,70 @@ async fn no_body_is_an_empty_body() {
 }
 
 #[tokio::test]
-async fn input_that_is_not_http_is_refused_and_counted() {
+async fn a_head_that_is_no_request_is_refused_and_counted() {
     let (server, counters) = start(settings(), ok);
-    let bad: [&[u8]; 4] = [
-        b"GET / HTTP/1.1\r\nContent-Length: +3\r\n\r\n",
-        b"GET / HTTP/3.1\r\n\r\n",
-        b"nonsense\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ];
-    for (count, request) in (1..).zip(bad) {
-        let answer = read_all(&mut send(&server, request).await).await;
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
-            "{answer}"
-        );
-        assert_eq!(counters.parser_refusals.get(), count);
-    }
-    let mut long = b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec();
+    let lines = "X: 1\r\n".repeat(100);
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(65_535));
     // Nobody has been asked for a token yet, so little is held for them.
-    long.resize(160 << 10, b'x');
-    let answer = read_all(&mut send(&server, &long).await).await;
-    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let endless = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(160 << 10));
+    let malformed = "the head is not valid HTTP/1.1: ";
+    for (count, (bytes, fault)) in (1..).zip([
+        ("GET / HTTP/1.1\r\nContent-Length: +3\r\n\r\n", malformed),
+        ("GET / HTTP/3.1\r\n\r\n", malformed),
+        ("nonsense\r\n\r\n", malformed),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", malformed),
+        (&*many, "the head is too long or has too many lines"),
+        (&*long, "the request target is too long"),
+        (&*endless, "the head is too long or has too many lines"),
+    ]) {
+        let answer = read_all(&mut send(&server, bytes.as_bytes()).await).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{fault}: {answer}");
+        assert!(answer.contains(&format!("\r\n\r\nrefused: {fault}")));
+        assert_eq!(
+            answer.matches("HTTP/1.1").count(),
+            1 + fault.matches("HTTP/1.1").count()
+        );
+        assert_eq!(counters.parser_refusals.get(), count, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_ends_too_early_is_refused() {
+    let (server, counters) = start(settings(), ok);
+    let mut stream = send(&server, b"GET / HTTP/1.1\r\nHo").await;
+    stream.shutdown().await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.contains("\r\n\r\nrefused: "), "{answer}");
+    assert_eq!(counters.parser_refusals.get(), 1);
+    // A caller that leaves without a head has done nothing wrong.
+    let mut stream = send(&server, GET).await;
+    read_fine(&mut stream).await;
+    stream.shutdown().await.unwrap();
+    assert_eq!(read_all(&mut stream).await, "");
+    assert_eq!(counters.parser_refusals.get(), 1);
+}
+
+#[tokio::test]
+async fn a_later_head_on_a_connection_is_refused_as_well() {
+    let (server, counters) = start(settings(), |request| async move {
+        let body = request.into_body().collect().await.unwrap();
+        Response::new(Body::stream(Full::new(body.to_bytes())))
+    });
+    let good = b"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfine";
+    let bad = b"GET / HTTP/3.1\r\n\r\n";
+    let mut at_once = send(&server, &[&good[..], bad].concat()).await;
+    let mut later = send(&server, good).await;
+    let first = read_fine(&mut later).await;
+    later.write_all(bad).await.unwrap();
+    let later = first + &read_all(&mut later).await;
+    for answers in [read_all(&mut at_once).await, later] {
+        let (first, second) = answers.split_once("fine").unwrap();
+        assert!(first.starts_with("HTTP/1.1 200"), "{answers}");
+        assert!(second.starts_with("HTTP/1.1 400"), "{answers}");
+        assert!(second.contains("\r\n\r\nrefused: "), "{answers}");
+    }
+    assert_eq!(counters.parser_refusals.get(), 2);
 }
 
 #[tokio::test]
