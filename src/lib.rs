@@ -37,6 +37,7 @@ mod inbound;
 pub mod layers;
 mod metrics;
 mod outbound;
+mod places;
 mod random;
 mod reconcile;
 pub mod refusal;

@@ -22,6 +22,13 @@ pub struct RequestLabels {
     pub code: &'static str,
 }
 
+/// The label of a caller that left.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct LeftLabels {
+    /// `closed` (FIN) or `reset` (RST).
+    pub how: &'static str,
+}
+
 /// The label of a trail outage.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct CauseLabels {
@@ -55,9 +62,15 @@ pub struct All {
     pub request_seconds: Histogram,
     pub upstream_seconds: Histogram,
     pub upstream_connections: Counter,
+    /// Requests that wait for a connection to upstream.
+    pub upstream_waiting: Gauge,
+    /// Requests refused because too many waited already.
+    pub upstream_waiters_refused: Counter,
     /// Reads that the client sent again on another connection.
     pub upstream_retries: Counter,
     pub connections: Gauge,
+    /// Callers that left while their request ran.
+    pub callers_left: Family<LeftLabels, Counter>,
     /// Heads that were late or that the parser refused; `requests` counts them too.
     pub parser_refusals: Counter,
     /// Deletions with an intent and no outcome in the trail yet.
@@ -119,8 +132,15 @@ impl Metrics {
             request_seconds: add_latency(r, "request", "Request head to answer head"),
             upstream_seconds: add_latency(r, "upstream", "Request sent to answer's first bytes"),
             upstream_connections: add(r, "upstream_connections", "Connections opened"),
+            upstream_waiting: add(r, "upstream_waiting", "Requests that wait for a connection"),
+            upstream_waiters_refused: add(
+                r,
+                "upstream_waiters_refused",
+                "Requests refused because too many wait for a connection",
+            ),
             upstream_retries: add(r, "upstream_retries", "Reads sent again"),
             connections: add(r, "connections", "Connections open from callers"),
+            callers_left: add(r, "callers_left", "Callers that left before their answer"),
             parser_refusals: add(r, "parser_refusals", "Heads that are no request"),
             log_lines_dropped: add(r, "log_lines_dropped", "Log lines dropped"),
             deletions_in_flight: add(r, "deletions_in_flight", "Open intents"),

@@ -85,6 +85,7 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
     let max_connections = table.number("max_connections", 10_000, 1..=1_000_000);
     let head_timeout = table.duration("head_timeout", seconds(30), millis(100)..=HOUR);
     let idle_timeout = table.duration("idle_timeout", seconds(75), millis(100)..=HOUR);
+    let half_close_grace = table.duration("half_close_grace", seconds(5), millis(0)..=HOUR);
     // Zero is allowed: with zero, a stopping gateway closes all deletions in flight as `unknown` at
     // once.
     let drain_timeout = table.duration("drain_timeout", seconds(25), Duration::ZERO..=HOUR);
@@ -94,6 +95,7 @@ fn listen(mut table: Table<'_>) -> Option<inbound::Settings> {
         max_connections: count(max_connections),
         head_timeout,
         idle_timeout,
+        half_close_grace,
         drain_timeout,
     })
 }

@@ -44,6 +44,10 @@ impl Config {
         lines.add("listen.max_connections", listen.max_connections);
         lines.add("listen.head_timeout", show_duration(listen.head_timeout));
         lines.add("listen.idle_timeout", show_duration(listen.idle_timeout));
+        lines.add(
+            "listen.half_close_grace",
+            show_duration(listen.half_close_grace),
+        );
         lines.add("listen.drain_timeout", show_duration(listen.drain_timeout));
         lines.add("admin.address", admin.address);
         lines.add("admin.hosts", format_args!("{:?}", admin.hosts));

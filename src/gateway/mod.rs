@@ -24,9 +24,9 @@ use crate::admin::{self, Admin};
 use crate::audit::Trail;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::inbound::{self, Counters, Listener, Server};
+use crate::inbound::{self, Counters, Left, Listener, Server};
 use crate::layers::record::Deletions;
-use crate::metrics::Metrics;
+use crate::metrics::{LeftLabels, Metrics};
 use crate::stack::Stack;
 use control::Control;
 pub use control::reconciler;
@@ -118,6 +118,7 @@ impl Gateway {
         let stack = Stack::new(parts);
         let counters = Counters {
             connections: metrics.connections.clone(),
+            left: callers_left(&metrics),
             parser_refusals: metrics.parser_refusals.clone(),
         };
         let handling = Arc::new(stack.clone());
@@ -245,12 +246,24 @@ impl Gateway {
     }
 }
 
+fn callers_left(metrics: &Metrics) -> Left {
+    let count = |how| {
+        let labels = LeftLabels { how };
+        metrics.callers_left.get_or_create(&labels).clone()
+    };
+    Left {
+        closed: count("closed"),
+        reset: count("reset"),
+    }
+}
+
 fn admin_listen(settings: &admin::Settings) -> inbound::Settings {
     inbound::Settings {
         address: settings.address,
         max_connections: MAX_ADMIN_CONNECTIONS,
         head_timeout: ADMIN_HEAD_TIMEOUT,
         idle_timeout: ADMIN_HEAD_TIMEOUT,
+        half_close_grace: ADMIN_HEAD_TIMEOUT,
         drain_timeout: MIN_GRACE,
     }
 }

@@ -33,6 +33,7 @@ fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
         max_connections,
         head_timeout,
         idle_timeout,
+        half_close_grace,
         drain_timeout,
     } = new;
     vec![
@@ -43,6 +44,10 @@ fn listen(old: &inbound::Settings, new: &inbound::Settings) -> Vec<Key> {
         ),
         ("listen.head_timeout", old.head_timeout != *head_timeout),
         ("listen.idle_timeout", old.idle_timeout != *idle_timeout),
+        (
+            "listen.half_close_grace",
+            old.half_close_grace != *half_close_grace,
+        ),
         ("listen.drain_timeout", old.drain_timeout != *drain_timeout),
     ]
 }

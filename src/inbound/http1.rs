@@ -1,8 +1,10 @@
 //! Serves HTTP/1.1 on one connection, with hyper.
 
 mod body;
+mod leaving;
 mod lingering_close;
 mod progress;
+mod watched;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -24,8 +27,11 @@ use super::connection::{Connection, Drain, Handler, Protocol};
 use crate::alarm::Alarm;
 use crate::request::{BoxError, HeadFault, Peer};
 use body::{Outward, inward};
+use leaving::Leaving;
+pub(crate) use leaving::Left;
 use lingering_close::lingering_close;
-use progress::{Progress, Wait, Watched, has_begun};
+use progress::{Caller, Progress, Wait, has_begun};
+use watched::Watched;
 
 /// hyper's own limit for one head. The gateway's limits for the target (at most 60 KiB) and the headers (at
 /// most 64 KiB) are lower, so the layer `limits` refuses most longer heads and names their length. hyper
@@ -42,8 +48,12 @@ pub(super) struct Http1 {
     pub(super) head_timeout: Duration,
     /// The time limit for the wait for a head's first byte.
     pub(super) idle_timeout: Duration,
+    /// How long a caller that has closed its sending half may wait for an answer.
+    pub(super) half_close_grace: Duration,
     /// Counts the heads that are no request, including late heads.
     pub(super) parser_refusals: Counter,
+    /// Counts the callers that left while they waited for an answer.
+    pub(super) left: Left,
 }
 
 /// Why a connection ends.
@@ -67,8 +77,10 @@ impl Protocol for Http1 {
             return;
         }
         let progress = Progress::begun();
+        let leaving = Leaving::new(self.half_close_grace, self.left.clone());
+        let io = Watched::new(io, progress.clone(), leaving);
         let service = service_fn(|request: Request<Incoming>| {
-            progress.request_begins();
+            progress.request_begins(!request.body().is_end_stream());
             let request = request.map(|body| inward(body, &progress));
             Answer {
                 answering: handler.answer(Ok(request), &peer),
@@ -82,15 +94,15 @@ impl Protocol for Http1 {
             // Keeps hyper's default of 100 header lines, because an explicit value costs an allocation per
             // request.
             .max_buf_size(MAX_HEAD_BUFFER_BYTES)
-            // A caller that has closed only its sending half still gets its answer.
-            .half_close(true)
             // Writes from one buffer: copying a small body costs less than a vectored write.
             .writev(false)
-            .serve_connection(TokioIo::new(Watched::new(io, progress.clone())), service);
+            .serve_connection(TokioIo::new(io), service);
         let ended = self.drive(&mut connection, &progress, &drain).await;
+        // The end of a request is no fault of a head.
+        let is_idle = progress.caller() == Caller::IsIdle;
         let parts = connection.into_parts();
         let (mut io, kept_back) = parts.io.into_inner().into_parts();
-        let fault = head_fault(&ended, &kept_back, &parts.read_buf);
+        let fault = head_fault(&ended, &kept_back, &parts.read_buf).filter(|_| is_idle);
         let is_refused = fault.is_some();
         if let Some(fault) = fault {
             self.parser_refusals.inc();
@@ -250,7 +262,9 @@ mod tests {
         let http1 = Http1 {
             head_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(120),
+            half_close_grace: Duration::from_secs(120),
             parser_refusals: Counter::default(),
+            left: Left::default(),
         };
         let echo = |received: Received, peer: &Peer| {
             let seen = format!("{} {}", received.unwrap().uri(), peer.forwarded());

@@ -30,6 +30,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// The time limit for the wait for a head's first byte: of a new connection, and between two requests.
     pub idle_timeout: Duration,
+    /// How long a caller that has closed its sending half may wait for an answer.
+    pub half_close_grace: Duration,
     /// When the server stops, how long it waits for requests in flight.
     pub drain_timeout: Duration,
 }
@@ -78,6 +80,10 @@ impl Listener {
 
     pub(super) fn idle_timeout(&self) -> Duration {
         self.settings.idle_timeout
+    }
+
+    pub(super) fn half_close_grace(&self) -> Duration {
+        self.settings.half_close_grace
     }
 
     /// Waits for the next connection.

@@ -14,6 +14,7 @@ mod http1;
 mod listener;
 mod server;
 
+pub(crate) use http1::Left;
 pub(crate) use listener::{Listener, Settings, can_bind};
 pub(crate) use server::Server;
 
@@ -34,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) connections: Gauge,
     /// Heads that are no request, including late heads.
     pub(crate) parser_refusals: Counter,
+    /// Callers that left while their request ran.
+    pub(crate) left: Left,
 }
 
 /// Starts to accept connections, and passes every request and every head that is none to `handler`. Must be called within a tokio
@@ -47,7 +50,9 @@ where
     let http1 = Http1 {
         head_timeout: listener.head_timeout(),
         idle_timeout: listener.idle_timeout(),
+        half_close_grace: listener.half_close_grace(),
         parser_refusals: counters.parser_refusals,
+        left: counters.left,
     };
     Server::start(listener, counters.connections, http1, handler)
 }

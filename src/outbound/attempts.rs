@@ -67,7 +67,10 @@ impl Attempts {
         let mut attempts = 0;
         let mut bytes_left = false;
         loop {
-            let lease = match pool.check_out(want, times.begun, times.deadline).await {
+            let lease = match pool
+                .check_out(delivery, want, times.begun, times.deadline)
+                .await
+            {
                 Ok(lease) => lease,
                 Err(mut failure) => {
                     failure.bytes_left |= bytes_left;

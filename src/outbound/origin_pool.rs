@@ -1,21 +1,24 @@
 //! The connections to one origin: the idle connections, and a slot for each connection in use.
 //!
 //! The idle connections and those in use together never exceed `max_connections`. A request first takes a
-//! slot. If there is no room for a new connection, the oldest idle connection is closed.
+//! slot. If there is no room for a new connection, the oldest idle connection is closed. The last quarter of
+//! the slots is for deletions. Requests that wait for a slot get one in the order in which they came.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connection, Connector};
 use super::settings::Settings;
 use crate::clock::Clock;
-use crate::forward::{Failure, FailureKind};
+use crate::forward::{Delivery, Failure, FailureKind};
 use crate::metrics::Metrics;
+use crate::places;
 use crate::request::{Body, Origin};
 use crate::trouble::{Present, Trouble};
 
@@ -43,6 +46,11 @@ pub(super) struct OriginPool {
     connector: Arc<Connector>,
     pub(super) metrics: Metrics,
     slots: Arc<Semaphore>,
+    /// The slots that reads and writes may hold at once. A read or write takes one of these before it takes
+    /// one of `slots`.
+    ordinary: Arc<Semaphore>,
+    /// The requests that wait for a slot, at most `max_connections`.
+    waiting: AtomicUsize,
     /// The idle connections, oldest first. The lock is held only to change or look at this list.
     idle: Mutex<Vec<Idle>>,
     /// The present failure of requests to the origin, if any.
@@ -60,11 +68,29 @@ struct Idle {
 pub(super) struct Lease {
     connection: Option<Connection>,
     pool: Arc<OriginPool>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
     /// Whether the connection has carried a request before.
     pub(super) used: bool,
     /// When the request got the connection.
     pub(super) begun: Instant,
+}
+
+/// The right to use one connection.
+#[derive(Debug)]
+struct Slot {
+    _any: OwnedSemaphorePermit,
+    /// `None` for a deletion.
+    _ordinary: Option<OwnedSemaphorePermit>,
+}
+
+/// A request that waits for a slot.
+struct Waiter<'a>(&'a OriginPool);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.upstream_waiting.dec();
+    }
 }
 
 impl OriginPool {
@@ -78,12 +104,14 @@ impl OriginPool {
     ) -> Result<Arc<Self>, Failure> {
         let host = HeaderValue::try_from(origin.authority())
             .map_err(|_| failure(FailureKind::Unreachable, "the origin's host is no header"))?;
+        let slots = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let ordinary = places::connections_for_reads_and_writes(slots);
         Ok(Arc::new(Self {
             origin,
             host,
-            slots: Arc::new(Semaphore::new(
-                settings.max_connections.min(Semaphore::MAX_PERMITS),
-            )),
+            slots: Arc::new(Semaphore::new(slots)),
+            ordinary: Arc::new(Semaphore::new(ordinary)),
+            waiting: AtomicUsize::new(0),
             settings,
             connector,
             metrics,
@@ -96,14 +124,15 @@ impl OriginPool {
     /// After a wait, the function reads the clock again.
     pub(super) async fn check_out(
         self: &Arc<Self>,
+        delivery: Delivery,
         want: Want,
         mut now: Instant,
         deadline: Instant,
     ) -> Result<Lease, Failure> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                let slot = Box::pin(self.wait_for_slot(now, deadline)).await?;
+        let slot = match self.free_slot(delivery) {
+            Some(slot) => slot,
+            None => {
+                let slot = Box::pin(self.wait_for_slot(delivery, now, deadline)).await?;
                 now = Instant::now();
                 slot
             }
@@ -201,21 +230,61 @@ impl OriginPool {
         self.in_use() == 0 && self.idle().is_empty()
     }
 
+    /// A slot, if one is free and nobody waits for it.
+    fn free_slot(&self, delivery: Delivery) -> Option<Slot> {
+        let ordinary = match delivery {
+            Delivery::Deletion => None,
+            _ => Some(Arc::clone(&self.ordinary).try_acquire_owned().ok()?),
+        };
+        Some(Slot {
+            _any: Arc::clone(&self.slots).try_acquire_owned().ok()?,
+            _ordinary: ordinary,
+        })
+    }
+
     async fn wait_for_slot(
         &self,
+        delivery: Delivery,
         now: Instant,
         deadline: Instant,
-    ) -> Result<OwnedSemaphorePermit, Failure> {
+    ) -> Result<Slot, Failure> {
+        let _waiter = self.waiter()?;
         let limit = deadline.min(now + self.settings.connect_timeout);
-        let slots = Arc::clone(&self.slots);
-        let Ok(Ok(slot)) = timeout_at(limit, slots.acquire_owned()).await else {
-            let detail = format!(
-                "all {} connections to {} were in use",
-                self.settings.max_connections, self.origin
-            );
-            return Err(failure(FailureKind::Saturated, detail));
+        let taken = async {
+            let ordinary = match delivery {
+                Delivery::Deletion => None,
+                _ => Some(Arc::clone(&self.ordinary).acquire_owned().await?),
+            };
+            Ok::<_, AcquireError>(Slot {
+                _any: Arc::clone(&self.slots).acquire_owned().await?,
+                _ordinary: ordinary,
+            })
         };
-        Ok(slot)
+        match timeout_at(limit, taken).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(self.saturated("none became free in time")),
+        }
+    }
+
+    /// Joins those who wait for a slot, unless as many wait as there are slots.
+    fn waiter(&self) -> Result<Waiter<'_>, Failure> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.metrics.upstream_waiting.inc();
+        let waiter = Waiter(self);
+        if before >= self.settings.max_connections {
+            self.metrics.upstream_waiters_refused.inc();
+            return Err(self.saturated("as many requests wait for one"));
+        }
+        Ok(waiter)
+    }
+
+    fn saturated(&self, why: &str) -> Failure {
+        let (connections, origin) = (self.settings.max_connections, &self.origin);
+        let detail = format!(
+            "all {connections} connections to {origin} are in use (reads and writes may use {}), and {why}",
+            places::connections_for_reads_and_writes(connections)
+        );
+        failure(FailureKind::Saturated, detail)
     }
 
     /// Takes the newest idle connection, unless it was idle for too long. In that case, all other connections

@@ -14,14 +14,14 @@ use crate::support::tokens;
 
 /// How a caller ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaving {
+pub(super) enum Leaving {
     /// Closes: FIN.
     Closes,
     /// Resets: RST.
     Resets,
 }
 
-fn leave(stream: TcpStream, how: Leaving) {
+pub(super) fn leave(stream: TcpStream, how: Leaving) {
     if how == Leaving::Resets {
         let socket = socket2::SockRef::from(&stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
@@ -47,11 +47,12 @@ fn wait_until_closed(program: &Program) {
 fn upstream_answers_after_the_caller_left(how: Leaving) {
     let users = Users::start();
     users.behave(Manner::Hang);
-    let home = Home::new(users.address(), &[]);
+    let home = Home::new(users.address(), &[("listen", "half_close_grace = \"0s\"")]);
     let program = home.start_ready();
     send_and_leave(program.address, 1, &users, how);
-    // The record must not depend on when the gateway notices the hang-up.
-    std::thread::sleep(Duration::from_millis(50));
+    until("the gateway notices", || {
+        program.metric("lychgate_callers_left") == 1
+    });
     assert_eq!(home.record().summary.open, 1);
     users.behave(Manner::Answer(Duration::ZERO));
     wait_until_closed(&program);

@@ -26,6 +26,7 @@ mod honest_callers;
 // Callers that hang up.
 mod flood;
 mod hang_up;
+mod leaving;
 
 // Disk failures and foreign changes to the trail's files.
 mod clock_steps;

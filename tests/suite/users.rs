@@ -19,6 +19,8 @@ pub(crate) enum Manner {
     Answer(Duration),
     /// Waits for another manner, then follows that.
     Hang,
+    /// Like `Hang` for reads of this user; answers all other requests at once.
+    HangReadsOf(u64),
     /// Writes these bytes, then ends the connection.
     Raw(&'static [u8]),
     /// Resets the connection.
@@ -131,19 +133,25 @@ impl Shared {
                 return;
             }
             let head = String::from_utf8_lossy(&buffer).into_owned();
-            self.seen().push(Seen { head });
+            let seen = Seen { head };
+            self.seen().push(seen.clone());
             buffer.clear();
-            if !whole || !self.answer(&mut stream).await {
+            if !whole || !self.answer(&seen, &mut stream).await {
                 return;
             }
         }
     }
 
     /// Answers a request. Returns whether the connection stays open.
-    async fn answer(&self, stream: &mut TcpStream) -> bool {
+    async fn answer(&self, request: &Seen, stream: &mut TcpStream) -> bool {
         let mut manners = self.manner.subscribe();
+        let is_read = request.head.starts_with("GET ");
         let manner = {
-            let told = manners.wait_for(|manner| *manner != Manner::Hang);
+            let told = manners.wait_for(|manner| match manner {
+                Manner::Hang => false,
+                Manner::HangReadsOf(user) => !is_read || request.user() != Some(*user),
+                _ => true,
+            });
             let mut byte = [0; 1];
             tokio::select! {
                 told = told => told.unwrap().clone(),
@@ -152,8 +160,10 @@ impl Shared {
             }
         };
         match manner {
-            Manner::Answer(after) => {
-                tokio::time::sleep(after).await;
+            Manner::Answer(_) | Manner::HangReadsOf(_) => {
+                if let Manner::Answer(after) = manner {
+                    tokio::time::sleep(after).await;
+                }
                 let answer = b"HTTP/1.1 200 OK\r\nac-revision: 8\r\ncontent-length: 2\r\n\r\n{}";
                 stream.write_all(answer).await.is_ok()
             }

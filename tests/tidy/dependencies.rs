@@ -25,6 +25,7 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
     ("request", Some(&["contract", "token"])),
     ("check", Some(&["refusal", "request"])),
     ("forward", Some(&["request"])),
+    ("places", Some(&[])),
     ("fetch", Some(&["request", "tls"])),
     ("telemetry", Some(&["clock", "metrics"])),
     (
@@ -39,14 +40,14 @@ const MAY_KNOW: &[(&str, Option<&[&str]>)] = &[
         "layers",
         Some(&[
             "request", "forward", "refusal", "check", "contract", "token", "domain", "audit",
-            "metrics", "clock", "random",
+            "metrics", "clock", "random", "places",
         ]),
     ),
     (
         "outbound",
         Some(&[
             "request", "forward", "refusal", "layers", "metrics", "tls", "random", "clock",
-            "alarm", "trouble",
+            "alarm", "trouble", "places",
         ]),
     ),
     (

@@ -1,11 +1,7 @@
 //! What a connection is doing. hyper does not say, so its service, its reads and writes, and the bodies do.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The stack has not handed over the whole answer yet.
 const ANSWER: u8 = 1;
@@ -17,6 +13,10 @@ const HEAD: u8 = 4;
 const TIMED: u8 = 8;
 /// The stack dropped the body of the last request before its end.
 const UNREAD: u8 = 16;
+/// A part of the request's body has not come yet.
+const RECEIVING: u8 = 32;
+/// The stack has handed over the head of the answer.
+const BEGUN: u8 = 64;
 
 /// What the connection waits for while no request is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,19 @@ pub(super) enum Wait {
     FirstByte,
     /// The rest of a head.
     Head,
+}
+
+/// What the caller of a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// No request is in flight.
+    IsIdle,
+    /// It sends the body of its request.
+    Sends,
+    /// It waits for the head of the answer.
+    Waits,
+    /// It reads the answer.
+    Reads,
 }
 
 /// The progress of one connection. Clones share it.
@@ -37,9 +50,29 @@ impl Progress {
         Self(Arc::new(AtomicU8::new(HEAD)))
     }
 
-    /// hyper has read a head.
-    pub(super) fn request_begins(&self) {
-        self.0.store(ANSWER | UNWRITTEN, Relaxed);
+    /// hyper has read a head. `has_body` says whether a body follows.
+    pub(super) fn request_begins(&self, has_body: bool) {
+        let body = if has_body { RECEIVING } else { 0 };
+        self.0.store(ANSWER | UNWRITTEN | body, Relaxed);
+    }
+
+    /// The whole body of the request has come.
+    pub(super) fn body_has_come(&self) {
+        self.0.fetch_and(!RECEIVING, Relaxed);
+    }
+
+    /// The stack hands over the head of the answer.
+    pub(super) fn answer_begins(&self) {
+        self.0.fetch_or(BEGUN, Relaxed);
+    }
+
+    pub(super) fn caller(&self) -> Caller {
+        match self.0.load(Relaxed) {
+            now if now & (ANSWER | UNWRITTEN) == 0 => Caller::IsIdle,
+            now if now & RECEIVING != 0 => Caller::Sends,
+            now if now & BEGUN == 0 => Caller::Waits,
+            _ => Caller::Reads,
+        }
     }
 
     /// Nobody reads the rest of the caller's body.
@@ -72,86 +105,26 @@ impl Progress {
     }
 
     /// Empty lines before a head do not count: some clients end a body with one.
-    fn bytes_came(&self, bytes: &[u8]) {
+    pub(super) fn bytes_came(&self, bytes: &[u8]) {
         if self.waits_for() == Some(Wait::FirstByte) && has_begun(bytes) {
             self.0.fetch_and(!TIMED, Relaxed);
             self.0.fetch_or(HEAD, Relaxed);
         }
     }
 
-    /// hyper has written all that it had.
-    fn all_written(&self) {
-        if self.0.load(Relaxed) & (ANSWER | UNWRITTEN) == UNWRITTEN {
+    /// hyper has written all that it had. Returns whether an answer ends with it.
+    pub(super) fn all_written(&self) -> bool {
+        let ends = self.0.load(Relaxed) & (ANSWER | UNWRITTEN) == UNWRITTEN;
+        if ends {
             self.0.fetch_and(!UNWRITTEN, Relaxed);
         }
+        ends
     }
 }
 
 /// Whether these bytes hold a part of a head, not only empty lines.
 pub(super) fn has_begun(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
-}
-
-/// A stream that notes in the [`Progress`] what hyper does with it. It keeps back hyper's own answer to a head
-/// that is no request: all that hyper writes while no request is in flight.
-#[derive(Debug)]
-pub(super) struct Watched<Io> {
-    io: Io,
-    progress: Progress,
-    kept_back: Vec<u8>,
-}
-
-impl<Io> Watched<Io> {
-    pub(super) fn new(io: Io, progress: Progress) -> Self {
-        Self {
-            io,
-            progress,
-            kept_back: Vec::new(),
-        }
-    }
-
-    /// The stream, and the bytes that were kept back.
-    pub(super) fn into_parts(self) -> (Io, Vec<u8>) {
-        (self.io, self.kept_back)
-    }
-}
-
-impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.progress.bytes_came(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        if self.progress.waits_for().is_some() {
-            self.kept_back.extend_from_slice(buf);
-            return Poll::Ready(Ok(buf.len()));
-        }
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    /// hyper calls this only when its own buffer is empty.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        self.progress.all_written();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]
@@ -161,7 +134,7 @@ mod tests {
     /// A connection that has answered a request and waits for the next.
     fn answered() -> Progress {
         let progress = Progress::begun();
-        progress.request_begins();
+        progress.request_begins(false);
         progress.answer_ends();
         progress.all_written();
         progress
@@ -180,7 +153,7 @@ mod tests {
     #[test]
     fn an_answer_ends_when_hyper_has_written_it() {
         let progress = Progress::begun();
-        progress.request_begins();
+        progress.request_begins(false);
         progress.all_written();
         assert_eq!(progress.waits_for(), None, "the answer has not come");
         progress.answer_ends();
@@ -197,7 +170,7 @@ mod tests {
         assert!(progress.starts_clock(), "a head began");
         progress.bytes_came(b"E");
         assert!(!progress.starts_clock(), "the same head");
-        progress.request_begins();
+        progress.request_begins(false);
         progress.answer_ends();
         progress.all_written();
         assert!(progress.starts_clock(), "the next wait");
@@ -206,10 +179,10 @@ mod tests {
     #[test]
     fn only_the_last_body_counts_as_unread() {
         let progress = answered();
-        progress.request_begins();
+        progress.request_begins(false);
         progress.body_is_dropped();
         assert!(progress.is_unread());
-        progress.request_begins();
+        progress.request_begins(false);
         assert!(!progress.is_unread());
     }
 }

@@ -25,6 +25,7 @@ fn settings() -> Settings {
         max_connections: 100,
         head_timeout: 10 * PATIENCE,
         idle_timeout: 10 * PATIENCE,
+        half_close_grace: 10 * PATIENCE,
         drain_timeout: Duration::from_secs(5),
     }
 }
@@ -504,3 +505,5 @@ async fn a_failed_accept_pauses_longer_each_time() {
     }
     assert_eq!(pause, MAX_PAUSE);
 }
+
+mod leaving;

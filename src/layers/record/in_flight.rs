@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::places;
 use crate::refusal::{Checked, Code, Refusal};
 use crate::request::Origin;
 
@@ -72,7 +73,10 @@ impl Deletions {
         }
         let mut held = lock(&self.held);
         let slots = held.slots;
-        let most_here = if shared { (slots / 4).max(1) } else { slots };
+        let most_here = match shared {
+            true => places::slots_of_one_origin(slots),
+            false => slots,
+        };
         let here = held.by_origin.get(origin).copied().unwrap_or_default();
         if held.all >= slots || here >= most_here {
             return Refusal::new(

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::support::*;
 use crate::clock::Clock;
-use crate::forward::{Delivery, FailureKind};
+use crate::forward::{Delivery, FailureKind, Report};
 use crate::metrics::Metrics;
 use crate::outbound::Settings;
 use crate::outbound::client::Client;
@@ -191,9 +192,9 @@ async fn a_waiter_gets_the_connection_that_comes_free() {
             session.say(OK);
         }
     });
-    let client = client_with(|settings| settings.max_connections = 1);
+    let client = client_with(|settings| settings.max_connections = 3);
     let mut tasks = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         let request = outgoing(&upstream, Method::GET, Delivery::Repeatable);
         let client = client.clone();
         tasks.push(tokio::spawn(async move {
@@ -204,7 +205,64 @@ async fn a_waiter_gets_the_connection_that_comes_free() {
     for task in tasks {
         assert_eq!(task.await.unwrap(), "ok");
     }
-    assert_eq!(upstream.connections(), 1);
+    assert!(upstream.connections() <= 3);
+}
+
+/// Answers deletions; each read waits until its connection ends.
+fn slow_to_read() -> Upstream {
+    Upstream::start(|_, session| {
+        while session
+            .request()
+            .is_some_and(|text| text.starts_with("DELETE"))
+        {
+            session.say(OK);
+        }
+        session.is_ended();
+    })
+}
+
+fn spawn_read(client: &Client, upstream: &Upstream) -> AbortOnDropHandle<Report> {
+    let request = outgoing(upstream, Method::GET, Delivery::Repeatable);
+    let client = client.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move { send(&client, request).await }))
+}
+
+#[tokio::test]
+async fn the_last_quarter_of_the_connections_is_for_deletions() {
+    let upstream = slow_to_read();
+    let client = client();
+    let reads = [(); 3].map(|()| spawn_read(&client, &upstream));
+    run_until(|| upstream.count("GET") == 3).await;
+    let waiter = spawn_read(&client, &upstream);
+    let report = delete(&client, &upstream).await;
+    assert_eq!(report.reply.unwrap().status(), 200);
+    assert_eq!(upstream.count("GET"), 3);
+    assert!(!waiter.is_finished());
+    // An abandoned read frees its place for the one that waits.
+    drop(reads);
+    run_until(|| upstream.count("GET") == 4).await;
+}
+
+#[tokio::test]
+async fn as_many_requests_wait_as_there_are_connections() {
+    let upstream = slow_to_read();
+    let metrics = Metrics::new();
+    let client = Client::new(settings(), metrics.clone(), Clock::system()).unwrap();
+    let _reads = [(); 3].map(|()| spawn_read(&client, &upstream));
+    run_until(|| upstream.count("GET") == 3).await;
+    let waiters = [(); 4].map(|()| spawn_read(&client, &upstream));
+    run_until(|| metrics.upstream_waiting.get() == 4).await;
+    let report = get(&client, &upstream).await;
+    assert_eq!(report.attempts, 0);
+    let failure = failure(report);
+    assert_eq!(failure.kind, FailureKind::Saturated);
+    assert!(
+        failure.detail.contains("as many requests wait"),
+        "{failure:?}"
+    );
+    assert_eq!(metrics.upstream_waiters_refused.get(), 1);
+    drop(waiters);
+    run_until(|| metrics.upstream_waiting.get() == 0).await;
 }
 
 #[tokio::test]

@@ -78,7 +78,8 @@ impl Outcome {
     }
 }
 
-/// The gateway's settings.
+/// The gateway's settings. The gateway itself hides from hyper that a caller has closed its sending half; here
+/// `half_close` does.
 fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
