@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -80,7 +79,7 @@ impl Protocol for Http1 {
         let leaving = Leaving::new(self.half_close_grace, self.left.clone());
         let io = Watched::new(io, progress.clone(), leaving);
         let service = service_fn(|request: Request<Incoming>| {
-            progress.request_begins(!request.body().is_end_stream());
+            progress.request_begins();
             let request = request.map(|body| inward(body, &progress));
             Answer {
                 answering: handler.answer(Ok(request), &peer),
@@ -188,7 +187,7 @@ fn head_fault(ended: &Ended, own: &[u8], unparsed: &[u8]) -> Option<HeadFault> {
     match ended {
         Ended::TimeOver => has_begun(unparsed).then_some(HeadFault::Late),
         Ended::ByHyper(Err(error)) if error.is_parse_too_large() => {
-            let is_target = own.starts_with(b"HTTP/1.1 414 ");
+            let is_target = own.get(8..13) == Some(b" 414 ");
             Some(match is_target {
                 true => HeadFault::TargetTooLong,
                 false => HeadFault::TooLarge,

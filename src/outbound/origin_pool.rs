@@ -49,8 +49,9 @@ pub(super) struct OriginPool {
     /// The slots that reads and writes may hold at once. A read or write takes one of these before it takes
     /// one of `slots`.
     ordinary: Arc<Semaphore>,
-    /// The requests that wait for a slot, at most `max_connections`.
-    waiting: AtomicUsize,
+    /// The reads and writes that wait for a slot, and the deletions that do: at most as many as there are
+    /// slots for them.
+    waiting: [AtomicUsize; 2],
     /// The idle connections, oldest first. The lock is held only to change or look at this list.
     idle: Mutex<Vec<Idle>>,
     /// The present failure of requests to the origin, if any.
@@ -84,12 +85,15 @@ struct Slot {
 }
 
 /// A request that waits for a slot.
-struct Waiter<'a>(&'a OriginPool);
+struct Waiter<'a> {
+    pool: &'a OriginPool,
+    is_deletion: bool,
+}
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.upstream_waiting.dec();
+        self.pool.waiting[usize::from(self.is_deletion)].fetch_sub(1, Ordering::Relaxed);
+        self.pool.metrics.upstream_waiting.dec();
     }
 }
 
@@ -111,7 +115,7 @@ impl OriginPool {
             host,
             slots: Arc::new(Semaphore::new(slots)),
             ordinary: Arc::new(Semaphore::new(ordinary)),
-            waiting: AtomicUsize::new(0),
+            waiting: Default::default(),
             settings,
             connector,
             metrics,
@@ -248,7 +252,7 @@ impl OriginPool {
         now: Instant,
         deadline: Instant,
     ) -> Result<Slot, Failure> {
-        let _waiter = self.waiter()?;
+        let _waiter = self.waiter(delivery == Delivery::Deletion)?;
         let limit = deadline.min(now + self.settings.connect_timeout);
         let taken = async {
             let ordinary = match delivery {
@@ -266,12 +270,18 @@ impl OriginPool {
         }
     }
 
-    /// Joins those who wait for a slot, unless as many wait as there are slots.
-    fn waiter(&self) -> Result<Waiter<'_>, Failure> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+    /// Joins those who wait for a slot, unless as many wait as there are slots for them.
+    fn waiter(&self, is_deletion: bool) -> Result<Waiter<'_>, Failure> {
+        let pool = self;
+        let before = self.waiting[usize::from(is_deletion)].fetch_add(1, Ordering::Relaxed);
         self.metrics.upstream_waiting.inc();
-        let waiter = Waiter(self);
-        if before >= self.settings.max_connections {
+        let waiter = Waiter { pool, is_deletion };
+        let connections = self.settings.max_connections;
+        let most = match is_deletion {
+            true => connections,
+            false => places::connections_for_reads_and_writes(connections),
+        };
+        if before >= most {
             self.metrics.upstream_waiters_refused.inc();
             return Err(self.saturated("as many requests wait for one"));
         }

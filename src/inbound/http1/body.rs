@@ -42,18 +42,12 @@ impl http_body::Body for DataOnly {
         loop {
             match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        if self.incoming.is_end_stream() {
-                            self.progress.body_has_come();
-                        }
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
+                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                     Err(_trailers) => continue,
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => {
                     self.ended = true;
-                    self.progress.body_has_come();
                     return Poll::Ready(None);
                 }
             }

@@ -3,7 +3,8 @@
 //! hyper reads from the stream while a request runs, so it sees a reset at once. But hyper also ends the
 //! request when the caller closes its sending half, although such a caller may still wait for the answer. So
 //! the stream hides this end from hyper: until the grace is over while the caller waits for an answer, and
-//! until the answer is written once it has begun. Bytes of a next request hide the end that follows them; then
+//! until the answer is written once it has begun. hyper may have read the whole body although the stack has
+//! not, so a body that is cut short is told after the grace too. Bytes of a next request hide the end that follows them; then
 //! only upstream's time limits end the request.
 
 use std::pin::Pin;
@@ -54,7 +55,7 @@ impl Leaving {
     pub(super) fn poll_end(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
         self.is_closed = true;
         match progress.caller() {
-            Caller::IsIdle | Caller::Sends => Poll::Ready(()),
+            Caller::IsIdle => Poll::Ready(()),
             Caller::Waits => {
                 let grace = self.grace;
                 let begin = || Box::pin(tokio::time::sleep(grace));

@@ -13,10 +13,8 @@ const HEAD: u8 = 4;
 const TIMED: u8 = 8;
 /// The stack dropped the body of the last request before its end.
 const UNREAD: u8 = 16;
-/// A part of the request's body has not come yet.
-const RECEIVING: u8 = 32;
 /// The stack has handed over the head of the answer.
-const BEGUN: u8 = 64;
+const BEGUN: u8 = 32;
 
 /// What the connection waits for while no request is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +30,7 @@ pub(super) enum Wait {
 pub(super) enum Caller {
     /// No request is in flight.
     IsIdle,
-    /// It sends the body of its request.
-    Sends,
-    /// It waits for the head of the answer.
+    /// It waits for the head of the answer. It may still send the body of its request.
     Waits,
     /// It reads the answer.
     Reads,
@@ -50,15 +46,9 @@ impl Progress {
         Self(Arc::new(AtomicU8::new(HEAD)))
     }
 
-    /// hyper has read a head. `has_body` says whether a body follows.
-    pub(super) fn request_begins(&self, has_body: bool) {
-        let body = if has_body { RECEIVING } else { 0 };
-        self.0.store(ANSWER | UNWRITTEN | body, Relaxed);
-    }
-
-    /// The whole body of the request has come.
-    pub(super) fn body_has_come(&self) {
-        self.0.fetch_and(!RECEIVING, Relaxed);
+    /// hyper has read a head.
+    pub(super) fn request_begins(&self) {
+        self.0.store(ANSWER | UNWRITTEN, Relaxed);
     }
 
     /// The stack hands over the head of the answer.
@@ -69,7 +59,6 @@ impl Progress {
     pub(super) fn caller(&self) -> Caller {
         match self.0.load(Relaxed) {
             now if now & (ANSWER | UNWRITTEN) == 0 => Caller::IsIdle,
-            now if now & RECEIVING != 0 => Caller::Sends,
             now if now & BEGUN == 0 => Caller::Waits,
             _ => Caller::Reads,
         }
@@ -134,7 +123,7 @@ mod tests {
     /// A connection that has answered a request and waits for the next.
     fn answered() -> Progress {
         let progress = Progress::begun();
-        progress.request_begins(false);
+        progress.request_begins();
         progress.answer_ends();
         progress.all_written();
         progress
@@ -153,7 +142,7 @@ mod tests {
     #[test]
     fn an_answer_ends_when_hyper_has_written_it() {
         let progress = Progress::begun();
-        progress.request_begins(false);
+        progress.request_begins();
         progress.all_written();
         assert_eq!(progress.waits_for(), None, "the answer has not come");
         progress.answer_ends();
@@ -170,7 +159,7 @@ mod tests {
         assert!(progress.starts_clock(), "a head began");
         progress.bytes_came(b"E");
         assert!(!progress.starts_clock(), "the same head");
-        progress.request_begins(false);
+        progress.request_begins();
         progress.answer_ends();
         progress.all_written();
         assert!(progress.starts_clock(), "the next wait");
@@ -179,10 +168,10 @@ mod tests {
     #[test]
     fn only_the_last_body_counts_as_unread() {
         let progress = answered();
-        progress.request_begins(false);
+        progress.request_begins();
         progress.body_is_dropped();
         assert!(progress.is_unread());
-        progress.request_begins(false);
+        progress.request_begins();
         assert!(!progress.is_unread());
     }
 }

@@ -222,7 +222,15 @@ fn slow_to_read() -> Upstream {
 }
 
 fn spawn_read(client: &Client, upstream: &Upstream) -> AbortOnDropHandle<Report> {
-    let request = outgoing(upstream, Method::GET, Delivery::Repeatable);
+    spawn(client, upstream, Delivery::Repeatable)
+}
+
+fn spawn(client: &Client, upstream: &Upstream, delivery: Delivery) -> AbortOnDropHandle<Report> {
+    let method = match delivery {
+        Delivery::Deletion => Method::DELETE,
+        _ => Method::GET,
+    };
+    let request = outgoing(upstream, method, delivery);
     let client = client.clone();
     AbortOnDropHandle::new(tokio::spawn(async move { send(&client, request).await }))
 }
@@ -245,13 +253,13 @@ async fn the_last_quarter_of_the_connections_is_for_deletions() {
 
 #[tokio::test]
 async fn as_many_requests_wait_as_there_are_connections() {
-    let upstream = slow_to_read();
+    let upstream = silent();
     let metrics = Metrics::new();
     let client = Client::new(settings(), metrics.clone(), Clock::system()).unwrap();
     let _reads = [(); 3].map(|()| spawn_read(&client, &upstream));
     run_until(|| upstream.count("GET") == 3).await;
-    let waiters = [(); 4].map(|()| spawn_read(&client, &upstream));
-    run_until(|| metrics.upstream_waiting.get() == 4).await;
+    let waiters = [(); 3].map(|()| spawn_read(&client, &upstream));
+    run_until(|| metrics.upstream_waiting.get() == 3).await;
     let report = get(&client, &upstream).await;
     assert_eq!(report.attempts, 0);
     let failure = failure(report);
@@ -261,7 +269,12 @@ async fn as_many_requests_wait_as_there_are_connections() {
         "{failure:?}"
     );
     assert_eq!(metrics.upstream_waiters_refused.get(), 1);
-    drop(waiters);
+    // Deletions have places of their own in the queue.
+    let _last = spawn(&client, &upstream, Delivery::Deletion);
+    run_until(|| upstream.count("DELETE") == 1).await;
+    let deletion = spawn(&client, &upstream, Delivery::Deletion);
+    run_until(|| metrics.upstream_waiting.get() == 4).await;
+    drop((waiters, deletion));
     run_until(|| metrics.upstream_waiting.get() == 0).await;
 }
 

@@ -127,8 +127,28 @@ async fn read_some(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_short_is_told_at_once() {
-    let scene = Scene::new(10 * PATIENCE);
+async fn p6_a_whole_body_and_the_end_in_one_write_are_answered() {
+    let length = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    let chunked =
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+            .to_vec();
+    for request in [length, chunked].iter().cycle().take(40) {
+        let scene = Scene::new(10 * PATIENCE);
+        scene.go_on.notify_one();
+        let address = scene.server.address();
+        // The server's thread is this one, so it finds the request and its end together.
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(request).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let answer = read_all(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.ends_with("Ok(b\"{}\"), fine"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short_is_told_after_the_grace() {
+    let scene = Scene::new(Duration::from_millis(50));
     let request = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{}";
     let mut stream = send(&scene.server, request).await;
     stream.shutdown().await.unwrap();
