@@ -83,7 +83,7 @@ impl Settled {
         match (&self.why, self.result) {
             (Some(why), _) => Some(format!("deletion {index} was not read back: {why}")),
             (None, Some(Found::CannotTell)) => Some(format!(
-                "deletion {index}: upstream's answers do not tell whether its users exist: see them with `lychgate audit show {index}`; to ask again, run `lychgate audit reconcile {index}`"
+                "deletion {index}: upstream's answers do not tell whether its users exist: it is no longer listed as unresolved; see the answers with `lychgate audit show {index} --config FILE`; to ask again, run `lychgate audit reconcile {index} --config FILE --reason TEXT`"
             )),
             (None, _) => None,
         }

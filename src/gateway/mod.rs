@@ -198,7 +198,7 @@ impl Gateway {
         // deletions as `draining`.
         if !ends_within(self.drain_timeout, deletions.finished()).await {
             let open = self.kept.trail.state().open_intents;
-            let remedy = "after the next start, settle them with `lychgate audit reconcile` (docs/operations.md, \"Stop\")";
+            let remedy = "list them with `lychgate audit unresolved --config FILE`; after the next start, and once they are 5 minutes old (or with --now), settle them with `lychgate audit reconcile --config FILE --reason TEXT`, which needs a token for upstream: [credentials] token_file or [audit] reconcile_token_file (docs/operations.md, \"Stop\")";
             tracing::warn!(
                 open,
                 remedy,

@@ -349,10 +349,10 @@ fn remedy(cause: &str) -> &'static str {
             "upstream is too slow for the load: look at `lychgate_upstream_seconds`, or raise `max_connections` in [upstream] (docs/operations.md, \"Upstream\")"
         }
         "timeout" => {
-            "upstream takes the request and does not answer in `head_timeout`: look at upstream's own health; list deletions in doubt with `lychgate audit unresolved` (docs/operations.md, \"Upstream\")"
+            "upstream takes the request and does not answer in `head_timeout`: look at upstream's own health; list deletions in doubt with `lychgate audit unresolved --config FILE` (docs/operations.md, \"Upstream\")"
         }
         "connection-lost" | "protocol" => {
-            "upstream, or a proxy before it, takes the request and gives no usable answer: look at its log; list deletions in doubt with `lychgate audit unresolved` (docs/operations.md, \"Upstream\")"
+            "upstream, or a proxy before it, takes the request and gives no usable answer: look at its log; list deletions in doubt with `lychgate audit unresolved --config FILE` (docs/operations.md, \"Upstream\")"
         }
         _ => {
             "try the origin with `curl -v` from this machine: name, route, port and certificate (docs/operations.md, \"Upstream\")"

@@ -3,7 +3,7 @@
 
 use super::callers::{delete, get, receipt_index, refusal};
 use super::mounts::{self, beside};
-use super::program::{Home, Program};
+use super::program::{Home, Program, until};
 use super::users::Users;
 
 fn home(users: &Users) -> Option<Home> {
@@ -35,6 +35,10 @@ fn recovers(program: Program, home: &Home, user: u64) {
     let record = home.record_at(&mounts::seen_by(&program, home));
     assert_eq!(Some(record.closed(user).0.index), receipt_index(&answer));
     assert_eq!(record.summary.open, 0);
+    let temporary = mounts::seen_by(&program, home).join("tmp");
+    until("failed tries leave no file", || {
+        std::fs::read_dir(&temporary).unwrap().count() == 0
+    });
     let (status, log) = program.stop();
     assert!(status.success(), "{status}\n{log}");
 }

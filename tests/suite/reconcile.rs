@@ -128,7 +128,8 @@ fn p2_an_upstream_that_fails_cannot_tell() {
     let index = trail::list(&home.audit())[0]["index"].to_string();
     let again = reconcile(&home, &["--now", &index]);
     assert_eq!(code(&again), 0, "{}", text_of(&again));
-    let said = format!("to ask again, run `lychgate audit reconcile {index}`");
+    let said =
+        format!("to ask again, run `lychgate audit reconcile {index} --config FILE --reason TEXT`");
     assert!(text_of(&again).contains(&said), "{}", text_of(&again));
 }
 

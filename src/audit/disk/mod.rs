@@ -188,8 +188,9 @@ pub(crate) fn read_whole(
 pub(crate) fn write_synced(folder: &dyn Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     if_exists(folder.remove(name))?;
     let file = folder.open(name, Access::Create(FILE_MODE))?;
-    file.write_at(bytes, 0)?;
-    file.sync_all()
+    let written = file.write_at(bytes, 0).and_then(|()| file.sync_all());
+    // A file that a full disk leaves empty still takes an inode. The caller gets the first error.
+    written.inspect_err(|_| drop(folder.remove(name)))
 }
 
 /// Replaces a file durably: a crash leaves the old content or the new one.

@@ -140,7 +140,11 @@ impl TileWriter {
         self.names_used += 1;
         let name = self.names_used.to_string();
         let file = self.temporary.open(&name, Access::Create(FILE_MODE))?;
-        file.write_at(&piece.bytes, 0)?;
+        if let Err(error) = file.write_at(&piece.bytes, 0) {
+            // A file that a full disk leaves empty still takes an inode. The caller gets the first error.
+            let _ = self.temporary.remove(&name);
+            return Err(error);
+        }
         self.written.push((file, name, piece.path.clone()));
         if !piece.path.contains(".p/") {
             self.outgrown.insert(format!("{}.p", piece.path));
@@ -191,11 +195,13 @@ impl TileWriter {
         for (file, _, _) in &self.written {
             file.sync_all()?;
         }
-        for (_, temporary, path) in std::mem::take(&mut self.written) {
+        // After an error, the files that were not moved stay in the list, so that the next attempt removes them.
+        while let Some((_, temporary, path)) = self.written.first().cloned() {
             let (folder, name) = split(&path);
             let target = self.folder(folder)?;
             self.temporary.move_into(&temporary, &*target, name)?;
             self.touched.insert(folder.to_owned());
+            self.written.remove(0);
         }
         Ok(())
     }
