@@ -105,10 +105,11 @@ impl Protocol for Http1 {
         let is_refused = fault.is_some();
         if let Some(fault) = fault {
             self.parser_refusals.inc();
-            refuse(&mut io, fault, &handler, &peer).await;
+            // Boxed, so that the connection of a refusal takes no place in every other connection's task.
+            Box::pin(refuse(&mut io, fault, &handler, &peer)).await;
         }
         if is_refused || progress.is_unread() {
-            lingering_close(io).await;
+            Box::pin(lingering_close(io)).await;
         }
     }
 }
