@@ -21,8 +21,8 @@ use crate::token::Identity;
 /// The only header that may override the method.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// Headers that the gateway checks, beside those that begin with `content-`. `Transfer-Encoding` is not among
-/// them, because the gateway frames each body anew.
+/// Headers that the gateway checks, beside those that begin with `content-`. `Transfer-Encoding` is missing here,
+/// because the gateway frames each body anew.
 const CHECKED: [&str; 6] = [
     "authorization",
     "host",

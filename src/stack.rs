@@ -180,7 +180,7 @@ impl Stack {
         self.inner.store(Arc::new(inner(parts)));
     }
 
-    /// Answers one request of this caller, or its head that is none.
+    /// Answers one request of this caller, or one head that is no request.
     pub(crate) fn handle(&self, received: Received, peer: &Peer) -> Logged<Answering> {
         let mut stack = ServiceBuilder::new()
             .layer(layers::request_id::layer(&self.clock))

@@ -48,7 +48,7 @@ pub(super) trait Handler: Clone + Send + Sync + 'static {
         + Unpin
         + 'static;
 
-    /// Answers one request of this peer, or a head that is none. Requests of one connection may overlap.
+    /// Answers one request of this peer, or one head that is no request. Requests of one connection may overlap.
     fn answer(&self, received: Received, peer: &Peer) -> Self::Answering;
 }
 

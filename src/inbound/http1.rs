@@ -88,7 +88,7 @@ impl Protocol for Http1 {
             }
         });
         let mut connection = http1::Builder::new()
-            // hyper's timer would cover the idle time and the head together, and start anew for each request.
+            // hyper's timer cannot tell the idle time from the time of a head, and costs a timer per request.
             .header_read_timeout(None::<Duration>)
             // Keeps hyper's default of 100 header lines, because an explicit value costs an allocation per
             // request.
@@ -201,8 +201,8 @@ fn head_fault(ended: &Ended, own: &[u8], unparsed: &[u8]) -> Option<HeadFault> {
     }
 }
 
-/// Lets the handler refuse a head that is no request. hyper writes the answer on a connection of its own,
-/// which reads a request that stands in for the head.
+/// Lets the handler refuse a head that is no request. hyper only answers requests, so a second connection reads
+/// a fixed request in place of the head and writes the answer.
 async fn refuse<Io, H>(io: &mut Io, fault: HeadFault, handler: &H, peer: &Peer)
 where
     Io: AsyncRead + AsyncWrite + Unpin,

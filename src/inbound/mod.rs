@@ -39,8 +39,8 @@ pub(crate) struct Counters {
     pub(crate) left: Left,
 }
 
-/// Starts to accept connections, and passes every request and every head that is none to `handler`. Must be called within a tokio
-/// runtime.
+/// Starts to accept connections. Passes every request, and every head that is no request, to `handler`. Must be
+/// called within a tokio runtime.
 pub(crate) fn serve<H, F, B>(listener: Listener, counters: Counters, handler: H) -> Server
 where
     H: Fn(Received, &Peer) -> F + Clone + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! Gives every request, and every head that is none, its context and its id. The caller, upstream, the log and the trail see the same id.
+//! Gives its context and its id to every request, and to every head that is no request. The caller, upstream,
+//! the log and the trail see the same id.
 //!
 //! The id is a UUID of version 7 (RFC 9562 §5.7), so ids sort by time. The layer ignores an id that the
 //! caller sends, because the trail may already hold that id.
@@ -51,8 +52,8 @@ impl<S: Service<Request<Body>>> Service<(Received, Peer)> for RequestId<'_, S> {
     }
 }
 
-/// The request in the place of a head that is none. No layer behind `refuse` sees it; its method is for the
-/// access line.
+/// Makes a request in place of a head that is no request. Only `request_id`, `access_log` and `refuse` see it.
+/// The access line shows its method.
 fn stand_in() -> Request<Body> {
     let mut request = Request::new(Body::Empty);
     *request.method_mut() = Method::from_bytes(b"-").unwrap_or_default();

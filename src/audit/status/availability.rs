@@ -289,7 +289,7 @@ impl Availability {
         space.measure(free_bytes, self.levels, now, &self.metrics);
         let found = self.closed();
         if found.is_none_or(|found| found.cause != Cause::DiskFull) {
-            // Otherwise the line `deletions are refused` says it.
+            // If the disk is full, the line `deletions are refused` tells the operator already.
             space.log(&self.space_trouble, &self.directory);
         }
     }

@@ -4,8 +4,8 @@
 //! request when the caller closes its sending half, although such a caller may still wait for the answer. So
 //! the stream hides this end from hyper: until the grace is over while the caller waits for an answer, and
 //! until the answer is written once it has begun. hyper may have read the whole body although the stack has
-//! not, so a body that is cut short is told after the grace too. Bytes of a next request hide the end that follows them; then
-//! only upstream's time limits end the request.
+//! not. So the stack learns of a body that was cut short only after the grace, too. If the caller has sent a
+//! next request already, hyper does not read on, and only upstream's time limits end the present one.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
