@@ -140,7 +140,7 @@ impl Reconciler {
         let targets = self.targets(deletion)?;
         let users = ask::read_back(&self.fetch, &origin, token, targets, PAUSE).await;
         let users = users.map_err(|why| {
-            format!("{why}; it stays unresolved: mend this, then run the command again")
+            format!("{why}; it stays unresolved: mend this, then run `lychgate audit reconcile --config FILE --reason TEXT` again")
         })?;
         let Some(worst) = worst(&users) else {
             return Err("it names no user".into());

@@ -34,7 +34,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Whether both values identify the same file. The lengths and the times of change need not be equal.
+    /// Whether both values identify the same file, whatever its length and its time of change.
     pub(crate) fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }

@@ -301,7 +301,7 @@ fn p5_published_files_alone_are_enough() {
     assert!(matches!(of(299), Err(ProveError::NotThere(_))));
 }
 
-/// Proves an entry of a log of which some files cannot be read, and returns the fault.
+/// Proves an entry of a log with unreadable files, and returns the fault.
 fn fault(files: Flaky, wanted: Wanted, side: Side) -> MissingRange {
     let log = Location::Published(Arc::new(files));
     let key = test_key();
