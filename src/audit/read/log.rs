@@ -35,7 +35,7 @@ pub enum Location {
     Through(Box<Self>, Wrap),
 }
 
-/// Wraps the files of a log, for example to count what is read.
+/// Wraps the files of a log. The progress bar counts reads in this way.
 type Wrap = fn(Arc<dyn Files>) -> Arc<dyn Files>;
 
 impl Location {
